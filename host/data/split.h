@@ -1,0 +1,63 @@
+// Leave-one-out in time, training popularity, and the cold and tail slices. Everything here but `validation` and
+// `test` is derived from training interactions alone.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "host/data/dataset.h"
+
+namespace sllmr {
+
+/// Where the slices begin. Both come from training data only.
+struct SliceThresholds {
+  int cold_history = 4;     // a user is cold with fewer training interactions than this (5-core: 5 in all)
+  double tail_share = 0.2;  // this share of the items, least popular in training first, is the tail
+};
+
+/// The leave-one-out split of a data set: a user's last item is the test item, the last but one validates. Users
+/// with fewer than 3 interactions are kept for training, with no validation and no test item.
+struct Split {
+  const Dataset* data = nullptr;
+  SliceThresholds thresholds;
+  std::vector<std::int32_t> train_size;  // by user: leading items of the history that are training items
+  std::vector<Id> validation, test;      // by user, 0: none
+  std::vector<std::int32_t> popularity;  // by item: training interactions
+  std::vector<std::uint8_t> cold;        // by user
+  std::vector<std::uint8_t> tail;        // by item
+  std::int32_t tail_threshold = 0;       // popularity of the most popular tail item
+
+  std::span<const Id> train_items(Id user) const {
+    return data->user_history(user).first(static_cast<std::size_t>(train_size[static_cast<std::size_t>(user)]));
+  }
+  std::int64_t train_interactions() const;
+};
+
+Split leave_one_out(const Dataset& data, const SliceThresholds& thresholds = {});
+
+/// One row of the `ctr` protocol: does `user`, after the first `position` items of the history, take `item`?
+struct CtrRow {
+  Id user;
+  Id item;
+  std::int32_t position;  // items of the history that the row may see
+  float label;            // 1 observed, 0 sampled negative
+};
+
+/// Training rows of the `ctr` protocol: each position after the first and before the last two, as one positive and
+/// one negative, uniform over the items that the user never touches (counter-based, so a row's negative depends on
+/// seed and row only). 2 (n - 3) rows a user.
+std::vector<CtrRow> ctr_train_rows(const Split& split, std::uint64_t seed);
+/// Test rows (or validation rows): one positive and one negative a user, fixed by the seed.
+std::vector<CtrRow> ctr_test_rows(const Split& split, std::uint64_t seed);
+std::vector<CtrRow> ctr_validation_rows(const Split& split, std::uint64_t seed);
+
+/// What `sllmr data stats` prints; table 1 of the paper.
+struct DataStats {
+  std::int64_t users = 0, items = 0, interactions = 0;
+  std::int64_t train_interactions = 0, ctr_rows = 0, ctr_cold_rows = 0;
+  std::int64_t cold_users = 0, tail_items = 0, attributes = 0, items_without_text = 0, users_below_three = 0;
+};
+DataStats data_stats(const Split& split);
+
+}  // namespace sllmr
