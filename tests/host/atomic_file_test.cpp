@@ -1,0 +1,170 @@
+#include "host/atomic_file.h"
+
+#include <gmock/gmock.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "kernels/exec/error.h"
+
+namespace sllmr {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::AllOf;
+using testing::HasSubstr;
+
+std::string read_all(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+template <class Action>
+std::string error_of(Action action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+class AtomicFileTest : public testing::Test {
+ protected:
+  AtomicFileTest() {
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+  }
+  ~AtomicFileTest() override { fs::remove_all(folder_); }
+
+  std::ptrdiff_t files() const { return std::distance(fs::directory_iterator(folder_), {}); }
+
+  fs::path folder_ = fs::path(testing::TempDir()) / ("atomic_file." + std::to_string(::getpid()));
+  std::string path_ = folder_ / "table.tsv";
+};
+
+// A file size limit makes write() fail half-way, as a full disk does.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : old_handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &old_limit_);
+    const rlimit limit{bytes, old_limit_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    setrlimit(RLIMIT_FSIZE, &old_limit_);
+    std::signal(SIGXFSZ, old_handler_);
+  }
+
+ private:
+  void (*old_handler_)(int);
+  rlimit old_limit_{};
+};
+
+TEST_F(AtomicFileTest, AppearsOnlyOnCommit) {
+  AtomicFile file(path_);
+  file.stream() << "width " << 64 << '\n' << std::flush;
+  EXPECT_FALSE(fs::exists(path_));
+  file.commit();
+  EXPECT_EQ(read_all(path_), "width 64\n");
+  EXPECT_EQ(files(), 1);
+}
+
+TEST_F(AtomicFileTest, WritesLongerThanItsBufferArriveInOrder) {
+  std::string expected;
+  AtomicFile file(path_);
+  for (int i = 0; i < 40; ++i) {
+    const std::string small = std::to_string(i) + ' ';
+    const std::string large(static_cast<std::size_t>(i) * 20'000, static_cast<char>('a' + i % 26));
+    file.stream() << small << large;
+    for (char c : small) file.stream().put(c);
+    expected += small + large + small;
+  }
+  file.commit();
+  EXPECT_TRUE(read_all(path_) == expected);
+}
+
+TEST_F(AtomicFileTest, ManySingleCharactersCrossTheBufferEnd) {
+  const std::string expected(600'000, 'x');
+  AtomicFile file(path_);
+  for (char c : expected) file.stream().put(c);
+  file.commit();
+  EXPECT_TRUE(read_all(path_) == expected);
+}
+
+TEST_F(AtomicFileTest, UncommittedFileKeepsTheOldOneAndLeavesNoTemporary) {
+  std::ofstream(path_) << "old";
+  {
+    AtomicFile file(path_);
+    file.stream() << "new" << std::flush;
+    EXPECT_EQ(files(), 2);
+  }
+  EXPECT_EQ(read_all(path_), "old");
+  EXPECT_EQ(files(), 1);
+}
+
+TEST_F(AtomicFileTest, FullDiskIsAnErrorWithItsCauseAndKeepsTheOldFile) {
+  std::ofstream(path_) << "old";
+  for (const std::size_t bytes : {std::size_t{10'000}, std::size_t{1'000'000}}) {
+    FileSizeLimit limit(4096);
+    EXPECT_THAT(error_of([&] {
+                  AtomicFile file(path_);
+                  file.stream() << std::string(bytes, 'x');
+                  file.commit();
+                }),
+                AllOf(HasSubstr("cannot write '" + path_ + "'"), HasSubstr("File too large")));
+  }
+  EXPECT_EQ(read_all(path_), "old");
+  EXPECT_EQ(files(), 1);
+}
+
+TEST_F(AtomicFileTest, AWriteThatFailedBeforeCommitIsRemembered) {
+  AtomicFile file(path_);
+  {
+    FileSizeLimit limit(4096);
+    file.stream() << std::string(1'000'000, 'x');
+    EXPECT_TRUE(file.stream().bad());
+  }
+  EXPECT_THAT(error_of([&] { file.commit(); }), HasSubstr("File too large"));
+  EXPECT_FALSE(fs::exists(path_));
+}
+
+TEST_F(AtomicFileTest, MissingFolderIsNamed) {
+  const std::string path = folder_ / "missing" / "table.tsv";
+  EXPECT_THAT(error_of([&] { AtomicFile file(path); }),
+              AllOf(HasSubstr("cannot create '" + path + "'"), HasSubstr("No such file or directory")));
+}
+
+TEST_F(AtomicFileTest, PathBelowAFileIsAnError) {
+  std::ofstream(path_) << "a file";
+  EXPECT_THAT(error_of([&] { AtomicFile file(path_ + "/below"); }), HasSubstr("Not a directory"));
+}
+
+TEST_F(AtomicFileTest, DevicesAndFoldersAreNotReplaced) {
+  EXPECT_THAT(error_of([] { AtomicFile file("/dev/null"); }), HasSubstr("not a regular file"));
+  EXPECT_THAT(error_of([&] { AtomicFile file(folder_); }), HasSubstr("not a regular file"));
+}
+
+TEST_F(AtomicFileTest, SecondCommitIsAnError) {
+  AtomicFile file(path_);
+  file.commit();
+  EXPECT_THAT(error_of([&] { file.commit(); }), HasSubstr("committed before"));
+}
+
+TEST_F(AtomicFileTest, RelativePathWithoutAFolderWorks) {
+  const fs::path before = fs::current_path();
+  fs::current_path(folder_);
+  AtomicFile file("here.txt");
+  file.stream() << "x";
+  file.commit();
+  fs::current_path(before);
+  EXPECT_EQ(read_all(folder_ / "here.txt"), "x");
+}
+
+}  // namespace
+}  // namespace sllmr
