@@ -1,0 +1,220 @@
+#include "kernels/exec/context.h"
+
+#include <omp.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+
+#include "kernels/exec/cuda_check.h"
+#include "kernels/exec/memory.h"
+
+namespace sllmr {
+
+namespace {
+
+constexpr std::size_t kAlignment = 256;
+
+/// Ledger of one device's allocations.
+struct Ledger {
+  std::atomic<std::size_t> now{0}, peak{0};
+  void add(std::size_t bytes) {
+    const std::size_t total = now += bytes;
+    std::size_t seen = peak;
+    while (seen < total && !peak.compare_exchange_weak(seen, total)) {
+    }
+  }
+};
+Ledger& ledger(Device device) {
+  static Ledger ledgers[2];
+  return ledgers[device == Device::cuda ? 1 : 0];
+}
+
+std::string cpu_name() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+  }
+  return "CPU";
+}
+
+double host_memory_gib() {
+  std::ifstream info("/proc/meminfo");
+  std::string key;
+  double kib = 0;
+  info >> key >> kib;
+  return kib / (1024.0 * 1024.0);
+}
+
+}  // namespace
+
+struct Context::Cuda {
+#if SLLMR_WITH_CUDA
+  cudaStream_t stream = nullptr;
+  cublasHandle_t blas = nullptr;
+#endif
+};
+
+bool cuda_available() {
+#if SLLMR_WITH_CUDA
+  int count = 0;
+  const bool usable = cudaGetDeviceCount(&count) == cudaSuccess && count > 0;
+  cudaGetLastError();
+  return usable;
+#else
+  return false;
+#endif
+}
+
+std::vector<DeviceInfo> list_devices() {
+  std::vector<DeviceInfo> devices{{Device::cpu, cpu_name(), host_memory_gib(), omp_get_num_procs()}};
+#if SLLMR_WITH_CUDA
+  int count = 0;
+  if (cuda_available()) SLLMR_CUDA_CHECK(cudaGetDeviceCount(&count));
+  for (int k = 0; k < count; ++k) {
+    cudaDeviceProp properties{};
+    SLLMR_CUDA_CHECK(cudaGetDeviceProperties(&properties, k));
+    devices.push_back({Device::cuda, properties.name,
+                       static_cast<double>(properties.totalGlobalMem) / (1024.0 * 1024.0 * 1024.0),
+                       properties.multiProcessorCount});
+  }
+#endif
+  return devices;
+}
+
+Device parse_device(const std::string& name) {
+  if (name == "cpu") return Device::cpu;
+  if (name == "auto") return cuda_available() ? Device::cuda : Device::cpu;
+  if (name != "cuda") throw Error("unknown device '" + name + "': use auto, cpu or cuda");
+#if SLLMR_WITH_CUDA
+  require(cuda_available(), "device=cuda, but no CUDA device or driver was found: use device=cpu");
+  return Device::cuda;
+#else
+  throw Error("device=cuda, but this program was built without CUDA: build with nvcc on PATH, or use device=cpu");
+#endif
+}
+
+Context::Context(Device device, int threads)
+    : device_(device), threads_(threads > 0 ? threads : omp_get_num_procs()), cuda_(std::make_unique<Cuda>()) {
+#if SLLMR_WITH_CUDA
+  if (device_ == Device::cuda) {
+    SLLMR_CUDA_CHECK(cudaStreamCreateWithFlags(&cuda_->stream, cudaStreamNonBlocking));
+    SLLMR_CUDA_CHECK(cublasCreate(&cuda_->blas));
+    SLLMR_CUDA_CHECK(cublasSetStream(cuda_->blas, cuda_->stream));
+  }
+#else
+  require(device_ == Device::cpu, "this program was built without CUDA: use device=cpu");
+#endif
+}
+
+Context::~Context() {
+  if (workspace_ != nullptr) device_free(device_, workspace_, workspace_bytes_);
+#if SLLMR_WITH_CUDA
+  if (device_ == Device::cuda) {
+    cublasDestroy(cuda_->blas);
+    cudaStreamDestroy(cuda_->stream);
+  }
+#endif
+}
+
+void* Context::stream() const {
+#if SLLMR_WITH_CUDA
+  return cuda_->stream;
+#else
+  return nullptr;
+#endif
+}
+
+void* Context::blas() const {
+#if SLLMR_WITH_CUDA
+  return cuda_->blas;
+#else
+  return nullptr;
+#endif
+}
+
+void* Context::workspace(std::size_t bytes) {
+  if (bytes > workspace_bytes_) {
+    synchronize();  // work in flight may still use the old block
+    if (workspace_ != nullptr) device_free(device_, workspace_, workspace_bytes_);
+    workspace_ = nullptr;
+    workspace_bytes_ = 0;
+    workspace_ = device_allocate(*this, bytes);
+    workspace_bytes_ = bytes;
+  }
+  return workspace_;
+}
+
+void Context::synchronize() const {
+#if SLLMR_WITH_CUDA
+  if (device_ == Device::cuda) SLLMR_CUDA_CHECK(cudaStreamSynchronize(cuda_->stream));
+#endif
+}
+
+void* device_allocate(const Context& context, std::size_t bytes) {
+  void* memory = nullptr;
+#if SLLMR_WITH_CUDA
+  if (context.device() == Device::cuda) {
+    SLLMR_CUDA_CHECK(cudaMalloc(&memory, bytes));
+    ledger(Device::cuda).add(bytes);
+    return memory;
+  }
+#endif
+  memory = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+  if (memory == nullptr) {
+    throw Error("out of memory: " + std::to_string(bytes >> 20) + " MiB asked for; use a smaller width or batch");
+  }
+  ledger(Device::cpu).add(bytes);
+  return memory;
+}
+
+void device_free(Device device, void* memory, std::size_t bytes) noexcept {
+  ledger(device).now -= bytes;
+#if SLLMR_WITH_CUDA
+  if (device == Device::cuda) {
+    cudaFree(memory);
+    return;
+  }
+#endif
+  std::free(memory);
+}
+
+std::size_t device_bytes(Device device) { return ledger(device).now; }
+std::size_t device_peak_bytes(Device device) { return ledger(device).peak; }
+
+void copy_to_device(const Context& context, void* to, const void* from, std::size_t bytes) {
+#if SLLMR_WITH_CUDA
+  if (context.device() == Device::cuda) {
+    SLLMR_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice,
+                                     static_cast<cudaStream_t>(context.stream())));
+    context.synchronize();  // the host's memory may go out of scope
+    return;
+  }
+#endif
+  std::memcpy(to, from, bytes);
+}
+
+void copy_to_host(const Context& context, void* to, const void* from, std::size_t bytes) {
+#if SLLMR_WITH_CUDA
+  if (context.device() == Device::cuda) {
+    SLLMR_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost,
+                                     static_cast<cudaStream_t>(context.stream())));
+    context.synchronize();
+    return;
+  }
+#endif
+  std::memcpy(to, from, bytes);
+}
+
+void fill_zero(const Context& context, void* memory, std::size_t bytes) {
+#if SLLMR_WITH_CUDA
+  if (context.device() == Device::cuda) {
+    SLLMR_CUDA_CHECK(cudaMemsetAsync(memory, 0, bytes, static_cast<cudaStream_t>(context.stream())));
+    return;
+  }
+#endif
+  std::memset(memory, 0, bytes);
+}
+
+}  // namespace sllmr

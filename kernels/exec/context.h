@@ -1,0 +1,68 @@
+// Where work runs: a device, its stream, its BLAS handle, its scratch memory, its number of threads.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "kernels/exec/error.h"
+#include "kernels/exec/types.h"
+
+namespace sllmr {
+
+/// Description of one device for `sllmr devices` and for reports.
+struct DeviceInfo {
+  Device device;
+  std::string name;
+  double memory_gib;
+  int units;  // CPU threads or streaming multiprocessors
+};
+
+/// The CPU and every usable CUDA device.
+std::vector<DeviceInfo> list_devices();
+/// "auto" (CUDA when there is a device), "cpu" or "cuda". Throws Error when the device is not there.
+Device parse_device(const std::string& name);
+bool cuda_available();
+
+/// Owns the stream and the BLAS handle of one device. Kernels take it first. Not thread-safe; one per host thread.
+class Context {
+ public:
+  /// `threads`: CPU threads, 0 for all.
+  explicit Context(Device device, int threads = 0);
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  Device device() const { return device_; }
+  int threads() const { return threads_; }
+  /// cudaStream_t; null on the CPU.
+  void* stream() const;
+  /// cublasHandle_t; null on the CPU.
+  void* blas() const;
+  /// Scratch memory on the device of at least `bytes`, 256-byte aligned, valid until the next call.
+  void* workspace(std::size_t bytes);
+  /// Waits for everything launched so far. Throws Error if any of it failed.
+  void synchronize() const;
+
+ private:
+  struct Cuda;
+  Device device_;
+  int threads_;
+  std::unique_ptr<Cuda> cuda_;
+  void* workspace_ = nullptr;
+  std::size_t workspace_bytes_ = 0;
+};
+
+/// Calls `function(std::integral_constant<Device, d>)` for the context's device: how a kernel's public function picks
+/// the instantiation that the C++ compiler or nvcc made.
+template <class Function>
+decltype(auto) on_device(const Context& context, Function&& function) {
+#if SLLMR_WITH_CUDA
+  if (context.device() == Device::cuda) return function(std::integral_constant<Device, Device::cuda>{});
+#endif
+  return function(std::integral_constant<Device, Device::cpu>{});
+}
+
+}  // namespace sllmr

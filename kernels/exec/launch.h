@@ -1,0 +1,128 @@
+// Running a kernel body on either machine. A body is written once, for a *group of lanes* that share one item of work:
+//
+//   struct Body { template <class Lanes> SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const; };
+//
+// `launch<D>` gives each item one group: a warp of 32 lanes on CUDA, one lane on the CPU (the loop over dimensions then
+// vectorises). `launch_each<D>` gives each item a single lane on both. A .cu file is compiled by the C++ compiler for
+// Device::cpu and by nvcc for Device::cuda; kDevice names the one at hand.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/exec/context.h"
+#include "kernels/exec/types.h"
+
+#if defined(__CUDACC__)
+#include <nvtx3/nvToolsExt.h>
+
+#include <algorithm>
+
+#include "kernels/exec/cuda_check.h"
+#else
+#include <omp.h>
+#endif
+
+namespace sllmr {
+
+#if defined(__CUDACC__)
+
+inline constexpr Device kDevice = Device::cuda;
+
+/// Marks a stretch of host code on the profiler's time line.
+class NvtxRange {
+ public:
+  explicit NvtxRange(const char* name) { nvtxRangePushA(name); }
+  ~NvtxRange() { nvtxRangePop(); }
+  NvtxRange(const NvtxRange&) = delete;
+  NvtxRange& operator=(const NvtxRange&) = delete;
+};
+
+/// `Size` neighbouring lanes of a warp.
+template <int Size>
+struct CudaLanes {
+  static constexpr int size = Size;
+
+  __device__ int lane() const { return static_cast<int>(threadIdx.x) % Size; }
+  __device__ float sum(float x) const {
+#pragma unroll
+    for (int step = Size / 2; step > 0; step /= 2) x += __shfl_xor_sync(0xFFFFFFFFU, x, step, Size);
+    return x;
+  }
+  __device__ void add(float* to, float x) const { atomicAdd(to, x); }
+  __device__ static void prefetch(const void*) {}
+  /// Which of `slots` accumulators this group should add to, so that groups rarely meet in one.
+  __device__ int slot(int slots) const { return static_cast<int>(blockIdx.x % static_cast<unsigned>(slots)); }
+};
+
+inline constexpr int kBlockThreads = 256;
+
+template <int LaneCount, class Body>
+__global__ void __launch_bounds__(kBlockThreads) run_body(Body body, std::int64_t items) {
+  const std::int64_t groups = static_cast<std::int64_t>(gridDim.x) * (kBlockThreads / LaneCount);
+  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * (kBlockThreads / LaneCount) + threadIdx.x / LaneCount;
+  for (std::int64_t item = first; item < items; item += groups) body(CudaLanes<LaneCount>{}, item);
+}
+
+template <int LaneCount, class Body>
+void launch_groups(const Context& context, const char* name, std::int64_t items, const Body& body) {
+  if (items <= 0) return;
+  const NvtxRange range(name);
+  constexpr std::int64_t kGroupsPerBlock = kBlockThreads / LaneCount;
+  constexpr std::int64_t kMaxBlocks = 1 << 20;
+  const std::int64_t blocks = std::min((items + kGroupsPerBlock - 1) / kGroupsPerBlock, kMaxBlocks);
+  run_body<LaneCount><<<static_cast<unsigned>(blocks), kBlockThreads, 0, static_cast<cudaStream_t>(context.stream())>>>(
+      body, items);
+  SLLMR_CUDA_CHECK(cudaGetLastError());
+}
+
+template <Device D, class Body>
+void launch(const Context& context, const char* name, std::int64_t items, const Body& body) {
+  static_assert(D == Device::cuda);
+  launch_groups<32>(context, name, items, body);
+}
+
+template <Device D, class Body>
+void launch_each(const Context& context, const char* name, std::int64_t items, const Body& body) {
+  static_assert(D == Device::cuda);
+  launch_groups<1>(context, name, items, body);
+}
+
+#else
+
+inline constexpr Device kDevice = Device::cpu;
+
+struct CpuLanes {
+  static constexpr int size = 1;
+  int thread = 0;
+
+  static constexpr int lane() { return 0; }
+  static float sum(float x) { return x; }
+  /// Asynchronous, as everywhere in the fused step: two threads that meet in one element may lose an update.
+  static void add(float* to, float x) { *to += x; }
+  static void prefetch(const void* address) { __builtin_prefetch(address); }
+  int slot(int slots) const { return thread % slots; }
+};
+
+template <Device D, class Body>
+void launch(const Context& context, const char* /*name*/, std::int64_t items, const Body& body) {
+  static_assert(D == Device::cpu);
+  if (items == 1) {
+    body(CpuLanes{}, 0);
+    return;
+  }
+#pragma omp parallel num_threads(context.threads())
+  {
+    const CpuLanes lanes{omp_get_thread_num()};
+#pragma omp for schedule(static)
+    for (std::int64_t item = 0; item < items; ++item) body(lanes, item);
+  }
+}
+
+template <Device D, class Body>
+void launch_each(const Context& context, const char* name, std::int64_t items, const Body& body) {
+  launch<D>(context, name, items, body);
+}
+
+#endif
+
+}  // namespace sllmr

@@ -1,0 +1,76 @@
+// Device memory. Kernels take plain pointers; Buffer owns.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "kernels/exec/context.h"
+
+namespace sllmr {
+
+/// Raw device memory, 256-byte aligned. Throws Error when there is not enough.
+void* device_allocate(const Context& context, std::size_t bytes);
+void device_free(Device device, void* memory, std::size_t bytes) noexcept;
+/// Bytes currently held through device_allocate on `device`, and the most there ever were.
+std::size_t device_bytes(Device device);
+std::size_t device_peak_bytes(Device device);
+void copy_to_device(const Context& context, void* to, const void* from, std::size_t bytes);
+void copy_to_host(const Context& context, void* to, const void* from, std::size_t bytes);
+void fill_zero(const Context& context, void* memory, std::size_t bytes);
+
+/// A move-only array on the context's device. Elements are trivially copyable and start at zero.
+template <class T>
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(const Context& context, std::size_t size) : device_(context.device()), size_(size) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    if (size == 0) return;
+    data_ = static_cast<T*>(device_allocate(context, size * sizeof(T)));
+    fill_zero(context, data_, size * sizeof(T));
+  }
+  Buffer(const Context& context, std::span<const T> values) : Buffer(context, values.size()) {
+    assign(context, values);
+  }
+  Buffer(Buffer&& other) noexcept { swap(other); }
+  Buffer& operator=(Buffer&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~Buffer() {
+    if (data_ != nullptr) device_free(device_, data_, size_ * sizeof(T));
+  }
+
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  std::size_t size() const { return size_; }
+
+  /// Copies `values` (as many as the buffer holds) to the device.
+  void assign(const Context& context, std::span<const T> values) {
+    require(values.size() == size_, "Buffer::assign: sizes differ");
+    if (size_ != 0) copy_to_device(context, data_, values.data(), size_ * sizeof(T));
+  }
+  /// Copies everything to the host; waits for the device.
+  std::vector<T> to_host(const Context& context) const {
+    std::vector<T> host(size_);
+    if (size_ != 0) copy_to_host(context, host.data(), data_, size_ * sizeof(T));
+    return host;
+  }
+  void zero(const Context& context) {
+    if (size_ != 0) fill_zero(context, data_, size_ * sizeof(T));
+  }
+
+ private:
+  void swap(Buffer& other) noexcept {
+    std::swap(device_, other.device_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+  }
+  Device device_ = Device::cpu;
+  T* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace sllmr
