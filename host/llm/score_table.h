@@ -1,12 +1,15 @@
 // Offline LLM scores of (user, item) pairs, by user, sorted by score.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "host/data/dataset.h"
+#include "host/data/split.h"
 
 namespace sllmr {
 
@@ -27,24 +30,58 @@ struct ScoreTable {
   std::string scorer;               // who judged: "lexical", "file:toys.scores"
 
   std::int64_t size() const { return static_cast<std::int64_t>(items.size()); }
+  /// Users with at least one entry.
   std::int64_t scored_users() const;
   std::span<const Id> items_of(Id user) const;
   std::span<const float> scores_of(Id user) const;
 };
 
-/// Builds the table. Throws Error for a duplicate (user, item), a score outside [0, 1] or not finite, two probes of
-/// one user.
-ScoreTable make_score_table(const Dataset& data, std::vector<LlmScore> scores, std::string scorer);
+/// Where scores[i] comes from, as the beginning of an error message: "toys.scores:12: ".
+using ScoreOrigin = std::function<std::string(std::size_t)>;
 
-/// Replaces a share `share` of the scores by uniform random numbers (counter-based by seed, user, item), in the
-/// given slice only, and sorts again.
+/// Builds the table. Throws Error, with `origin` in front, for a user or item outside the data, a duplicate
+/// (user, item), a score outside [0, 1] or not finite, two probes of one user.
+ScoreTable make_score_table(const Dataset& data, std::span<const LlmScore> scores, std::string scorer,
+                            const ScoreOrigin& origin = {});
+
+/// For a table without any probe: each user's last training item becomes the probe where it is among the
+/// user's entries (and not the only training item: the prompt then had no history). Leaves a table with
+/// probes as it is.
+void mark_probes(ScoreTable& table, const Split& split);
+
+/// Throws Error unless every probe is a training item of its user: a validation or test item as a probe would
+/// leak. Among the plain candidates such items are legal; a strict pipeline does not know them. Call it
+/// before training.
+void check_probes(const ScoreTable& table, const Split& split);
+
+/// What is wrong with `item` as a probe of `user`; empty when it is one of the user's training items.
+std::string probe_fault(const Split& split, Id user, Id item);
+
+/// Replaces a share `share` of the scores by uniform random numbers (counter-based by seed, user, item), in
+/// the given slice only, and sorts again. Each entry is drawn independently. Throws Error for a share outside
+/// [0, 1].
 enum class NoiseSlice { all, warm, head };  // warm: users that are not cold; head: items that are not tail
-struct Split;
-void corrupt_scores(ScoreTable& table, const Split& split, double share, NoiseSlice slice, std::uint64_t seed);
+void corrupt_scores(ScoreTable& table, const Split& split, double share, NoiseSlice slice,
+                    std::uint64_t seed);
 
-/// TSV (`user_id item_id score [probe]`, header `name[:type]`) and JSON lines. The reader tells them by content.
-/// Throws Error naming file and line for unknown users or items, malformed lines, scores that are not in [0, 1].
+/// How far the scores agree with what users did. Agreement of a user: the share of the other candidates
+/// ranked below the probe, ties half; here its mean over users with a probe and another entry. NaN where
+/// there is no such user.
+struct ScoreStats {
+  std::int64_t pairs = 0, users = 0, cold_users = 0,
+               probes = 0;        // users, cold_users: with at least one entry
+  float lowest = 0, highest = 0;  // score range
+  double agreement = 0, agreement_cold = 0, agreement_warm = 0;
+};
+ScoreStats score_stats(const ScoreTable& table, const Split& split);
+
+/// TSV (`user_id item_id score [probe]`, header `name[:type]`) and JSON lines of objects with the same keys.
+/// The reader tells them by content. Throws Error naming file and line for unknown users or items, unknown
+/// columns, malformed, empty or truncated lines, and for all that make_score_table refuses.
 ScoreTable read_scores(const std::string& path, const Dataset& data);
+/// The same, then mark_probes() and check_probes(), the latter naming file and line.
+ScoreTable read_scores(const std::string& path, const Split& split);
+/// Writes the whole table or nothing; read_scores() gives back the same table, bit by bit.
 void write_scores(const std::string& path, const ScoreTable& table, const Dataset& data, bool json_lines);
 
 }  // namespace sllmr

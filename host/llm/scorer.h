@@ -1,4 +1,4 @@
-// Who scores candidates. A new scorer is one file and one line in scorer.cpp.
+// Who scores candidates. A new scorer is one file, scorer_NAME.cpp, and its line in scorer.cpp.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace sllmr {
 
-/// Scores every candidate of every set; missing judgements are 0.5.
+/// Scores every candidate of every set, in the order of the sets; missing judgements are 0.5.
 using ScorerFunction = std::vector<LlmScore> (*)(const Split& split, const std::vector<CandidateSet>& sets);
 
 struct ScorerInfo {

@@ -1,0 +1,216 @@
+// Score tables as files: TSV and JSON lines.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "host/atomic_file.h"
+#include "host/data/line_reader.h"
+#include "host/llm/score_table.h"
+#include "kernels/exec/error.h"
+
+namespace sllmr {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::array<std::string_view, 4> kColumns = {"user_id", "item_id", "score", "probe"};
+constexpr std::size_t kRequired = 3;  // the probe may be absent
+
+LlmScore find_pair(const LineReader& lines, const Dataset& data, std::string_view user,
+                   std::string_view item) {
+  LlmScore pair;
+  pair.user = data.users.find(user);
+  pair.item = data.items.find(item);
+  if (pair.user == 0) lines.fail(fmt::format("unknown user '{}'; score the users of {}", user, data.name));
+  if (pair.item == 0) lines.fail(fmt::format("unknown item '{}'; score the items of {}", item, data.name));
+  return pair;
+}
+
+/// The place of each of kColumns in a TSV line; n_fields for an absent probe.
+struct Header {
+  std::array<std::size_t, kColumns.size()> place;
+  std::size_t n_fields;
+};
+
+Header parse_header(const LineReader& lines, std::string_view line) {
+  std::vector<std::string_view> fields;
+  split(line, "\t", fields);
+  Header header{{}, fields.size()};
+  header.place.fill(header.n_fields);
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    const std::string_view name = fields[i].substr(0, fields[i].find(':'));
+    const auto column = std::find(kColumns.begin(), kColumns.end(), name);
+    if (column == kColumns.end()) {
+      lines.fail(
+          fmt::format("unknown column '{}'; name the columns user_id, item_id, score and probe (optional), "
+                      "separated by tabs",
+                      name));
+    }
+    std::size_t& place = header.place[static_cast<std::size_t>(column - kColumns.begin())];
+    if (place != header.n_fields) lines.fail(fmt::format("column '{}' appears twice; keep one", name));
+    place = i;
+  }
+  for (std::size_t c = 0; c < kRequired; ++c) {
+    if (header.place[c] == header.n_fields) {
+      lines.fail(fmt::format("the header names no column '{}'; add it", kColumns[c]));
+    }
+  }
+  return header;
+}
+
+/// Whether a plain file ends inside a line. (A gzip stream that is cut off is found by the line reader.)
+bool ends_inside_line(const std::string& path) {
+  constexpr int kGzip = 0x1F;
+  std::ifstream file(path, std::ios::binary);
+  const int first_byte = file.get();
+  file.seekg(-1, std::ios::end);
+  return first_byte != kGzip && file.get() != '\n';
+}
+
+std::vector<LlmScore> parse_tsv(LineReader& lines, std::string_view line, const Dataset& data) {
+  const Header header = parse_header(lines, line);
+  const auto [user, item, score, probe] = header.place;
+  std::vector<LlmScore> scores;
+  std::vector<std::string_view> fields;
+  while (lines.next(line)) {
+    lines.split_exactly(line, "\t", header.n_fields, fields);
+    LlmScore entry = find_pair(lines, data, fields[user], fields[item]);
+    entry.score = static_cast<float>(lines.number(fields[score], "score"));
+    if (probe < header.n_fields) {
+      entry.probe = fields[probe] == "1";
+      if (!entry.probe && fields[probe] != "0") {
+        lines.fail(fmt::format("probe '{}' is neither 0 nor 1; write one of them", fields[probe]));
+      }
+    }
+    scores.push_back(entry);
+  }
+  if (scores.empty()) lines.fail("no scores after the header; write the file again");
+  // A score cut from 0.25 to 0.2 passes every other check.
+  if (ends_inside_line(lines.path())) {
+    lines.fail(
+        "the last line has no line end, so the file may be truncated; write it again, or end the line");
+  }
+  return scores;
+}
+
+std::string raw_id(const LineReader& lines, const json& object, std::string_view key) {
+  const json& value = object.at(key);
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number_integer()) return value.dump();
+  lines.fail(fmt::format("{} is neither a string nor an integer; write the raw id", key));
+}
+
+LlmScore parse_object(const LineReader& lines, std::string_view line, const Dataset& data) {
+  const json object = json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!object.is_object()) {
+    lines.fail("not a JSON object, or a truncated one; write one object a line, or the file again");
+  }
+  for (const auto& [key, value] : object.items()) {
+    if (std::find(kColumns.begin(), kColumns.end(), key) == kColumns.end()) {
+      lines.fail(
+          fmt::format("unknown key '{}'; the keys are user_id, item_id, score and probe (optional)", key));
+    }
+  }
+  for (std::size_t c = 0; c < kRequired; ++c) {
+    if (!object.contains(kColumns[c])) lines.fail(fmt::format("the object has no '{}'; add it", kColumns[c]));
+  }
+  LlmScore entry = find_pair(lines, data, raw_id(lines, object, "user_id"), raw_id(lines, object, "item_id"));
+  const json& score = object.at("score");
+  if (!score.is_number()) lines.fail("score is not a number; write one in [0, 1]");
+  entry.score = static_cast<float>(score.get<double>());
+  if (const auto probe = object.find("probe"); probe != object.end()) {
+    if (!probe->is_boolean()) lines.fail("probe is neither true nor false; write one of them");
+    entry.probe = probe->get<bool>();
+  }
+  return entry;
+}
+
+std::vector<LlmScore> parse_json_lines(LineReader& lines, std::string_view line, const Dataset& data) {
+  std::vector<LlmScore> scores;
+  do scores.push_back(parse_object(lines, line, data));
+  while (lines.next(line));
+  return scores;
+}
+
+/// Reads the file; with a split, refuses probes that are not training items and marks probes where there are
+/// none.
+ScoreTable read_table(const std::string& path, const Dataset& data, const Split* leave_one_out) {
+  LineReader lines(path);
+  const std::string_view line = lines.first();
+  const bool json_lines = line.starts_with('{');
+  const std::vector<LlmScore> scores =
+      json_lines ? parse_json_lines(lines, line, data) : parse_tsv(lines, line, data);
+
+  // The reader skips no line, so a score's place in the file follows from its index.
+  const std::size_t first_line = json_lines ? 1 : 2;
+  const auto origin = [&](std::size_t i) { return fmt::format("{}:{}: ", path, first_line + i); };
+  for (std::size_t i = 0; leave_one_out && i < scores.size(); ++i) {
+    if (!scores[i].probe) continue;
+    const std::string fault = probe_fault(*leave_one_out, scores[i].user, scores[i].item);
+    if (!fault.empty()) throw Error(origin(i) + fault);
+  }
+  const std::string name = std::filesystem::path(path).filename().string();
+  ScoreTable table = make_score_table(data, scores, "file:" + name, origin);
+  if (leave_one_out) mark_probes(table, *leave_one_out);
+  return table;
+}
+
+/// A raw id as the format spells it: as it is between tabs, quoted and escaped in JSON.
+std::string spell(std::string_view token, bool json_lines) {
+  if (json_lines) {
+    try {
+      return json(token).dump();
+    } catch (const json::type_error&) {
+      throw Error(fmt::format("the id '{}' is not UTF-8, which JSON asks for; write TSV", token));
+    }
+  }
+  if (token.find_first_of("\t\r\n") != token.npos) {
+    throw Error(fmt::format("the id '{}' contains a tab or a line break; write JSON lines", token));
+  }
+  return std::string(token);
+}
+
+}  // namespace
+
+ScoreTable read_scores(const std::string& path, const Dataset& data) {
+  return read_table(path, data, nullptr);
+}
+
+ScoreTable read_scores(const std::string& path, const Split& split) {
+  return read_table(path, *split.data, &split);
+}
+
+void write_scores(const std::string& path, const ScoreTable& table, const Dataset& data, bool json_lines) {
+  AtomicFile file(path);
+  if (!json_lines) file.stream() << "user_id:token\titem_id:token\tscore:float\tprobe:float\n";
+  std::string buffer;
+  for (Id user = 1; user < data.users.rows(); ++user) {
+    const std::string user_token = spell(data.users.token(user), json_lines);
+    const auto items = table.items_of(user);
+    const auto scores = table.scores_of(user);
+    for (std::size_t k = 0; k < items.size(); ++k) {
+      const bool probe = static_cast<std::int32_t>(k) == table.probe[static_cast<std::size_t>(user)];
+      const std::string item_token = spell(data.items.token(items[k]), json_lines);
+      // {} prints the shortest decimal that reads back as the same float.
+      if (json_lines) {
+        fmt::format_to(std::back_inserter(buffer),
+                       "{{\"user_id\":{},\"item_id\":{},\"score\":{},\"probe\":{}}}\n", user_token,
+                       item_token, scores[k], probe);
+      } else {
+        fmt::format_to(std::back_inserter(buffer), "{}\t{}\t{}\t{}\n", user_token, item_token, scores[k],
+                       probe ? 1 : 0);
+      }
+    }
+    file.stream() << buffer;
+    buffer.clear();
+  }
+  file.commit();
+}
+
+}  // namespace sllmr

@@ -1,0 +1,141 @@
+// The stand-in for an LLM where none is at hand: how similar are the texts of the history and of the
+// candidate?
+//
+// A text is the words of an item's title (lower case, split at everything but letters, digits and non-ASCII
+// bytes) and its attributes, which are terms of their own. Cosine of TF-IDF vectors, with the smooth idf =
+// log((1 + N) / (1 + df)) + 1 over the N items that have a text; the history is one text, its items' texts
+// joined. Raw cosines are small and not comparable between users, so a user's scores are divided by the
+// user's largest, which keeps their order. Without a text, a history or any common term there is no
+// judgement: 0.5.
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "host/llm/scorer.h"
+
+namespace sllmr {
+namespace {
+
+constexpr float kNoJudgement = 0.5F;
+
+bool is_word_byte(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         static_cast<unsigned char>(c) >= 0x80;
+}
+
+/// Calls `use(word)` for each lower-case word of `text`.
+template <class Use>
+void for_each_word(std::string_view text, Use&& use) {
+  std::string word;
+  for (const char c : text) {
+    if (is_word_byte(c)) {
+      word.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
+    } else if (!word.empty()) {
+      use(word);
+      word.clear();
+    }
+  }
+  if (!word.empty()) use(word);
+}
+
+struct Term {
+  std::size_t id;
+  double weight;  // count in the text * idf
+};
+
+/// The catalogue as sparse TF-IDF vectors, CSR by item.
+struct TextIndex {
+  std::vector<std::size_t> offsets;  // items.rows() + 1
+  std::vector<Term> terms;
+  std::vector<double> norm;  // by item: L2 norm; 0 without a text
+  std::size_t n_terms = 0;
+
+  std::span<const Term> of(Id item) const {
+    const auto i = static_cast<std::size_t>(item);
+    return std::span(terms).subspan(offsets[i], offsets[i + 1] - offsets[i]);
+  }
+};
+
+TextIndex index_texts(const Dataset& data) {
+  TextIndex index;
+  Vocabulary words;
+  const auto n_attributes = static_cast<std::size_t>(data.attributes.rows());
+  std::vector<double> document_count(n_attributes, 0.0);
+  double n_texts = 0;
+
+  index.offsets = {0, 0};  // item 0 is padding
+  for (Id item = 1; item < data.items.rows(); ++item) {
+    std::map<std::size_t, double> counts;  // term ids: attributes first, then words
+    for (const Id attribute : data.attributes_of(item)) ++counts[static_cast<std::size_t>(attribute)];
+    for_each_word(data.titles[static_cast<std::size_t>(item)], [&](const std::string& word) {
+      ++counts[n_attributes + static_cast<std::size_t>(words.add(word))];
+    });
+    document_count.resize(n_attributes + static_cast<std::size_t>(words.rows()), 0.0);
+    for (const auto& [term, count] : counts) {
+      index.terms.push_back({term, count});
+      ++document_count[term];
+    }
+    n_texts += !counts.empty();
+    index.offsets.push_back(index.terms.size());
+  }
+
+  for (Term& term : index.terms) term.weight *= std::log((1 + n_texts) / (1 + document_count[term.id])) + 1;
+  for (Id item = 0; item < data.items.rows(); ++item) {
+    double squares = 0;
+    for (const Term& term : index.of(item)) squares += term.weight * term.weight;
+    index.norm.push_back(std::sqrt(squares));
+  }
+  index.n_terms = document_count.size();
+  return index;
+}
+
+/// Writes the scores of a set's candidates to `out`. `query` has a zero for every term, and has so again
+/// afterwards.
+void score_set(const TextIndex& index, const CandidateSet& set, std::vector<double>& query, LlmScore* out) {
+  for (const Id item : set.history) {
+    for (const Term& term : index.of(item)) query[term.id] += term.weight;
+  }
+  // The history's own norm is the same for all candidates: dividing by the largest score cancels it.
+  std::vector<double> cosine;
+  for (const Id item : set.candidates) {
+    double dot = 0;
+    for (const Term& term : index.of(item)) dot += term.weight * query[term.id];
+    const double norm = index.norm[static_cast<std::size_t>(item)];
+    cosine.push_back(norm > 0 ? dot / norm : -1.0);
+  }
+  for (const Id item : set.history) {
+    for (const Term& term : index.of(item)) query[term.id] = 0;
+  }
+
+  const double largest = cosine.empty() ? 0.0 : *std::max_element(cosine.begin(), cosine.end());
+  for (std::size_t k = 0; k < cosine.size(); ++k) {
+    const bool judged = largest > 0 && cosine[k] >= 0;
+    out[k] = {set.user, set.candidates[k], judged ? static_cast<float>(cosine[k] / largest) : kNoJudgement,
+              set.candidates[k] == set.probe};
+  }
+}
+
+}  // namespace
+
+std::vector<LlmScore> score_lexical(const Split& split, const std::vector<CandidateSet>& sets) {
+  const TextIndex index = index_texts(*split.data);
+  std::vector<std::size_t> first = {0};
+  for (const CandidateSet& set : sets) first.push_back(first.back() + set.candidates.size());
+
+  std::vector<LlmScore> scores(first.back());
+  const auto n_sets = static_cast<std::int64_t>(sets.size());
+#pragma omp parallel
+  {
+    std::vector<double> query(index.n_terms, 0.0);
+#pragma omp for schedule(dynamic, 64)
+    for (std::int64_t k = 0; k < n_sets; ++k) {
+      const auto s = static_cast<std::size_t>(k);
+      score_set(index, sets[s], query, scores.data() + first[s]);
+    }
+  }
+  return scores;
+}
+
+}  // namespace sllmr
