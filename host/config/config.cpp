@@ -1,0 +1,413 @@
+#include "host/config/config.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <limits>
+#include <optional>
+#include <sstream>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "host/config/nearest.h"
+#include "kernels/exec/error.h"
+
+namespace sllmr {
+namespace {
+
+// A value as TOML knows it.
+using Value = std::variant<std::int64_t, double, std::string, std::vector<std::int64_t>>;
+
+struct Key {
+  std::string name;
+  std::string expects;
+  std::string doc;
+  std::vector<std::string> choices;
+  std::function<Value(const Config&)> get;
+  std::function<bool(Config&, const Value&)> set;  // false: wrong type or out of range
+};
+
+template <class Member>
+using MemberType = std::remove_cvref_t<std::invoke_result_t<Member, Config&>>;
+
+template <class Member>
+Key integer(std::string name, Member member, std::int64_t min, std::string doc) {
+  return {.name = std::move(name),
+          .expects = fmt::format("an integer >= {}", min),
+          .doc = std::move(doc),
+          .choices = {},
+          .get = [=](const Config& config) { return Value(static_cast<std::int64_t>(member(config))); },
+          .set =
+              [=](Config& config, const Value& value) {
+                const auto* number = std::get_if<std::int64_t>(&value);
+                if (!number || *number < min || !std::in_range<MemberType<Member>>(*number)) return false;
+                member(config) = static_cast<MemberType<Member>>(*number);
+                return true;
+              }};
+}
+
+struct Range {
+  const char* text;
+  bool (*contains)(double);
+};
+constexpr double largest = std::numeric_limits<double>::max();
+constexpr Range positive{"> 0", [](double x) { return x > 0 && x <= largest; }};
+constexpr Range non_negative{">= 0", [](double x) { return x >= 0 && x <= largest; }};
+constexpr Range share{"in [0, 1]", [](double x) { return x >= 0 && x <= 1; }};
+
+template <class Member>
+Key number(std::string name, Member member, Range range, std::string doc) {
+  return {.name = std::move(name),
+          .expects = fmt::format("a number {}", range.text),
+          .doc = std::move(doc),
+          .choices = {},
+          .get = [=](const Config& config) { return Value(member(config)); },
+          .set =
+              [=](Config& config, const Value& value) {
+                const auto* whole = std::get_if<std::int64_t>(&value);
+                const auto* real = std::get_if<double>(&value);
+                if (!whole && !real) return false;
+                const double x = whole ? static_cast<double>(*whole) : *real;
+                if (!range.contains(x)) return false;
+                member(config) = x;
+                return true;
+              }};
+}
+
+template <class Member>
+Key text(std::string name, Member member, std::string doc) {
+  return {.name = std::move(name),
+          .expects = "a string",
+          .doc = std::move(doc),
+          .choices = {},
+          .get = [=](const Config& config) { return Value(member(config)); },
+          .set =
+              [=](Config& config, const Value& value) {
+                const auto* string = std::get_if<std::string>(&value);
+                if (string) member(config) = *string;
+                return string != nullptr;
+              }};
+}
+
+// `names` in the order of the enumerators.
+template <class Member>
+Key choice(std::string name, Member member, std::vector<std::string> names, std::string doc) {
+  return {.name = std::move(name),
+          .expects = fmt::format("one of {}", fmt::join(names, ", ")),
+          .doc = std::move(doc),
+          .choices = names,
+          .get = [=](const Config& config) { return Value(names[static_cast<std::size_t>(member(config))]); },
+          .set =
+              [=](Config& config, const Value& value) {
+                const auto* string = std::get_if<std::string>(&value);
+                const auto found = string ? std::ranges::find(names, *string) : names.end();
+                if (found == names.end()) return false;
+                member(config) = static_cast<MemberType<Member>>(found - names.begin());
+                return true;
+              }};
+}
+
+template <class Member>
+Key ascending_integers(std::string name, Member member, std::string doc) {
+  return {.name = std::move(name),
+          .expects = "an ascending array of integers >= 1",
+          .doc = std::move(doc),
+          .choices = {},
+          .get =
+              [=](const Config& config) {
+                return Value(std::vector<std::int64_t>(member(config).begin(), member(config).end()));
+              },
+          .set =
+              [=](Config& config, const Value& value) {
+                const auto* numbers = std::get_if<std::vector<std::int64_t>>(&value);
+                if (!numbers || numbers->empty() || numbers->front() < 1 ||
+                    !std::in_range<int>(numbers->back()) ||
+                    std::ranges::adjacent_find(*numbers, std::greater_equal{}) != numbers->end()) {
+                  return false;
+                }
+                member(config).assign(numbers->begin(), numbers->end());
+                return true;
+              }};
+}
+
+// A key is spelled once: its name is the path of its member.
+#define SLLMR_KEY(path)              \
+#path, [](auto& config) -> auto& { \
+    return config.path;              \
+  }
+
+const std::vector<Key>& key_table() {
+  static const std::vector<Key> table = {
+      text(SLLMR_KEY(method), "none, global, or the name of a gate objective or gating rule"),
+      integer(SLLMR_KEY(seed), 0, "seed of every random draw"),
+      text(SLLMR_KEY(run_dir), "folder of the run; empty: named after data, model, method and seed"),
+      choice(SLLMR_KEY(device), {"auto", "cpu", "cuda"}, "where to train; auto: cuda where there is one"),
+      integer(SLLMR_KEY(threads), 0, "CPU threads; 0: all"),
+
+      text(SLLMR_KEY(data.path), "interactions: a file, a folder, or a prefix such as data/beauty"),
+      text(SLLMR_KEY(data.format), "auto, or the name of an importer"),
+      text(SLLMR_KEY(data.items), "item file, where it does not lie beside the interactions"),
+      integer(SLLMR_KEY(data.cold_history), 0, "a user with fewer training interactions is cold"),
+      number(SLLMR_KEY(data.tail_share), share, "share of the items, least popular first, that is the tail"),
+
+      text(SLLMR_KEY(model.name), "backbone"),
+      integer(SLLMR_KEY(model.width), 1, "embedding width"),
+      number(SLLMR_KEY(model.init_std), non_negative, "standard deviation of the initial embeddings"),
+
+      choice(SLLMR_KEY(train.mode), {"fused", "exact"},
+             "asynchronous in-place updates, or exact mini-batches"),
+      choice(SLLMR_KEY(train.optimizer), {"sgd", "adagrad", "lazy_adam", "adam"},
+             "update rule of the backbone"),
+      number(SLLMR_KEY(train.lr), positive, "learning rate of the backbone"),
+      number(SLLMR_KEY(train.l2), non_negative, "L2 penalty"),
+      integer(SLLMR_KEY(train.epochs), 0, "passes over the training rows"),
+      integer(SLLMR_KEY(train.batch_size), 1, "rows of a mini-batch (exact mode)"),
+      integer(SLLMR_KEY(train.chunk_rows), 1, "rows between two updates of the gate (fused mode)"),
+      integer(SLLMR_KEY(train.eval_every), 0, "epochs between two validations; 0: only after the last epoch"),
+      integer(SLLMR_KEY(train.patience), 0, "stop after this many validations without a gain; 0: never"),
+      integer(SLLMR_KEY(train.checkpoint_every), 1, "epochs between two checkpoints"),
+
+      text(SLLMR_KEY(llm.scorer), "who scores candidates; file: read llm.scores"),
+      text(SLLMR_KEY(llm.scores), "file of offline scores (llm.scorer = \"file\")"),
+      integer(SLLMR_KEY(llm.candidates), 2, "scored items of a user, the probe among them"),
+      integer(SLLMR_KEY(llm.prompt_history), 1, "training interactions that the scorer sees"),
+      number(SLLMR_KEY(llm.lambda), non_negative, "weight of the LLM loss"),
+      number(SLLMR_KEY(llm.margin), non_negative, "margin of the pairwise hinge, in logits"),
+      choice(SLLMR_KEY(llm.pairs), {"sampled", "largest"},
+             "a user's pairs: drawn, or of largest score difference"),
+      integer(SLLMR_KEY(llm.largest_pairs), 1, "pairs kept of a user (llm.pairs = \"largest\")"),
+      number(SLLMR_KEY(llm.pair_rate), share, "share of the training rows that draw a pair"),
+      integer(SLLMR_KEY(llm.max_pairs_per_batch), 0, "most pairs of a mini-batch; 0: no limit (exact mode)"),
+      number(SLLMR_KEY(llm.noise), share, "share of the scores that random numbers replace"),
+      choice(SLLMR_KEY(llm.noise_slice), {"all", "warm", "head"},
+             "where: everywhere, warm users, head items"),
+
+      text(SLLMR_KEY(gate.rule), "gating rule"),
+      text(SLLMR_KEY(gate.objective), "what the gate learns from"),
+      choice(SLLMR_KEY(gate.uncertainty), {"confidence", "entropy"}, "the backbone's uncertainty signal"),
+      number(SLLMR_KEY(gate.lr), positive, "learning rate of the gate"),
+      number(SLLMR_KEY(gate.probe_rate), share, "share of the training rows that draw a probe pair"),
+      number(SLLMR_KEY(gate.price), share, "agreement beyond chance that opens the gate"),
+      number(SLLMR_KEY(gate.budget_weight), non_negative, "weight of the budget term (objective budget)"),
+      number(SLLMR_KEY(gate.budget_target), share, "mean gate value that the budget asks for"),
+
+      ascending_integers(SLLMR_KEY(eval.topk), "cut-offs of the ranking metrics"),
+  };
+  return table;
+}
+
+const Key* find_key(std::string_view name) {
+  const auto found = std::ranges::find(key_table(), name, &Key::name);
+  return found == key_table().end() ? nullptr : &*found;
+}
+
+const Key& known_key(std::string_view name) {
+  const Key* key = find_key(name);
+  require(key != nullptr, fmt::format("no config key is named '{}'", name));
+  return *key;
+}
+
+// "llm" of "llm.lambda"; empty for a top-level key.
+std::string section_of(std::string_view name) {
+  const auto dot = name.find('.');
+  return std::string(name.substr(0, dot == name.npos ? 0 : dot));
+}
+
+bool is_section(std::string_view name) {
+  return !name.empty() &&
+         std::ranges::any_of(key_table(), [&](const Key& key) { return section_of(key.name) == name; });
+}
+
+std::string suggestion_for(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Key& key : key_table()) {
+    if (key.name.ends_with("." + name)) return key.name;  // only the section was forgotten
+    names.push_back(key.name);
+    names.push_back(section_of(key.name));
+  }
+  std::erase(names, "");
+  return nearest_name(name, names);
+}
+
+// What a TOML value or an override says: the value where it is of a type that some key has, and its text.
+struct Given {
+  std::optional<Value> value;
+  std::string text;
+  std::string origin;
+};
+
+std::optional<Value> to_value(const toml::node& node) {
+  if (const auto* integer = node.as_integer()) return integer->get();
+  if (const auto* real = node.as_floating_point()) return real->get();
+  if (const auto* string = node.as_string()) return string->get();
+  const auto* array = node.as_array();
+  if (!array) return std::nullopt;
+  std::vector<std::int64_t> numbers;
+  for (const toml::node& element : *array) {
+    const auto* integer = element.as_integer();
+    if (!integer) return std::nullopt;
+    numbers.push_back(integer->get());
+  }
+  return numbers;
+}
+
+std::string to_text(const toml::node& node) {
+  std::ostringstream out;
+  node.visit([&](const auto& concrete) { out << concrete; });
+  return out.str();
+}
+
+std::string to_text(const Value& value) {
+  if (const auto* real = std::get_if<double>(&value)) {
+    const std::string digits = fmt::format("{}", *real);  // the shortest that reads back exactly
+    return digits.find_first_of(".e") == digits.npos ? digits + ".0" : digits;
+  }
+  if (const auto* string = std::get_if<std::string>(&value)) return to_text(toml::value(*string));
+  if (const auto* integer = std::get_if<std::int64_t>(&value)) return fmt::format("{}", *integer);
+  return fmt::format("[{}]", fmt::join(std::get<std::vector<std::int64_t>>(value), ", "));
+}
+
+void assign(Config& config, const std::string& name, const Given& given) {
+  const Key* key = find_key(name);
+  if (!key) {
+    require(!is_section(name),
+            fmt::format("'{}' ({}) is a section: set its keys instead", name, given.origin));
+    throw Error(fmt::format("unknown config key '{}' ({}); did you mean '{}'?", name, given.origin,
+                            suggestion_for(name)));
+  }
+  if (given.value && key->set(config, *given.value)) return;
+  std::string message =
+      fmt::format("'{}' ({}): expected {}, got {}", name, given.origin, key->expects, given.text);
+  if (!key->choices.empty() && given.value && std::holds_alternative<std::string>(*given.value)) {
+    message +=
+        fmt::format("; did you mean '{}'?", nearest_name(std::get<std::string>(*given.value), key->choices));
+  }
+  throw Error(message);
+}
+
+enum class Counts { as_set, as_default };
+
+void read_table(Config& config, const toml::table& table, const std::string& section, const std::string& file,
+                Counts counts) {
+  for (const auto& [key, node] : table) {
+    const std::string name =
+        section.empty() ? std::string(key.str()) : fmt::format("{}.{}", section, key.str());
+    if (node.is_table() && is_section(name)) {
+      read_table(config, *node.as_table(), name, file, counts);
+      continue;
+    }
+    const std::string origin = fmt::format("{}:{}", file, node.source().begin.line);
+    assign(config, name, {to_value(node), to_text(node), origin});
+    if (counts == Counts::as_set) config.origins[name] = origin;
+  }
+}
+
+std::string read_file(const std::string& path) {
+  require(!std::filesystem::is_directory(path), fmt::format("cannot read recipe '{}': it is a folder", path));
+  std::ifstream in(path, std::ios::binary);
+  require(in.is_open(), fmt::format("cannot read recipe '{}': {}", path, std::strerror(errno)));
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void read_recipe(Config& config, const std::string& path) {
+  toml::table recipe;
+  try {
+    recipe = toml::parse(read_file(path), path);
+  } catch (const toml::parse_error& error) {
+    throw Error(fmt::format("{}:{}: not TOML: {}", path, error.source().begin.line, error.description()));
+  }
+  // First, so that a key that is set outside wins.
+  if (const toml::table* defaults = recipe["defaults"].as_table()) {
+    read_table(config, *defaults, "", path, Counts::as_default);
+    recipe.erase("defaults");
+  }
+  read_table(config, recipe, "", path, Counts::as_set);
+}
+
+// Where a key takes a string, quotes are optional: a shell eats them.
+Given parse_override(const std::string& name, const std::string& text) {
+  constexpr const char* origin = "command line";
+  const Key* key = find_key(name);
+  const bool takes_string = key && std::holds_alternative<std::string>(key->get(Config()));
+  if (takes_string && !text.starts_with('"') && !text.starts_with('\'')) return {Value(text), text, origin};
+  try {
+    const toml::table parsed = toml::parse("value = " + text);
+    return {to_value(*parsed.get("value")), text, origin};
+  } catch (const toml::parse_error&) {
+    return {std::nullopt, text, origin};
+  }
+}
+
+void write_keys(std::string& out, const Config& config, bool set) {
+  std::string section = "";
+  for (const Key& key : key_table()) {
+    if (config.is_set(key.name) != set) continue;
+    const std::string own = section_of(key.name);
+    const std::string header = set ? own : own.empty() ? "defaults" : "defaults." + own;
+    if (header != section) out += fmt::format("{}[{}]\n", out.empty() ? "" : "\n", header);
+    section = header;
+    const std::string name = own.empty() ? key.name : key.name.substr(own.size() + 1);
+    out += fmt::format("{} = {}\n", name, to_text(key.get(config)));
+  }
+}
+
+}  // namespace
+
+bool Config::is_set(std::string_view key) const {
+  return origins.contains(known_key(key).name);
+}
+
+Config load_config(const std::string& recipe_path, std::span<const std::string> overrides) {
+  Config config;
+  if (!recipe_path.empty()) read_recipe(config, recipe_path);
+  for (const std::string& override : overrides) {
+    const auto equals = override.find('=');
+    require(equals != override.npos && equals > 0,
+            fmt::format("override '{}': expected key=value, such as llm.lambda=0.5", override));
+    const std::string name = override.substr(0, equals);
+    const Given given = parse_override(name, override.substr(equals + 1));
+    assign(config, name, given);
+    config.origins[name] = given.origin;
+  }
+  return config;
+}
+
+std::string to_toml(const Config& config) {
+  std::string out;
+  write_keys(out, config, true);
+  write_keys(out, config, false);
+  return out;
+}
+
+void require_known_name(const Config& config, std::string_view key, std::span<const std::string> known) {
+  const auto name = std::get<std::string>(known_key(key).get(config));
+  if (std::ranges::find(known, name) != known.end()) return;
+  const auto origin = config.origins.find(key);
+  throw Error(fmt::format("'{}' ({}): no '{}'; did you mean '{}'? Known: {}", key,
+                          origin == config.origins.end() ? "default" : origin->second, name,
+                          nearest_name(name, known), fmt::join(known, ", ")));
+}
+
+void require_not_set(const Config& config, std::string_view key, std::string_view reason) {
+  if (!config.is_set(key)) return;
+  throw Error(fmt::format("'{}' ({}) does not apply: {}", key, config.origins.find(key)->second, reason));
+}
+
+std::vector<ConfigKeyInfo> config_keys() {
+  const Config defaults;
+  std::vector<ConfigKeyInfo> keys;
+  for (const Key& key : key_table())
+    keys.push_back({key.name, key.expects, to_text(key.get(defaults)), key.doc});
+  return keys;
+}
+
+}  // namespace sllmr

@@ -1,0 +1,130 @@
+// What a run is told: a TOML recipe, `key=value` overrides, and defaults for the rest. One table in
+// config.cpp maps every key to its member, type, range and documentation; `sllmr config` prints it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/llm/score_table.h"
+
+namespace sllmr {
+
+struct DataConfig {
+  std::string path;
+  std::string format = "auto";
+  std::string items;
+  int cold_history = 4;
+  double tail_share = 0.2;
+};
+
+struct ModelConfig {
+  std::string name = "mf";
+  int width = 64;
+  double init_std = 0.1;
+};
+
+struct TrainConfig {
+  enum class Mode { fused, exact };
+  enum class Optimizer { sgd, adagrad, lazy_adam, adam };
+
+  Mode mode = Mode::fused;
+  Optimizer optimizer = Optimizer::sgd;
+  double lr = 0.05;
+  double l2 = 0.01;
+  int epochs = 60;
+  int batch_size = 128;
+  std::int64_t chunk_rows = 16384;
+  int eval_every = 0;
+  int patience = 0;
+  int checkpoint_every = 1;
+};
+
+struct LlmConfig {
+  enum class Pairs { sampled, largest };
+
+  std::string scorer = "lexical";
+  std::string scores;
+  int candidates = 40;
+  int prompt_history = 10;
+  double lambda = 0.5;
+  double margin = 1.0;
+  Pairs pairs = Pairs::sampled;
+  int largest_pairs = 16;
+  double pair_rate = 1.0;
+  int max_pairs_per_batch = 0;
+  double noise = 0.0;
+  NoiseSlice noise_slice = NoiseSlice::all;
+};
+
+struct GateConfig {
+  enum class Uncertainty { confidence, entropy };
+
+  std::string rule = "learned";
+  std::string objective = "agreement";
+  Uncertainty uncertainty = Uncertainty::confidence;
+  double lr = 0.05;
+  double probe_rate = 0.25;
+  double price = 0.1;
+  double budget_weight = 1.0;
+  double budget_target = 0.3;
+};
+
+struct EvalConfig {
+  std::vector<int> topk = {10, 20};
+};
+
+struct Config {
+  enum class Device { automatic, cpu, cuda };
+
+  std::string method = "agreement";
+  std::uint64_t seed = 1;
+  std::string run_dir;
+  Device device = Device::automatic;
+  int threads = 0;
+  DataConfig data;
+  ModelConfig model;
+  TrainConfig train;
+  LlmConfig llm;
+  GateConfig gate;
+  EvalConfig eval;
+
+  /// Who set a key: "recipe.toml:12" or "command line". Keys that nobody set are absent.
+  std::map<std::string, std::string, std::less<>> origins;
+
+  /// Was the key ("train.batch_size") set, rather than left at its default? Throws Error for an unknown key.
+  bool is_set(std::string_view key) const;
+};
+
+/// Reads a recipe (none when `recipe_path` is empty), then applies `key=value` overrides; the last one wins.
+/// Relative paths in either are relative to the working directory, not to the recipe. Throws Error naming
+/// file, line and remedy for an unknown key, a wrong type, a value out of range, malformed TOML and an
+/// unreadable file.
+Config load_config(const std::string& recipe_path, std::span<const std::string> overrides);
+
+/// The effective configuration as a recipe that loads to the same Config. Values that nobody set are in
+/// [defaults], from where they load without counting as set, so a stored run does not change when a default
+/// does.
+std::string to_toml(const Config& config);
+
+/// Throws Error naming key, origin and nearest known name unless the key's value is one of `known`. For keys
+/// whose values are registered elsewhere: methods, models, rules, objectives, scorers.
+void require_known_name(const Config& config, std::string_view key, std::span<const std::string> known);
+
+/// Throws Error "'train.batch_size' (recipe.toml:4) does not apply: <reason>" when the key was set.
+void require_not_set(const Config& config, std::string_view key, std::string_view reason);
+
+/// A row of the key table, as text.
+struct ConfigKeyInfo {
+  std::string key;            // "llm.lambda"
+  std::string type;           // "a number >= 0", "one of fused, exact"
+  std::string default_value;  // as TOML
+  std::string doc;
+};
+/// All keys, section by section.
+std::vector<ConfigKeyInfo> config_keys();
+
+}  // namespace sllmr
