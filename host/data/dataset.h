@@ -5,40 +5,55 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "kernels/exec/types.h"
 
 namespace sllmr {
 
-/// Two-way map between raw tokens ("B004756YJA") and dense ids. Id 0 is padding and has the empty token.
+/// Two-way map between raw tokens ("B004756YJA") and dense ids in order of addition. Id 0 is padding and has
+/// the empty token. All tokens lie in one pool of characters, found through an open-addressing table.
 class Vocabulary {
  public:
   /// The token's id; adds it when it is new.
   Id add(std::string_view token);
   /// The token's id, or 0 when unknown.
   Id find(std::string_view token) const;
-  const std::string& token(Id id) const { return tokens_[static_cast<std::size_t>(id)]; }
+  /// The token of an id in [0, rows()). The view holds until the next add().
+  std::string_view token(Id id) const {
+    const auto row = static_cast<std::size_t>(id);
+    return std::string_view(pool_).substr(begins_[row], begins_[row + 1] - begins_[row]);
+  }
   /// Number of ids, padding included: the rows an embedding table needs.
-  Id rows() const { return static_cast<Id>(tokens_.size()); }
+  Id rows() const { return static_cast<Id>(begins_.size() - 1); }
   /// Number of real tokens.
   Id count() const { return rows() - 1; }
 
  private:
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
+  struct Slot {
+    std::uint32_t hash = 0;
+    Id id = 0;  // 0: free
   };
-  std::vector<std::string> tokens_{std::string()};
-  std::unordered_map<std::string, Id, Hash, std::equal_to<>> ids_;
+  /// The slot that holds the token, or the free one where it belongs.
+  std::size_t slot_of(std::string_view token, std::uint32_t hash) const;
+  void grow();
+
+  std::string pool_;
+  std::vector<std::size_t> begins_{0, 0};            // rows() + 1 positions in the pool
+  std::vector<Slot> slots_ = std::vector<Slot>(16);  // a power of two, at most half full
 };
 
 /// All interactions of a data set. CSR layouts; every `*_offsets` has rows() + 1 entries and row 0 is empty.
+///
+/// Users are numbered in the order of their first line in the file, items in the order in which they first
+/// occur in the histories of users 1, 2, 3, ..., attributes in the order in which they first occur in items
+/// 1, 2, 3, ... So ids depend on the order of the users and on the histories, and not on how the file
+/// interleaves them. Items without an interaction have no id.
 struct Dataset {
   std::string name;    // "beauty"
   std::string source;  // the path it was read from
-  std::uint64_t hash = 0;  // of users, items and histories: the same data give the same hash, whatever the format
+  std::uint64_t hash =
+      0;  // of users, items and histories: the same data give the same hash, whatever the format
   Vocabulary users, items, attributes;
   std::vector<std::int64_t> history_offsets;    // by user
   std::vector<Id> history;                      // items of a user, oldest first
@@ -58,5 +73,10 @@ struct Dataset {
     return std::span(item_attributes).subspan(first, last - first);
   }
 };
+
+/// Hash of the user tokens, the item tokens and the histories, in id order (64-bit FNV-1a). Equal hashes mean
+/// equal ids, so what was trained on one data set may be used on the other. Texts and attributes do not
+/// enter.
+std::uint64_t content_hash(const Dataset& data);
 
 }  // namespace sllmr

@@ -1,4 +1,5 @@
-// Reading data sets. Every importer fills the same Dataset; adding one is one file and one line in import.cpp.
+// Reading data sets. Every importer fills the same Dataset; adding one is one file and one line in
+// import.cpp.
 #pragma once
 
 #include <string>
@@ -17,11 +18,13 @@ struct ImportOptions {
 /// Names of all importers: recbole, amazon, movielens, s3rec.
 std::vector<std::string> import_formats();
 
-/// Reads a data set. `path` is a file, or a prefix or folder: `../data/beauty` finds beauty.inter, beauty.item.
-/// Throws Error naming file, line and remedy for a missing file, a malformed, truncated or duplicate line, and so on.
+/// Reads a data set. `path` is a file, or a prefix or folder: `../data/beauty` finds beauty.inter,
+/// beauty.item. Throws Error naming file, line and remedy for a missing file, a malformed, truncated or
+/// duplicate line, and so on.
 Dataset load_dataset(const std::string& path, const ImportOptions& options = {});
 
-/// Writes NAME.inter and NAME.item (RecBole atomic files) under `folder`, atomically (temporary file, then rename).
+/// Writes NAME.inter and NAME.item (RecBole atomic files) under `folder`, atomically (temporary file, then
+/// rename).
 void save_recbole(const Dataset& data, const std::string& folder);
 
 }  // namespace sllmr

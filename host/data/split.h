@@ -1,5 +1,5 @@
-// Leave-one-out in time, training popularity, and the cold and tail slices. Everything here but `validation` and
-// `test` is derived from training interactions alone.
+// Leave-one-out in time, training popularity, and the cold and tail slices. Everything here but `validation`
+// and `test` is derived from training interactions alone.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +10,17 @@
 
 namespace sllmr {
 
+/// A row of the `ctr` protocol is a cold one when it may see this many items of the history or fewer.
+inline constexpr std::int32_t cold_row_history = 3;
+
 /// Where the slices begin. Both come from training data only.
 struct SliceThresholds {
   int cold_history = 4;     // a user is cold with fewer training interactions than this (5-core: 5 in all)
   double tail_share = 0.2;  // this share of the items, least popular in training first, is the tail
 };
 
-/// The leave-one-out split of a data set: a user's last item is the test item, the last but one validates. Users
-/// with fewer than 3 interactions are kept for training, with no validation and no test item.
+/// The leave-one-out split of a data set: a user's last item is the test item, the last but one validates.
+/// Users with fewer than 3 interactions are kept for training, with no validation and no test item.
 struct Split {
   const Dataset* data = nullptr;
   SliceThresholds thresholds;
@@ -29,11 +32,15 @@ struct Split {
   std::int32_t tail_threshold = 0;       // popularity of the most popular tail item
 
   std::span<const Id> train_items(Id user) const {
-    return data->user_history(user).first(static_cast<std::size_t>(train_size[static_cast<std::size_t>(user)]));
+    return data->user_history(user).first(
+        static_cast<std::size_t>(train_size[static_cast<std::size_t>(user)]));
   }
   std::int64_t train_interactions() const;
 };
 
+/// Splits `data`, which must outlive the split. Items are ordered by popularity, then by id; the first
+/// floor(tail_share * items) of them are the tail, those that training never saw included. Throws Error for
+/// thresholds out of range.
 Split leave_one_out(const Dataset& data, const SliceThresholds& thresholds = {});
 
 /// One row of the `ctr` protocol: does `user`, after the first `position` items of the history, take `item`?
@@ -44,11 +51,14 @@ struct CtrRow {
   float label;            // 1 observed, 0 sampled negative
 };
 
-/// Training rows of the `ctr` protocol: each position after the first and before the last two, as one positive and
-/// one negative, uniform over the items that the user never touches (counter-based, so a row's negative depends on
-/// seed and row only). 2 (n - 3) rows a user.
+/// Training rows of the `ctr` protocol: each position after the first and before the last two, as one
+/// positive and one negative, uniform over the items that the user never touches (counter-based, so a row's
+/// negative depends on seed and row only). 2 (n - 3) rows a user, by user and position, each positive
+/// followed by its negative. These three functions throw Error for a user who has touched every item, as
+/// there is no negative then.
 std::vector<CtrRow> ctr_train_rows(const Split& split, std::uint64_t seed);
-/// Test rows (or validation rows): one positive and one negative a user, fixed by the seed.
+/// Test rows (or validation rows): one positive and one negative a user, fixed by the seed. A test row sees
+/// all items before it, the validation item among them.
 std::vector<CtrRow> ctr_test_rows(const Split& split, std::uint64_t seed);
 std::vector<CtrRow> ctr_validation_rows(const Split& split, std::uint64_t seed);
 

@@ -1,0 +1,90 @@
+#include "experiments/commands/data.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "host/data/import.h"
+#include "host/data/split.h"
+
+namespace sllmr {
+namespace {
+
+struct DataOptions {
+  std::string path, out;
+  ImportOptions import;
+  bool json = false;
+};
+
+struct Figure {
+  const char* key;
+  const char* meaning;
+  std::int64_t DataStats::*value;
+};
+
+constexpr Figure kFigures[] = {
+    {"users", "users", &DataStats::users},
+    {"items", "items with an interaction", &DataStats::items},
+    {"interactions", "interactions", &DataStats::interactions},
+    {"train_interactions", "training interactions (without validation and test)",
+     &DataStats::train_interactions},
+    {"ctr_rows", "training rows of the ctr protocol", &DataStats::ctr_rows},
+    {"ctr_cold_rows", "of which with a history of at most 3 items", &DataStats::ctr_cold_rows},
+    {"cold_users", "cold users (training interactions below the threshold)", &DataStats::cold_users},
+    {"tail_items", "tail items (least popular in training)", &DataStats::tail_items},
+    {"attributes", "distinct item attributes", &DataStats::attributes},
+    {"items_without_text", "items without text", &DataStats::items_without_text},
+    {"users_below_three", "users with fewer than 3 interactions (training only)",
+     &DataStats::users_below_three},
+};
+
+void print_stats(const Dataset& data, bool as_json) {
+  const DataStats stats = data_stats(leave_one_out(data));
+  const std::string hash = fmt::format("{:016x}", data.hash);
+  if (as_json) {
+    nlohmann::ordered_json json{{"name", data.name}, {"source", data.source}, {"hash", hash}};
+    for (const Figure& figure : kFigures) json[figure.key] = stats.*figure.value;
+    fmt::print("{}\n", json.dump());
+    return;
+  }
+  fmt::print("{} ({}), hash {}\n", data.name, data.source, hash);
+  for (const Figure& figure : kFigures) fmt::print("{:>12}  {}\n", stats.*figure.value, figure.meaning);
+}
+
+void add_import_options(CLI::App& command, DataOptions& options) {
+  command.add_option("path", options.path, "File, prefix (../data/beauty) or folder of the data")->required();
+  command
+      .add_option("--format", options.import.format,
+                  fmt::format("auto, {}", fmt::join(import_formats(), ", ")))
+      ->capture_default_str();
+  command.add_option("--items", options.import.items,
+                     "Item file, where it does not lie beside the interactions");
+}
+
+}  // namespace
+
+void add_data_command(CLI::App& app) {
+  CLI::App* data = app.add_subcommand("data", "Describe and convert data sets");
+  data->require_subcommand(1);
+  const auto options = std::make_shared<DataOptions>();
+
+  CLI::App* stats = data->add_subcommand("stats", "Print the figures of a data set (table 1 of the paper)");
+  add_import_options(*stats, *options);
+  stats->add_flag("--json", options->json, "Print one JSON object");
+  stats->callback([options] { print_stats(load_dataset(options->path, options->import), options->json); });
+
+  CLI::App* import = data->add_subcommand("import", "Convert a data set to RecBole atomic files");
+  add_import_options(*import, *options);
+  import->add_option("--out", options->out, "Folder that receives NAME.inter and NAME.item")->required();
+  import->callback([options] {
+    const Dataset dataset = load_dataset(options->path, options->import);
+  save_recbole(dataset, options->out);
+  fmt::print("wrote {0}/{1}.inter and {0}/{1}.item: {2} users, {3} items, {4} interactions, hash {5:016x}\n",
+             options->out, dataset.name, dataset.users.count(), dataset.items.count(), dataset.interactions(),
+             dataset.hash);
+});
+}  // namespace sllmr
+
+}  // namespace sllmr

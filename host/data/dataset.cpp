@@ -1,0 +1,93 @@
+#include "host/data/dataset.h"
+
+#include <limits>
+
+#include "kernels/exec/error.h"
+
+namespace sllmr {
+namespace {
+
+std::uint32_t hash_of(std::string_view token) {
+  const std::uint64_t hash = std::hash<std::string_view>{}(token);
+  return static_cast<std::uint32_t>(hash ^ (hash >> 32));
+}
+
+/// 64-bit FNV-1a.
+class Fnv {
+ public:
+  void add_byte(std::uint8_t byte) { hash_ = (hash_ ^ byte) * 0x100000001b3u; }
+  void add_token(std::string_view token) {
+    for (const char c : token) add_byte(static_cast<std::uint8_t>(c));
+    add_byte(0);  // ends the token: "ab", "c" is not "a", "bc"
+  }
+  void add_number(std::uint64_t number, int bytes) {
+    for (int i = 0; i < bytes; ++i) add_byte(static_cast<std::uint8_t>(number >> (8 * i)));
+  }
+  std::uint64_t value() const { return hash_; }
+
+ private:
+  std::uint64_t hash_ = 0xcbf29ce484222325u;
+};
+
+void add_vocabulary(Fnv& fnv, const Vocabulary& vocabulary) {
+  fnv.add_number(static_cast<std::uint64_t>(vocabulary.count()), 8);
+  for (Id id = 1; id < vocabulary.rows(); ++id) fnv.add_token(vocabulary.token(id));
+}
+
+}  // namespace
+
+Id Vocabulary::add(std::string_view token) {
+  if (token.empty()) return 0;
+  const std::uint32_t hash = hash_of(token);
+  std::size_t slot = slot_of(token, hash);
+  if (slots_[slot].id != 0) return slots_[slot].id;
+  require(rows() < std::numeric_limits<Id>::max(), "more than 2^31 - 2 tokens; ids have 32 bits");
+  if (begins_.size() > slots_.size() / 2) {
+    grow();
+    slot = slot_of(token, hash);
+  }
+  const Id id = rows();
+  pool_ += token;
+  begins_.push_back(pool_.size());
+  slots_[slot] = {hash, id};
+  return id;
+}
+
+Id Vocabulary::find(std::string_view token) const {
+  return slots_[slot_of(token, hash_of(token))].id;
+}
+
+std::size_t Vocabulary::slot_of(std::string_view token, std::uint32_t hash) const {
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t slot = hash & mask;
+  while (slots_[slot].id != 0 && (slots_[slot].hash != hash || this->token(slots_[slot].id) != token)) {
+    slot = (slot + 1) & mask;
+  }
+  return slot;
+}
+
+void Vocabulary::grow() {
+  std::vector<Slot> old(slots_.size() * 2);
+  old.swap(slots_);
+  const std::size_t mask = slots_.size() - 1;
+  for (const Slot& entry : old) {
+    if (entry.id == 0) continue;
+    std::size_t slot = entry.hash & mask;
+    while (slots_[slot].id != 0) slot = (slot + 1) & mask;
+    slots_[slot] = entry;
+  }
+}
+
+std::uint64_t content_hash(const Dataset& data) {
+  Fnv fnv;
+  add_vocabulary(fnv, data.users);
+  add_vocabulary(fnv, data.items);
+  for (Id user = 1; user < data.users.rows(); ++user) {
+    const auto items = data.user_history(user);
+    fnv.add_number(items.size(), 8);
+    for (const Id item : items) fnv.add_number(static_cast<std::uint64_t>(item), 4);
+  }
+  return fnv.value();
+}
+
+}  // namespace sllmr

@@ -1,0 +1,131 @@
+// MovieLens: u.data (tab-separated), ratings.dat (`::`) or ratings.csv (with header), all of them user, item,
+// rating, timestamp, and beside them u.item, movies.dat or movies.csv. Every rating counts as an interaction,
+// whatever its value. Genres become attributes.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "host/data/importer.h"
+#include "host/data/tables.h"
+
+namespace sllmr {
+namespace {
+
+constexpr std::array kGenres{"unknown",   "Action",   "Adventure",   "Animation", "Children's",
+                             "Comedy",    "Crime",    "Documentary", "Drama",     "Fantasy",
+                             "Film-Noir", "Horror",   "Musical",     "Mystery",   "Romance",
+                             "Sci-Fi",    "Thriller", "War",         "Western"};
+constexpr std::string_view kRatingsHeader = "userId,movieId,rating,timestamp";
+constexpr std::string_view kMoviesHeader = "movieId,title,genres";
+
+/// Splits a CSV line; a field in double quotes may hold commas, and a doubled quote stands for one.
+void split_csv(std::string_view line, std::vector<std::string>& fields) {
+  fields.assign(1, "");
+  bool quoted = false;
+  for (std::size_t k = 0; k < line.size(); ++k) {
+    if (line[k] == '"') {
+      if (quoted && k + 1 < line.size() && line[k + 1] == '"')
+        fields.back() += line[k++];
+      else
+        quoted = !quoted;
+    } else if (line[k] == ',' && !quoted) {
+      fields.emplace_back();
+    } else {
+      fields.back() += line[k];
+    }
+  }
+}
+
+Dataset read_ratings(const std::string& path) {
+  LineReader reader(path);
+  InteractionTable interactions;
+  std::string_view line = reader.first();
+  const std::string_view separator = line.find("::") != line.npos   ? "::"
+                                     : line.find('\t') != line.npos ? "\t"
+                                                                    : ",";
+  bool more = true;
+  if (separator == ",") {
+    if (line != kRatingsHeader)
+      reader.fail(fmt::format("the header is not '{}'; correct it", kRatingsHeader));
+    more = reader.next(line);
+  }
+  for (std::vector<std::string_view> fields; more; more = reader.next(line)) {
+    reader.split_exactly(line, separator, 4, fields);
+    interactions.add(reader, fields[0], fields[1], reader.number(fields[3], "timestamp"));
+  }
+  const std::string folder = std::filesystem::absolute(path).parent_path().filename().string();
+  return interactions.build(reader, folder.empty() ? "movielens" : folder);
+}
+
+/// u.item: id|title|release|video release|url|19 genre flags.
+void read_u_item(LineReader& reader, std::string_view line, ItemTable& items) {
+  std::vector<std::string_view> fields, genres;
+  do {
+    reader.split_exactly(line, "|", 5 + kGenres.size(), fields);
+    genres.clear();
+    for (std::size_t k = 0; k < kGenres.size(); ++k) {
+      if (fields[5 + k] == "1") genres.emplace_back(kGenres[k]);
+    }
+    items.add(reader, fields[0], fields[1], genres);
+  } while (reader.next(line));
+}
+
+/// id, title, genres separated by `|`.
+void add_movie(const LineReader& reader, std::string_view id, std::string_view title, std::string_view genres,
+               ItemTable& items) {
+  std::vector<std::string_view> names;
+  if (genres != "(no genres listed)") split(genres, "|", names);
+  items.add(reader, id, title, names);
+}
+
+void read_movies_dat(LineReader& reader, std::string_view line, ItemTable& items) {
+  std::vector<std::string_view> fields;
+  do {
+    reader.split_exactly(line, "::", 3, fields);
+    add_movie(reader, fields[0], fields[1], fields[2], items);
+  } while (reader.next(line));
+}
+
+void read_movies_csv(LineReader& reader, ItemTable& items) {
+  std::vector<std::string> fields;
+  for (std::string_view line; reader.next(line);) {
+    split_csv(line, fields);
+    reader.check_fields(fields.size(), 3);
+    add_movie(reader, fields[0], fields[1], fields[2], items);
+  }
+}
+
+void read_movies(const std::string& path, Dataset& data) {
+  LineReader reader(path);
+  ItemTable items(data);
+  const std::string_view line = reader.first();
+  if (line == kMoviesHeader)
+    read_movies_csv(reader, items);
+  else if (line.find("::") != line.npos)
+    read_movies_dat(reader, line, items);
+  else
+    read_u_item(reader, line, items);
+  items.finish();
+}
+
+bool recognises(std::string_view file_name, std::string_view first_line) {
+  return file_name == "u.data" || first_line == kRatingsHeader ||
+         (file_name.starts_with("ratings.dat") && first_line.find("::") != first_line.npos);
+}
+
+Dataset load(const std::string& interactions, const std::string& items) {
+  Dataset data = read_ratings(interactions);
+  const std::string path = find_items(items, interactions, {"u.item", "movies.dat", "movies.csv"});
+  if (!path.empty()) read_movies(path, data);
+  return data;
+}
+
+}  // namespace
+
+Importer movielens_importer() {
+  return {"movielens", {".data", ".dat", ".csv"}, recognises, load};
+}
+
+}  // namespace sllmr

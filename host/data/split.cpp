@@ -1,0 +1,156 @@
+#include "host/data/split.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "kernels/exec/error.h"
+#include "kernels/exec/random.h"
+
+namespace sllmr {
+namespace {
+
+/// Draws items that one user never touched.
+class NegativeSampler {
+ public:
+  NegativeSampler(const Dataset& data, std::uint64_t seed, Purpose purpose)
+      : data_(data), seed_(seed), purpose_(purpose) {}
+
+  void set_user(Id user) {
+    const auto history = data_.user_history(user);
+    touched_.assign(history.begin(), history.end());
+    std::ranges::sort(touched_);
+    touched_.erase(std::unique(touched_.begin(), touched_.end()), touched_.end());
+    require(static_cast<Id>(touched_.size()) < data_.items.count(),
+            fmt::format(
+                "{}: user '{}' has touched all {} items, so there is no negative to sample; drop the user or "
+                "evaluate with the full protocol",
+                data_.source, data_.users.token(user), data_.items.count()));
+  }
+
+  Id draw(std::uint64_t row) const {
+    for (std::uint32_t block = 0;; ++block) {
+      for (const std::uint32_t word : philox(seed_, 0, row, purpose_, block).word) {
+        const Id item = 1 + static_cast<Id>(below(word, static_cast<std::uint32_t>(data_.items.count())));
+        if (!std::ranges::binary_search(touched_, item)) return item;
+      }
+    }
+  }
+
+ private:
+  const Dataset& data_;
+  std::uint64_t seed_;
+  Purpose purpose_;
+  std::vector<Id> touched_;
+};
+
+/// One positive and one negative for each user with an item in `targets`, which stands `from_end` items
+/// before the end of the history.
+std::vector<CtrRow> held_out_rows(const Split& split, const std::vector<Id>& targets, int from_end,
+                                  std::uint64_t seed, Purpose purpose) {
+  std::vector<CtrRow> rows;
+  NegativeSampler negatives(*split.data, seed, purpose);
+  for (Id user = 1; user < split.data->users.rows(); ++user) {
+    const Id target = targets[user];
+    if (target == 0) continue;
+    const auto position = static_cast<std::int32_t>(split.data->user_history(user).size()) - from_end;
+    negatives.set_user(user);
+    rows.push_back({user, target, position, 1});
+    rows.push_back({user, negatives.draw(static_cast<std::uint64_t>(user)), position, 0});
+  }
+  return rows;
+}
+
+}  // namespace
+
+std::int64_t Split::train_interactions() const {
+  return std::accumulate(train_size.begin(), train_size.end(), std::int64_t{0});
+}
+
+Split leave_one_out(const Dataset& data, const SliceThresholds& thresholds) {
+  require(thresholds.tail_share >= 0 && thresholds.tail_share <= 1,
+          fmt::format("tail_share is {}; it must lie between 0 and 1", thresholds.tail_share));
+  require(thresholds.cold_history >= 0,
+          fmt::format("cold_history is {}; it must not be negative", thresholds.cold_history));
+  Split split;
+  split.data = &data;
+  split.thresholds = thresholds;
+  const auto users = static_cast<std::size_t>(data.users.rows()),
+             items = static_cast<std::size_t>(data.items.rows());
+  split.train_size.assign(users, 0);
+  split.validation.assign(users, 0);
+  split.test.assign(users, 0);
+  split.cold.assign(users, 0);
+  split.popularity.assign(items, 0);
+  split.tail.assign(items, 0);
+
+  for (Id user = 1; user < data.users.rows(); ++user) {
+    const auto history = data.user_history(user);
+    const auto n = static_cast<std::int32_t>(history.size());
+    split.train_size[user] = n < 3 ? n : n - 2;
+    if (n >= 3) {
+      split.validation[user] = history[n - 2];
+      split.test[user] = history[n - 1];
+    }
+    split.cold[user] = split.train_size[user] < thresholds.cold_history;
+    for (const Id item : split.train_items(user)) ++split.popularity[item];
+  }
+
+  std::vector<Id> order(items - 1);
+  std::iota(order.begin(), order.end(), 1);
+  std::ranges::stable_sort(order, {}, [&](Id item) { return split.popularity[item]; });
+  // 0.29 * 100 is 28.999... in binary
+  order.resize(static_cast<std::size_t>(thresholds.tail_share * data.items.count() + 1e-9));
+  for (const Id item : order) split.tail[item] = 1;
+  if (!order.empty()) split.tail_threshold = split.popularity[order.back()];
+  return split;
+}
+
+std::vector<CtrRow> ctr_train_rows(const Split& split, std::uint64_t seed) {
+  std::vector<CtrRow> rows;
+  NegativeSampler negatives(*split.data, seed, Purpose::ctr_train_negative);
+  for (Id user = 1; user < split.data->users.rows(); ++user) {
+    const auto items = split.train_items(user);
+    const std::int32_t end = split.test[user] == 0 ? 0 : static_cast<std::int32_t>(items.size());
+    if (end > 1) negatives.set_user(user);
+    for (std::int32_t position = 1; position < end; ++position) {
+      rows.push_back({user, items[position], position, 1});
+      rows.push_back({user, negatives.draw(rows.size() / 2), position, 0});
+    }
+  }
+  return rows;
+}
+
+std::vector<CtrRow> ctr_validation_rows(const Split& split, std::uint64_t seed) {
+  return held_out_rows(split, split.validation, 2, seed, Purpose::ctr_validation_negative);
+}
+
+std::vector<CtrRow> ctr_test_rows(const Split& split, std::uint64_t seed) {
+  return held_out_rows(split, split.test, 1, seed, Purpose::ctr_test_negative);
+}
+
+DataStats data_stats(const Split& split) {
+  const Dataset& data = *split.data;
+  DataStats stats;
+  stats.users = data.users.count();
+  stats.items = data.items.count();
+  stats.interactions = data.interactions();
+  stats.train_interactions = split.train_interactions();
+  stats.cold_users = std::ranges::count(split.cold, 1);
+  stats.tail_items = std::ranges::count(split.tail, 1);
+  stats.attributes = data.attributes.count();
+  for (Id item = 1; item < data.items.rows(); ++item) stats.items_without_text += data.titles[item].empty();
+  for (Id user = 1; user < data.users.rows(); ++user) {
+    if (split.test[user] == 0) {
+      ++stats.users_below_three;
+      continue;
+    }
+    const std::int32_t positions = split.train_size[user] - 1;
+    stats.ctr_rows += 2 * positions;
+    stats.ctr_cold_rows += 2 * std::min(positions, cold_row_history);
+  }
+  return stats;
+}
+
+}  // namespace sllmr

@@ -1,0 +1,152 @@
+#include "host/data/tables.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "kernels/exec/error.h"
+
+namespace sllmr {
+namespace {
+
+bool is_utf8(std::string_view text) {
+  std::size_t continuation = 0;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (continuation > 0) {
+      if ((byte & 0xC0) != 0x80) return false;
+      --continuation;
+    } else if (byte >= 0x80) {
+      if (byte < 0xC2 || byte > 0xF4) return false;
+      continuation = byte < 0xE0 ? 1 : byte < 0xF0 ? 2 : 3;
+    }
+  }
+  return continuation == 0;
+}
+
+/// The text in UTF-8, each run of blanks and control characters replaced by one `blank`, none at the ends.
+std::string clean_text(std::string_view text, char blank) {
+  const bool latin1 = !is_utf8(text);
+  std::string clean;
+  bool pending = false;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte <= ' ' || byte == 0x7F) {
+      pending = !clean.empty();
+      continue;
+    }
+    if (pending) clean += blank;
+    pending = false;
+    if (latin1 && byte >= 0x80) {
+      clean += static_cast<char>(0xC0 | (byte >> 6));
+      clean += static_cast<char>(0x80 | (byte & 0x3F));
+    } else {
+      clean += c;
+    }
+  }
+  return clean;
+}
+
+}  // namespace
+
+void InteractionTable::add(const LineReader& reader, std::string_view user, std::string_view item,
+                           double time) {
+  if (user.empty() || item.empty()) {
+    reader.fail(
+        fmt::format("the {} id is empty; correct or delete the line", user.empty() ? "user" : "item"));
+  }
+  rows_.push_back({users_.add(user), items_.add(item), time, reader.line_number()});
+}
+
+InteractionTable::Order InteractionTable::by_user(const std::vector<std::int64_t>& offsets) const {
+  Order order(rows_.size());
+  std::vector<std::int64_t> next(offsets);
+  for (std::size_t row = 0; row < rows_.size(); ++row) order[next[rows_[row].user]++] = row;
+  const auto earlier = [&](std::size_t a, std::size_t b) { return rows_[a].time < rows_[b].time; };
+  for (Id user = 1; user < users_.rows(); ++user) {
+    const auto first = order.begin() + offsets[user], last = order.begin() + offsets[user + 1];
+    if (!std::is_sorted(first, last, earlier)) std::stable_sort(first, last, earlier);
+  }
+  return order;
+}
+
+void InteractionTable::check_duplicates(const LineReader& reader,
+                                        std::span<const std::size_t> history) const {
+  std::vector<std::size_t> same_time;
+  for (std::size_t begin = 0, end; begin < history.size(); begin = end) {
+    end = begin + 1;
+    while (end < history.size() && rows_[history[end]].time == rows_[history[begin]].time) ++end;
+    if (end == begin + 1) continue;
+    same_time.assign(history.begin() + begin, history.begin() + end);
+    std::stable_sort(same_time.begin(), same_time.end(),
+                     [&](std::size_t a, std::size_t b) { return rows_[a].item < rows_[b].item; });
+    const auto twin =
+        std::adjacent_find(same_time.begin(), same_time.end(),
+                           [&](std::size_t a, std::size_t b) { return rows_[a].item == rows_[b].item; });
+    if (twin == same_time.end()) continue;
+    const Row &one = rows_[twin[0]], &two = rows_[twin[1]];
+    throw Error(
+        fmt::format("{}:{}: user '{}', item '{}' and time are those of line {}; delete one of the lines",
+                    reader.path(), two.line, users_.token(two.user), items_.token(two.item), one.line));
+  }
+}
+
+Dataset InteractionTable::build(const LineReader& reader, std::string name) const {
+  if (rows_.empty()) reader.fail("there are no interactions; copy or create the file again");
+  Dataset data;
+  data.name = std::move(name);
+  data.source = reader.path();
+  data.users = users_;
+  data.history_offsets.assign(users_.rows() + 1, 0);
+  for (const Row& row : rows_) ++data.history_offsets[row.user + 1];
+  for (Id user = 1; user <= users_.rows(); ++user)
+    data.history_offsets[user] += data.history_offsets[user - 1];
+
+  const Order order = by_user(data.history_offsets);
+  for (Id user = 1; user < users_.rows(); ++user) {
+    const std::int64_t begin = data.history_offsets[user], end = data.history_offsets[user + 1];
+    check_duplicates(reader, std::span(order).subspan(begin, end - begin));
+  }
+
+  std::vector<Id> item_ids(items_.rows(), 0);
+  data.history.reserve(order.size());
+  for (const std::size_t row : order) {
+    Id& id = item_ids[rows_[row].item];
+    if (id == 0) id = data.items.add(items_.token(rows_[row].item));
+    data.history.push_back(id);
+  }
+  data.titles.resize(data.items.rows());
+  data.attribute_offsets.assign(data.items.rows() + 1, 0);
+  data.hash = content_hash(data);
+  return data;
+}
+
+ItemTable::ItemTable(Dataset& data) : data_(data), lists_(data.items.rows()), lines_(data.items.rows(), 0) {}
+
+void ItemTable::add(const LineReader& reader, std::string_view item, std::string_view title,
+                    std::span<const std::string_view> attributes) {
+  if (item.empty()) reader.fail("the item id is empty; correct or delete the line");
+  const Id id = data_.items.find(item);
+  if (id == 0) return;
+  if (lines_[id] != 0) {
+    reader.fail(
+        fmt::format("item '{}' is described in line {} already; delete one of the lines", item, lines_[id]));
+  }
+  lines_[id] = reader.line_number();
+  data_.titles[id] = clean_text(title, ' ');
+  for (const std::string_view attribute : attributes) {
+    const Id added = attributes_.add(clean_text(attribute, '_'));
+    if (added != 0 && std::ranges::find(lists_[id], added) == lists_[id].end()) lists_[id].push_back(added);
+  }
+}
+
+void ItemTable::finish() {
+  for (Id item = 1; item < data_.items.rows(); ++item) {
+    for (const Id attribute : lists_[item]) {
+      data_.item_attributes.push_back(data_.attributes.add(attributes_.token(attribute)));
+    }
+    data_.attribute_offsets[item + 1] = static_cast<std::int64_t>(data_.item_attributes.size());
+  }
+}
+
+}  // namespace sllmr
