@@ -39,9 +39,9 @@ struct Sources {
 
 Sources make_sources(const Split& split, const CandidateOptions& options) {
   Sources sources;
-  sources.by_popularity.resize(static_cast<std::size_t>(split.data->items.count()));
+  sources.by_popularity.resize(split.data->items.count());
   std::iota(sources.by_popularity.begin(), sources.by_popularity.end(), 1);
-  const auto popularity = [&](Id item) { return split.popularity[static_cast<std::size_t>(item)]; };
+  const auto popularity = [&](Id item) { return split.popularity[item]; };
   std::stable_sort(sources.by_popularity.begin(), sources.by_popularity.end(),
                    [&](Id a, Id b) { return popularity(a) > popularity(b); });
 
@@ -79,7 +79,7 @@ CandidateSet plan_user(const Split& split, const Sources& sources, const Candida
   CandidateSet set;
   set.user = user;
   auto train = split.train_items(user);
-  for (const Id item : train) owner[static_cast<std::size_t>(item)] = user;
+  for (const Id item : train) owner[item] = user;
   if (train.size() >= 2) {
     set.probe = train.back();
     set.candidates.push_back(set.probe);
@@ -93,8 +93,8 @@ CandidateSet plan_user(const Split& split, const Sources& sources, const Candida
 
   const auto wanted = static_cast<std::size_t>(options.per_user);
   const auto take = [&](Id item) {
-    if (owner[static_cast<std::size_t>(item)] == user) return;
-    owner[static_cast<std::size_t>(item)] = user;
+    if (owner[item] == user) return;
+    owner[item] = user;
     set.candidates.push_back(item);
   };
   UserStream random(options.seed, user);
@@ -105,13 +105,13 @@ CandidateSet plan_user(const Split& split, const Sources& sources, const Candida
     for (std::size_t tries = 8 * size; tries > 0 && set.candidates.size() < size; --tries) take(draw());
   };
   const std::size_t missing = wanted - set.candidates.size();
-  const std::size_t popular = split.cold[static_cast<std::size_t>(user)] ? missing / 4 : missing / 2;
+  const std::size_t popular = split.cold[user] ? missing / 4 : missing / 2;
   const std::size_t tail = missing / 4;
   if (sources.pool_mass.back() > 0) {
     draw_until(set.candidates.size() + popular, [&] {
       const std::uint32_t at = random.below(sources.pool_mass.back());
       const auto found = std::upper_bound(sources.pool_mass.begin(), sources.pool_mass.end(), at);
-      return items[static_cast<std::size_t>(found - sources.pool_mass.begin())];
+      return items[found - sources.pool_mass.begin()];
     });
   }
   draw_until(set.candidates.size() + tail, [&] { return items[n_items - 1 - random.below(sources.n_tail)]; });
@@ -131,16 +131,16 @@ CandidateSet plan_user(const Split& split, const Sources& sources, const Candida
 
 std::vector<CandidateSet> plan_candidates(const Split& split, const CandidateOptions& options) {
   check(options);
-  std::vector<CandidateSet> sets(static_cast<std::size_t>(split.data->users.count()));
+  std::vector<CandidateSet> sets(split.data->users.count());
   if (sets.empty() || split.data->items.count() == 0) return {};
   const Sources sources = make_sources(split, options);
   const auto n_sets = static_cast<std::int64_t>(sets.size());
 #pragma omp parallel
   {
-    std::vector<Id> owner(static_cast<std::size_t>(split.data->items.rows()), 0);
+    std::vector<Id> owner(split.data->items.rows(), 0);
 #pragma omp for schedule(static)
     for (std::int64_t k = 0; k < n_sets; ++k) {
-      sets[static_cast<std::size_t>(k)] = plan_user(split, sources, options, static_cast<Id>(k + 1), owner);
+      sets[k] = plan_user(split, sources, options, static_cast<Id>(k + 1), owner);
     }
   }
   return sets;

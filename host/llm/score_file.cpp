@@ -52,7 +52,7 @@ Header parse_header(const LineReader& lines, std::string_view line) {
                       "separated by tabs",
                       name));
     }
-    std::size_t& place = header.place[static_cast<std::size_t>(column - kColumns.begin())];
+    std::size_t& place = header.place[column - kColumns.begin()];
     if (place != header.n_fields) lines.fail(fmt::format("column '{}' appears twice; keep one", name));
     place = i;
   }
@@ -195,7 +195,7 @@ void write_scores(const std::string& path, const ScoreTable& table, const Datase
     const auto items = table.items_of(user);
     const auto scores = table.scores_of(user);
     for (std::size_t k = 0; k < items.size(); ++k) {
-      const bool probe = static_cast<std::int32_t>(k) == table.probe[static_cast<std::size_t>(user)];
+      const bool probe = static_cast<std::int32_t>(k) == table.probe[user];
       const std::string item_token = spell(data.items.token(items[k]), json_lines);
       // {} prints the shortest decimal that reads back as the same float.
       if (json_lines) {

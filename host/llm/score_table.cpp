@@ -16,8 +16,8 @@ namespace {
 
 template <class T>
 std::span<const T> row_of(const std::vector<T>& values, const std::vector<std::int64_t>& offsets, Id user) {
-  const auto first = static_cast<std::size_t>(offsets[static_cast<std::size_t>(user)]);
-  const auto last = static_cast<std::size_t>(offsets[static_cast<std::size_t>(user) + 1]);
+  const auto first = static_cast<std::size_t>(offsets[user]);
+  const auto last = static_cast<std::size_t>(offsets[user + 1]);
   return std::span(values).subspan(first, last - first);
 }
 
@@ -25,9 +25,9 @@ std::span<const T> row_of(const std::vector<T>& values, const std::vector<std::i
 // entry.
 std::optional<double> agreement_of(const ScoreTable& table, Id user) {
   const auto scores = table.scores_of(user);
-  const std::int32_t probe = table.probe[static_cast<std::size_t>(user)];
+  const std::int32_t probe = table.probe[user];
   if (probe < 0 || scores.size() < 2) return std::nullopt;
-  const float reference = scores[static_cast<std::size_t>(probe)];
+  const float reference = scores[probe];
   double below = -0.5;  // the probe ties with itself
   for (const float score : scores) below += score < reference ? 1.0 : score == reference ? 0.5 : 0.0;
   return below / static_cast<double>(scores.size() - 1);
@@ -40,7 +40,7 @@ std::vector<LlmScore> entries_of(const ScoreTable& table) {
     const auto items = table.items_of(user);
     const auto scores = table.scores_of(user);
     for (std::size_t k = 0; k < items.size(); ++k) {
-      const bool probe = static_cast<std::int32_t>(k) == table.probe[static_cast<std::size_t>(user)];
+      const bool probe = static_cast<std::int32_t>(k) == table.probe[user];
       entries.push_back({user, items[k], scores[k], probe});
     }
   }
@@ -79,14 +79,14 @@ ScoreTable make_score_table(const Dataset& data, std::span<const LlmScore> score
     if (!(s.score >= 0.0F && s.score <= 1.0F)) {  // false for NaN too
       throw Error(fmt::format("{}score {} is not in [0, 1]; normalise the scores", at(i), s.score));
     }
-    ++table.offsets[static_cast<std::size_t>(s.user) + 1];
+    ++table.offsets[s.user + 1];
   }
   std::partial_sum(table.offsets.begin(), table.offsets.end(), table.offsets.begin());
 
   std::vector<std::size_t> order(scores.size());  // indexes into `scores`, by user
   std::vector<std::int64_t> next(table.offsets.begin(), table.offsets.end() - 1);
   for (std::size_t i = 0; i < scores.size(); ++i) {
-    order[static_cast<std::size_t>(next[static_cast<std::size_t>(scores[i].user)]++)] = i;
+    order[next[scores[i].user]++] = i;
   }
 
   table.probe.assign(n_rows, -1);
@@ -109,7 +109,7 @@ ScoreTable make_score_table(const Dataset& data, std::span<const LlmScore> score
     });
     for (auto it = first; it != last; ++it) {
       const LlmScore& s = scores[*it];
-      const auto slot = static_cast<std::size_t>(it - order.begin());
+      const auto slot = it - order.begin();
       table.items[slot] = s.item;
       table.scores[slot] = s.score;
       if (!s.probe) continue;
@@ -133,7 +133,7 @@ void mark_probes(ScoreTable& table, const Split& split) {
     const auto items = table.items_of(user);
     const auto found = std::find(items.begin(), items.end(), train.back());
     if (found != items.end()) {
-      table.probe[static_cast<std::size_t>(user)] = static_cast<std::int32_t>(found - items.begin());
+      table.probe[user] = static_cast<std::int32_t>(found - items.begin());
     }
   }
 }
@@ -141,9 +141,8 @@ void mark_probes(ScoreTable& table, const Split& split) {
 std::string probe_fault(const Split& split, Id user, Id item) {
   const auto train = split.train_items(user);
   if (std::find(train.begin(), train.end(), item) != train.end()) return {};
-  const auto u = static_cast<std::size_t>(user);
-  const char* what = item == split.test[u] ? "is the user's test item, which must not be seen in training"
-                     : item == split.validation[u]
+  const char* what = item == split.test[user] ? "is the user's test item, which must not be seen in training"
+                     : item == split.validation[user]
                          ? "is the user's validation item, which must not be seen in training"
                          : "is not one of the user's training items";
   return fmt::format("the probe {} of user {} {}; make the last training item the probe",
@@ -154,9 +153,9 @@ void check_probes(const ScoreTable& table, const Split& split) {
   require(table.probe.size() == static_cast<std::size_t>(split.data->users.rows()),
           "the score table belongs to other data than the split; read it with this data set");
   for (Id user = 1; user < split.data->users.rows(); ++user) {
-    const std::int32_t probe = table.probe[static_cast<std::size_t>(user)];
+    const std::int32_t probe = table.probe[user];
     if (probe < 0) continue;
-    const std::string fault = probe_fault(split, user, table.items_of(user)[static_cast<std::size_t>(probe)]);
+    const std::string fault = probe_fault(split, user, table.items_of(user)[probe]);
     if (!fault.empty()) throw Error(fmt::format("scores of {}: {}", table.scorer, fault));
   }
 }
@@ -168,8 +167,8 @@ void corrupt_scores(ScoreTable& table, const Split& split, double share, NoiseSl
   }
   std::vector<LlmScore> entries = entries_of(table);
   for (LlmScore& entry : entries) {
-    if (slice == NoiseSlice::warm && split.cold[static_cast<std::size_t>(entry.user)]) continue;
-    if (slice == NoiseSlice::head && split.tail[static_cast<std::size_t>(entry.item)]) continue;
+    if (slice == NoiseSlice::warm && split.cold[entry.user]) continue;
+    if (slice == NoiseSlice::head && split.tail[entry.item]) continue;
     const Draw draw = philox(seed, static_cast<std::uint32_t>(entry.user),
                              static_cast<std::uint64_t>(entry.item), Purpose::noise);
     if (static_cast<double>(uniform(draw.word[0])) < share) entry.score = uniform(draw.word[1]);
@@ -189,9 +188,9 @@ ScoreStats score_stats(const ScoreTable& table, const Split& split) {
   double sum[2] = {0, 0};
   std::int64_t judged[2] = {0, 0};
   for (Id user = 1; user < split.data->users.rows(); ++user) {
-    const bool cold = split.cold[static_cast<std::size_t>(user)] != 0;
+    const bool cold = split.cold[user] != 0;
     stats.cold_users += cold && !table.items_of(user).empty();
-    stats.probes += table.probe[static_cast<std::size_t>(user)] >= 0;
+    stats.probes += table.probe[user] >= 0;
     if (const auto agreement = agreement_of(table, user)) {
       sum[cold] += *agreement;
       ++judged[cold];

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -41,7 +42,7 @@ void for_each_word(std::string_view text, Use&& use) {
 }
 
 struct Term {
-  std::size_t id;
+  Id id;          // attributes first, then words
   double weight;  // count in the text * idf
 };
 
@@ -53,26 +54,24 @@ struct TextIndex {
   std::size_t n_terms = 0;
 
   std::span<const Term> of(Id item) const {
-    const auto i = static_cast<std::size_t>(item);
-    return std::span(terms).subspan(offsets[i], offsets[i + 1] - offsets[i]);
+    return std::span(terms).subspan(offsets[item], offsets[item + 1] - offsets[item]);
   }
 };
 
 TextIndex index_texts(const Dataset& data) {
   TextIndex index;
   Vocabulary words;
-  const auto n_attributes = static_cast<std::size_t>(data.attributes.rows());
+  const Id n_attributes = data.attributes.rows();
   std::vector<double> document_count(n_attributes, 0.0);
   double n_texts = 0;
 
   index.offsets = {0, 0};  // item 0 is padding
   for (Id item = 1; item < data.items.rows(); ++item) {
-    std::map<std::size_t, double> counts;  // term ids: attributes first, then words
-    for (const Id attribute : data.attributes_of(item)) ++counts[static_cast<std::size_t>(attribute)];
-    for_each_word(data.titles[static_cast<std::size_t>(item)], [&](const std::string& word) {
-      ++counts[n_attributes + static_cast<std::size_t>(words.add(word))];
-    });
-    document_count.resize(n_attributes + static_cast<std::size_t>(words.rows()), 0.0);
+    std::map<Id, double> counts;
+    for (const Id attribute : data.attributes_of(item)) ++counts[attribute];
+    for_each_word(data.titles[item],
+                  [&](const std::string& word) { ++counts[n_attributes + words.add(word)]; });
+    document_count.resize(n_attributes + words.rows(), 0.0);
     for (const auto& [term, count] : counts) {
       index.terms.push_back({term, count});
       ++document_count[term];
@@ -102,7 +101,7 @@ void score_set(const TextIndex& index, const CandidateSet& set, std::vector<doub
   for (const Id item : set.candidates) {
     double dot = 0;
     for (const Term& term : index.of(item)) dot += term.weight * query[term.id];
-    const double norm = index.norm[static_cast<std::size_t>(item)];
+    const double norm = index.norm[item];
     cosine.push_back(norm > 0 ? dot / norm : -1.0);
   }
   for (const Id item : set.history) {
@@ -131,8 +130,7 @@ std::vector<LlmScore> score_lexical(const Split& split, const std::vector<Candid
     std::vector<double> query(index.n_terms, 0.0);
 #pragma omp for schedule(dynamic, 64)
     for (std::int64_t k = 0; k < n_sets; ++k) {
-      const auto s = static_cast<std::size_t>(k);
-      score_set(index, sets[s], query, scores.data() + first[s]);
+      score_set(index, sets[k], query, scores.data() + first[k]);
     }
   }
   return scores;
