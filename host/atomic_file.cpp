@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -64,7 +65,7 @@ AtomicFile::FileBuffer::int_type AtomicFile::FileBuffer::overflow(int_type c) {
 std::streamsize AtomicFile::FileBuffer::xsputn(const char* bytes, std::streamsize count) {
   if (count > epptr() - pptr() && !flush()) return 0;
   if (count > epptr() - pptr()) return write_all(bytes, static_cast<std::size_t>(count)) ? count : 0;
-  std::memcpy(pptr(), bytes, static_cast<std::size_t>(count));
+  std::copy_n(bytes, count, pptr());
   pbump(static_cast<int>(count));
   return count;
 }

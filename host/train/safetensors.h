@@ -1,0 +1,85 @@
+// Checkpoints: named tensors and a string map in the safetensors format, readable from Python.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace sllmr {
+
+enum class DType { f32, f64, i32, i64, u8 };
+
+/// The DType of a C++ type; only the five of them compile.
+template <class T>
+constexpr DType dtype_of() {
+  using Value = std::remove_cv_t<T>;
+  if constexpr (std::is_same_v<Value, float>) return DType::f32;
+  if constexpr (std::is_same_v<Value, double>) return DType::f64;
+  if constexpr (std::is_same_v<Value, std::int32_t>) return DType::i32;
+  if constexpr (std::is_same_v<Value, std::int64_t>) return DType::i64;
+  if constexpr (std::is_same_v<Value, std::uint8_t>) return DType::u8;
+}
+
+/// A tensor that somebody else owns; what is written.
+struct TensorView {
+  std::string name;
+  DType dtype;
+  std::vector<std::int64_t> shape;
+  std::span<const std::byte> bytes;  // row-major, little-endian
+};
+
+/// A view of `values` under a shape whose product is their number.
+template <class T>
+TensorView tensor_view(std::string name, std::vector<std::int64_t> shape, std::span<const T> values) {
+  return {std::move(name), dtype_of<T>(), std::move(shape), std::as_bytes(values)};
+}
+
+/// A tensor as it was read.
+struct Tensor {
+  std::string name;
+  DType dtype;
+  std::vector<std::int64_t> shape;
+  std::vector<std::byte> bytes;
+};
+
+/// A file in memory.
+struct SafetensorsFile {
+  std::string path;
+  std::map<std::string, std::string> metadata;
+  std::vector<Tensor> tensors;  // in the order of the file
+
+  /// Throws Error naming path and tensor when there is none.
+  const Tensor& tensor(std::string_view name) const;
+  /// The value of a metadata key. Throws Error naming path and key when there is none.
+  const std::string& meta(const std::string& key) const;
+
+  /// Copies a tensor out. Throws Error naming path and tensor unless it has this type and `out.size()`
+  /// values.
+  template <class T>
+  void copy_to(std::string_view name, std::span<T> out) const {
+    const Tensor& found = checked(name, dtype_of<T>(), out.size_bytes());
+    if (!out.empty()) std::memcpy(out.data(), found.bytes.data(), out.size_bytes());
+  }
+
+ private:
+  const Tensor& checked(std::string_view name, DType dtype, std::size_t bytes) const;
+};
+
+/// Writes atomically and without a second copy of the tensors: the largest element types first, so that each
+/// tensor is aligned to its type. Throws Error for a full disk, a shape that does not match its bytes, a name
+/// used twice.
+void write_safetensors(const std::string& path, std::span<const TensorView> tensors,
+                       const std::map<std::string, std::string>& metadata);
+
+/// Reads and validates. Throws Error naming path, defect and remedy for a missing, truncated or malformed
+/// file.
+SafetensorsFile read_safetensors(const std::string& path);
+
+}  // namespace sllmr
