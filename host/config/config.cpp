@@ -31,9 +31,9 @@ struct Key {
   std::string name;
   std::string expects;
   std::string doc;
-  std::vector<std::string> choices;
   std::function<Value(const Config&)> get;
   std::function<bool(Config&, const Value&)> set;  // false: wrong type or out of range
+  std::vector<std::string> choices = {};
 };
 
 template <class Member>
@@ -41,18 +41,14 @@ using MemberType = std::remove_cvref_t<std::invoke_result_t<Member, Config&>>;
 
 template <class Member>
 Key integer(std::string name, Member member, std::int64_t min, std::string doc) {
-  return {.name = std::move(name),
-          .expects = fmt::format("an integer >= {}", min),
-          .doc = std::move(doc),
-          .choices = {},
-          .get = [=](const Config& config) { return Value(static_cast<std::int64_t>(member(config))); },
-          .set =
-              [=](Config& config, const Value& value) {
-                const auto* number = std::get_if<std::int64_t>(&value);
-                if (!number || *number < min || !std::in_range<MemberType<Member>>(*number)) return false;
-                member(config) = static_cast<MemberType<Member>>(*number);
-                return true;
-              }};
+  const auto get = [=](const Config& config) { return Value(static_cast<std::int64_t>(member(config))); };
+  const auto set = [=](Config& config, const Value& value) {
+    const auto* given = std::get_if<std::int64_t>(&value);
+    if (!given || *given < min || !std::in_range<MemberType<Member>>(*given)) return false;
+    member(config) = static_cast<MemberType<Member>>(*given);
+    return true;
+  };
+  return {std::move(name), fmt::format("an integer >= {}", min), std::move(doc), get, set};
 }
 
 struct Range {
@@ -66,84 +62,65 @@ constexpr Range share{"in [0, 1]", [](double x) { return x >= 0 && x <= 1; }};
 
 template <class Member>
 Key number(std::string name, Member member, Range range, std::string doc) {
-  return {.name = std::move(name),
-          .expects = fmt::format("a number {}", range.text),
-          .doc = std::move(doc),
-          .choices = {},
-          .get = [=](const Config& config) { return Value(member(config)); },
-          .set =
-              [=](Config& config, const Value& value) {
-                const auto* whole = std::get_if<std::int64_t>(&value);
-                const auto* real = std::get_if<double>(&value);
-                if (!whole && !real) return false;
-                const double x = whole ? static_cast<double>(*whole) : *real;
-                if (!range.contains(x)) return false;
-                member(config) = x;
-                return true;
-              }};
+  const auto get = [=](const Config& config) { return Value(member(config)); };
+  const auto set = [=](Config& config, const Value& value) {
+    const auto* whole = std::get_if<std::int64_t>(&value);
+    const auto* real = std::get_if<double>(&value);
+    if (!whole && !real) return false;
+    const double given = whole ? static_cast<double>(*whole) : *real;
+    if (!range.contains(given)) return false;
+    member(config) = given;
+    return true;
+  };
+  return {std::move(name), fmt::format("a number {}", range.text), std::move(doc), get, set};
 }
 
 template <class Member>
 Key text(std::string name, Member member, std::string doc) {
-  return {.name = std::move(name),
-          .expects = "a string",
-          .doc = std::move(doc),
-          .choices = {},
-          .get = [=](const Config& config) { return Value(member(config)); },
-          .set =
-              [=](Config& config, const Value& value) {
-                const auto* string = std::get_if<std::string>(&value);
-                if (string) member(config) = *string;
-                return string != nullptr;
-              }};
+  const auto get = [=](const Config& config) { return Value(member(config)); };
+  const auto set = [=](Config& config, const Value& value) {
+    const auto* given = std::get_if<std::string>(&value);
+    if (given) member(config) = *given;
+    return given != nullptr;
+  };
+  return {std::move(name), "a string", std::move(doc), get, set};
 }
 
 // `names` in the order of the enumerators.
 template <class Member>
 Key choice(std::string name, Member member, std::vector<std::string> names, std::string doc) {
-  return {.name = std::move(name),
-          .expects = fmt::format("one of {}", fmt::join(names, ", ")),
-          .doc = std::move(doc),
-          .choices = names,
-          .get = [=](const Config& config) { return Value(names[static_cast<std::size_t>(member(config))]); },
-          .set =
-              [=](Config& config, const Value& value) {
-                const auto* string = std::get_if<std::string>(&value);
-                const auto found = string ? std::ranges::find(names, *string) : names.end();
-                if (found == names.end()) return false;
-                member(config) = static_cast<MemberType<Member>>(found - names.begin());
-                return true;
-              }};
+  const auto get = [=](const Config& config) {
+    return Value(names[static_cast<std::size_t>(member(config))]);
+  };
+  const auto set = [=](Config& config, const Value& value) {
+    const auto* given = std::get_if<std::string>(&value);
+    const auto found = given ? std::ranges::find(names, *given) : names.end();
+    if (found == names.end()) return false;
+    member(config) = static_cast<MemberType<Member>>(found - names.begin());
+    return true;
+  };
+  return {std::move(name), fmt::format("one of {}", fmt::join(names, ", ")), std::move(doc), get, set, names};
 }
 
 template <class Member>
 Key ascending_integers(std::string name, Member member, std::string doc) {
-  return {.name = std::move(name),
-          .expects = "an ascending array of integers >= 1",
-          .doc = std::move(doc),
-          .choices = {},
-          .get =
-              [=](const Config& config) {
-                return Value(std::vector<std::int64_t>(member(config).begin(), member(config).end()));
-              },
-          .set =
-              [=](Config& config, const Value& value) {
-                const auto* numbers = std::get_if<std::vector<std::int64_t>>(&value);
-                if (!numbers || numbers->empty() || numbers->front() < 1 ||
-                    !std::in_range<int>(numbers->back()) ||
-                    std::ranges::adjacent_find(*numbers, std::greater_equal{}) != numbers->end()) {
-                  return false;
-                }
-                member(config).assign(numbers->begin(), numbers->end());
-                return true;
-              }};
+  const auto get = [=](const Config& config) {
+    return Value(std::vector<std::int64_t>(member(config).begin(), member(config).end()));
+  };
+  const auto set = [=](Config& config, const Value& value) {
+    const auto* given = std::get_if<std::vector<std::int64_t>>(&value);
+    if (!given || given->empty() || given->front() < 1 || !std::in_range<int>(given->back())) return false;
+    if (std::ranges::adjacent_find(*given, std::greater_equal{}) != given->end()) return false;
+    member(config).assign(given->begin(), given->end());
+    return true;
+  };
+  return {std::move(name), "an ascending array of integers >= 1", std::move(doc), get, set};
 }
 
 // A key is spelled once: its name is the path of its member.
-#define SLLMR_KEY(path)              \
-#path, [](auto& config) -> auto& { \
-    return config.path;              \
-  }
+// clang-format off
+#define SLLMR_KEY(path) #path, [](auto& config) -> auto& { return config.path; }
+// clang-format on
 
 const std::vector<Key>& key_table() {
   static const std::vector<Key> table = {
@@ -369,12 +346,12 @@ bool Config::is_set(std::string_view key) const {
 Config load_config(const std::string& recipe_path, std::span<const std::string> overrides) {
   Config config;
   if (!recipe_path.empty()) read_recipe(config, recipe_path);
-  for (const std::string& override : overrides) {
-    const auto equals = override.find('=');
-    require(equals != override.npos && equals > 0,
-            fmt::format("override '{}': expected key=value, such as llm.lambda=0.5", override));
-    const std::string name = override.substr(0, equals);
-    const Given given = parse_override(name, override.substr(equals + 1));
+  for (const std::string& assignment : overrides) {
+    const auto equals = assignment.find('=');
+    require(equals != assignment.npos && equals > 0,
+            fmt::format("override '{}': expected key=value, such as llm.lambda=0.5", assignment));
+    const std::string name = assignment.substr(0, equals);
+    const Given given = parse_override(name, assignment.substr(equals + 1));
     assign(config, name, given);
     config.origins[name] = given.origin;
   }
