@@ -91,12 +91,15 @@ Device parse_device(const std::string& name) {
   require(cuda_available(), "device=cuda, but no CUDA device or driver was found: use device=cpu");
   return Device::cuda;
 #else
-  throw Error("device=cuda, but this program was built without CUDA: build with nvcc on PATH, or use device=cpu");
+  throw Error(
+      "device=cuda, but this program was built without CUDA: build with nvcc on PATH, or use device=cpu");
 #endif
 }
 
 Context::Context(Device device, int threads)
-    : device_(device), threads_(threads > 0 ? threads : omp_get_num_procs()), cuda_(std::make_unique<Cuda>()) {
+    : device_(device),
+      threads_(threads > 0 ? threads : omp_get_num_procs()),
+      cuda_(std::make_unique<Cuda>()) {
 #if SLLMR_WITH_CUDA
   if (device_ == Device::cuda) {
     SLLMR_CUDA_CHECK(cudaStreamCreateWithFlags(&cuda_->stream, cudaStreamNonBlocking));
@@ -109,7 +112,6 @@ Context::Context(Device device, int threads)
 }
 
 Context::~Context() {
-  if (workspace_ != nullptr) device_free(device_, workspace_, workspace_bytes_);
 #if SLLMR_WITH_CUDA
   if (device_ == Device::cuda) {
     cublasDestroy(cuda_->blas);
@@ -134,25 +136,13 @@ void* Context::blas() const {
 #endif
 }
 
-void* Context::workspace(std::size_t bytes) {
-  if (bytes > workspace_bytes_) {
-    synchronize();  // work in flight may still use the old block
-    if (workspace_ != nullptr) device_free(device_, workspace_, workspace_bytes_);
-    workspace_ = nullptr;
-    workspace_bytes_ = 0;
-    workspace_ = device_allocate(*this, bytes);
-    workspace_bytes_ = bytes;
-  }
-  return workspace_;
-}
-
 void Context::synchronize() const {
 #if SLLMR_WITH_CUDA
   if (device_ == Device::cuda) SLLMR_CUDA_CHECK(cudaStreamSynchronize(cuda_->stream));
 #endif
 }
 
-void* device_allocate(const Context& context, std::size_t bytes) {
+void* device_allocate([[maybe_unused]] const Context& context, std::size_t bytes) {
   void* memory = nullptr;
 #if SLLMR_WITH_CUDA
   if (context.device() == Device::cuda) {
@@ -163,7 +153,8 @@ void* device_allocate(const Context& context, std::size_t bytes) {
 #endif
   memory = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   if (memory == nullptr) {
-    throw Error("out of memory: " + std::to_string(bytes >> 20) + " MiB asked for; use a smaller width or batch");
+    throw Error("out of memory: " + std::to_string(bytes >> 20) +
+                " MiB asked for; use a smaller width or batch");
   }
   ledger(Device::cpu).add(bytes);
   return memory;
@@ -180,10 +171,14 @@ void device_free(Device device, void* memory, std::size_t bytes) noexcept {
   std::free(memory);
 }
 
-std::size_t device_bytes(Device device) { return ledger(device).now; }
-std::size_t device_peak_bytes(Device device) { return ledger(device).peak; }
+std::size_t device_bytes(Device device) {
+  return ledger(device).now;
+}
+std::size_t device_peak_bytes(Device device) {
+  return ledger(device).peak;
+}
 
-void copy_to_device(const Context& context, void* to, const void* from, std::size_t bytes) {
+void copy_to_device([[maybe_unused]] const Context& context, void* to, const void* from, std::size_t bytes) {
 #if SLLMR_WITH_CUDA
   if (context.device() == Device::cuda) {
     SLLMR_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice,
@@ -195,7 +190,7 @@ void copy_to_device(const Context& context, void* to, const void* from, std::siz
   std::memcpy(to, from, bytes);
 }
 
-void copy_to_host(const Context& context, void* to, const void* from, std::size_t bytes) {
+void copy_to_host([[maybe_unused]] const Context& context, void* to, const void* from, std::size_t bytes) {
 #if SLLMR_WITH_CUDA
   if (context.device() == Device::cuda) {
     SLLMR_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost,
@@ -207,7 +202,7 @@ void copy_to_host(const Context& context, void* to, const void* from, std::size_
   std::memcpy(to, from, bytes);
 }
 
-void fill_zero(const Context& context, void* memory, std::size_t bytes) {
+void fill_zero([[maybe_unused]] const Context& context, void* memory, std::size_t bytes) {
 #if SLLMR_WITH_CUDA
   if (context.device() == Device::cuda) {
     SLLMR_CUDA_CHECK(cudaMemsetAsync(memory, 0, bytes, static_cast<cudaStream_t>(context.stream())));

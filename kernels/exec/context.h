@@ -1,7 +1,6 @@
-// Where work runs: a device, its stream, its BLAS handle, its scratch memory, its number of threads.
+// Where work runs: a device, its stream, its BLAS handle, its number of threads.
 #pragma once
 
-#include <cstddef>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -26,7 +25,8 @@ std::vector<DeviceInfo> list_devices();
 Device parse_device(const std::string& name);
 bool cuda_available();
 
-/// Owns the stream and the BLAS handle of one device. Kernels take it first. Not thread-safe; one per host thread.
+/// Owns the stream and the BLAS handle of one device. Kernels take it first. Not thread-safe; one per host
+/// thread.
 class Context {
  public:
   /// `threads`: CPU threads, 0 for all.
@@ -41,8 +41,6 @@ class Context {
   void* stream() const;
   /// cublasHandle_t; null on the CPU.
   void* blas() const;
-  /// Scratch memory on the device of at least `bytes`, 256-byte aligned, valid until the next call.
-  void* workspace(std::size_t bytes);
   /// Waits for everything launched so far. Throws Error if any of it failed.
   void synchronize() const;
 
@@ -51,14 +49,12 @@ class Context {
   Device device_;
   int threads_;
   std::unique_ptr<Cuda> cuda_;
-  void* workspace_ = nullptr;
-  std::size_t workspace_bytes_ = 0;
 };
 
-/// Calls `function(std::integral_constant<Device, d>)` for the context's device: how a kernel's public function picks
-/// the instantiation that the C++ compiler or nvcc made.
+/// Calls `function(std::integral_constant<Device, d>)` for the context's device: how a kernel's public
+/// function picks the instantiation that the C++ compiler or nvcc made.
 template <class Function>
-decltype(auto) on_device(const Context& context, Function&& function) {
+decltype(auto) on_device([[maybe_unused]] const Context& context, Function&& function) {
 #if SLLMR_WITH_CUDA
   if (context.device() == Device::cuda) return function(std::integral_constant<Device, Device::cuda>{});
 #endif

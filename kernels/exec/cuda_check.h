@@ -14,7 +14,8 @@ namespace sllmr {
 inline void cuda_check(cudaError_t status, const char* call, const char* file, int line) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // clears it, so that the next check does not report it again
-  throw Error(std::string(file) + ":" + std::to_string(line) + ": " + call + " failed: " + cudaGetErrorString(status));
+  throw Error(std::string(file) + ":" + std::to_string(line) + ": " + call +
+              " failed: " + cudaGetErrorString(status));
 }
 inline void cuda_check(cublasStatus_t status, const char* call, const char* file, int line) {
   if (status == CUBLAS_STATUS_SUCCESS) return;

@@ -8,9 +8,9 @@
 
 namespace sllmr {
 
-void gemm(const Context& context, Transpose a_op, Transpose b_op, std::int64_t m, std::int64_t n, std::int64_t k,
-          float alpha, const float* a, std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c,
-          std::int64_t ldc) {
+void gemm(const Context& context, Transpose a_op, Transpose b_op, std::int64_t m, std::int64_t n,
+          std::int64_t k, float alpha, const float* a, std::int64_t lda, const float* b, std::int64_t ldb,
+          float beta, float* c, std::int64_t ldc) {
   constexpr std::int64_t kLimit = std::numeric_limits<int>::max();
   require(m <= kLimit && n <= kLimit && k <= kLimit, "gemm: a dimension is over 2^31 - 1: use smaller tiles");
   const auto as_int = [](std::int64_t x) { return static_cast<int>(x); };
@@ -18,15 +18,16 @@ void gemm(const Context& context, Transpose a_op, Transpose b_op, std::int64_t m
   if (context.device() == Device::cuda) {
     // Row-major C = A B is column-major C' = B' A'.
     const auto op = [](Transpose t) { return t == Transpose::yes ? CUBLAS_OP_T : CUBLAS_OP_N; };
-    SLLMR_CUDA_CHECK(cublasSgemm(static_cast<cublasHandle_t>(context.blas()), op(b_op), op(a_op), as_int(n), as_int(m),
-                                 as_int(k), &alpha, b, as_int(ldb), a, as_int(lda), &beta, c, as_int(ldc)));
+    SLLMR_CUDA_CHECK(cublasSgemm(static_cast<cublasHandle_t>(context.blas()), op(b_op), op(a_op), as_int(n),
+                                 as_int(m), as_int(k), &alpha, b, as_int(ldb), a, as_int(lda), &beta, c,
+                                 as_int(ldc)));
     return;
   }
 #endif
   static_cast<void>(context);
   const auto op = [](Transpose t) { return t == Transpose::yes ? CblasTrans : CblasNoTrans; };
-  cblas_sgemm(CblasRowMajor, op(a_op), op(b_op), as_int(m), as_int(n), as_int(k), alpha, a, as_int(lda), b, as_int(ldb),
-              beta, c, as_int(ldc));
+  cblas_sgemm(CblasRowMajor, op(a_op), op(b_op), as_int(m), as_int(n), as_int(k), alpha, a, as_int(lda), b,
+              as_int(ldb), beta, c, as_int(ldc));
 }
 
 }  // namespace sllmr

@@ -1,10 +1,11 @@
-// Running a kernel body on either machine. A body is written once, for a *group of lanes* that share one item of work:
+// Running a kernel body on either machine. A body is written once, for a *group of lanes* that share one item
+// of work:
 //
 //   struct Body { template <class Lanes> SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const; };
 //
-// `launch<D>` gives each item one group: a warp of 32 lanes on CUDA, one lane on the CPU (the loop over dimensions then
-// vectorises). `launch_each<D>` gives each item a single lane on both. A .cu file is compiled by the C++ compiler for
-// Device::cpu and by nvcc for Device::cuda; kDevice names the one at hand.
+// `launch<D>` gives each item one group: a warp of 32 lanes on CUDA, one lane on the CPU (the loop over
+// dimensions then vectorises). `launch_each<D>` gives each item a single lane on both. A .cu file is compiled
+// by the C++ compiler for Device::cpu and by nvcc for Device::cuda; kDevice names the one at hand.
 #pragma once
 
 #include <cstdint>
@@ -48,10 +49,14 @@ struct CudaLanes {
     for (int step = Size / 2; step > 0; step /= 2) x += __shfl_xor_sync(0xFFFFFFFFU, x, step, Size);
     return x;
   }
-  __device__ void add(float* to, float x) const { atomicAdd(to, x); }
+  __device__ void add(float* to, float x) const {
+    atomicAdd(to, x);
+  }
   __device__ static void prefetch(const void*) {}
   /// Which of `slots` accumulators this group should add to, so that groups rarely meet in one.
-  __device__ int slot(int slots) const { return static_cast<int>(blockIdx.x % static_cast<unsigned>(slots)); }
+  __device__ int slot(int slots) const {
+    return static_cast<int>(blockIdx.x % static_cast<unsigned>(slots));
+  }
 };
 
 inline constexpr int kBlockThreads = 256;
@@ -59,7 +64,8 @@ inline constexpr int kBlockThreads = 256;
 template <int LaneCount, class Body>
 __global__ void __launch_bounds__(kBlockThreads) run_body(Body body, std::int64_t items) {
   const std::int64_t groups = static_cast<std::int64_t>(gridDim.x) * (kBlockThreads / LaneCount);
-  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * (kBlockThreads / LaneCount) + threadIdx.x / LaneCount;
+  const std::int64_t first =
+      static_cast<std::int64_t>(blockIdx.x) * (kBlockThreads / LaneCount) + threadIdx.x / LaneCount;
   for (std::int64_t item = first; item < items; item += groups) body(CudaLanes<LaneCount>{}, item);
 }
 
@@ -70,8 +76,9 @@ void launch_groups(const Context& context, const char* name, std::int64_t items,
   constexpr std::int64_t kGroupsPerBlock = kBlockThreads / LaneCount;
   constexpr std::int64_t kMaxBlocks = 1 << 20;
   const std::int64_t blocks = std::min((items + kGroupsPerBlock - 1) / kGroupsPerBlock, kMaxBlocks);
-  run_body<LaneCount><<<static_cast<unsigned>(blocks), kBlockThreads, 0, static_cast<cudaStream_t>(context.stream())>>>(
-      body, items);
+  run_body<LaneCount>
+      <<<static_cast<unsigned>(blocks), kBlockThreads, 0, static_cast<cudaStream_t>(context.stream())>>>(
+          body, items);
   SLLMR_CUDA_CHECK(cudaGetLastError());
 }
 

@@ -1,5 +1,5 @@
-// Counter-based random numbers (Philox 4x32-10, Random123): a draw depends on (seed, epoch, row, purpose) alone, never
-// on threads, batches or the machine.
+// Counter-based random numbers (Philox 4x32-10, Random123): a draw depends on (seed, epoch, row, purpose)
+// alone, never on threads, batches or the machine.
 #pragma once
 
 #include <cmath>
@@ -39,15 +39,19 @@ struct Draw {
 SLLMR_HD inline Draw philox(std::uint64_t seed, std::uint32_t epoch, std::uint64_t row, Purpose purpose,
                             std::uint32_t block = 0) {
   r123::Philox4x32 generator;
-  r123::Philox4x32::ctr_type counter = {{static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(row >> 32), epoch,
+  r123::Philox4x32::ctr_type counter = {{static_cast<std::uint32_t>(row),
+                                         static_cast<std::uint32_t>(row >> 32), epoch,
                                          static_cast<std::uint32_t>(purpose) | (block << 8)}};
-  r123::Philox4x32::key_type key = {{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)}};
+  r123::Philox4x32::key_type key = {
+      {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)}};
   const r123::Philox4x32::ctr_type out = generator(counter, key);
   return {{out[0], out[1], out[2], out[3]}};
 }
 
 /// Uniform in [0, 1), 24 bits.
-SLLMR_HD inline float uniform(std::uint32_t word) { return static_cast<float>(word >> 8) * 0x1p-24F; }
+SLLMR_HD inline float uniform(std::uint32_t word) {
+  return static_cast<float>(word >> 8) * 0x1p-24F;
+}
 
 /// Uniform in {0, ..., n - 1}; its bias is below n / 2^32.
 SLLMR_HD inline std::uint32_t below(std::uint32_t word, std::uint32_t n) {
@@ -60,8 +64,9 @@ SLLMR_HD inline float normal(std::uint32_t first, std::uint32_t second) {
   return radius * std::cos(6.2831853F * uniform(second));
 }
 
-/// A pseudo-random permutation of {0, ..., n - 1} that needs no memory: a Feistel network over the next power of four,
-/// walked until it lands inside. Keyed by (seed, epoch), so every epoch visits the rows in another order.
+/// A pseudo-random permutation of {0, ..., n - 1} that needs no memory: a Feistel network over the next power
+/// of four, walked until it lands inside. Keyed by (seed, epoch), so every epoch visits the rows in another
+/// order.
 class Permutation {
  public:
   SLLMR_HD Permutation(std::uint64_t seed, std::uint32_t epoch, std::uint64_t n) : n_(n) {
@@ -80,7 +85,8 @@ class Permutation {
 
   SLLMR_HD std::uint64_t cycle(std::uint64_t index) const {
     const std::uint32_t mask = static_cast<std::uint32_t>((std::uint64_t{1} << half_bits_) - 1);
-    std::uint32_t left = static_cast<std::uint32_t>(index >> half_bits_), right = static_cast<std::uint32_t>(index) & mask;
+    std::uint32_t left = static_cast<std::uint32_t>(index >> half_bits_),
+                  right = static_cast<std::uint32_t>(index) & mask;
     for (int k = 0; k < kRounds; ++k) {
       // The finaliser of MurmurHash3: every input bit reaches every output bit.
       std::uint32_t h = right + key_[k];

@@ -1,0 +1,125 @@
+#include "kernels/fused_mf_step.h"
+
+#include "kernels/exec/launch.h"
+#include "kernels/optimizers.h"
+
+namespace sllmr {
+
+namespace {
+
+/// Updates the user's row and `Items` item rows from one pass over their old values.
+template <int Dim, int Items, class Optimizer, class Lanes>
+SLLMR_HD void update_rows(Lanes lanes, const MfArgs& args, Id user, const RowShare<Dim, Lanes>& u,
+                          const ItemGradients& gradients) {
+  const float l2 = args.optimizer.l2;
+  const Optimizer user_update(args.optimizer, args.users, user);
+  const std::int64_t user_row = static_cast<std::int64_t>(user) * Dim;
+  float user_gradient[RowShare<Dim, Lanes>::n];
+  SLLMR_ROW_LOOP
+  for (int k = 0; k < RowShare<Dim, Lanes>::n; ++k) user_gradient[k] = l2 * u[k];
+  for (int item = 0; item < Items; ++item) {
+    const Id id = gradients.item[item];
+    const float factor = gradients.factor[item];
+    const Optimizer item_update(args.optimizer, args.items, id);
+    const std::int64_t item_row = static_cast<std::int64_t>(id) * Dim;
+    SLLMR_ROW_LOOP
+    for (int k = 0; k < RowShare<Dim, Lanes>::n; ++k) {
+      const std::int64_t at = item_row + k * Lanes::size + lanes.lane();
+      const float weight = args.items.weights[at];
+      user_gradient[k] += factor * weight;
+      item_update.step(lanes, args.items, at, weight, factor * u[k] + l2 * weight);
+    }
+    item_update.finish(lanes, args.items, id);
+  }
+  SLLMR_ROW_LOOP
+  for (int k = 0; k < RowShare<Dim, Lanes>::n; ++k) {
+    user_update.step(lanes, args.users, user_row + k * Lanes::size + lanes.lane(), u[k], user_gradient[k]);
+  }
+  user_update.finish(lanes, args.users, user);
+}
+
+template <int Dim, class Optimizer, bool WithPairs>
+struct FusedMfStep {
+  MfArgs args;
+
+  template <class Lanes>
+  SLLMR_HD void prefetch(const TableView& table, Id id) const {
+    const char* row = reinterpret_cast<const char*>(table.weights + static_cast<std::int64_t>(id) * Dim);
+    for (unsigned byte = 0; byte < Dim * sizeof(float); byte += 64) Lanes::prefetch(row + byte);
+  }
+
+  /// Asks for the rows of a later triple, to hide the last-level cache's latency where there are no other
+  /// warps to do it.
+  template <class Lanes>
+  SLLMR_HD void prefetch_rows(std::int64_t k) const {
+    const Triple& triple = args.triples[k];
+    prefetch<Lanes>(args.users, triple.user);
+    prefetch<Lanes>(args.items, triple.positive);
+    prefetch<Lanes>(args.items, triple.negative);
+    if constexpr (WithPairs) {
+      const auto row = static_cast<std::uint64_t>(args.first_row + k);
+      if (!args.pair_rate.selects(row)) return;
+      const RowPairs& pairs = args.pairs[pair_index(args, row)];
+      prefetch<Lanes>(args.items, pairs.guide.a);
+      prefetch<Lanes>(args.items, pairs.guide.b);
+      prefetch<Lanes>(args.items, pairs.probe.a);
+      prefetch<Lanes>(args.items, pairs.probe.b);
+      Lanes::prefetch(args.gate.users + triple.user);
+    }
+  }
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t k) const {
+    constexpr std::int64_t kAhead = 6;
+    if constexpr (Lanes::size == 1) {
+      if (k + kAhead < args.rows) prefetch_rows<Lanes>(k + kAhead);
+    }
+    const Triple triple = args.triples[k];
+    const RowShare<Dim, Lanes> u(lanes, args.users.weights + static_cast<std::int64_t>(triple.user) * Dim);
+    float* slot =
+        args.gate.slots + static_cast<std::int64_t>(lanes.slot(args.gate.n_slots)) * GateColumns::stride;
+    const ItemGradients gradients = mf_row<Dim, WithPairs>(lanes, args, k, triple, u, slot);
+    if (WithPairs && gradients.count == 4) {
+      update_rows<Dim, 4, Optimizer>(lanes, args, triple.user, u, gradients);
+    } else if (WithPairs && gradients.count == 3) {
+      update_rows<Dim, 3, Optimizer>(lanes, args, triple.user, u, gradients);
+    } else {
+      update_rows<Dim, 2, Optimizer>(lanes, args, triple.user, u, gradients);
+    }
+  }
+};
+
+template <Device D, int Dim, class Optimizer>
+void run(const Context& context, const MfArgs& args) {
+  if (args.pairs != nullptr) {
+    launch<D>(context, "fused_mf_step", args.rows, FusedMfStep<Dim, Optimizer, true>{args});
+  } else {
+    launch<D>(context, "fused_mf_step", args.rows, FusedMfStep<Dim, Optimizer, false>{args});
+  }
+}
+
+template <Device D, int Dim>
+void run(const Context& context, OptimizerKind optimizer, const MfArgs& args) {
+  switch (optimizer) {
+    case OptimizerKind::sgd:
+      return run<D, Dim, Sgd>(context, args);
+    case OptimizerKind::adagrad:
+      return run<D, Dim, Adagrad>(context, args);
+    case OptimizerKind::lazy_adam:
+      return run<D, Dim, LazyAdam>(context, args);
+    case OptimizerKind::adam:
+      break;
+  }
+  throw Error("fused_mf_step: dense Adam updates every row each step: use train.mode=exact, or lazy_adam");
+}
+
+}  // namespace
+
+template <Device D>
+void fused_mf_step_on(const Context& context, int width, OptimizerKind optimizer, const MfArgs& args) {
+  require(args.gate.n_slots > 0, "fused_mf_step: no accumulator slots");
+  for_mf_width(width, [&](auto dim) { run<D, dim>(context, optimizer, args); });
+}
+template void fused_mf_step_on<kDevice>(const Context&, int, OptimizerKind, const MfArgs&);
+
+}  // namespace sllmr

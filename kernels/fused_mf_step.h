@@ -1,0 +1,20 @@
+// The fused selective step: one launch, one group of lanes a training triple. Embedding lookup, BPR, the
+// gated LLM penalty and the update of every touched row, in place.
+#pragma once
+
+#include "kernels/exec/context.h"
+#include "kernels/mf.h"
+
+namespace sllmr {
+
+template <Device D>
+void fused_mf_step_on(const Context& context, int width, OptimizerKind optimizer, const MfArgs& args);
+
+/// Takes args.rows training rows, asynchronously: rows see each other's updates in no fixed order (one row at
+/// a time is exact). width: 32, 64, 128 or 256; optimizer: sgd, adagrad or lazy_adam. Throws Error for
+/// others.
+inline void fused_mf_step(const Context& context, int width, OptimizerKind optimizer, const MfArgs& args) {
+  on_device(context, [&](auto device) { fused_mf_step_on<device>(context, width, optimizer, args); });
+}
+
+}  // namespace sllmr

@@ -1,0 +1,61 @@
+#include "kernels/gate_step.h"
+
+#include "kernels/exec/launch.h"
+#include "kernels/optimizers.h"
+
+namespace sllmr {
+
+namespace {
+
+/// One group of lanes a column.
+struct SumColumn {
+  GateStepArgs args;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t column) const {
+    float sum = 0;
+    for (int s = lanes.lane(); s < args.n_slots; s += Lanes::size) {
+      float& slot = args.slots[static_cast<std::int64_t>(s) * GateColumns::stride + column];
+      sum += slot;
+      slot = 0;
+    }
+    sum = lanes.sum(sum);
+    if (lanes.lane() == 0) {
+      args.scratch[column] = sum;
+      args.totals[column] += static_cast<double>(sum);
+    }
+  }
+};
+
+/// Item k < n_params updates a parameter, the last item the running means.
+struct UpdateGate {
+  GateStepArgs args;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes, std::int64_t k) const {
+    if (k < args.n_params) {
+      const float rows = args.scratch[GateColumns::rows];
+      const float gradient = args.scratch[GateColumns::theta + k] / (rows > 0 ? rows : 1.0F);
+      const AdamUpdate update(args.learning_rate, args.step);
+      const TableView view{args.theta, args.first, args.second, nullptr};
+      update.step(view, k, args.theta[k], gradient);
+    } else {
+      constexpr float kKeep = 0.9F;
+      const float pairs = args.scratch[GateColumns::pairs];
+      if (pairs == 0) return;
+      args.running[0] += (1.0F - kKeep) * (args.scratch[GateColumns::pair_alpha] / pairs - args.running[0]);
+      args.running[1] += (1.0F - kKeep) * (args.scratch[GateColumns::pair_hinge] / pairs - args.running[1]);
+    }
+  }
+};
+
+}  // namespace
+
+template <Device D>
+void gate_step_on(const Context& context, const GateStepArgs& args) {
+  launch<D>(context, "gate_sum", GateColumns::used, SumColumn{args});
+  launch_each<D>(context, "gate_update", args.n_params + 1, UpdateGate{args});
+}
+template void gate_step_on<kDevice>(const Context&, const GateStepArgs&);
+
+}  // namespace sllmr

@@ -1,0 +1,86 @@
+// Forward-mode dual numbers: a value and its derivatives with respect to `N` parameters. Gating rules and
+// objectives are written once as plain functions; calling them with duals gives the derivative, so nobody
+// derives by hand.
+#pragma once
+
+#include <cmath>
+
+#include "kernels/exec/types.h"
+
+namespace sllmr {
+
+template <class Scalar, int N>
+struct Dual {
+  Scalar value{};
+  Scalar slope[N]{};
+
+  SLLMR_HD Dual() = default;
+  // Implicit, so that constants mix with duals in a formula.
+  SLLMR_HD Dual(Scalar v) : value(v) {}  // NOLINT(google-explicit-constructor)
+
+  /// f(this), given f and f' at the value.
+  SLLMR_HD Dual chain(Scalar f, Scalar df) const {
+    Dual out(f);
+    for (int k = 0; k < N; ++k) out.slope[k] = df * slope[k];
+    return out;
+  }
+
+  friend SLLMR_HD Dual operator+(const Dual& a, const Dual& b) {
+    Dual out(a.value + b.value);
+    for (int k = 0; k < N; ++k) out.slope[k] = a.slope[k] + b.slope[k];
+    return out;
+  }
+  friend SLLMR_HD Dual operator-(const Dual& a, const Dual& b) {
+    Dual out(a.value - b.value);
+    for (int k = 0; k < N; ++k) out.slope[k] = a.slope[k] - b.slope[k];
+    return out;
+  }
+  friend SLLMR_HD Dual operator*(const Dual& a, const Dual& b) {
+    Dual out(a.value * b.value);
+    for (int k = 0; k < N; ++k) out.slope[k] = a.slope[k] * b.value + a.value * b.slope[k];
+    return out;
+  }
+  friend SLLMR_HD Dual operator/(const Dual& a, const Dual& b) {
+    const Scalar inverse = Scalar(1) / b.value;
+    Dual out(a.value * inverse);
+    for (int k = 0; k < N; ++k) out.slope[k] = (a.slope[k] - out.value * b.slope[k]) * inverse;
+    return out;
+  }
+  SLLMR_HD Dual operator-() const { return chain(-value, Scalar(-1)); }
+};
+
+/// The number behind a Real: itself, or a dual's value.
+SLLMR_HD inline float value_of(float x) {
+  return x;
+}
+SLLMR_HD inline double value_of(double x) {
+  return x;
+}
+template <class Scalar, int N>
+SLLMR_HD Scalar value_of(const Dual<Scalar, N>& x) {
+  return x.value;
+}
+
+template <class Scalar>
+SLLMR_HD Scalar sigmoid(Scalar x) {
+  return Scalar(1) / (Scalar(1) + std::exp(-x));
+}
+template <class Scalar, int N>
+SLLMR_HD Dual<Scalar, N> sigmoid(const Dual<Scalar, N>& x) {
+  const Scalar s = sigmoid(x.value);
+  return x.chain(s, s * (Scalar(1) - s));
+}
+
+SLLMR_HD inline float tanh(float x) {
+  return std::tanh(x);
+}
+SLLMR_HD inline double tanh(double x) {
+  return std::tanh(x);
+}
+template <class Scalar, int N>
+SLLMR_HD Dual<Scalar, N> tanh(const Dual<Scalar, N>& x) {
+  const Scalar t = std::tanh(x.value);
+  return x.chain(t, Scalar(1) - t * t);
+}
+
+}  // namespace sllmr

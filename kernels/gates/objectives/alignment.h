@@ -1,0 +1,23 @@
+// Opens where the penalty pulls the user's row the way the base loss does: -alpha cos(gradients on the user's
+// row).
+#pragma once
+
+#include <string_view>
+
+#include "kernels/gates/objectives/objective.h"
+
+namespace sllmr::objectives {
+
+struct Alignment {
+  static constexpr std::string_view name = "alignment";
+  static constexpr std::string_view summary = "-alpha cos(base gradient, hinge gradient) on the user's row";
+  static constexpr bool uses_probes = false;
+  static constexpr bool uses_cosine = true;
+
+  template <class Real>
+  SLLMR_HD static Real loss(const Real& alpha, const PairContext& pair) {
+    return alpha * -pair.cosine;
+  }
+};
+
+}  // namespace sllmr::objectives

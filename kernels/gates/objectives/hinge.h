@@ -1,0 +1,23 @@
+// The paper's objective: the penalty itself. Since alpha multiplies a hinge >= 0, descent can only close the
+// gate.
+#pragma once
+
+#include <string_view>
+
+#include "kernels/gates/objectives/objective.h"
+
+namespace sllmr::objectives {
+
+struct Hinge {
+  static constexpr std::string_view name = "hinge";
+  static constexpr std::string_view summary = "lambda alpha h, the paper's: can only close the gate";
+  static constexpr bool uses_probes = false;
+  static constexpr bool uses_cosine = false;
+
+  template <class Real>
+  SLLMR_HD static Real loss(const Real& alpha, const PairContext& pair) {
+    return alpha * (pair.lambda * pair.hinge);
+  }
+};
+
+}  // namespace sllmr::objectives

@@ -1,0 +1,69 @@
+#include "kernels/gates/registry.h"
+
+#include "kernels/exec/random.h"
+
+namespace sllmr {
+
+namespace {
+
+template <class Rule>
+constexpr bool uses_draw() {
+  if constexpr (requires { Rule::uses_draw; }) return Rule::uses_draw;
+  return false;
+}
+
+template <class... Rules>
+std::vector<GatePart> list_rules(PartList<Rules...>) {
+  int id = 0;
+  return {GatePart{id++, Rules::name, Rules::summary, Rules::n_params, uses_draw<Rules>(), false, false}...};
+}
+
+template <class... Objectives>
+std::vector<GatePart> list_objectives(PartList<Objectives...>) {
+  int id = 0;
+  return {GatePart{id++, Objectives::name, Objectives::summary, 0, false, Objectives::uses_probes,
+                   Objectives::uses_cosine}...};
+}
+
+struct InitialParams {
+  std::uint64_t seed;
+  std::vector<float> params;
+
+  template <class Rule>
+  void operator()() {
+    params.resize(Rule::n_params);
+    if constexpr (requires { Rule::initial(0, 0.0F); }) {
+      for (int k = 0; k < Rule::n_params; ++k) {
+        const Draw draw = philox(seed, 0, static_cast<std::uint64_t>(k), Purpose::init_gate);
+        params[static_cast<std::size_t>(k)] = Rule::initial(k, normal(draw.word[0], draw.word[1]));
+      }
+    }
+  }
+};
+
+}  // namespace
+
+const std::vector<GatePart>& gate_rules() {
+  static const std::vector<GatePart> parts = list_rules(GateRules{});
+  return parts;
+}
+
+const std::vector<GatePart>& gate_objectives() {
+  static const std::vector<GatePart> parts = list_objectives(GateObjectives{});
+  return parts;
+}
+
+const GatePart* find_gate_part(const std::vector<GatePart>& parts, std::string_view name) {
+  for (const GatePart& part : parts) {
+    if (part.name == name) return &part;
+  }
+  return nullptr;
+}
+
+std::vector<float> initial_gate_params(int rule, std::uint64_t seed) {
+  InitialParams visitor{seed, {}};
+  GateRules::visit(rule, visitor);
+  return visitor.params;
+}
+
+}  // namespace sllmr

@@ -1,0 +1,76 @@
+// Every gating rule and every gate objective. A new one is its header and its line here; the CLI, config
+// checks, gradient checks, parity tests, telemetry and reports enumerate these lists.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/gates/always.h"
+#include "kernels/gates/cold_or_tail.h"
+#include "kernels/gates/learned.h"
+#include "kernels/gates/mlp.h"
+#include "kernels/gates/never.h"
+#include "kernels/gates/objectives/agreement.h"
+#include "kernels/gates/objectives/alignment.h"
+#include "kernels/gates/objectives/budget.h"
+#include "kernels/gates/objectives/hinge.h"
+#include "kernels/gates/objectives/normalised.h"
+#include "kernels/gates/random.h"
+
+namespace sllmr {
+
+template <class... Parts>
+struct PartList {
+  static constexpr int count = sizeof...(Parts);
+
+  /// Calls visitor.template operator()<Part>() for the part with index `id`.
+  template <class Visitor>
+  SLLMR_HD static void visit(int id, Visitor& visitor) {
+    int k = 0;
+    ((k++ == id ? visitor.template operator()<Parts>() : void()), ...);
+  }
+};
+
+using GateRules = PartList<gates::Learned,     //
+                           gates::Always,      //
+                           gates::Never,       //
+                           gates::ColdOrTail,  //
+                           gates::Random,      //
+                           gates::Mlp>;
+
+using GateObjectives = PartList<objectives::Hinge,       //
+                                objectives::Agreement,   //
+                                objectives::Alignment,   //
+                                objectives::Normalised,  //
+                                objectives::Budget>;
+
+/// One registered rule or objective, for listings and look-up by name.
+struct GatePart {
+  int id;
+  std::string_view name;
+  std::string_view summary;
+  int n_params = 0;          // of a rule
+  bool uses_draw = false;    // of a rule: reads GateSignals::draw
+  bool uses_probes = false;  // of an objective
+  bool uses_cosine = false;  // of an objective: reads PairContext::cosine
+};
+const std::vector<GatePart>& gate_rules();
+const std::vector<GatePart>& gate_objectives();
+/// The part called `name`, or null.
+const GatePart* find_gate_part(const std::vector<GatePart>& parts, std::string_view name);
+
+/// Starting values of a rule's parameters: 0 (alpha = 1/2) unless the rule defines initial().
+std::vector<float> initial_gate_params(int rule, std::uint64_t seed);
+
+namespace detail {
+template <class... Rules>
+constexpr int most_params(PartList<Rules...>) {
+  int most = 0;
+  ((most = Rules::n_params > most ? Rules::n_params : most), ...);
+  return most;
+}
+}  // namespace detail
+inline constexpr int kMaxGateParams = detail::most_params(GateRules{});
+
+}  // namespace sllmr

@@ -1,0 +1,30 @@
+#include "kernels/mf_batch.h"
+
+namespace sllmr {
+
+MfBatch::Side MfBatch::make_side(const Context& context, std::int64_t rows, std::int64_t occurrences) const {
+  const auto n = static_cast<std::size_t>(occurrences);
+  const std::size_t summed = optimizer_ == OptimizerKind::adam ? static_cast<std::size_t>(rows) : n;
+  return {rows, Buffer<Id>(context, n), Buffer<Id>(context, n), Buffer<std::int32_t>(context, n),
+          Buffer<float>(context, summed * static_cast<std::size_t>(width_))};
+}
+
+MfBatch::MfBatch(const Context& context, int width, std::int64_t user_rows, std::int64_t item_rows,
+                 std::int64_t max_rows, OptimizerKind optimizer)
+    : width_(width),
+      max_rows_(max_rows),
+      optimizer_(optimizer),
+      sort_(context, max_rows * ItemGradients::most),
+      gradients_(context, static_cast<std::size_t>(max_rows)),
+      users_(make_side(context, user_rows, max_rows)),
+      items_(make_side(context, item_rows, max_rows * ItemGradients::most)) {
+  for_mf_width(width, [](auto) {});
+}
+
+void MfBatch::step(const Context& context, std::int32_t step, const MfArgs& args) {
+  require(args.rows <= max_rows_ && args.rows <= args.gate.n_slots,
+          "MfBatch::step: more rows than it was made for");
+  on_device(context, [&](auto device) { step_on<device>(context, step, args); });
+}
+
+}  // namespace sllmr

@@ -1,0 +1,198 @@
+#include "kernels/mf_batch.h"
+
+#include "kernels/exec/launch.h"
+#include "kernels/optimizers.h"
+
+namespace sllmr {
+
+namespace {
+
+constexpr Id kNoRow = 0x7FFFFFFF;  // sorts behind every row
+
+template <int Dim, bool WithPairs>
+struct RowGradients {
+  MfArgs args;
+  ItemGradients* gradients;
+  Id* user_keys;
+  Id* item_keys;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t k) const {
+    const Triple triple = args.triples[k];
+    const RowShare<Dim, Lanes> u(lanes, args.users.weights + static_cast<std::int64_t>(triple.user) * Dim);
+    float* slot = args.gate.slots + k * GateColumns::stride;
+    const ItemGradients touched = mf_row<Dim, WithPairs>(lanes, args, k, triple, u, slot);
+    if (lanes.lane() != 0) return;
+    gradients[k] = touched;
+    user_keys[k] = triple.user;
+    for (int m = 0; m < ItemGradients::most; ++m) {
+      item_keys[k * ItemGradients::most + m] = m < touched.count ? touched.item[m] : kNoRow;
+    }
+  }
+};
+
+/// Gradient of the mean loss on a user's row: the sum over the batch rows of that user of factor * V[item].
+template <int Dim>
+struct UserTerms {
+  MfArgs args;
+  const ItemGradients* gradients;
+
+  template <class Lanes>
+  SLLMR_HD void add(Lanes lanes, std::int32_t occurrence, float* sum) const {
+    const ItemGradients& row = gradients[occurrence];
+    for (int m = 0; m < row.count; ++m) {
+      const float* item = args.items.weights + static_cast<std::int64_t>(row.item[m]) * Dim;
+      SLLMR_ROW_LOOP
+      for (int k = 0; k < Dim / Lanes::size; ++k)
+        sum[k] += row.factor[m] * item[k * Lanes::size + lanes.lane()];
+    }
+  }
+};
+
+/// Gradient on an item's row: the sum over its occurrences of factor * U[user].
+template <int Dim>
+struct ItemTerms {
+  MfArgs args;
+  const ItemGradients* gradients;
+
+  template <class Lanes>
+  SLLMR_HD void add(Lanes lanes, std::int32_t occurrence, float* sum) const {
+    const std::int32_t row = occurrence / ItemGradients::most;
+    const float factor = gradients[row].factor[occurrence % ItemGradients::most];
+    const float* user = args.users.weights + static_cast<std::int64_t>(args.triples[row].user) * Dim;
+    SLLMR_ROW_LOOP
+    for (int k = 0; k < Dim / Lanes::size; ++k) sum[k] += factor * user[k * Lanes::size + lanes.lane()];
+  }
+};
+
+/// One group of lanes a sorted occurrence; a row's first occurrence sums all of them.
+template <int Dim, class Terms>
+struct SumOccurrences {
+  Terms terms;
+  const Id* keys;
+  const std::int32_t* order;
+  std::int64_t n;
+  float scale;
+  bool dense;  // sums go to the row's place in a dense table, instead of the first occurrence's
+  float* sums;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t at) const {
+    const Id key = keys[at];
+    if (key == kNoRow || (at > 0 && keys[at - 1] == key)) return;
+    float sum[Dim / Lanes::size] = {};
+    for (std::int64_t k = at; k < n && keys[k] == key; ++k) terms.add(lanes, order[k], sum);
+    float* out = sums + (dense ? key : at) * Dim;
+    for (int k = 0; k < Dim / Lanes::size; ++k) out[k * Lanes::size + lanes.lane()] = scale * sum[k];
+  }
+};
+
+template <int Dim, class Optimizer>
+struct UpdateTouched {
+  OptimizerArgs optimizer;
+  TableView table;
+  const Id* keys;
+  const float* sums;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t at) const {
+    const Id key = keys[at];
+    if (key == kNoRow || (at > 0 && keys[at - 1] == key)) return;
+    const Optimizer update(optimizer, table, key);
+    SLLMR_ROW_LOOP
+    for (int k = 0; k < Dim / Lanes::size; ++k) {
+      const std::int64_t column = k * Lanes::size + lanes.lane();
+      const std::int64_t cell = static_cast<std::int64_t>(key) * Dim + column;
+      const float weight = table.weights[cell];
+      update.step(lanes, table, cell, weight, sums[at * Dim + column] + optimizer.l2 * weight);
+    }
+    update.finish(lanes, table, key);
+  }
+};
+
+/// Every row, touched or not; leaves the gradients zero for the next step.
+template <int Dim>
+struct UpdateAll {
+  AdamUpdate update;
+  float l2;
+  TableView table;
+  float* sums;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t row) const {
+    SLLMR_ROW_LOOP
+    for (int k = 0; k < Dim / Lanes::size; ++k) {
+      const std::int64_t at = row * Dim + k * Lanes::size + lanes.lane();
+      const float weight = table.weights[at];
+      update.step(table, at, weight, sums[at] + l2 * weight);
+      sums[at] = 0;
+    }
+  }
+};
+
+template <Device D, int Dim>
+void update_table(const Context& context, OptimizerKind kind, std::int32_t step,
+                  const OptimizerArgs& optimizer, const TableView& table, std::int64_t rows, const Id* keys,
+                  std::int64_t n, float* sums) {
+  switch (kind) {
+    case OptimizerKind::sgd:
+      return launch<D>(context, "mf_update", n, UpdateTouched<Dim, Sgd>{optimizer, table, keys, sums});
+    case OptimizerKind::adagrad:
+      return launch<D>(context, "mf_update", n, UpdateTouched<Dim, Adagrad>{optimizer, table, keys, sums});
+    case OptimizerKind::lazy_adam:
+      return launch<D>(context, "mf_update", n, UpdateTouched<Dim, LazyAdam>{optimizer, table, keys, sums});
+    case OptimizerKind::adam:
+      return launch<D>(context, "mf_update", rows,
+                       UpdateAll<Dim>{AdamUpdate(optimizer.learning_rate, step), optimizer.l2, table, sums});
+  }
+}
+
+}  // namespace
+
+template <Device D, int Dim>
+void MfBatch::step_width(const Context& context, std::int32_t step, const MfArgs& args) {
+  const std::int64_t n_users = args.rows, n_items = args.rows * ItemGradients::most;
+  const auto forward = [&](auto with_pairs) {
+    launch<D>(context, "mf_rows", args.rows,
+              RowGradients<Dim, with_pairs>{args, gradients_.data(), users_.keys.data(), items_.keys.data()});
+  };
+  if (args.pairs != nullptr) {
+    forward(std::true_type{});
+  } else {
+    forward(std::false_type{});
+  }
+  sort_(context, users_.keys.data(), n_users, users_.sorted_keys.data(), users_.order.data());
+  sort_(context, items_.keys.data(), n_items, items_.sorted_keys.data(), items_.order.data());
+
+  // Both sums read the parameters before either table changes.
+  const float scale = 1.0F / static_cast<float>(args.rows);
+  const bool dense = optimizer_ == OptimizerKind::adam;
+  launch<D>(context, "mf_user_sums", n_users,
+            SumOccurrences<Dim, UserTerms<Dim>>{{args, gradients_.data()},
+                                                users_.sorted_keys.data(),
+                                                users_.order.data(),
+                                                n_users,
+                                                scale,
+                                                dense,
+                                                users_.sums.data()});
+  launch<D>(context, "mf_item_sums", n_items,
+            SumOccurrences<Dim, ItemTerms<Dim>>{{args, gradients_.data()},
+                                                items_.sorted_keys.data(),
+                                                items_.order.data(),
+                                                n_items,
+                                                scale,
+                                                dense,
+                                                items_.sums.data()});
+  update_table<D, Dim>(context, optimizer_, step, args.optimizer, args.users, users_.rows,
+                       users_.sorted_keys.data(), n_users, users_.sums.data());
+  update_table<D, Dim>(context, optimizer_, step, args.optimizer, args.items, items_.rows,
+                       items_.sorted_keys.data(), n_items, items_.sums.data());
+}
+
+template <Device D>
+void MfBatch::step_on(const Context& context, std::int32_t step, const MfArgs& args) {
+  for_mf_width(width_, [&](auto width) { step_width<D, width>(context, step, args); });
+}
+template void MfBatch::step_on<kDevice>(const Context&, std::int32_t, const MfArgs&);
+
+}  // namespace sllmr

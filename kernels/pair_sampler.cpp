@@ -1,0 +1,16 @@
+#include "kernels/pair_sampler.h"
+
+namespace sllmr {
+
+LargestPairs::LargestPairs(const Context& context, std::int64_t max_count)
+    : sort_(context, max_count),
+      keys_(context, static_cast<std::size_t>(max_count)),
+      sorted_keys_(context, static_cast<std::size_t>(max_count)),
+      order_(context, static_cast<std::size_t>(max_count)) {}
+
+void LargestPairs::keep(const Context& context, RowPairs* pairs, std::int64_t count, std::int64_t keep) {
+  if (keep >= count) return;
+  on_device(context, [&](auto device) { keep_on<device>(context, pairs, count, keep); });
+}
+
+}  // namespace sllmr

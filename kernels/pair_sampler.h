@@ -1,0 +1,92 @@
+// Which LLM pairs the training rows take. Rows are masked first: a row that draws none touches no LLM memory.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/exec/context.h"
+#include "kernels/exec/sort.h"
+#include "kernels/triple_sampler.h"
+
+namespace sllmr {
+
+/// The score table on the device: CSR by user, a user's entries sorted by score, highest first.
+struct ScoreView {
+  const std::int64_t* offsets = nullptr;       // [users + 1]
+  const Id* items = nullptr;                   // [entries]
+  const float* scores = nullptr;               // [entries]
+  const std::int32_t* probe = nullptr;         // [users]: index among the user's entries, -1: none
+  const std::int64_t* pair_offsets = nullptr;  // [users + 1]: each user's pairs of largest score difference
+  const std::uint16_t* pair_first = nullptr;   // indexes among the user's entries, the higher score first
+  const std::uint16_t* pair_second = nullptr;
+};
+
+enum class PairChoice : int { sampled, largest };
+
+/// A share in [0, 1] as 32-bit fixed point, spread evenly: over any n rows it selects floor or ceil of share
+/// * n.
+struct Share {
+  std::uint64_t fixed = 0;
+
+  static Share of(double share) { return {static_cast<std::uint64_t>(share * 0x1p32)}; }
+  /// How many of the rows before `row` are selected; also the ordinal of `row` if it is.
+  SLLMR_HD std::uint64_t count_before(std::uint64_t row) const { return (row * fixed) >> 32; }
+  SLLMR_HD bool selects(std::uint64_t row) const { return count_before(row + 1) != count_before(row); }
+  /// The row whose ordinal is `ordinal`: the inverse of count_before on selected rows.
+  SLLMR_HD std::uint64_t row_of(std::uint64_t ordinal) const {
+    return (((ordinal + 1) << 32) + fixed - 1) / fixed - 1;
+  }
+};
+
+struct PairPolicy {
+  PairChoice choice = PairChoice::sampled;
+  Share
+      pair_rate;  // share of the rows that draw a pair; rows come shuffled, so an even spread is a random one
+  Share probe_rate;  // share of those rows that also draw a probe pair, for the gate alone
+};
+
+/// Two scored items of one user. On a guiding pair `a` has the higher score; on a probe pair `a` is the
+/// probe.
+struct LlmPair {
+  Id a, b;          // 0: no pair
+  float gap;        // |t(u,a) - t(u,b)|
+  float agreement;  // +1 if t(u,a) > t(u,b), -1 if lower, 0 if tied
+};
+
+/// What one selected row takes: a pair for the model and, on some rows, a probe pair for the gate alone.
+struct RowPairs {
+  LlmPair guide, probe;
+};
+
+template <Device D>
+void sample_pairs_on(const Context& context, const ScoreView& scores, const PairPolicy& policy,
+                     std::uint64_t seed, std::uint32_t epoch, std::int64_t first_row, std::int64_t count,
+                     const Triple* triples, RowPairs* out);
+
+/// Pairs of the selected ones among rows first_row .. first_row + count - 1 of the epoch, whose triples are
+/// `triples` [count]; `out` is dense: the n-th selected row's pairs are out[n]. The guiding pair has
+/// different scores: one of the user's largest differences, or two entries drawn uniformly (a few tries,
+/// since scores tie). Probe pairs compare the user's probe with another candidate, drawn uniformly.
+inline void sample_pairs(const Context& context, const ScoreView& scores, const PairPolicy& policy,
+                         std::uint64_t seed, std::uint32_t epoch, std::int64_t first_row, std::int64_t count,
+                         const Triple* triples, RowPairs* out) {
+  on_device(context, [&](auto device) {
+    sample_pairs_on<device>(context, scores, policy, seed, epoch, first_row, count, triples, out);
+  });
+}
+
+/// The paper's limit of pairs a batch: of `pairs` [count], only the `keep` guiding pairs with the largest gap
+/// stay (ties: the earlier row), the others become none. Probe pairs stay.
+class LargestPairs {
+ public:
+  LargestPairs(const Context& context, std::int64_t max_count);
+  void keep(const Context& context, RowPairs* pairs, std::int64_t count, std::int64_t keep);
+
+ private:
+  template <Device D>
+  void keep_on(const Context& context, RowPairs* pairs, std::int64_t count, std::int64_t keep);
+
+  KeySort sort_;
+  Buffer<std::int32_t> keys_, sorted_keys_, order_;  // [max_count]
+};
+
+}  // namespace sllmr
