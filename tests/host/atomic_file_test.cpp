@@ -1,16 +1,12 @@
 #include "host/atomic_file.h"
 
 #include <gmock/gmock.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-#include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string>
 
-#include "kernels/exec/error.h"
+#include "tests/host/support.h"
 
 namespace sllmr {
 namespace {
@@ -19,51 +15,10 @@ namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
 
-std::string read_all(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-template <class Action>
-std::string error_of(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 class AtomicFileTest : public testing::Test {
  protected:
-  AtomicFileTest() {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  ~AtomicFileTest() override { fs::remove_all(folder_); }
-
-  std::ptrdiff_t files() const { return std::distance(fs::directory_iterator(folder_), {}); }
-
-  fs::path folder_ = fs::path(testing::TempDir()) / ("atomic_file." + std::to_string(::getpid()));
+  TemporaryFolder folder_;
   std::string path_ = folder_ / "table.tsv";
-};
-
-// A file size limit makes write() fail half-way, as a full disk does.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) : old_handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    getrlimit(RLIMIT_FSIZE, &old_limit_);
-    const rlimit limit{bytes, old_limit_.rlim_max};
-    setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FileSizeLimit() {
-    setrlimit(RLIMIT_FSIZE, &old_limit_);
-    std::signal(SIGXFSZ, old_handler_);
-  }
-
- private:
-  void (*old_handler_)(int);
-  rlimit old_limit_{};
 };
 
 TEST_F(AtomicFileTest, AppearsOnlyOnCommit) {
@@ -72,7 +27,7 @@ TEST_F(AtomicFileTest, AppearsOnlyOnCommit) {
   EXPECT_FALSE(fs::exists(path_));
   file.commit();
   EXPECT_EQ(read_all(path_), "width 64\n");
-  EXPECT_EQ(files(), 1);
+  EXPECT_EQ(folder_.entries(), 1);
 }
 
 TEST_F(AtomicFileTest, WritesLongerThanItsBufferArriveInOrder) {
@@ -102,10 +57,10 @@ TEST_F(AtomicFileTest, UncommittedFileKeepsTheOldOneAndLeavesNoTemporary) {
   {
     AtomicFile file(path_);
     file.stream() << "new" << std::flush;
-    EXPECT_EQ(files(), 2);
+    EXPECT_EQ(folder_.entries(), 2);
   }
   EXPECT_EQ(read_all(path_), "old");
-  EXPECT_EQ(files(), 1);
+  EXPECT_EQ(folder_.entries(), 1);
 }
 
 TEST_F(AtomicFileTest, FullDiskIsAnErrorWithItsCauseAndKeepsTheOldFile) {
@@ -120,7 +75,7 @@ TEST_F(AtomicFileTest, FullDiskIsAnErrorWithItsCauseAndKeepsTheOldFile) {
                 AllOf(HasSubstr("cannot write '" + path_ + "'"), HasSubstr("File too large")));
   }
   EXPECT_EQ(read_all(path_), "old");
-  EXPECT_EQ(files(), 1);
+  EXPECT_EQ(folder_.entries(), 1);
 }
 
 TEST_F(AtomicFileTest, AWriteThatFailedBeforeCommitIsRemembered) {
@@ -135,7 +90,7 @@ TEST_F(AtomicFileTest, AWriteThatFailedBeforeCommitIsRemembered) {
 }
 
 TEST_F(AtomicFileTest, MissingFolderIsNamed) {
-  const std::string path = folder_ / "missing" / "table.tsv";
+  const std::string path = folder_ / "missing/table.tsv";
   EXPECT_THAT(error_of([&] { AtomicFile file(path); }),
               AllOf(HasSubstr("cannot create '" + path + "'"), HasSubstr("No such file or directory")));
 }
@@ -147,7 +102,7 @@ TEST_F(AtomicFileTest, PathBelowAFileIsAnError) {
 
 TEST_F(AtomicFileTest, DevicesAndFoldersAreNotReplaced) {
   EXPECT_THAT(error_of([] { AtomicFile file("/dev/null"); }), HasSubstr("not a regular file"));
-  EXPECT_THAT(error_of([&] { AtomicFile file(folder_); }), HasSubstr("not a regular file"));
+  EXPECT_THAT(error_of([&] { AtomicFile file(folder_.path()); }), HasSubstr("not a regular file"));
 }
 
 TEST_F(AtomicFileTest, SecondCommitIsAnError) {
@@ -158,7 +113,7 @@ TEST_F(AtomicFileTest, SecondCommitIsAnError) {
 
 TEST_F(AtomicFileTest, RelativePathWithoutAFolderWorks) {
   const fs::path before = fs::current_path();
-  fs::current_path(folder_);
+  fs::current_path(folder_.path());
   AtomicFile file("here.txt");
   file.stream() << "x";
   file.commit();

@@ -1,31 +1,18 @@
 #include "host/config/config.h"
 
 #include <gmock/gmock.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 #include <set>
 
-#include "kernels/exec/error.h"
+#include "tests/host/support.h"
 
 namespace sllmr {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-template <class Action>
-std::string error_of(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 Config from_overrides(const std::vector<std::string>& overrides) {
   return load_config("", overrides);
@@ -36,8 +23,6 @@ std::string override_error(const std::string& override) {
 
 class RecipeTest : public testing::Test {
  protected:
-  ~RecipeTest() override { fs::remove(path_); }
-
   Config load(const std::string& recipe, const std::vector<std::string>& overrides = {}) const {
     std::ofstream(path_) << recipe;
     return load_config(path_, overrides);
@@ -46,7 +31,8 @@ class RecipeTest : public testing::Test {
     return error_of([&] { load(recipe); });
   }
 
-  std::string path_ = fs::path(testing::TempDir()) / ("recipe." + std::to_string(::getpid()) + ".toml");
+  TemporaryFolder folder_;
+  std::string path_ = folder_ / "recipe.toml";
 };
 
 TEST(Config, NothingGivenIsAllDefaults) {

@@ -8,9 +8,8 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 
-#include "kernels/exec/error.h"
+#include "tests/host/support.h"
 
 namespace sllmr {
 namespace {
@@ -20,25 +19,8 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-template <class Action>
-std::string error_of(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 class SafetensorsTest : public testing::Test {
  protected:
-  SafetensorsTest() { fs::create_directories(folder_); }
-  ~SafetensorsTest() override { fs::remove_all(folder_); }
-
-  std::string bytes() const {
-    std::ifstream in(path_, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-  }
   void write_raw(const std::string& header, const std::string& data) const {
     const std::uint64_t length = header.size();
     std::ofstream out(path_, std::ios::binary);
@@ -50,7 +32,7 @@ class SafetensorsTest : public testing::Test {
     return error_of([&] { read_safetensors(path_); });
   }
 
-  fs::path folder_ = fs::path(testing::TempDir()) / ("safetensors." + std::to_string(::getpid()));
+  TemporaryFolder folder_;
   std::string path_ = folder_ / "model.safetensors";
   std::vector<float> floats_{1.5F, -2.0F, 3.25F, 0.0F, 1e-30F, 6.0F};
   std::vector<std::int64_t> longs_{1, -2, 1LL << 40};
@@ -100,7 +82,7 @@ TEST_F(SafetensorsTest, FollowsTheFormat) {
   const std::string padding((8 - header.size() % 8) % 8, ' ');
   std::string expected(8, '\0');
   expected[0] = static_cast<char>(header.size() + padding.size());
-  EXPECT_EQ(bytes(), expected + header + padding + std::string("\x00\x00\x80\x3f", 4));
+  EXPECT_EQ(read_all(path_), expected + header + padding + std::string("\x00\x00\x80\x3f", 4));
 }
 
 TEST_F(SafetensorsTest, EveryTensorIsAlignedToItsType) {
@@ -110,7 +92,7 @@ TEST_F(SafetensorsTest, EveryTensorIsAlignedToItsType) {
                                 tensor_view<float>("b", {1}, std::span(floats_).first(1)),
                                 tensor_view<std::int64_t>("c", {3}, longs_)},
                     {});
-  const std::string file = bytes();
+  const std::string file = read_all(path_);
   EXPECT_EQ(static_cast<unsigned char>(file[0]) % 8, 0);
   EXPECT_THAT(file, HasSubstr(R"("c":{"data_offsets":[0,24])"));
   EXPECT_THAT(file, HasSubstr(R"("b":{"data_offsets":[24,28])"));
@@ -144,7 +126,7 @@ TEST_F(SafetensorsTest, CopyChecksTypeAndSize) {
 TEST_F(SafetensorsTest, MissingFileNamesPathAndCause) {
   EXPECT_EQ(error_of([&] { read_safetensors(path_); }),
             "cannot read checkpoint '" + path_ + "': No such file or directory");
-  EXPECT_THAT(error_of([&] { read_safetensors(folder_); }), HasSubstr("cannot read checkpoint"));
+  EXPECT_THAT(error_of([&] { read_safetensors(folder_.path()); }), HasSubstr("cannot read checkpoint"));
 }
 
 TEST_F(SafetensorsTest, EveryTruncationIsAnError) {
@@ -205,7 +187,7 @@ TEST_F(SafetensorsTest, AProcessKilledWhileWritingLeavesTheOldCheckpoint) {
   int status = 0;
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   ASSERT_TRUE(WIFSIGNALED(status));
-  ASSERT_EQ(std::distance(fs::directory_iterator(folder_), {}), 2) << "the child did not die while writing";
+  ASSERT_EQ(folder_.entries(), 2) << "the child did not die while writing";
 
   const SafetensorsFile file = read_safetensors(path_);
   EXPECT_EQ(file.meta("epoch"), "1");
