@@ -89,24 +89,24 @@ struct FusedMfStep {
   }
 };
 
-template <Device D, int Dim, class Optimizer>
+template <int Dim, class Optimizer>
 void run(const Context& context, const MfArgs& args) {
   if (args.pairs != nullptr) {
-    launch<D>(context, "fused_mf_step", args.rows, FusedMfStep<Dim, Optimizer, true>{args});
+    launch(context, "fused_mf_step", args.rows, FusedMfStep<Dim, Optimizer, true>{args});
   } else {
-    launch<D>(context, "fused_mf_step", args.rows, FusedMfStep<Dim, Optimizer, false>{args});
+    launch(context, "fused_mf_step", args.rows, FusedMfStep<Dim, Optimizer, false>{args});
   }
 }
 
-template <Device D, int Dim>
+template <int Dim>
 void run(const Context& context, OptimizerKind optimizer, const MfArgs& args) {
   switch (optimizer) {
     case OptimizerKind::sgd:
-      return run<D, Dim, Sgd>(context, args);
+      return run<Dim, Sgd>(context, args);
     case OptimizerKind::adagrad:
-      return run<D, Dim, Adagrad>(context, args);
+      return run<Dim, Adagrad>(context, args);
     case OptimizerKind::lazy_adam:
-      return run<D, Dim, LazyAdam>(context, args);
+      return run<Dim, LazyAdam>(context, args);
     case OptimizerKind::adam:
       break;
   }
@@ -115,11 +115,10 @@ void run(const Context& context, OptimizerKind optimizer, const MfArgs& args) {
 
 }  // namespace
 
-template <Device D>
-void fused_mf_step_on(const Context& context, int width, OptimizerKind optimizer, const MfArgs& args) {
+void fused_mf_step_on(OnThisDevice, const Context& context, int width, OptimizerKind optimizer,
+                      const MfArgs& args) {
   require(args.gate.n_slots > 0, "fused_mf_step: no accumulator slots");
-  for_mf_width(width, [&](auto dim) { run<D, dim>(context, optimizer, args); });
+  for_mf_width(width, [&](auto dim) { run<dim>(context, optimizer, args); });
 }
-template void fused_mf_step_on<kDevice>(const Context&, int, OptimizerKind, const MfArgs&);
 
 }  // namespace sllmr

@@ -7,14 +7,14 @@
 
 namespace sllmr {
 
-template <Device D>
-void fused_mf_step_on(const Context& context, int width, OptimizerKind optimizer, const MfArgs& args);
+void fused_mf_step_on(OnCpu, const Context& context, int width, OptimizerKind optimizer, const MfArgs& args);
+void fused_mf_step_on(OnCuda, const Context& context, int width, OptimizerKind optimizer, const MfArgs& args);
 
 /// Takes args.rows training rows, asynchronously: rows see each other's updates in no fixed order (one row at
 /// a time is exact). width: 32, 64, 128 or 256; optimizer: sgd, adagrad or lazy_adam. Throws Error for
 /// others.
 inline void fused_mf_step(const Context& context, int width, OptimizerKind optimizer, const MfArgs& args) {
-  on_device(context, [&](auto device) { fused_mf_step_on<device>(context, width, optimizer, args); });
+  on_device(context, [&](auto device) { fused_mf_step_on(device, context, width, optimizer, args); });
 }
 
 }  // namespace sllmr

@@ -51,11 +51,9 @@ struct UpdateGate {
 
 }  // namespace
 
-template <Device D>
-void gate_step_on(const Context& context, const GateStepArgs& args) {
-  launch<D>(context, "gate_sum", GateColumns::used, SumColumn{args});
-  launch_each<D>(context, "gate_update", args.n_params + 1, UpdateGate{args});
+void gate_step_on(OnThisDevice, const Context& context, const GateStepArgs& args) {
+  launch(context, "gate_sum", GateColumns::used, SumColumn{args});
+  launch_each(context, "gate_update", args.n_params + 1, UpdateGate{args});
 }
-template void gate_step_on<kDevice>(const Context&, const GateStepArgs&);
 
 }  // namespace sllmr

@@ -24,12 +24,12 @@ struct GateStepArgs {
   float* scratch = nullptr;  // [GateColumns::used]
 };
 
-template <Device D>
-void gate_step_on(const Context& context, const GateStepArgs& args);
+void gate_step_on(OnCpu, const Context& context, const GateStepArgs& args);
+void gate_step_on(OnCuda, const Context& context, const GateStepArgs& args);
 
 /// The gate's loss is the mean over the stretch's training rows, as the model's is.
 inline void gate_step(const Context& context, const GateStepArgs& args) {
-  on_device(context, [&](auto device) { gate_step_on<device>(context, args); });
+  on_device(context, [&](auto device) { gate_step_on(device, context, args); });
 }
 
 }  // namespace sllmr

@@ -24,7 +24,7 @@ MfBatch::MfBatch(const Context& context, int width, std::int64_t user_rows, std:
 void MfBatch::step(const Context& context, std::int32_t step, const MfArgs& args) {
   require(args.rows <= max_rows_ && args.rows <= args.gate.n_slots,
           "MfBatch::step: more rows than it was made for");
-  on_device(context, [&](auto device) { step_on<device>(context, step, args); });
+  on_device(context, [&](auto device) { step_on(device, context, step, args); });
 }
 
 }  // namespace sllmr

@@ -130,31 +130,31 @@ struct UpdateAll {
   }
 };
 
-template <Device D, int Dim>
+template <int Dim>
 void update_table(const Context& context, OptimizerKind kind, std::int32_t step,
                   const OptimizerArgs& optimizer, const TableView& table, std::int64_t rows, const Id* keys,
                   std::int64_t n, float* sums) {
   switch (kind) {
     case OptimizerKind::sgd:
-      return launch<D>(context, "mf_update", n, UpdateTouched<Dim, Sgd>{optimizer, table, keys, sums});
+      return launch(context, "mf_update", n, UpdateTouched<Dim, Sgd>{optimizer, table, keys, sums});
     case OptimizerKind::adagrad:
-      return launch<D>(context, "mf_update", n, UpdateTouched<Dim, Adagrad>{optimizer, table, keys, sums});
+      return launch(context, "mf_update", n, UpdateTouched<Dim, Adagrad>{optimizer, table, keys, sums});
     case OptimizerKind::lazy_adam:
-      return launch<D>(context, "mf_update", n, UpdateTouched<Dim, LazyAdam>{optimizer, table, keys, sums});
+      return launch(context, "mf_update", n, UpdateTouched<Dim, LazyAdam>{optimizer, table, keys, sums});
     case OptimizerKind::adam:
-      return launch<D>(context, "mf_update", rows,
-                       UpdateAll<Dim>{AdamUpdate(optimizer.learning_rate, step), optimizer.l2, table, sums});
+      return launch(context, "mf_update", rows,
+                    UpdateAll<Dim>{AdamUpdate(optimizer.learning_rate, step), optimizer.l2, table, sums});
   }
 }
 
 }  // namespace
 
-template <Device D, int Dim>
-void MfBatch::step_width(const Context& context, std::int32_t step, const MfArgs& args) {
+template <int Dim, class Where>
+void MfBatch::step_width(Where, const Context& context, std::int32_t step, const MfArgs& args) {
   const std::int64_t n_users = args.rows, n_items = args.rows * ItemGradients::most;
   const auto forward = [&](auto with_pairs) {
-    launch<D>(context, "mf_rows", args.rows,
-              RowGradients<Dim, with_pairs>{args, gradients_.data(), users_.keys.data(), items_.keys.data()});
+    launch(context, "mf_rows", args.rows,
+           RowGradients<Dim, with_pairs>{args, gradients_.data(), users_.keys.data(), items_.keys.data()});
   };
   if (args.pairs != nullptr) {
     forward(std::true_type{});
@@ -167,32 +167,30 @@ void MfBatch::step_width(const Context& context, std::int32_t step, const MfArgs
   // Both sums read the parameters before either table changes.
   const float scale = 1.0F / static_cast<float>(args.rows);
   const bool dense = optimizer_ == OptimizerKind::adam;
-  launch<D>(context, "mf_user_sums", n_users,
-            SumOccurrences<Dim, UserTerms<Dim>>{{args, gradients_.data()},
-                                                users_.sorted_keys.data(),
-                                                users_.order.data(),
-                                                n_users,
-                                                scale,
-                                                dense,
-                                                users_.sums.data()});
-  launch<D>(context, "mf_item_sums", n_items,
-            SumOccurrences<Dim, ItemTerms<Dim>>{{args, gradients_.data()},
-                                                items_.sorted_keys.data(),
-                                                items_.order.data(),
-                                                n_items,
-                                                scale,
-                                                dense,
-                                                items_.sums.data()});
-  update_table<D, Dim>(context, optimizer_, step, args.optimizer, args.users, users_.rows,
-                       users_.sorted_keys.data(), n_users, users_.sums.data());
-  update_table<D, Dim>(context, optimizer_, step, args.optimizer, args.items, items_.rows,
-                       items_.sorted_keys.data(), n_items, items_.sums.data());
+  launch(context, "mf_user_sums", n_users,
+         SumOccurrences<Dim, UserTerms<Dim>>{{args, gradients_.data()},
+                                             users_.sorted_keys.data(),
+                                             users_.order.data(),
+                                             n_users,
+                                             scale,
+                                             dense,
+                                             users_.sums.data()});
+  launch(context, "mf_item_sums", n_items,
+         SumOccurrences<Dim, ItemTerms<Dim>>{{args, gradients_.data()},
+                                             items_.sorted_keys.data(),
+                                             items_.order.data(),
+                                             n_items,
+                                             scale,
+                                             dense,
+                                             items_.sums.data()});
+  update_table<Dim>(context, optimizer_, step, args.optimizer, args.users, users_.rows,
+                    users_.sorted_keys.data(), n_users, users_.sums.data());
+  update_table<Dim>(context, optimizer_, step, args.optimizer, args.items, items_.rows,
+                    items_.sorted_keys.data(), n_items, items_.sums.data());
 }
 
-template <Device D>
-void MfBatch::step_on(const Context& context, std::int32_t step, const MfArgs& args) {
-  for_mf_width(width_, [&](auto width) { step_width<D, width>(context, step, args); });
+void MfBatch::step_on(OnThisDevice, const Context& context, std::int32_t step, const MfArgs& args) {
+  for_mf_width(width_, [&](auto width) { step_width<width>(OnThisDevice(), context, step, args); });
 }
-template void MfBatch::step_on<kDevice>(const Context&, std::int32_t, const MfArgs&);
 
 }  // namespace sllmr

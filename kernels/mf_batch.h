@@ -34,10 +34,10 @@ class MfBatch {
     Buffer<float> sums;  // [max occurrences x width], at a row's first occurrence; dense Adam: [rows x width]
   };
   Side make_side(const Context& context, std::int64_t rows, std::int64_t occurrences) const;
-  template <Device D, int Dim>
-  void step_width(const Context& context, std::int32_t step, const MfArgs& args);
-  template <Device D>
-  void step_on(const Context& context, std::int32_t step, const MfArgs& args);
+  template <int Dim, class Where>
+  void step_width(Where, const Context& context, std::int32_t step, const MfArgs& args);
+  void step_on(OnCpu, const Context& context, std::int32_t step, const MfArgs& args);
+  void step_on(OnCuda, const Context& context, std::int32_t step, const MfArgs& args);
 
   int width_;
   std::int64_t max_rows_;

@@ -10,7 +10,7 @@ LargestPairs::LargestPairs(const Context& context, std::int64_t max_count)
 
 void LargestPairs::keep(const Context& context, RowPairs* pairs, std::int64_t count, std::int64_t keep) {
   if (keep >= count) return;
-  on_device(context, [&](auto device) { keep_on<device>(context, pairs, count, keep); });
+  on_device(context, [&](auto device) { keep_on(device, context, pairs, count, keep); });
 }
 
 }  // namespace sllmr

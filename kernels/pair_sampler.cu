@@ -95,24 +95,20 @@ struct DropPairs {
 
 }  // namespace
 
-template <Device D>
-void LargestPairs::keep_on(const Context& context, RowPairs* pairs, std::int64_t count, std::int64_t keep) {
-  launch_each<D>(context, "gap_keys", count, GapKeys{pairs, keys_.data()});
+void LargestPairs::keep_on(OnThisDevice, const Context& context, RowPairs* pairs, std::int64_t count,
+                           std::int64_t keep) {
+  launch_each(context, "gap_keys", count, GapKeys{pairs, keys_.data()});
   sort_(context, keys_.data(), count, sorted_keys_.data(), order_.data());
-  launch_each<D>(context, "drop_pairs", count - keep, DropPairs{order_.data(), keep, pairs});
+  launch_each(context, "drop_pairs", count - keep, DropPairs{order_.data(), keep, pairs});
 }
-template void LargestPairs::keep_on<kDevice>(const Context&, RowPairs*, std::int64_t, std::int64_t);
 
-template <Device D>
-void sample_pairs_on(const Context& context, const ScoreView& scores, const PairPolicy& policy,
+void sample_pairs_on(OnThisDevice, const Context& context, const ScoreView& scores, const PairPolicy& policy,
                      std::uint64_t seed, std::uint32_t epoch, std::int64_t first_row, std::int64_t count,
                      const Triple* triples, RowPairs* out) {
   const std::uint64_t first = policy.pair_rate.count_before(static_cast<std::uint64_t>(first_row));
   const std::uint64_t last = policy.pair_rate.count_before(static_cast<std::uint64_t>(first_row + count));
-  launch_each<D>(context, "sample_pairs", static_cast<std::int64_t>(last - first),
-                 SamplePairs{scores, policy, seed, epoch, first_row, first, triples, out});
+  launch_each(context, "sample_pairs", static_cast<std::int64_t>(last - first),
+              SamplePairs{scores, policy, seed, epoch, first_row, first, triples, out});
 }
-template void sample_pairs_on<kDevice>(const Context&, const ScoreView&, const PairPolicy&, std::uint64_t,
-                                       std::uint32_t, std::int64_t, std::int64_t, const Triple*, RowPairs*);
 
 }  // namespace sllmr

@@ -57,8 +57,10 @@ struct RowPairs {
   LlmPair guide, probe;
 };
 
-template <Device D>
-void sample_pairs_on(const Context& context, const ScoreView& scores, const PairPolicy& policy,
+void sample_pairs_on(OnCpu, const Context& context, const ScoreView& scores, const PairPolicy& policy,
+                     std::uint64_t seed, std::uint32_t epoch, std::int64_t first_row, std::int64_t count,
+                     const Triple* triples, RowPairs* out);
+void sample_pairs_on(OnCuda, const Context& context, const ScoreView& scores, const PairPolicy& policy,
                      std::uint64_t seed, std::uint32_t epoch, std::int64_t first_row, std::int64_t count,
                      const Triple* triples, RowPairs* out);
 
@@ -70,7 +72,7 @@ inline void sample_pairs(const Context& context, const ScoreView& scores, const 
                          std::uint64_t seed, std::uint32_t epoch, std::int64_t first_row, std::int64_t count,
                          const Triple* triples, RowPairs* out) {
   on_device(context, [&](auto device) {
-    sample_pairs_on<device>(context, scores, policy, seed, epoch, first_row, count, triples, out);
+    sample_pairs_on(device, context, scores, policy, seed, epoch, first_row, count, triples, out);
   });
 }
 
@@ -82,8 +84,8 @@ class LargestPairs {
   void keep(const Context& context, RowPairs* pairs, std::int64_t count, std::int64_t keep);
 
  private:
-  template <Device D>
-  void keep_on(const Context& context, RowPairs* pairs, std::int64_t count, std::int64_t keep);
+  void keep_on(OnCpu, const Context& context, RowPairs* pairs, std::int64_t count, std::int64_t keep);
+  void keep_on(OnCuda, const Context& context, RowPairs* pairs, std::int64_t count, std::int64_t keep);
 
   KeySort sort_;
   Buffer<std::int32_t> keys_, sorted_keys_, order_;  // [max_count]

@@ -49,14 +49,12 @@ struct SampleTriple {
 
 }  // namespace
 
-template <Device D>
-void sample_triples_on(const Context& context, const InteractionView& interactions, std::uint64_t seed,
-                       std::uint32_t epoch, std::int64_t first_row, std::int64_t count, Triple* out) {
+void sample_triples_on(OnThisDevice, const Context& context, const InteractionView& interactions,
+                       std::uint64_t seed, std::uint32_t epoch, std::int64_t first_row, std::int64_t count,
+                       Triple* out) {
   const Permutation order(seed, epoch, static_cast<std::uint64_t>(interactions.n));
-  launch_each<D>(context, "sample_triples", count,
-                 SampleTriple{interactions, order, seed, epoch, first_row, out});
+  launch_each(context, "sample_triples", count,
+              SampleTriple{interactions, order, seed, epoch, first_row, out});
 }
-template void sample_triples_on<kDevice>(const Context&, const InteractionView&, std::uint64_t, std::uint32_t,
-                                         std::int64_t, std::int64_t, Triple*);
 
 }  // namespace sllmr

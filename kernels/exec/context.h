@@ -51,14 +51,13 @@ class Context {
   std::unique_ptr<Cuda> cuda_;
 };
 
-/// Calls `function(std::integral_constant<Device, d>)` for the context's device: how a kernel's public
-/// function picks the instantiation that the C++ compiler or nvcc made.
+/// Calls `function(OnCpu())` or `function(OnCuda())` for the context's device.
 template <class Function>
 decltype(auto) on_device([[maybe_unused]] const Context& context, Function&& function) {
 #if SLLMR_WITH_CUDA
-  if (context.device() == Device::cuda) return function(std::integral_constant<Device, Device::cuda>{});
+  if (context.device() == Device::cuda) return function(OnCuda());
 #endif
-  return function(std::integral_constant<Device, Device::cpu>{});
+  return function(OnCpu());
 }
 
 }  // namespace sllmr

@@ -3,9 +3,14 @@
 //
 //   struct Body { template <class Lanes> SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const; };
 //
-// `launch<D>` gives each item one group: a warp of 32 lanes on CUDA, one lane on the CPU (the loop over
-// dimensions then vectorises). `launch_each<D>` gives each item a single lane on both. A .cu file is compiled
-// by the C++ compiler for Device::cpu and by nvcc for Device::cuda; kDevice names the one at hand.
+// `launch` gives each item one group: a warp of 32 lanes on CUDA, one lane on the CPU (the loop over
+// dimensions then vectorises). `launch_each` gives each item a single lane on both. A .cu file is compiled
+// twice, by the C++ compiler for the CPU and by nvcc for CUDA; OnThisDevice names the one at hand, and a
+// public kernel has one overload for each:
+//
+//   void scale_on(OnCpu, const Context&, ...);   void scale_on(OnCuda, const Context&, ...);       // header
+//   void scale_on(OnThisDevice, const Context& context, ...) { launch(context, "scale", n, Scale{...}); }  //
+//   .cu
 #pragma once
 
 #include <cstdint>
@@ -27,7 +32,10 @@ namespace sllmr {
 
 #if defined(__CUDACC__)
 
-inline constexpr Device kDevice = Device::cuda;
+// Keeps the two compilers' functions apart in one program.
+inline namespace cuda_backend {
+
+using OnThisDevice = OnCuda;
 
 /// Marks a stretch of host code on the profiler's time line.
 class NvtxRange {
@@ -82,21 +90,23 @@ void launch_groups(const Context& context, const char* name, std::int64_t items,
   SLLMR_CUDA_CHECK(cudaGetLastError());
 }
 
-template <Device D, class Body>
+template <class Body>
 void launch(const Context& context, const char* name, std::int64_t items, const Body& body) {
-  static_assert(D == Device::cuda);
   launch_groups<32>(context, name, items, body);
 }
 
-template <Device D, class Body>
+template <class Body>
 void launch_each(const Context& context, const char* name, std::int64_t items, const Body& body) {
-  static_assert(D == Device::cuda);
   launch_groups<1>(context, name, items, body);
 }
 
+}  // namespace cuda_backend
+
 #else
 
-inline constexpr Device kDevice = Device::cpu;
+inline namespace cpu_backend {
+
+using OnThisDevice = OnCpu;
 
 struct CpuLanes {
   static constexpr int size = 1;
@@ -110,9 +120,8 @@ struct CpuLanes {
   int slot(int slots) const { return thread % slots; }
 };
 
-template <Device D, class Body>
+template <class Body>
 void launch(const Context& context, const char* /*name*/, std::int64_t items, const Body& body) {
-  static_assert(D == Device::cpu);
   if (items == 1) {
     body(CpuLanes{}, 0);
     return;
@@ -125,10 +134,12 @@ void launch(const Context& context, const char* /*name*/, std::int64_t items, co
   }
 }
 
-template <Device D, class Body>
+template <class Body>
 void launch_each(const Context& context, const char* name, std::int64_t items, const Body& body) {
-  launch<D>(context, name, items, body);
+  launch(context, name, items, body);
 }
+
+}  // namespace cpu_backend
 
 #endif
 

@@ -18,26 +18,16 @@ class KeySort {
                   std::int32_t* order);
 
  private:
-  template <Device D>
-  void sort_on(const Context& context, const std::int32_t* keys, std::int64_t n, std::int32_t* sorted_keys,
-               std::int32_t* order);
-  template <Device D>
-  static std::size_t scratch_bytes(std::int64_t max_items);
+  void sort_on(OnCpu, const Context& context, const std::int32_t* keys, std::int64_t n,
+               std::int32_t* sorted_keys, std::int32_t* order);
+  void sort_on(OnCuda, const Context& context, const std::int32_t* keys, std::int64_t n,
+               std::int32_t* sorted_keys, std::int32_t* order);
+  static std::size_t scratch_bytes(OnCpu, std::int64_t max_items);
+  static std::size_t scratch_bytes(OnCuda, std::int64_t max_items);
 
   std::int64_t max_items_ = 0;
   Buffer<std::int32_t> positions_;  // 0, 1, 2, ...: the payload before sorting
   Buffer<std::uint64_t> scratch_;
 };
-
-template <>
-std::size_t KeySort::scratch_bytes<Device::cpu>(std::int64_t);
-template <>
-std::size_t KeySort::scratch_bytes<Device::cuda>(std::int64_t);
-template <>
-void KeySort::sort_on<Device::cpu>(const Context&, const std::int32_t*, std::int64_t, std::int32_t*,
-                                   std::int32_t*);
-template <>
-void KeySort::sort_on<Device::cuda>(const Context&, const std::int32_t*, std::int64_t, std::int32_t*,
-                                    std::int32_t*);
 
 }  // namespace sllmr

@@ -11,8 +11,7 @@ namespace sllmr {
 
 #if defined(__CUDACC__)
 
-template <>
-std::size_t KeySort::scratch_bytes<Device::cuda>(std::int64_t max_items) {
+std::size_t KeySort::scratch_bytes(OnCuda, std::int64_t max_items) {
   std::size_t bytes = 0;
   const std::int32_t* in = nullptr;
   std::int32_t* out = nullptr;
@@ -20,9 +19,8 @@ std::size_t KeySort::scratch_bytes<Device::cuda>(std::int64_t max_items) {
   return bytes;
 }
 
-template <>
-void KeySort::sort_on<Device::cuda>(const Context& context, const std::int32_t* keys, std::int64_t n,
-                                    std::int32_t* sorted_keys, std::int32_t* order) {
+void KeySort::sort_on(OnCuda, const Context& context, const std::int32_t* keys, std::int64_t n,
+                      std::int32_t* sorted_keys, std::int32_t* order) {
   if (n == 0) return;
   std::size_t bytes = scratch_.size() * sizeof(std::uint64_t);
   SLLMR_CUDA_CHECK(cub::DeviceRadixSort::SortPairs(scratch_.data(), bytes, keys, sorted_keys,
@@ -32,14 +30,12 @@ void KeySort::sort_on<Device::cuda>(const Context& context, const std::int32_t* 
 
 #else
 
-template <>
-std::size_t KeySort::scratch_bytes<Device::cpu>(std::int64_t max_items) {
+std::size_t KeySort::scratch_bytes(OnCpu, std::int64_t max_items) {
   return static_cast<std::size_t>(max_items) * sizeof(std::uint64_t);
 }
 
-template <>
-void KeySort::sort_on<Device::cpu>(const Context&, const std::int32_t* keys, std::int64_t n,
-                                   std::int32_t* sorted_keys, std::int32_t* order) {
+void KeySort::sort_on(OnCpu, const Context&, const std::int32_t* keys, std::int64_t n,
+                      std::int32_t* sorted_keys, std::int32_t* order) {
   // Key and position in one word: sorting words is then a stable sort by key.
   std::uint64_t* words = scratch_.data();
   for (std::int64_t k = 0; k < n; ++k) {

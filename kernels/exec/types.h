@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #if defined(__CUDACC__)
 #define SLLMR_HD __host__ __device__
@@ -15,5 +16,10 @@ namespace sllmr {
 using Id = std::int32_t;
 
 enum class Device { cpu, cuda };
+
+/// Tags that pick the overload which the C++ compiler (OnCpu) or nvcc (OnCuda) made of a kernel's source
+/// file.
+using OnCpu = std::integral_constant<Device, Device::cpu>;
+using OnCuda = std::integral_constant<Device, Device::cuda>;
 
 }  // namespace sllmr

@@ -14,7 +14,7 @@ struct Dual {
   Scalar value{};
   Scalar slope[N]{};
 
-  SLLMR_HD Dual() = default;
+  Dual() = default;
   // Implicit, so that constants mix with duals in a formula.
   SLLMR_HD Dual(Scalar v) : value(v) {}  // NOLINT(google-explicit-constructor)
 
