@@ -1,0 +1,15 @@
+// Where a figure comes from: machine, commit, date and data, for every report.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+namespace sllmr {
+
+/// {"machine": {"cpu", "cores", "gpu"}, "commit", "date" (UTC, ISO 8601), "data_hash" (16 hex digits)}. `gpu`
+/// is the device's name, empty on the CPU backend. `commit` ends in "-dirty" for a changed tree and is
+/// "unknown" for a build outside a checkout, unless SLLMR_COMMIT was set in the environment of the build.
+nlohmann::json provenance(const std::string& gpu, std::uint64_t data_hash);
+
+}  // namespace sllmr
