@@ -42,7 +42,7 @@ def inputs(path):
 
 
 def digest(version, command):
-    parts = [version, command["command"], read(ROOT / ".clang-tidy")]
+    parts = [version, command["command"], read(ROOT / ".clang-tidy"), read(ROOT / "tests/.clang-tidy")]
     for file in inputs(Path(command["file"])):
         parts += [str(file), read(file)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -51,9 +51,9 @@ def digest(version, command):
 def main():
     clang_tidy, build = sys.argv[1], Path(sys.argv[2])
     version = subprocess.run([clang_tidy, "--version"], capture_output=True, text=True, check=True).stdout
-    # GCC's OpenMP header, after clang's own headers: the intrinsics beside it are not for clang.
+    # No warnings but the checks': g++ gave its own. GCC's OpenMP header, after clang's own headers: the intrinsics beside it are not for clang.
     omp = subprocess.run(["g++", "-print-file-name=include/omp.h"], capture_output=True, text=True, check=True).stdout
-    arguments = ["--quiet", "-p", build, f"--extra-arg=-idirafter{Path(omp).parent}", "--extra-arg=-Wno-unknown-warning-option"]
+    arguments = ["--quiet", "-p", build, f"--extra-arg=-idirafter{Path(omp).parent}", "--extra-arg=-w"]
     stamps = build / "tidy"
     stamps.mkdir(exist_ok=True)
 
