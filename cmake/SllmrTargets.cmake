@@ -67,7 +67,7 @@ function(sllmr_target_defaults target)
   endif()
   if(SLLMR_WITH_CUDA)
     target_compile_options(${target} PRIVATE
-      $<$<COMPILE_LANGUAGE:CUDA>:-lineinfo -Werror=all-warnings --resource-usage -Xcompiler=-Wall,-Wextra,-Werror>)
+      $<$<COMPILE_LANGUAGE:CUDA>:-lineinfo -Werror=all-warnings --resource-usage -Xcompiler=-Wall,-Wextra,-Werror,-Wno-unknown-pragmas>)
   endif()
 endfunction()
 

@@ -7,8 +7,8 @@ namespace sllmr {
 
 namespace {
 
-/// Updates the user's row and `Items` item rows from one pass over their old values.
-template <int Dim, int Items, class Optimizer, class Lanes>
+/// Updates the user's row and the item rows in the first `Slots` slots from one pass over their old values.
+template <int Dim, int Slots, class Optimizer, class Lanes>
 SLLMR_HD void update_rows(Lanes lanes, const MfArgs& args, Id user, const RowShare<Dim, Lanes>& u,
                           const ItemGradients& gradients) {
   const float l2 = args.optimizer.l2;
@@ -17,8 +17,9 @@ SLLMR_HD void update_rows(Lanes lanes, const MfArgs& args, Id user, const RowSha
   float user_gradient[RowShare<Dim, Lanes>::n];
   SLLMR_ROW_LOOP
   for (int k = 0; k < RowShare<Dim, Lanes>::n; ++k) user_gradient[k] = l2 * u[k];
-  for (int item = 0; item < Items; ++item) {
+  for (int item = 0; item < Slots; ++item) {
     const Id id = gradients.item[item];
+    if (Slots > 2 && id == 0) continue;
     const float factor = gradients.factor[item];
     const Optimizer item_update(args.optimizer, args.items, id);
     const std::int64_t item_row = static_cast<std::int64_t>(id) * Dim;
@@ -79,10 +80,8 @@ struct FusedMfStep {
     float* slot =
         args.gate.slots + static_cast<std::int64_t>(lanes.slot(args.gate.n_slots)) * GateColumns::stride;
     const ItemGradients gradients = mf_row<Dim, WithPairs>(lanes, args, k, triple, u, slot);
-    if (WithPairs && gradients.count == 4) {
-      update_rows<Dim, 4, Optimizer>(lanes, args, triple.user, u, gradients);
-    } else if (WithPairs && gradients.count == 3) {
-      update_rows<Dim, 3, Optimizer>(lanes, args, triple.user, u, gradients);
+    if (WithPairs && gradients.has_pair()) {
+      update_rows<Dim, ItemGradients::most, Optimizer>(lanes, args, triple.user, u, gradients);
     } else {
       update_rows<Dim, 2, Optimizer>(lanes, args, triple.user, u, gradients);
     }

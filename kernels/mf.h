@@ -117,23 +117,26 @@ SLLMR_HD float cosine_of_differences(Lanes lanes, const float* a, const float* b
   return norms > 0 ? xy / std::sqrt(norms) : 0.0F;
 }
 
-/// The item rows that a training row touches, each once, and the factor of U[u] in each one's gradient.
+/// The item rows that a training row touches, each once, and the factor of U[u] in each one's gradient. Slots
+/// 0 and 1 are the triple's items, 2 and 3 the pair's; an unused slot has item 0. All indexes are constants,
+/// so on CUDA the slots live in registers.
 struct ItemGradients {
-  static constexpr int most = 4;  // the triple's two items and the pair's two
-  int count = 0;
-  Id item[most];
-  float factor[most];
+  static constexpr int most = 4;
+  Id item[most] = {};
+  float factor[most] = {};
 
-  SLLMR_HD void add(Id id, float x) {
-    for (int k = 0; k < count; ++k) {
-      if (item[k] == id) {
-        factor[k] += x;
-        return;
-      }
+  /// Adds `x` to the factor of `id`, in the triple's slot if it is one of the triple's items, else in `slot`.
+  SLLMR_HD void add(int slot, Id id, float x) {
+    if (id == item[0]) {
+      factor[0] += x;
+    } else if (id == item[1]) {
+      factor[1] += x;
+    } else {
+      item[slot] = id;
+      factor[slot] = x;
     }
-    item[count] = id;
-    factor[count++] = x;
   }
+  SLLMR_HD bool has_pair() const { return item[2] != 0 || item[3] != 0; }
 };
 
 /// Where the pairs of a selected row of the epoch lie in args.pairs.
@@ -160,7 +163,6 @@ SLLMR_HD ItemGradients mf_row(Lanes lanes, const MfArgs& args, std::int64_t k, c
     lanes.add(slot + GateColumns::rows, 1.0F);
   }
   ItemGradients gradients;
-  gradients.count = 2;
   gradients.item[0] = triple.positive;
   gradients.factor[0] = -push;
   gradients.item[1] = triple.negative;
@@ -182,8 +184,8 @@ SLLMR_HD ItemGradients mf_row(Lanes lanes, const MfArgs& args, std::int64_t k, c
       }
       const GatedPair gated = gate_pair(lanes, args.gate, slot, triple.user, guide, sa, sb, cosine, false);
       if (gated.hinge > 0 && gated.weight != 0) {
-        gradients.add(guide.a, -gated.weight);
-        gradients.add(guide.b, gated.weight);
+        gradients.add(2, guide.a, -gated.weight);
+        gradients.add(3, guide.b, gated.weight);
       }
     }
     if (probe.a != 0) {

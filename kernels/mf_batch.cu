@@ -26,7 +26,7 @@ struct RowGradients {
     gradients[k] = touched;
     user_keys[k] = triple.user;
     for (int m = 0; m < ItemGradients::most; ++m) {
-      item_keys[k * ItemGradients::most + m] = m < touched.count ? touched.item[m] : kNoRow;
+      item_keys[k * ItemGradients::most + m] = touched.item[m] != 0 ? touched.item[m] : kNoRow;
     }
   }
 };
@@ -40,7 +40,8 @@ struct UserTerms {
   template <class Lanes>
   SLLMR_HD void add(Lanes lanes, std::int32_t occurrence, float* sum) const {
     const ItemGradients& row = gradients[occurrence];
-    for (int m = 0; m < row.count; ++m) {
+    for (int m = 0; m < ItemGradients::most; ++m) {
+      if (row.item[m] == 0) continue;
       const float* item = args.items.weights + static_cast<std::int64_t>(row.item[m]) * Dim;
       SLLMR_ROW_LOOP
       for (int k = 0; k < Dim / Lanes::size; ++k)
