@@ -32,7 +32,7 @@ step() {
 # Cases end in a line such as "[       OK ] Suite.Case (3 ms)"; the closing lists have no time.
 count() { grep -cE "^\[ *$1 \] .* \([0-9]+ ms\)$" "$2"; }
 test_counts() { echo "$(count OK "$1") passed, $(count SKIPPED "$1") skipped, $(count FAILED "$1") failed"; }
-sanitizer_counts() { grep -ohE '(ERROR|RACECHECK) SUMMARY.*' "$1" | sort | uniq -c | paste -sd ';'; }
+sanitizer_counts() { grep -ohE '(ERROR|RACECHECK) SUMMARY.*' "$1" | sort | uniq -c | sed 's/^ *//' | paste -sd ';'; }
 bench_note() { echo "figures in bench.json"; }
 last_line() { tail -n 1 "$1"; }
 
