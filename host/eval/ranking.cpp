@@ -1,0 +1,192 @@
+#include "host/eval/ranking.h"
+
+#include <fmt/format.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+
+#include "host/eval/errors.h"
+#include "host/eval/metrics.h"
+#include "kernels/exec/memory.h"
+#include "kernels/ranking.h"
+
+namespace sllmr {
+
+namespace {
+
+/// Who is ranked against what, on the host: users that have a target and at least one negative.
+struct RankingPlan {
+  std::vector<Id> users, positives;
+  std::vector<std::int64_t> excluded_offsets{0};
+  std::vector<Id> excluded;
+  std::int64_t without_negatives = 0;
+};
+
+RankingPlan plan_ranking(const Split& split, Target target) {
+  RankingPlan plan;
+  const std::vector<Id>& targets = target == Target::test ? split.test : split.validation;
+  const std::int64_t items = split.data->items.count();
+  std::vector<Id> seen;
+  for (Id user = 1; user < split.data->users.rows(); ++user) {
+    const auto row = static_cast<std::size_t>(user);
+    const Id positive = targets[row];
+    if (positive == 0) continue;
+    const std::span<const Id> train = split.train_items(user);
+    seen.assign(train.begin(), train.end());
+    if (target == Target::test && split.validation[row] != 0) seen.push_back(split.validation[row]);
+    // A history may name an item twice, the target among them: it then stays the positive.
+    std::sort(seen.begin(), seen.end());
+    seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
+    std::erase(seen, positive);
+    if (static_cast<std::int64_t>(seen.size()) + 1 == items) {
+      ++plan.without_negatives;
+      continue;
+    }
+    plan.users.push_back(user);
+    plan.positives.push_back(positive);
+    plan.excluded.insert(plan.excluded.end(), seen.begin(), seen.end());
+    plan.excluded_offsets.push_back(static_cast<std::int64_t>(plan.excluded.size()));
+  }
+  return plan;
+}
+
+/// Counts for all users of the plan, tile by tile. On the CPU one thread takes a tile, so that the scores are
+/// compared while they are in its cache.
+std::vector<RankCounts> count_all(const Context& context, const Scorer& scorer, const RankingPlan& plan) {
+  const bool cpu = context.device() == Device::cpu;
+  const auto users = static_cast<std::int64_t>(plan.users.size());
+  const std::int64_t tile_floats = cpu ? std::int64_t{1} << 20 : std::int64_t{1} << 26;
+  const std::int64_t tile_users = std::clamp<std::int64_t>(tile_floats / scorer.item_rows(), 1, users);
+  const std::int64_t tiles = (users + tile_users - 1) / tile_users;
+  const auto workers = static_cast<int>(cpu ? std::min<std::int64_t>(context.threads(), tiles) : 1);
+
+  const Buffer<Id> user_ids(context, std::span(plan.users)), positives(context, std::span(plan.positives));
+  const Buffer<std::int64_t> offsets(context, std::span(plan.excluded_offsets));
+  const Buffer<Id> excluded(context, std::span(plan.excluded));
+  Buffer<RankCounts> counts(context, plan.users.size());
+  struct Memory {
+    Buffer<float> scratch, scores;
+  };
+  std::vector<Memory> memory;
+  for (int worker = 0; worker < workers; ++worker) {
+    memory.push_back({Buffer<float>(context, static_cast<std::size_t>(scorer.scratch_floats(tile_users))),
+                      Buffer<float>(context, static_cast<std::size_t>(tile_users * scorer.item_rows()))});
+  }
+
+  const auto count_tile = [&](const Context& own, Memory& mine, std::int64_t tile) {
+    const std::int64_t first = tile * tile_users, n = std::min(tile_users, users - first);
+    scorer.score_tile(own, user_ids.data() + first, n, mine.scratch.data(), mine.scores.data());
+    count_ranks(own,
+                {mine.scores.data(), n, scorer.item_rows(), positives.data() + first, offsets.data() + first,
+                 excluded.data()},
+                counts.data() + first);
+  };
+  if (workers == 1) {
+    for (std::int64_t tile = 0; tile < tiles; ++tile) count_tile(context, memory[0], tile);
+  } else {
+    std::exception_ptr failure;  // no exception may leave a parallel region
+#pragma omp parallel num_threads(workers)
+    {
+      const Context own(Device::cpu, 1);
+      Memory& mine = memory[static_cast<std::size_t>(omp_get_thread_num())];
+#pragma omp for schedule(dynamic)
+      for (std::int64_t tile = 0; tile < tiles; ++tile) {
+        try {
+          count_tile(own, mine, tile);
+        } catch (...) {
+#pragma omp critical(sllmr_count_all)
+          failure = std::current_exception();
+        }
+      }
+    }
+    if (failure) std::rethrow_exception(failure);
+  }
+  return counts.to_host(context);
+}
+
+template <class Member>
+RankingSlice slice_of(const RankingResult& result, Member is_member) {
+  RankingSlice slice;
+  double auc = 0;
+  std::vector<double> recall(result.top_k.size()), ndcg(result.top_k.size());
+  for (const RankedRow& row : result.rows) {
+    if (!is_member(row)) continue;
+    ++slice.n;
+    auc += row.auc();
+    for (std::size_t k = 0; k < result.top_k.size(); ++k) {
+      recall[k] += expected_recall(row.above, row.ties, result.top_k[k]);
+      ndcg[k] += expected_ndcg(row.above, row.ties, result.top_k[k]);
+    }
+  }
+  if (slice.n == 0) return slice;
+  const auto n = static_cast<double>(slice.n);
+  slice.auc = auc / n;
+  for (double& x : recall) x /= n;
+  for (double& x : ndcg) x /= n;
+  slice.recall = std::move(recall);
+  slice.ndcg = std::move(ndcg);
+  return slice;
+}
+
+}  // namespace
+
+double RankedRow::auc() const {
+  return ranking_auc(above, ties, negatives);
+}
+
+RankingResult evaluate_full(const Context& context, const Scorer& scorer, const Split& split, Target target,
+                            std::span<const int> top_k) {
+  require(scorer.item_rows() == split.data->items.rows(),
+          fmt::format("the model has {} item rows, the data have {}: it was trained on other data",
+                      scorer.item_rows(), split.data->items.rows()));
+  for (const int k : top_k) {
+    require(k >= 1, fmt::format("eval.topk: {} is below 1", k));
+  }
+  const RankingPlan plan = plan_ranking(split, target);
+  require(!plan.users.empty(),
+          fmt::format("nothing to rank: no user has a {} item and an item to rank it against (users need at least 3 interactions)", target == Target::test ? "test" : "validation");
+  const std::vector<RankCounts> counts = count_all(context, scorer, plan);
+
+  RankingResult result;
+  result.top_k.assign(top_k.begin(), top_k.end());
+  result.without_negatives = plan.without_negatives;
+  result.rows.reserve(counts.size());
+  for (std::size_t k = 0; k < counts.size(); ++k) {
+    const RankCounts& count = counts[k];
+    require_finite(count.finite != 0);
+    result.rows.push_back(
+        {plan.users[k], plan.positives[k], count.above, count.ties, count.above + count.ties + count.below});
+  }
+  result.all = slice_of(result, [](const RankedRow&) {
+    return true; });
+  result.cold = slice_of(
+      result, [&](const RankedRow& row) {
+    return split.cold[static_cast<std::size_t>(row.user)] != 0; });
+  result.tail = slice_of(
+      result, [&](const RankedRow& row) {
+    return split.tail[static_cast<std::size_t>(row.item)] != 0; });
+  return result;
+}
+
+nlohmann::json to_json(const RankingResult& result) {
+  nlohmann::json json{{"protocol", "full"}, {"without_negatives", result.without_negatives}};
+  const std::pair<const char*, const RankingSlice*> slices[] = {
+      {"all", &result.all}, {"cold", &result.cold}, {"tail", &result.tail}};
+  for (const auto& [name, slice] : slices) {
+    json["n"][name] = slice->n;
+    json["auc"][name] = slice->auc ? nlohmann::json(*slice->auc) : nlohmann::json();
+    for (std::size_t k = 0; k < result.top_k.size(); ++k) {
+      const int cut = result.top_k[k];
+      const bool any = slice->n != 0;
+      json[fmt::format("recall@{}", cut)][name] = any ? nlohmann::json(slice->recall[k]) : nlohmann::json();
+      json[fmt::format("ndcg@{}", cut)][name] = any ? nlohmann::json(slice->ndcg[k]) : nlohmann::json();
+    }
+  }
+  return json;
+}
+
+}  // namespace sllmr

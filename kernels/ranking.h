@@ -1,0 +1,36 @@
+// Full-catalogue ranking without a sort: counts against one positive item a user.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/exec/context.h"
+
+namespace sllmr {
+
+/// Where a user's positive stands among its negatives: all real items but the excluded ones and itself.
+struct RankCounts {
+  std::int32_t above = 0, ties = 0, below = 0;  // negatives scored higher, the same, lower
+  std::int32_t finite = 1;  // 0: some score of a real item is NaN, or the positive's is infinite; the counts
+                            // mean nothing then
+};
+
+/// A tile of scores and whom it is about. All on the device.
+struct RankingTile {
+  const float* scores = nullptr;  // [users x item_rows], row-major; column 0 is padding and not looked at
+  std::int64_t users = 0;
+  std::int32_t item_rows = 0;
+  const Id* positives = nullptr;                   // [users] real items
+  const std::int64_t* excluded_offsets = nullptr;  // [users + 1] into `excluded`
+  const Id* excluded = nullptr;  // real items, each at most once a user, never the user's positive
+};
+
+void count_ranks_on(OnCpu, const Context& context, const RankingTile& tile, RankCounts* out);
+void count_ranks_on(OnCuda, const Context& context, const RankingTile& tile, RankCounts* out);
+
+/// out [users]. One pass over the scores: every real item is compared with the positive, then the excluded
+/// ones are taken off by their scores. Asynchronous on CUDA.
+inline void count_ranks(const Context& context, const RankingTile& tile, RankCounts* out) {
+  on_device(context, [&](auto device) { count_ranks_on(device, context, tile, out); });
+}
+
+}  // namespace sllmr

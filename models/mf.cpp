@@ -1,0 +1,74 @@
+#include "models/mf.h"
+
+#include <cmath>
+
+#include "kernels/embedding.h"
+#include "kernels/exec/gemm.h"
+#include "kernels/exec/random.h"
+
+namespace sllmr {
+
+Mf::Mf(const Context& context, Id user_rows, Id item_rows, const MfOptions& options)
+    : width_(options.width), optimizer_(options.optimizer) {
+  for_mf_width(width_, [](auto) {});
+  require(std::isfinite(options.init_std) && options.init_std >= 0,
+          "model.init_std must be a number of at least 0");
+  require(user_rows > 1 && item_rows > 1, "a factorisation needs at least one user and one item");
+  users_ = make_table(context, user_rows, options, Purpose::init_user);
+  items_ = make_table(context, item_rows, options, Purpose::init_item);
+}
+
+Mf::Table Mf::make_table(const Context& context, Id rows, const MfOptions& options, Purpose purpose) const {
+  const auto row_count = static_cast<std::size_t>(rows), width = static_cast<std::size_t>(width_);
+  const std::size_t size = row_count * width;
+  // Drawn on the host whatever the device: the logarithms and cosines of two machines differ in the last bit.
+  std::vector<float> initial(size);
+  const auto std_dev = static_cast<float>(options.init_std);
+#pragma omp parallel for num_threads(context.threads())
+  for (std::size_t k = width; k < size; ++k) {
+    const Draw draw = philox(options.seed, 0, k, purpose);
+    initial[k] = std_dev * normal(draw.word[0], draw.word[1]);
+  }
+  Table table;
+  table.rows = rows;
+  table.weights = Buffer<float>(context, std::span<const float>(initial));
+  const bool adam = optimizer_ == OptimizerKind::lazy_adam || optimizer_ == OptimizerKind::adam;
+  if (adam || optimizer_ == OptimizerKind::adagrad) table.first = Buffer<float>(context, size);
+  if (adam) table.second = Buffer<float>(context, size);
+  if (optimizer_ == OptimizerKind::lazy_adam) table.steps = Buffer<std::int32_t>(context, row_count);
+  return table;
+}
+
+TableView Mf::view(Table& table) {
+  return {table.weights.data(), table.first.data(), table.second.data(), table.steps.data()};
+}
+
+std::vector<NamedBuffer> Mf::named_buffers() {
+  std::vector<NamedBuffer> named;
+  const auto add = [&](const std::string& prefix, Table& table) {
+    const auto add_floats = [&](const char* name, Buffer<float>& buffer) {
+      if (buffer.size() != 0) named.push_back({prefix + name, {table.rows, width_}, &buffer});
+    };
+    add_floats("weights", table.weights);
+    add_floats("first", table.first);
+    add_floats("second", table.second);
+    if (table.steps.size() != 0) named.push_back({prefix + "steps", {table.rows}, &table.steps});
+  };
+  add("users.", users_);
+  add("items.", items_);
+  return named;
+}
+
+void Mf::score_tile(const Context& context, const Id* users, std::int64_t n, float* scratch,
+                    float* logits) const {
+  gather_rows(context, users_.weights.data(), width_, users, n, scratch);
+  gemm(context, Transpose::no, Transpose::yes, n, items_.rows, width_, 1.0F, scratch, width_,
+       items_.weights.data(), width_, 0.0F, logits, items_.rows);
+}
+
+void Mf::score_pairs(const Context& context, const Id* users, const Id* items, std::int64_t n,
+                     float* logits) const {
+  dot_rows(context, users_.weights.data(), items_.weights.data(), width_, users, items, n, logits);
+}
+
+}  // namespace sllmr

@@ -1,0 +1,62 @@
+// Matrix factorisation: s(u,i) = U[u] . V[i].
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/mf.h"
+#include "models/named_buffer.h"
+#include "models/scorer.h"
+
+namespace sllmr {
+
+struct MfOptions {
+  int width = 64;         // 32, 64, 128 or 256
+  double init_std = 0.1;  // of the normal distribution that parameters start from
+  std::uint64_t seed = 1;
+  OptimizerKind optimizer = OptimizerKind::sgd;
+};
+
+/// Owns both tables and their optimiser state. Row 0 of a table is padding: zero, and no triple names it.
+class Mf final : public Scorer {
+ public:
+  /// `user_rows`, `item_rows`: with padding. Initial values depend on seed and position alone, not on the
+  /// machine or on the size of the tables. Throws Error for a width that has no kernel, an init_std that is
+  /// negative or not finite, tables without a real row, and where memory is short.
+  Mf(const Context& context, Id user_rows, Id item_rows, const MfOptions& options);
+
+  int width() const { return width_; }
+  OptimizerKind optimizer() const { return optimizer_; }
+  Id user_rows() const { return users_.rows; }
+  Id item_rows() const override { return items_.rows; }
+
+  /// What the kernels train; state that the optimiser has no use for is null.
+  TableView users() { return view(users_); }
+  TableView items() { return view(items_); }
+
+  /// Parameters and optimiser state, always in the same order: users.weights, users.first, users.second,
+  /// users.steps, items.weights, ...; those that the optimiser lacks are left out. Pointers hold as long as
+  /// the model stays where it is.
+  std::vector<NamedBuffer> named_buffers();
+
+  std::int64_t scratch_floats(std::int64_t users) const override { return users * width_; }
+  void score_tile(const Context& context, const Id* users, std::int64_t n, float* scratch,
+                  float* logits) const override;
+  void score_pairs(const Context& context, const Id* users, const Id* items, std::int64_t n,
+                   float* logits) const override;
+
+ private:
+  struct Table {
+    Id rows = 0;
+    Buffer<float> weights, first, second;  // [rows x width]
+    Buffer<std::int32_t> steps;            // [rows]
+  };
+  Table make_table(const Context& context, Id rows, const MfOptions& options, Purpose purpose) const;
+  static TableView view(Table& table);
+
+  int width_;
+  OptimizerKind optimizer_;
+  Table users_, items_;
+};
+
+}  // namespace sllmr

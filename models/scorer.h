@@ -1,0 +1,28 @@
+// What evaluation asks of a model: logits.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/exec/context.h"
+
+namespace sllmr {
+
+/// Ids and logits lie on the context's device. Both functions leave the model as it is, and on the CPU
+/// several threads may call them at once, each with a Context of its own.
+class Scorer {
+ public:
+  virtual ~Scorer() = default;
+
+  /// Item rows, padding included: the columns of a tile.
+  virtual Id item_rows() const = 0;
+  /// Floats of scratch memory that score_tile needs for a tile of `users` users.
+  virtual std::int64_t scratch_floats(std::int64_t users) const = 0;
+  /// logits [n x item_rows()], row-major: users [n] against every item. Column 0 means nothing.
+  virtual void score_tile(const Context& context, const Id* users, std::int64_t n, float* scratch,
+                          float* logits) const = 0;
+  /// logits[k] of users[k] and items[k], for k < n.
+  virtual void score_pairs(const Context& context, const Id* users, const Id* items, std::int64_t n,
+                           float* logits) const = 0;
+};
+
+}  // namespace sllmr
