@@ -46,7 +46,7 @@ void print_stats(const Dataset& data, bool as_json) {
   if (as_json) {
     nlohmann::ordered_json json{{"name", data.name}, {"source", data.source}, {"hash", hash}};
     for (const Figure& figure : kFigures) json[figure.key] = stats.*figure.value;
-    fmt::print("{}\n", json.dump());
+    fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     return;
   }
   fmt::print("{} ({}), hash {}\n", data.name, data.source, hash);

@@ -40,6 +40,11 @@ std::vector<const Importer*> choose_importers(const std::string& format) {
   return chosen;
 }
 
+bool exists(const std::string& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
 /// The first line of a plain or gzip file as far as it is needed to tell the format; empty for an unreadable
 /// file.
 std::string peek_first_line(const std::string& path) {
@@ -78,10 +83,11 @@ Source find_source(const std::string& path, const std::string& format) {
   const auto chosen = choose_importers(format);
   const std::string formats = fmt::format("{}", fmt::join(import_formats(), ", "));
   std::vector<Source> sources;
-  if (fs::is_directory(path)) {
+  std::error_code ignored;  // what cannot be read is not found
+  if (fs::is_directory(path, ignored)) {
     std::vector<std::string> files;
-    for (const auto& entry : fs::directory_iterator(path)) {
-      if (entry.is_regular_file()) files.push_back(entry.path().string());
+    for (const auto& entry : fs::directory_iterator(path, ignored)) {
+      if (entry.is_regular_file(ignored)) files.push_back(entry.path().string());
     }
     std::ranges::sort(files);
     for (const std::string& file : files) add_recognised(file, chosen, sources);
@@ -89,7 +95,7 @@ Source find_source(const std::string& path, const std::string& format) {
         path, sources,
         fmt::format("no file here looks like interactions; name the file, or its format ({})", formats));
   }
-  if (fs::exists(path)) {
+  if (exists(path)) {
     if (format != "auto") return {chosen.front(), path};
     add_recognised(path, chosen, sources);
     return only(path, sources,
@@ -100,7 +106,7 @@ Source find_source(const std::string& path, const std::string& format) {
     for (const std::string& ending : importer->endings) {
       if (std::ranges::find(tried, path + ending) != tried.end()) continue;
       tried.push_back(path + ending);
-      if (fs::exists(tried.back())) add_recognised(tried.back(), chosen, sources);
+      if (exists(tried.back())) add_recognised(tried.back(), chosen, sources);
     }
   }
   return only(path, sources,
@@ -128,12 +134,10 @@ std::string base_name(const std::string& path, const std::vector<std::string>& e
   return name;
 }
 
-std::string find_items(const std::string& items, const std::string& interactions,
-                       const std::vector<std::string>& names) {
-  if (!items.empty()) return items;
+std::string find_beside(const std::string& file, const std::vector<std::string>& names) {
   for (const std::string& name : names) {
-    const fs::path candidate = fs::path(interactions).parent_path() / name;
-    if (fs::exists(candidate)) return candidate.string();
+    const fs::path candidate = fs::path(file).parent_path() / name;
+    if (exists(candidate.string())) return candidate.string();
   }
   return {};
 }

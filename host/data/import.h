@@ -1,5 +1,4 @@
-// Reading data sets. Every importer fills the same Dataset; adding one is one file and one line in
-// import.cpp.
+// Reading data sets. Every importer fills the same Dataset; a new one is one file and one line in import.cpp.
 #pragma once
 
 #include <string>
@@ -23,8 +22,7 @@ std::vector<std::string> import_formats();
 /// duplicate line, and so on.
 Dataset load_dataset(const std::string& path, const ImportOptions& options = {});
 
-/// Writes NAME.inter and NAME.item (RecBole atomic files) under `folder`, atomically (temporary file, then
-/// rename).
+/// Writes NAME.inter and NAME.item (RecBole atomic files) under `folder`, each of them whole or not at all.
 void save_recbole(const Dataset& data, const std::string& folder);
 
 }  // namespace sllmr

@@ -95,7 +95,8 @@ bool recognises(std::string_view, std::string_view first_line) {
 Dataset load(const std::string& interactions, const std::string& items) {
   Dataset data = read_reviews(interactions);
   const std::string meta = "meta_" + data.name;
-  const std::string path = find_items(items, interactions, {meta + ".json.gz", meta + ".json"});
+  const std::string path =
+      !items.empty() ? items : find_beside(interactions, {meta + ".json.gz", meta + ".json"});
   if (!path.empty()) read_metadata(path, data);
   return data;
 }

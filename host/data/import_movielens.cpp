@@ -117,7 +117,8 @@ bool recognises(std::string_view file_name, std::string_view first_line) {
 
 Dataset load(const std::string& interactions, const std::string& items) {
   Dataset data = read_ratings(interactions);
-  const std::string path = find_items(items, interactions, {"u.item", "movies.dat", "movies.csv"});
+  const std::string path =
+      !items.empty() ? items : find_beside(interactions, {"u.item", "movies.dat", "movies.csv"});
   if (!path.empty()) read_movies(path, data);
   return data;
 }

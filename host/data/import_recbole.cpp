@@ -141,9 +141,10 @@ bool recognises(std::string_view file_name, std::string_view) {
 Dataset load(const std::string& interactions, const std::string& items) {
   Dataset data = read_interactions(interactions);
   const std::string name = base_name(interactions, kEndings);
-  const std::string item_path = find_items(items, interactions, {name + ".item", name + ".item.gz"});
+  const std::string item_path =
+      !items.empty() ? items : find_beside(interactions, {name + ".item", name + ".item.gz"});
   if (!item_path.empty()) read_items(item_path, data);
-  const std::string user_path = find_items("", interactions, {name + ".user", name + ".user.gz"});
+  const std::string user_path = find_beside(interactions, {name + ".user", name + ".user.gz"});
   if (!user_path.empty()) check_users(user_path);
   return data;
 }

@@ -72,7 +72,8 @@ bool recognises(std::string_view file_name, std::string_view first_line) {
 
 Dataset load(const std::string& interactions, const std::string& items) {
   Dataset data = read_sequences(interactions);
-  const std::string path = find_items(items, interactions, {data.name + "_item2attributes.json"});
+  const std::string path =
+      !items.empty() ? items : find_beside(interactions, {data.name + "_item2attributes.json"});
   if (!path.empty()) read_attributes(path, data);
   return data;
 }

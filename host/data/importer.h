@@ -28,8 +28,7 @@ Importer s3rec_importer();
 
 /// The file name in `path` without its folders and without the first of `endings` that it has.
 std::string base_name(const std::string& path, const std::vector<std::string>& endings);
-/// `items` if given, else the first of `names` that exists in the folder of `interactions`, else "".
-std::string find_items(const std::string& items, const std::string& interactions,
-                       const std::vector<std::string>& names);
+/// The first of `names` that exists in the folder of `file`, or "".
+std::string find_beside(const std::string& file, const std::vector<std::string>& names);
 
 }  // namespace sllmr

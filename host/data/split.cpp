@@ -148,7 +148,7 @@ DataStats data_stats(const Split& split) {
     }
     const std::int32_t positions = split.train_size[user] - 1;
     stats.ctr_rows += 2 * positions;
-    stats.ctr_cold_rows += 2 * std::min(positions, cold_row_history);
+    stats.ctr_cold_rows += 2 * std::min(positions, kColdRowHistory);
   }
   return stats;
 }

@@ -11,7 +11,7 @@
 namespace sllmr {
 
 /// A row of the `ctr` protocol is a cold one when it may see this many items of the history or fewer.
-inline constexpr std::int32_t cold_row_history = 3;
+inline constexpr std::int32_t kColdRowHistory = 3;
 
 /// Where the slices begin. Both come from training data only.
 struct SliceThresholds {

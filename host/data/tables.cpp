@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "kernels/exec/error.h"
 
@@ -47,77 +48,82 @@ std::string clean_text(std::string_view text, char blank) {
   return clean;
 }
 
+/// Adds the token of a user or an item (`what`), which must be fit for a field of a text file.
+Id add_token(const LineReader& reader, Vocabulary& vocabulary, std::string_view token, const char* what) {
+  const Id next = vocabulary.rows();
+  const Id id = vocabulary.add(token);
+  if (id == 0) reader.fail(fmt::format("the {} id is empty; correct or delete the line", what));
+  if (id == next && token.find_first_of("\t\r\n") != token.npos) {
+    reader.fail(
+        fmt::format("the {} id '{}' holds a tab or line end; correct or delete the line", what, token));
+  }
+  return id;
+}
+
 }  // namespace
 
 void InteractionTable::add(const LineReader& reader, std::string_view user, std::string_view item,
                            double time) {
-  if (user.empty() || item.empty()) {
-    reader.fail(
-        fmt::format("the {} id is empty; correct or delete the line", user.empty() ? "user" : "item"));
-  }
-  rows_.push_back({users_.add(user), items_.add(item), time, reader.line_number()});
+  const Id user_id = add_token(reader, users_, user, "user"),
+           item_id = add_token(reader, items_, item, "item");
+  rows_.push_back({user_id, item_id, time, reader.line_number()});
 }
 
-InteractionTable::Order InteractionTable::by_user(const std::vector<std::int64_t>& offsets) const {
-  Order order(rows_.size());
-  std::vector<std::int64_t> next(offsets);
-  for (std::size_t row = 0; row < rows_.size(); ++row) order[next[rows_[row].user]++] = row;
-  const auto earlier = [&](std::size_t a, std::size_t b) { return rows_[a].time < rows_[b].time; };
+void InteractionTable::sort_by_user_and_time(const std::vector<std::int64_t>& history_offsets) {
+  std::vector<Row> sorted(rows_.size());
+  std::vector<std::int64_t> next(history_offsets);
+  for (const Row& row : rows_) sorted[next[row.user]++] = row;
+  rows_ = std::move(sorted);
   for (Id user = 1; user < users_.rows(); ++user) {
-    const auto first = order.begin() + offsets[user], last = order.begin() + offsets[user + 1];
+    const auto first = rows_.begin() + history_offsets[user],
+               last = rows_.begin() + history_offsets[user + 1];
+    const auto earlier = [](const Row& a, const Row& b) { return a.time < b.time; };
     if (!std::is_sorted(first, last, earlier)) std::stable_sort(first, last, earlier);
   }
-  return order;
 }
 
-void InteractionTable::check_duplicates(const LineReader& reader,
-                                        std::span<const std::size_t> history) const {
-  std::vector<std::size_t> same_time;
+void InteractionTable::check_duplicates(const LineReader& reader, std::span<const Row> history) const {
+  std::vector<Row> same_time;
   for (std::size_t begin = 0, end; begin < history.size(); begin = end) {
     end = begin + 1;
-    while (end < history.size() && rows_[history[end]].time == rows_[history[begin]].time) ++end;
+    while (end < history.size() && history[end].time == history[begin].time) ++end;
     if (end == begin + 1) continue;
     same_time.assign(history.begin() + begin, history.begin() + end);
-    std::stable_sort(same_time.begin(), same_time.end(),
-                     [&](std::size_t a, std::size_t b) { return rows_[a].item < rows_[b].item; });
-    const auto twin =
-        std::adjacent_find(same_time.begin(), same_time.end(),
-                           [&](std::size_t a, std::size_t b) { return rows_[a].item == rows_[b].item; });
+    std::ranges::stable_sort(same_time, {}, &Row::item);
+    const auto twin = std::ranges::adjacent_find(same_time, {}, &Row::item);
     if (twin == same_time.end()) continue;
-    const Row &one = rows_[twin[0]], &two = rows_[twin[1]];
-    throw Error(
-        fmt::format("{}:{}: user '{}', item '{}' and time are those of line {}; delete one of the lines",
-                    reader.path(), two.line, users_.token(two.user), items_.token(two.item), one.line));
+    throw Error(fmt::format(
+        "{}:{}: user '{}', item '{}' and time are those of line {}; delete one of the lines", reader.path(),
+        twin[1].line, users_.token(twin->user), items_.token(twin->item), twin->line));
   }
 }
 
-Dataset InteractionTable::build(const LineReader& reader, std::string name) const {
+Dataset InteractionTable::build(const LineReader& reader, std::string name) {
   if (rows_.empty()) reader.fail("there are no interactions; copy or create the file again");
   Dataset data;
   data.name = std::move(name);
   data.source = reader.path();
-  data.users = users_;
   data.history_offsets.assign(users_.rows() + 1, 0);
   for (const Row& row : rows_) ++data.history_offsets[row.user + 1];
-  for (Id user = 1; user <= users_.rows(); ++user)
-    data.history_offsets[user] += data.history_offsets[user - 1];
-
-  const Order order = by_user(data.history_offsets);
+  std::partial_sum(data.history_offsets.begin(), data.history_offsets.end(), data.history_offsets.begin());
+  sort_by_user_and_time(data.history_offsets);
   for (Id user = 1; user < users_.rows(); ++user) {
     const std::int64_t begin = data.history_offsets[user], end = data.history_offsets[user + 1];
-    check_duplicates(reader, std::span(order).subspan(begin, end - begin));
+    check_duplicates(reader, std::span(rows_).subspan(begin, end - begin));
   }
 
   std::vector<Id> item_ids(items_.rows(), 0);
-  data.history.reserve(order.size());
-  for (const std::size_t row : order) {
-    Id& id = item_ids[rows_[row].item];
-    if (id == 0) id = data.items.add(items_.token(rows_[row].item));
+  data.history.reserve(rows_.size());
+  for (const Row& row : rows_) {
+    Id& id = item_ids[row.item];
+    if (id == 0) id = data.items.add(items_.token(row.item));
     data.history.push_back(id);
   }
+  data.users = std::move(users_);
   data.titles.resize(data.items.rows());
   data.attribute_offsets.assign(data.items.rows() + 1, 0);
   data.hash = content_hash(data);
+  *this = {};
   return data;
 }
 

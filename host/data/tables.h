@@ -16,12 +16,11 @@ class InteractionTable {
  public:
   /// Adds an interaction that stands in the current line of `reader`. Any unit of `time` will do.
   void add(const LineReader& reader, std::string_view user, std::string_view item, double time);
-  /// Number of users so far.
-  Id users() const { return users_.count(); }
 
-  /// Histories by time, equal times in file order; no texts. Throws Error when there are no interactions or
-  /// when the same user, item and time come twice (the same user and item at different times are legal).
-  Dataset build(const LineReader& reader, std::string name) const;
+  /// Histories by time, equal times in file order; no texts. Empties the table. Throws Error when there are
+  /// no interactions or when the same user, item and time come twice (the same user and item at different
+  /// times are legal).
+  Dataset build(const LineReader& reader, std::string name);
 
  private:
   struct Row {
@@ -29,10 +28,9 @@ class InteractionTable {
     double time;
     std::int64_t line;
   };
-  using Order = std::vector<std::size_t>;  // indices of rows_
 
-  Order by_user(const std::vector<std::int64_t>& offsets) const;
-  void check_duplicates(const LineReader& reader, std::span<const std::size_t> history) const;
+  void sort_by_user_and_time(const std::vector<std::int64_t>& history_offsets);
+  void check_duplicates(const LineReader& reader, std::span<const Row> history) const;
 
   Vocabulary users_, items_;
   std::vector<Row> rows_;

@@ -1,0 +1,128 @@
+#include "host/data/python_literal.h"
+#include "tests/host/data/data_files.h"
+
+namespace sllmr {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+const std::string kReviews =
+    R"({"reviewerID": "U", "asin": "B2", "overall": 5.0, "reviewText": "it's \"fine\" {ok}", "unixReviewTime": 20})"
+    "\n"
+    R"({"reviewerID": "V", "asin": "B2", "unixReviewTime": 7})"
+    "\n"
+    R"({"reviewerID": "U", "asin": "B1", "unixReviewTime": 10})"
+    "\n";
+
+class AmazonTest : public DataFiles {};
+
+TEST_F(AmazonTest, ReadsReviewsInTimeOrder) {
+  const Dataset data = load_dataset(write("reviews_Beauty_5.json", kReviews));
+  EXPECT_EQ(data.name, "Beauty");
+  EXPECT_THAT(history_of(data, "U"), ElementsAre("B1", "B2"));
+  EXPECT_THAT(history_of(data, "V"), ElementsAre("B2"));
+}
+
+TEST_F(AmazonTest, ReadsGzipWithMetadataInJsonBesideIt) {
+  write_gzip("Beauty_5.json.gz", kReviews);
+  write_gzip(
+      "meta_Beauty.json.gz",
+      R"({"asin": "B1", "title": "Nail\tlacquer", "brand": "OPI", "category": ["Beauty", "Nail Care"]})"
+      "\n"
+      R"({"asin": "unknown", "title": "never reviewed"})"
+      "\n");
+  const Dataset data = load_dataset(path("Beauty_5.json.gz"));
+  EXPECT_EQ(title_of(data, "B1"), "Nail lacquer");
+  EXPECT_THAT(attributes_of(data, "B1"), ElementsAre("OPI", "Beauty", "Nail_Care"));
+  EXPECT_EQ(title_of(data, "B2"), "");
+  EXPECT_EQ(data.items.count(), 2);
+}
+
+TEST_F(AmazonTest, ReadsMetadataThatPythonPrinted) {
+  write("reviews_Beauty_5.json", kReviews);
+  write("meta_Beauty.json",
+        R"({'asin': 'B1', 'title': "Bob's \"best\" \xe9lan", 'price': 3.5, 'brand': None,)"
+        R"( 'related': {'also_bought': [u'X']}, 'ok': True, 'categories': [['Beauty', 'Hair'], ['Beauty']]})"
+        "\n"
+        R"({'asin': 'B2', 'title': 'say "hi"\n', 'brand': 'L\'Oreal'})"
+        "\n");
+  const Dataset data = load_dataset(path("reviews_Beauty_5"));
+  EXPECT_EQ(title_of(data, "B1"), "Bob's \"best\" \xC3\xA9lan");
+  EXPECT_THAT(attributes_of(data, "B1"), ElementsAre("Beauty", "Hair"));
+  EXPECT_EQ(title_of(data, "B2"), "say \"hi\"");
+  EXPECT_THAT(attributes_of(data, "B2"), ElementsAre("L'Oreal"));
+}
+
+TEST_F(AmazonTest, TruncatedReviewIsAnError) {
+  const std::string file = write("r.json", kReviews + R"({"reviewerID": "U", "as)");
+  EXPECT_THAT(load_error(file), HasSubstr(file + ":4: not a JSON object or Python dictionary, or cut off"));
+}
+
+TEST_F(AmazonTest, TruncatedGzipIsAnError) {
+  std::string many;
+  for (int k = 0; k < 3000; ++k) {
+    many += R"({"reviewerID": "U)" + std::to_string(k * 7919 % 3001) +
+            R"(", "asin": "B", "unixReviewTime": )" + std::to_string(k) + "}\n";
+  }
+  const std::string file = write_gzip("r.json.gz", many);
+  std::filesystem::resize_file(file, std::filesystem::file_size(file) - 100);
+  EXPECT_THAT(load_error(file),
+              HasSubstr("the gzip stream ends early, the file is truncated; copy it again"));
+}
+
+TEST_F(AmazonTest, MissingKeysAreNamed) {
+  const auto error = [&](const std::string& review) {
+    return load_error(write("r.json", review + "\n"), {.format = "amazon", .items = ""});
+  };
+  EXPECT_THAT(error(R"({"asin": "B", "unixReviewTime": 1})"),
+              HasSubstr("r.json:1: there is no string reviewerID"));
+  EXPECT_THAT(error(R"({"reviewerID": "U", "unixReviewTime": 1})"),
+              HasSubstr("r.json:1: there is no string asin"));
+  EXPECT_THAT(error(R"({"reviewerID": "U", "asin": "B"})"),
+              HasSubstr("r.json:1: there is no number unixReviewTime"));
+  EXPECT_THAT(error(R"({"reviewerID": "U", "asin": "B", "unixReviewTime": "x"})"),
+              HasSubstr("r.json:1: there is no number unixReviewTime"));
+  EXPECT_THAT(error("[1]"), HasSubstr("r.json:1: not a JSON object"));
+}
+
+TEST_F(AmazonTest, DuplicateReviewNamesBothLines) {
+  const std::string file =
+      write("r.json", kReviews + R"({"reviewerID": "V", "asin": "B2", "unixReviewTime": 7})"
+                                 "\n");
+  EXPECT_THAT(load_error(file), HasSubstr(file + ":4: user 'V', item 'B2' and time are those of line 2"));
+}
+
+TEST_F(AmazonTest, DuplicateMetadataNameBothLines) {
+  write("Beauty_5.json", kReviews);
+  write("meta_Beauty.json", "{'asin': 'B1'}\n{'asin': 'B2'}\n{'asin': 'B1'}\n");
+  EXPECT_THAT(load_error(path("Beauty_5")),
+              HasSubstr("meta_Beauty.json:3: item 'B1' is described in line 1 already"));
+}
+
+TEST_F(AmazonTest, MetadataThatAreNoLiteralAreAnError) {
+  write("Beauty_5.json", kReviews);
+  write("meta_Beauty.json", "{'asin': 'B1', 'title': open('x')}\n");
+  EXPECT_THAT(load_error(path("Beauty_5")),
+              HasSubstr("meta_Beauty.json:1: not a JSON object or Python dictionary"));
+}
+
+TEST(PythonLiteralTest, JsonPassesUnchanged) {
+  const std::string json = R"({"a": [1, -2.5e3, "x\"y\\\u00e9"], "b": {}})";
+  EXPECT_EQ(python_to_json(json), json);
+}
+
+TEST(PythonLiteralTest, TranslatesStringsAndNames) {
+  EXPECT_EQ(python_to_json(R"(['it\'s', "it's", 'a "b"', u'c', '\x41', '\q'])"),
+            R"(["it's", "it's", "a \"b\"", "c", "\u0041", "\\q"])");
+  EXPECT_EQ(python_to_json("[None, True, False, 'None']"), R"([null, true, false, "None"])");
+}
+
+TEST(PythonLiteralTest, AnUnfinishedStringStaysUnfinished) {
+  EXPECT_EQ(python_to_json("['ab"), R"(["ab)");
+  EXPECT_EQ(python_to_json("['ab\\"), R"(["ab\)");
+}
+
+}  // namespace
+}  // namespace sllmr
