@@ -147,8 +147,9 @@ RankingResult evaluate_full(const Context& context, const Scorer& scorer, const 
     require(k >= 1, fmt::format("eval.topk: {} is below 1", k));
   }
   const RankingPlan plan = plan_ranking(split, target);
-  require(!plan.users.empty(),
-          fmt::format("nothing to rank: no user has a {} item and an item to rank it against (users need at least 3 interactions)", target == Target::test ? "test" : "validation");
+  require(!plan.users.empty(), fmt::format("nothing to rank: no user has a {} item and an item to rank it "
+                                           "against (users need at least 3 interactions)",
+                                           target == Target::test ? "test" : "validation"));
   const std::vector<RankCounts> counts = count_all(context, scorer, plan);
 
   RankingResult result;
@@ -161,14 +162,11 @@ RankingResult evaluate_full(const Context& context, const Scorer& scorer, const 
     result.rows.push_back(
         {plan.users[k], plan.positives[k], count.above, count.ties, count.above + count.ties + count.below});
   }
-  result.all = slice_of(result, [](const RankedRow&) {
-    return true; });
+  result.all = slice_of(result, [](const RankedRow&) { return true; });
   result.cold = slice_of(
-      result, [&](const RankedRow& row) {
-    return split.cold[static_cast<std::size_t>(row.user)] != 0; });
+      result, [&](const RankedRow& row) { return split.cold[static_cast<std::size_t>(row.user)] != 0; });
   result.tail = slice_of(
-      result, [&](const RankedRow& row) {
-    return split.tail[static_cast<std::size_t>(row.item)] != 0; });
+      result, [&](const RankedRow& row) { return split.tail[static_cast<std::size_t>(row.item)] != 0; });
   return result;
 }
 
