@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#if __has_include("sllmr_commit.h")
-#include "sllmr_commit.h"  // written by cmake/Provenance.cmake
+#if __has_include("host/train/commit.h")
+#include "host/train/commit.h"  // written by cmake/Provenance.cmake
 #else
 #define SLLMR_COMMIT "unknown"
 #endif
