@@ -17,22 +17,22 @@ using testing::HasSubstr;
 
 class AtomicFileTest : public testing::Test {
  protected:
-  TemporaryFolder folder;
-  std::string path = folder / "table.tsv";
+  TemporaryFolder folder_;
+  std::string path_ = folder_ / "table.tsv";
 };
 
 TEST_F(AtomicFileTest, AppearsOnlyOnCommit) {
-  AtomicFile file(path);
+  AtomicFile file(path_);
   file.stream() << "width " << 64 << '\n' << std::flush;
-  EXPECT_FALSE(fs::exists(path));
+  EXPECT_FALSE(fs::exists(path_));
   file.commit();
-  EXPECT_EQ(read_all(path), "width 64\n");
-  EXPECT_EQ(folder.entries(), 1);
+  EXPECT_EQ(read_all(path_), "width 64\n");
+  EXPECT_EQ(folder_.entries(), 1);
 }
 
 TEST_F(AtomicFileTest, WritesLongerThanItsBufferArriveInOrder) {
   std::string expected;
-  AtomicFile file(path);
+  AtomicFile file(path_);
   for (int i = 0; i < 40; ++i) {
     const std::string small = std::to_string(i) + ' ';
     const std::string large(static_cast<std::size_t>(i) * 20'000, static_cast<char>('a' + i % 26));
@@ -41,84 +41,84 @@ TEST_F(AtomicFileTest, WritesLongerThanItsBufferArriveInOrder) {
     expected.append(small).append(large).append(small);
   }
   file.commit();
-  EXPECT_TRUE(read_all(path) == expected);
+  EXPECT_TRUE(read_all(path_) == expected);
 }
 
 TEST_F(AtomicFileTest, ManySingleCharactersCrossTheBufferEnd) {
   const std::string expected(600'000, 'x');
-  AtomicFile file(path);
+  AtomicFile file(path_);
   for (char c : expected) file.stream().put(c);
   file.commit();
-  EXPECT_TRUE(read_all(path) == expected);
+  EXPECT_TRUE(read_all(path_) == expected);
 }
 
 TEST_F(AtomicFileTest, UncommittedFileKeepsTheOldOneAndLeavesNoTemporary) {
-  std::ofstream(path) << "old";
+  std::ofstream(path_) << "old";
   {
-    AtomicFile file(path);
+    AtomicFile file(path_);
     file.stream() << "new" << std::flush;
-    EXPECT_EQ(folder.entries(), 2);
+    EXPECT_EQ(folder_.entries(), 2);
   }
-  EXPECT_EQ(read_all(path), "old");
-  EXPECT_EQ(folder.entries(), 1);
+  EXPECT_EQ(read_all(path_), "old");
+  EXPECT_EQ(folder_.entries(), 1);
 }
 
 TEST_F(AtomicFileTest, FullDiskIsAnErrorWithItsCauseAndKeepsTheOldFile) {
-  std::ofstream(path) << "old";
+  std::ofstream(path_) << "old";
   for (const std::size_t bytes : {std::size_t{10'000}, std::size_t{1'000'000}}) {
     FileSizeLimit limit(4096);
     EXPECT_THAT(error_of([&] {
-                  AtomicFile file(path);
+                  AtomicFile file(path_);
                   file.stream() << std::string(bytes, 'x');
                   file.commit();
                 }),
-                AllOf(HasSubstr("cannot write '" + path + "'"), HasSubstr("File too large")));
+                AllOf(HasSubstr("cannot write '" + path_ + "'"), HasSubstr("File too large")));
   }
-  EXPECT_EQ(read_all(path), "old");
-  EXPECT_EQ(folder.entries(), 1);
+  EXPECT_EQ(read_all(path_), "old");
+  EXPECT_EQ(folder_.entries(), 1);
 }
 
 TEST_F(AtomicFileTest, AWriteThatFailedBeforeCommitIsRemembered) {
-  AtomicFile file(path);
+  AtomicFile file(path_);
   {
     FileSizeLimit limit(4096);
     file.stream() << std::string(1'000'000, 'x');
     EXPECT_TRUE(file.stream().bad());
   }
   EXPECT_THAT(error_of([&] { file.commit(); }), HasSubstr("File too large"));
-  EXPECT_FALSE(fs::exists(path));
+  EXPECT_FALSE(fs::exists(path_));
 }
 
 TEST_F(AtomicFileTest, MissingFolderIsNamed) {
-  const std::string missing = folder / "missing/table.tsv";
-  EXPECT_THAT(error_of([&] { AtomicFile file(missing); }),
-              AllOf(HasSubstr("cannot create '" + missing + "'"), HasSubstr("No such file or directory")));
+  const std::string path = folder_ / "missing/table.tsv";
+  EXPECT_THAT(error_of([&] { AtomicFile file(path); }),
+              AllOf(HasSubstr("cannot create '" + path + "'"), HasSubstr("No such file or directory")));
 }
 
 TEST_F(AtomicFileTest, PathBelowAFileIsAnError) {
-  std::ofstream(path) << "a file";
-  EXPECT_THAT(error_of([&] { AtomicFile file(path + "/below"); }), HasSubstr("Not a directory"));
+  std::ofstream(path_) << "a file";
+  EXPECT_THAT(error_of([&] { AtomicFile file(path_ + "/below"); }), HasSubstr("Not a directory"));
 }
 
 TEST_F(AtomicFileTest, DevicesAndFoldersAreNotReplaced) {
   EXPECT_THAT(error_of([] { AtomicFile file("/dev/null"); }), HasSubstr("not a regular file"));
-  EXPECT_THAT(error_of([&] { AtomicFile file(folder.path()); }), HasSubstr("not a regular file"));
+  EXPECT_THAT(error_of([&] { AtomicFile file(folder_.path()); }), HasSubstr("not a regular file"));
 }
 
 TEST_F(AtomicFileTest, SecondCommitIsAnError) {
-  AtomicFile file(path);
+  AtomicFile file(path_);
   file.commit();
   EXPECT_THAT(error_of([&] { file.commit(); }), HasSubstr("committed before"));
 }
 
 TEST_F(AtomicFileTest, RelativePathWithoutAFolderWorks) {
   const fs::path before = fs::current_path();
-  fs::current_path(folder.path());
+  fs::current_path(folder_.path());
   AtomicFile file("here.txt");
   file.stream() << "x";
   file.commit();
   fs::current_path(before);
-  EXPECT_EQ(read_all(folder / "here.txt"), "x");
+  EXPECT_EQ(read_all(folder_ / "here.txt"), "x");
 }
 
 }  // namespace

@@ -24,15 +24,15 @@ std::string override_error(const std::string& override) {
 class RecipeTest : public testing::Test {
  protected:
   Config load(const std::string& recipe, const std::vector<std::string>& overrides = {}) const {
-    std::ofstream(path) << recipe;
-    return load_config(path, overrides);
+    std::ofstream(path_) << recipe;
+    return load_config(path_, overrides);
   }
   std::string error(const std::string& recipe) const {
     return error_of([&] { load(recipe); });
   }
 
-  TemporaryFolder folder;
-  std::string path = folder / "recipe.toml";
+  TemporaryFolder folder_;
+  std::string path_ = folder_ / "recipe.toml";
 };
 
 TEST(Config, NothingGivenIsAllDefaults) {
@@ -90,7 +90,7 @@ TEST_F(RecipeTest, OverridesWinAndTheLastOneMost) {
   EXPECT_EQ(config.llm.lambda, 0.3);
   EXPECT_EQ(config.llm.margin, 2.0);
   EXPECT_EQ(config.origins.at("llm.lambda"), "command line");
-  EXPECT_EQ(config.origins.at("llm.margin"), path + ":3");
+  EXPECT_EQ(config.origins.at("llm.margin"), path_ + ":3");
 }
 
 TEST(Config, OverridesOfStringsNeedNoQuotes) {
@@ -103,7 +103,7 @@ TEST(Config, OverridesOfStringsNeedNoQuotes) {
 
 TEST_F(RecipeTest, UnknownKeyNamesFileLineAndNearestKey) {
   EXPECT_EQ(error("seed = 1\n[llm]\nlamda = 0.1"),
-            "unknown config key 'llm.lamda' (" + path + ":3); did you mean 'llm.lambda'?");
+            "unknown config key 'llm.lamda' (" + path_ + ":3); did you mean 'llm.lambda'?");
   EXPECT_THAT(error("[lmm]\nlambda = 1"), HasSubstr("unknown config key 'lmm'"));
   EXPECT_THAT(error("[lmm]\nlambda = 1"), HasSubstr("did you mean 'llm'?"));
   EXPECT_THAT(error("[lmm]"), HasSubstr("unknown config key 'lmm'"));
@@ -125,7 +125,7 @@ TEST(Config, UnknownOverrideNamesNearestKey) {
 
 TEST_F(RecipeTest, WrongTypeNamesExpectedAndGot) {
   EXPECT_EQ(error("[train]\n\nepochs = \"many\""),
-            "'train.epochs' (" + path + ":3): expected an integer >= 0, got 'many'");
+            "'train.epochs' (" + path_ + ":3): expected an integer >= 0, got 'many'");
   EXPECT_THAT(error("[train]\nepochs = 2.0"), HasSubstr("expected an integer >= 0, got 2.0"));
   EXPECT_THAT(error("method = 3"), HasSubstr("expected a string, got 3"));
   EXPECT_THAT(error("seed = true"), HasSubstr("got true"));
@@ -147,15 +147,15 @@ TEST(Config, OutOfRangeIsAnError) {
 
 TEST_F(RecipeTest, WrongChoiceNamesTheNearest) {
   EXPECT_EQ(error("[train]\noptimizer = \"adm\""),
-            "'train.optimizer' (" + path +
+            "'train.optimizer' (" + path_ +
                 ":2): expected one of sgd, adagrad, lazy_adam, adam, got 'adm'; did you mean 'adam'?");
   EXPECT_THAT(override_error("device=gpu"), HasSubstr("expected one of auto, cpu, cuda"));
   EXPECT_THAT(override_error("device=gpu"), HasSubstr("did you mean 'cpu'?"));
 }
 
 TEST_F(RecipeTest, MalformedRecipesNameFileAndLine) {
-  EXPECT_THAT(error("seed = 1\nseed = 2"), HasSubstr(path + ":2: not TOML"));
-  EXPECT_THAT(error("[llm\nlambda = 2"), HasSubstr(path + ":1: not TOML"));
+  EXPECT_THAT(error("seed = 1\nseed = 2"), HasSubstr(path_ + ":2: not TOML"));
+  EXPECT_THAT(error("[llm\nlambda = 2"), HasSubstr(path_ + ":1: not TOML"));
 }
 
 TEST(Config, UnreadableRecipesNamePathAndCause) {

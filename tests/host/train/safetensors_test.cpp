@@ -23,19 +23,19 @@ class SafetensorsTest : public testing::Test {
  protected:
   void write_raw(const std::string& header, const std::string& data) const {
     const std::uint64_t length = header.size();
-    std::ofstream out(path, std::ios::binary);
+    std::ofstream out(path_, std::ios::binary);
     out.write(reinterpret_cast<const char*>(&length), sizeof length) << header << data;
   }
   // The error for a file with one 4-byte tensor whose header entry is `entry`.
   std::string error_for(const std::string& entry, const std::string& data = "abcd") const {
     write_raw("{" + entry + "}", data);
-    return error_of([&] { read_safetensors(path); });
+    return error_of([&] { read_safetensors(path_); });
   }
 
-  TemporaryFolder folder;
-  std::string path = folder / "model.safetensors";
-  std::vector<float> floats{1.5F, -2.0F, 3.25F, 0.0F, 1e-30F, 6.0F};
-  std::vector<std::int64_t> longs{1, -2, 1LL << 40};
+  TemporaryFolder folder_;
+  std::string path_ = folder_ / "model.safetensors";
+  std::vector<float> floats_{1.5F, -2.0F, 3.25F, 0.0F, 1e-30F, 6.0F};
+  std::vector<std::int64_t> longs_{1, -2, 1LL << 40};
 };
 
 TEST_F(SafetensorsTest, ReadsBackWhatItWrote) {
@@ -43,31 +43,31 @@ TEST_F(SafetensorsTest, ReadsBackWhatItWrote) {
   const std::vector<std::int32_t> ints{-7, 8};
   const std::vector<std::uint8_t> flags{1, 0, 255};
   write_safetensors(
-      path,
-      std::vector{tensor_view<std::uint8_t>("flags", {3}, flags), tensor_view<float>("U", {2, 3}, floats),
-                  tensor_view<std::int64_t>("steps", {3}, longs), tensor_view<double>("scalar", {}, doubles),
+      path_,
+      std::vector{tensor_view<std::uint8_t>("flags", {3}, flags), tensor_view<float>("U", {2, 3}, floats_),
+                  tensor_view<std::int64_t>("steps", {3}, longs_), tensor_view<double>("scalar", {}, doubles),
                   tensor_view<std::int32_t>("ids", {2, 1}, ints), tensor_view<float>("none", {0, 4}, {})},
       {{"epoch", "3"}, {"rule", "a \"quoted\" one"}});
 
-  const SafetensorsFile file = read_safetensors(path);
+  const SafetensorsFile file = read_safetensors(path_);
   EXPECT_EQ(file.tensors.size(), 6u);
   EXPECT_EQ(file.meta("epoch"), "3");
   EXPECT_EQ(file.meta("rule"), "a \"quoted\" one");
   EXPECT_THAT(file.tensor("U").shape, ElementsAre(2, 3));
   EXPECT_THAT(file.tensor("scalar").shape, ElementsAre());
   EXPECT_TRUE(file.tensor("none").bytes.empty());
-  std::vector<float> read_floats(6);
-  std::vector<std::int64_t> read_longs(3);
+  std::vector<float> floats(6);
+  std::vector<std::int64_t> longs(3);
   std::vector<double> scalar(1);
   std::vector<std::int32_t> ids(2);
   std::vector<std::uint8_t> bits(3);
-  file.copy_to("U", std::span(read_floats));
-  file.copy_to("steps", std::span(read_longs));
+  file.copy_to("U", std::span(floats));
+  file.copy_to("steps", std::span(longs));
   file.copy_to("scalar", std::span(scalar));
   file.copy_to("ids", std::span(ids));
   file.copy_to("flags", std::span(bits));
-  EXPECT_EQ(read_floats, floats);
-  EXPECT_EQ(read_longs, longs);
+  EXPECT_EQ(floats, floats_);
+  EXPECT_EQ(longs, longs_);
   EXPECT_EQ(scalar, doubles);
   EXPECT_EQ(ids, ints);
   EXPECT_EQ(bits, flags);
@@ -76,23 +76,23 @@ TEST_F(SafetensorsTest, ReadsBackWhatItWrote) {
 // Byte for byte, so that a mistake made alike in writer and reader shows.
 TEST_F(SafetensorsTest, FollowsTheFormat) {
   const std::vector<float> values{1.0F};
-  write_safetensors(path, std::vector{tensor_view<float>("w", {1}, values)}, {{"k", "v"}});
+  write_safetensors(path_, std::vector{tensor_view<float>("w", {1}, values)}, {{"k", "v"}});
   const std::string header =
       R"({"__metadata__":{"k":"v"},"w":{"data_offsets":[0,4],"dtype":"F32","shape":[1]}})";
   const std::string padding((8 - header.size() % 8) % 8, ' ');
   std::string expected(8, '\0');
   expected[0] = static_cast<char>(header.size() + padding.size());
-  EXPECT_EQ(read_all(path), expected + header + padding + std::string("\x00\x00\x80\x3f", 4));
+  EXPECT_EQ(read_all(path_), expected + header + padding + std::string("\x00\x00\x80\x3f", 4));
 }
 
 TEST_F(SafetensorsTest, EveryTensorIsAlignedToItsType) {
   const std::vector<std::uint8_t> odd{1, 2, 3};
-  write_safetensors(path,
+  write_safetensors(path_,
                     std::vector{tensor_view<std::uint8_t>("a", {3}, odd),
-                                tensor_view<float>("b", {1}, std::span(floats).first(1)),
-                                tensor_view<std::int64_t>("c", {3}, longs)},
+                                tensor_view<float>("b", {1}, std::span(floats_).first(1)),
+                                tensor_view<std::int64_t>("c", {3}, longs_)},
                     {});
-  const std::string file = read_all(path);
+  const std::string file = read_all(path_);
   EXPECT_EQ(static_cast<unsigned char>(file[0]) % 8, 0);
   EXPECT_THAT(file, HasSubstr(R"("c":{"data_offsets":[0,24])"));
   EXPECT_THAT(file, HasSubstr(R"("b":{"data_offsets":[24,28])"));
@@ -100,41 +100,41 @@ TEST_F(SafetensorsTest, EveryTensorIsAlignedToItsType) {
 }
 
 TEST_F(SafetensorsTest, WritingAnInconsistentTensorIsAnError) {
-  const auto view = tensor_view<float>("U", {2, 2}, floats);
-  EXPECT_THAT(error_of([&] { write_safetensors(path, std::vector{view}, {}); }),
+  const auto view = tensor_view<float>("U", {2, 2}, floats_);
+  EXPECT_THAT(error_of([&] { write_safetensors(path_, std::vector{view}, {}); }),
               HasSubstr("tensor 'U' has 24 bytes"));
-  const auto good = tensor_view<float>("U", {6}, floats);
+  const auto good = tensor_view<float>("U", {6}, floats_);
   EXPECT_THAT(error_of([&] {
-                write_safetensors(path, std::vector{good, good}, {});
+                write_safetensors(path_, std::vector{good, good}, {});
               }),
               HasSubstr("two tensors are named 'U'"));
-  EXPECT_FALSE(fs::exists(path));
+  EXPECT_FALSE(fs::exists(path_));
 }
 
 TEST_F(SafetensorsTest, CopyChecksTypeAndSize) {
-  write_safetensors(path, std::vector{tensor_view<float>("U", {2, 3}, floats)}, {});
-  const SafetensorsFile file = read_safetensors(path);
+  write_safetensors(path_, std::vector{tensor_view<float>("U", {2, 3}, floats_)}, {});
+  const SafetensorsFile file = read_safetensors(path_);
   std::vector<float> five(5);
   std::vector<std::int32_t> six(6);
   EXPECT_THAT(error_of([&] { file.copy_to("U", std::span(five)); }),
-              AllOf(HasSubstr(path), HasSubstr("'U' is F32 [2, 3], expected 5 values of F32")));
+              AllOf(HasSubstr(path_), HasSubstr("'U' is F32 [2, 3], expected 5 values of F32")));
   EXPECT_THAT(error_of([&] { file.copy_to("U", std::span(six)); }), HasSubstr("expected 6 values of I32"));
   EXPECT_THAT(error_of([&] { file.copy_to("V", std::span(five)); }), HasSubstr("no tensor 'V'"));
   EXPECT_THAT(error_of([&] { (void)file.meta("epoch"); }), HasSubstr("no metadata 'epoch'"));
 }
 
 TEST_F(SafetensorsTest, MissingFileNamesPathAndCause) {
-  EXPECT_EQ(error_of([&] { read_safetensors(path); }),
-            "cannot read checkpoint '" + path + "': No such file or directory");
-  EXPECT_THAT(error_of([&] { read_safetensors(folder.path()); }), HasSubstr("cannot read checkpoint"));
+  EXPECT_EQ(error_of([&] { read_safetensors(path_); }),
+            "cannot read checkpoint '" + path_ + "': No such file or directory");
+  EXPECT_THAT(error_of([&] { read_safetensors(folder_.path()); }), HasSubstr("cannot read checkpoint"));
 }
 
 TEST_F(SafetensorsTest, EveryTruncationIsAnError) {
-  write_safetensors(path, std::vector{tensor_view<float>("U", {6}, floats)}, {{"epoch", "3"}});
-  for (auto size = fs::file_size(path); size-- > 0;) {
-    fs::resize_file(path, size);
-    EXPECT_THAT(error_of([&] { read_safetensors(path); }),
-                AllOf(HasSubstr("checkpoint '" + path + "' is damaged"), HasSubstr("train again")))
+  write_safetensors(path_, std::vector{tensor_view<float>("U", {6}, floats_)}, {{"epoch", "3"}});
+  for (auto size = fs::file_size(path_); size-- > 0;) {
+    fs::resize_file(path_, size);
+    EXPECT_THAT(error_of([&] { read_safetensors(path_); }),
+                AllOf(HasSubstr("checkpoint '" + path_ + "' is damaged"), HasSubstr("train again")))
         << size;
   }
 }
@@ -167,12 +167,12 @@ TEST_F(SafetensorsTest, DamagedHeadersAreErrors) {
 }
 
 TEST_F(SafetensorsTest, AbsurdHeaderLengthIsNotAllocated) {
-  std::ofstream(path) << std::string(16, '\xff');
-  EXPECT_THAT(error_of([&] { read_safetensors(path); }), HasSubstr("claims 18446744073709551615 bytes"));
+  std::ofstream(path_) << std::string(16, '\xff');
+  EXPECT_THAT(error_of([&] { read_safetensors(path_); }), HasSubstr("claims 18446744073709551615 bytes"));
 }
 
 TEST_F(SafetensorsTest, AProcessKilledWhileWritingLeavesTheOldCheckpoint) {
-  write_safetensors(path, std::vector{tensor_view<float>("U", {6}, floats)}, {{"epoch", "1"}});
+  write_safetensors(path_, std::vector{tensor_view<float>("U", {6}, floats_)}, {{"epoch", "1"}});
   const pid_t child = ::fork();
   if (child == 0) {
     // Past this file size the kernel kills the child inside write().
@@ -181,19 +181,19 @@ TEST_F(SafetensorsTest, AProcessKilledWhileWritingLeavesTheOldCheckpoint) {
     setrlimit(RLIMIT_FSIZE, &size);
     std::signal(SIGXFSZ, SIG_DFL);
     const std::vector<float> large(1'000'000, 2.0F);
-    write_safetensors(path, std::vector{tensor_view<float>("U", {1'000'000}, large)}, {{"epoch", "2"}});
+    write_safetensors(path_, std::vector{tensor_view<float>("U", {1'000'000}, large)}, {{"epoch", "2"}});
     ::_exit(0);
   }
   int status = 0;
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   ASSERT_TRUE(WIFSIGNALED(status));
-  ASSERT_EQ(folder.entries(), 2) << "the child did not die while writing";
+  ASSERT_EQ(folder_.entries(), 2) << "the child did not die while writing";
 
-  const SafetensorsFile file = read_safetensors(path);
+  const SafetensorsFile file = read_safetensors(path_);
   EXPECT_EQ(file.meta("epoch"), "1");
   std::vector<float> values(6);
   file.copy_to("U", std::span(values));
-  EXPECT_EQ(values, floats);
+  EXPECT_EQ(values, floats_);
 }
 
 }  // namespace
