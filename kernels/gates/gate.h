@@ -160,7 +160,8 @@ SLLMR_HD GatedPair gate_pair(Lanes lanes, const GateArgs& gate, float* slot, Id 
   context.budget_target = gate.budget_target;
   detail::ObjectiveVisitor objective{alpha, context};
   GateObjectives::visit(gate.objective, objective);
-  if (objective.slope != 0.0F) {
+  const bool teaches = !probe || gate.uses_probes;  // other objectives only count the probes' agreement
+  if (teaches && objective.slope != 0.0F) {
     detail::SlopeVisitor<Lanes> a{lanes, za, gate.theta, 0.5F * objective.slope, slot + GateColumns::theta};
     GateRules::visit(gate.rule, a);
     detail::SlopeVisitor<Lanes> b{lanes, zb, gate.theta, 0.5F * objective.slope, slot + GateColumns::theta};
