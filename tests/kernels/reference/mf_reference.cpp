@@ -1,0 +1,321 @@
+#include "tests/kernels/reference/mf_reference.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+
+namespace sllmr::reference {
+
+namespace {
+
+double sigmoid(double x) {
+  return 1 / (1 + std::exp(-x));
+}
+
+double dot(const Vector& x, const Vector& y) {
+  double sum = 0;
+  for (std::size_t k = 0; k < x.size(); ++k) sum += x[k] * y[k];
+  return sum;
+}
+
+Vector minus(const Vector& x, const Vector& y) {
+  Vector out(x.size());
+  for (std::size_t k = 0; k < x.size(); ++k) out[k] = x[k] - y[k];
+  return out;
+}
+
+/// to += factor * x
+void add(Vector& to, double factor, const Vector& x) {
+  for (std::size_t k = 0; k < x.size(); ++k) to[k] += factor * x[k];
+}
+
+std::size_t at(Id id) {
+  return static_cast<std::size_t>(id);
+}
+
+Vector doubles(const std::vector<float>& values) {
+  return {values.begin(), values.end()};
+}
+
+std::vector<Vector> rows_of(const std::vector<float>& values, int width) {
+  std::vector<Vector> rows;
+  for (auto row = values.begin(); row != values.end(); row += width) rows.emplace_back(row, row + width);
+  return rows;
+}
+
+Table table_of(const HostTable& host, int width) {
+  return {rows_of(host.weights, width),
+          rows_of(host.first, width),
+          rows_of(host.second, width),
+          {host.steps.begin(), host.steps.end()}};
+}
+
+double mlp(const GateSignals& z, const Vector& theta) {
+  const Vector x{z.cold,           z.tail,      z.uncertainty,  z.log_history,
+                 z.log_popularity, z.score_gap, z.score_entropy};
+  double logit = theta.back();
+  for (std::size_t unit = 0; unit < 8; ++unit) {
+    const Vector weights(theta.begin() + 9 * unit, theta.begin() + 9 * unit + 7);
+    const double bias = theta[9 * unit + 7], out = theta[9 * unit + 8];
+    logit += out * std::tanh(dot(weights, x) + bias);
+  }
+  return sigmoid(logit);
+}
+
+/// Kingma and Ba 2015, algorithm 1, for one number.
+double adam(double weight, double gradient, double& m, double& v, int t, double rate) {
+  m = 0.9 * m + 0.1 * gradient;
+  v = 0.999 * v + 0.001 * gradient * gradient;
+  const double m_hat = m / (1 - std::pow(0.9, t)), v_hat = v / (1 - std::pow(0.999, t));
+  return weight - rate * m_hat / (std::sqrt(v_hat) + 1e-8);
+}
+
+void add(Totals& to, const Totals& x) {
+  to.rows += x.rows;
+  to.loss += x.loss;
+  to.pairs += x.pairs;
+  to.pair_alpha += x.pair_alpha;
+  to.pair_hinge += x.pair_hinge;
+  to.active += x.active;
+  to.probes += x.probes;
+  to.agreement += x.agreement;
+  for (int cold = 0; cold < 2; ++cold) {
+    for (int tail = 0; tail < 2; ++tail) {
+      to.bucket_count[cold][tail] += x.bucket_count[cold][tail];
+      to.bucket_alpha[cold][tail] += x.bucket_alpha[cold][tail];
+      to.bucket_alpha_squared[cold][tail] += x.bucket_alpha_squared[cold][tail];
+    }
+  }
+  add(to.gate_gradient, 1, x.gate_gradient);
+}
+
+constexpr double kNormalisedFloor = 0.05;
+
+}  // namespace
+
+double uncertainty(double logit, Uncertainty kind) {
+  const double p = sigmoid(logit), not_p = sigmoid(-logit);
+  if (kind == Uncertainty::confidence) return 2 * (1 - std::max(p, not_p));
+  double entropy = 0;
+  for (const double x : {p, not_p}) {
+    if (x > 0) entropy -= x * std::log2(x);
+  }
+  return entropy;
+}
+
+bool knows_rule(std::string_view name) {
+  constexpr std::string_view kNames[] = {"learned", "always", "never", "cold-or-tail", "random", "mlp"};
+  return std::ranges::find(kNames, name) != std::end(kNames);
+}
+
+double alpha(std::string_view rule, const GateSignals& z, const Vector& theta) {
+  if (rule == "learned") {
+    return sigmoid(theta[0] * z.cold + theta[1] * z.tail + theta[2] * z.uncertainty + theta[3]);
+  }
+  if (rule == "always") return 1;
+  if (rule == "never") return 0;
+  if (rule == "cold-or-tail") return z.cold == 1 || z.tail == 1 ? 1 : 0;
+  if (rule == "random") return z.draw;
+  if (rule == "mlp") return mlp(z, theta);
+  throw std::logic_error("no reference of the rule " + std::string(rule));
+}
+
+bool knows_objective(std::string_view name) {
+  constexpr std::string_view kNames[] = {"hinge", "agreement", "alignment", "normalised", "budget"};
+  return std::ranges::find(kNames, name) != std::end(kNames);
+}
+
+double gate_loss(std::string_view objective, double alpha, const PairFacts& pair) {
+  if (objective == "agreement") return pair.probe ? -alpha * (pair.agreement - pair.price) : 0;
+  if (pair.probe) return 0;  // probes are there for agreement alone
+  if (objective == "hinge") return pair.lambda * alpha * pair.hinge;
+  if (objective == "alignment") return -alpha * pair.cosine;
+  if (objective == "normalised") {
+    // First-order change of lambda * sum(alpha h) / sum(alpha) where the means are what they were.
+    const double mean = std::max(pair.mean_alpha, kNormalisedFloor);
+    return pair.lambda * alpha * (pair.hinge / mean - pair.mean_hinge / (mean * mean));
+  }
+  if (objective == "budget") {
+    return pair.lambda * alpha * pair.hinge +
+           pair.budget_weight * 2 * (pair.mean_alpha - pair.budget_target) * alpha;
+  }
+  throw std::logic_error("no reference of the objective " + std::string(objective));
+}
+
+Trainer::Trainer(const World& world)
+    : world_(world),
+      rule_(gate_rules()[static_cast<std::size_t>(world.gate.rule)].name),
+      objective_(gate_objectives()[static_cast<std::size_t>(world.gate.objective)].name),
+      users_(table_of(world.state.users, world.shape.width)),
+      items_(table_of(world.state.items, world.shape.width)),
+      theta_(doubles(world.state.gate.theta)),
+      theta_first_(doubles(world.state.gate.first)),
+      theta_second_(doubles(world.state.gate.second)),
+      mean_alpha_(world.state.gate.running[0]),
+      mean_hinge_(world.state.gate.running[1]) {
+  totals_.gate_gradient.resize(theta_.size());
+  stretch_ = totals_;
+}
+
+double Trainer::score(Id user, Id item) const {
+  return dot(users_.weights[at(user)], items_.weights[at(item)]);
+}
+
+GateSignals Trainer::signals(Id user, Id item, const LlmPair& pair) const {
+  const UserSignals& u = world_.user_signals[at(user)];
+  const ItemSignals& i = world_.item_signals[at(item)];
+  const auto key = (static_cast<std::uint64_t>(user) << 32) + static_cast<std::uint64_t>(item);
+  const Draw draw = philox(world_.gate.seed, 0, key, Purpose::gate_rule);
+  return {.cold = u.cold,
+          .tail = i.tail,
+          .uncertainty = static_cast<float>(uncertainty(score(user, item), world_.gate.uncertainty)),
+          .log_history = u.log_history,
+          .log_popularity = i.log_popularity,
+          .score_gap = pair.gap,
+          .score_entropy = u.score_entropy,
+          .draw = uniform(draw.word[0])};
+}
+
+void Trainer::add_pair(const Triple& triple, const LlmPair& pair, bool probe, Gradients& gradients) {
+  const Id user = triple.user;
+  const GateSignals za = signals(user, pair.a, pair), zb = signals(user, pair.b, pair);
+  const auto pair_alpha = [&](const Vector& theta) {
+    return (alpha(rule_, za, theta) + alpha(rule_, zb, theta)) / 2;
+  };
+  const double hinge =
+      probe ? 0 : std::max(0.0, world_.gate.margin - (score(user, pair.a) - score(user, pair.b)));
+
+  // Gradients on the user's row: the base loss falls along V[i] - V[j], the hinge along V[a] - V[b].
+  const Vector base = minus(items_.weights[at(triple.positive)], items_.weights[at(triple.negative)]);
+  const Vector guided = minus(items_.weights[at(pair.a)], items_.weights[at(pair.b)]);
+  const double cosine = hinge > 0 ? dot(base, guided) / std::sqrt(dot(base, base) * dot(guided, guided)) : 0;
+
+  const PairFacts facts{world_.gate.lambda,
+                        hinge,
+                        cosine,
+                        probe,
+                        pair.agreement,
+                        mean_alpha_,
+                        mean_hinge_,
+                        world_.gate.price,
+                        world_.gate.budget_weight,
+                        world_.gate.budget_target};
+  for (std::size_t k = 0; k < theta_.size(); ++k) {
+    constexpr double kStep = 1e-5;
+    Vector above = theta_, below = theta_;
+    above[k] += kStep;
+    below[k] -= kStep;
+    stretch_.gate_gradient[k] +=
+        (gate_loss(objective_, pair_alpha(above), facts) - gate_loss(objective_, pair_alpha(below), facts)) /
+        (2 * kStep);
+  }
+  if (probe) {
+    stretch_.probes += 1;
+    stretch_.agreement += pair.agreement;
+    return;
+  }
+
+  const double weight = pair_alpha(theta_);
+  stretch_.pairs += 1;
+  stretch_.pair_alpha += weight;
+  stretch_.pair_hinge += weight * hinge;
+  stretch_.active += hinge > 0 ? 1 : 0;
+  for (const GateSignals& z : {za, zb}) {
+    const int cold = z.cold == 1 ? 1 : 0, tail = z.tail == 1 ? 1 : 0;
+    const double one = alpha(rule_, z, theta_);
+    stretch_.bucket_count[cold][tail] += 1;
+    stretch_.bucket_alpha[cold][tail] += one;
+    stretch_.bucket_alpha_squared[cold][tail] += one * one;
+  }
+  if (hinge == 0) return;
+  const double scale = objective_ == "normalised" ? std::max(mean_alpha_, kNormalisedFloor) : 1;
+  const double push = world_.gate.lambda * weight / scale;
+  add(gradients.users[at(user)], -push, guided);
+  if (push == 0) return;  // a shut gate touches no row
+  add(gradients.items[at(pair.a)], -push, users_.weights[at(user)]);
+  add(gradients.items[at(pair.b)], push, users_.weights[at(user)]);
+  gradients.item_touched[at(pair.a)] = true;
+  gradients.item_touched[at(pair.b)] = true;
+}
+
+void Trainer::add_row(const Triple& triple, const RowPairs* pairs, Gradients& gradients) {
+  const double margin = score(triple.user, triple.positive) - score(triple.user, triple.negative);
+  stretch_.rows += 1;
+  stretch_.loss += std::log(1 + std::exp(-margin));
+  const double push = sigmoid(-margin);
+  const Vector& user = users_.weights[at(triple.user)];
+  add(gradients.users[at(triple.user)], -push, items_.weights[at(triple.positive)]);
+  add(gradients.users[at(triple.user)], push, items_.weights[at(triple.negative)]);
+  add(gradients.items[at(triple.positive)], -push, user);
+  add(gradients.items[at(triple.negative)], push, user);
+  gradients.user_touched[at(triple.user)] = true;
+  gradients.item_touched[at(triple.positive)] = true;
+  gradients.item_touched[at(triple.negative)] = true;
+  if (pairs == nullptr) return;
+  if (pairs->guide.a != 0) add_pair(triple, pairs->guide, false, gradients);
+  if (pairs->probe.a != 0) add_pair(triple, pairs->probe, true, gradients);
+}
+
+void Trainer::update(Table& table, const std::vector<Vector>& gradients, const std::vector<bool>& touched,
+                     OptimizerKind kind, int step_number) const {
+  const double rate = world_.optimizer.learning_rate, l2 = world_.optimizer.l2;
+  for (std::size_t row = 0; row < gradients.size(); ++row) {
+    if (!touched[row] && kind != OptimizerKind::adam) continue;
+    ++table.steps[row];
+    for (std::size_t k = 0; k < gradients[row].size(); ++k) {
+      double& weight = table.weights[row][k];
+      double& first = table.first[row][k];
+      double& second = table.second[row][k];
+      const double gradient = gradients[row][k] + l2 * weight;
+      if (kind == OptimizerKind::sgd) {
+        weight -= rate * gradient;
+      } else if (kind == OptimizerKind::adagrad) {
+        first += gradient * gradient;
+        weight -= rate * gradient / (std::sqrt(first) + 1e-10);
+      } else {
+        const int t = kind == OptimizerKind::adam ? step_number : table.steps[row];
+        weight = adam(weight, gradient, first, second, t, rate);
+      }
+    }
+  }
+}
+
+void Trainer::step(OptimizerKind kind, int step_number, std::int64_t first_row, std::int64_t rows) {
+  const Vector zero(static_cast<std::size_t>(world_.shape.width));
+  Gradients gradients{std::vector<Vector>(users_.weights.size(), zero),
+                      std::vector<Vector>(items_.weights.size(), zero),
+                      std::vector<bool>(users_.weights.size()), std::vector<bool>(items_.weights.size())};
+  std::size_t pair = 0;
+  for (std::int64_t row = 0; row < first_row + rows; ++row) {
+    const bool selected = world_.pair_rate.selects(static_cast<std::uint64_t>(row));
+    if (row >= first_row) {
+      add_row(world_.triples[static_cast<std::size_t>(row)], selected ? &world_.pairs[pair] : nullptr,
+              gradients);
+    }
+    if (selected) ++pair;
+  }
+  for (auto* side : {&gradients.users, &gradients.items}) {
+    for (Vector& row : *side) {
+      for (double& x : row) x /= static_cast<double>(rows);
+    }
+  }
+  update(users_, gradients.users, gradients.user_touched, kind, step_number);
+  update(items_, gradients.items, gradients.item_touched, kind, step_number);
+}
+
+void Trainer::gate_step(int step_number) {
+  for (std::size_t k = 0; k < theta_.size(); ++k) {
+    theta_[k] = adam(theta_[k], stretch_.gate_gradient[k] / stretch_.rows, theta_first_[k], theta_second_[k],
+                     step_number, world_.gate_rate);
+  }
+  if (stretch_.pairs > 0) {
+    mean_alpha_ = 0.9 * mean_alpha_ + 0.1 * stretch_.pair_alpha / stretch_.pairs;
+    mean_hinge_ = 0.9 * mean_hinge_ + 0.1 * stretch_.pair_hinge / stretch_.pairs;
+  }
+  add(totals_, stretch_);
+  stretch_ = Totals{};
+  stretch_.gate_gradient.resize(theta_.size());
+}
+
+}  // namespace sllmr::reference

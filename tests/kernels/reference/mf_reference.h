@@ -1,0 +1,84 @@
+// The training step in double precision, written from the paper's formulas and from the optimisers' papers,
+// as plainly as possible. It shares nothing with the kernels but data structs and the random draw.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "tests/support/world.h"
+
+namespace sllmr::reference {
+
+using Vector = std::vector<double>;
+
+double uncertainty(double logit, Uncertainty kind);
+/// The gate's alpha by the name of its rule.
+double alpha(std::string_view rule, const GateSignals& z, const Vector& theta);
+/// Whether the rule or objective is written down here; a new one is tested without a reference until it is.
+bool knows_rule(std::string_view name);
+bool knows_objective(std::string_view name);
+
+/// What a pair's gate loss depends on.
+struct PairFacts {
+  double lambda, hinge, cosine;
+  bool probe;
+  double agreement, mean_alpha, mean_hinge, price, budget_weight, budget_target;
+};
+/// The gate's loss of one pair with this alpha, by the name of the objective.
+double gate_loss(std::string_view objective, double alpha, const PairFacts& pair);
+
+struct Table {
+  std::vector<Vector> weights, first, second;
+  std::vector<int> steps;
+};
+
+/// Counts and sums over the rows since the start.
+struct Totals {
+  double rows = 0, loss = 0;
+  double pairs = 0, pair_alpha = 0, pair_hinge = 0, active = 0;
+  double probes = 0, agreement = 0;
+  double bucket_count[2][2] = {}, bucket_alpha[2][2] = {}, bucket_alpha_squared[2][2] = {};  // [cold][tail]
+  Vector gate_gradient;
+};
+
+/// Matrix factorisation with BPR, the gated penalty, and the gate.
+class Trainer {
+ public:
+  explicit Trainer(const World& world);
+
+  /// One step of the optimiser on the mean loss of these rows. `step_number` is dense Adam's.
+  void step(OptimizerKind kind, int step_number, std::int64_t first_row, std::int64_t rows);
+  /// One Adam step on the gate's parameters, over the rows since the last one.
+  void gate_step(int step_number);
+
+  const Table& users() const { return users_; }
+  const Table& items() const { return items_; }
+  const Vector& theta() const { return theta_; }
+  const Vector& theta_first() const { return theta_first_; }
+  const Vector& theta_second() const { return theta_second_; }
+  Vector running() const { return {mean_alpha_, mean_hinge_}; }
+  const Totals& totals() const { return totals_; }
+
+ private:
+  struct Gradients {
+    std::vector<Vector> users, items;
+    std::vector<bool> user_touched, item_touched;
+  };
+  void add_row(const Triple& triple, const RowPairs* pairs, Gradients& gradients);
+  void add_pair(const Triple& triple, const LlmPair& pair, bool probe, Gradients& gradients);
+  double score(Id user, Id item) const;
+  GateSignals signals(Id user, Id item, const LlmPair& pair) const;
+  void update(Table& table, const std::vector<Vector>& gradients, const std::vector<bool>& touched,
+              OptimizerKind kind, int step_number) const;
+
+  World world_;
+  std::string_view rule_, objective_;
+  Table users_, items_;
+  Vector theta_, theta_first_, theta_second_;
+  double mean_alpha_, mean_hinge_;
+  Totals totals_, stretch_;  // since the start; since the last gate step
+};
+
+}  // namespace sllmr::reference
