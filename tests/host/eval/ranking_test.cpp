@@ -1,0 +1,256 @@
+#include "host/eval/ranking.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <set>
+
+#include "models/mf.h"
+#include "tests/host/eval/worlds.h"
+#include "tests/host/support.h"
+
+namespace sllmr {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr int kTopK[] = {1, 5};
+
+/// The definition of the protocol, row by row, in double precision.
+struct NaiveSlice {
+  std::int64_t n = 0;
+  double auc = 0, recall[2] = {0, 0}, ndcg[2] = {0, 0};
+};
+struct Naive {
+  NaiveSlice all, cold, tail;
+  std::int64_t without_negatives = 0;
+};
+
+template <class Logit>
+Naive naive(const Split& split, Target target, Logit logit) {
+  Naive out;
+  for (Id user = 1; user < split.data->users.rows(); ++user) {
+    const auto history = split.data->user_history(user);
+    if (history.size() < 3) continue;
+    const std::size_t at = history.size() - (target == Target::test ? 1 : 2);
+    const Id positive = history[at];
+    const std::set<Id> seen(history.begin(), history.begin() + static_cast<std::ptrdiff_t>(at));
+    std::vector<double> negatives;
+    for (Id item = 1; item < split.data->items.rows(); ++item) {
+      if (item != positive && !seen.contains(item)) negatives.push_back(logit(user, item));
+    }
+    if (negatives.empty()) {
+      ++out.without_negatives;
+      continue;
+    }
+    const double mine = logit(user, positive);
+    const auto above = std::ranges::count_if(negatives, [&](double x) { return x > mine; });
+    const auto ties = std::ranges::count(negatives, mine);
+    const auto below = static_cast<std::int64_t>(negatives.size()) - above - ties;
+    const auto add = [&](NaiveSlice& slice) {
+      ++slice.n;
+      slice.auc += (static_cast<double>(below) + 0.5 * static_cast<double>(ties)) /
+                   static_cast<double>(negatives.size());
+      for (int k = 0; k < 2; ++k) {
+        for (auto rank = above + 1; rank <= std::min<std::int64_t>(above + ties + 1, kTopK[k]); ++rank) {
+          slice.recall[k] += 1.0 / static_cast<double>(ties + 1);
+          slice.ndcg[k] +=
+              std::log(2.0) / std::log(static_cast<double>(rank + 1)) / static_cast<double>(ties + 1);
+        }
+      }
+    };
+    add(out.all);
+    if (split.cold[static_cast<std::size_t>(user)] != 0) add(out.cold);
+    if (split.tail[static_cast<std::size_t>(positive)] != 0) add(out.tail);
+  }
+  return out;
+}
+
+void expect_slice(const RankingSlice& slice, const NaiveSlice& expected) {
+  ASSERT_EQ(slice.n, expected.n);
+  ASSERT_GT(slice.n, 0);
+  const auto n = static_cast<double>(slice.n);
+  EXPECT_NEAR(slice.auc.value(), expected.auc / n, 1e-12);
+  for (std::size_t k = 0; k < 2; ++k) {
+    EXPECT_NEAR(slice.recall[k], expected.recall[k] / n, 1e-12);
+    EXPECT_NEAR(slice.ndcg[k], expected.ndcg[k] / n, 1e-12);
+  }
+}
+
+TEST(FullRanking, EqualsItsDefinition) {
+  const Context context(Device::cpu, 2);
+  for (const Id items : {9, 60}) {  // with 9 items some users have touched all others
+    const Dataset data = random_data(300, items, static_cast<std::uint32_t>(items));
+    const Split split = leave_one_out(data);
+    const FixedScorer scorer(data, 3);
+    for (const Target target : {Target::validation, Target::test}) {
+      SCOPED_TRACE(testing::Message() << items << " items, target " << static_cast<int>(target));
+      const RankingResult result = evaluate_full(context, scorer, split, target, kTopK);
+      const Naive expected =
+          naive(split, target, [&](Id user, Id item) { return double{scorer.logit(user, item)}; });
+      expect_slice(result.all, expected.all);
+      expect_slice(result.cold, expected.cold);
+      expect_slice(result.tail, expected.tail);
+      EXPECT_EQ(result.without_negatives, expected.without_negatives);
+    }
+  }
+}
+
+TEST(FullRanking, HandExample) {
+  // Training 1, 2; validation 3; test 4. Negatives of the test row: 5, 6, 7; of the validation row also 4.
+  const Dataset data = data_of({{1, 2, 3, 4}, {1, 2}}, 7);
+  const Split split = leave_one_out(data);
+  FixedScorer scorer(8, std::vector<float>(3 * 8));
+  const float logits[] = {0, 9, 9, 0.4F, 0.5F, 0.7F, 0.5F, 0.1F};
+  for (Id item = 0; item < 8; ++item) scorer.logit(1, item) = logits[item];
+  const Context context(Device::cpu);
+
+  const RankingResult test = evaluate_full(context, scorer, split, Target::test, kTopK);
+  ASSERT_EQ(test.rows.size(), 1U);  // user 2 has no test item
+  EXPECT_EQ(test.rows[0].user, 1);
+  EXPECT_EQ(test.rows[0].item, 4);
+  EXPECT_EQ(test.rows[0].above, 1);
+  EXPECT_EQ(test.rows[0].ties, 1);
+  EXPECT_EQ(test.rows[0].negatives, 3);
+  EXPECT_DOUBLE_EQ(test.rows[0].rank(), 2.5);
+  EXPECT_DOUBLE_EQ(test.all.auc.value(), 0.5);
+  EXPECT_DOUBLE_EQ(test.all.recall[0], 0.0);
+  EXPECT_DOUBLE_EQ(test.all.recall[1], 1.0);
+
+  const RankingResult validation = evaluate_full(context, scorer, split, Target::validation, kTopK);
+  EXPECT_EQ(validation.rows[0].item, 3);
+  EXPECT_EQ(validation.rows[0].negatives, 4);  // 4, the test item, among them
+  EXPECT_DOUBLE_EQ(validation.all.auc.value(), 0.25);
+}
+
+TEST(FullRanking, ATargetThatTheUserHadBeforeStaysTheTarget) {
+  const Dataset data = data_of({{1, 2, 1, 3, 1}}, 4);
+  const Split split = leave_one_out(data);
+  const FixedScorer scorer(5, {0, 0, 0, 0, 0, 0, 0.5F, 0.1F, 0.2F, 0.3F});
+  const RankingResult result = evaluate_full(Context(Device::cpu), scorer, split, Target::test, kTopK);
+  EXPECT_EQ(result.rows[0].item, 1);
+  EXPECT_EQ(result.rows[0].negatives, 1);  // item 4 alone
+  EXPECT_DOUBLE_EQ(result.all.auc.value(), 1.0);
+}
+
+TEST(FullRanking, RowsWithoutNegativesAreCountedAndLeftOut) {
+  const Dataset data = data_of({{1, 2, 3}, {1, 2, 4}, {1, 2, 3, 4}}, 4);
+  const Split split = leave_one_out(data);
+  const FixedScorer scorer(data, 1);
+  const RankingResult result = evaluate_full(Context(Device::cpu), scorer, split, Target::test, kTopK);
+  EXPECT_EQ(result.all.n, 2);
+  EXPECT_EQ(result.without_negatives, 1);
+
+  const Dataset exhausted = data_of({{1, 2, 3}}, 3);
+  const Split no_rows = leave_one_out(exhausted);
+  EXPECT_THAT(error_of([&] {
+                evaluate_full(Context(Device::cpu), FixedScorer(exhausted, 1), no_rows, Target::test, kTopK);
+              }),
+              HasSubstr("no user has a test item"));
+}
+
+TEST(FullRanking, NanIsAnError) {
+  const Dataset data = random_data(50, 20, 4);
+  const Split split = leave_one_out(data);
+  const Context context(Device::cpu);
+  FixedScorer scorer(data, 1);
+  Id user = 1;
+  while (split.test[static_cast<std::size_t>(user)] == 0) ++user;
+  for (const Id item : {Id{7}, split.test[static_cast<std::size_t>(user)], data.user_history(user)[0]}) {
+    const float good = scorer.logit(user, item);
+    scorer.logit(user, item) = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_THAT(error_of([&] { evaluate_full(context, scorer, split, Target::test, kTopK); }),
+                HasSubstr("lower train.lr"));
+    scorer.logit(user, item) = good;
+  }
+  EXPECT_NO_THROW(evaluate_full(context, scorer, split, Target::test, kTopK));
+}
+
+TEST(FullRanking, RefusesBadArguments) {
+  const Dataset data = random_data(50, 20, 4);
+  const Split split = leave_one_out(data);
+  const Context context(Device::cpu);
+  const FixedScorer scorer(data, 1), other(5, std::vector<float>(5 * 51));
+  const int zero[] = {0};
+  EXPECT_THAT(error_of([&] { evaluate_full(context, scorer, split, Target::test, zero); }),
+              HasSubstr("eval.topk"));
+  EXPECT_THAT(error_of([&] { evaluate_full(context, other, split, Target::test, kTopK); }),
+              HasSubstr("other data"));
+}
+
+TEST(FullRanking, AnErrorInOneTileReachesTheCaller) {
+  class Failing final : public Scorer {
+   public:
+    Id item_rows() const override { return 5001; }
+    std::int64_t scratch_floats(std::int64_t) const override { return 0; }
+    void score_tile(const Context&, const Id*, std::int64_t, float*, float*) const override {
+      throw Error("no scores today");
+    }
+    void score_pairs(const Context&, const Id*, const Id*, std::int64_t, float*) const override {}
+  };
+  const Dataset data = random_data(500, 5000, 4);
+  const Split split = leave_one_out(data);
+  for (const int threads : {1, 2}) {
+    EXPECT_EQ(error_of([&] {
+                evaluate_full(Context(Device::cpu, threads), Failing(), split, Target::test, kTopK);
+              }),
+              "no scores today");
+  }
+}
+
+/// Enough items for several tiles.
+RankingResult evaluate_mf(const Context& context, const Split& split) {
+  const Mf model(context, split.data->users.rows(), split.data->items.rows(),
+                 {64, 0.1, 1, OptimizerKind::sgd});
+  return evaluate_full(context, model, split, Target::test, kTopK);
+}
+
+TEST(FullRanking, DoesNotDependOnTheNumberOfThreads) {
+  const Dataset data = random_data(700, 5000, 8);
+  const Split split = leave_one_out(data);
+  const RankingResult one = evaluate_mf(Context(Device::cpu, 1), split),
+                      two = evaluate_mf(Context(Device::cpu, 2), split);
+  EXPECT_EQ(to_json(one), to_json(two));
+  ASSERT_EQ(one.rows.size(), two.rows.size());
+  for (std::size_t k = 0; k < one.rows.size(); ++k) EXPECT_EQ(one.rows[k].above, two.rows[k].above);
+  EXPECT_NEAR(one.all.auc.value(), 0.5, 0.05);  // an untrained model
+}
+
+TEST(FullRankingCuda, EqualsTheCpu) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  const Dataset data = random_data(700, 5000, 8);
+  const Split split = leave_one_out(data);
+  const RankingResult cpu = evaluate_mf(Context(Device::cpu), split),
+                      cuda = evaluate_mf(Context(Device::cuda), split);
+  ASSERT_EQ(cpu.rows.size(), cuda.rows.size());
+  // Sums in another order move near-ties by a place or two.
+  for (std::size_t k = 0; k < cpu.rows.size(); ++k) {
+    EXPECT_NEAR(cpu.rows[k].rank(), cuda.rows[k].rank(), 3.0);
+    EXPECT_EQ(cpu.rows[k].negatives, cuda.rows[k].negatives);
+  }
+  EXPECT_NEAR(cpu.all.auc.value(), cuda.all.auc.value(), 1e-5);
+}
+
+TEST(FullRanking, JsonNamesProtocolSlicesAndCutOffs) {
+  const Dataset data = data_of({{1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}}, 9);
+  const Split split = leave_one_out(data, {.cold_history = 1, .tail_share = 0.0});
+  const FixedScorer scorer(data, 2);
+  const RankingResult result = evaluate_full(Context(Device::cpu), scorer, split, Target::test, kTopK);
+  const nlohmann::json json = to_json(result);
+  EXPECT_EQ(json["protocol"], "full");
+  EXPECT_EQ(json["n"], (nlohmann::json{{"all", 2}, {"cold", 0}, {"tail", 0}}));
+  EXPECT_EQ(json["auc"]["all"], result.all.auc.value());
+  EXPECT_EQ(json["recall@5"]["all"], result.all.recall[1]);
+  EXPECT_EQ(json["ndcg@1"]["all"], result.all.ndcg[0]);
+  EXPECT_TRUE(json["auc"]["cold"].is_null());
+  EXPECT_TRUE(json["ndcg@5"]["tail"].is_null());
+  EXPECT_EQ(json["without_negatives"], 0);
+}
+
+}  // namespace
+}  // namespace sllmr

@@ -1,0 +1,170 @@
+#include "kernels/ranking.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "kernels/exec/memory.h"
+
+namespace sllmr {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+struct Case {
+  Id item_rows = 0;
+  std::vector<float> scores;  // [users x item_rows]
+  std::vector<Id> positives;
+  std::vector<std::int64_t> offsets{0};
+  std::vector<Id> excluded;
+
+  void add_user(const std::vector<float>& row, Id positive, const std::vector<Id>& without) {
+    item_rows = static_cast<Id>(row.size());
+    scores.insert(scores.end(), row.begin(), row.end());
+    positives.push_back(positive);
+    excluded.insert(excluded.end(), without.begin(), without.end());
+    offsets.push_back(static_cast<std::int64_t>(excluded.size()));
+  }
+};
+
+std::vector<RankCounts> count(const Context& context, const Case& c) {
+  const Buffer<float> scores(context, std::span(c.scores));
+  const Buffer<Id> positives(context, std::span(c.positives)), excluded(context, std::span(c.excluded));
+  const Buffer<std::int64_t> offsets(context, std::span(c.offsets));
+  Buffer<RankCounts> out(context, c.positives.size());
+  count_ranks(context,
+              {scores.data(), static_cast<std::int64_t>(c.positives.size()), c.item_rows, positives.data(),
+               offsets.data(), excluded.data()},
+              out.data());
+  return out.to_host(context);
+}
+
+/// Item by item, with a look-up in the excluded ones for each.
+RankCounts naive(const Case& c, std::size_t user) {
+  RankCounts counts;
+  const float* row = c.scores.data() + user * static_cast<std::size_t>(c.item_rows);
+  const double positive = row[c.positives[user]];
+  for (Id item = 1; item < c.item_rows; ++item) {
+    bool is_negative = item != c.positives[user];
+    for (auto k = c.offsets[user]; k < c.offsets[user + 1]; ++k) {
+      is_negative &= c.excluded[static_cast<std::size_t>(k)] != item;
+    }
+    if (!is_negative) continue;
+    const double score = row[item];
+    ++(score > positive ? counts.above : score < positive ? counts.below : counts.ties);
+  }
+  return counts;
+}
+
+/// Few distinct scores, so that most users have ties; padding is NaN, which must not matter.
+Case random_case(Id item_rows, int users, double share_excluded, std::uint32_t seed) {
+  std::mt19937 engine(seed);
+  const auto draw = [&](int n) { return static_cast<int>(engine() % static_cast<unsigned>(n)); };
+  Case c;
+  for (int user = 0; user < users; ++user) {
+    std::vector<float> row{kNan};
+    for (Id item = 1; item < item_rows; ++item) row.push_back(0.25F * static_cast<float>(draw(9) - 4));
+    const Id positive = 1 + draw(item_rows - 1);
+    std::vector<Id> without;
+    for (Id item = 1; item < item_rows; ++item) {
+      if (item != positive && draw(1000) < 1000 * share_excluded) without.push_back(item);
+    }
+    c.add_user(row, positive, without);
+  }
+  return c;
+}
+
+void expect_naive(const Context& context, const Case& c) {
+  const std::vector<RankCounts> counts = count(context, c);
+  for (std::size_t user = 0; user < counts.size(); ++user) {
+    const RankCounts expected = naive(c, user);
+    EXPECT_EQ(counts[user].above, expected.above) << "user " << user;
+    EXPECT_EQ(counts[user].ties, expected.ties) << "user " << user;
+    EXPECT_EQ(counts[user].below, expected.below) << "user " << user;
+    EXPECT_EQ(counts[user].finite, 1) << "user " << user;
+  }
+}
+
+void expect_naive_for_all_sizes(const Context& context) {
+  for (const Id item_rows : {2, 3, 9, 32, 33, 257, 2000}) {
+    for (const double share : {0.0, 0.1, 1.0}) {
+      SCOPED_TRACE(testing::Message() << item_rows << " item rows, excluded " << share);
+      expect_naive(context, random_case(item_rows, 7, share, static_cast<std::uint32_t>(item_rows)));
+    }
+  }
+}
+
+/// Counts beyond 2^16 a lane group and 2^24 in all, where floats stop counting.
+void expect_large_counts(const Context& context) {
+  constexpr Id kItemRows = (1 << 24) + 4;
+  Case c;
+  std::vector<float> row(kItemRows, 1.0F);
+  row[1] = row[2] = 0.0F;
+  c.add_user(row, 2, {5, 7});
+  const RankCounts counts = count(context, c)[0];
+  EXPECT_EQ(counts.above, kItemRows - 1 - 2 - 2);
+  EXPECT_EQ(counts.ties, 1);
+  EXPECT_EQ(counts.below, 0);
+  EXPECT_EQ(counts.finite, 1);
+}
+
+void expect_flags(const Context& context) {
+  const auto finite = [&](const std::vector<float>& row) {
+    Case c;
+    c.add_user({0, 1, 2, 3, 4}, 2, {3});  // a neighbour must not be flagged along
+    c.add_user(row, 2, {3});
+    const std::vector<RankCounts> counts = count(context, c);
+    EXPECT_EQ(counts[0].finite, 1);
+    return counts[1].finite;
+  };
+  EXPECT_EQ(finite({0, 1, 2, 3, 4}), 1);
+  EXPECT_EQ(finite({kNan, 1, 2, 3, 4}), 1) << "padding";
+  EXPECT_EQ(finite({0, kNan, 2, 3, 4}), 0) << "a negative";
+  EXPECT_EQ(finite({0, 1, kNan, 3, 4}), 0) << "the positive";
+  EXPECT_EQ(finite({0, 1, 2, kNan, 4}), 0) << "an excluded item";
+  EXPECT_EQ(finite({0, 1, kInfinity, 3, 4}), 0) << "the positive is infinite";
+  EXPECT_EQ(finite({0, -kInfinity, 2, 3, kInfinity}), 1) << "negatives at infinity still rank";
+}
+
+TEST(Ranking, EqualsTheNaiveCount) {
+  expect_naive_for_all_sizes(Context(Device::cpu));
+}
+TEST(Ranking, CountsPastTheReachOfFloats) {
+  expect_large_counts(Context(Device::cpu));
+}
+TEST(Ranking, FlagsScoresThatAreNotFinite) {
+  expect_flags(Context(Device::cpu));
+}
+
+TEST(Ranking, HandExample) {
+  Case c;
+  //          pad  1    2    3    4    5    6
+  c.add_user({9, .5F, .7F, .5F, .9F, .1F, .5F}, 3, {2, 6});
+  const RankCounts counts = count(Context(Device::cpu), c)[0];
+  EXPECT_EQ(counts.above, 1);  // 4; 2 is excluded
+  EXPECT_EQ(counts.ties, 1);   // 1; 6 is excluded
+  EXPECT_EQ(counts.below, 1);  // 5
+}
+
+class RankingCuda : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  }
+};
+TEST_F(RankingCuda, EqualsTheNaiveCount) {
+  expect_naive_for_all_sizes(Context(Device::cuda));
+}
+TEST_F(RankingCuda, CountsPastTheReachOfFloats) {
+  expect_large_counts(Context(Device::cuda));
+}
+TEST_F(RankingCuda, FlagsScoresThatAreNotFinite) {
+  expect_flags(Context(Device::cuda));
+}
+
+}  // namespace
+}  // namespace sllmr
