@@ -45,8 +45,7 @@ bool exists(const std::string& path) {
   return fs::exists(path, ignored);
 }
 
-/// The first line of a plain or gzip file as far as it is needed to tell the format; empty for an unreadable
-/// file.
+/// The beginning of the first line of a plain or gzip file, to tell its format; "" for an unreadable file.
 std::string peek_first_line(const std::string& path) {
   std::string text(1 << 16, '\0');
   gzFile file = gzopen(path.c_str(), "rb");
@@ -71,8 +70,9 @@ Source only(const std::string& path, const std::vector<Source>& sources, const s
   require(!sources.empty(), fmt::format("{}: {}", path, nothing_found));
   if (sources.size() > 1) {
     std::vector<std::string> found;
-    for (const Source& source : sources)
+    for (const Source& source : sources) {
       found.push_back(fmt::format("{} ({})", source.file, source.importer->name));
+    }
     throw Error(fmt::format("{}: there are {} data sets here: {}; name one file, or the format", path,
                             found.size(), fmt::join(found, ", ")));
   }

@@ -22,11 +22,11 @@ class NegativeSampler {
     touched_.assign(history.begin(), history.end());
     std::ranges::sort(touched_);
     touched_.erase(std::unique(touched_.begin(), touched_.end()), touched_.end());
-    require(static_cast<Id>(touched_.size()) < data_.items.count(),
-            fmt::format(
-                "{}: user '{}' has touched all {} items, so there is no negative to sample; drop the user or "
-                "evaluate with the full protocol",
-                data_.source, data_.users.token(user), data_.items.count()));
+    if (static_cast<Id>(touched_.size()) < data_.items.count()) return;
+    throw Error(fmt::format(
+        "{}: user '{}' has touched all {} items, so there is no negative to sample; drop the user "
+        "or use the full protocol",
+        data_.source, data_.users.token(user), data_.items.count()));
   }
 
   Id draw(std::uint64_t row) const {

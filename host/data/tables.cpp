@@ -11,18 +11,23 @@ namespace sllmr {
 namespace {
 
 bool is_utf8(std::string_view text) {
-  std::size_t continuation = 0;
+  std::uint32_t code = 0, smallest = 0;
+  int missing = 0;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    if (continuation > 0) {
+    if (missing > 0) {
       if ((byte & 0xC0) != 0x80) return false;
-      --continuation;
+      code = code << 6 | (byte & 0x3Fu);
+      const bool surrogate = code >= 0xD800 && code < 0xE000;
+      if (--missing == 0 && (code < smallest || surrogate || code > 0x10FFFF)) return false;
     } else if (byte >= 0x80) {
-      if (byte < 0xC2 || byte > 0xF4) return false;
-      continuation = byte < 0xE0 ? 1 : byte < 0xF0 ? 2 : 3;
+      if (byte < 0xC0 || byte > 0xF7) return false;
+      missing = byte < 0xE0 ? 1 : byte < 0xF0 ? 2 : 3;
+      code = byte & (0x3Fu >> missing);
+      smallest = missing == 1 ? 0x80 : missing == 2 ? 0x800 : 0x10000;
     }
   }
-  return continuation == 0;
+  return missing == 0;
 }
 
 /// The text in UTF-8, each run of blanks and control characters replaced by one `blank`, none at the ends.
@@ -64,8 +69,8 @@ Id add_token(const LineReader& reader, Vocabulary& vocabulary, std::string_view 
 
 void InteractionTable::add(const LineReader& reader, std::string_view user, std::string_view item,
                            double time) {
-  const Id user_id = add_token(reader, users_, user, "user"),
-           item_id = add_token(reader, items_, item, "item");
+  const Id user_id = add_token(reader, users_, user, "user");
+  const Id item_id = add_token(reader, items_, item, "item");
   rows_.push_back({user_id, item_id, time, reader.line_number()});
 }
 

@@ -14,7 +14,7 @@ class RecBoleTest : public DataFiles {};
 TEST_F(RecBoleTest, ReadsHistoriesInTimeOrderWithTextsAndAttributes) {
   write("toy.inter", kHeader + "u\tb\t20\nv\tc\t5\nu\ta\t10\nu\tc\t30\n");
   write("toy.item",
-        "item_id:token\ttitle:token_seq\tattributes:token_seq\nc\tcrayons  red\tx y\nb\t\ty\na\tball\t\n");
+        "item_id:token\ttitle:token_seq\tattributes:token_seq\nc\t crayons  red \tx y\nb\t\ty\na\tball\t\n");
   const Dataset data = load_dataset(path("toy"));
   EXPECT_EQ(data.name, "toy");
   EXPECT_EQ(data.source, path("toy.inter"));
@@ -52,6 +52,16 @@ TEST_F(RecBoleTest, TimestampsOutrankPositions) {
 TEST_F(RecBoleTest, EqualTimesKeepTheOrderOfTheFile) {
   const Dataset data = load_dataset(write("toy.inter", kHeader + "u\tc\t1\nu\ta\t1\nu\tz\t0\nu\tb\t1\n"));
   EXPECT_THAT(history_of(data, "u"), ElementsAre("z", "c", "a", "b"));
+}
+
+TEST_F(RecBoleTest, EqualTimesKeepTheOrderOfTheFileInLongHistories) {
+  std::string text = kHeader;
+  Tokens expected;
+  for (int k = 0; k < 300; ++k) {
+    text += "u\ti" + std::to_string(k) + "\t" + std::to_string(k % 2) + "\n";
+    expected.push_back("i" + std::to_string(k < 150 ? 2 * k : 2 * (k - 150) + 1));
+  }
+  EXPECT_EQ(history_of(load_dataset(write("toy.inter", text)), "u"), expected);
 }
 
 TEST_F(RecBoleTest, AnItemMayBeTakenTwiceAtDifferentTimes) {
@@ -92,11 +102,16 @@ TEST_F(RecBoleTest, ReadsGzip) {
 }
 
 TEST_F(RecBoleTest, TitlesAreUtf8OrTakenForLatin1) {
-  write("toy.inter", kHeader + "u\ta\t1\nu\tb\t2\n");
-  write("toy.item", "item_id:token\ttitle:token_seq\na\tcaf\xE9\nb\tcaf\xC3\xA9\n");
+  write("toy.inter", kHeader + "u\ta\t1\nu\tb\t2\nu\tc\t3\nu\td\t4\nu\te\t5\n");
+  write("toy.item",
+        "item_id:token\ttitle:token_"
+        "seq\na\tcaf\xE9\nb\tcaf\xC3\xA9\nc\t\xE2\x82\xAC\nd\t\xED\xA0\x80\ne\t\xC1\xA1\n");
   const Dataset data = load_dataset(path("toy"));
   EXPECT_EQ(title_of(data, "a"), "caf\xC3\xA9");
   EXPECT_EQ(title_of(data, "b"), "caf\xC3\xA9");
+  EXPECT_EQ(title_of(data, "c"), "\xE2\x82\xAC");
+  EXPECT_EQ(title_of(data, "d"), "\xC3\xAD\xC2\xA0\xC2\x80") << "a lone surrogate is not UTF-8";
+  EXPECT_EQ(title_of(data, "e"), "\xC3\x81\xC2\xA1") << "nor is an overlong sequence";
 }
 
 TEST_F(RecBoleTest, SavedDataReadBackTheSame) {

@@ -52,8 +52,7 @@ TEST_F(ImportTest, FolderWithTwoDataSetsIsAmbiguous) {
 TEST_F(ImportTest, PrefixOfTwoFormatsNeedsAFormat) {
   write("toy.inter", kRecbole);
   write("toy.txt", "1 2 3 4\n");
-  EXPECT_THAT(load_error(path("toy")),
-              AllOf(HasSubstr("toy.inter (recbole)"), HasSubstr("toy.txt (s3rec)")));
+  EXPECT_THAT(load_error(path("toy")), AllOf(HasSubstr("toy.inter (recbole)"), HasSubstr("toy.txt (s3rec)")));
   EXPECT_EQ(load_dataset(path("toy"), {.format = "s3rec", .items = ""}).interactions(), 3);
 }
 

@@ -148,8 +148,8 @@ TEST(CtrRowsTest, NegativesDependOnTheSeedAlone) {
   EXPECT_NE(items_of(ctr_test_rows(split, 1)), items_of(ctr_test_rows(split, 2)));
 }
 
-TEST(CtrRowsTest, RowsAndPurposesDrawApart) {
-  const Dataset data = make_dataset({{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}}, 100'000);
+TEST(CtrRowsTest, RowsUsersAndPurposesDrawApart) {
+  const Dataset data = make_dataset({{1, 2, 3, 4, 5, 6, 7, 8, 9}, {1, 2, 3}}, 100'000);
   const Split split = leave_one_out(data);
   std::set<Id> negatives;
   std::size_t drawn = 0;
@@ -157,7 +157,7 @@ TEST(CtrRowsTest, RowsAndPurposesDrawApart) {
        {ctr_train_rows(split, 1), ctr_test_rows(split, 1), ctr_validation_rows(split, 1)}) {
     for (std::size_t k = 1; k < rows.size(); k += 2, ++drawn) negatives.insert(rows[k].item);
   }
-  EXPECT_EQ(drawn, 9u);
+  EXPECT_EQ(drawn, 10u);
   EXPECT_EQ(negatives.size(), drawn);
 }
 
