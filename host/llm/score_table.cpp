@@ -139,11 +139,11 @@ void mark_probes(ScoreTable& table, const Split& split) {
 }
 
 std::string probe_fault(const Split& split, Id user, Id item) {
-  const auto train = split.train_items(user);
-  if (std::find(train.begin(), train.end(), item) != train.end()) return {};
-  const char* what = item == split.test[user] ? "is the user's test item, which must not be seen in training"
-                     : item == split.validation[user]
-                         ? "is the user's validation item, which must not be seen in training"
+  const auto history = split.data->user_history(user);
+  const auto held_out = history.begin() + split.train_size[user];
+  if (std::find(history.begin(), held_out, item) != held_out) return {};
+  const char* what = std::find(held_out, history.end(), item) != history.end()
+                         ? "is held out for validation or test, which training must not see"
                          : "is not one of the user's training items";
   return fmt::format("the probe {} of user {} {}; make the last training item the probe",
                      split.data->items.token(item), split.data->users.token(user), what);

@@ -7,11 +7,11 @@
 #include <set>
 
 #include "tests/host/llm/toy_data.h"
+#include "tests/support/errors.h"
 
 namespace sllmr {
 namespace {
 
-using test::error_of;
 using test::make_dataset;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -104,12 +104,11 @@ TEST_F(CandidatesTest, QuotasComeFromThePoolTheTailAndTheWholeCatalogue) {
 }
 
 TEST_F(CandidatesTest, PoolItemsComeInProportionToPopularity) {
-  // Users 1 to 1200 have seen none of items 1 to 4, which have 40, 30, 20 and 10 training interactions.
+  // Users 1 to 1200 have seen none of items 1 to 4, which have 4, 3, 2 and 1 training interactions.
   std::vector<std::vector<Id>> all;
-  for (Id u = 0; u < 1200; ++u) all.push_back({100 + u % 900});
-  for (Id item = 1; item <= 4; ++item)
-    all.insert(all.end(), static_cast<std::size_t>(50 - 10 * item), {item});
-  const Dataset data = make_dataset(all, kItems);
+  for (Id u = 0; u < 1200; ++u) all.push_back({100 + u});
+  for (Id item = 1; item <= 4; ++item) all.insert(all.end(), static_cast<std::size_t>(5 - item), {item});
+  const Dataset data = make_dataset(all, 2000);
   Split split = leave_one_out(data);
   std::fill(split.cold.begin(), split.cold.end(), 0);
   CandidateOptions two;

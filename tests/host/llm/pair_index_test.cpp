@@ -7,11 +7,11 @@
 
 #include "kernels/exec/random.h"
 #include "tests/host/llm/toy_data.h"
+#include "tests/support/errors.h"
 
 namespace sllmr {
 namespace {
 
-using test::error_of;
 using test::make_dataset;
 using testing::ElementsAre;
 using testing::HasSubstr;

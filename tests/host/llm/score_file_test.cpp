@@ -6,11 +6,11 @@
 #include "host/llm/score_table.h"
 #include "kernels/exec/random.h"
 #include "tests/host/llm/toy_data.h"
+#include "tests/support/errors.h"
 
 namespace sllmr {
 namespace {
 
-using test::error_of;
 using test::make_dataset;
 using test::TemporaryFile;
 using testing::AllOf;
@@ -99,17 +99,18 @@ TEST_F(ScoreFileTest, WritesTheCanonicalFileByUserAndFallingScore) {
               StartsWith("{\"user_id\":\"u1\",\"item_id\":\"i8\",\"score\":1,\"probe\":false}\n"));
 }
 
-TEST_F(ScoreFileTest, RefusesIdsThatTheFormatCannotHold) {
+TEST_F(ScoreFileTest, RefusesIdsThatTheFormatCannotHoldAndKeepsTheOldFile) {
   const TemporaryFile file("old");
-  for (const auto& [token, json_lines, remedy] :
-       {std::tuple("a\tb", false, "write JSON lines"), std::tuple("a\xFF", true, "write TSV")}) {
+  const auto write = [&](const char* user, bool json_lines) {
     Dataset data = make_dataset({}, 1);
-    data.users.add(token);
+    data.users.add(user);
     data.history_offsets.push_back(0);
     const ScoreTable table = make_score_table(data, std::vector<LlmScore>{{1, 1, 0.5F}}, "test");
-    EXPECT_THAT(error_of([&] { write_scores(file.path(), table, data, json_lines); }), HasSubstr(remedy));
-    EXPECT_EQ(file.text(), "old") << "a failed write leaves the old file";
-  }
+    return error_of([&] { write_scores(file.path(), table, data, json_lines); });
+  };
+  EXPECT_THAT(write("a\tb", false), HasSubstr("write JSON lines"));
+  EXPECT_THAT(write("a\xFF", true), HasSubstr("write TSV"));
+  EXPECT_EQ(file.text(), "old");
 }
 
 TEST_F(ScoreFileTest, NamesAMissingFile) {
@@ -157,8 +158,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadFile{"PairTwice", kHeader + "u1\ti8\t0.5\t0\nu1\ti9\t0.5\t0\nu1\ti8\t0.6\t0\n",
                 ":4: ", "second score for item i8"},
         BadFile{"TwoProbes", kHeader + "u1\ti3\t0.5\t1\nu1\ti2\t0.6\t1\n", ":3: ", "second probe"},
-        BadFile{"ProbeIsTestItem", kHeader + "u1\ti8\t0.5\t0\nu1\ti5\t0.6\t1\n", ":3: ", "test item"},
-        BadFile{"ProbeIsValidationItem", kHeader + "u1\ti4\t0.6\t1\n", ":2: ", "validation item"},
+        BadFile{"ProbeIsTestItem", kHeader + "u1\ti8\t0.5\t0\nu1\ti5\t0.6\t1\n", ":3: ", "held out"},
+        BadFile{"ProbeIsValidationItem", kHeader + "u1\ti4\t0.6\t1\n", ":2: ", "held out"},
         BadFile{"ProbeIsNoTrainingItem", kHeader + "u1\ti9\t0.6\t1\n",
                 ":2: ", "not one of the user's training items"}),
     [](const auto& test) { return test.param.name; });
@@ -186,7 +187,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadFile{"EmptyLine", kObject + "\n" + kObject, ":2: ", "empty"},
         BadFile{"PairTwice", kObject + kObject, ":2: ", "second score for item i8"},
         BadFile{"ProbeIsTestItem", R"({"user_id":"u1","item_id":"i5","score":0.5,"probe":true})",
-                ":1: ", "test item"}),
+                ":1: ", "held out"}),
     [](const auto& test) { return test.param.name; });
 
 }  // namespace

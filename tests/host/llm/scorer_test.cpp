@@ -6,11 +6,11 @@
 #include <cmath>
 
 #include "tests/host/llm/toy_data.h"
+#include "tests/support/errors.h"
 
 namespace sllmr {
 namespace {
 
-using test::error_of;
 using test::make_dataset;
 using testing::HasSubstr;
 

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "host/data/dataset.h"
-#include "kernels/exec/error.h"
 
 namespace sllmr::test {
 
@@ -29,17 +28,6 @@ inline Dataset make_dataset(const std::vector<std::vector<Id>>& histories, Id n_
   data.titles.resize(data.items.rows());
   data.attribute_offsets.assign(data.items.rows() + 1, 0);
   return data;
-}
-
-/// What the Error says that `action` throws.
-template <class Action>
-std::string error_of(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 /// A file that lives as long as the object.
