@@ -2,6 +2,16 @@
 
 namespace sllmr {
 
+namespace {
+
+/// Before any memory is asked for.
+int checked_width(int width) {
+  for_mf_width(width, [](auto) {});
+  return width;
+}
+
+}  // namespace
+
 MfBatch::Side MfBatch::make_side(const Context& context, std::int64_t rows, std::int64_t occurrences) const {
   const auto n = static_cast<std::size_t>(occurrences);
   const std::size_t summed = optimizer_ == OptimizerKind::adam ? static_cast<std::size_t>(rows) : n;
@@ -11,15 +21,13 @@ MfBatch::Side MfBatch::make_side(const Context& context, std::int64_t rows, std:
 
 MfBatch::MfBatch(const Context& context, int width, std::int64_t user_rows, std::int64_t item_rows,
                  std::int64_t max_rows, OptimizerKind optimizer)
-    : width_(width),
+    : width_(checked_width(width)),
       max_rows_(max_rows),
       optimizer_(optimizer),
       sort_(context, max_rows * ItemGradients::most),
       gradients_(context, static_cast<std::size_t>(max_rows)),
       users_(make_side(context, user_rows, max_rows)),
-      items_(make_side(context, item_rows, max_rows * ItemGradients::most)) {
-  for_mf_width(width, [](auto) {});
-}
+      items_(make_side(context, item_rows, max_rows * ItemGradients::most)) {}
 
 void MfBatch::step(const Context& context, std::int32_t step, const MfArgs& args) {
   require(args.rows <= max_rows_ && args.rows <= args.gate.n_slots,
