@@ -1,0 +1,397 @@
+// What a training step must never do, and what it must do to the last bit.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "kernels/fused_mf_step.h"
+#include "kernels/mf_batch.h"
+#include "tests/support/errors.h"
+#include "tests/support/gates.h"
+#include "tests/support/world.h"
+
+namespace sllmr {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+WorldShape shape_with(std::string_view rule, std::string_view objective) {
+  WorldShape shape;
+  shape.rule = rule_id(rule);
+  shape.objective = objective_id(objective);
+  return shape;
+}
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+template <class Values>
+bool all_finite(const Values& values) {
+  return std::ranges::all_of(values, [](auto x) { return std::isfinite(x); });
+}
+
+std::span<const float> row_of(const std::vector<float>& table, Id id, int width) {
+  return std::span(table).subspan(static_cast<std::size_t>(id) * static_cast<std::size_t>(width),
+                                  static_cast<std::size_t>(width));
+}
+
+/// A step over the whole world, either way.
+class EitherStep : public testing::TestWithParam<bool> {
+ protected:
+  static bool fused() { return GetParam(); }
+
+  void take(const World& world, const MfArgs& args, OptimizerKind optimizer = OptimizerKind::sgd) const {
+    if (fused()) {
+      fused_mf_step(context_, world.shape.width, optimizer, args);
+    } else {
+      MfBatch exact(context_, world.shape.width, world.shape.users + 1, world.shape.items + 1, args.rows,
+                    optimizer);
+      exact.step(context_, 1, args);
+    }
+  }
+  HostState after(const World& world) const {
+    DeviceWorld device(context_, world, static_cast<int>(world.shape.rows));
+    take(world, device.args(0, world.shape.rows));
+    return device.state(context_);
+  }
+  std::vector<double> totals_after(const World& world) const {
+    DeviceWorld device(context_, world, static_cast<int>(world.shape.rows));
+    take(world, device.args(0, world.shape.rows));
+    gate_step(context_, device.gate_step_args(1));
+    return device.totals(context_);
+  }
+
+  const Context context_{Device::cpu, 1};
+};
+
+INSTANTIATE_TEST_SUITE_P(Mf, EitherStep, testing::Bool(),
+                         [](const auto& which) { return which.param ? "fused" : "exact"; });
+
+TEST_P(EitherStep, RowsThatDrawNoPairTouchNoLlmMemory) {
+  WorldShape shape;
+  shape.pair_rate = 0;
+  const World world = make_world(shape);
+  DeviceWorld device(context_, world, static_cast<int>(shape.rows));
+  MfArgs args = device.args(0, shape.rows);
+  // Reading through any of these would crash.
+  args.pairs = reinterpret_cast<const RowPairs*>(64);
+  args.gate.users = nullptr;
+  args.gate.items = nullptr;
+  args.gate.theta = nullptr;
+  args.gate.running = nullptr;
+  take(world, args);
+  EXPECT_TRUE(std::isfinite(device.slots(context_)[GateColumns::loss]));
+}
+
+TEST_P(EitherStep, OnlySelectedRowsReadTheirPairsAndSignals) {
+  WorldShape shape = shape_with("mlp", "agreement");
+  shape.rows = 6;
+  shape.pair_rate = 0.4;
+  World world = make_world(shape);
+  const HostState expected = after(world);
+  std::vector<bool> user_selected(world.user_signals.size()), item_paired(world.item_signals.size());
+  std::size_t pair = 0;
+  for (std::size_t row = 0; row < world.triples.size(); ++row) {
+    if (!world.pair_rate.selects(row)) continue;
+    const RowPairs& pairs = world.pairs[pair++];
+    user_selected[static_cast<std::size_t>(world.triples[row].user)] = true;
+    for (const Id item : {pairs.guide.a, pairs.guide.b, pairs.probe.a, pairs.probe.b}) {
+      item_paired[static_cast<std::size_t>(item)] = true;
+    }
+  }
+  item_paired[0] = false;
+  ASSERT_GE(std::ranges::count(user_selected, false), 3);
+  ASSERT_GE(std::ranges::count(item_paired, false), 3);
+  for (std::size_t user = 0; user < user_selected.size(); ++user) {
+    if (!user_selected[user]) world.user_signals[user] = {kNan, kNan, kNan, kNan};
+  }
+  for (std::size_t item = 0; item < item_paired.size(); ++item) {
+    if (!item_paired[item]) world.item_signals[item] = {kNan, kNan};
+  }
+  EXPECT_EQ(after(world), expected);
+}
+
+TEST_P(EitherStep, WithoutPairsIsTheBaseLossAlone) {
+  World world = make_world({});
+  DeviceWorld device(context_, world, static_cast<int>(world.shape.rows));
+  MfArgs args = device.args(0, world.shape.rows);
+  args.pairs = nullptr;
+  take(world, args);
+  gate_step(context_, device.gate_step_args(1));
+  EXPECT_EQ(device.totals(context_)[GateColumns::pairs], 0);
+  EXPECT_EQ(device.totals(context_)[GateColumns::rows], static_cast<double>(world.shape.rows));
+
+  for (RowPairs& pairs : world.pairs) pairs = {};
+  EXPECT_EQ(device.state(context_).users, after(world).users);
+  EXPECT_EQ(device.state(context_).items, after(world).items);
+}
+
+TEST_P(EitherStep, ProbePairsNeverMoveTheModel) {
+  for (const GatePart& objective : gate_objectives()) {
+    World world = make_world(shape_with("learned", objective.name));
+    for (RowPairs& pairs : world.pairs) pairs.guide = {};
+    ASSERT_GT(totals_after(world)[GateColumns::probes], 0);
+    const HostState with_probes = after(world);
+    for (RowPairs& pairs : world.pairs) pairs = {};
+    const HostState without = after(world);
+    EXPECT_EQ(with_probes.users, without.users) << objective.name;
+    EXPECT_EQ(with_probes.items, without.items) << objective.name;
+  }
+}
+
+TEST_P(EitherStep, ProbePairsTeachOnlyTheObjectiveThatUsesThem) {
+  for (const GatePart& objective : gate_objectives()) {
+    World world = make_world(shape_with("learned", objective.name));
+    for (RowPairs& pairs : world.pairs) pairs.guide = {};
+    EXPECT_EQ(totals_after(world)[GateColumns::theta] != 0, objective.uses_probes) << objective.name;
+  }
+}
+
+TEST_P(EitherStep, PairsWithEnoughMarginLeaveTheirItemsAlone) {
+  World world = make_world(shape_with("always", "hinge"));
+  world.gate.margin = -100;
+  const HostState state = after(world);
+  for (RowPairs& pairs : world.pairs) pairs = {};
+  EXPECT_EQ(state.users, after(world).users);
+  EXPECT_EQ(state.items, after(world).items);
+}
+
+TEST_P(EitherStep, AShutGateLeavesTheModelAlone) {
+  World world = make_world(shape_with("never", "hinge"));
+  const HostState state = after(world);
+  EXPECT_GT(totals_after(world)[GateColumns::active], 0);
+  for (RowPairs& pairs : world.pairs) pairs = {};
+  EXPECT_EQ(state.users, after(world).users);
+  EXPECT_EQ(state.items, after(world).items);
+}
+
+TEST_P(EitherStep, RowsThatNoTripleTouchesKeepTheirBits) {
+  WorldShape shape;
+  shape.items = 40;
+  shape.rows = 6;
+  const World world = make_world(shape);
+  std::vector<bool> touched(world.item_signals.size());
+  for (const Triple& triple : world.triples) {
+    touched[static_cast<std::size_t>(triple.positive)] = touched[static_cast<std::size_t>(triple.negative)] =
+        true;
+  }
+  for (const RowPairs& pairs : world.pairs) {
+    touched[static_cast<std::size_t>(pairs.guide.a)] = touched[static_cast<std::size_t>(pairs.guide.b)] =
+        true;
+  }
+  for (const OptimizerKind optimizer :
+       {OptimizerKind::sgd, OptimizerKind::adagrad, OptimizerKind::lazy_adam}) {
+    DeviceWorld device(context_, world, static_cast<int>(shape.rows));
+    take(world, device.args(0, shape.rows), optimizer);
+    const HostState state = device.state(context_);
+    for (Id item = 0; item <= shape.items; ++item) {
+      if (item != 0 && touched[static_cast<std::size_t>(item)]) continue;
+      EXPECT_TRUE(std::ranges::equal(row_of(state.items.weights, item, shape.width),
+                                     row_of(world.state.items.weights, item, shape.width)))
+          << item;
+    }
+  }
+}
+
+TEST_P(EitherStep, ANanWeightReachesTheLoss) {
+  World world = make_world({});
+  const auto at =
+      static_cast<std::size_t>(world.triples[3].negative) * static_cast<std::size_t>(world.shape.width);
+  world.state.items.weights[at + 5] = kNan;
+  EXPECT_TRUE(std::isnan(totals_after(world)[GateColumns::loss]));
+}
+
+TEST_P(EitherStep, ANanInAPairsItemReachesTheHinge) {
+  for (const auto objective : {"hinge", "agreement"}) {
+    World world = make_world(shape_with("always", objective));
+    world.triples.resize(1);
+    world.triples[0] = {1, 1, 2};
+    world.pair_rate = Share::of(1);
+    world.pairs = {{{3, 4, 0.5F, 1}, {}}};
+    world.shape.rows = 1;
+    world.state.items.weights[3 * static_cast<std::size_t>(world.shape.width)] = kNan;
+    EXPECT_TRUE(std::isnan(totals_after(world)[GateColumns::pair_hinge])) << objective;
+  }
+}
+
+TEST_P(EitherStep, ExtremeLogitsGiveFiniteLossesAndGradients) {
+  for (const float scale : {30.0F, -30.0F}) {
+    World world = make_world({});
+    for (float& x : world.state.users.weights) x = 10.0F;
+    for (std::size_t k = 0; k < world.state.items.weights.size(); ++k) {
+      const std::size_t item = k / static_cast<std::size_t>(world.shape.width);
+      world.state.items.weights[k] = item % 2 == 0 ? scale : -scale;
+    }
+    const HostState state = after(world);
+    EXPECT_TRUE(all_finite(totals_after(world)));
+    EXPECT_TRUE(all_finite(state.items.weights));
+    EXPECT_TRUE(all_finite(state.users.weights));
+  }
+}
+
+TEST(FusedStep, AllRowsInOneLaunchAreOneRowALaunchOnOneThread) {
+  const Context context(Device::cpu, 1);
+  const World world = make_world({});
+  DeviceWorld together(context, world, 2), apart(context, world, 2);
+  fused_mf_step(context, 32, OptimizerKind::adagrad, together.args(0, world.shape.rows));
+  for (std::int64_t row = 0; row < world.shape.rows; ++row) {
+    fused_mf_step(context, 32, OptimizerKind::adagrad, apart.args(row, 1));
+  }
+  EXPECT_EQ(together.state(context), apart.state(context));
+  EXPECT_TRUE(same_bits(together.slots(context), apart.slots(context)));
+}
+
+TEST(ExactStep, IsBitwiseRepeatableWhateverTheThreads) {
+  for (const OptimizerKind optimizer :
+       {OptimizerKind::sgd, OptimizerKind::adagrad, OptimizerKind::lazy_adam, OptimizerKind::adam}) {
+    WorldShape shape = shape_with("mlp", "agreement");
+    shape.rows = 192;
+    const World world = make_world(shape);
+    std::vector<HostState> states;
+    std::vector<std::vector<double>> totals;
+    for (const int threads : {1, 1, 2, 3}) {
+      const Context context(Device::cpu, threads);
+      DeviceWorld device(context, world, 64);
+      MfBatch exact(context, shape.width, shape.users + 1, shape.items + 1, 64, optimizer);
+      for (int step = 0; step < 3; ++step) {
+        exact.step(context, step + 1, device.args(64 * step, 64));
+        gate_step(context, device.gate_step_args(step + 1));
+      }
+      states.push_back(device.state(context));
+      totals.push_back(device.totals(context));
+    }
+    for (std::size_t k = 1; k < states.size(); ++k) {
+      EXPECT_TRUE(same_bits(states[k].users.weights, states[0].users.weights)) << k;
+      EXPECT_TRUE(same_bits(states[k].items.weights, states[0].items.weights)) << k;
+      EXPECT_EQ(states[k], states[0]) << k;
+      EXPECT_EQ(totals[k], totals[0]) << k;
+    }
+  }
+}
+
+TEST(ExactStep, OneObjectServesBatchesOfManySizes) {
+  const Context context(Device::cpu, 1);
+  const World world = make_world({});
+  for (const OptimizerKind optimizer : {OptimizerKind::lazy_adam, OptimizerKind::adam}) {
+    DeviceWorld one(context, world, 24), fresh(context, world, 24);
+    MfBatch exact(context, 32, world.shape.users + 1, world.shape.items + 1, 24, optimizer);
+    std::int64_t row = 0;
+    std::int32_t step = 1;
+    for (const std::int64_t rows : {16, 1, 7}) {
+      exact.step(context, step, one.args(row, rows));
+      MfBatch(context, 32, world.shape.users + 1, world.shape.items + 1, rows, optimizer)
+          .step(context, step, fresh.args(row, rows));
+      row += rows;
+      ++step;
+    }
+    EXPECT_EQ(one.state(context), fresh.state(context));
+  }
+}
+
+/// Adam as it starts, so that small gradients move it as far as large ones.
+void forget_steps(HostGate& gate) {
+  gate.first.assign(gate.first.size(), 0);
+  gate.second.assign(gate.second.size(), 0);
+}
+
+TEST(GateStep, AlphaOpensExactlyWhereAgreementBeatsThePrice) {
+  // One user, probes that agree with the LLM in `agreeing` of 20 rows: expected agreement 2 p - 1.
+  const Context context(Device::cpu, 1);
+  for (const auto& [agreeing, opens] :
+       {std::pair(20, true), {13, true}, {12, true}, {10, false}, {4, false}}) {
+    WorldShape shape = shape_with("learned", "agreement");
+    shape.pair_rate = 1;
+    World world = make_world(shape);
+    world.triples.assign(20, {1, 1, 2});
+    world.pairs.assign(20, {{}, {3, 4, 0.5F, -1}});
+    for (int row = 0; row < agreeing; ++row) world.pairs[static_cast<std::size_t>(row)].probe.agreement = 1;
+    world.optimizer = {0, 0};
+    forget_steps(world.state.gate);
+    DeviceWorld device(context, world, 20);
+    for (int step = 1; step <= 400; ++step) {
+      fused_mf_step(context, 32, OptimizerKind::sgd, device.args(0, 20));
+      gate_step(context, device.gate_step_args(step));
+    }
+    const std::vector<float> theta = device.state(context).gate.theta;
+    const GateSignals z{.cold = world.user_signals[1].cold,
+                        .tail = world.item_signals[3].tail,
+                        .uncertainty = 0.5F,
+                        .log_history = 0,
+                        .log_popularity = 0,
+                        .score_gap = 0,
+                        .score_entropy = 0,
+                        .draw = 0};
+    const float alpha = gates::Learned::alpha(z, PlainTheta<float>{theta.data()});
+    EXPECT_TRUE(opens ? alpha > 0.9F : alpha < 0.1F) << agreeing << " of 20 agree: alpha " << alpha;
+  }
+}
+
+TEST(GateStep, ThePapersObjectiveOnlyClosesTheGate) {
+  const Context context(Device::cpu, 1);
+  WorldShape shape = shape_with("learned", "hinge");
+  World world = make_world(shape);
+  forget_steps(world.state.gate);
+  world.optimizer = {0, 0};
+  DeviceWorld device(context, world, 1);
+  double before = 0, mean = 1;
+  for (int step = 1; step <= 300; ++step) {
+    fused_mf_step(context, 32, OptimizerKind::sgd, device.args(0, shape.rows));
+    gate_step(context, device.gate_step_args(step));
+    const std::vector<double> totals = device.totals(context);
+    const double now = (totals[GateColumns::pair_alpha] - before) / (totals[GateColumns::pairs] / step);
+    EXPECT_LE(now, mean + 1e-6) << "step " << step;
+    mean = now;
+    before = totals[GateColumns::pair_alpha];
+  }
+  EXPECT_LT(mean, 0.1);
+}
+
+TEST(GateStep, ClearsTheSlotsAndKeepsTheMeansWithoutPairs) {
+  const Context context(Device::cpu, 1);
+  const World world = make_world({});
+  DeviceWorld device(context, world, 4);
+  MfArgs args = device.args(0, world.shape.rows);
+  args.pairs = nullptr;
+  fused_mf_step(context, 32, OptimizerKind::sgd, args);
+  EXPECT_NE(device.slots(context)[GateColumns::loss], 0.0F);
+  gate_step(context, device.gate_step_args(1));
+  for (const float x : device.slots(context)) EXPECT_EQ(x, 0.0F);
+  EXPECT_EQ(device.state(context).gate.running, world.state.gate.running);
+}
+
+TEST(MfErrors, SayWhatToDo) {
+  const Context context(Device::cpu, 1);
+  const World world = make_world({});
+  DeviceWorld device(context, world, 8);
+  const MfArgs args = device.args(0, 8);
+  const auto fused = [&](int width, OptimizerKind optimizer, const MfArgs& with) {
+    return error_of([&] { fused_mf_step(context, width, optimizer, with); });
+  };
+  EXPECT_EQ(fused(48, OptimizerKind::sgd, args), "model.width = 48 has no kernel: use 32, 64, 128 or 256");
+  EXPECT_THAT(fused(32, OptimizerKind::adam, args), HasSubstr("use train.mode=exact, or lazy_adam"));
+  MfArgs no_slots = args;
+  no_slots.gate.n_slots = 0;
+  EXPECT_THAT(fused(32, OptimizerKind::sgd, no_slots), HasSubstr("no accumulator slots"));
+
+  for (const int width : {-1, 0, 48}) {
+    EXPECT_THAT(error_of([&] { MfBatch(context, width, 6, 10, 8, OptimizerKind::adam); }),
+                HasSubstr("has no kernel: use 32, 64, 128 or 256"))
+        << width;
+  }
+  MfBatch exact(context, 32, 6, 10, 4, OptimizerKind::adam);
+  EXPECT_THAT(error_of([&] { exact.step(context, 1, args); }), HasSubstr("more rows than it was made for"));
+  MfBatch large(context, 32, 6, 10, 24, OptimizerKind::adam);
+  EXPECT_THAT(error_of([&] { large.step(context, 1, device.args(0, 9)); }),
+              HasSubstr("more rows than it was made for"));
+}
+
+}  // namespace
+}  // namespace sllmr
