@@ -1,0 +1,167 @@
+// Memory, sorting, matrix products and devices.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "kernels/exec/gemm.h"
+#include "kernels/exec/memory.h"
+#include "kernels/exec/sort.h"
+#include "tests/support/compare.h"
+#include "tests/support/errors.h"
+#include "tests/support/world.h"
+
+namespace sllmr {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(Buffer, StartsAtZeroAndKeepsWhatItIsGiven) {
+  const Context context(Device::cpu, 1);
+  Buffer<float> buffer(context, 5);
+  EXPECT_EQ(buffer.to_host(context), std::vector<float>(5));
+  const std::vector<float> values{1, 2, 3, 4, 5};
+  buffer.assign(context, values);
+  EXPECT_EQ(buffer.to_host(context), values);
+  buffer.zero(context);
+  EXPECT_EQ(buffer.to_host(context), std::vector<float>(5));
+  EXPECT_EQ(error_of([&] { buffer.assign(context, std::vector<float>(4)); }), "Buffer::assign: sizes differ");
+}
+
+TEST(Buffer, IsAlignedAndMayBeEmpty) {
+  const Context context(Device::cpu, 1);
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(Buffer<char>(context, 3).data()) % 256, 0U);
+  const Buffer<int> empty(context, 0);
+  EXPECT_EQ(empty.data(), nullptr);
+  EXPECT_TRUE(empty.to_host(context).empty());
+}
+
+TEST(Buffer, TheLedgerCountsWhatIsHeld) {
+  const Context context(Device::cpu, 1);
+  const std::size_t before = device_bytes(Device::cpu);
+  {
+    Buffer<double> first(context, 1000);
+    EXPECT_EQ(device_bytes(Device::cpu), before + 8000);
+    Buffer<double> second(std::move(first));
+    EXPECT_EQ(device_bytes(Device::cpu), before + 8000);
+    second = Buffer<double>(context, 10);
+    EXPECT_EQ(device_bytes(Device::cpu), before + 80);
+    EXPECT_EQ(second.size(), 10U);
+  }
+  EXPECT_EQ(device_bytes(Device::cpu), before);
+  EXPECT_GE(device_peak_bytes(Device::cpu), before + 8000);
+}
+
+TEST(KeySort, IsStable) {
+  const Context context(Device::cpu, 1);
+  TestNumbers numbers(1);
+  KeySort sort(context, 1000);
+  for (const std::int64_t n : {0, 1, 2, 1000}) {
+    const auto size = static_cast<std::size_t>(n);
+    std::vector<std::int32_t> keys(size), sorted(size), order(size), expected(size);
+    for (auto& key : keys) key = numbers.id(0, 9) == 0 ? 0x7FFFFFFF : numbers.id(0, 50);
+    sort(context, keys.data(), n, sorted.data(), order.data());
+
+    std::iota(expected.begin(), expected.end(), 0);
+    std::stable_sort(expected.begin(), expected.end(), [&](std::int32_t a, std::int32_t b) {
+      return keys[static_cast<std::size_t>(a)] < keys[static_cast<std::size_t>(b)];
+    });
+    EXPECT_EQ(order, expected);
+    std::ranges::sort(keys);
+    EXPECT_EQ(sorted, keys);
+  }
+}
+
+TEST(KeySort, RefusesMoreThanItWasMadeFor) {
+  const Context context(Device::cpu, 1);
+  KeySort sort(context, 3);
+  std::vector<std::int32_t> four(4);
+  EXPECT_EQ(error_of([&] { sort(context, four.data(), 4, four.data(), four.data()); }),
+            "KeySort: more items than it was made for");
+}
+
+struct GemmShape {
+  std::int64_t m, n, k;
+};
+
+TEST(Gemm, IsTheNaiveProductForEveryTranspose) {
+  const Context context(Device::cpu, 1);
+  TestNumbers numbers(1);
+  for (const GemmShape shape : {GemmShape{1, 1, 1}, {3, 5, 7}, {17, 1, 33}, {64, 48, 20}}) {
+    for (const Transpose a_op : {Transpose::no, Transpose::yes}) {
+      for (const Transpose b_op : {Transpose::no, Transpose::yes}) {
+        const auto [m, n, k] = shape;
+        // Rows are wider than they need to be: the strides must be honoured.
+        const std::int64_t lda = (a_op == Transpose::no ? k : m) + 3,
+                           ldb = (b_op == Transpose::no ? n : k) + 2;
+        const std::int64_t ldc = n + 1;
+        const auto cells = [&](std::int64_t rows, std::int64_t stride) {
+          return numbers.many(static_cast<std::size_t>(rows * stride), -1, 1);
+        };
+        const std::vector<float> a = cells(a_op == Transpose::no ? m : k, lda);
+        const std::vector<float> b = cells(b_op == Transpose::no ? k : n, ldb);
+        const std::vector<float> before = cells(m, ldc);
+        std::vector<float> c = before;
+        gemm(context, a_op, b_op, m, n, k, 0.5F, a.data(), lda, b.data(), ldb, -2.0F, c.data(), ldc);
+
+        std::vector<double> expected(before.begin(), before.end());
+        for (std::int64_t row = 0; row < m; ++row) {
+          for (std::int64_t column = 0; column < n; ++column) {
+            double sum = 0;
+            for (std::int64_t x = 0; x < k; ++x) {
+              const float left =
+                  a[static_cast<std::size_t>(a_op == Transpose::no ? row * lda + x : x * lda + row)];
+              const float right =
+                  b[static_cast<std::size_t>(b_op == Transpose::no ? x * ldb + column : column * ldb + x)];
+              sum += static_cast<double>(left) * static_cast<double>(right);
+            }
+            double& out = expected[static_cast<std::size_t>(row * ldc + column)];
+            out = 0.5 * sum - 2 * out;
+          }
+        }
+        EXPECT_TRUE(all_near(c, expected, {1e-5, 1e-6})) << m << " x " << n << " x " << k;
+      }
+    }
+  }
+}
+
+TEST(Gemm, DoesNotReadWhatBetaZeroOverwrites) {
+  const Context context(Device::cpu, 1);
+  const std::vector<float> a{1, 2}, b{3, 4};
+  std::vector<float> c{std::numeric_limits<float>::quiet_NaN()};
+  gemm(context, Transpose::no, Transpose::no, 1, 1, 2, 1, a.data(), 2, b.data(), 1, 0, c.data(), 1);
+  EXPECT_EQ(c[0], 11.0F);
+}
+
+TEST(Gemm, RefusesDimensionsThatBlasCannotCount) {
+  const Context context(Device::cpu, 1);
+  EXPECT_THAT(error_of([&] {
+                gemm(context, Transpose::no, Transpose::no, std::int64_t{1} << 31, 1, 1, 1, nullptr, 1,
+                     nullptr, 1, 0, nullptr, 1);
+              }),
+              HasSubstr("use smaller tiles"));
+}
+
+TEST(Devices, NamesAreParsed) {
+  EXPECT_EQ(parse_device("cpu"), Device::cpu);
+  EXPECT_EQ(parse_device("auto"), cuda_available() ? Device::cuda : Device::cpu);
+  EXPECT_EQ(error_of([] { parse_device("gpu"); }), "unknown device 'gpu': use auto, cpu or cuda");
+  if (!cuda_available()) {
+    EXPECT_THAT(error_of([] { parse_device("cuda"); }), HasSubstr("use device=cpu"));
+  }
+}
+
+TEST(Devices, TheCpuIsAlwaysThere) {
+  const std::vector<DeviceInfo> all = list_devices();
+  ASSERT_FALSE(all.empty());
+  EXPECT_EQ(all[0].device, Device::cpu);
+  EXPECT_GE(all[0].units, 1);
+  EXPECT_GT(all[0].memory_gib, 0);
+  EXPECT_EQ(Context(Device::cpu, 3).threads(), 3);
+  EXPECT_GE(Context(Device::cpu).threads(), 1);
+}
+
+}  // namespace
+}  // namespace sllmr

@@ -1,0 +1,312 @@
+// Every registered rule and objective: range, derivatives against central differences, meaning.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+#include <string_view>
+#include <vector>
+
+#include "kernels/gates/registry.h"
+#include "tests/kernels/reference/mf_reference.h"
+#include "tests/support/compare.h"
+#include "tests/support/gates.h"
+#include "tests/support/world.h"
+
+namespace sllmr {
+namespace {
+
+// Central differences in double: truncation and rounding meet near 1e-10.
+constexpr double kStep = 1e-5;
+constexpr Tolerance kDerivative{1e-9, 1e-6};
+
+GateSignals random_signals(TestNumbers& numbers) {
+  return {.cold = static_cast<float>(numbers.id(0, 1)),
+          .tail = static_cast<float>(numbers.id(0, 1)),
+          .uncertainty = numbers.in(0, 1),
+          .log_history = numbers.in(0, 1),
+          .log_popularity = numbers.in(0, 1),
+          .score_gap = numbers.in(0, 1),
+          .score_entropy = numbers.in(0, 1),
+          .draw = numbers.in(0, 1)};
+}
+
+PairContext random_pair(TestNumbers& numbers, bool probe) {
+  return {.lambda = numbers.in(0.01F, 2),
+          .hinge = probe ? 0 : numbers.in(0, 3),
+          .cosine = numbers.in(-1, 1),
+          .probe = probe,
+          .agreement = static_cast<float>(numbers.id(-1, 1)),
+          .mean_alpha = numbers.in(0, 1),
+          .mean_hinge = numbers.in(0, 1),
+          .price = numbers.in(0, 0.5F),
+          .budget_weight = numbers.in(0, 2),
+          .budget_target = numbers.in(0, 1)};
+}
+
+std::vector<double> random_theta(TestNumbers& numbers, int n) {
+  std::vector<double> theta;
+  for (int k = 0; k < n; ++k) theta.push_back(static_cast<double>(numbers.in(-2, 2)));
+  return theta;
+}
+
+class EveryRule : public testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Registry, EveryRule, testing::Range(0, GateRules::count), rule_test_name);
+
+struct CheckDerivatives {
+  TestNumbers& numbers;
+
+  template <class Rule>
+  void operator()() {
+    if constexpr (Rule::n_params > 0) {
+      constexpr int kParams = Rule::n_params;
+      for (int trial = 0; trial < 50; ++trial) {
+        const GateSignals z = random_signals(numbers);
+        std::vector<double> theta = random_theta(numbers, kParams);
+        const auto dual = Rule::alpha(z, SeededTheta<double, kParams>{theta.data(), 0});
+        for (int k = 0; k < kParams; ++k) {
+          const double at = theta[static_cast<std::size_t>(k)];
+          theta[static_cast<std::size_t>(k)] = at + kStep;
+          const double above = Rule::alpha(z, PlainTheta<double>{theta.data()});
+          theta[static_cast<std::size_t>(k)] = at - kStep;
+          const double below = Rule::alpha(z, PlainTheta<double>{theta.data()});
+          theta[static_cast<std::size_t>(k)] = at;
+          EXPECT_TRUE(near(dual.slope[k], (above - below) / (2 * kStep), kDerivative)) << "parameter " << k;
+        }
+      }
+    }
+  }
+};
+
+TEST_P(EveryRule, DualNumbersGiveTheDerivative) {
+  TestNumbers numbers(1);
+  CheckDerivatives check{numbers};
+  GateRules::visit(GetParam(), check);
+}
+
+struct CheckWindows {
+  TestNumbers& numbers;
+
+  template <class Rule>
+  void operator()() {
+    if constexpr (Rule::n_params > 0) {
+      // On CUDA each lane seeds a stretch of the parameters; the last stretch may reach past the end.
+      constexpr int kParams = Rule::n_params, kShare = (kParams + 31) / 32;
+      const GateSignals z = random_signals(numbers);
+      const std::vector<double> theta = random_theta(numbers, kParams);
+      const auto whole = Rule::alpha(z, SeededTheta<double, kParams>{theta.data(), 0});
+      for (int k = 0; k < kParams; ++k) {
+        const int first = k / kShare * kShare;
+        const auto part = Rule::alpha(z, SeededTheta<double, kShare>{theta.data(), first});
+        EXPECT_EQ(part.slope[k - first], whole.slope[k]);
+        EXPECT_EQ(part.value, whole.value);
+      }
+    }
+  }
+};
+
+TEST_P(EveryRule, AStretchOfSeedsGivesThatStretchOfTheGradient) {
+  TestNumbers numbers(2);
+  CheckWindows check{numbers};
+  GateRules::visit(GetParam(), check);
+}
+
+struct Alpha {
+  const GateSignals& z;
+  const std::vector<double>& theta;
+  double alpha = -1;
+
+  template <class Rule>
+  void operator()() {
+    alpha = static_cast<double>(value_of(Rule::alpha(z, PlainTheta<double>{theta.data()})));
+  }
+};
+
+TEST_P(EveryRule, AlphaStaysInTheUnitInterval) {
+  TestNumbers numbers(3);
+  for (int trial = 0; trial < 500; ++trial) {
+    const GateSignals z = random_signals(numbers);
+    std::vector<double> theta =
+        random_theta(numbers, gate_rules()[static_cast<std::size_t>(GetParam())].n_params);
+    if (trial % 5 == 0) {
+      for (double& x : theta) x *= 500;  // saturates, and must not overflow
+    }
+    Alpha visitor{z, theta};
+    GateRules::visit(GetParam(), visitor);
+    EXPECT_GE(visitor.alpha, 0);
+    EXPECT_LE(visitor.alpha, 1);
+  }
+}
+
+TEST_P(EveryRule, IsItsReference) {
+  const std::string_view name = gate_rules()[static_cast<std::size_t>(GetParam())].name;
+  if (!reference::knows_rule(name)) GTEST_SKIP() << "not written down in tests/kernels/reference";
+  TestNumbers numbers(4);
+  for (int trial = 0; trial < 100; ++trial) {
+    const GateSignals z = random_signals(numbers);
+    const std::vector<double> theta =
+        random_theta(numbers, gate_rules()[static_cast<std::size_t>(GetParam())].n_params);
+    Alpha visitor{z, theta};
+    GateRules::visit(GetParam(), visitor);
+    EXPECT_TRUE(near(visitor.alpha, reference::alpha(name, z, theta), {1e-12, 1e-12}));
+  }
+}
+
+TEST_P(EveryRule, StartsFromRepeatableParameters) {
+  const auto n = static_cast<std::size_t>(gate_rules()[static_cast<std::size_t>(GetParam())].n_params);
+  const std::vector<float> initial = initial_gate_params(GetParam(), 7);
+  EXPECT_EQ(initial.size(), n);
+  EXPECT_EQ(initial, initial_gate_params(GetParam(), 7));
+  EXPECT_LE(n, static_cast<std::size_t>(kMaxGateParams));
+}
+
+class EveryObjective : public testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Registry, EveryObjective, testing::Range(0, GateObjectives::count),
+                         objective_test_name);
+
+struct Loss {
+  double alpha;
+  const PairContext& pair;
+  double value = 0, slope = 0;
+
+  template <class Objective>
+  void operator()() {
+    Dual<double, 1> seeded(alpha);
+    seeded.slope[0] = 1;
+    const auto loss = Objective::loss(seeded, pair);
+    value = loss.value;
+    slope = loss.slope[0];
+  }
+};
+
+Loss loss_at(int objective, double alpha, const PairContext& pair) {
+  Loss visitor{alpha, pair};
+  GateObjectives::visit(objective, visitor);
+  return visitor;
+}
+
+TEST_P(EveryObjective, DualNumbersGiveTheSlope) {
+  TestNumbers numbers(5);
+  for (int trial = 0; trial < 500; ++trial) {
+    const PairContext pair = random_pair(numbers, trial % 3 == 0);
+    const auto alpha = static_cast<double>(numbers.in(0.01F, 0.99F));
+    const double above = loss_at(GetParam(), alpha + kStep, pair).value;
+    const double below = loss_at(GetParam(), alpha - kStep, pair).value;
+    EXPECT_TRUE(near(loss_at(GetParam(), alpha, pair).slope, (above - below) / (2 * kStep), kDerivative));
+  }
+}
+
+TEST_P(EveryObjective, IsItsReference) {
+  const GatePart& part = gate_objectives()[static_cast<std::size_t>(GetParam())];
+  if (!reference::knows_objective(part.name)) GTEST_SKIP() << "not written down in tests/kernels/reference";
+  TestNumbers numbers(6);
+  for (int trial = 0; trial < 500; ++trial) {
+    const bool probe = part.uses_probes && trial % 2 == 0;
+    const PairContext pair = random_pair(numbers, probe);
+    const reference::PairFacts facts{pair.lambda,        pair.hinge,        pair.cosine,     pair.probe,
+                                     pair.agreement,     pair.mean_alpha,   pair.mean_hinge, pair.price,
+                                     pair.budget_weight, pair.budget_target};
+    const auto alpha = static_cast<double>(numbers.in(0, 1));
+    EXPECT_TRUE(near(loss_at(GetParam(), alpha, pair).value, reference::gate_loss(part.name, alpha, facts),
+                     {1e-5, 1e-5}));
+  }
+}
+
+TEST(Objectives, ThePapersHingeNeverOpensTheGate) {
+  TestNumbers numbers(7);
+  for (int trial = 0; trial < 1000; ++trial) {
+    const PairContext pair = random_pair(numbers, trial % 4 == 0);
+    const double slope = loss_at(objective_id("hinge"), static_cast<double>(numbers.in(0, 1)), pair).slope;
+    EXPECT_GE(slope, 0);
+    EXPECT_EQ(slope > 0, pair.hinge > 0);
+  }
+}
+
+TEST(Objectives, AgreementOpensExactlyWhereTheExpectedAgreementBeatsThePrice) {
+  for (const float price : {0.0F, 0.1F, 0.4F}) {
+    for (int agreeing = 0; agreeing <= 100; agreeing += 3) {
+      // Of 100 probes, `agreeing` agree, 20 at most tie, the others disagree. The loss is linear in alpha:
+      // its minimiser over [0, 1] is 1 where the summed slope is negative.
+      const int tied = std::min(20, 100 - agreeing);
+      double slope = 0;
+      for (int k = 0; k < 100; ++k) {
+        PairContext pair{};
+        pair.probe = true;
+        pair.price = price;
+        pair.agreement = k < agreeing ? 1.0F : k < agreeing + tied ? 0.0F : -1.0F;
+        slope += loss_at(objective_id("agreement"), 0.5, pair).slope;
+      }
+      const double expected = (2 * agreeing + tied - 100) / 100.0;
+      if (std::fabs(expected - static_cast<double>(price)) < 1e-6) continue;
+      EXPECT_EQ(slope<0, expected> static_cast<double>(price)) << agreeing << " of 100, price " << price;
+    }
+  }
+}
+
+TEST(Objectives, AlignmentOpensWhereThePenaltyPullsWithTheBaseLoss) {
+  PairContext pair{};
+  for (const float cosine : {-0.8F, 0.3F}) {
+    pair.cosine = cosine;
+    EXPECT_EQ(loss_at(objective_id("alignment"), 0.5, pair).slope<0, cosine> 0);
+  }
+}
+
+TEST(Objectives, NormalisedOpensWherePairsFitBetterThanTheAverage) {
+  PairContext pair{};
+  pair.lambda = 0.5F;
+  pair.mean_alpha = 0.5F;
+  pair.mean_hinge = 0.2F;  // the average pair's hinge, weighted by alpha, is 0.4
+  for (const float hinge : {0.0F, 0.39F, 0.41F, 2.0F}) {
+    pair.hinge = hinge;
+    EXPECT_EQ(loss_at(objective_id("normalised"), 0.5, pair).slope < 0, hinge < 0.4F) << hinge;
+  }
+}
+
+TEST(Objectives, BudgetOpensAGateThatSpendsTooLittle) {
+  PairContext pair{};
+  pair.budget_weight = 1;
+  pair.budget_target = 0.3F;
+  for (const float mean : {0.1F, 0.5F}) {
+    pair.mean_alpha = mean;
+    EXPECT_EQ(loss_at(objective_id("budget"), 0.5, pair).slope < 0, mean < 0.3F);
+  }
+}
+
+TEST(Signals, UncertaintyIsItsDefinition) {
+  for (const Uncertainty kind : {Uncertainty::confidence, Uncertainty::entropy}) {
+    for (double logit = -40; logit <= 40; logit += 0.37) {
+      const auto q = static_cast<double>(uncertainty_of(static_cast<float>(logit), kind));
+      const double expected = reference::uncertainty(static_cast<double>(static_cast<float>(logit)), kind);
+      EXPECT_TRUE(near(q, expected, {1e-12, 2e-6})) << logit;
+    }
+    EXPECT_EQ(uncertainty_of(0, kind), 1.0F);
+    EXPECT_EQ(uncertainty_of(1000, kind), 0.0F);
+    EXPECT_EQ(uncertainty_of(-1000, kind), 0.0F);
+  }
+}
+
+TEST(Registry, NamesAreUniqueAndFound) {
+  for (const auto* parts : {&gate_rules(), &gate_objectives()}) {
+    std::set<std::string_view> names;
+    for (const GatePart& part : *parts) {
+      EXPECT_TRUE(names.insert(part.name).second) << part.name;
+      EXPECT_FALSE(part.summary.empty()) << part.name;
+      EXPECT_EQ(find_gate_part(*parts, part.name), &part);
+    }
+    EXPECT_EQ(find_gate_part(*parts, "no such part"), nullptr);
+  }
+}
+
+TEST(Dual, FollowsTheRulesOfCalculus) {
+  Dual<double, 2> x(1.5), y(-0.7);
+  x.slope[0] = 1;
+  y.slope[1] = 1;
+  const Dual<double, 2> f = x * y + x / y - -(x - 2.0 * y);
+  EXPECT_DOUBLE_EQ(f.value, 1.5 * -0.7 + 1.5 / -0.7 + 1.5 + 1.4);
+  EXPECT_DOUBLE_EQ(f.slope[0], -0.7 + 1 / -0.7 + 1);
+  EXPECT_DOUBLE_EQ(f.slope[1], 1.5 - 1.5 / 0.49 - 2);
+  EXPECT_DOUBLE_EQ(tanh(x).slope[0], 1 - std::tanh(1.5) * std::tanh(1.5));
+  EXPECT_DOUBLE_EQ(sigmoid(x).slope[0], sigmoid(1.5) * (1 - sigmoid(1.5)));
+}
+
+}  // namespace
+}  // namespace sllmr

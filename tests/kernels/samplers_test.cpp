@@ -1,0 +1,301 @@
+// Shuffling, negatives and LLM pairs: what is drawn, how often, and that the layout of the work changes
+// nothing.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <set>
+#include <tuple>
+#include <vector>
+
+#include "kernels/pair_sampler.h"
+#include "kernels/triple_sampler.h"
+#include "tests/support/compare.h"
+#include "tests/support/scores.h"
+
+namespace sllmr {
+namespace {
+
+std::vector<Triple> sampled(const Context& context, const Interactions& interactions, std::uint64_t seed,
+                            std::uint32_t epoch) {
+  std::vector<Triple> out(interactions.items.size());
+  sample_triples(context, interactions.view(), seed, epoch, 0, static_cast<std::int64_t>(out.size()),
+                 out.data());
+  return out;
+}
+
+template <class Record>
+bool same_bits(const std::vector<Record>& a, const std::vector<Record>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(Record)) == 0;
+}
+
+TEST(SampleTriples, AnEpochCoversEachInteractionOnce) {
+  const Context context(Device::cpu, 1);
+  const Interactions interactions = make_interactions(context, 40, 1, 12, 30, 1);
+  std::multiset<std::pair<Id, Id>> expected, found;
+  for (std::size_t k = 0; k < interactions.items.size(); ++k) {
+    expected.emplace(interactions.users[k], interactions.items[k]);
+  }
+  for (const Triple& triple : sampled(context, interactions, 3, 7))
+    found.emplace(triple.user, triple.positive);
+  EXPECT_EQ(found, expected);
+}
+
+TEST(SampleTriples, NegativesAreRealItemsOutsideTheUsersTraining) {
+  const Context context(Device::cpu, 1);
+  const Interactions interactions = make_interactions(context, 40, 1, 12, 14, 2);
+  for (std::uint32_t epoch = 0; epoch < 20; ++epoch) {
+    for (const Triple& triple : sampled(context, interactions, 3, epoch)) {
+      ASSERT_GE(triple.negative, 1);
+      ASSERT_LE(triple.negative, 14);
+      ASSERT_FALSE(interactions.has(triple.user, triple.negative));
+    }
+  }
+}
+
+TEST(SampleTriples, FindsTheOnlyItemThatIsLeft) {
+  const Context context(Device::cpu, 1);
+  const Interactions interactions(context, {{1, 2, 3, 5, 6}}, 6);
+  for (const Triple& triple : sampled(context, interactions, 1, 0)) EXPECT_EQ(triple.negative, 4);
+}
+
+TEST(SampleTriples, NegativesAreUniform) {
+  const Context context(Device::cpu, 1);
+  const Interactions interactions(context, {{2, 9, 4, 7}}, 12);
+  std::map<Id, int> counts;
+  constexpr int kEpochs = 2000;
+  for (std::uint32_t epoch = 0; epoch < kEpochs; ++epoch) {
+    for (const Triple& triple : sampled(context, interactions, 5, epoch)) ++counts[triple.negative];
+  }
+  ASSERT_EQ(counts.size(), 8U);
+  constexpr double kExpected = 4 * kEpochs / 8.0;
+  double chi_square = 0;
+  for (const auto& [item, count] : counts) chi_square += std::pow(count - kExpected, 2) / kExpected;
+  EXPECT_LT(chi_square, 24.3);  // 7 degrees of freedom: one in a thousand
+}
+
+TEST(SampleTriples, ChunksAndThreadsChangeNothing) {
+  const Context one(Device::cpu, 1), two(Device::cpu, 2);
+  const Interactions interactions = make_interactions(one, 40, 1, 12, 30, 3);
+  const std::vector<Triple> whole = sampled(one, interactions, 3, 1);
+  EXPECT_TRUE(same_bits(sampled(two, interactions, 3, 1), whole));
+  std::vector<Triple> chunked(whole.size());
+  const auto n = static_cast<std::int64_t>(whole.size());
+  for (std::int64_t row = 0; row < n; row += 7) {
+    sample_triples(one, interactions.view(), 3, 1, row, std::min<std::int64_t>(7, n - row),
+                   chunked.data() + row);
+  }
+  EXPECT_TRUE(same_bits(chunked, whole));
+}
+
+TEST(SampleTriples, EpochsAndSeedsDiffer) {
+  const Context context(Device::cpu, 1);
+  const Interactions interactions = make_interactions(context, 40, 1, 12, 30, 4);
+  const std::vector<Triple> base = sampled(context, interactions, 3, 1);
+  EXPECT_FALSE(same_bits(sampled(context, interactions, 3, 2), base));
+  EXPECT_FALSE(same_bits(sampled(context, interactions, 4, 1), base));
+}
+
+TEST(Share, SelectsTheFloorOrTheCeilingOfAnyStretch) {
+  for (const double rate : {0.0, 0.1, 0.25, 1.0 / 3, 0.5, 0.77, 0.999, 1.0}) {
+    const Share share = Share::of(rate);
+    const double exact = static_cast<double>(share.fixed) * 0x1p-32;
+    EXPECT_TRUE(near(exact, rate, {0x1p-32, 0}));
+    for (std::uint64_t first = 0; first < 60; ++first) {
+      int selected = 0;
+      for (std::uint64_t n = 1; n < 60; ++n) {
+        selected += share.selects(first + n - 1);
+        const double wanted = exact * static_cast<double>(n);
+        EXPECT_GE(selected, std::floor(wanted)) << rate << " of " << n << " rows from " << first;
+        EXPECT_LE(selected, std::ceil(wanted)) << rate << " of " << n << " rows from " << first;
+      }
+    }
+  }
+}
+
+TEST(Share, RowOfInvertsCountBefore) {
+  for (const double rate : {1e-6, 0.1, 0.25, 1.0 / 3, 0.5, 0.77, 0.999, 1.0}) {
+    const Share share = Share::of(rate);
+    for (const std::uint64_t start : {0ULL, 1ULL, 1000ULL, 300'000'000ULL}) {
+      const std::uint64_t first = share.count_before(start);
+      for (std::uint64_t ordinal = first; ordinal < first + 50; ++ordinal) {
+        const std::uint64_t row = share.row_of(ordinal);
+        ASSERT_GE(row, start);
+        ASSERT_TRUE(share.selects(row)) << rate << " ordinal " << ordinal;
+        ASSERT_EQ(share.count_before(row), ordinal);
+      }
+    }
+  }
+}
+
+/// Rows over random users, and their pairs.
+struct PairDraw {
+  std::vector<Triple> triples;
+  std::vector<std::uint64_t> rows;  // the selected ones
+  std::vector<RowPairs> pairs;
+};
+
+PairDraw draw_pairs(const Context& context, const Scores& scores, const PairPolicy& policy, std::int64_t n,
+                    std::uint32_t epoch = 0) {
+  PairDraw draw;
+  TestNumbers numbers(8);
+  for (std::int64_t row = 0; row < n; ++row) {
+    draw.triples.push_back({numbers.id(1, static_cast<Id>(scores.users.size())), 1, 2});
+    const auto at = static_cast<std::uint64_t>(row);
+    if (policy.pair_rate.selects(at)) draw.rows.push_back(at);
+  }
+  draw.pairs.resize(draw.rows.size());
+  sample_pairs(context, scores.view(), policy, 3, epoch, 0, n, draw.triples.data(), draw.pairs.data());
+  return draw;
+}
+
+class SamplePairs : public testing::TestWithParam<PairChoice> {
+ protected:
+  const Context context_{Device::cpu, 1};
+  const Scores scores_ = make_scores(context_, 30, 40, 1);
+  const PairPolicy policy_{GetParam(), Share::of(0.6), Share::of(0.5)};
+};
+
+INSTANTIATE_TEST_SUITE_P(Choices, SamplePairs, testing::Values(PairChoice::sampled, PairChoice::largest),
+                         [](const auto& choice) {
+                           return choice.param == PairChoice::sampled ? "sampled" : "largest";
+                         });
+
+TEST_P(SamplePairs, GuidingPairsAreOrderedByTheirScores) {
+  const PairDraw draw = draw_pairs(context_, scores_, policy_, 2000);
+  int found = 0;
+  for (std::size_t k = 0; k < draw.pairs.size(); ++k) {
+    const LlmPair& guide = draw.pairs[k].guide;
+    if (guide.a == 0) continue;
+    ++found;
+    const Id user = draw.triples[draw.rows[k]].user;
+    const float a = scores_.score(user, guide.a), b = scores_.score(user, guide.b);
+    ASSERT_GT(a, b);
+    ASSERT_EQ(guide.gap, a - b);
+    ASSERT_EQ(guide.agreement, 1.0F);
+  }
+  EXPECT_GT(found, 500);
+}
+
+TEST_P(SamplePairs, OnlyUsersWithoutTwoDifferentScoresGoWithout) {
+  const PairDraw draw = draw_pairs(context_, scores_, policy_, 2000);
+  int hopeless = 0, unlucky = 0, all = 0;
+  for (std::size_t k = 0; k < draw.pairs.size(); ++k) {
+    const UserScores& user = scores_.users[static_cast<std::size_t>(draw.triples[draw.rows[k]].user) - 1];
+    const bool possible = !user.scores.empty() && user.scores.front() > user.scores.back();
+    ++all;
+    if (!possible) {
+      ++hopeless;
+      ASSERT_EQ(draw.pairs[k].guide.a, 0);
+      ASSERT_EQ(draw.pairs[k].guide.b, 0);
+    } else if (draw.pairs[k].guide.a == 0) {
+      ++unlucky;
+    }
+  }
+  EXPECT_GT(hopeless, 0);
+  EXPECT_LT(unlucky, all / 20);
+  if (GetParam() == PairChoice::largest) {
+    EXPECT_EQ(unlucky, 0);
+  }
+}
+
+TEST_P(SamplePairs, ProbePairsCompareTheProbeWithAnotherEntry) {
+  const PairDraw draw = draw_pairs(context_, scores_, policy_, 2000);
+  std::set<float> agreements;
+  for (std::size_t k = 0; k < draw.pairs.size(); ++k) {
+    const LlmPair& probe = draw.pairs[k].probe;
+    const Id user = draw.triples[draw.rows[k]].user;
+    const UserScores& of = scores_.users[static_cast<std::size_t>(user) - 1];
+    const bool expected = policy_.probe_rate.selects(k) && of.probe >= 0 && of.items.size() >= 2;
+    ASSERT_EQ(probe.a != 0, expected);
+    if (!expected) continue;
+    ASSERT_EQ(probe.a, of.items[static_cast<std::size_t>(of.probe)]);
+    ASSERT_NE(probe.b, probe.a);
+    const float p = scores_.score(user, probe.a), other = scores_.score(user, probe.b);
+    ASSERT_EQ(probe.agreement, p > other ? 1.0F : p < other ? -1.0F : 0.0F);
+    ASSERT_EQ(probe.gap, std::fabs(p - other));
+    agreements.insert(probe.agreement);
+  }
+  EXPECT_EQ(agreements.size(), 3U);
+}
+
+TEST_P(SamplePairs, ChunksAndThreadsChangeNothing) {
+  const PairDraw draw = draw_pairs(context_, scores_, policy_, 500);
+  EXPECT_TRUE(same_bits(draw_pairs(Context(Device::cpu, 2), scores_, policy_, 500).pairs, draw.pairs));
+  EXPECT_FALSE(same_bits(draw_pairs(context_, scores_, policy_, 500, 1).pairs, draw.pairs));
+  std::vector<RowPairs> chunked(draw.pairs.size());
+  for (std::int64_t row = 0; row < 500; row += 125) {
+    sample_pairs(context_, scores_.view(), policy_, 3, 0, row, 125, draw.triples.data() + row,
+                 chunked.data() + policy_.pair_rate.count_before(static_cast<std::uint64_t>(row)));
+  }
+  EXPECT_TRUE(same_bits(chunked, draw.pairs));
+}
+
+TEST_P(SamplePairs, ARateOfZeroReadsNothing) {
+  sample_pairs(context_, ScoreView{}, {GetParam(), Share::of(0), Share::of(1)}, 3, 0, 0, 100, nullptr,
+               nullptr);
+}
+
+TEST(SamplePairsChoice, SampledIsUniformOverPairsOfDifferentScores) {
+  const Context context(Device::cpu, 1);
+  const Scores scores(context, {{{11, 12, 13, 14}, {0.9F, 0.5F, 0.5F, 0.1F}, -1, {}}});
+  const PairDraw draw = draw_pairs(context, scores, {PairChoice::sampled, Share::of(1), {}}, 20'000);
+  std::map<std::pair<Id, Id>, int> counts;
+  for (const RowPairs& pairs : draw.pairs) ++counts[{pairs.guide.a, pairs.guide.b}];
+  counts.erase({0, 0});
+  ASSERT_EQ(counts.size(), 5U);  // of 6 pairs, one is tied
+  int total = 0;
+  for (const auto& [pair, count] : counts) total += count;
+  EXPECT_GT(total, 19'990);  // eight tries, one in six fails
+  double chi_square = 0;
+  for (const auto& [pair, count] : counts) chi_square += std::pow(count - total / 5.0, 2) / (total / 5.0);
+  EXPECT_LT(chi_square, 18.5);  // 4 degrees of freedom: one in a thousand
+}
+
+TEST(SamplePairsChoice, LargestTakesTheListedPairsEvenly) {
+  const Context context(Device::cpu, 1);
+  const Scores scores(context, {{{11, 12, 13, 14}, {0.9F, 0.5F, 0.5F, 0.1F}, -1, {{0, 3}, {0, 1}}},
+                                {{21, 22}, {0.5F, 0.5F}, -1, {}}});
+  const PairDraw draw = draw_pairs(context, scores, {PairChoice::largest, Share::of(1), {}}, 4000);
+  std::map<std::pair<Id, Id>, int> counts;
+  for (std::size_t k = 0; k < draw.pairs.size(); ++k) {
+    const LlmPair& guide = draw.pairs[k].guide;
+    if (draw.triples[k].user == 2) {
+      ASSERT_EQ(guide.a, 0);
+    } else {
+      ++counts[{guide.a, guide.b}];
+    }
+  }
+  ASSERT_EQ(counts.size(), 2U);
+  const double half = (counts[{11, 14}] + counts[{11, 12}]) / 2.0;
+  EXPECT_TRUE(near(counts[{11, 14}], half, {4 * std::sqrt(half / 2), 0}));
+}
+
+TEST(LargestPairs, KeepsTheLargestGapsAndEveryProbe) {
+  const Context context(Device::cpu, 1);
+  const auto guide = [](Id a, float gap) { return RowPairs{{a, 90, gap, 1}, {70, 71, 0.5F, 1}}; };
+  const std::vector<RowPairs> all{guide(1, 0.2F), guide(2, 0.9F), guide(0, 0),    guide(3, 0.5F),
+                                  guide(4, 0.5F), guide(5, 0.5F), guide(6, 1.0F), guide(7, 1e-6F)};
+  const std::vector<std::vector<Id>> kept{
+      {}, {6}, {2, 6}, {2, 3, 6}, {2, 3, 4, 6}, {2, 3, 4, 5, 6}, {1, 2, 3, 4, 5, 6}, {1, 2, 3, 4, 5, 6, 7}};
+  LargestPairs largest(context, 10);
+  for (std::size_t keep = 0; keep < kept.size(); ++keep) {
+    std::vector<RowPairs> pairs = all;
+    largest.keep(context, pairs.data(), static_cast<std::int64_t>(pairs.size()),
+                 static_cast<std::int64_t>(keep));
+    std::vector<Id> left;
+    for (const RowPairs& row : pairs) {
+      if (row.guide.a != 0) left.push_back(row.guide.a);
+      EXPECT_EQ(row.probe.a, 70);
+    }
+    EXPECT_EQ(left, kept[keep]) << "keep " << keep;
+  }
+  std::vector<RowPairs> pairs = all;
+  largest.keep(context, pairs.data(), 8, 100);
+  EXPECT_TRUE(same_bits(pairs, all));
+}
+
+}  // namespace
+}  // namespace sllmr
