@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/exec/error.h"
 #include "kernels/exec/random.h"
 
 namespace sllmr {
@@ -58,7 +59,6 @@ Dataset synthetic_dataset(const SyntheticOptions& options) {
     data.attribute_offsets.push_back(static_cast<std::int64_t>(data.item_attributes.size()));
   }
   data.history_offsets = {0, 0};
-  std::uint64_t hash = options.seed;
   for (int user = 0; user < options.users; ++user) {
     Stream stream(options.seed, kUserRows + static_cast<std::uint64_t>(user));
     data.users.add(fmt::format("user{}", user));
@@ -74,12 +74,11 @@ Dataset synthetic_dataset(const SyntheticOptions& options) {
       const Id item = 1 + topic + rank * options.topics;
       if (std::find(data.history.begin() + first, data.history.end(), item) == data.history.end()) {
         data.history.push_back(item);
-        hash = (hash ^ static_cast<std::uint64_t>(item)) * 0x100000001B3U;
       }
     }
     data.history_offsets.push_back(static_cast<std::int64_t>(data.history.size()));
   }
-  data.hash = hash;
+  data.hash = content_hash(data);
   return data;
 }
 

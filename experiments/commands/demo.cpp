@@ -1,0 +1,89 @@
+#include "experiments/commands/demo.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "experiments/report/text.h"
+#include "host/data/import.h"
+#include "host/data/synthetic.h"
+#include "host/train/training.h"
+
+namespace sllmr {
+namespace {
+
+struct DemoOptions {
+  std::string data, format = "auto", device = "auto", out = "runs/demo";
+  int epochs = 60;
+};
+
+/// The least history that leaves at least a fifth of the users cold: data sets without short histories have
+/// cold users too, only less cold.
+int cold_history_for(const Dataset& data) {
+  std::vector<std::int64_t> lengths;
+  for (Id user = 1; user < data.users.rows(); ++user) {
+    lengths.push_back(static_cast<std::int64_t>(data.user_history(user).size()) - 2);
+  }
+  std::sort(lengths.begin(), lengths.end());
+  return std::max(SliceThresholds{}.cold_history, static_cast<int>(lengths[lengths.size() / 5]) + 1);
+}
+
+void demo(const DemoOptions& options) {
+  std::string path = options.data;
+  if (path.empty()) {
+    path = options.out + "/synthetic";
+    save_recbole(synthetic_dataset({}), options.out);
+    fmt::print("data: a built-in cold-start world (no --data given), written to {}.inter\n", path);
+  } else {
+    fmt::print("data: {}\n", path);
+  }
+  const Dataset data = load_dataset(path, {options.format, {}});
+  const int cold_history = cold_history_for(data);
+  fmt::print("{} users, {} items, {} interactions; cold: fewer than {} training interactions\n",
+             data.users.count(), data.items.count(), data.interactions(), cold_history);
+  fmt::print("LLM scores: the 'lexical' scorer, a stand-in (TF-IDF of item texts), no LLM\n\n");
+
+  std::vector<std::vector<std::string>> table = {
+      {"method", "AUC all", "cold", "tail", "mean gate", "seconds"}};
+  for (const char* method : {"none", "global", "agreement"}) {
+    const std::string run_dir = fmt::format("{}/{}", options.out, method);
+    std::filesystem::remove_all(run_dir);
+    const std::vector<std::string> overrides = {fmt::format("method={}", method),
+                                                "run_dir=" + run_dir,
+                                                "device=" + options.device,
+                                                "data.path=" + path,
+                                                "data.format=" + options.format,
+                                                fmt::format("data.cold_history={}", cold_history),
+                                                fmt::format("train.epochs={}", options.epochs)};
+    const nlohmann::json summary = train(load_config("", overrides), false);
+    if (summary.is_null()) throw Interrupted();
+    const nlohmann::json& auc = summary.at("test").at("auc");
+    table.push_back({method, figure(auc.at("all")), figure(auc.at("cold")), figure(auc.at("tail")),
+                     figure(summary.at("gate").at("mean_alpha")),
+                     fmt::format("{:.1f}", summary.at("seconds").at("total").get<double>())});
+  }
+  fmt::print("{}\nfull ranking of each user's last item; run folders in {}\n", aligned(table), options.out);
+}
+
+}  // namespace
+
+void add_demo_command(CLI::App& app) {
+  const auto options = std::make_shared<DemoOptions>();
+  CLI::App* command =
+      app.add_subcommand("demo", "Train none, global and agreement on one data set and compare them");
+  command->add_option("--data", options->data,
+                      "File, prefix or folder of a data set; without it, a built-in world");
+  command->add_option("--format", options->format, "Format of the data")->capture_default_str();
+  command->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
+  command->add_option("--epochs", options->epochs, "Epochs of each run")->capture_default_str();
+  command->add_option("--out", options->out, "Folder for the runs; an earlier demo's runs there are replaced")
+      ->capture_default_str();
+  command->callback([options] { demo(*options); });
+}
+
+}  // namespace sllmr

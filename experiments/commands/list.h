@@ -1,0 +1,13 @@
+// `sllmr gates list` and `sllmr devices`.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace sllmr {
+
+void add_gates_command(CLI::App& app);
+void add_devices_command(CLI::App& app);
+
+}  // namespace sllmr

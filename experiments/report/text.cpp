@@ -1,0 +1,61 @@
+#include "experiments/report/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace sllmr {
+
+std::string aligned(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t k = 0; k < row.size(); ++k) widths[k] = std::max(widths[k], row[k].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    for (std::size_t k = 0; k < row.size(); ++k) {
+      text += k == 0 ? fmt::format("{:<{}}", row[k], widths[k]) : fmt::format("  {:>{}}", row[k], widths[k]);
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+std::string figure(const nlohmann::json& value) {
+  return value.is_null() ? "-" : fmt::format("{:.4f}", value.get<double>());
+}
+
+std::string ranking_text(const nlohmann::json& result) {
+  std::vector<std::vector<std::string>> rows = {
+      {"protocol " + result.at("protocol").get<std::string>(), "all", "cold", "tail"}};
+  for (const auto& [name, value] : result.items()) {
+    if (!value.is_object()) continue;
+    std::vector<std::string> row = {name};
+    for (const char* slice : {"all", "cold", "tail"}) {
+      const nlohmann::json& cell = value.at(slice);
+      row.push_back(cell.is_number_integer() ? std::to_string(cell.get<long>()) : figure(cell));
+    }
+    rows.push_back(std::move(row));
+  }
+  return aligned(rows);
+}
+
+std::string summary_text(const nlohmann::json& summary, const std::string& run_dir) {
+  std::string text = ranking_text(summary.at("test"));
+  if (summary.contains("llm")) {
+    text += fmt::format("gate: mean alpha {:.3f}", summary.at("gate").at("mean_alpha").get<double>());
+    for (const auto& [name, bucket] : summary.at("gate").at("buckets").items()) {
+      text += fmt::format(", {} {:.3f}", name, bucket.at("mean_alpha").get<double>());
+    }
+    text += '\n';
+  }
+  const nlohmann::json& seconds = summary.at("seconds");
+  text += fmt::format("{:.1f} s, {:.1f} s of them training ({:.1f} M triples/s); run folder {}\n",
+                      seconds.at("total").get<double>(), seconds.at("train").get<double>(),
+                      summary.value("triples_per_s", 0.0) * 1e-6, run_dir);
+  return text;
+}
+
+}  // namespace sllmr

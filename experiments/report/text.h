@@ -1,0 +1,22 @@
+// Results as text for people.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+namespace sllmr {
+
+/// Thrown when Ctrl-C ended a command after its work was saved; the program exits with 130.
+class Interrupted {};
+
+/// A table of ranking metrics by slice, from to_json(RankingResult).
+std::string ranking_text(const nlohmann::json& result);
+/// What `sllmr train` prints, from summary.json.
+std::string summary_text(const nlohmann::json& summary, const std::string& run_dir);
+/// Columns padded to their widest cell; the first left, the others right.
+std::string aligned(const std::vector<std::vector<std::string>>& rows);
+/// ".7134", or "-" for null.
+std::string figure(const nlohmann::json& value);
+
+}  // namespace sllmr

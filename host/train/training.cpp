@@ -1,0 +1,358 @@
+#include "host/train/training.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <chrono>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "host/data/import.h"
+#include "host/llm/scorer.h"
+#include "host/train/interrupt.h"
+#include "host/train/progress.h"
+#include "host/train/provenance.h"
+#include "host/train/run_folder.h"
+
+namespace sllmr {
+
+namespace {
+
+constexpr const char* kCheckpoint = "model.safetensors";
+constexpr const char* kBest = "best.safetensors";
+
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start_ = Clock::now();
+};
+
+std::string hex(std::uint64_t hash) {
+  return fmt::format("{:016x}", hash);
+}
+
+/// FNV-1a over everything that training reads of a score table.
+std::uint64_t hash_scores(const ScoreTable& table) {
+  std::uint64_t hash = 0xCBF29CE484222325U;
+  const auto add = [&hash](const auto& values) {
+    for (const std::byte byte : std::as_bytes(std::span(values))) {
+      hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001B3U;
+    }
+  };
+  add(table.offsets);
+  add(table.items);
+  add(table.scores);
+  add(table.probe);
+  return hash;
+}
+
+/// What two parts of one run must agree on: everything but where it runs.
+std::string identity(Config config) {
+  config.run_dir.clear();
+  config.device = Config::Device::automatic;
+  config.threads = 0;
+  return to_toml(config);
+}
+
+/// The first line in which two configurations differ.
+std::string first_difference(const std::string& then, const std::string& now) {
+  std::istringstream a(then), b(now);
+  std::string x, y;
+  while (true) {
+    const bool more_a = static_cast<bool>(std::getline(a, x)), more_b = static_cast<bool>(std::getline(b, y));
+    if (!more_a && !more_b) return {};
+    if (!more_a) x.clear();
+    if (!more_b) y.clear();
+    if (x != y) return fmt::format("'{}' then, '{}' now", x, y);
+  }
+}
+
+std::string device_name(const Config& config) {
+  switch (config.device) {
+    case Config::Device::cpu:
+      return "cpu";
+    case Config::Device::cuda:
+      return "cuda";
+    case Config::Device::automatic:
+      break;
+  }
+  return "auto";
+}
+
+std::string gpu_name(const Context& context) {
+  if (context.device() == Device::cpu) return {};
+  for (const DeviceInfo& info : list_devices()) {
+    if (info.device == Device::cuda) return info.name;
+  }
+  return {};
+}
+
+std::int64_t peak_resident_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return std::int64_t{usage.ru_maxrss} * 1024;
+}
+
+/// Validation over the epochs of a run: the best so far and for how long nothing was better.
+struct Validation {
+  double best = -1;
+  int best_epoch = 0;
+  int without_gain = 0;
+
+  /// Is `auc` a new best?
+  bool add(int epoch, double auc) {
+    if (auc <= best) {
+      ++without_gain;
+      return false;
+    }
+    best = auc;
+    best_epoch = epoch;
+    without_gain = 0;
+    return true;
+  }
+};
+
+/// One run, from its folder to its summary.
+class Run {
+ public:
+  Run(const Config& config, bool resume)
+      : config_(config),
+        method_(resolve_method(config)),
+        context_(parse_device(device_name(config)), config.threads),
+        world_(load_world(config)),
+        folder_(resume ? RunFolder::resume(config.run_dir) : RunFolder::create(config.run_dir, config)) {
+    if (method_.uses_llm) {
+      table_ = std::make_unique<ScoreTable>(load_scores(config_, world_.split));
+      scores_hash_ = hash_scores(*table_);
+    }
+    prepare_seconds_ = watch_.seconds();
+    trainer_ = std::make_unique<MfTrainer>(context_, config_, method_, world_.split, table_.get());
+    if (resume) load_checkpoint();
+  }
+
+  nlohmann::json operator()() {
+    const InterruptGuard guard;
+    const int first_epoch = trainer_->epoch();
+    while (trainer_->epoch() < config_.train.epochs && !done_) {
+      if (!run_epoch()) {
+        save(kCheckpoint);
+        fmt::print(stderr, "stopped in epoch {}; continue with --resume\n", trainer_->epoch() + 1);
+        return nullptr;
+      }
+    }
+    return summarise(trainer_->epoch() - first_epoch);
+  }
+
+ private:
+  /// False: interrupted.
+  bool run_epoch() {
+    const Stopwatch watch;
+    const int epoch = trainer_->epoch() + 1;
+    Progress progress(fmt::format("epoch {}/{}", epoch, config_.train.epochs), trainer_->rows_per_epoch(),
+                      "triples");
+    const auto report = trainer_->train_epoch([&](std::int64_t rows) {
+      progress.update(rows, loss_text_);
+      return interrupted();
+    });
+    progress.finish();
+    if (!report) return false;
+    train_seconds_ += watch.seconds();
+    last_ = *report;
+    loss_text_ = fmt::format("loss {:.4f}", report->loss);
+    folder_.log({{"event", "epoch"},
+                 {"epoch", epoch},
+                 {"loss", report->loss},
+                 {"rows", report->rows},
+                 {"seconds", watch.seconds()}});
+    if (method_.uses_llm) {
+      nlohmann::json gate = to_json(*report);
+      gate["epoch"] = epoch;
+      gate["parameters"] = trainer_->gate_parameters();
+      folder_.log_gate(gate);
+    }
+    if (config_.train.eval_every > 0 && epoch % config_.train.eval_every == 0) validate(epoch);
+    const bool last = epoch == config_.train.epochs || done_;
+    if (last || epoch % config_.train.checkpoint_every == 0 || interrupted()) save(kCheckpoint);
+    return last || !interrupted();
+  }
+
+  void validate(int epoch) {
+    const RankingResult result =
+        evaluate_full(context_, trainer_->model(), world_.split, Target::validation, config_.eval.topk);
+    nlohmann::json event = to_json(result);
+    event["event"] = "validation";
+    event["epoch"] = epoch;
+    folder_.log(event);
+    if (validation_.add(epoch, result.all.auc.value_or(0.0))) save(kBest);
+    done_ = config_.train.patience > 0 && validation_.without_gain >= config_.train.patience;
+  }
+
+  nlohmann::json summarise(int epochs) {
+    if (validation_.best_epoch > 0) trainer_->load(read_safetensors(folder_.file(kBest)));
+    const Stopwatch watch;
+    const RankingResult test =
+        evaluate_full(context_, trainer_->model(), world_.split, Target::test, config_.eval.topk);
+    const double eval_seconds = watch.seconds();
+    nlohmann::json summary = provenance(gpu_name(context_), world_.data->hash);
+    summary["method"] = config_.method;
+    summary["seed"] = config_.seed;
+    summary["test"] = to_json(test);
+    summary["gate"] = to_json(last_);
+    if (method_.uses_llm) {
+      summary["gate"]["rule"] = method_.rule->name;
+      summary["gate"]["objective"] = method_.objective->name;
+      summary["gate"]["parameters"] = trainer_->gate_parameters();
+      summary["llm"] = {{"scorer", table_->scorer},
+                        {"pairs", table_->size()},
+                        {"users", table_->scored_users()},
+                        {"hash", hex(scores_hash_)}};
+    }
+    summary["epochs"] = trainer_->epoch();
+    if (validation_.best_epoch > 0) {
+      summary["validation"] = {{"best_auc", validation_.best}, {"best_epoch", validation_.best_epoch}};
+    }
+    summary["loss"] = last_.loss;
+    summary["seconds"] = {{"prepare", prepare_seconds_},
+                          {"train", train_seconds_},
+                          {"test", eval_seconds},
+                          {"total", watch_.seconds()}};
+    const double rows = static_cast<double>(trainer_->rows_per_epoch()) * epochs;
+    if (train_seconds_ > 0) summary["triples_per_s"] = rows / train_seconds_;
+    summary["memory"] = {{"peak_resident_bytes", peak_resident_bytes()},
+                         {"peak_device_bytes", device_peak_bytes(context_.device())}};
+    summary["config"] = to_toml(config_);
+    folder_.write_summary(summary);
+    return summary;
+  }
+
+  void save(const char* name) {
+    trainer_->save(folder_.file(name), {{"format", "sllmr-checkpoint-1"},
+                                        {"config", identity(config_)},
+                                        {"data_hash", hex(world_.data->hash)},
+                                        {"scores_hash", hex(scores_hash_)},
+                                        {"last_report", to_json(last_).dump()},
+                                        {"best_auc", fmt::format("{}", validation_.best)},
+                                        {"best_epoch", std::to_string(validation_.best_epoch)},
+                                        {"without_gain", std::to_string(validation_.without_gain)}});
+  }
+
+  void load_checkpoint() {
+    const std::string path = folder_.file(kCheckpoint);
+    if (!std::filesystem::exists(path)) {  // killed before the first checkpoint: start anew
+      folder_.drop_events_after(0);
+      return;
+    }
+    const SafetensorsFile checkpoint = read_safetensors(path);
+    const std::string change = first_difference(checkpoint.meta("config"), identity(config_));
+    if (!change.empty()) {
+      throw Error(
+          fmt::format("{}: cannot resume with another configuration ({}): repeat the first run's recipe and "
+                      "overrides, or choose another run_dir",
+                      path, change));
+    }
+    if (checkpoint.meta("data_hash") != hex(world_.data->hash)) {
+      throw Error(
+          fmt::format("{}: cannot resume: the data at '{}' are not those of the checkpoint; restore them, or "
+                      "choose another run_dir",
+                      path, config_.data.path));
+    }
+    if (checkpoint.meta("scores_hash") != hex(scores_hash_)) {
+      throw Error(
+          fmt::format("{}: cannot resume: the LLM scores are not those of the checkpoint; restore them, or "
+                      "choose another run_dir",
+                      path));
+    }
+    trainer_->load(checkpoint);
+    validation_.best = std::stod(checkpoint.meta("best_auc"));
+    validation_.best_epoch = std::stoi(checkpoint.meta("best_epoch"));
+    validation_.without_gain = std::stoi(checkpoint.meta("without_gain"));
+    done_ = config_.train.patience > 0 && validation_.without_gain >= config_.train.patience;
+    last_ = report_from_json(nlohmann::json::parse(checkpoint.meta("last_report")));
+    folder_.drop_events_after(trainer_->epoch());
+  }
+
+  const Config& config_;
+  Stopwatch watch_;
+  Method method_;
+  Context context_;
+  World world_;
+  RunFolder folder_;
+  std::unique_ptr<ScoreTable> table_;
+  std::uint64_t scores_hash_ = 0;
+  std::unique_ptr<MfTrainer> trainer_;
+  EpochReport last_;
+  Validation validation_;
+  bool done_ = false;
+  std::string loss_text_;
+  double prepare_seconds_ = 0, train_seconds_ = 0;
+};
+
+}  // namespace
+
+World load_world(const Config& config) {
+  require(!config.data.path.empty(),
+          "data.path is not set: name the data, for example data.path=../data/beauty");
+  World world;
+  world.data =
+      std::make_unique<Dataset>(load_dataset(config.data.path, {config.data.format, config.data.items}));
+  world.split = leave_one_out(*world.data, {config.data.cold_history, config.data.tail_share});
+  return world;
+}
+
+ScoreTable load_scores(const Config& config, const Split& split) {
+  ScoreTable table;
+  if (config.llm.scorer == "file") {
+    for (const char* key : {"llm.candidates", "llm.prompt_history"}) {
+      require_not_set(config, key, "llm.scorer=file reads a finished table");
+    }
+    require(!config.llm.scores.empty(), "llm.scorer=file needs llm.scores, the path of the table");
+    table = read_scores(config.llm.scores, split);
+  } else {
+    require_not_set(config, "llm.scores",
+                    "llm.scorer=" + config.llm.scorer + " scores by itself; use llm.scorer=file");
+    CandidateOptions options;
+    options.per_user = config.llm.candidates;
+    options.prompt_history = config.llm.prompt_history;
+    options.seed = config.seed;
+    const ScorerInfo& scorer = find_scorer(config.llm.scorer);
+    table = make_score_table(*split.data, scorer.score(split, plan_candidates(split, options)), scorer.name);
+  }
+  check_probes(table, split);
+  if (config.llm.noise > 0)
+    corrupt_scores(table, split, config.llm.noise, config.llm.noise_slice, config.seed);
+  return table;
+}
+
+nlohmann::json train(const Config& config, bool resume) {
+  require(!config.run_dir.empty(),
+          "run_dir is not set: say where the run goes, for example run_dir=runs/first");
+  static constexpr const char* kModel = "mf";
+  const std::vector<std::string> models = {kModel};
+  require_known_name(config, "model.name", models);
+  return Run(config, resume)();
+}
+
+RankingResult evaluate_run(const std::string& run_dir, Target target, const std::string& device,
+                           World& world) {
+  const std::string best = run_dir + "/" + kBest;
+  const SafetensorsFile checkpoint =
+      read_safetensors(std::filesystem::exists(best) ? best : run_dir + "/" + kCheckpoint);
+  Config config = load_config(run_dir + "/config.toml", {});
+  world = load_world(config);
+  if (checkpoint.meta("data_hash") != hex(world.data->hash)) {
+    throw Error(fmt::format("{}: the data at '{}' are not those of the checkpoint", checkpoint.path,
+                            config.data.path));
+  }
+  Context context(parse_device(device), config.threads);
+  // The gate has no part in scoring, so the model is loaded as one that was trained without it.
+  config.method = "none";
+  MfTrainer trainer(context, config, Method{"none", false, nullptr, nullptr}, world.split, nullptr);
+  trainer.load(checkpoint);
+  return evaluate_full(context, trainer.model(), world.split, target, config.eval.topk);
+}
+
+}  // namespace sllmr
