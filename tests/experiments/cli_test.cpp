@@ -1,0 +1,132 @@
+// The program as its users meet it: exit status, what goes to standard output, what goes to standard error.
+#include <gmock/gmock.h>
+
+#include <nlohmann/json.hpp>
+
+#include "experiments/app.h"
+#include "host/data/import.h"
+#include "host/data/synthetic.h"
+#include "kernels/gates/registry.h"
+#include "tests/host/support.h"
+
+namespace sllmr {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+struct Outcome {
+  int status;
+  std::string out, err;
+};
+
+Outcome run(std::vector<std::string> words) {
+  std::vector<const char*> argv = {"sllmr"};
+  for (const std::string& word : words) argv.push_back(word.c_str());
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  const int status = run_app(static_cast<int>(argv.size()), argv.data());
+  std::fflush(nullptr);
+  return {status, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
+}
+
+class Cli : public testing::Test {
+ protected:
+  void SetUp() override {
+    SyntheticOptions options;
+    options.users = 300;
+    options.items = 200;
+    options.topics = 5;
+    save_recbole(synthetic_dataset(options), folder_.path());
+  }
+  std::string data() const { return folder_ / "synthetic"; }
+  std::vector<std::string> train_words() const {
+    return {"train", "data.path=" + data(), "run_dir=" + (folder_ / "run"), "device=cpu", "train.epochs=2"};
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(Cli, StatsPrintsOneJsonObjectAndNothingElse) {
+  const Outcome outcome = run({"data", "stats", data(), "--json"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  const nlohmann::json stats = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(stats["users"], 300);
+  EXPECT_THAT(outcome.err, IsEmpty());
+}
+
+TEST_F(Cli, TrainsEvaluatesAndPrintsNoProgressInAPipe) {
+  const Outcome trained = run(train_words());
+  EXPECT_EQ(trained.status, 0) << trained.err;
+  EXPECT_THAT(trained.out, HasSubstr("auc"));
+  EXPECT_THAT(trained.err, IsEmpty());
+  const Outcome evaluated =
+      run({"eval", folder_ / "run", "--json", "--predictions", folder_ / "predictions.tsv"});
+  EXPECT_EQ(evaluated.status, 0) << evaluated.err;
+  const nlohmann::json summary = nlohmann::json::parse(read_all(folder_ / "run/summary.json"));
+  EXPECT_EQ(nlohmann::json::parse(evaluated.out), summary["test"]);
+  const std::string rows = read_all(folder_ / "predictions.tsv");
+  EXPECT_EQ(std::count(rows.begin(), rows.end(), '\n'), 1 + summary["test"]["n"]["all"].get<int>());
+}
+
+TEST_F(Cli, ScoresAreMadeAndTrainedWith) {
+  const std::string table = folder_ / "scores.tsv";
+  const Outcome scored = run({"llm", "score", "--data", data(), "--scorer", "lexical", "--out", table});
+  EXPECT_EQ(scored.status, 0) << scored.err;
+  std::vector<std::string> words = train_words();
+  words.insert(words.end(), {"llm.scorer=file", "llm.scores=" + table, "--json"});
+  const Outcome trained = run(words);
+  ASSERT_EQ(trained.status, 0) << trained.err;
+  EXPECT_THAT(nlohmann::json::parse(trained.out)["llm"]["scorer"].get<std::string>(),
+              HasSubstr("scores.tsv"));
+}
+
+TEST_F(Cli, DemoComparesThreeMethods) {
+  const Outcome outcome =
+      run({"demo", "--data", data(), "--epochs", "2", "--out", folder_ / "demo", "--device", "cpu"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  for (const char* word : {"none", "global", "agreement", "mean gate", "stand-in"}) {
+    EXPECT_THAT(outcome.out, HasSubstr(word));
+  }
+}
+
+TEST_F(Cli, ListsEveryGatePart) {
+  const Outcome outcome = run({"gates", "list"});
+  for (const auto* parts : {&gate_rules(), &gate_objectives()}) {
+    for (const GatePart& part : *parts) EXPECT_THAT(outcome.out, HasSubstr(std::string(part.name)));
+  }
+}
+
+TEST_F(Cli, DevicesAndConfigAreListed) {
+  EXPECT_THAT(run({"devices"}).out, HasSubstr("cpu"));
+  EXPECT_THAT(run({"config"}).out, HasSubstr("llm.lambda"));
+}
+
+TEST_F(Cli, BadInputIsOneLineOnStandardErrorAndStatusOne) {
+  const auto failed = [](std::vector<std::string> words) {
+    const Outcome outcome = run(std::move(words));
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_THAT(outcome.out, IsEmpty());
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    return outcome.err;
+  };
+  EXPECT_THAT(failed({"data", "stats", folder_ / "missing"}), HasSubstr("missing"));
+  EXPECT_THAT(failed({"train", folder_ / "missing.toml"}), HasSubstr("missing.toml"));
+  std::vector<std::string> words = train_words();
+  words.push_back("llm.lamda=1");
+  EXPECT_THAT(failed(words), HasSubstr("did you mean 'llm.lambda'"));
+  words.back() = "train.epochs=many";
+  EXPECT_THAT(failed(words), HasSubstr("train.epochs"));
+  words.back() = "run_dir=/proc/none/run";
+  EXPECT_THAT(failed(words), HasSubstr("/proc/none"));
+  words.back() = "device=tpu";
+  EXPECT_THAT(failed(words), HasSubstr("device"));
+  EXPECT_THAT(failed({"train", "run_dir=" + (folder_ / "x")}), HasSubstr("data.path"));
+  EXPECT_THAT(failed({"eval", folder_ / "nothing"}), HasSubstr("nothing"));
+}
+
+TEST_F(Cli, AnUnknownCommandIsRefused) {
+  EXPECT_NE(run({"trian"}).status, 0);
+}
+
+}  // namespace
+}  // namespace sllmr

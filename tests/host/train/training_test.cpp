@@ -1,0 +1,279 @@
+// Whole runs on a small made-up world: what they write, how they resume, and what the gate learns.
+#include "host/train/training.h"
+
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "host/data/import.h"
+#include "host/data/synthetic.h"
+#include "host/train/mf_trainer.h"
+#include "tests/host/support.h"
+
+namespace sllmr {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+SyntheticOptions small_world() {
+  SyntheticOptions options;
+  options.users = 600;
+  options.items = 400;
+  options.topics = 10;
+  return options;
+}
+
+class Training : public testing::Test {
+ protected:
+  void SetUp() override { save_recbole(synthetic_dataset(small_world()), folder_.path()); }
+
+  Config config(std::vector<std::string> overrides) const {
+    overrides.insert(overrides.begin(),
+                     {"data.path=" + (folder_ / "synthetic"), "run_dir=" + (folder_ / "run"), "device=cpu",
+                      "threads=1", "model.width=32", "train.epochs=3"});
+    return load_config("", overrides);
+  }
+  Config exact_config(std::vector<std::string> overrides = {}) const {
+    overrides.insert(overrides.begin(), {"train.mode=exact", "train.batch_size=64",
+                                         "train.optimizer=lazy_adam", "train.lr=0.01", "train.l2=1e-4"});
+    return config(std::move(overrides));
+  }
+
+  TemporaryFolder folder_;
+};
+
+/// Trains without a run folder, in stretches, stopping after `stretches` of them (0: never).
+class Bench {
+ public:
+  Bench(const Config& config, int threads = 1)
+      : config_(config),
+        context_(Device::cpu, threads),
+        world_(load_world(config_)),
+        method_(resolve_method(config_)) {
+    if (method_.uses_llm) table_ = load_scores(config_, world_.split);
+    trainer_ = std::make_unique<MfTrainer>(context_, config_, method_, world_.split, &table_);
+  }
+  MfTrainer& trainer() { return *trainer_; }
+  EpochReport train() {
+    EpochReport last;
+    while (trainer_->epoch() < config_.train.epochs) {
+      last = *trainer_->train_epoch([](std::int64_t) { return false; });
+    }
+    return last;
+  }
+  std::string checkpoint(const std::string& path) {
+    trainer_->save(path, {});
+    return read_all(path);
+  }
+  RankingResult test() { return evaluate_full(context_, trainer_->model(), world_.split, Target::test, {}); }
+
+ private:
+  Config config_;
+  Context context_;
+  World world_;
+  Method method_;
+  ScoreTable table_;
+  std::unique_ptr<MfTrainer> trainer_;
+};
+
+TEST_F(Training, WritesARunFolderWithASummary) {
+  const nlohmann::json summary = train(config({"method=agreement"}), false);
+  const nlohmann::json stored = nlohmann::json::parse(read_all(folder_ / "run/summary.json"));
+  EXPECT_EQ(stored, summary);
+  for (const char* slice : {"all", "cold", "tail"}) {
+    EXPECT_GT(stored["test"]["auc"][slice].get<double>(), 0.0) << slice;
+    EXPECT_LT(stored["test"]["auc"][slice].get<double>(), 1.0) << slice;
+  }
+  EXPECT_GT(stored["gate"]["mean_alpha"].get<double>(), 0.0);
+  EXPECT_EQ(stored["gate"]["rule"], "learned");
+  EXPECT_EQ(stored["data_hash"].get<std::string>().size(), 16U);
+  for (const char* file : {"config.toml", "metrics.jsonl", "gate.jsonl", "model.safetensors"}) {
+    EXPECT_TRUE(std::filesystem::exists(folder_ / ("run/" + std::string(file)))) << file;
+  }
+  const std::string gate = read_all(folder_ / "run/gate.jsonl");
+  EXPECT_EQ(std::count(gate.begin(), gate.end(), '\n'), 3);
+  EXPECT_THAT(gate, HasSubstr("cold_tail"));
+}
+
+TEST_F(Training, LearnsMoreThanChance) {
+  Bench bench(config({"method=none", "train.epochs=30"}));
+  bench.train();
+  EXPECT_GT(*bench.test().all.auc, 0.6);
+}
+
+TEST_F(Training, EveryMethodTrainsInBothModes) {
+  for (const std::string& method : method_names()) {
+    const EpochReport fused = Bench(config({"method=" + method, "train.epochs=1"})).train();
+    const EpochReport exact = Bench(exact_config({"method=" + method, "train.epochs=1"})).train();
+    EXPECT_EQ(fused.pairs > 0, method != "none") << method;
+    EXPECT_EQ(fused.pairs, exact.pairs) << method;
+    if (method == "global") EXPECT_EQ(exact.mean_alpha, 1.0);
+    if (method == "never" || method == "none") EXPECT_EQ(exact.mean_alpha, 0.0);
+  }
+}
+
+TEST_F(Training, NeverIsNone) {
+  Bench never(exact_config({"method=never"})), none(exact_config({"method=none"}));
+  never.train();
+  none.train();
+  EXPECT_EQ(never.trainer().model().named_buffers()[0].name, "users.weights");
+  EXPECT_EQ(*never.test().all.auc, *none.test().all.auc);
+}
+
+TEST_F(Training, TheHingeObjectiveClosesTheGate) {
+  const EpochReport report =
+      Bench(config({"method=hinge", "train.epochs=30", "train.chunk_rows=512"})).train();
+  EXPECT_LT(report.mean_alpha, 0.05);
+}
+
+TEST_F(Training, AgreementOpensForAGoodScorerAndClosesForNoise) {
+  const auto trained = [this](const char* noise) {
+    return Bench(config({"method=agreement", "train.epochs=20", "train.chunk_rows=512", noise})).train();
+  };
+  const EpochReport good = trained("llm.noise=0"), noise = trained("llm.noise=1");
+  EXPECT_GT(good.mean_agreement, 0.3);
+  EXPECT_GT(good.mean_alpha, 0.9);
+  EXPECT_LT(noise.mean_alpha, 0.1);
+}
+
+TEST_F(Training, ExactModeDoesNotDependOnThreads) {
+  Bench one(exact_config(), 1), two(exact_config(), 2);
+  one.train();
+  two.train();
+  EXPECT_EQ(one.checkpoint(folder_ / "a"), two.checkpoint(folder_ / "b"));
+}
+
+TEST_F(Training, ExactModeResumesBitIdenticallyInTheMiddleOfAnEpoch) {
+  // Batches are sampled in stretches of 16,384 rows, so the world must be larger than that.
+  SyntheticOptions large = small_world();
+  large.users = 4000;
+  save_recbole(synthetic_dataset(large), folder_.path());
+  for (const char* optimizer : {"sgd", "adagrad", "lazy_adam", "adam"}) {
+    const Config settings =
+        exact_config({"train.epochs=2", std::string("train.optimizer=") + optimizer, "train.batch_size=512"});
+    Bench whole(settings);
+    whole.train();
+
+    Bench first(settings);
+    ASSERT_FALSE(first.trainer().train_epoch([](std::int64_t) { return true; }).has_value());
+    ASSERT_GT(first.trainer().row(), 0);
+    first.checkpoint(folder_ / "half");
+    Bench second(settings);
+    second.trainer().load(read_safetensors(folder_ / "half"));
+    second.train();
+    EXPECT_EQ(second.checkpoint(folder_ / "b"), whole.checkpoint(folder_ / "a")) << optimizer;
+  }
+}
+
+TEST_F(Training, AKilledRunResumesToTheSameResult) {
+  const nlohmann::json whole = train(exact_config({"train.epochs=4"}), false);
+  const std::string expected = read_all(folder_ / "run/model.safetensors");
+  std::filesystem::remove_all(folder_ / "run");
+
+  // A child is killed as soon as its first checkpoint is there.
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    train(exact_config({"train.epochs=4"}), false);
+    ::_exit(0);
+  }
+  while (!std::filesystem::exists(folder_ / "run/model.safetensors") && ::kill(child, 0) == 0) ::usleep(500);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  const nlohmann::json resumed = train(exact_config({"train.epochs=4"}), true);
+  EXPECT_EQ(read_all(folder_ / "run/model.safetensors"), expected);
+  EXPECT_EQ(resumed["test"], whole["test"]);
+  EXPECT_EQ(resumed["gate"], whole["gate"]);
+  const std::string gate = read_all(folder_ / "run/gate.jsonl");
+  EXPECT_EQ(std::count(gate.begin(), gate.end(), '\n'), 4);
+}
+
+TEST_F(Training, ResumingWithAnotherConfigurationIsRefused) {
+  train(config({"seed=1"}), false);
+  EXPECT_THAT(error_of([&] { train(config({"seed=2"}), true); }),
+              testing::AllOf(HasSubstr("cannot resume with another configuration"), HasSubstr("seed = 2")));
+  EXPECT_THAT(error_of([&] { train(config({"llm.lambda=0.1"}), true); }), HasSubstr("lambda"));
+}
+
+TEST_F(Training, ResumingOnOtherDataIsRefused) {
+  train(config({}), false);
+  SyntheticOptions other = small_world();
+  other.seed = 2;
+  save_recbole(synthetic_dataset(other), folder_.path());
+  EXPECT_THAT(error_of([&] { train(config({}), true); }), HasSubstr("are not those of the checkpoint"));
+}
+
+TEST_F(Training, AFolderWithARunIsNotOverwritten) {
+  train(config({}), false);
+  const std::string before = read_all(folder_ / "run/summary.json");
+  EXPECT_NE(error_of([&] { train(config({}), false); }), "no error");
+  EXPECT_EQ(read_all(folder_ / "run/summary.json"), before);
+}
+
+TEST_F(Training, AFullDiskLosesNothing) {
+  train(config({"train.epochs=1"}), false);
+  const std::string before = read_all(folder_ / "run/model.safetensors");
+  std::filesystem::copy_file(folder_ / "run/model.safetensors", folder_ / "old");
+  {
+    const FileSizeLimit limit(4096);
+    Bench bench(config({"train.epochs=1"}));
+    bench.train();
+    EXPECT_NE(error_of([&] { bench.trainer().save(folder_ / "old", {}); }), "no error");
+  }
+  EXPECT_EQ(read_all(folder_ / "old"), before);
+}
+
+TEST_F(Training, EarlyStoppingKeepsTheBestEpoch) {
+  const nlohmann::json summary = train(
+      config({"method=none", "train.epochs=200", "train.lr=0.5", "train.eval_every=1", "train.patience=2"}),
+      false);
+  EXPECT_LT(summary["epochs"].get<int>(), 200);
+  const int best = summary["validation"]["best_epoch"];
+  EXPECT_EQ(summary["epochs"].get<int>(), best);  // the best checkpoint was loaded for the test
+  World world;
+  const RankingResult again = evaluate_run(folder_ / "run", Target::validation, "cpu", world);
+  EXPECT_EQ(*again.all.auc, summary["validation"]["best_auc"].get<double>());
+}
+
+TEST_F(Training, EvaluatingAStoredRunGivesTheSummarysFigures) {
+  const nlohmann::json summary = train(config({"method=mlp"}), false);
+  World world;
+  EXPECT_EQ(to_json(evaluate_run(folder_ / "run", Target::test, "cpu", world)), summary["test"]);
+}
+
+TEST_F(Training, DivergenceIsAnError) {
+  EXPECT_THAT(error_of([&] {
+                Bench(config({"train.lr=1e6", "train.epochs=10"})).train();
+              }),
+              HasSubstr("not finite"));
+}
+
+TEST_F(Training, OptionsThatDoNotApplyAreErrors) {
+  const auto error = [this](std::vector<std::string> overrides) {
+    return error_of([&] { Bench(config(std::move(overrides))); });
+  };
+  EXPECT_THAT(error({"train.batch_size=64"}), HasSubstr("train.batch_size"));
+  EXPECT_THAT(error({"train.mode=exact", "train.chunk_rows=64"}), HasSubstr("train.chunk_rows"));
+  EXPECT_THAT(error({"llm.max_pairs_per_batch=4"}), HasSubstr("llm.max_pairs_per_batch"));
+  EXPECT_THAT(error({"train.optimizer=adam"}), HasSubstr("lazy_adam"));
+  EXPECT_THAT(error({"method=hinge", "gate.objective=budget"}), HasSubstr("gate.objective"));
+  EXPECT_THAT(error({"method=mlp", "gate.rule=learned"}), HasSubstr("gate.rule"));
+  EXPECT_THAT(error({"method=agrement"}), HasSubstr("agreement"));
+  EXPECT_THAT(error({"llm.scores=x"}), HasSubstr("llm.scores"));
+  EXPECT_THAT(error({"llm.scorer=file"}), HasSubstr("llm.scores"));
+  EXPECT_THAT(error({"model.width=48"}), HasSubstr("32, 64, 128 or 256"));
+}
+
+TEST_F(Training, TheLimitOfPairsABatchIsKept) {
+  const EpochReport all = Bench(exact_config({"train.epochs=1"})).train();
+  const EpochReport few = Bench(exact_config({"train.epochs=1", "llm.max_pairs_per_batch=16"})).train();
+  EXPECT_GT(all.pairs, 0.9 * static_cast<double>(all.rows));
+  EXPECT_LE(few.pairs, 16.0 * (static_cast<double>(few.rows) / 64 + 1));
+  EXPECT_GT(few.pairs, 0);
+}
+
+}  // namespace
+}  // namespace sllmr
