@@ -273,6 +273,18 @@ TEST(SamplePairsChoice, LargestTakesTheListedPairsEvenly) {
   EXPECT_TRUE(near(counts[{11, 14}], half, {4 * std::sqrt(half / 2), 0}));
 }
 
+TEST(SamplePairsChoice, AProbesPartnerIsUniform) {
+  const Context context(Device::cpu, 1);
+  const Scores scores(context, {{{11, 12, 13, 14, 15}, {0.9F, 0.7F, 0.5F, 0.3F, 0.1F}, 2, {}}});
+  const PairDraw draw = draw_pairs(context, scores, {PairChoice::sampled, Share::of(1), Share::of(1)}, 8000);
+  std::map<Id, int> counts;
+  for (const RowPairs& pairs : draw.pairs) ++counts[pairs.probe.b];
+  ASSERT_EQ(counts.size(), 4U);
+  double chi_square = 0;
+  for (const auto& [item, count] : counts) chi_square += std::pow(count - 2000.0, 2) / 2000;
+  EXPECT_LT(chi_square, 16.3);  // 3 degrees of freedom: one in a thousand
+}
+
 TEST(LargestPairs, KeepsTheLargestGapsAndEveryProbe) {
   const Context context(Device::cpu, 1);
   const auto guide = [](Id a, float gap) { return RowPairs{{a, 90, gap, 1}, {70, 71, 0.5F, 1}}; };
