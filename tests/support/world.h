@@ -2,9 +2,11 @@
 // gate. The reference, the golden and the CPU/CUDA parity tests all run on one.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <random>
-#include <span>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -129,7 +131,8 @@ inline World make_world(const WorldShape& shape) {
   for (std::int64_t row = 0; row < shape.rows; ++row) {
     const Id positive = numbers.id(1, shape.items);
     const Id negative = 1 + (positive - 1 + numbers.id(1, shape.items - 1)) % shape.items;
-    const Triple& triple = world.triples.emplace_back(numbers.id(1, shape.users), positive, negative);
+    const Triple triple{numbers.id(1, shape.users), positive, negative};
+    world.triples.push_back(triple);
     if (!world.pair_rate.selects(static_cast<std::uint64_t>(row))) continue;
     RowPairs pairs{};
     if (numbers.in(0, 1) < 0.9F) {
