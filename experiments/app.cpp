@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <exception>
 
+#include "experiments/commands/compare.h"
 #include "experiments/commands/data.h"
 #include "experiments/commands/demo.h"
 #include "experiments/commands/list.h"
@@ -24,6 +25,7 @@ int run_app(int argc, const char* const* argv) {
   add_llm_command(app);
   add_train_command(app);
   add_eval_command(app);
+  add_compare_command(app);
   add_demo_command(app);
   add_gates_command(app);
   add_config_command(app);

@@ -14,6 +14,7 @@
 #include <type_traits>
 
 #include "kernels/exec/error.h"
+#include "kernels/exec/loops.h"
 #include "kernels/exec/types.h"
 #include "kernels/gates/gate.h"
 #include "kernels/pair_sampler.h"
@@ -67,12 +68,6 @@ struct MfArgs {
   GateArgs gate;                    // its slots take the base loss in any case
 };
 
-#if defined(__CUDACC__)
-#define SLLMR_ROW_LOOP _Pragma("unroll")
-#else
-#define SLLMR_ROW_LOOP _Pragma("omp simd")
-#endif
-
 /// One lane's share of a row of `Dim` numbers. On CUDA neighbouring lanes hold neighbouring numbers, in
 /// registers; on the CPU the one lane reads the row where it lies.
 template <int Dim, class Lanes>
@@ -90,9 +85,7 @@ struct RowShare {
 template <int Dim, class Lanes>
 SLLMR_HD float dot(Lanes lanes, const RowShare<Dim, Lanes>& x, const float* row) {
   float sum = 0;
-#if !defined(__CUDACC__)
-#pragma omp simd reduction(+ : sum)
-#endif
+  SLLMR_SUM_LOOP(sum)
   for (int k = 0; k < RowShare<Dim, Lanes>::n; ++k) sum += x[k] * row[k * Lanes::size + lanes.lane()];
   return lanes.sum(sum);
 }
@@ -102,9 +95,7 @@ template <int Dim, class Lanes>
 SLLMR_HD float cosine_of_differences(Lanes lanes, const float* a, const float* b, const float* c,
                                      const float* d) {
   float xy = 0, xx = 0, yy = 0;
-#if !defined(__CUDACC__)
-#pragma omp simd reduction(+ : xy, xx, yy)
-#endif
+  SLLMR_SUM_LOOP(xy, xx, yy)
   for (int k = 0; k < Dim / Lanes::size; ++k) {
     const int at = k * Lanes::size + lanes.lane();
     const float x = a[at] - b[at], y = c[at] - d[at];

@@ -9,7 +9,10 @@
 
 namespace sllmr {
 
-inline constexpr float kAdamBeta1 = 0.9F, kAdamBeta2 = 0.999F, kAdamEps = 1e-8F, kAdagradEps = 1e-10F;
+inline constexpr float kAdagradEps = 1e-10F;
+// 1 - beta is written out: in float 1 - .999 is off in the fifth digit.
+inline constexpr float kAdamBeta1 = 0.9F, kAdamRest1 = 0.1F, kAdamBeta2 = 0.999F, kAdamRest2 = 0.001F,
+                       kAdamEps = 1e-8F;
 
 /// In place and asynchronous; the atomic add loses no update where many rows share an item.
 struct Sgd {
@@ -46,15 +49,23 @@ struct AdamUpdate {
   float step_size, second_scale;
 
   SLLMR_HD AdamUpdate(float rate, std::int32_t t)
-      : step_size(rate / (1.0F - std::pow(kAdamBeta1, static_cast<float>(t)))),
-        second_scale(1.0F / std::sqrt(1.0F - std::pow(kAdamBeta2, static_cast<float>(t)))) {}
+      : step_size(rate / correction(kLogBeta1, t)),
+        second_scale(1.0F / std::sqrt(correction(kLogBeta2, t))) {}
 
   SLLMR_HD void step(const TableView& table, std::int64_t at, float weight, float gradient) const {
-    const float m = kAdamBeta1 * table.first[at] + (1.0F - kAdamBeta1) * gradient;
-    const float v = kAdamBeta2 * table.second[at] + (1.0F - kAdamBeta2) * gradient * gradient;
+    const float m = kAdamBeta1 * table.first[at] + kAdamRest1 * gradient;
+    const float v = kAdamBeta2 * table.second[at] + kAdamRest2 * gradient * gradient;
     table.first[at] = m;
     table.second[at] = v;
     table.weights[at] = weight - step_size * m / (std::sqrt(v) * second_scale + kAdamEps);
+  }
+
+ private:
+  static constexpr float kLogBeta1 = -0.105360516F, kLogBeta2 = -0.00100050033F;  // ln .9, ln .999
+
+  /// 1 - beta^t, without cancellation.
+  SLLMR_HD static float correction(float log_beta, std::int32_t t) {
+    return -std::expm1(log_beta * static_cast<float>(t));
   }
 };
 

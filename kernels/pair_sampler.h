@@ -27,7 +27,7 @@ enum class PairChoice : int { sampled, largest };
 struct Share {
   std::uint64_t fixed = 0;
 
-  static Share of(double share) { return {static_cast<std::uint64_t>(share * 0x1p32)}; }
+  static Share of(double share) { return {static_cast<std::uint64_t>(share * 0x1p32 + 0.5)}; }
   /// How many of the rows before `row` are selected; also the ordinal of `row` if it is.
   SLLMR_HD std::uint64_t count_before(std::uint64_t row) const { return (row * fixed) >> 32; }
   SLLMR_HD bool selects(std::uint64_t row) const { return count_before(row + 1) != count_before(row); }

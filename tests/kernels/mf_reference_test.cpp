@@ -25,7 +25,7 @@ constexpr int kFirstStep = 5;  // of dense Adam and of the gate: training is und
 // A step moves a weight by about 1e-3; float32 keeps about 1e-7 of a weight of order 1.
 constexpr Tolerance kWeights{1e-6, 1e-6};
 // Adam's 1 - beta2 is a float32 difference, which costs 5 of its 7 digits' last two.
-constexpr Tolerance kMoments{1e-7, 5e-5};
+constexpr Tolerance kMoments{1e-7, 5e-6};
 constexpr Tolerance kSums{1e-5, 1e-5};
 
 std::string describe(int width, OptimizerKind optimizer) {
