@@ -19,6 +19,7 @@ SLLMR_HD void update_rows(Lanes lanes, const MfArgs& args, Id user, const RowSha
   for (int k = 0; k < RowShare<Dim, Lanes>::n; ++k) user_gradient[k] = l2 * u[k];
   for (int item = 0; item < Slots; ++item) {
     const Id id = gradients.item[item];
+    const float decay = item < ItemGradients::base ? l2 : 0.0F;
     if (Slots > 2 && id == 0) continue;
     const float factor = gradients.factor[item];
     const Optimizer item_update(args.optimizer, args.items, id);
@@ -28,7 +29,7 @@ SLLMR_HD void update_rows(Lanes lanes, const MfArgs& args, Id user, const RowSha
       const std::int64_t at = item_row + k * Lanes::size + lanes.lane();
       const float weight = args.items.weights[at];
       user_gradient[k] += factor * weight;
-      item_update.step(lanes, args.items, at, weight, factor * u[k] + l2 * weight);
+      item_update.step(lanes, args.items, at, weight, factor * u[k] + decay * weight);
     }
     item_update.finish(lanes, args.items, id);
   }

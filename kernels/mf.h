@@ -5,7 +5,8 @@
 //   U[u] . V[i]
 //
 // BPR: Rendle et al. 2009. The gradient on every item row is a number times U[u], so a row is described by
-// its item ids and their coefficients; L2 is added to each touched row.
+// its item ids and their coefficients. L2 belongs to the base loss: it acts on the triple's three rows, not
+// on rows that only a pair touches, so that a gate that closes leaves the backbone as it is without the LLM.
 #pragma once
 
 #include <cmath>
@@ -112,7 +113,7 @@ SLLMR_HD float cosine_of_differences(Lanes lanes, const float* a, const float* b
 /// 0 and 1 are the triple's items, 2 and 3 the pair's; an unused slot has item 0. All indexes are constants,
 /// so on CUDA the slots live in registers.
 struct ItemGradients {
-  static constexpr int most = 4;
+  static constexpr int base = 2, most = 4;
   Id item[most] = {};
   float factor[most] = {};
 

@@ -37,6 +37,9 @@ struct UserTerms {
   MfArgs args;
   const ItemGradients* gradients;
 
+  SLLMR_HD const float* table() const { return args.users.weights; }
+  SLLMR_HD static bool decays(std::int32_t) { return true; }
+
   template <class Lanes>
   SLLMR_HD void add(Lanes lanes, std::int32_t occurrence, float* sum) const {
     const ItemGradients& row = gradients[occurrence];
@@ -56,6 +59,11 @@ struct ItemTerms {
   MfArgs args;
   const ItemGradients* gradients;
 
+  SLLMR_HD const float* table() const { return args.items.weights; }
+  SLLMR_HD static bool decays(std::int32_t occurrence) {
+    return occurrence % ItemGradients::most < ItemGradients::base;
+  }
+
   template <class Lanes>
   SLLMR_HD void add(Lanes lanes, std::int32_t occurrence, float* sum) const {
     const std::int32_t row = occurrence / ItemGradients::most;
@@ -74,6 +82,7 @@ struct SumOccurrences {
   const std::int32_t* order;
   std::int64_t n;
   float scale;
+  float l2;    // added once to rows of the base loss; 0 where the optimiser adds it to every row
   bool dense;  // sums go to the row's place in a dense table, instead of the first occurrence's
   float* sums;
 
@@ -82,9 +91,18 @@ struct SumOccurrences {
     const Id key = keys[at];
     if (key == kNoRow || (at > 0 && keys[at - 1] == key)) return;
     float sum[Dim / Lanes::size] = {};
-    for (std::int64_t k = at; k < n && keys[k] == key; ++k) terms.add(lanes, order[k], sum);
+    bool decays = false;
+    for (std::int64_t k = at; k < n && keys[k] == key; ++k) {
+      terms.add(lanes, order[k], sum);
+      decays = decays || Terms::decays(order[k]);
+    }
+    const float decay = decays ? l2 : 0.0F;
+    const float* weights = terms.table() + static_cast<std::int64_t>(key) * Dim;
     float* out = sums + (dense ? key : at) * Dim;
-    for (int k = 0; k < Dim / Lanes::size; ++k) out[k * Lanes::size + lanes.lane()] = scale * sum[k];
+    for (int k = 0; k < Dim / Lanes::size; ++k) {
+      const int column = k * Lanes::size + lanes.lane();
+      out[column] = scale * sum[k] + decay * weights[column];
+    }
   }
 };
 
@@ -105,7 +123,7 @@ struct UpdateTouched {
       const std::int64_t column = k * Lanes::size + lanes.lane();
       const std::int64_t cell = static_cast<std::int64_t>(key) * Dim + column;
       const float weight = table.weights[cell];
-      update.step(lanes, table, cell, weight, sums[at * Dim + column] + optimizer.l2 * weight);
+      update.step(lanes, table, cell, weight, sums[at * Dim + column]);
     }
     update.finish(lanes, table, key);
   }
@@ -168,12 +186,14 @@ void MfBatch::step_width(Where, const Context& context, std::int32_t step, const
   // Both sums read the parameters before either table changes.
   const float scale = 1.0F / static_cast<float>(args.rows);
   const bool dense = optimizer_ == OptimizerKind::adam;
+  const float l2 = dense ? 0.0F : args.optimizer.l2;
   launch(context, "mf_user_sums", n_users,
          SumOccurrences<Dim, UserTerms<Dim>>{{args, gradients_.data()},
                                              users_.sorted_keys.data(),
                                              users_.order.data(),
                                              n_users,
                                              scale,
+                                             l2,
                                              dense,
                                              users_.sums.data()});
   launch(context, "mf_item_sums", n_items,
@@ -182,6 +202,7 @@ void MfBatch::step_width(Where, const Context& context, std::int32_t step, const
                                              items_.order.data(),
                                              n_items,
                                              scale,
+                                             l2,
                                              dense,
                                              items_.sums.data()});
   update_table<Dim>(context, optimizer_, step, args.optimizer, args.users, users_.rows,

@@ -22,7 +22,8 @@ class MfBatch {
 
   /// Forward and backward over args.rows rows at the current parameters, loss = mean over the rows, then one
   /// optimiser step. Needs one accumulator slot a row. Dense Adam (step number `step`, from 1) updates every
-  /// row of both tables, with L2 in the gradient; the other optimisers update touched rows only.
+  /// row of both tables, with L2 in the gradient; the other optimisers update touched rows only, with L2 on
+  /// those of the triples.
   void step(const Context& context, std::int32_t step, const MfArgs& args);
 
  private:

@@ -252,13 +252,15 @@ void Trainer::add_row(const Triple& triple, const RowPairs* pairs, Gradients& gr
   gradients.user_touched[at(triple.user)] = true;
   gradients.item_touched[at(triple.positive)] = true;
   gradients.item_touched[at(triple.negative)] = true;
+  gradients.item_decays[at(triple.positive)] = true;
+  gradients.item_decays[at(triple.negative)] = true;
   if (pairs == nullptr) return;
   if (pairs->guide.a != 0) add_pair(triple, pairs->guide, false, gradients);
   if (pairs->probe.a != 0) add_pair(triple, pairs->probe, true, gradients);
 }
 
 void Trainer::update(Table& table, const std::vector<Vector>& gradients, const std::vector<bool>& touched,
-                     OptimizerKind kind, int step_number) const {
+                     const std::vector<bool>& decays, OptimizerKind kind, int step_number) const {
   const double rate = world_.optimizer.learning_rate, l2 = world_.optimizer.l2;
   for (std::size_t row = 0; row < gradients.size(); ++row) {
     if (!touched[row] && kind != OptimizerKind::adam) continue;
@@ -267,7 +269,8 @@ void Trainer::update(Table& table, const std::vector<Vector>& gradients, const s
       double& weight = table.weights[row][k];
       double& first = table.first[row][k];
       double& second = table.second[row][k];
-      const double gradient = gradients[row][k] + l2 * weight;
+      const bool decay = decays[row] || kind == OptimizerKind::adam;
+      const double gradient = gradients[row][k] + (decay ? l2 * weight : 0);
       if (kind == OptimizerKind::sgd) {
         weight -= rate * gradient;
       } else if (kind == OptimizerKind::adagrad) {
@@ -285,7 +288,8 @@ void Trainer::step(OptimizerKind kind, int step_number, std::int64_t first_row, 
   const Vector zero(static_cast<std::size_t>(world_.shape.width));
   Gradients gradients{std::vector<Vector>(users_.weights.size(), zero),
                       std::vector<Vector>(items_.weights.size(), zero),
-                      std::vector<bool>(users_.weights.size()), std::vector<bool>(items_.weights.size())};
+                      std::vector<bool>(users_.weights.size()), std::vector<bool>(items_.weights.size()),
+                      std::vector<bool>(items_.weights.size())};
   std::size_t pair = 0;
   for (std::int64_t row = 0; row < first_row + rows; ++row) {
     const bool selected = world_.pair_rate.selects(static_cast<std::uint64_t>(row));
@@ -300,8 +304,8 @@ void Trainer::step(OptimizerKind kind, int step_number, std::int64_t first_row, 
       for (double& x : row) x /= static_cast<double>(rows);
     }
   }
-  update(users_, gradients.users, gradients.user_touched, kind, step_number);
-  update(items_, gradients.items, gradients.item_touched, kind, step_number);
+  update(users_, gradients.users, gradients.user_touched, gradients.user_touched, kind, step_number);
+  update(items_, gradients.items, gradients.item_touched, gradients.item_decays, kind, step_number);
 }
 
 void Trainer::gate_step(int step_number) {

@@ -65,13 +65,14 @@ class Trainer {
   struct Gradients {
     std::vector<Vector> users, items;
     std::vector<bool> user_touched, item_touched;
+    std::vector<bool> item_decays;  // L2 acts on rows of the base loss; a touched user row always is one
   };
   void add_row(const Triple& triple, const RowPairs* pairs, Gradients& gradients);
   void add_pair(const Triple& triple, const LlmPair& pair, bool probe, Gradients& gradients);
   double score(Id user, Id item) const;
   GateSignals signals(Id user, Id item, const LlmPair& pair) const;
   void update(Table& table, const std::vector<Vector>& gradients, const std::vector<bool>& touched,
-              OptimizerKind kind, int step_number) const;
+              const std::vector<bool>& decays, OptimizerKind kind, int step_number) const;
 
   World world_;
   std::string_view rule_, objective_;
