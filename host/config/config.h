@@ -24,7 +24,7 @@ struct DataConfig {
 struct ModelConfig {
   std::string name = "mf";
   int width = 64;
-  double init_std = 0.1;
+  double init_std = 0.01;
 };
 
 struct TrainConfig {
@@ -34,7 +34,7 @@ struct TrainConfig {
   Mode mode = Mode::fused;
   Optimizer optimizer = Optimizer::sgd;
   double lr = 0.05;
-  double l2 = 0.01;
+  double l2 = 0.05;
   int epochs = 60;
   int batch_size = 128;
   std::int64_t chunk_rows = 16384;
@@ -50,8 +50,8 @@ struct LlmConfig {
   std::string scores;
   int candidates = 40;
   int prompt_history = 10;
-  double lambda = 0.5;
-  double margin = 1.0;
+  double lambda = 0.2;
+  double margin = 0.3;
   Pairs pairs = Pairs::sampled;
   int largest_pairs = 16;
   double pair_rate = 1.0;
@@ -66,7 +66,7 @@ struct GateConfig {
   std::string rule = "learned";
   std::string objective = "agreement";
   Uncertainty uncertainty = Uncertainty::confidence;
-  double lr = 0.05;
+  double lr = 0.1;
   double probe_rate = 0.25;
   double price = 0.1;
   double budget_weight = 1.0;
