@@ -110,8 +110,12 @@ TEST_F(Training, EveryMethodTrainsInBothModes) {
     const EpochReport exact = Bench(exact_config({"method=" + method, "train.epochs=1"})).train();
     EXPECT_EQ(fused.pairs > 0, method != "none") << method;
     EXPECT_EQ(fused.pairs, exact.pairs) << method;
-    if (method == "global") EXPECT_EQ(exact.mean_alpha, 1.0);
-    if (method == "never" || method == "none") EXPECT_EQ(exact.mean_alpha, 0.0);
+    if (method == "global") {
+      EXPECT_EQ(exact.mean_alpha, 1.0);
+    }
+    if (method == "never" || method == "none") {
+      EXPECT_EQ(exact.mean_alpha, 0.0);
+    }
   }
 }
 
