@@ -52,6 +52,7 @@ std::uint64_t hash_scores(const ScoreTable& table) {
 
 /// What two parts of one run must agree on: everything but where it runs.
 std::string identity(Config config) {
+  config.origins.clear();  // whether a value was set or left does not matter
   config.run_dir.clear();
   config.device = Config::Device::automatic;
   config.threads = 0;

@@ -1,7 +1,16 @@
 // The program as its users meet it: exit status, what goes to standard output, what goes to standard error.
 #include <gmock/gmock.h>
 
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "experiments/app.h"
 #include "host/data/import.h"
@@ -123,6 +132,68 @@ TEST_F(Cli, BadInputIsOneLineOnStandardErrorAndStatusOne) {
   EXPECT_THAT(failed({"train", "run_dir=" + (folder_ / "x")}), HasSubstr("data.path"));
   EXPECT_THAT(failed({"eval", folder_ / "nothing"}), HasSubstr("nothing"));
 }
+
+/// The program as a process of its own, for tests that stop it.
+class Process {
+ public:
+  explicit Process(const std::vector<std::string>& words) {
+    std::vector<char*> argv = {const_cast<char*>(SLLMR_PROGRAM)};
+    for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+    argv.push_back(nullptr);
+    posix_spawn_file_actions_t quiet;
+    posix_spawn_file_actions_init(&quiet);
+    posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    started_ = posix_spawn(&pid_, SLLMR_PROGRAM, &quiet, nullptr, argv.data(), environ) == 0;
+    posix_spawn_file_actions_destroy(&quiet);
+  }
+  /// Sends `signal` once `path` is there and returns the wait status; -1 where the file never came.
+  int signal_when(const std::string& path, int signal) {
+    if (!started_) return -1;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    bool seen = false;
+    while (!(seen = std::filesystem::exists(path)) && std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    ::kill(pid_, seen ? signal : SIGKILL);
+    int status = 0;
+    ::waitpid(pid_, &status, 0);
+    return seen ? status : -1;
+  }
+
+ private:
+  pid_t pid_ = 0;
+  bool started_ = false;
+};
+
+/// Exact training that takes a while, since every epoch stores a checkpoint; resumed to the end.
+class Resuming : public Cli, public testing::WithParamInterface<int> {};
+
+TEST_P(Resuming, AStoppedRunEndsWithTheSameBitsAsAWholeOne) {
+  const auto words = [this](const std::string& name) {
+    return std::vector<std::string>{"train",          "data.path=" + data(), "run_dir=" + (folder_ / name),
+                                    "device=cpu",     "train.mode=exact",    "train.optimizer=lazy_adam",
+                                    "train.lr=0.001", "train.batch_size=32", "train.epochs=60",
+                                    "threads=1"};
+  };
+  const int status = Process(words("stopped")).signal_when(folder_ / "stopped/model.safetensors", GetParam());
+  ASSERT_NE(status, -1);
+  if (GetParam() == SIGINT) {
+    ASSERT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 130);
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "stopped/summary.json")) << "it ended before the signal";
+  std::vector<std::string> again = words("stopped");
+  again.emplace_back("--resume");
+  const Outcome resumed = run(again);
+  ASSERT_EQ(resumed.status, 0) << resumed.err;
+  const Outcome whole = run(words("whole"));
+  ASSERT_EQ(whole.status, 0) << whole.err;
+  EXPECT_EQ(read_all(folder_ / "stopped/model.safetensors"), read_all(folder_ / "whole/model.safetensors"));
+  EXPECT_EQ(read_all(folder_ / "stopped/gate.jsonl"), read_all(folder_ / "whole/gate.jsonl"));
+}
+INSTANTIATE_TEST_SUITE_P(Signals, Resuming, testing::Values(SIGKILL, SIGINT),
+                         [](const auto& test) { return test.param == SIGINT ? "CtrlC" : "Kill"; });
 
 TEST_F(Cli, AnUnknownCommandIsRefused) {
   EXPECT_NE(run({"trian"}).status, 0);

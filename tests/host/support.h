@@ -11,20 +11,9 @@
 #include <iterator>
 #include <string>
 
-#include "kernels/exec/error.h"
+#include "tests/support/errors.h"
 
 namespace sllmr {
-
-/// The message of the Error that `action` throws; "no error" when it throws none.
-template <class Action>
-std::string error_of(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 inline std::string read_all(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "host/data/import.h"
-#include "kernels/exec/error.h"
+#include "tests/support/errors.h"
 
 namespace sllmr {
 
@@ -41,17 +41,6 @@ class DataFiles : public testing::Test {
       (std::string("data.") + testing::UnitTest::GetInstance()->current_test_info()->name() + "." +
        std::to_string(::getpid()));
 };
-
-/// What the Error that `action` throws says; "no error" without one.
-template <class Action>
-std::string error_of(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 inline std::string load_error(const std::string& path, const ImportOptions& options = {}) {
   return error_of([&] { load_dataset(path, options); });

@@ -172,29 +172,6 @@ TEST_F(Training, ExactModeResumesBitIdenticallyInTheMiddleOfAnEpoch) {
   }
 }
 
-TEST_F(Training, AKilledRunResumesToTheSameResult) {
-  const nlohmann::json whole = train(exact_config({"train.epochs=4"}), false);
-  const std::string expected = read_all(folder_ / "run/model.safetensors");
-  std::filesystem::remove_all(folder_ / "run");
-
-  // A child is killed as soon as its first checkpoint is there.
-  const pid_t child = ::fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    train(exact_config({"train.epochs=4"}), false);
-    ::_exit(0);
-  }
-  while (!std::filesystem::exists(folder_ / "run/model.safetensors") && ::kill(child, 0) == 0) ::usleep(500);
-  ::kill(child, SIGKILL);
-  ::waitpid(child, nullptr, 0);
-  const nlohmann::json resumed = train(exact_config({"train.epochs=4"}), true);
-  EXPECT_EQ(read_all(folder_ / "run/model.safetensors"), expected);
-  EXPECT_EQ(resumed["test"], whole["test"]);
-  EXPECT_EQ(resumed["gate"], whole["gate"]);
-  const std::string gate = read_all(folder_ / "run/gate.jsonl");
-  EXPECT_EQ(std::count(gate.begin(), gate.end(), '\n'), 4);
-}
-
 TEST_F(Training, ResumingWithAnotherConfigurationIsRefused) {
   train(config({"seed=1"}), false);
   EXPECT_THAT(error_of([&] { train(config({"seed=2"}), true); }),
