@@ -111,6 +111,6 @@ function(sllmr_test folder)
   target_compile_options(${_target} PRIVATE -O1)
   target_link_libraries(${_target} PRIVATE ${ARGN} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${_target} PRIVATE SLLMR_SOURCE_DIR=".")
-  gtest_discover_tests(${_target} TEST_PREFIX ${folder}. WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} DISCOVERY_TIMEOUT 60
-                       PROPERTIES TIMEOUT 600)
+  gtest_discover_tests(${_target} TEST_PREFIX ${folder}. WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} NO_PRETTY_VALUES
+                       DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
 endfunction()
