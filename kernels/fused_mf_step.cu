@@ -9,8 +9,8 @@ namespace {
 
 /// Updates the user's row and the item rows in the first `Slots` slots from one pass over their old values.
 template <int Dim, int Slots, class Optimizer, class Lanes>
-SLLMR_HD void update_rows(Lanes lanes, const MfArgs& args, Id user, const RowShare<Dim, Lanes>& u,
-                          const ItemGradients& gradients) {
+SLLMR_INLINE void update_rows(Lanes lanes, const MfArgs& args, Id user, const RowShare<Dim, Lanes>& u,
+                              const ItemGradients& gradients) {
   const float l2 = args.optimizer.l2;
   const Optimizer user_update(args.optimizer, args.users, user);
   const std::int64_t user_row = static_cast<std::int64_t>(user) * Dim;
@@ -45,47 +45,64 @@ struct FusedMfStep {
   MfArgs args;
 
   template <class Lanes>
-  SLLMR_HD void prefetch(const TableView& table, Id id) const {
+  SLLMR_INLINE void prefetch(const TableView& table, Id id) const {
     const char* row = reinterpret_cast<const char*>(table.weights + static_cast<std::int64_t>(id) * Dim);
     for (unsigned byte = 0; byte < Dim * sizeof(float); byte += 64) Lanes::prefetch(row + byte);
+  }
+
+  template <class Lanes>
+  SLLMR_RARE void prefetch_pairs(const RowPairs& pairs, Id user) const {
+    Lanes::prefetch(args.gate.users + user);
+    for (const LlmPair& pair : {pairs.guide, pairs.probe}) {
+      for (const Id item : {pair.a, pair.b}) {
+        if (item == 0) continue;
+        prefetch<Lanes>(args.items, item);
+        Lanes::prefetch(args.gate.items + item);
+      }
+    }
   }
 
   /// Asks for the rows of a later triple, to hide the last-level cache's latency where there are no other
   /// warps to do it.
   template <class Lanes>
-  SLLMR_HD void prefetch_rows(std::int64_t k) const {
+  SLLMR_INLINE void prefetch_rows(std::int64_t k) const {
     const Triple& triple = args.triples[k];
     prefetch<Lanes>(args.users, triple.user);
     prefetch<Lanes>(args.items, triple.positive);
     prefetch<Lanes>(args.items, triple.negative);
     if constexpr (WithPairs) {
-      const auto row = static_cast<std::uint64_t>(args.first_row + k);
-      if (!args.pair_rate.selects(row)) return;
-      const RowPairs& pairs = args.pairs[pair_index(args, row)];
-      prefetch<Lanes>(args.items, pairs.guide.a);
-      prefetch<Lanes>(args.items, pairs.guide.b);
-      prefetch<Lanes>(args.items, pairs.probe.a);
-      prefetch<Lanes>(args.items, pairs.probe.b);
-      Lanes::prefetch(args.gate.users + triple.user);
+      if (const RowPairs* pairs = pairs_of(args, k)) prefetch_pairs<Lanes>(*pairs, triple.user);
     }
+  }
+
+  /// The rest of a row that draws pairs. Takes few arguments and looks the others up again, which leaves the
+  /// caller's in registers.
+  template <class Lanes>
+  SLLMR_RARE void step_with_pairs(Lanes lanes, std::int64_t k, const RowPairs& pairs, float push,
+                                  float* slot) const {
+    const Triple triple = args.triples[k];
+    const RowShare<Dim, Lanes> u(lanes, args.users.weights + static_cast<std::int64_t>(triple.user) * Dim);
+    ItemGradients gradients(triple, push);
+    mf_pairs<Dim>(lanes, args, pairs, triple, u, slot, gradients);
+    update_rows<Dim, ItemGradients::most, Optimizer>(lanes, args, triple.user, u, gradients);
   }
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t k) const {
     constexpr std::int64_t kAhead = 6;
-    if constexpr (Lanes::size == 1) {
+    if constexpr (Lanes::prefetches) {
       if (k + kAhead < args.rows) prefetch_rows<Lanes>(k + kAhead);
     }
     const Triple triple = args.triples[k];
     const RowShare<Dim, Lanes> u(lanes, args.users.weights + static_cast<std::int64_t>(triple.user) * Dim);
     float* slot =
         args.gate.slots + static_cast<std::int64_t>(lanes.slot(args.gate.n_slots)) * GateColumns::stride;
-    const ItemGradients gradients = mf_row<Dim, WithPairs>(lanes, args, k, triple, u, slot);
-    if (WithPairs && gradients.has_pair()) {
-      update_rows<Dim, ItemGradients::most, Optimizer>(lanes, args, triple.user, u, gradients);
-    } else {
-      update_rows<Dim, 2, Optimizer>(lanes, args, triple.user, u, gradients);
+    const float push = mf_base<Dim>(lanes, args, triple, u, slot);
+    if constexpr (WithPairs) {
+      if (const RowPairs* pairs = pairs_of(args, k)) return step_with_pairs(lanes, k, *pairs, push, slot);
     }
+    update_rows<Dim, ItemGradients::base, Optimizer>(lanes, args, triple.user, u,
+                                                     ItemGradients(triple, push));
   }
 };
 

@@ -71,7 +71,7 @@ struct MfArgs {
 
 /// One lane's share of a row of `Dim` numbers. On CUDA neighbouring lanes hold neighbouring numbers, in
 /// registers; on the CPU the one lane reads the row where it lies.
-template <int Dim, class Lanes>
+template <int Dim, class Lanes, bool InPlace = Lanes::size == 1>
 struct RowShare {
   static constexpr int n = Dim / Lanes::size;
   float value[n];
@@ -82,13 +82,45 @@ struct RowShare {
   }
   SLLMR_HD float operator[](int k) const { return value[k]; }
 };
-
 template <int Dim, class Lanes>
-SLLMR_HD float dot(Lanes lanes, const RowShare<Dim, Lanes>& x, const float* row) {
-  float sum = 0;
-  SLLMR_SUM_LOOP(sum)
-  for (int k = 0; k < RowShare<Dim, Lanes>::n; ++k) sum += x[k] * row[k * Lanes::size + lanes.lane()];
-  return lanes.sum(sum);
+struct RowShare<Dim, Lanes, true> {
+  static constexpr int n = Dim;
+  const float* value;
+
+  RowShare(Lanes, const float* row) : value(row) {}
+  float operator[](int k) const { return value[k]; }
+};
+
+/// Adds up halves, so that the CPU can add whole vectors.
+template <int Parts>
+SLLMR_INLINE float sum_of(float (&part)[Parts]) {
+  for (int half = Parts / 2; half > 0; half /= 2) {
+    SLLMR_ROW_LOOP
+    for (int k = 0; k < half; ++k) part[k] += part[half + k];
+  }
+  return part[0];
+}
+
+/// Logits of two items for one user, in one pass over the user's row.
+struct TwoLogits {
+  float a, b;
+};
+template <int Dim, class Lanes>
+SLLMR_INLINE TwoLogits logits_of(Lanes lanes, const RowShare<Dim, Lanes>& u, const float* row_a,
+                                 const float* row_b) {
+  // Partial sums side by side: without them, float addition may not be reordered, and the CPU would add one
+  // by one.
+  constexpr int kParts = RowShare<Dim, Lanes>::n < 16 ? RowShare<Dim, Lanes>::n : 16;
+  float a[kParts] = {}, b[kParts] = {};
+  for (int first = 0; first < RowShare<Dim, Lanes>::n; first += kParts) {
+    SLLMR_ROW_LOOP
+    for (int k = 0; k < kParts; ++k) {
+      const int at = (first + k) * Lanes::size + lanes.lane();
+      a[k] += u[first + k] * row_a[at];
+      b[k] += u[first + k] * row_b[at];
+    }
+  }
+  return {lanes.sum(sum_of(a)), lanes.sum(sum_of(b))};
 }
 
 /// Products among the difference vectors of two item pairs, for the cosine between two user-row gradients.
@@ -96,7 +128,6 @@ template <int Dim, class Lanes>
 SLLMR_HD float cosine_of_differences(Lanes lanes, const float* a, const float* b, const float* c,
                                      const float* d) {
   float xy = 0, xx = 0, yy = 0;
-  SLLMR_SUM_LOOP(xy, xx, yy)
   for (int k = 0; k < Dim / Lanes::size; ++k) {
     const int at = k * Lanes::size + lanes.lane();
     const float x = a[at] - b[at], y = c[at] - d[at];
@@ -114,9 +145,13 @@ SLLMR_HD float cosine_of_differences(Lanes lanes, const float* a, const float* b
 /// so on CUDA the slots live in registers.
 struct ItemGradients {
   static constexpr int base = 2, most = 4;
-  Id item[most] = {};
-  float factor[most] = {};
+  Id item[most];
+  float factor[most];
 
+  ItemGradients() = default;
+
+  SLLMR_INLINE ItemGradients(const Triple& triple, float push)
+      : item{triple.positive, triple.negative}, factor{-push, push} {}
   /// Adds `x` to the factor of `id`, in the triple's slot if it is one of the triple's items, else in `slot`.
   SLLMR_HD void add(int slot, Id id, float x) {
     if (id == item[0]) {
@@ -128,64 +163,61 @@ struct ItemGradients {
       factor[slot] = x;
     }
   }
-  SLLMR_HD bool has_pair() const { return item[2] != 0 || item[3] != 0; }
 };
 
-/// Where the pairs of a selected row of the epoch lie in args.pairs.
-SLLMR_HD inline std::int64_t pair_index(const MfArgs& args, std::uint64_t row) {
-  return static_cast<std::int64_t>(args.pair_rate.count_before(row) -
-                                   args.pair_rate.count_before(static_cast<std::uint64_t>(args.first_row)));
-}
-
-/// Loss, gate and gradient factors of row `k` of the launch. Adds the gate's gradient and telemetry to
-/// `slot`. Probe pairs only ever reach the gate. `u` is the user's row.
-template <int Dim, bool WithPairs, class Lanes>
-SLLMR_HD ItemGradients mf_row(Lanes lanes, const MfArgs& args, std::int64_t k, const Triple& triple,
-                              const RowShare<Dim, Lanes>& u, float* slot) {
+/// The LLM's part of a selected row: the guiding pair's gradient factors, and what the probe teaches the
+/// gate. Probe pairs only ever reach the gate.
+template <int Dim, class Lanes>
+SLLMR_HD void mf_pairs(Lanes lanes, const MfArgs& args, const RowPairs& pairs, const Triple& triple,
+                       const RowShare<Dim, Lanes>& u, float* slot, ItemGradients& gradients) {
   const float* table = args.items.weights;
   const auto row_of = [table](Id item) { return table + static_cast<std::int64_t>(item) * Dim; };
-  const float* vi = row_of(triple.positive);
-  const float* vj = row_of(triple.negative);
-  const float margin = dot(lanes, u, vi) - dot(lanes, u, vj);
+  const LlmPair guide = pairs.guide, probe = pairs.probe;
+  if (guide.a != 0) {
+    const float* va = row_of(guide.a);
+    const float* vb = row_of(guide.b);
+    const TwoLogits s = logits_of<Dim>(lanes, u, va, vb);
+    float cosine = 0;
+    if (args.gate.uses_cosine && args.gate.margin > s.a - s.b) {
+      // Both gradients point against their difference.
+      cosine = cosine_of_differences<Dim>(lanes, row_of(triple.positive), row_of(triple.negative), va, vb);
+    }
+    const GatedPair gated = gate_pair(lanes, args.gate, slot, triple.user, guide, s.a, s.b, cosine, false);
+    if (gated.hinge > 0 && gated.weight != 0) {
+      gradients.add(2, guide.a, -gated.weight);
+      gradients.add(3, guide.b, gated.weight);
+    }
+  }
+  if (probe.a != 0) {
+    const TwoLogits s = logits_of<Dim>(lanes, u, row_of(probe.a), row_of(probe.b));
+    gate_pair(lanes, args.gate, slot, triple.user, probe, s.a, s.b, 0.0F, true);
+  }
+}
+
+/// Base loss of one training row; adds it to `slot`. Returns sigmoid(-margin), how far the row still pushes
+/// its two items apart. `u` is the user's row.
+template <int Dim, class Lanes>
+SLLMR_INLINE float mf_base(Lanes lanes, const MfArgs& args, const Triple& triple,
+                           const RowShare<Dim, Lanes>& u, float* slot) {
+  const float* table = args.items.weights;
+  const TwoLogits s = logits_of<Dim>(lanes, u, table + static_cast<std::int64_t>(triple.positive) * Dim,
+                                     table + static_cast<std::int64_t>(triple.negative) * Dim);
+  const float margin = s.a - s.b;
   // -log sigmoid(x) = max(-x, 0) + log(1 + exp(-|x|)), which cannot overflow.
   const float decay = std::exp(-std::fabs(margin));
-  const float push = margin > 0 ? decay / (1.0F + decay) : 1.0F / (1.0F + decay);  // sigmoid(-margin)
   if (lanes.lane() == 0) {
     lanes.add(slot + GateColumns::loss, (margin > 0 ? 0.0F : -margin) + std::log(1.0F + decay));
     lanes.add(slot + GateColumns::rows, 1.0F);
   }
-  ItemGradients gradients;
-  gradients.item[0] = triple.positive;
-  gradients.factor[0] = -push;
-  gradients.item[1] = triple.negative;
-  gradients.factor[1] = push;
+  return (margin > 0 ? decay : 1.0F) / (1.0F + decay);
+}
 
-  if constexpr (WithPairs) {
-    const auto row = static_cast<std::uint64_t>(args.first_row + k);
-    if (!args.pair_rate.selects(row)) return gradients;
-    const RowPairs& pairs = args.pairs[pair_index(args, row)];
-    const LlmPair guide = pairs.guide, probe = pairs.probe;
-    if (guide.a != 0) {
-      const float* va = row_of(guide.a);
-      const float* vb = row_of(guide.b);
-      const float sa = dot(lanes, u, va), sb = dot(lanes, u, vb);
-      float cosine = 0;
-      if (args.gate.uses_cosine && args.gate.margin > sa - sb) {
-        cosine = cosine_of_differences<Dim>(lanes, vi, vj, va,
-                                            vb);  // both gradients point against their difference
-      }
-      const GatedPair gated = gate_pair(lanes, args.gate, slot, triple.user, guide, sa, sb, cosine, false);
-      if (gated.hinge > 0 && gated.weight != 0) {
-        gradients.add(2, guide.a, -gated.weight);
-        gradients.add(3, guide.b, gated.weight);
-      }
-    }
-    if (probe.a != 0) {
-      gate_pair(lanes, args.gate, slot, triple.user, probe, dot(lanes, u, row_of(probe.a)),
-                dot(lanes, u, row_of(probe.b)), 0.0F, true);
-    }
-  }
-  return gradients;
+/// The pairs of row `k` of the launch, or null when it draws none.
+SLLMR_INLINE const RowPairs* pairs_of(const MfArgs& args, std::int64_t k) {
+  const auto row = static_cast<std::uint64_t>(args.first_row + k);
+  if (!args.pair_rate.selects(row)) return nullptr;
+  const auto first = args.pair_rate.count_before(static_cast<std::uint64_t>(args.first_row));
+  return args.pairs + (args.pair_rate.count_before(row) - first);
 }
 
 }  // namespace sllmr

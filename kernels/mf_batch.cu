@@ -21,7 +21,11 @@ struct RowGradients {
     const Triple triple = args.triples[k];
     const RowShare<Dim, Lanes> u(lanes, args.users.weights + static_cast<std::int64_t>(triple.user) * Dim);
     float* slot = args.gate.slots + k * GateColumns::stride;
-    const ItemGradients touched = mf_row<Dim, WithPairs>(lanes, args, k, triple, u, slot);
+    ItemGradients touched(triple, mf_base<Dim>(lanes, args, triple, u, slot));
+    if constexpr (WithPairs) {
+      if (const RowPairs* pairs = pairs_of(args, k))
+        mf_pairs<Dim>(lanes, args, *pairs, triple, u, slot, touched);
+    }
     if (lanes.lane() != 0) return;
     gradients[k] = touched;
     user_keys[k] = triple.user;

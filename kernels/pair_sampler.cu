@@ -1,6 +1,7 @@
 #include "kernels/pair_sampler.h"
 
 #include "kernels/exec/launch.h"
+#include "kernels/exec/loops.h"
 #include "kernels/exec/random.h"
 
 namespace sllmr {
@@ -14,6 +15,7 @@ struct SamplePairs {
   std::uint32_t epoch;
   std::int64_t first_row;
   std::uint64_t first_ordinal;
+  std::int64_t count;
   const Triple* triples;
   RowPairs* out;
 
@@ -53,11 +55,33 @@ struct SamplePairs {
     return compare(first + at, first + other);
   }
 
+  SLLMR_HD Id user_of(std::uint64_t row) const {
+    return triples[static_cast<std::int64_t>(row) - first_row].user;
+  }
+
+  /// Asks for a later pair's entries, in two steps, as their place must be known first.
+  template <class Lanes>
+  SLLMR_INLINE void prefetch(std::int64_t n) const {
+    constexpr std::int64_t kEntriesAhead = 8, kOffsetsAhead = 16;
+    if (n + kOffsetsAhead >= count) return;
+    const auto later = [&](std::int64_t ahead) {
+      return user_of(policy.pair_rate.row_of(first_ordinal + static_cast<std::uint64_t>(n + ahead)));
+    };
+    Lanes::prefetch(view.offsets + later(kOffsetsAhead));
+    const Id user = later(kEntriesAhead);
+    Lanes::prefetch(view.probe + user);
+    for (std::int64_t entry = view.offsets[user]; entry < view.offsets[user + 1]; entry += 16) {
+      Lanes::prefetch(view.items + entry);
+      Lanes::prefetch(view.scores + entry);
+    }
+  }
+
   template <class Lanes>
   SLLMR_HD void operator()(Lanes, std::int64_t n) const {
+    if constexpr (Lanes::prefetches) prefetch<Lanes>(n);
     const std::uint64_t ordinal = first_ordinal + static_cast<std::uint64_t>(n);
     const std::uint64_t row = policy.pair_rate.row_of(ordinal);
-    const Id user = triples[static_cast<std::int64_t>(row) - first_row].user;
+    const Id user = user_of(row);
     const std::int64_t first = view.offsets[user];
     const auto entries = static_cast<std::uint32_t>(view.offsets[user + 1] - first);
     RowPairs pairs{};
@@ -108,7 +132,8 @@ void sample_pairs_on(OnThisDevice, const Context& context, const ScoreView& scor
   const std::uint64_t first = policy.pair_rate.count_before(static_cast<std::uint64_t>(first_row));
   const std::uint64_t last = policy.pair_rate.count_before(static_cast<std::uint64_t>(first_row + count));
   launch_each(context, "sample_pairs", static_cast<std::int64_t>(last - first),
-              SamplePairs{scores, policy, seed, epoch, first_row, first, triples, out});
+              SamplePairs{scores, policy, seed, epoch, first_row, first,
+                          static_cast<std::int64_t>(last - first), triples, out});
 }
 
 }  // namespace sllmr

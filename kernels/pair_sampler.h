@@ -30,7 +30,10 @@ struct Share {
   static Share of(double share) { return {static_cast<std::uint64_t>(share * 0x1p32 + 0.5)}; }
   /// How many of the rows before `row` are selected; also the ordinal of `row` if it is.
   SLLMR_HD std::uint64_t count_before(std::uint64_t row) const { return (row * fixed) >> 32; }
-  SLLMR_HD bool selects(std::uint64_t row) const { return count_before(row + 1) != count_before(row); }
+  /// Does count_before grow with this row? It does when the product's low half wraps around.
+  SLLMR_HD bool selects(std::uint64_t row) const {
+    return static_cast<std::uint32_t>((row + 1) * fixed) < fixed;
+  }
   /// The row whose ordinal is `ordinal`: the inverse of count_before on selected rows.
   SLLMR_HD std::uint64_t row_of(std::uint64_t ordinal) const {
     return (((ordinal + 1) << 32) + fixed - 1) / fixed - 1;

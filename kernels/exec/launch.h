@@ -50,6 +50,7 @@ class NvtxRange {
 template <int Size>
 struct CudaLanes {
   static constexpr int size = Size;
+  static constexpr bool prefetches = false;
 
   __device__ int lane() const { return static_cast<int>(threadIdx.x) % Size; }
   __device__ float sum(float x) const {
@@ -60,7 +61,6 @@ struct CudaLanes {
   __device__ void add(float* to, float x) const {
     atomicAdd(to, x);
   }
-  __device__ static void prefetch(const void*) {}
   /// Which of `slots` accumulators this group should add to, so that groups rarely meet in one.
   __device__ int slot(int slots) const {
     return static_cast<int>(blockIdx.x % static_cast<unsigned>(slots));
@@ -110,6 +110,7 @@ using OnThisDevice = OnCpu;
 
 struct CpuLanes {
   static constexpr int size = 1;
+  static constexpr bool prefetches = true;  // no other groups hide the memory's latency
   int thread = 0;
 
   static constexpr int lane() { return 0; }
@@ -117,7 +118,7 @@ struct CpuLanes {
   /// Asynchronous, as everywhere in the fused step: two threads that meet in one element may lose an update.
   static void add(float* to, float x) { *to += x; }
   static void prefetch(const void* address) { __builtin_prefetch(address); }
-  int slot(int slots) const { return thread % slots; }
+  int slot(int slots) const { return thread < slots ? thread : thread % slots; }
 };
 
 template <class Body>

@@ -11,6 +11,7 @@
 
 #include "kernels/fused_mf_step.h"
 #include "kernels/mf_batch.h"
+#include "tests/support/compare.h"
 #include "tests/support/errors.h"
 #include "tests/support/gates.h"
 #include "tests/support/world.h"
@@ -130,8 +131,10 @@ TEST_P(EitherStep, WithoutPairsIsTheBaseLossAlone) {
   EXPECT_EQ(device.totals(context_)[GateColumns::rows], static_cast<double>(world.shape.rows));
 
   for (RowPairs& pairs : world.pairs) pairs = {};
-  EXPECT_EQ(device.state(context_).users, after(world).users);
-  EXPECT_EQ(device.state(context_).items, after(world).items);
+  // Rows with and without pairs run different code, which may round differently.
+  constexpr Tolerance kRounding{1e-7, 1e-6};
+  EXPECT_TRUE(all_near(device.state(context_).users.weights, after(world).users.weights, kRounding));
+  EXPECT_TRUE(all_near(device.state(context_).items.weights, after(world).items.weights, kRounding));
 }
 
 TEST_P(EitherStep, ProbePairsNeverMoveTheModel) {
