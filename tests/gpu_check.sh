@@ -69,7 +69,7 @@ if ! device=$(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader 2
   echo "gpu-check: no GPU here: nvidia-smi lists none" >&2
   exit 1
 fi
-echo "device: $device; programs: $programs of $(date -r "$programs" '+%F %R')"
+echo "device: $device"
 
 step parity test_counts parity_tests
 step memcheck sanitizer_counts parity compute-sanitizer --tool memcheck --error-exitcode 1
