@@ -1,6 +1,7 @@
 // Which LLM pairs the training rows take. Rows are masked first: a row that draws none touches no LLM memory.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "kernels/exec/context.h"
@@ -27,7 +28,7 @@ enum class PairChoice : int { sampled, largest };
 struct Share {
   std::uint64_t fixed = 0;
 
-  static Share of(double share) { return {static_cast<std::uint64_t>(share * 0x1p32 + 0.5)}; }
+  static Share of(double share) { return {static_cast<std::uint64_t>(std::llround(share * 0x1p32))}; }
   /// How many of the rows before `row` are selected; also the ordinal of `row` if it is.
   SLLMR_HD std::uint64_t count_before(std::uint64_t row) const { return (row * fixed) >> 32; }
   /// Does count_before grow with this row? It does when the product's low half wraps around.

@@ -11,8 +11,8 @@
 namespace sllmr {
 
 struct MfOptions {
-  int width = 64;         // 32, 64, 128 or 256
-  double init_std = 0.01; // of the normal distribution that parameters start from
+  int width = 64;          // 32, 64, 128 or 256
+  double init_std = 0.01;  // of the normal distribution that parameters start from
   std::uint64_t seed = 1;
   OptimizerKind optimizer = OptimizerKind::sgd;
 };
