@@ -40,11 +40,13 @@ struct UpdateGate {
       const TableView view{args.theta, args.first, args.second, nullptr};
       update.step(view, k, args.theta[k], gradient);
     } else {
-      constexpr float kKeep = 0.9F;
+      // The first stretch sets the means; later ones move them slower and slower, to a tenth.
+      const float first = 1.0F - 1.0F / static_cast<float>(args.step);
+      const float keep = first < 0.9F ? first : 0.9F;
       const float pairs = args.scratch[GateColumns::pairs];
       if (pairs == 0) return;
-      args.running[0] += (1.0F - kKeep) * (args.scratch[GateColumns::pair_alpha] / pairs - args.running[0]);
-      args.running[1] += (1.0F - kKeep) * (args.scratch[GateColumns::pair_hinge] / pairs - args.running[1]);
+      args.running[0] += (1.0F - keep) * (args.scratch[GateColumns::pair_alpha] / pairs - args.running[0]);
+      args.running[1] += (1.0F - keep) * (args.scratch[GateColumns::pair_hinge] / pairs - args.running[1]);
     }
   }
 };

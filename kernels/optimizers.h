@@ -14,7 +14,7 @@ inline constexpr float kAdagradEps = 1e-10F;
 inline constexpr float kAdamBeta1 = 0.9F, kAdamRest1 = 0.1F, kAdamBeta2 = 0.999F, kAdamRest2 = 0.001F,
                        kAdamEps = 1e-8F;
 
-/// In place and asynchronous; the atomic add loses no update where many rows share an item.
+/// In place and asynchronous; on CUDA the atomic add loses no update where many rows share an item.
 struct Sgd {
   static constexpr OptimizerKind kind = OptimizerKind::sgd;
   float rate;
@@ -83,6 +83,7 @@ struct LazyAdam {
   }
   template <class Lanes>
   SLLMR_HD void finish(Lanes lanes, const TableView& table, Id row) const {
+    lanes.sync();  // every lane has read the old count
     if (lanes.lane() == 0) table.steps[row] = t;
   }
 };

@@ -17,7 +17,7 @@ struct InteractionView {
   const Id* users = nullptr;              // [n]
   const Id* items = nullptr;              // [n]
   const std::int64_t* offsets = nullptr;  // [user rows + 1] into sorted_items
-  const Id* sorted_items = nullptr;       // [n] training items of each user, ascending
+  const Id* sorted_items = nullptr;       // training items of each user, ascending, each once
   std::int64_t n = 0;
   std::int32_t n_items = 0;  // real items; ids 1 .. n_items
 };

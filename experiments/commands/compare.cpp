@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "experiments/report/text.h"
+#include "host/train/interrupt.h"
 #include "host/train/training.h"
 
 namespace sllmr {
@@ -54,6 +55,12 @@ std::string mean_and_deviation(const std::vector<nlohmann::json>& values) {
 }
 
 void compare(const CompareOptions& options) {
+  for (const std::string& word : options.overrides) {
+    for (const char* key : {"method=", "seed=", "run_dir=", "eval.topk="}) {
+      require(word.rfind(key, 0) != 0,
+              fmt::format("'{}' cannot be overridden here: use --methods, --seeds and --out", word));
+    }
+  }
   std::string table =
       "| method | AUC all | cold | tail | NDCG@10 | mean alpha |\n|---|---|---|---|---|---|\n";
   nlohmann::json first;
@@ -64,7 +71,7 @@ void compare(const CompareOptions& options) {
       overrides.insert(overrides.end(), {"method=" + method, fmt::format("seed={}", seed), "eval.topk=[10]",
                                          fmt::format("run_dir={}/{}_{}", options.out, method, seed)});
       const nlohmann::json summary = run_once(load_config(options.recipe, overrides));
-      if (summary.is_null()) throw Interrupted();
+      if (summary.is_null() || interrupted()) throw Interrupted();
       if (first.is_null()) first = summary;
       const nlohmann::json& auc = summary.at("test").at("auc");
       all.push_back(auc.at("all"));
@@ -92,8 +99,12 @@ void add_compare_command(CLI::App& app) {
   command->add_option("overrides", options->overrides, "key=value for every run");
   command->add_option("--methods", options->methods, "Words that method= takes")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->capture_default_str();
-  command->add_option("--seeds", options->seeds, "Seeds")->delimiter(',')->capture_default_str();
+  command->add_option("--seeds", options->seeds, "Seeds")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->capture_default_str();
   command->add_option("--out", options->out, "Folder for the run folders")->required();
   command->callback([options] { compare(*options); });
 }

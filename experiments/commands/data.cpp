@@ -75,16 +75,17 @@ void add_data_command(CLI::App& app) {
   stats->add_flag("--json", options->json, "Print one JSON object");
   stats->callback([options] { print_stats(load_dataset(options->path, options->import), options->json); });
 
-  CLI::App* import = data->add_subcommand("import", "Convert a data set to RecBole atomic files");
-  add_import_options(*import, *options);
-  import->add_option("--out", options->out, "Folder that receives NAME.inter and NAME.item")->required();
-  import->callback([options] {
+  CLI::App* convert = data->add_subcommand("import", "Convert a data set to RecBole atomic files");
+  add_import_options(*convert, *options);
+  convert->add_option("--out", options->out, "Folder that receives NAME.inter and NAME.item")->required();
+  convert->callback([options] {
     const Dataset dataset = load_dataset(options->path, options->import);
-  save_recbole(dataset, options->out);
-  fmt::print("wrote {0}/{1}.inter and {0}/{1}.item: {2} users, {3} items, {4} interactions, hash {5:016x}\n",
-             options->out, dataset.name, dataset.users.count(), dataset.items.count(), dataset.interactions(),
-             dataset.hash);
-});
-}  // namespace sllmr
+    save_recbole(dataset, options->out);
+    fmt::print(
+        "wrote {0}/{1}.inter and {0}/{1}.item: {2} users, {3} items, {4} interactions, hash {5:016x}\n",
+        options->out, dataset.name, dataset.users.count(), dataset.items.count(), dataset.interactions(),
+        dataset.hash);
+  });
+}
 
 }  // namespace sllmr

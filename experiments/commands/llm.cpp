@@ -68,18 +68,19 @@ void add_score_command(CLI::App& llm) {
 
 void add_import_command(CLI::App& llm) {
   const auto options = std::make_shared<LlmOptions>();
-  CLI::App* import = llm.add_subcommand("import", "Check a score file and write it in its canonical form");
-  import->add_option("file", options->in, "Score file, TSV or JSON lines (user_id, item_id, score and probe)")
+  CLI::App* convert = llm.add_subcommand("import", "Check a score file and write it in its canonical form");
+  convert
+      ->add_option("file", options->in, "Score file, TSV or JSON lines (user_id, item_id, score and probe)")
       ->required();
-  add_shared_options(*import, *options);
-  import->callback([options] {
+  add_shared_options(*convert, *options);
+  convert->callback([options] {
     const Dataset data = load_dataset(options->data);
-  const Split split = leave_one_out(data);
-  write_and_summarise(read_scores(options->in, split), split, *options);
-});
-}  // namespace
+    const Split split = leave_one_out(data);
+    write_and_summarise(read_scores(options->in, split), split, *options);
+  });
+}
 
-}  // namespace sllmr
+}  // namespace
 
 void add_llm_command(CLI::App& app) {
   CLI::App* llm = app.add_subcommand("llm", "Make and check tables of offline LLM scores");

@@ -16,7 +16,7 @@ std::string ranking_text(const nlohmann::json& result);
 std::string summary_text(const nlohmann::json& summary, const std::string& run_dir);
 /// Columns padded to their widest cell; the first left, the others right.
 std::string aligned(const std::vector<std::vector<std::string>>& rows);
-/// ".7134", or "-" for null.
+/// "0.7134", or "-" for null.
 std::string figure(const nlohmann::json& value);
 
 }  // namespace sllmr

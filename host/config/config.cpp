@@ -126,7 +126,7 @@ const std::vector<Key>& key_table() {
   static const std::vector<Key> table = {
       text(SLLMR_KEY(method), "none, global, or the name of a gate objective or gating rule"),
       integer(SLLMR_KEY(seed), 0, "seed of every random draw"),
-      text(SLLMR_KEY(run_dir), "folder of the run; empty: named after data, model, method and seed"),
+      text(SLLMR_KEY(run_dir), "folder of the run, new or with --resume; needed"),
       choice(SLLMR_KEY(device), {"auto", "cpu", "cuda"}, "where to train; auto: cuda where there is one"),
       integer(SLLMR_KEY(threads), 0, "CPU threads; 0: all"),
 
@@ -149,7 +149,8 @@ const std::vector<Key>& key_table() {
       integer(SLLMR_KEY(train.epochs), 0, "passes over the training rows"),
       integer(SLLMR_KEY(train.batch_size), 1, "rows of a mini-batch (exact mode)"),
       integer(SLLMR_KEY(train.chunk_rows), 1, "rows between two updates of the gate (fused mode)"),
-      integer(SLLMR_KEY(train.eval_every), 0, "epochs between two validations; 0: only after the last epoch"),
+      integer(SLLMR_KEY(train.eval_every), 0,
+              "epochs between two validations, the best of which is kept; 0: none"),
       integer(SLLMR_KEY(train.patience), 0, "stop after this many validations without a gain; 0: never"),
       integer(SLLMR_KEY(train.checkpoint_every), 1, "epochs between two checkpoints"),
 
@@ -172,7 +173,7 @@ const std::vector<Key>& key_table() {
       text(SLLMR_KEY(gate.objective), "what the gate learns from"),
       choice(SLLMR_KEY(gate.uncertainty), {"confidence", "entropy"}, "the backbone's uncertainty signal"),
       number(SLLMR_KEY(gate.lr), positive, "learning rate of the gate"),
-      number(SLLMR_KEY(gate.probe_rate), share, "share of the training rows that draw a probe pair"),
+      number(SLLMR_KEY(gate.probe_rate), share, "share of the rows with a pair that draw a probe pair too"),
       number(SLLMR_KEY(gate.price), share, "agreement beyond chance that opens the gate"),
       number(SLLMR_KEY(gate.budget_weight), non_negative, "weight of the budget term (objective budget)"),
       number(SLLMR_KEY(gate.budget_target), share, "mean gate value that the budget asks for"),

@@ -54,6 +54,13 @@ int slots_for(const Context& context) {
 }
 
 void check_mode(const Config& config) {
+  if (config.train.eval_every == 0) {
+    require_not_set(config, "train.patience", "nothing is validated; set train.eval_every");
+  }
+  if (config.llm.pairs == LlmConfig::Pairs::sampled) {
+    require_not_set(config, "llm.largest_pairs", "llm.pairs=sampled draws from all pairs");
+  }
+  if (config.llm.noise == 0) require_not_set(config, "llm.noise_slice", "llm.noise is 0");
   if (config.train.mode == TrainConfig::Mode::fused) {
     require_not_set(config, "train.batch_size", "the fused mode has no mini-batches; see train.chunk_rows");
     require_not_set(config, "llm.max_pairs_per_batch",
@@ -175,7 +182,9 @@ MfTrainer::MfTrainer(Context& context, const Config& config, const Method& metho
                                        batch, optimizer_);
   }
   slots_ = Buffer<float>(context, static_cast<std::size_t>(slots) * GateColumns::stride);
-  running_ = Buffer<float>(context, 2);
+  // Until the first stretch has told, all pairs count as open: `normalised` then starts like `hinge`.
+  constexpr float kRunning[] = {1.0F, 0.0F};
+  running_ = Buffer<float>(context, std::span<const float>(kRunning));
   totals_ = Buffer<double>(context, GateColumns::used);
   gate_scratch_ = Buffer<float>(context, GateColumns::used);
 

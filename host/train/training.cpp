@@ -6,6 +6,7 @@
 #include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 
 #include "host/data/import.h"
@@ -21,6 +22,7 @@ namespace {
 
 constexpr const char* kCheckpoint = "model.safetensors";
 constexpr const char* kBest = "best.safetensors";
+constexpr const char* kFormat = "sllmr-checkpoint-1";
 
 class Stopwatch {
  public:
@@ -62,13 +64,14 @@ std::string identity(Config config) {
 /// The first line in which two configurations differ.
 std::string first_difference(const std::string& then, const std::string& now) {
   std::istringstream a(then), b(now);
-  std::string x, y;
+  std::string x, y, section;
   while (true) {
     const bool more_a = static_cast<bool>(std::getline(a, x)), more_b = static_cast<bool>(std::getline(b, y));
     if (!more_a && !more_b) return {};
     if (!more_a) x.clear();
     if (!more_b) y.clear();
-    if (x != y) return fmt::format("'{}' then, '{}' now", x, y);
+    if (x != y) return fmt::format("{}'{}' then, '{}' now", section, x, y);
+    if (x.rfind('[', 0) == 0) section = x + " ";
   }
 }
 
@@ -124,14 +127,15 @@ class Run {
       : config_(config),
         method_(resolve_method(config)),
         context_(parse_device(device_name(config)), config.threads),
-        world_(load_world(config)),
-        folder_(resume ? RunFolder::resume(config.run_dir) : RunFolder::create(config.run_dir, config)) {
+        world_(load_world(config)) {
     if (method_.uses_llm) {
       table_ = std::make_unique<ScoreTable>(load_scores(config_, world_.split));
       scores_hash_ = hash_scores(*table_);
     }
     prepare_seconds_ = watch_.seconds();
     trainer_ = std::make_unique<MfTrainer>(context_, config_, method_, world_.split, table_.get());
+    // Last, so that a run that cannot start leaves no folder.
+    folder_.emplace(resume ? RunFolder::resume(config.run_dir) : RunFolder::create(config.run_dir, config));
     if (resume) load_checkpoint();
   }
 
@@ -164,16 +168,16 @@ class Run {
     train_seconds_ += watch.seconds();
     last_ = *report;
     loss_text_ = fmt::format("loss {:.4f}", report->loss);
-    folder_.log({{"event", "epoch"},
-                 {"epoch", epoch},
-                 {"loss", report->loss},
-                 {"rows", report->rows},
-                 {"seconds", watch.seconds()}});
+    folder_->log({{"event", "epoch"},
+                  {"epoch", epoch},
+                  {"loss", report->loss},
+                  {"rows", report->rows},
+                  {"seconds", watch.seconds()}});
     if (method_.uses_llm) {
       nlohmann::json gate = to_json(*report);
       gate["epoch"] = epoch;
       gate["parameters"] = trainer_->gate_parameters();
-      folder_.log_gate(gate);
+      folder_->log_gate(gate);
     }
     if (config_.train.eval_every > 0 && epoch % config_.train.eval_every == 0) validate(epoch);
     const bool last = epoch == config_.train.epochs || done_;
@@ -187,13 +191,17 @@ class Run {
     nlohmann::json event = to_json(result);
     event["event"] = "validation";
     event["epoch"] = epoch;
-    folder_.log(event);
+    folder_->log(event);
     if (validation_.add(epoch, result.all.auc.value_or(0.0))) save(kBest);
     done_ = config_.train.patience > 0 && validation_.without_gain >= config_.train.patience;
   }
 
   nlohmann::json summarise(int epochs) {
-    if (validation_.best_epoch > 0) trainer_->load(read_safetensors(folder_.file(kBest)));
+    if (validation_.best_epoch > 0) {
+      const SafetensorsFile best = read_safetensors(folder_->file(kBest));
+      trainer_->load(best);
+      last_ = report_from_json(nlohmann::json::parse(best.meta("last_report")));
+    }
     const Stopwatch watch;
     const RankingResult test =
         evaluate_full(context_, trainer_->model(), world_.split, Target::test, config_.eval.topk);
@@ -226,35 +234,42 @@ class Run {
     summary["memory"] = {{"peak_resident_bytes", peak_resident_bytes()},
                          {"peak_device_bytes", device_peak_bytes(context_.device())}};
     summary["config"] = to_toml(config_);
-    folder_.write_summary(summary);
+    folder_->write_summary(summary);
     return summary;
   }
 
   void save(const char* name) {
-    trainer_->save(folder_.file(name), {{"format", "sllmr-checkpoint-1"},
-                                        {"config", identity(config_)},
-                                        {"data_hash", hex(world_.data->hash)},
-                                        {"scores_hash", hex(scores_hash_)},
-                                        {"last_report", to_json(last_).dump()},
-                                        {"best_auc", fmt::format("{}", validation_.best)},
-                                        {"best_epoch", std::to_string(validation_.best_epoch)},
-                                        {"without_gain", std::to_string(validation_.without_gain)}});
+    trainer_->save(folder_->file(name), {{"format", kFormat},
+                                         {"config", identity(config_)},
+                                         {"data_hash", hex(world_.data->hash)},
+                                         {"scores_hash", hex(scores_hash_)},
+                                         {"last_report", to_json(last_).dump()},
+                                         {"best_auc", fmt::format("{}", validation_.best)},
+                                         {"best_epoch", std::to_string(validation_.best_epoch)},
+                                         {"without_gain", std::to_string(validation_.without_gain)}});
+  }
+
+  void require_same_configuration(const std::string& path, const std::string& then) const {
+    const std::string change = first_difference(then, identity(config_));
+    if (change.empty()) return;
+    throw Error(
+        fmt::format("{}: cannot resume with another configuration ({}): repeat the first run's recipe and "
+                    "overrides, or choose another run_dir",
+                    path, change));
   }
 
   void load_checkpoint() {
-    const std::string path = folder_.file(kCheckpoint);
+    const std::string path = folder_->file(kCheckpoint);
     if (!std::filesystem::exists(path)) {  // killed before the first checkpoint: start anew
-      folder_.drop_events_after(0);
+      require_same_configuration(folder_->path(), identity(load_config(folder_->file("config.toml"), {})));
+      folder_->drop_events_after(0);
       return;
     }
     const SafetensorsFile checkpoint = read_safetensors(path);
-    const std::string change = first_difference(checkpoint.meta("config"), identity(config_));
-    if (!change.empty()) {
-      throw Error(
-          fmt::format("{}: cannot resume with another configuration ({}): repeat the first run's recipe and "
-                      "overrides, or choose another run_dir",
-                      path, change));
+    if (checkpoint.meta("format") != kFormat) {
+      throw Error(fmt::format("{}: not a checkpoint of this program; choose another run_dir", path));
     }
+    require_same_configuration(path, checkpoint.meta("config"));
     if (checkpoint.meta("data_hash") != hex(world_.data->hash)) {
       throw Error(
           fmt::format("{}: cannot resume: the data at '{}' are not those of the checkpoint; restore them, or "
@@ -273,7 +288,7 @@ class Run {
     validation_.without_gain = std::stoi(checkpoint.meta("without_gain"));
     done_ = config_.train.patience > 0 && validation_.without_gain >= config_.train.patience;
     last_ = report_from_json(nlohmann::json::parse(checkpoint.meta("last_report")));
-    folder_.drop_events_after(trainer_->epoch());
+    folder_->drop_events_after(trainer_->epoch());
   }
 
   const Config& config_;
@@ -281,7 +296,7 @@ class Run {
   Method method_;
   Context context_;
   World world_;
-  RunFolder folder_;
+  std::optional<RunFolder> folder_;
   std::unique_ptr<ScoreTable> table_;
   std::uint64_t scores_hash_ = 0;
   std::unique_ptr<MfTrainer> trainer_;

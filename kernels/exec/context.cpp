@@ -100,6 +100,8 @@ Context::Context(Device device, int threads)
     : device_(device),
       threads_(threads > 0 ? threads : omp_get_num_procs()),
       cuda_(std::make_unique<Cuda>()) {
+  // For the parallel regions of OpenBLAS and of the host, which have no context.
+  if (threads > 0 && omp_in_parallel() == 0) omp_set_num_threads(threads);
 #if SLLMR_WITH_CUDA
   if (device_ == Device::cuda) {
     SLLMR_CUDA_CHECK(cudaStreamCreateWithFlags(&cuda_->stream, cudaStreamNonBlocking));

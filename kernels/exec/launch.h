@@ -58,6 +58,10 @@ struct CudaLanes {
     for (int step = Size / 2; step > 0; step /= 2) x += __shfl_xor_sync(0xFFFFFFFFU, x, step, Size);
     return x;
   }
+  /// Makes what lanes have read so far safe to overwrite by one of them.
+  __device__ void sync() const {
+    __syncwarp();
+  }
   __device__ void add(float* to, float x) const {
     atomicAdd(to, x);
   }
@@ -115,6 +119,7 @@ struct CpuLanes {
 
   static constexpr int lane() { return 0; }
   static float sum(float x) { return x; }
+  static void sync() {}
   /// Asynchronous, as everywhere in the fused step: two threads that meet in one element may lose an update.
   static void add(float* to, float x) { *to += x; }
   static void prefetch(const void* address) { __builtin_prefetch(address); }

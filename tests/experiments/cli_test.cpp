@@ -9,6 +9,7 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -87,6 +88,20 @@ TEST_F(Cli, ScoresAreMadeAndTrainedWith) {
   ASSERT_EQ(trained.status, 0) << trained.err;
   EXPECT_THAT(nlohmann::json::parse(trained.out)["llm"]["scorer"].get<std::string>(),
               HasSubstr("scores.tsv"));
+}
+
+TEST_F(Cli, CompareTabulatesMethodsAndSeedsAndKeepsFinishedRuns) {
+  const std::string recipe = folder_ / "recipe.toml";
+  std::ofstream(recipe) << "[data]\npath = \"" << data() << "\"\n[train]\nepochs = 2\n";
+  const std::vector<std::string> words = {"compare", "--methods", "none,agreement", "--seeds",  "1,2",
+                                          recipe,    "--out",     folder_ / "runs", "threads=1"};
+  const Outcome first = run(words);
+  ASSERT_EQ(first.status, 0) << first.err;
+  EXPECT_THAT(first.out, testing::AllOf(HasSubstr("| none |"), HasSubstr("| agreement |"), HasSubstr("±")));
+  const auto written = std::filesystem::last_write_time(folder_ / "runs/agreement_2/summary.json");
+  EXPECT_EQ(run(words).out, first.out);
+  EXPECT_EQ(std::filesystem::last_write_time(folder_ / "runs/agreement_2/summary.json"), written);
+  EXPECT_THAT(run({"compare", recipe, "seed=3", "--out", folder_ / "x"}).err, HasSubstr("--seeds"));
 }
 
 TEST_F(Cli, DemoComparesThreeMethods) {

@@ -187,6 +187,18 @@ TEST_F(Training, ResumingOnOtherDataIsRefused) {
   EXPECT_THAT(error_of([&] { train(config({}), true); }), HasSubstr("are not those of the checkpoint"));
 }
 
+TEST_F(Training, ARunThatCannotStartLeavesNoFolder) {
+  EXPECT_NE(error_of([&] { train(config({"train.batch_size=64"}), false); }), "no error");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
+}
+
+TEST_F(Training, ResumingBeforeTheFirstCheckpointIsCheckedToo) {
+  train(config({"seed=1"}), false);
+  std::filesystem::remove(folder_ / "run/model.safetensors");
+  EXPECT_THAT(error_of([&] { train(config({"seed=2"}), true); }), HasSubstr("another configuration"));
+  EXPECT_FALSE(train(config({"seed=1"}), true).is_null());
+}
+
 TEST_F(Training, AFolderWithARunIsNotOverwritten) {
   train(config({}), false);
   const std::string before = read_all(folder_ / "run/summary.json");
@@ -240,6 +252,9 @@ TEST_F(Training, OptionsThatDoNotApplyAreErrors) {
   EXPECT_THAT(error({"train.mode=exact", "train.chunk_rows=64"}), HasSubstr("train.chunk_rows"));
   EXPECT_THAT(error({"llm.max_pairs_per_batch=4"}), HasSubstr("llm.max_pairs_per_batch"));
   EXPECT_THAT(error({"train.optimizer=adam"}), HasSubstr("lazy_adam"));
+  EXPECT_THAT(error({"train.patience=3"}), HasSubstr("train.eval_every"));
+  EXPECT_THAT(error({"llm.largest_pairs=3"}), HasSubstr("llm.largest_pairs"));
+  EXPECT_THAT(error({"llm.noise_slice=warm"}), HasSubstr("llm.noise_slice"));
   EXPECT_THAT(error({"method=hinge", "gate.objective=budget"}), HasSubstr("gate.objective"));
   EXPECT_THAT(error({"method=mlp", "gate.rule=learned"}), HasSubstr("gate.rule"));
   EXPECT_THAT(error({"method=agrement"}), HasSubstr("agreement"));

@@ -314,8 +314,9 @@ void Trainer::gate_step(int step_number) {
                      step_number, world_.gate_rate);
   }
   if (stretch_.pairs > 0) {
-    mean_alpha_ = 0.9 * mean_alpha_ + 0.1 * stretch_.pair_alpha / stretch_.pairs;
-    mean_hinge_ = 0.9 * mean_hinge_ + 0.1 * stretch_.pair_hinge / stretch_.pairs;
+    const double keep = std::min(0.9, 1 - 1.0 / step_number);
+    mean_alpha_ = keep * mean_alpha_ + (1 - keep) * stretch_.pair_alpha / stretch_.pairs;
+    mean_hinge_ = keep * mean_hinge_ + (1 - keep) * stretch_.pair_hinge / stretch_.pairs;
   }
   add(totals_, stretch_);
   stretch_ = Totals{};
