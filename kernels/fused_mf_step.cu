@@ -20,7 +20,7 @@ SLLMR_INLINE void update_rows(Lanes lanes, const MfArgs& args, Id user, const Ro
   for (int item = 0; item < Slots; ++item) {
     const Id id = gradients.item[item];
     const float decay = item < ItemGradients::base ? l2 : 0.0F;
-    if (Slots > 2 && id == 0) continue;
+    if (Slots > ItemGradients::base && id == 0) continue;
     const float factor = gradients.factor[item];
     const Optimizer item_update(args.optimizer, args.items, id);
     const std::int64_t item_row = static_cast<std::int64_t>(id) * Dim;

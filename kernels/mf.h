@@ -148,8 +148,6 @@ struct ItemGradients {
   Id item[most];
   float factor[most];
 
-  ItemGradients() = default;
-
   SLLMR_INLINE ItemGradients(const Triple& triple, float push)
       : item{triple.positive, triple.negative}, factor{-push, push} {}
   /// Adds `x` to the factor of `id`, in the triple's slot if it is one of the triple's items, else in `slot`.

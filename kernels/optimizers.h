@@ -16,7 +16,6 @@ inline constexpr float kAdamBeta1 = 0.9F, kAdamRest1 = 0.1F, kAdamBeta2 = 0.999F
 
 /// In place and asynchronous; on CUDA the atomic add loses no update where many rows share an item.
 struct Sgd {
-  static constexpr OptimizerKind kind = OptimizerKind::sgd;
   float rate;
 
   SLLMR_HD Sgd(const OptimizerArgs& args, const TableView&, Id) : rate(args.learning_rate) {}
@@ -30,7 +29,6 @@ struct Sgd {
 };
 
 struct Adagrad {
-  static constexpr OptimizerKind kind = OptimizerKind::adagrad;
   float rate;
 
   SLLMR_HD Adagrad(const OptimizerArgs& args, const TableView&, Id) : rate(args.learning_rate) {}
@@ -71,7 +69,6 @@ struct AdamUpdate {
 
 /// Adam on touched rows only; each row counts its own updates.
 struct LazyAdam {
-  static constexpr OptimizerKind kind = OptimizerKind::lazy_adam;
   AdamUpdate update;
   std::int32_t t;
 

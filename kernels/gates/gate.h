@@ -21,7 +21,7 @@ struct ItemSignals {
 /// Columns of a slot of accumulators: the gate's gradient, then sums over the slot's rows.
 struct GateColumns {
   static constexpr int theta = 0;                // [kMaxGateParams]
-  static constexpr int bucket = kMaxGateParams;  // [4 buckets, cold x tail][kBucketColumns]
+  static constexpr int bucket = kMaxGateParams;  // [4 buckets, cold x tail][bucket_columns]
   static constexpr int bucket_columns = 3;       // (user, item) count, sum of alpha, sum of alpha^2
   static constexpr int pairs = bucket + 4 * bucket_columns;  // LLM pairs
   static constexpr int pair_alpha = pairs + 1;               // sum of the pair's alpha
