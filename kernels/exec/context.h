@@ -25,8 +25,10 @@ std::vector<DeviceInfo> list_devices();
 Device parse_device(const std::string& name);
 bool cuda_available();
 
-/// Owns the stream and the BLAS handle of one device. Kernels take it first. Not thread-safe; one per host
-/// thread.
+class MemoryPool;
+
+/// Owns the stream, the BLAS handle and the memory pool of one device. Kernels take it first. Not
+/// thread-safe; one per host thread.
 class Context {
  public:
   /// `threads`: CPU threads, 0 for all.
@@ -41,6 +43,8 @@ class Context {
   void* stream() const;
   /// cublasHandle_t; null on the CPU.
   void* blas() const;
+  /// Where tensors get their memory.
+  MemoryPool& pool() const { return *pool_; }
   /// Waits for everything launched so far. Throws Error if any of it failed.
   void synchronize() const;
 
@@ -49,6 +53,7 @@ class Context {
   Device device_;
   int threads_;
   std::unique_ptr<Cuda> cuda_;
+  std::unique_ptr<MemoryPool> pool_;
 };
 
 /// Calls `function(OnCpu())` or `function(OnCuda())` for the context's device.

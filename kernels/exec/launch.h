@@ -53,7 +53,8 @@ struct CudaLanes {
   static constexpr bool prefetches = false;
 
   __device__ int lane() const { return static_cast<int>(threadIdx.x) % Size; }
-  __device__ float sum(float x) const {
+  template <class Real>
+  __device__ Real sum(Real x) const {
 #pragma unroll
     for (int step = Size / 2; step > 0; step /= 2) x += __shfl_xor_sync(0xFFFFFFFFU, x, step, Size);
     return x;
@@ -62,7 +63,8 @@ struct CudaLanes {
   __device__ void sync() const {
     __syncwarp();
   }
-  __device__ void add(float* to, float x) const {
+  template <class Real>
+  __device__ void add(Real* to, Real x) const {
     atomicAdd(to, x);
   }
   /// Which of `slots` accumulators this group should add to, so that groups rarely meet in one.
@@ -118,10 +120,16 @@ struct CpuLanes {
   int thread = 0;
 
   static constexpr int lane() { return 0; }
-  static float sum(float x) { return x; }
+  template <class Real>
+  static Real sum(Real x) {
+    return x;
+  }
   static void sync() {}
   /// Asynchronous, as everywhere in the fused step: two threads that meet in one element may lose an update.
-  static void add(float* to, float x) { *to += x; }
+  template <class Real>
+  static void add(Real* to, Real x) {
+    *to += x;
+  }
   static void prefetch(const void* address) { __builtin_prefetch(address); }
   int slot(int slots) const { return thread < slots ? thread : thread % slots; }
 };

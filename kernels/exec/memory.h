@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <span>
 #include <utility>
 #include <vector>
@@ -12,6 +13,7 @@ namespace sllmr {
 
 /// Raw device memory, 256-byte aligned. Throws Error when there is not enough.
 void* device_allocate(const Context& context, std::size_t bytes);
+void* device_allocate(Device device, std::size_t bytes);
 void device_free(Device device, void* memory, std::size_t bytes) noexcept;
 /// Bytes currently held through device_allocate on `device`, and the most there ever were.
 std::size_t device_bytes(Device device);
@@ -19,6 +21,26 @@ std::size_t device_peak_bytes(Device device);
 void copy_to_device(const Context& context, void* to, const void* from, std::size_t bytes);
 void copy_to_host(const Context& context, void* to, const void* from, std::size_t bytes);
 void fill_zero(const Context& context, void* memory, std::size_t bytes);
+
+/// Memory that is handed out again and again, so that a training step allocates nothing: on one stream,
+/// what is given back may be taken at once by whatever is launched next. Not thread-safe.
+class MemoryPool {
+ public:
+  explicit MemoryPool(Device device) : device_(device) {}
+  ~MemoryPool();
+  MemoryPool(const MemoryPool&) = delete;
+  MemoryPool& operator=(const MemoryPool&) = delete;
+
+  /// The size that `bytes` are rounded up to; take() and give_back() want such sizes.
+  static std::size_t size_class(std::size_t bytes);
+  /// Not initialised. Throws Error when there is not enough.
+  void* take(std::size_t bytes);
+  void give_back(void* memory, std::size_t bytes) noexcept;
+
+ private:
+  Device device_;
+  std::multimap<std::size_t, void*> free_;
+};
 
 /// A move-only array on the context's device. Elements are trivially copyable and start at zero.
 template <class T>

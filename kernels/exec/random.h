@@ -28,6 +28,8 @@ enum class Purpose : std::uint32_t {
   ctr_validation_negative,
   ctr_test_negative,
   synthetic,
+  init_layer,
+  dropout,
 };
 
 /// Four independent 32-bit words.

@@ -1,0 +1,62 @@
+// The contract of every backbone: features in, one logit a row out, and the way back.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/exec/tensor.h"
+#include "models/features.h"
+#include "models/layers/embedding.h"
+#include "models/layers/parameters.h"
+
+namespace sllmr {
+
+/// What a backbone is made of. Defaults are LLM-CF's sizes. A backbone uses what it has a use for.
+struct BackboneOptions {
+  int width = 32;                       // of every embedding
+  std::vector<int> hidden = {200, 80};  // of the deep part
+  double dropout = 0.1;
+  std::uint64_t seed = 1;
+  std::array<Id, kVocabularies> table_rows{};  // with padding
+  /// LLM-CF's quirks: the first-order bias of DeepFM and xDeepFM is drawn once and never trained ...
+  bool frozen_bias = false;
+  /// ... and the deep scalar of xDeepFM passes a ReLU.
+  bool relu_deep_logit = false;
+};
+
+/// Owns its parameters and embedding tables.
+template <class Real>
+class Backbone {
+ public:
+  /// What forward keeps for backward.
+  struct Saved {
+    virtual ~Saved() = default;
+  };
+
+  virtual ~Backbone() = default;
+
+  /// Does forward want the history item by item (FeatureBatch::sequence), not pooled?
+  virtual bool wants_sequence() const { return false; }
+  /// Logits [rows x 1]. `saved`, when not null, gets what backward needs. A training pass draws dropout masks
+  /// and updates running statistics.
+  virtual Tensor<Real> forward(const Context& context, const FeatureBatch& batch, const Pass& pass,
+                               std::unique_ptr<Saved>* saved) const = 0;
+  /// Replaces the gradients of all parameters by those of sum(d_logits * logits), d_logits [rows x 1], and
+  /// hands those of the looked-up rows to the embeddings. `batch` and `saved` are forward's.
+  virtual void backward(const Context& context, const FeatureBatch& batch, const Saved& saved,
+                        const Tensor<Real>& d_logits) = 0;
+
+  Parameters<Real>& parameters() { return parameters_; }
+  const Parameters<Real>& parameters() const { return parameters_; }
+  /// All sets of tables, the features' and the first-order ones.
+  virtual std::vector<Embedding<Real>*> embeddings() = 0;
+
+ protected:
+  Parameters<Real> parameters_;
+};
+
+}  // namespace sllmr

@@ -1,0 +1,66 @@
+// What a backbone sees of a batch: seven fields of ids, on the device, and which table rows they touch.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "kernels/exec/types.h"
+
+namespace sllmr {
+
+/// The input fields in the order in which backbones concatenate them.
+enum class Field : int { user, item, brand, categories, history_items, history_brands, history_categories };
+inline constexpr int kFields = 7;
+
+/// The embedding tables; history fields share the tables of the item's fields.
+enum class Vocabulary : int { user, item, brand, category };
+inline constexpr int kVocabularies = 4;
+
+constexpr Vocabulary vocabulary_of(Field field) {
+  constexpr Vocabulary of[kFields] = {Vocabulary::user,     Vocabulary::item, Vocabulary::brand,
+                                      Vocabulary::category, Vocabulary::item, Vocabulary::brand,
+                                      Vocabulary::category};
+  return of[static_cast<int>(field)];
+}
+
+/// Is the field's form (one bag a row, or one bag a history position) that of FeatureBatch::sequence?
+constexpr bool is_history(Field field) {
+  return field >= Field::history_items;
+}
+
+/// Lists of ids, one a row: row k's are ids[begin[k]] .. ids[begin[k] + length[k] - 1]. Padding (id 0) is
+/// left out of every list but the brand's, where 0 ("no brand") is an id like any other that never gets a
+/// gradient of the data.
+struct Bags {
+  const Id* ids = nullptr;
+  const std::int64_t* begin = nullptr;
+  const std::int32_t* length = nullptr;
+};
+
+/// The rows of one table that a batch touches, each once, and where each one's gradient comes from:
+/// occurrence k of `keys[r]`, offsets[r] <= k < offsets[r + 1], is one id of bag `row[k]` of field
+/// `field[k]`. Occurrences stand in a fixed order (by field, then by row), so that sums are repeatable. Id 0
+/// has none.
+struct TablePlan {
+  std::int64_t n = 0;                     // rows touched
+  const Id* keys = nullptr;               // [n]
+  const std::int64_t* offsets = nullptr;  // [n + 1]
+  const std::int8_t* field = nullptr;     // [offsets[n]]
+  const std::int32_t* row = nullptr;      // [offsets[n]]
+};
+
+/// A batch on the device. The history is pooled (one bag a row) or, with `sequence`, one bag for each of the
+/// batch's `positions` history items, rows one after another.
+struct FeatureBatch {
+  std::int64_t rows = 0;
+  bool sequence = false;
+  std::int64_t positions = 0;                     // history items of all rows
+  const std::int64_t* first_position = nullptr;   // [rows + 1]
+  const std::int32_t* row_of_position = nullptr;  // [positions]
+  std::array<Bags, kFields> fields;
+  std::array<TablePlan, kVocabularies> plans;  // empty unless the batch was made for training
+
+  std::int64_t bags(Field field) const { return sequence && is_history(field) ? positions : rows; }
+};
+
+}  // namespace sllmr

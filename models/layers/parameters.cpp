@@ -1,0 +1,92 @@
+#include "models/layers/parameters.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kernels/exec/random.h"
+
+namespace sllmr {
+
+namespace {
+
+constexpr std::int64_t kBoundary = 16;  // elements: 64 bytes of float
+
+double draw_initial(const Initial& initial, std::uint64_t seed, std::uint64_t position) {
+  if (initial.kind == Initial::Kind::constant) return initial.scale;
+  const Draw draw = philox(seed, 0, position, Purpose::init_layer);
+  if (initial.kind == Initial::Kind::normal) {
+    return initial.scale * static_cast<double>(normal(draw.word[0], draw.word[1]));
+  }
+  return initial.scale * (2.0 * static_cast<double>(uniform(draw.word[0])) - 1.0);
+}
+
+}  // namespace
+
+template <class Real>
+int Parameters<Real>::add(std::string name, std::vector<std::int64_t> shape, Initial initial) {
+  return add_part({std::move(name), std::move(shape), initial, true}, size_);
+}
+
+template <class Real>
+int Parameters<Real>::add_state(std::string name, std::vector<std::int64_t> shape, Initial initial) {
+  return add_part({std::move(name), std::move(shape), initial, false}, state_size_);
+}
+
+template <class Real>
+int Parameters<Real>::add_part(Part part, std::int64_t& total) {
+  require(!allocated_, "Parameters: '" + part.name + "' comes after allocate()");
+  for (const Part& other : parts_) {
+    require(other.name != part.name, "Parameters: the name '" + part.name + "' is taken");
+  }
+  part.size = 1;
+  for (const std::int64_t extent : part.shape) {
+    require(extent > 0, "'" + part.name + "' has an extent of 0: every layer needs at least one unit");
+    part.size *= extent;
+  }
+  part.offset = total;
+  total += (part.size + kBoundary - 1) / kBoundary * kBoundary;
+  parts_.push_back(std::move(part));
+  return static_cast<int>(parts_.size()) - 1;
+}
+
+template <class Real>
+void Parameters<Real>::allocate(const Context& context, std::uint64_t seed) {
+  require(!allocated_, "Parameters::allocate: called twice");
+  allocated_ = true;
+  std::vector<Real> values(static_cast<std::size_t>(size_)), state(static_cast<std::size_t>(state_size_));
+  for (const Part& part : parts_) {
+    Real* to = (part.trained ? values : state).data() + part.offset;
+    // State draws from the far end, so that it shares no draw with the parameters.
+    const auto first = static_cast<std::uint64_t>(part.offset) + (part.trained ? 0 : std::uint64_t{1} << 62);
+    for (std::int64_t k = 0; k < part.size; ++k) {
+      to[k] = static_cast<Real>(draw_initial(part.initial, seed, first + static_cast<std::uint64_t>(k)));
+    }
+  }
+  values_ = Buffer<Real>(context, std::span<const Real>(values));
+  gradients_ = Buffer<Real>(context, values.size());
+  state_ = Buffer<Real>(context, std::span<const Real>(state));
+}
+
+template <class Real>
+int Parameters<Real>::find(const std::string& name) const {
+  const auto found = std::ranges::find(parts_, name, &Part::name);
+  require(found != parts_.end(), "no parameter is called '" + name + "'");
+  return static_cast<int>(found - parts_.begin());
+}
+
+template <class Real>
+Real* Parameters<Real>::value(int part) const {
+  const Part& at = parts_[static_cast<std::size_t>(part)];
+  return (at.trained ? values_ : state_).data() + at.offset;
+}
+
+template <class Real>
+Real* Parameters<Real>::gradient(int part) const {
+  const Part& at = parts_[static_cast<std::size_t>(part)];
+  return at.trained ? gradients_.data() + at.offset : nullptr;
+}
+
+template class Parameters<float>;
+template class Parameters<double>;
+
+}  // namespace sllmr

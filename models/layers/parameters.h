@@ -1,0 +1,83 @@
+// The dense parameters of a backbone: one slab of values, one of gradients, and a name for each part.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/exec/memory.h"
+
+namespace sllmr {
+
+/// How parameters start. Draws depend on (seed, position in the slab) alone.
+struct Initial {
+  enum class Kind { constant, uniform, normal };
+  Kind kind = Kind::constant;
+  double scale = 0;  // the constant, the bound of the uniform distribution, or the standard deviation
+
+  static Initial constant(double value) { return {Kind::constant, value}; }
+  static Initial uniform(double bound) { return {Kind::uniform, bound}; }
+  static Initial normal(double deviation) { return {Kind::normal, deviation}; }
+};
+
+/// What backward does to the gradients of parameters: replace them, or add to them where a layer is used
+/// twice in one step.
+enum class GradientMode { replace, accumulate };
+
+/// How one forward pass runs. `step` numbers the training steps of a run: with the seed it fixes the dropout
+/// masks.
+struct Pass {
+  bool training = false;
+  std::uint64_t seed = 0;
+  std::uint32_t step = 0;
+};
+
+/// Layers add their parameters while they are constructed; allocate() then makes the slabs. Parts start on
+/// 64-byte boundaries; the gaps are zero and stay so.
+template <class Real>
+class Parameters {
+ public:
+  /// One named part.
+  struct Part {
+    std::string name;                 // "mlp.0.weight"
+    std::vector<std::int64_t> shape;  // weights of a linear layer: {out, in}, as PyTorch
+    Initial initial;
+    bool trained = true;  // false: state such as running statistics; has no gradient
+    std::int64_t size = 0, offset = 0;
+  };
+
+  Parameters() = default;
+  Parameters(const Parameters&) = delete;
+  Parameters& operator=(const Parameters&) = delete;
+
+  /// The part's index. Throws Error for a name that is taken, an extent below 1, and after allocate().
+  int add(std::string name, std::vector<std::int64_t> shape, Initial initial);
+  /// The same for state that is saved but not trained.
+  int add_state(std::string name, std::vector<std::int64_t> shape, Initial initial);
+  void allocate(const Context& context, std::uint64_t seed);
+
+  const std::vector<Part>& parts() const { return parts_; }
+  /// The index of a name; throws Error when there is none.
+  int find(const std::string& name) const;
+  Real* value(int part) const;
+  /// Null for state.
+  Real* gradient(int part) const;
+  /// The slabs of trained parameters [size()], gaps included.
+  std::int64_t size() const { return size_; }
+  Buffer<Real>& values() { return values_; }
+  Buffer<Real>& gradients() { return gradients_; }
+  Buffer<Real>& state() { return state_; }
+
+ private:
+  int add_part(Part part, std::int64_t& total);
+
+  std::vector<Part> parts_;
+  std::int64_t size_ = 0, state_size_ = 0;
+  mutable Buffer<Real> values_, gradients_, state_;
+  bool allocated_ = false;
+};
+
+extern template class Parameters<float>;
+extern template class Parameters<double>;
+
+}  // namespace sllmr
