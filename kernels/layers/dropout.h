@@ -1,0 +1,86 @@
+// Inverted dropout with counter-based masks: which elements are kept depends on (seed, step, layer, row,
+// column) alone.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/exec/random.h"
+#include "kernels/exec/tensor.h"
+
+namespace sllmr {
+
+/// The mask of one layer in one step. One draw serves eight neighbouring columns, 16 bits each, so p is
+/// rounded to a multiple of 2^-16 (and the scale is that of the rounded p).
+template <class Real>
+struct DropoutMask {
+  static constexpr int kGroup = 8;
+
+  std::uint64_t seed = 0;
+  std::uint32_t step = 0;
+  std::uint32_t layer = 0;    // below 2^24
+  std::uint32_t dropped = 0;  // of 2^16; 0: everything is kept
+  Real scale = 1;             // of what is kept: 1 / (1 - p)
+
+  DropoutMask() = default;
+  DropoutMask(double p, std::uint64_t of_seed, std::uint32_t of_step, std::uint32_t of_layer)
+      : seed(of_seed),
+        step(of_step),
+        layer(of_layer),
+        dropped(static_cast<std::uint32_t>(p * 65536.0 + 0.5)),
+        scale(static_cast<Real>(65536.0 / static_cast<double>(65536U - dropped))) {
+    require(p >= 0 && dropped < 65536U, "a dropout probability must be at least 0 and below 1");
+  }
+
+  bool active() const { return dropped != 0; }
+  /// For columns kGroup * group .. kGroup * group + kGroup - 1 of a row.
+  SLLMR_HD Draw draw(std::int64_t row, std::int64_t group) const {
+    return philox(seed, step, (static_cast<std::uint64_t>(row) << 24) | static_cast<std::uint64_t>(group),
+                  Purpose::dropout, layer);
+  }
+  /// Is column k of the group kept?
+  SLLMR_HD bool kept(const Draw& draw_of_group, int k) const {
+    return ((draw_of_group.word[k / 2] >> (16 * (k % 2))) & 0xFFFFU) >= dropped;
+  }
+  SLLMR_HD bool kept(std::int64_t row, std::int64_t column) const {
+    return kept(draw(row, column / kGroup), static_cast<int>(column % kGroup));
+  }
+  /// Calls body(column, kept) for the columns of a row that this lane owns.
+  template <class Lanes, class Body>
+  SLLMR_HD void for_row(Lanes lanes, std::int64_t row, std::int64_t cols, const Body& body) const {
+    if constexpr (Lanes::size == 1) {
+      for (std::int64_t first = 0; first < cols; first += kGroup) {
+        const Draw of_group = draw(row, first / kGroup);
+        const int count = cols - first < kGroup ? static_cast<int>(cols - first) : kGroup;
+        for (int k = 0; k < count; ++k) body(first + k, kept(of_group, k));
+      }
+    } else {
+      // Neighbouring lanes draw the same words: cheaper than memory accesses eight columns apart.
+      for (std::int64_t column = lanes.lane(); column < cols; column += Lanes::size) {
+        body(column, kept(row, column));
+      }
+    }
+  }
+};
+
+template <class Real, class OnDevice>
+void drop_on(OnDevice, const Context& context, const Tensor<Real>& x, const DropoutMask<Real>& mask,
+             const Tensor<Real>& out, const Tensor<std::uint8_t>& kept);
+template <class Real, class OnDevice>
+void drop_backward_on(OnDevice, const Context& context, const Tensor<Real>& d_out,
+                      const Tensor<std::uint8_t>& kept, Real scale);
+
+/// out = x * scale where the mask keeps it, 0 elsewhere; `kept` [the same shape], unless empty, gets 1 and 0.
+template <class Real>
+void drop(const Context& context, const Tensor<Real>& x, const DropoutMask<Real>& mask,
+          const Tensor<Real>& out, const Tensor<std::uint8_t>& kept) {
+  on_device(context, [&](auto device) { drop_on(device, context, x, mask, out, kept); });
+}
+/// d_out becomes the gradient of drop's x. On the CPU reading `kept` takes a fraction of the time of drawing
+/// the mask again.
+template <class Real>
+void drop_backward(const Context& context, const Tensor<Real>& d_out, const Tensor<std::uint8_t>& kept,
+                   Real scale) {
+  on_device(context, [&](auto device) { drop_backward_on(device, context, d_out, kept, scale); });
+}
+
+}  // namespace sllmr

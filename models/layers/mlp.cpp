@@ -1,0 +1,86 @@
+#include "models/layers/mlp.h"
+
+#include <utility>
+
+#include "kernels/layers/activation.h"
+#include "models/layers/shapes.h"
+
+namespace sllmr {
+
+template <class Real>
+Mlp<Real>::Mlp(Parameters<Real>& parameters, const std::string& name, std::int64_t in,
+               const MlpOptions& options)
+    : dropout_at_(options.dropout_at) {
+  require(!options.hidden.empty(), "layer '" + name + "' has no hidden layers; give it at least one size");
+  for (const int size : options.hidden) {
+    const std::string of_block = name + "." + std::to_string(blocks_.size());
+    const auto first_part = static_cast<int>(parameters.parts().size());
+    Block block{Dropout<Real>(of_block, options.dropout, first_part),
+                Linear<Real>(parameters, of_block, in, size, options.initial), std::nullopt};
+    if (options.batch_norm) block.norm.emplace(parameters, of_block + ".norm", size);
+    blocks_.push_back(std::move(block));
+    in = size;
+  }
+}
+
+template <class Real>
+DropoutMask<Real> Mlp<Real>::mask_after(std::size_t l, const Pass& pass) const {
+  if (dropout_at_ == MlpOptions::DropoutAt::output) return blocks_[l].dropout.mask(pass);
+  return l + 1 < blocks_.size() ? blocks_[l + 1].dropout.mask(pass) : DropoutMask<Real>();
+}
+
+template <class Real>
+Tensor<Real> Mlp<Real>::forward(const Context& context, const Tensor<Real>& x, const Pass& pass,
+                                Saved* saved) const {
+  if (saved != nullptr) *saved = {};
+  Tensor<Real> at = x;
+  if (dropout_at_ == MlpOptions::DropoutAt::input) {
+    at = blocks_[0].dropout.forward(context, x, pass, saved == nullptr ? nullptr : &saved->dropped);
+  }
+  for (std::size_t l = 0; l < blocks_.size(); ++l) {
+    const Linear<Real>& linear = blocks_[l].linear;
+    const DropoutMask<Real> mask = mask_after(l, pass);
+    Tensor<Real> y = linear.product(context, at);
+    if (saved != nullptr) {
+      saved->x.push_back(at);
+      saved->scales.push_back(mask.scale);
+    }
+    if (const auto& norm = blocks_[l].norm) {
+      typename BatchNorm<Real>::Saved of_norm;
+      at = norm->forward_relu(context, y, linear.bias(), mask, pass, saved == nullptr ? nullptr : &of_norm);
+      if (saved != nullptr) saved->norms.push_back(std::move(of_norm));
+    } else {
+      apply_epilogue(context, y, Epilogue<Real>{nullptr, linear.bias(), true, mask}, y);
+      at = y;
+    }
+  }
+  if (saved != nullptr) saved->x.push_back(at);
+  return at;
+}
+
+template <class Real>
+Tensor<Real> Mlp<Real>::backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
+                                 GradientMode mode) const {
+  const bool accumulate = mode == GradientMode::accumulate;
+  require_shape(blocks_.back().linear.name(), "output's gradient", d_out, saved.x.back().rows(), out());
+  Tensor<Real> d = d_out;
+  for (std::size_t l = blocks_.size(); l-- > 0;) {
+    const Linear<Real>& linear = blocks_[l].linear;
+    const Tensor<Real>& y = saved.x[l + 1];
+    if (const auto& norm = blocks_[l].norm) {
+      d = norm->backward_relu(context, saved.norms[l], y, saved.scales[l], d, mode);
+      if (!accumulate) fill_zero(context, linear.bias_gradient(), linear.out() * sizeof(Real));
+    } else {
+      Tensor<Real> d_product(context, y.rows(), y.cols());
+      relu_backward(context, d, y, saved.scales[l], d_product, linear.bias_gradient(), accumulate);
+      d = d_product;
+    }
+    d = linear.product_backward(context, saved.x[l], d, mode);
+  }
+  return blocks_[0].dropout.backward(context, saved.dropped, d);
+}
+
+template class Mlp<float>;
+template class Mlp<double>;
+
+}  // namespace sllmr
