@@ -15,11 +15,15 @@
 
 namespace sllmr {
 
+/// DCNv2's cross layers: LLM-CF's mixture of low-rank experts, or one matrix of full rank.
+enum class CrossKind { mixture, full };
+
 /// What a backbone is made of. Defaults are LLM-CF's sizes. A backbone uses what it has a use for.
 struct BackboneOptions {
   int width = 32;                       // of every embedding
   std::vector<int> hidden = {200, 80};  // of the deep part
   double dropout = 0.1;
+  CrossKind cross = CrossKind::mixture;
   std::uint64_t seed = 1;
   std::array<Id, kVocabularies> table_rows{};  // with padding
   /// LLM-CF's quirks: the first-order bias of DeepFM and xDeepFM is drawn once and never trained ...

@@ -1,0 +1,15 @@
+// One factory a backbone, defined in the file of its name for float and double.
+#pragma once
+
+#include <memory>
+
+#include "models/backbone.h"
+
+namespace sllmr {
+
+template <class Real>
+std::unique_ptr<Backbone<Real>> make_dcnv1(const Context& context, const BackboneOptions& options);
+template <class Real>
+std::unique_ptr<Backbone<Real>> make_dcnv2(const Context& context, const BackboneOptions& options);
+
+}  // namespace sllmr
