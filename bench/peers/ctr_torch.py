@@ -1,0 +1,640 @@
+#!/usr/bin/env python3
+"""Six CTR backbones in PyTorch: the opponent of `sllmr`'s benchmarks and the source of its golden values.
+
+DeepFM, xDeepFM, AutoInt, DCNv1, DCNv2 (low-rank mixture) and DIN with the sizes, initial values and optimiser of the
+ranking task of LLM-CF (github.com/Jeryi-Sun/LLM-CF). Nothing is shared with the C++: padded id tensors, `nn.Embedding`,
+masked means, autograd, `torch.optim.Adam`. See README.md beside this file.
+
+    python bench/peers/ctr_torch.py --backbone dcnv1 --data ../shared/data/amazon/beauty
+
+trains with early stopping and prints seconds an epoch and AUC; the last line is one JSON object. `--steps N` only times
+N training steps. Needs PyTorch 2 and NumPy.
+"""
+import argparse
+import json
+import math
+import platform
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+VOCABULARIES = ("user", "item", "brand", "category")
+FIELDS = 7
+EPSILON = 1e-9  # of the masked mean's denominator
+HISTORY = 20
+NEGATIVE_SEED = 2023  # of the sampled negatives, which are part of the data: the same for every training seed
+
+
+# Data ----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Batch:
+    """Ids of `B` rows; 0 is padding, or an item that has no brand."""
+
+    user: torch.Tensor  # [B]
+    item: torch.Tensor  # [B]
+    brand: torch.Tensor  # [B]
+    categories: torch.Tensor  # [B, C]
+    history: torch.Tensor  # [B, T], oldest first, padded on the right
+    history_brands: torch.Tensor  # [B, T]
+    history_categories: torch.Tensor  # [B, T, C]
+
+
+@dataclass
+class ItemTable:
+    """What is known of each item; row 0 is padding."""
+
+    brand: torch.Tensor  # [items + 1]
+    categories: torch.Tensor  # [items + 1, C]
+
+    def to(self, device):
+        return ItemTable(self.brand.to(device), self.categories.to(device))
+
+    def batch(self, user, item, history):
+        """user, item [B]; history [B, T]."""
+        return Batch(
+            user,
+            item,
+            self.brand[item],
+            self.categories[item],
+            history,
+            self.brand[history],
+            self.categories[history],
+        )
+
+
+@dataclass
+class Rows:
+    """Labelled (user, item) rows with the history that preceded them."""
+
+    user: torch.Tensor  # [N]
+    item: torch.Tensor  # [N]
+    history: torch.Tensor  # [N, HISTORY]
+    label: torch.Tensor  # [N], 0 or 1
+
+    def __len__(self):
+        return len(self.user)
+
+    def to(self, device):
+        return Rows(*(getattr(self, name).to(device) for name in ("user", "item", "history", "label")))
+
+
+@dataclass
+class Data:
+    items: ItemTable
+    counts: dict  # rows of each vocabulary's table, padding included
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+def read_atomic(path):
+    """The columns of a RecBole atomic file: name -> list of strings."""
+    with open(path, encoding="utf-8") as file:
+        names = [column.split(":")[0] for column in file.readline().rstrip("\n").split("\t")]
+        rows = [line.rstrip("\n").split("\t") for line in file]
+    return {name: [row[k] for row in rows] for k, name in enumerate(names)}
+
+
+def numbered(tokens):
+    """Numbers from 1 in order of first appearance."""
+    ids = {}
+    for token in tokens:
+        ids.setdefault(token, len(ids) + 1)
+    return ids
+
+
+def split_attributes(lists):
+    """Brands and categories of unlabelled attribute lists, brand first where there is one: a token that stands second
+    or later in any list is a category everywhere. Returns (brand or None, categories) of each list."""
+    is_category = {token for tokens in lists for token in tokens[1:]}
+    return [
+        (tokens[0], tokens[1:]) if tokens and tokens[0] not in is_category else (None, tokens) for tokens in lists
+    ]
+
+
+def read_items(path, item_ids):
+    columns = read_atomic(path)
+    known = [k for k, token in enumerate(columns["item_id"]) if token in item_ids]
+    attributes = split_attributes([columns["attributes"][k].split() for k in known])
+    brands = numbered(brand for brand, _ in attributes if brand is not None)
+    categories = numbered(token for _, tokens in attributes for token in tokens)
+    brand_of = np.zeros(len(item_ids) + 1, np.int64)
+    categories_of = np.zeros((len(item_ids) + 1, max(len(tokens) for _, tokens in attributes)), np.int64)
+    for k, (brand, tokens) in zip(known, attributes):
+        item = item_ids[columns["item_id"][k]]
+        brand_of[item] = brands.get(brand, 0)
+        categories_of[item, : len(tokens)] = [categories[token] for token in tokens]
+    table = ItemTable(torch.from_numpy(brand_of), torch.from_numpy(categories_of))
+    return table, len(brands) + 1, len(categories) + 1
+
+
+def draw_negatives(users, touched_users, touched_items, n_items, rng):
+    """For each user id, an item uniform over those the user never touched."""
+    stride = n_items + 1
+    touched = np.unique(touched_users * stride + touched_items)
+    negatives = np.zeros(len(users), np.int64)
+    open_rows = np.arange(len(users))
+    while len(open_rows):
+        drawn = rng.integers(1, stride, len(open_rows))
+        negatives[open_rows] = drawn
+        open_rows = open_rows[np.isin(users[open_rows] * stride + drawn, touched)]
+    return negatives
+
+
+def read_data(prefix):
+    """PREFIX.inter and PREFIX.item as the rows of the `ctr` protocol: of each user's sequence the last item is for
+    test, the one before it for validation, every other but the first for training, each with one negative."""
+    columns = read_atomic(f"{prefix}.inter")
+    user_ids, item_ids = numbered(columns["user_id"]), numbered(columns["item_id"])
+    user = np.array([user_ids[token] for token in columns["user_id"]])
+    item = np.array([item_ids[token] for token in columns["item_id"]])
+    order = np.lexsort((np.array(columns["position"], float), user))
+    user, item = user[order], item[order]
+    first = np.searchsorted(user, np.arange(1, len(user_ids) + 2))  # of each user, and the end
+    position = np.arange(len(user)) - first[user - 1]
+    from_end = first[user] - np.arange(len(user))  # 1: the last
+
+    rng = np.random.default_rng(NEGATIVE_SEED)
+    padded = np.append(item, 0)
+
+    def rows(chosen):
+        at = np.flatnonzero(chosen)
+        length = np.minimum(position[at], HISTORY)
+        column = np.arange(HISTORY)
+        index = np.where(column < length[:, None], (at - length)[:, None] + column, len(item))
+        negative = draw_negatives(user[at], user, item, len(item_ids), rng)
+        return Rows(
+            user=torch.from_numpy(user[at].repeat(2)),
+            item=torch.from_numpy(np.stack((item[at], negative), 1).reshape(-1)),
+            history=torch.from_numpy(padded[index]).repeat_interleave(2, 0),
+            label=torch.tensor([1.0, 0.0]).repeat(len(at)),
+        )
+
+    table, n_brands, n_categories = read_items(f"{prefix}.item", item_ids)
+    counts = dict(zip(VOCABULARIES, (len(user_ids) + 1, len(item_ids) + 1, n_brands, n_categories)))
+    train = rows((position > 0) & (from_end > 2))
+    return Data(table, counts, train, rows((position > 0) & (from_end == 2)), rows((position > 0) & (from_end == 1)))
+
+
+def auc(labels, scores):
+    """Area under the ROC curve of all rows pooled; ties count one half."""
+    _, which, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(counts) - (counts - 1) / 2)[which]
+    positives = labels > 0.5
+    p, n = positives.sum(), (~positives).sum()
+    return float((rank[positives].sum() - p * (p + 1) / 2) / (p * n))
+
+
+# Layers --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Settings:
+    """What a backbone is made of; LLM-CF's sizes."""
+
+    width: int = 32
+    hidden: tuple = (200, 80)
+    dropout: float = 0.1
+    cin_sizes: tuple = (100, 100, 100)  # xDeepFM
+    attention_width: int = 64  # AutoInt
+    attention_heads: int = 2  # AutoInt
+    din_attention_hidden: tuple = (64, 16)  # DIN
+    frozen_bias: bool = False  # DeepFM, xDeepFM: LLM-CF's bias is drawn from N(0, 1) and never trained
+    relu_deep_logit: bool = False  # xDeepFM: LLM-CF's deep part ends in a ReLU
+    pooling: str = "mask"  # how means over lists are computed: "mask" or "bag"; the same numbers
+
+
+class Tables(nn.Module):
+    """One table a vocabulary; row 0 never gets a gradient of the data."""
+
+    def __init__(self, counts, width, pooling):
+        super().__init__()
+        self.pooling = pooling
+        for name in VOCABULARIES:
+            self.add_module(name, nn.Embedding(counts[name], width, padding_idx=0))
+
+    def mean(self, name, ids):
+        """Mean of the rows of the ids that are not 0: [B, L] -> [B, width]."""
+        table = getattr(self, name)
+        n = (ids != 0).sum(1, keepdim=True)
+        if self.pooling == "bag":
+            total = F.embedding_bag(ids, table.weight, mode="sum", padding_idx=0)
+        else:
+            total = (table(ids) * (ids != 0).unsqueeze(-1)).sum(1)
+        return total / (n + EPSILON)
+
+    def fields(self, batch):
+        """The seven fields, pooled: [B, FIELDS, width]."""
+        return torch.stack(
+            (
+                self.user(batch.user),
+                self.item(batch.item),
+                self.brand(batch.brand),
+                self.mean("category", batch.categories),
+                self.mean("item", batch.history),
+                self.mean("brand", batch.history_brands),
+                self.mean("category", batch.history_categories.flatten(1)),
+            ),
+            1,
+        )
+
+
+class FirstOrder(nn.Module):
+    """A weight for each id of the row itself (not of its history), and the bias: [B]."""
+
+    def __init__(self, counts, settings):
+        super().__init__()
+        self.tables = Tables(counts, 1, settings.pooling)
+        if settings.frozen_bias:
+            self.register_buffer("bias", torch.randn(1))
+        else:
+            self.bias = nn.Parameter(torch.zeros(1))
+
+    def forward(self, batch):
+        tables = self.tables
+        total = tables.user(batch.user) + tables.item(batch.item) + tables.brand(batch.brand)
+        return (total + tables.mean("category", batch.categories)).squeeze(-1) + self.bias
+
+
+class Mlp(nn.Module):
+    """Dropout, Linear, batch norm where asked for, ReLU; for each size."""
+
+    def __init__(self, inputs, sizes, dropout, norm=False):
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.ModuleList(nn.Linear(m, n) for m, n in zip((inputs, *sizes), sizes))
+        self.norm = nn.ModuleList(nn.BatchNorm1d(n) for n in sizes) if norm else [nn.Identity()] * len(sizes)
+
+    def forward(self, x):
+        for linear, norm in zip(self.linear, self.norm):
+            x = F.relu(norm(linear(self.dropout(x))))
+        return x
+
+
+def xavier(module):
+    """Xavier normal for tables, row 0 included, and for the weights of linear layers, whose biases become 0."""
+    for part in module.modules():
+        if isinstance(part, nn.Embedding):
+            nn.init.xavier_normal_(part.weight)
+        elif isinstance(part, nn.Linear):
+            nn.init.xavier_normal_(part.weight)
+            nn.init.zeros_(part.bias)
+
+
+# Backbones: batch -> logits [B] --------------------------------------------------------------------------------------
+
+
+class DeepFm(nn.Module):
+    def __init__(self, counts, settings):
+        super().__init__()
+        self.embedding = Tables(counts, settings.width, settings.pooling)
+        self.first_order = FirstOrder(counts, settings)
+        self.deep = Mlp(FIELDS * settings.width, settings.hidden, settings.dropout)
+        self.deep_out = nn.Linear(settings.hidden[-1], 1)
+
+    def forward(self, batch):
+        e = self.embedding.fields(batch)
+        second_order = 0.5 * (e.sum(1).square() - e.square().sum(1)).sum(1)
+        deep = self.deep_out(self.deep(e.flatten(1))).squeeze(-1)
+        return self.first_order(batch) + second_order + deep
+
+
+class Cin(nn.Module):
+    """Compressed interaction network: of each layer but the last, half of the channels feeds the next layer and half is
+    pooled. [B, FIELDS, width] -> [B, pooled channels]."""
+
+    def __init__(self, sizes):
+        super().__init__()
+        inputs = (FIELDS, *(size // 2 for size in sizes[:-1]))
+        self.layers = nn.ModuleList(nn.Conv1d(n * FIELDS, size, 1) for n, size in zip(inputs, sizes))
+        for layer in self.layers:
+            nn.init.xavier_normal_(layer.weight)
+        self.outputs = sum(size // 2 for size in sizes[:-1]) + sizes[-1]
+
+    def forward(self, x0):
+        x, pooled = x0, []
+        for k, layer in enumerate(self.layers):
+            products = torch.einsum("bhd,bmd->bhmd", x, x0).flatten(1, 2)
+            x = F.relu(layer(products))
+            if k + 1 < len(self.layers):
+                x, out = x.chunk(2, 1)
+                pooled.append(out.sum(2))
+        return torch.cat((*pooled, x.sum(2)), 1)
+
+
+class XDeepFm(nn.Module):
+    def __init__(self, counts, settings):
+        super().__init__()
+        self.embedding = Tables(counts, settings.width, settings.pooling)
+        self.first_order = FirstOrder(counts, settings)
+        self.cin = Cin(settings.cin_sizes)
+        self.cin_out = nn.Linear(self.cin.outputs, 1)
+        self.deep = Mlp(FIELDS * settings.width, settings.hidden, settings.dropout)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.deep_out = nn.Linear(settings.hidden[-1], 1)
+        self.relu_deep_logit = settings.relu_deep_logit
+        xavier(self)
+
+    def forward(self, batch):
+        e = self.embedding.fields(batch)
+        deep = self.deep_out(self.dropout(self.deep(e.flatten(1))))
+        if self.relu_deep_logit:
+            deep = F.relu(deep)
+        return self.first_order(batch) + (self.cin_out(self.cin(e)) + deep).squeeze(-1)
+
+
+class AutoInt(nn.Module):
+    def __init__(self, counts, settings):
+        super().__init__()
+        width = settings.attention_width
+        self.embedding = Tables(counts, settings.width, settings.pooling)
+        self.attention_input = nn.Linear(settings.width, width)
+        self.attention = nn.MultiheadAttention(
+            width, settings.attention_heads, dropout=settings.dropout, batch_first=True
+        )
+        self.residual = nn.Linear(settings.width, width)
+        self.attention_out = nn.Linear(FIELDS * width, 1)
+        self.deep = Mlp(FIELDS * settings.width, settings.hidden, settings.dropout)
+        self.deep_out = nn.Linear(settings.hidden[-1], 1)
+        xavier(self)
+
+    def forward(self, batch):
+        e = self.embedding.fields(batch)
+        h = self.attention_input(e)
+        attended, _ = self.attention(h, h, h, need_weights=False)
+        crossed = F.relu(attended + self.residual(e)).flatten(1)
+        return (self.attention_out(crossed) + self.deep_out(self.deep(e.flatten(1)))).squeeze(-1)
+
+
+class DcnV1(nn.Module):
+    LAYERS = 3
+
+    def __init__(self, counts, settings):
+        super().__init__()
+        inputs = FIELDS * settings.width
+        self.embedding = Tables(counts, settings.width, settings.pooling)
+        self.cross_weight = nn.ParameterList(torch.randn(inputs) for _ in range(self.LAYERS))
+        self.cross_bias = nn.ParameterList(torch.zeros(inputs) for _ in range(self.LAYERS))
+        self.deep = Mlp(inputs, settings.hidden, settings.dropout, norm=True)
+        self.out = nn.Linear(inputs + settings.hidden[-1], 1)
+        xavier(self)
+
+    def forward(self, batch):
+        x0 = self.embedding.fields(batch).flatten(1)
+        x = x0
+        for weight, bias in zip(self.cross_weight, self.cross_bias):
+            x = x0 * (x @ weight).unsqueeze(-1) + bias + x
+        return self.out(torch.cat((x, self.deep(x0)), 1)).squeeze(-1)
+
+
+class DcnV2(nn.Module):
+    """Cross layers of low rank, several experts each, mixed by a gate that the layers share; beside the deep part."""
+
+    LAYERS, EXPERTS, RANK = 2, 4, 4
+
+    def __init__(self, counts, settings):
+        super().__init__()
+        inputs = FIELDS * settings.width
+        self.embedding = Tables(counts, settings.width, settings.pooling)
+        layers = range(self.LAYERS)
+        self.cross_u = nn.ParameterList(torch.randn(self.EXPERTS, inputs, self.RANK) for _ in layers)
+        self.cross_v = nn.ParameterList(torch.randn(self.EXPERTS, inputs, self.RANK) for _ in layers)
+        self.cross_c = nn.ParameterList(torch.randn(self.EXPERTS, self.RANK, self.RANK) for _ in layers)
+        self.cross_bias = nn.ParameterList(torch.zeros(inputs) for _ in layers)
+        self.gate = nn.Linear(inputs, self.EXPERTS)
+        self.deep = Mlp(inputs, settings.hidden, settings.dropout, norm=True)
+        self.out = nn.Linear(inputs + settings.hidden[-1], 1)
+
+    def forward(self, batch):
+        x0 = self.embedding.fields(batch).flatten(1)
+        x = x0
+        for u, v, c, bias in zip(self.cross_u, self.cross_v, self.cross_c, self.cross_bias):
+            low = torch.tanh(torch.einsum("bd,kdr->bkr", x, v))
+            low = torch.tanh(torch.einsum("krs,bks->bkr", c, low))
+            experts = x0.unsqueeze(1) * (torch.einsum("kdr,bkr->bkd", u, low) + bias)
+            x = x + torch.einsum("bk,bkd->bd", torch.softmax(self.gate(x), -1), experts)
+        return self.out(torch.cat((x, self.deep(x0)), 1)).squeeze(-1)
+
+
+class Din(nn.Module):
+    def __init__(self, counts, settings):
+        super().__init__()
+        width, (wide, narrow) = settings.width, settings.din_attention_hidden
+        self.embedding = Tables(counts, width, settings.pooling)
+        self.attention = nn.ModuleList(
+            (nn.Linear(4 * 3 * width, wide), nn.Linear(wide, narrow), nn.Linear(narrow, 1))
+        )
+        sizes = settings.hidden
+        self.deep = nn.ModuleList(nn.Linear(m, n) for m, n in zip((FIELDS * width, *sizes), sizes))
+        self.dropout = nn.Dropout(settings.dropout)
+        self.deep_out = nn.Linear(sizes[-1], 1)
+        xavier(self)
+
+    def keys(self, batch):
+        """Item, brand and mean category of each history position: [B, T, 3 width]. No brand is a zero vector."""
+        tables, (rows, positions) = self.embedding, batch.history.shape
+        brands = tables.brand(batch.history_brands) * (batch.history_brands != 0).unsqueeze(-1)
+        categories = tables.mean("category", batch.history_categories.flatten(0, 1)).view(rows, positions, -1)
+        return torch.cat((tables.item(batch.history), brands, categories), -1)
+
+    def forward(self, batch):
+        tables = self.embedding
+        query = torch.cat(
+            (tables.item(batch.item), tables.brand(batch.brand), tables.mean("category", batch.categories)), -1
+        )
+        keys = self.keys(batch)
+        queries = query.unsqueeze(1).expand_as(keys)
+        hidden = self.attention[0](torch.cat((queries, keys, queries - keys, queries * keys), -1))
+        weights = self.attention[2](self.attention[1](F.relu(hidden)))
+        weights = weights * (batch.history != 0).unsqueeze(-1)
+        x = torch.cat((query, (weights * keys).sum(1), tables.user(batch.user)), -1)
+        for layer in self.deep:
+            x = self.dropout(F.relu(layer(x)))
+        return self.deep_out(x).squeeze(-1)
+
+
+BACKBONES = {"deepfm": DeepFm, "xdeepfm": XDeepFm, "autoint": AutoInt, "dcnv1": DcnV1, "dcnv2": DcnV2, "din": Din}
+
+
+# Training ------------------------------------------------------------------------------------------------------------
+
+
+def llmcf_rates(backbone, data):
+    """LLM-CF's learning rate, weight decay and dropout of a backbone on `data` ("beauty", ...)."""
+    return {
+        "learning_rate": 0.008 if (backbone, data) == ("autoint", "beauty") else 0.01,
+        "weight_decay": 1e-5 if (backbone, data) == ("dcnv1", "beauty") else 1e-4,
+        "dropout": 0.0 if (backbone, data) == ("deepfm", "toys") else 0.1,
+    }
+
+
+def probability_loss(logits, labels):
+    """LLM-CF's: on the probability, whose logarithms are clamped at -100."""
+    return F.binary_cross_entropy(torch.sigmoid(logits), labels)
+
+
+def batches(rows, size, generator=None):
+    """Indices of batches of `size`, the last one shorter; shuffled where there is a generator. A single row left over
+    joins no batch for training: batch norm has no use for it."""
+    if generator is None:
+        return torch.arange(len(rows), device=rows.user.device).split(size)
+    order = torch.randperm(len(rows), generator=generator).to(rows.user.device)
+    return [part for part in order.split(size) if len(part) > 1]
+
+
+class Trainer:
+    def __init__(self, model, data, loss, options):
+        self.model, self.data, self.loss, self.options = model, data, loss, options
+        self.run = torch.compile(model, mode=options.compile) if options.compile else model
+        self.adam = torch.optim.Adam(
+            model.parameters(),
+            lr=options.learning_rate,
+            weight_decay=options.weight_decay,
+            fused=True if options.adam == "fused" else None,
+        )
+        self.generator = torch.Generator().manual_seed(options.seed)
+
+    def step(self, rows):
+        train = self.data.train
+        batch = self.data.items.batch(train.user[rows], train.item[rows], train.history[rows])
+        self.adam.zero_grad(set_to_none=True)
+        loss = self.loss(self.run(batch), train.label[rows])
+        loss.backward()
+        self.adam.step()
+        return loss.detach()
+
+    def synchronize(self):
+        if self.options.device == "cuda":
+            torch.cuda.synchronize()
+
+    def epoch(self):
+        """One epoch; seconds and mean loss."""
+        self.model.train()
+        begin = time.perf_counter()
+        losses = [self.step(rows) for rows in batches(self.data.train, self.options.batch, self.generator)]
+        self.synchronize()
+        return time.perf_counter() - begin, torch.stack(losses).mean().item()
+
+    def time_steps(self, steps, warm_up=20):
+        """Seconds an epoch would take, from `steps` steps after some that do not count."""
+        self.model.train()
+        parts = batches(self.data.train, self.options.batch, self.generator)
+        for k in range(warm_up):
+            self.step(parts[k % len(parts)])
+        self.synchronize()
+        begin = time.perf_counter()
+        for k in range(steps):
+            self.step(parts[(warm_up + k) % len(parts)])
+        self.synchronize()
+        return (time.perf_counter() - begin) / steps * len(parts)
+
+    @torch.no_grad()
+    def evaluate(self, rows, size=1024):
+        self.model.eval()
+        scores = []
+        for part in batches(rows, size):
+            batch = self.data.items.batch(rows.user[part], rows.item[part], rows.history[part])
+            scores.append(self.model(batch))
+        return auc(rows.label.cpu().numpy(), torch.cat(scores).cpu().numpy())
+
+    def fit(self, epochs, patience=2):
+        """Trains until validation AUC has not risen for `patience` epochs; the test AUC is that of the best epoch."""
+        best, history, worse = {"validation_auc": 0.0}, [], 0
+        for epoch in range(1, epochs + 1):
+            seconds, loss = self.epoch()
+            validation = self.evaluate(self.data.validation)
+            history.append({"epoch": epoch, "seconds": seconds, "loss": loss, "validation_auc": validation})
+            print(
+                f"epoch {epoch}  {seconds:.1f} s  loss {loss:.4f}  validation AUC {validation:.4f}", flush=True
+            )
+            if not math.isfinite(loss):
+                raise SystemExit(f"epoch {epoch}: the loss is {loss}; try a lower --learning-rate")
+            if validation > best["validation_auc"]:
+                test = self.evaluate(self.data.test)
+                best, worse = {"best_epoch": epoch, "validation_auc": validation, "test_auc": test}, 0
+            else:
+                worse += 1
+                if worse == patience:
+                    break
+        return {"seconds_per_epoch": float(np.median([e["seconds"] for e in history])), **best, "epochs": history}
+
+
+def parse(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--backbone", required=True, choices=BACKBONES)
+    parser.add_argument("--data", default="../shared/data/amazon/beauty", help="PREFIX of PREFIX.inter and PREFIX.item")
+    parser.add_argument("--epochs", type=int, default=30, help="at most; stops when validation AUC does not rise twice")
+    parser.add_argument("--steps", type=int, help="only time so many training steps, extrapolated to an epoch")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=2023)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument(
+        "--compile",
+        nargs="?",
+        const="default",
+        choices=("default", "reduce-overhead", "max-autotune"),
+        help="torch.compile, in this mode",
+    )
+    parser.add_argument(
+        "--adam", choices=("eager", "fused"), default="eager", help="fused: torch.optim.Adam(fused=True)"
+    )
+    parser.add_argument(
+        "--pooling", choices=("mask", "bag"), default="mask", help="bag: F.embedding_bag instead of masked sums"
+    )
+    parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--learning-rate", type=float, help="default: LLM-CF's for the backbone and data set")
+    parser.add_argument("--weight-decay", type=float, help="likewise")
+    parser.add_argument("--dropout", type=float, help="likewise")
+    parser.add_argument("--frozen-bias", action="store_true", help="LLM-CF's untrained N(0, 1) first-order bias")
+    parser.add_argument("--relu-deep-logit", action="store_true", help="LLM-CF's ReLU on xDeepFM's deep scalar")
+    parser.add_argument("--probability-loss", action="store_true", help="LLM-CF's clamped BCE on the probability")
+    options = parser.parse_args(arguments)
+    for name, value in llmcf_rates(options.backbone, Path(options.data).name).items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    return options
+
+
+def main():
+    options = parse()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    data = read_data(options.data)
+    print(
+        f"{options.data}: {len(data.train)} training, {len(data.validation)} validation, {len(data.test)} test rows; "
+        + ", ".join(f"{count} {name}" for name, count in data.counts.items())
+        + " table rows"
+    )
+    settings = Settings(
+        width=options.width,
+        dropout=options.dropout,
+        frozen_bias=options.frozen_bias,
+        relu_deep_logit=options.relu_deep_logit,
+        pooling=options.pooling,
+    )
+    model = BACKBONES[options.backbone](data.counts, settings).to(options.device)
+    data.items = data.items.to(options.device)
+    for name in ("train", "validation", "test"):
+        setattr(data, name, getattr(data, name).to(options.device))
+    loss = probability_loss if options.probability_loss else F.binary_cross_entropy_with_logits
+    trainer = Trainer(model, data, loss, options)
+    if options.steps:
+        result = {"seconds_per_epoch": trainer.time_steps(options.steps)}
+    else:
+        result = trainer.fit(options.epochs)
+    machine = torch.cuda.get_device_name() if options.device == "cuda" else platform.processor() or platform.machine()
+    parameters = sum(p.numel() for p in model.parameters())
+    about = {"torch": torch.__version__, "machine": machine, "parameters": parameters}
+    print(json.dumps({**vars(options), **about, **result}))
+
+
+if __name__ == "__main__":
+    main()

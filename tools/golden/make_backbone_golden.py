@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""Writes tests/models/golden/BACKBONE.json: ten training steps of each CTR backbone, taken by PyTorch.
+
+The fixtures are the truth for tests/models/backbone_golden_test.cpp: small models and batches, and what autograd and
+torch.optim.Adam make of them in float64. The models are those of bench/peers/ctr_torch.py. Run it again only when a
+backbone's specification changes:
+
+    python3 -m venv golden && golden/bin/pip install torch numpy
+    golden/bin/python tools/golden/make_backbone_golden.py
+
+Numbers are drawn with Python's own generator, so that another version of PyTorch gives the same fixtures up to
+rounding. The committed ones name the version that made them. Parameters have the names and shapes of the C++ models.
+"""
+import json
+import random
+import re
+import sys
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench/peers"))
+import ctr_torch  # noqa: E402
+
+OUTPUT = ROOT / "tests/models/golden"
+SIZES = {
+    "width": 4,
+    "hidden": [6, 5],
+    "cin_sizes": [6, 4, 4],
+    "attention_width": 8,
+    "attention_heads": 2,
+    "din_attention_hidden": [5, 3],
+}
+TABLE_ROWS = {"user": 7, "item": 12, "brand": 5, "category": 8}  # padding included
+# The last user, item, brand and category are in no batch: weight decay alone moves their rows.
+BATCH_ROWS, HISTORY, CATEGORIES, STEPS = [6, 7, 4], 6, 3, 10
+ADAM = {"learning_rate": 0.01, "weight_decay": 0.01}
+
+# From the names of ctr_torch's parameters to those of the C++ models.
+NAMES = [
+    (r"^(embedding)\.(\w+)\.weight$", r"\1.\2"),
+    (r"^(first_order)\.tables\.(\w+)\.weight$", r"\1.\2"),
+    (r"^first_order\.bias$", "bias"),
+    (r"^deep\.linear\.(\d)", r"deep.\1"),
+    (r"^deep\.norm\.(\d)", r"deep.\1.norm"),
+    (r"^cin\.layers", "cin"),
+    (r"^attention\.in_proj_", "attention.in_proj."),
+    (r"^cross_(\w+)\.(\d)$", r"cross.\2.\1"),
+]
+
+
+def cpp_name(name):
+    for pattern, replacement in NAMES:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def number(rng, deviation, mean=0.0):
+    """A multiple of 1/1024: the same in float32, float64 and decimal."""
+    return round(rng.gauss(mean, deviation) * 1024) / 1024
+
+
+def draw_items(rng):
+    """Brand and categories of each item; row 0 is padding. Items 1 and 4 have no brand, item 5 no category."""
+    items = [{"brand": 0, "categories": []}]
+    for item in range(1, TABLE_ROWS["item"]):
+        brand = 0 if item in (1, 4) else rng.randrange(1, TABLE_ROWS["brand"] - 1)
+        n = 0 if item == 5 else rng.randint(1, CATEGORIES)
+        items.append({"brand": brand, "categories": rng.sample(range(1, TABLE_ROWS["category"] - 1), n)})
+    return items
+
+
+def draw_batch(rng, rows):
+    """The first row has no history, the second a full one in which an item recurs; the third's item has no brand."""
+
+    def item():
+        return rng.randrange(1, TABLE_ROWS["item"] - 1)
+
+    lengths = [0, HISTORY] + [rng.randint(1, HISTORY) for _ in range(rows - 2)]
+    histories = [[item() for _ in range(length)] for length in lengths]
+    histories[1][-1] = histories[1][0]
+    labels = [k % 2 for k in range(rows)]
+    rng.shuffle(labels)
+    return {
+        "user": [rng.randrange(1, TABLE_ROWS["user"] - 1) for _ in range(rows)],
+        "item": [item(), item(), 1] + [item() for _ in range(rows - 3)],
+        "history": histories,
+        "label": labels,
+    }
+
+
+def padded(lists, length):
+    return torch.tensor([row + [0] * (length - len(row)) for row in lists])
+
+
+def item_table(items):
+    brand = torch.tensor([item["brand"] for item in items])
+    return ctr_torch.ItemTable(brand, padded([item["categories"] for item in items], CATEGORIES))
+
+
+def draw_state(rng, model):
+    """Values for all parameters and running statistics, of a size that lets every part matter."""
+
+    def value(name, shape):
+        if name.endswith("running_var") or re.search(r"norm\.\d\.weight$", name):
+            return number(rng, 0.1, mean=1.0)
+        if name.endswith("running_mean"):
+            return number(rng, 0.1)
+        if "bias" in name:
+            # Well above 0: it keeps units alive, and where the data has no say (before batch norm, on keys of
+            # attention) decay alone moves a bias, by a gradient in which rounding errors must not count.
+            return number(rng, 0.1, mean=0.5)
+        return number(rng, 0.5 if len(shape) > 1 else 0.3)
+
+    state = {}
+    for name, old in model.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            state[name] = torch.tensor([value(name, old.shape) for _ in range(old.numel())]).double().view(old.shape)
+    model.load_state_dict(state, strict=False)
+
+
+def values(named):
+    """name -> all elements, in order."""
+    return {cpp_name(name): tensor.detach().flatten().tolist() for name, tensor in named}
+
+
+def state(model):
+    """Parameters and running statistics. CIN's convolutions have a kernel of length 1, their third extent."""
+    return [(name, x) for name, x in model.state_dict().items() if not name.endswith("num_batches_tracked")]
+
+
+def make(name):
+    rng = random.Random(name)
+    items = draw_items(rng)
+    batches = [draw_batch(rng, rows) for rows in BATCH_ROWS]
+    table = item_table(items)
+    inputs = [
+        table.batch(torch.tensor(b["user"]), torch.tensor(b["item"]), padded(b["history"], HISTORY)) for b in batches
+    ]
+    labels = [torch.tensor(b["label"]).double() for b in batches]
+
+    model = ctr_torch.BACKBONES[name](TABLE_ROWS, ctr_torch.Settings(**SIZES, dropout=0.0)).double()
+    draw_state(rng, model)
+    fixture = {
+        "made_by": "tools/golden/make_backbone_golden.py with PyTorch "
+        f"{torch.__version__.split('+')[0]}, float64 on the CPU",
+        "sizes": SIZES,
+        "table_rows": TABLE_ROWS,
+        "adam": ADAM,
+        "items": items,
+        "batches": batches,
+        "shapes": {cpp_name(key): list(x.shape[:2] if "cin.layers" in key else x.shape) for key, x in state(model)},
+        "initial": values(state(model)),
+    }
+
+    adam = torch.optim.Adam(model.parameters(), lr=ADAM["learning_rate"], weight_decay=ADAM["weight_decay"])
+    losses = []
+    for step in range(STEPS):
+        adam.zero_grad()
+        logits = model(inputs[step % len(inputs)])
+        loss = F.binary_cross_entropy_with_logits(logits, labels[step % len(labels)])
+        loss.backward()
+        losses.append(loss.item())
+        if step == 0:
+            fixture["logits"] = logits.tolist()
+            fixture["gradients"] = values((key, p.grad) for key, p in model.named_parameters())
+        adam.step()
+    model.eval()
+    fixture["losses"] = losses
+    fixture["final"] = values(state(model))
+    fixture["evaluation_logits"] = [model(batch).tolist() for batch in inputs]
+    return fixture
+
+
+def shorten(value):
+    """Nine significant digits, two more than float32 has; rounding errors around zero become zero."""
+    if isinstance(value, float):
+        return float(f"{value:.9g}") if abs(value) > 1e-15 else 0.0
+    if isinstance(value, list):
+        return [shorten(x) for x in value]
+    if isinstance(value, dict):
+        return {key: shorten(x) for key, x in value.items()}
+    return value
+
+
+def main():
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    for name in ctr_torch.BACKBONES:
+        text = json.dumps(shorten(make(name)), separators=(",", ":"))
+        (OUTPUT / f"{name}.json").write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
