@@ -563,7 +563,7 @@ class Trainer:
                 worse += 1
                 if worse == patience:
                     break
-        return {"seconds_per_epoch": float(np.median([e["seconds"] for e in history])), **best, "epochs": history}
+        return {"seconds_per_epoch": float(np.median([e["seconds"] for e in history])), **best, "history": history}
 
 
 def parse(arguments=None):
