@@ -1,0 +1,176 @@
+#include "models/layers/cin.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/exec/gemm.h"
+#include "kernels/exec/tiles.h"
+#include "models/layers/shapes.h"
+
+namespace sllmr {
+
+namespace {
+
+// Columns of a tile. On the CPU its products (350 rows in LLM-CF's setting) stay in a core's cache; on CUDA
+// they bound the memory that large batches take.
+constexpr std::int64_t kCpuColumns = 256, kCudaColumns = 1 << 15;
+// Gradients of weights are summed in this many parts at most, so that threads need not wait for each other;
+// the parts do not depend on the number of threads.
+constexpr std::int64_t kParts = 8;
+
+/// A batch cut into tiles of whole samples.
+struct Tiling {
+  Tiling(const Context& context, std::int64_t n, int width)
+      : samples(n),
+        tile(std::max<std::int64_t>(
+            1, (context.device() == Device::cpu ? kCpuColumns : kCudaColumns) / width)) {}
+  std::int64_t tiles() const { return (samples + tile - 1) / tile; }
+  std::int64_t first(std::int64_t t) const { return t * tile; }
+  std::int64_t size(std::int64_t t) const { return std::min(tile, samples - first(t)); }
+
+  std::int64_t samples, tile;
+};
+
+}  // namespace
+
+template <class Real>
+Cin<Real>::Cin(Parameters<Real>& parameters, const std::string& name, int fields, int width,
+               const std::vector<int>& sizes)
+    : name_(name), parameters_(&parameters), fields_(fields), width_(width) {
+  require(fields > 0 && width > 0, "layer '" + name + "': fields and width must be at least 1");
+  require(!sizes.empty(), "layer '" + name + "': at least one layer is needed");
+  int hidden = fields;
+  for (std::size_t k = 0; k < sizes.size(); ++k) {
+    const int out = sizes[k];
+    const bool last = k + 1 == sizes.size();
+    require(out > 0, "layer '" + name + "': every layer needs at least one channel");
+    require(last || out % 2 == 0,
+            "layer '" + name + "': " + std::to_string(out) +
+                " channels cannot be split into halves: all layers but the last need an even number");
+    const std::int64_t in = static_cast<std::int64_t>(hidden) * fields;
+    const auto fan_in = static_cast<double>(in);
+    const std::string of_layer = name + "." + std::to_string(k);
+    Layer layer;
+    layer.weight =
+        parameters.add(of_layer + ".weight", {out, in}, Initial::normal(std::sqrt(2 / (fan_in + out))));
+    layer.bias = parameters.add(of_layer + ".bias", {out}, Initial::uniform(1 / std::sqrt(fan_in)));
+    layer.pairs = {hidden, fields, k == 0};
+    layer.pool = {out, last ? 0 : out / 2, outputs_, 0};
+    layers_.push_back(layer);
+    outputs_ += out - layer.pool.pooled_from;
+    channels_ += out;
+    max_pairs_ = std::max(max_pairs_, layer.pairs.count());
+    max_out_ = std::max(max_out_, out);
+    hidden = layer.pool.pooled_from;
+  }
+}
+
+template <class Real>
+Tensor<Real> Cin<Real>::forward(const Context& context, const Tensor<Real>& x, Saved* saved) const {
+  require_width(name_, "input", x, static_cast<std::int64_t>(fields_) * width_);
+  const std::int64_t n = x.rows();
+  const Tiling tiling(context, n, width_);
+  const std::int64_t columns = tiling.tile * width_;
+  const int workers = tile_workers(context);
+
+  std::vector<Tensor<Real>> packed;
+  for (const Layer& layer : layers_) {
+    packed.emplace_back(context, layer.pool.out, layer.pairs.stride());
+    cin_pack_weights(context, layer.pairs, layer.pool.out, parameters_->value(layer.weight),
+                     parameters_->value(layer.bias), packed.back().data());
+  }
+  const Tensor<Real> out(context, n, outputs_);
+  const Tensor<Real> scratch(context, workers, (fields_ + max_pairs_ + 1) * columns);
+  const Tensor<Real> y(context, saved != nullptr ? n : workers * tiling.tile,
+                       static_cast<std::int64_t>(channels_) * width_);
+
+  for_tiles(context, tiling.tiles(), [&](std::int64_t tile, int worker) {
+    const std::int64_t first = tiling.first(tile), samples = tiling.size(tile), c = samples * width_;
+    Real* x0 = scratch.data() + worker * scratch.stride();
+    Real* z = x0 + fields_ * columns;
+    Real* y_k = y.data() + (saved != nullptr ? first : worker * tiling.tile) * y.stride();
+    const Real* hidden = x0;
+    cin_load(context, {x.data() + first * x.stride(), x.stride(), samples, fields_, width_}, x0);
+    for (std::size_t k = 0; k < layers_.size(); ++k) {
+      const CinPairs& pairs = layers_[k].pairs;
+      CinPool pool = layers_[k].pool;
+      pool.stride = out.stride();
+      cin_products(context, pairs, c, hidden, x0, z);
+      gemm(context, Transpose::no, Transpose::no, pool.out, c, pairs.count() + 1, Real(1), packed[k].data(),
+           pairs.stride(), z, c, Real(0), y_k, c);
+      cin_activate(context, pool, samples, width_, y_k, out.data() + first * out.stride());
+      hidden = y_k;
+      y_k += pool.out * c;
+    }
+  });
+  if (saved != nullptr) *saved = {x, y, std::move(packed)};
+  return out;
+}
+
+template <class Real>
+Tensor<Real> Cin<Real>::backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
+                                 GradientMode mode) const {
+  const Tensor<Real>& x = saved.x;
+  const std::int64_t n = x.rows();
+  require_shape(name_, "output's gradient", d_out, n, outputs_);
+  const Tiling tiling(context, n, width_);
+  const std::int64_t columns = tiling.tile * width_;
+  const std::int64_t parts =
+      context.device() == Device::cpu ? std::clamp<std::int64_t>(tiling.tiles(), 1, kParts) : 1;
+
+  std::int64_t packed_size = 0;
+  for (const Layer& layer : layers_) packed_size += layer.pool.out * layer.pairs.stride();
+  const Tensor<Real> d_x(context, n, x.cols());
+  const Tensor<Real> scratch(context, tile_workers(context),
+                             (2 * fields_ + max_pairs_ + 1 + 2 * max_out_) * columns);
+  const auto d_packed =
+      n > 0 ? Tensor<Real>(context, parts, packed_size) : Tensor<Real>::zeros(context, parts, packed_size);
+
+  for_tiles(context, parts, [&](std::int64_t part, int worker) {
+    Real* x0 = scratch.data() + worker * scratch.stride();
+    Real* d_x0 = x0 + fields_ * columns;
+    Real* z = d_x0 + fields_ * columns;
+    Real* d_y = z + (max_pairs_ + 1) * columns;
+    Real* d_hidden = d_y + max_out_ * columns;
+    const std::int64_t begin = part * tiling.tiles() / parts, end = (part + 1) * tiling.tiles() / parts;
+    for (std::int64_t tile = begin; tile < end; ++tile) {
+      const std::int64_t first = tiling.first(tile), samples = tiling.size(tile), c = samples * width_;
+      cin_load(context, {x.data() + first * x.stride(), x.stride(), samples, fields_, width_}, x0);
+      fill_zero(context, d_x0, static_cast<std::size_t>(fields_ * c) * sizeof(Real));
+      const Real* y = saved.y.data() + first * saved.y.stride() + channels_ * c;  // behind the last layer's
+      Real* d_w = d_packed.data() + part * packed_size + packed_size;
+      for (std::size_t k = layers_.size(); k-- > 0;) {
+        const CinPairs& pairs = layers_[k].pairs;
+        CinPool pool = layers_[k].pool;
+        pool.stride = d_out.stride();
+        y -= pool.out * c;
+        d_w -= pool.out * pairs.stride();
+        const Real* hidden = k == 0 ? x0 : y - layers_[k - 1].pool.out * c;
+        cin_activate_backward(context, pool, samples, width_, y, d_out.data() + first * d_out.stride(),
+                              d_hidden, d_y);
+        cin_products(context, pairs, c, hidden, x0, z);
+        gemm(context, Transpose::no, Transpose::yes, pool.out, pairs.count() + 1, c, Real(1), d_y, c, z, c,
+             tile == begin ? Real(0) : Real(1), d_w, pairs.stride());
+        // The products are not needed any more: their gradients take the place.
+        gemm(context, Transpose::yes, Transpose::no, pairs.count(), c, pool.out, Real(1),
+             saved.packed[k].data(), pairs.stride(), d_y, c, Real(0), z, c);
+        cin_products_backward(context, pairs, c, hidden, x0, z, d_hidden, d_x0);
+      }
+      cin_store(context, d_x0, {d_x.data() + first * d_x.stride(), d_x.stride(), samples, fields_, width_});
+    }
+  });
+
+  Real* d_w = d_packed.data();
+  for (const Layer& layer : layers_) {
+    cin_unpack_gradients(context, layer.pairs, layer.pool.out, static_cast<int>(parts), packed_size, d_w,
+                         mode == GradientMode::accumulate ? Real(1) : Real(0),
+                         parameters_->gradient(layer.weight), parameters_->gradient(layer.bias));
+    d_w += layer.pool.out * layer.pairs.stride();
+  }
+  return d_x;
+}
+
+template class Cin<float>;
+template class Cin<double>;
+
+}  // namespace sllmr

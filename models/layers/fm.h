@@ -1,0 +1,37 @@
+// Factorisation machine: the products of all pairs of fields.
+#pragma once
+
+#include <string>
+
+#include "kernels/exec/tensor.h"
+#include "models/layers/parameters.h"
+
+namespace sllmr {
+
+/// y_r = sum over f < g of <x_rf, x_rg> for `fields` vectors of `width` a row (Rendle, ICDM 2010). No
+/// parameters. With two fields it is matrix factorisation.
+template <class Real>
+class FactorizationMachine {
+ public:
+  struct Saved {
+    Tensor<Real> x;
+  };
+
+  /// Throws Error for an extent below 1.
+  FactorizationMachine(std::string name, int fields, int width);
+
+  /// x [n x fields * width] to [n x 1]. `saved` may be null.
+  Tensor<Real> forward(const Context& context, const Tensor<Real>& x, Saved* saved) const;
+  /// Writes the gradient of x to d_x, or adds it to what other parts of the model put there. d_out [n x 1].
+  void backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
+                const Tensor<Real>& d_x, GradientMode mode) const;
+
+ private:
+  std::string name_;
+  int fields_, width_;
+};
+
+extern template class FactorizationMachine<float>;
+extern template class FactorizationMachine<double>;
+
+}  // namespace sllmr
