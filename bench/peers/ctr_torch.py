@@ -206,6 +206,7 @@ class Settings:
     attention_width: int = 64  # AutoInt
     attention_heads: int = 2  # AutoInt
     din_attention_hidden: tuple = (64, 16)  # DIN
+    cross: str = "mixture"  # DCNv2: of low-rank experts, or "full" matrices
     frozen_bias: bool = False  # DeepFM, xDeepFM: LLM-CF's bias is drawn from N(0, 1) and never trained
     relu_deep_logit: bool = False  # xDeepFM: LLM-CF's deep part ends in a ReLU
     pooling: str = "mask"  # how means over lists are computed: "mask" or "bag"; the same numbers
@@ -394,33 +395,58 @@ class DcnV1(nn.Module):
         return self.out(torch.cat((x, self.deep(x0)), 1)).squeeze(-1)
 
 
-class DcnV2(nn.Module):
-    """Cross layers of low rank, several experts each, mixed by a gate that the layers share; beside the deep part."""
+class Mixture(nn.Module):
+    """DCNv2's cross layers of low rank: several experts each, mixed by a gate that the layers share."""
 
-    LAYERS, EXPERTS, RANK = 2, 4, 4
+    EXPERTS, RANK = 4, 4
+
+    def __init__(self, inputs, layers):
+        super().__init__()
+        experts, rank = self.EXPERTS, self.RANK
+        self.u = nn.ParameterList(torch.randn(experts, inputs, rank) for _ in range(layers))
+        self.v = nn.ParameterList(torch.randn(experts, inputs, rank) for _ in range(layers))
+        self.c = nn.ParameterList(torch.randn(experts, rank, rank) for _ in range(layers))
+        self.bias = nn.ParameterList(torch.zeros(inputs) for _ in range(layers))
+        self.gate = nn.Linear(inputs, experts)
+
+    def forward(self, x0):
+        x = x0
+        for u, v, c, bias in zip(self.u, self.v, self.c, self.bias):
+            low = torch.tanh(torch.einsum("bd,kdr->bkr", x, v))
+            low = torch.tanh(torch.einsum("krs,bks->bkr", c, low))
+            experts = x0.unsqueeze(1) * (torch.einsum("kdr,bkr->bkd", u, low) + bias)
+            x = x + torch.einsum("bk,bkd->bd", torch.softmax(self.gate(x), -1), experts)
+        return x
+
+
+class FullRank(nn.Module):
+    """DCNv2's cross layers, one matrix each."""
+
+    def __init__(self, inputs, layers):
+        super().__init__()
+        self.linear = nn.ModuleList(nn.Linear(inputs, inputs) for _ in range(layers))
+
+    def forward(self, x0):
+        x = x0
+        for linear in self.linear:
+            x = x0 * linear(x) + x
+        return x
+
+
+class DcnV2(nn.Module):
+    LAYERS = 2
 
     def __init__(self, counts, settings):
         super().__init__()
         inputs = FIELDS * settings.width
         self.embedding = Tables(counts, settings.width, settings.pooling)
-        layers = range(self.LAYERS)
-        self.cross_u = nn.ParameterList(torch.randn(self.EXPERTS, inputs, self.RANK) for _ in layers)
-        self.cross_v = nn.ParameterList(torch.randn(self.EXPERTS, inputs, self.RANK) for _ in layers)
-        self.cross_c = nn.ParameterList(torch.randn(self.EXPERTS, self.RANK, self.RANK) for _ in layers)
-        self.cross_bias = nn.ParameterList(torch.zeros(inputs) for _ in layers)
-        self.gate = nn.Linear(inputs, self.EXPERTS)
+        self.cross = {"mixture": Mixture, "full": FullRank}[settings.cross](inputs, self.LAYERS)
         self.deep = Mlp(inputs, settings.hidden, settings.dropout, norm=True)
         self.out = nn.Linear(inputs + settings.hidden[-1], 1)
 
     def forward(self, batch):
         x0 = self.embedding.fields(batch).flatten(1)
-        x = x0
-        for u, v, c, bias in zip(self.cross_u, self.cross_v, self.cross_c, self.cross_bias):
-            low = torch.tanh(torch.einsum("bd,kdr->bkr", x, v))
-            low = torch.tanh(torch.einsum("krs,bks->bkr", c, low))
-            experts = x0.unsqueeze(1) * (torch.einsum("kdr,bkr->bkd", u, low) + bias)
-            x = x + torch.einsum("bk,bkd->bd", torch.softmax(self.gate(x), -1), experts)
-        return self.out(torch.cat((x, self.deep(x0)), 1)).squeeze(-1)
+        return self.out(torch.cat((self.cross(x0), self.deep(x0)), 1)).squeeze(-1)
 
 
 class Din(nn.Module):
@@ -589,6 +615,7 @@ def parse(arguments=None):
     parser.add_argument(
         "--pooling", choices=("mask", "bag"), default="mask", help="bag: F.embedding_bag instead of masked sums"
     )
+    parser.add_argument("--cross", choices=("mixture", "full"), default="mixture", help="DCNv2's cross layers")
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, help="default: LLM-CF's for the backbone and data set")
     parser.add_argument("--weight-decay", type=float, help="likewise")
@@ -618,6 +645,7 @@ def main():
         dropout=options.dropout,
         frozen_bias=options.frozen_bias,
         relu_deep_logit=options.relu_deep_logit,
+        cross=options.cross,
         pooling=options.pooling,
     )
     model = BACKBONES[options.backbone](data.counts, settings).to(options.device)

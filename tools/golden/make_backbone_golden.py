@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/models/golden/BACKBONE.json: ten training steps of each CTR backbone, taken by PyTorch.
+"""Writes tests/models/golden/BACKBONE.json and dcnv2_full.json: ten training steps of each CTR backbone, taken by PyTorch.
 
 The fixtures are the truth for tests/models/backbone_golden_test.cpp: small models and batches, and what autograd and
 torch.optim.Adam make of them in float64. The models are those of bench/peers/ctr_torch.py. Run it again only when a
@@ -47,7 +47,10 @@ NAMES = [
     (r"^deep\.norm\.(\d)", r"deep.\1.norm"),
     (r"^cin\.layers", "cin"),
     (r"^attention\.in_proj_", "attention.in_proj."),
-    (r"^cross_(\w+)\.(\d)$", r"cross.\2.\1"),
+    (r"^cross_(\w+)\.(\d)$", r"cross.\2.\1"),  # of DCNv1
+    (r"^cross\.gate", "gate"),
+    (r"^cross\.linear", "cross"),
+    (r"^cross\.(\w+)\.(\d)$", r"cross.\2.\1"),
 ]
 
 
@@ -131,7 +134,7 @@ def state(model):
     return [(name, x) for name, x in model.state_dict().items() if not name.endswith("num_batches_tracked")]
 
 
-def make(name):
+def make(name, cross):
     rng = random.Random(name)
     items = draw_items(rng)
     batches = [draw_batch(rng, rows) for rows in BATCH_ROWS]
@@ -141,12 +144,12 @@ def make(name):
     ]
     labels = [torch.tensor(b["label"]).double() for b in batches]
 
-    model = ctr_torch.BACKBONES[name](TABLE_ROWS, ctr_torch.Settings(**SIZES, dropout=0.0)).double()
+    model = ctr_torch.BACKBONES[name](TABLE_ROWS, ctr_torch.Settings(**SIZES, cross=cross, dropout=0.0)).double()
     draw_state(rng, model)
     fixture = {
         "made_by": "tools/golden/make_backbone_golden.py with PyTorch "
         f"{torch.__version__.split('+')[0]}, float64 on the CPU",
-        "sizes": SIZES,
+        "sizes": {**SIZES, "cross": cross},
         "table_rows": TABLE_ROWS,
         "adam": ADAM,
         "items": items,
@@ -187,9 +190,11 @@ def shorten(value):
 
 def main():
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    for name in ctr_torch.BACKBONES:
-        text = json.dumps(shorten(make(name)), separators=(",", ":"))
-        (OUTPUT / f"{name}.json").write_text(text + "\n")
+    fixtures = {name: (name, "mixture") for name in ctr_torch.BACKBONES}
+    fixtures["dcnv2_full"] = ("dcnv2", "full")
+    for fixture, (name, cross) in fixtures.items():
+        text = json.dumps(shorten(make(name, cross)), separators=(",", ":"))
+        (OUTPUT / f"{fixture}.json").write_text(text + "\n")
 
 
 if __name__ == "__main__":
