@@ -42,8 +42,11 @@ Tensor<Real> Linear<Real>::backward(const Context& context, const Saved& saved, 
   require_shape(name_, "output's gradient", d_out, saved.x.rows(), out_);
   const bool accumulate = mode == GradientMode::accumulate;
   sum_rows(context, d_out, bias_gradient(), accumulate);
-  if (out_ > 1) return product_backward(context, saved.x, d_out, mode);
   Tensor<Real> d_x(context, saved.x.rows(), in_);
+  if (out_ > 1) {
+    product_backward(context, saved.x, d_out, mode, d_x, GradientMode::replace);
+    return d_x;
+  }
   row_products_backward(context, saved.x, parameters_->value(weight_), d_out, d_x,
                         parameters_->gradient(weight_), accumulate);
   return d_x;
@@ -59,17 +62,17 @@ Tensor<Real> Linear<Real>::product(const Context& context, const Tensor<Real>& x
 }
 
 template <class Real>
-Tensor<Real> Linear<Real>::product_backward(const Context& context, const Tensor<Real>& x,
-                                            const Tensor<Real>& d_out, GradientMode mode) const {
+void Linear<Real>::product_backward(const Context& context, const Tensor<Real>& x, const Tensor<Real>& d_out,
+                                    GradientMode mode, const Tensor<Real>& d_x,
+                                    GradientMode mode_of_x) const {
   const std::int64_t rows = x.rows();
   require_shape(name_, "output's gradient", d_out, rows, out_);
+  require_shape(name_, "input's gradient", d_x, rows, in_);
+  const auto beta = [](GradientMode of) { return of == GradientMode::accumulate ? Real(1) : Real(0); };
   gemm(context, Transpose::yes, Transpose::no, out_, in_, rows, Real(1), d_out.data(), d_out.stride(),
-       x.data(), x.stride(), mode == GradientMode::accumulate ? Real(1) : Real(0),
-       parameters_->gradient(weight_), in_);
-  Tensor<Real> d_x(context, rows, in_);
+       x.data(), x.stride(), beta(mode), parameters_->gradient(weight_), in_);
   gemm(context, Transpose::no, Transpose::no, rows, in_, out_, Real(1), d_out.data(), d_out.stride(),
-       parameters_->value(weight_), in_, Real(0), d_x.data(), in_);
-  return d_x;
+       parameters_->value(weight_), in_, beta(mode_of_x), d_x.data(), d_x.stride());
 }
 
 template class Linear<float>;

@@ -38,9 +38,10 @@ class Linear {
 
   /// For layers that join the bias to what follows: x W^T alone,
   Tensor<Real> product(const Context& context, const Tensor<Real>& x) const;
-  /// its way back, which leaves the bias's gradient alone,
-  Tensor<Real> product_backward(const Context& context, const Tensor<Real>& x, const Tensor<Real>& d_out,
-                                GradientMode mode) const;
+  /// its way back, which leaves the bias's gradient alone and, given GradientMode::accumulate for d_x, adds
+  /// to it,
+  void product_backward(const Context& context, const Tensor<Real>& x, const Tensor<Real>& d_out,
+                        GradientMode mode, const Tensor<Real>& d_x, GradientMode mode_of_x) const;
   /// and the bias itself.
   const Real* bias() const { return parameters_->value(bias_); }
   Real* bias_gradient() const { return parameters_->gradient(bias_); }

@@ -75,7 +75,9 @@ Tensor<Real> Mlp<Real>::backward(const Context& context, const Saved& saved, con
       relu_backward(context, d, y, saved.scales[l], d_product, linear.bias_gradient(), accumulate);
       d = d_product;
     }
-    d = linear.product_backward(context, saved.x[l], d, mode);
+    Tensor<Real> d_x(context, d.rows(), linear.in());
+    linear.product_backward(context, saved.x[l], d, mode, d_x, GradientMode::replace);
+    d = d_x;
   }
   return blocks_[0].dropout.backward(context, saved.dropped, d);
 }

@@ -24,4 +24,11 @@ void require_width(const std::string& name, const char* what, const Tensor<Real>
   require_shape(name, what, tensor, tensor.rows(), cols);
 }
 
+/// Throws Error unless 1 <= layers <= most.
+inline void require_layers(const std::string& name, int layers, int most) {
+  if (layers >= 1 && layers <= most) return;
+  throw Error("'" + name + "' has " + std::to_string(layers) + " layers; it takes 1 to " +
+              std::to_string(most));
+}
+
 }  // namespace sllmr
