@@ -29,14 +29,14 @@ class Fnv {
   std::uint64_t hash_ = 0xcbf29ce484222325u;
 };
 
-void add_vocabulary(Fnv& fnv, const Vocabulary& vocabulary) {
+void add_vocabulary(Fnv& fnv, const TokenMap& vocabulary) {
   fnv.add_number(static_cast<std::uint64_t>(vocabulary.count()), 8);
   for (Id id = 1; id < vocabulary.rows(); ++id) fnv.add_token(vocabulary.token(id));
 }
 
 }  // namespace
 
-Id Vocabulary::add(std::string_view token) {
+Id TokenMap::add(std::string_view token) {
   if (token.empty()) return 0;
   const std::uint32_t hash = hash_of(token);
   std::size_t slot = slot_of(token, hash);
@@ -53,11 +53,11 @@ Id Vocabulary::add(std::string_view token) {
   return id;
 }
 
-Id Vocabulary::find(std::string_view token) const {
+Id TokenMap::find(std::string_view token) const {
   return slots_[slot_of(token, hash_of(token))].id;
 }
 
-std::size_t Vocabulary::slot_of(std::string_view token, std::uint32_t hash) const {
+std::size_t TokenMap::slot_of(std::string_view token, std::uint32_t hash) const {
   const std::size_t mask = slots_.size() - 1;
   std::size_t slot = hash & mask;
   while (slots_[slot].id != 0 && (slots_[slot].hash != hash || this->token(slots_[slot].id) != token)) {
@@ -66,7 +66,7 @@ std::size_t Vocabulary::slot_of(std::string_view token, std::uint32_t hash) cons
   return slot;
 }
 
-void Vocabulary::grow() {
+void TokenMap::grow() {
   std::vector<Slot> old(slots_.size() * 2);
   old.swap(slots_);
   const std::size_t mask = slots_.size() - 1;

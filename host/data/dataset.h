@@ -13,7 +13,7 @@ namespace sllmr {
 
 /// Two-way map between raw tokens ("B004756YJA") and dense ids in order of addition. Id 0 is padding and has
 /// the empty token. All tokens lie in one pool of characters, found through an open-addressing table.
-class Vocabulary {
+class TokenMap {
  public:
   /// The token's id; adds it when it is new.
   Id add(std::string_view token);
@@ -54,7 +54,7 @@ struct Dataset {
   std::string source;  // the path it was read from
   std::uint64_t hash =
       0;  // of users, items and histories: the same data give the same hash, whatever the format
-  Vocabulary users, items, attributes;
+  TokenMap users, items, attributes;
   std::vector<std::int64_t> history_offsets;    // by user
   std::vector<Id> history;                      // items of a user, oldest first
   std::vector<std::string> titles;              // by item id; empty where the data have none

@@ -119,7 +119,7 @@ void read_items(const std::string& path, Dataset& data) {
 void check_users(const std::string& path) {
   AtomicTable table(path);
   const std::size_t user = table.require_column(std::array{"user_id"});
-  Vocabulary seen;
+  TokenMap seen;
   std::vector<std::int64_t> lines{0};
   while (table.next()) {
     const Id id = seen.add(table[user]);

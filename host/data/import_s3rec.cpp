@@ -17,7 +17,7 @@ const std::vector<std::string> kEndings{".txt", ".txt.gz"};
 Dataset read_sequences(const std::string& path) {
   LineReader reader(path);
   InteractionTable interactions;
-  Vocabulary users;
+  TokenMap users;
   std::vector<std::int64_t> lines{0};  // by user
   std::vector<std::string_view> tokens;
   std::string_view line = reader.first();

@@ -54,7 +54,7 @@ std::string clean_text(std::string_view text, char blank) {
 }
 
 /// Adds the token of a user or an item (`what`), which must be fit for a field of a text file.
-Id add_token(const LineReader& reader, Vocabulary& vocabulary, std::string_view token, const char* what) {
+Id add_token(const LineReader& reader, TokenMap& vocabulary, std::string_view token, const char* what) {
   const Id next = vocabulary.rows();
   const Id id = vocabulary.add(token);
   if (id == 0) reader.fail(fmt::format("the {} id is empty; correct or delete the line", what));

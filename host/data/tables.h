@@ -32,7 +32,7 @@ class InteractionTable {
   void sort_by_user_and_time(const std::vector<std::int64_t>& history_offsets);
   void check_duplicates(const LineReader& reader, std::span<const Row> history) const;
 
-  Vocabulary users_, items_;
+  TokenMap users_, items_;
   std::vector<Row> rows_;
 };
 
@@ -52,7 +52,7 @@ class ItemTable {
 
  private:
   Dataset& data_;
-  Vocabulary attributes_;               // ids in file order
+  TokenMap attributes_;               // ids in file order
   std::vector<std::vector<Id>> lists_;  // by item
   std::vector<std::int64_t> lines_;     // by item, 0: not seen
 };

@@ -60,7 +60,7 @@ struct TextIndex {
 
 TextIndex index_texts(const Dataset& data) {
   TextIndex index;
-  Vocabulary words;
+  TokenMap words;
   const Id n_attributes = data.attributes.rows();
   std::vector<double> document_count(n_attributes, 0.0);
   double n_texts = 0;

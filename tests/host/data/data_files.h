@@ -48,7 +48,7 @@ inline std::string load_error(const std::string& path, const ImportOptions& opti
 
 using Tokens = std::vector<std::string>;
 
-inline Tokens tokens_of(const Vocabulary& vocabulary) {
+inline Tokens tokens_of(const TokenMap& vocabulary) {
   Tokens tokens;
   for (Id id = 1; id < vocabulary.rows(); ++id) tokens.emplace_back(vocabulary.token(id));
   return tokens;

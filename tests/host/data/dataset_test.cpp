@@ -6,7 +6,7 @@ namespace sllmr {
 namespace {
 
 TEST(VocabularyTest, StartsWithThePaddingTokenOnly) {
-  const Vocabulary vocabulary;
+  const TokenMap vocabulary;
   EXPECT_EQ(vocabulary.rows(), 1);
   EXPECT_EQ(vocabulary.count(), 0);
   EXPECT_EQ(vocabulary.token(0), "");
@@ -14,14 +14,14 @@ TEST(VocabularyTest, StartsWithThePaddingTokenOnly) {
 }
 
 TEST(VocabularyTest, TheEmptyTokenIsPadding) {
-  Vocabulary vocabulary;
+  TokenMap vocabulary;
   EXPECT_EQ(vocabulary.add(""), 0);
   EXPECT_EQ(vocabulary.find(""), 0);
   EXPECT_EQ(vocabulary.count(), 0);
 }
 
 TEST(VocabularyTest, NumbersTokensInOrderOfAdditionAndKnowsThemAgain) {
-  Vocabulary vocabulary;
+  TokenMap vocabulary;
   EXPECT_EQ(vocabulary.add("b"), 1);
   EXPECT_EQ(vocabulary.add("a"), 2);
   EXPECT_EQ(vocabulary.add("b"), 1);
@@ -31,7 +31,7 @@ TEST(VocabularyTest, NumbersTokensInOrderOfAdditionAndKnowsThemAgain) {
 }
 
 TEST(VocabularyTest, KeepsManyTokensApartWhileItGrows) {
-  Vocabulary vocabulary;
+  TokenMap vocabulary;
   for (int k = 1; k <= 20'000; ++k) ASSERT_EQ(vocabulary.add("token" + std::to_string(k)), k);
   for (int k = 1; k <= 20'000; ++k) {
     ASSERT_EQ(vocabulary.find("token" + std::to_string(k)), k);
@@ -41,9 +41,9 @@ TEST(VocabularyTest, KeepsManyTokensApartWhileItGrows) {
 }
 
 TEST(VocabularyTest, ACopyIsIndependent) {
-  Vocabulary vocabulary;
+  TokenMap vocabulary;
   vocabulary.add("a");
-  Vocabulary copy = vocabulary;
+  TokenMap copy = vocabulary;
   copy.add("b");
   EXPECT_EQ(copy.token(2), "b");
   EXPECT_EQ(vocabulary.find("b"), 0);
