@@ -151,7 +151,7 @@ struct Activate {
     Real* rows = y + (channel * samples + begin) * width;
     const std::int64_t n = (end - begin) * width;
     SLLMR_ROW_LOOP
-    for (std::int64_t k = lanes.lane(); k < n; k += Lanes::size) rows[k] = rows[k] > 0 ? rows[k] : Real(0);
+    for (std::int64_t k = lanes.lane(); k < n; k += Lanes::size) rows[k] = rows[k] < 0 ? Real(0) : rows[k];
     if (channel < pool.pooled_from) return;
     for (std::int64_t s = begin; s < end; ++s) {
       const Real* row = rows + (s - begin) * width;

@@ -1,0 +1,54 @@
+// The attention unit of DIN: a weighted sum of the history.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "kernels/exec/tensor.h"
+#include "kernels/layers/din.h"
+#include "models/features.h"
+#include "models/layers/parameters.h"
+
+namespace sllmr {
+
+/// r = sum over the row's history of a_t k_t with a_t = L2(L1(relu(L0([q; k_t; q - k_t; q * k_t])))): affine
+/// maps, no activation behind L1 and no softmax (Zhou et al., KDD 2018, in LLM-CF's form). A row without
+/// history gets r = 0. kernels/layers/din.h has the algebra that it is computed by.
+template <class Real>
+class DinAttention {
+ public:
+  struct Saved {
+    Tensor<Real> query, keys;
+    Tensor<Real> folded, tail;
+    Tensor<Real> products, hidden, weights;
+  };
+
+  /// Adds "<name>.0.weight" {units[0], 4 * width}, "<name>.1.weight" {units[1], units[0]}, "<name>.2.weight"
+  /// {1, units[1]}, each from N(0, 2 / (in + out)), and their biases, which start at 0. Throws Error for an
+  /// extent below 1.
+  DinAttention(Parameters<Real>& parameters, const std::string& name, int width, std::array<int, 2> units);
+
+  /// Writes r to out [batch.rows x width] from query [batch.rows x width] and keys [batch.positions x width];
+  /// each may be a slice of columns. Throws Error unless batch.sequence. `saved` may be null.
+  void forward(const Context& context, const FeatureBatch& batch, const Tensor<Real>& query,
+               const Tensor<Real>& keys, const Tensor<Real>& out, Saved* saved) const;
+  /// Gradients of the parameters; returns that of the keys, and adds the query's to d_query, where other
+  /// parts of the model have put theirs.
+  Tensor<Real> backward(const Context& context, const FeatureBatch& batch, const Saved& saved,
+                        const Tensor<Real>& d_out, const Tensor<Real>& d_query, GradientMode mode) const;
+
+ private:
+  DinParameters<Real> values() const;
+  DinParameters<Real> gradients() const;
+
+  std::string name_;
+  const Parameters<Real>* parameters_;
+  int width_;
+  std::array<int, 2> units_;
+  std::array<int, 3> weights_, biases_;  // parts
+};
+
+extern template class DinAttention<float>;
+extern template class DinAttention<double>;
+
+}  // namespace sllmr

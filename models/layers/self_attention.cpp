@@ -1,0 +1,74 @@
+#include "models/layers/self_attention.h"
+
+#include <cmath>
+
+#include "kernels/exec/gemm.h"
+#include "kernels/layers/attention.h"
+#include "kernels/layers/linear.h"
+#include "models/layers/shapes.h"
+
+namespace sllmr {
+
+template <class Real>
+SelfAttention<Real>::SelfAttention(Parameters<Real>& parameters, const std::string& name, int fields,
+                                   int width, int heads, double dropout)
+    : name_(name),
+      parameters_(&parameters),
+      fields_(fields),
+      width_(width),
+      heads_(heads),
+      // Xavier's uniform bound for a matrix of 3 width rows and width columns.
+      weight_(parameters.add(name + ".in_proj.weight", {3 * std::int64_t{width}, width},
+                             Initial::uniform(std::sqrt(6.0 / (4.0 * width))))),
+      bias_(parameters.add(name + ".in_proj.bias", {3 * std::int64_t{width}}, Initial::constant(0))),
+      dropout_(name, dropout, weight_),
+      out_proj_(parameters, name + ".out_proj", width, width, LinearInitial::xavier) {
+  require(fields > 0, "layer '" + name + "': fields must be at least 1");
+  require(heads > 0 && width % heads == 0, "layer '" + name + "': " + std::to_string(heads) +
+                                               " heads do not divide a width of " + std::to_string(width));
+}
+
+template <class Real>
+Tensor<Real> SelfAttention<Real>::forward(const Context& context, const Tensor<Real>& x, const Pass& pass,
+                                          Saved* saved) const {
+  require_width(name_, "input", x, width_);
+  require(x.rows() % fields_ == 0, "layer '" + name_ + "': the input has " + std::to_string(x.rows()) +
+                                       " rows, not a multiple of its " + std::to_string(fields_) + " fields");
+  const AttentionShape shape{x.rows() / fields_, fields_, heads_, width_ / heads_};
+  const DropoutMask<Real> mask = dropout_.mask(pass);
+  const Tensor<Real> qkv(context, x.rows(), 3 * std::int64_t{width_});
+  const Tensor<Real> weights(context, shape.rows * heads_, std::int64_t{fields_} * fields_);
+  const Tensor<Real> mixed(context, x.rows(), width_);
+  gemm(context, Transpose::no, Transpose::yes, x.rows(), qkv.cols(), width_, Real(1), x.data(), x.stride(),
+       parameters_->value(weight_), width_, Real(0), qkv.data(), qkv.stride());
+  attention_forward(context, shape, parameters_->value(bias_), mask, qkv, weights, mixed);
+  if (saved == nullptr) return out_proj_.forward(context, mixed, pass, nullptr);
+  *saved = {x, qkv, weights, mask.scale, {}};
+  return out_proj_.forward(context, mixed, pass, &saved->out);
+}
+
+template <class Real>
+Tensor<Real> SelfAttention<Real>::backward(const Context& context, const Saved& saved,
+                                           const Tensor<Real>& d_out, GradientMode mode) const {
+  const Tensor<Real>& x = saved.x;
+  require_shape(name_, "output's gradient", d_out, x.rows(), width_);
+  const AttentionShape shape{x.rows() / fields_, fields_, heads_, width_ / heads_};
+  const Tensor<Real> d_mixed = out_proj_.backward(context, saved.out, d_out, mode);
+  const Tensor<Real> d_scores(context, saved.weights.rows(), saved.weights.cols());
+  const Tensor<Real> d_qkv(context, x.rows(), saved.qkv.cols());
+  attention_backward(context, shape, saved.dropout_scale, saved.qkv, saved.weights, d_mixed, d_scores, d_qkv);
+  const bool accumulate = mode == GradientMode::accumulate;
+  sum_rows(context, d_qkv, parameters_->gradient(bias_), accumulate);
+  gemm(context, Transpose::yes, Transpose::no, d_qkv.cols(), width_, x.rows(), Real(1), d_qkv.data(),
+       d_qkv.stride(), x.data(), x.stride(), accumulate ? Real(1) : Real(0), parameters_->gradient(weight_),
+       width_);
+  const Tensor<Real> d_x(context, x.rows(), width_);
+  gemm(context, Transpose::no, Transpose::no, x.rows(), width_, d_qkv.cols(), Real(1), d_qkv.data(),
+       d_qkv.stride(), parameters_->value(weight_), width_, Real(0), d_x.data(), d_x.stride());
+  return d_x;
+}
+
+template class SelfAttention<float>;
+template class SelfAttention<double>;
+
+}  // namespace sllmr
