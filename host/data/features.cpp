@@ -1,0 +1,301 @@
+#include "host/data/features.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+namespace sllmr {
+
+namespace {
+
+constexpr Field kHistoryFields[] = {Field::history_items, Field::history_brands, Field::history_categories};
+
+constexpr std::size_t index_of(Field field) {
+  return static_cast<std::size_t>(field);
+}
+
+/// Hands out stretches of one block of memory.
+class Stretches {
+ public:
+  explicit Stretches(std::byte* base) : base_(base) {}
+  template <class T>
+  void take(T*& array, std::int64_t size) {
+    constexpr std::size_t kBoundary = 64;
+    array = base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + used_);
+    used_ += (static_cast<std::size_t>(size) * sizeof(T) + kBoundary - 1) / kBoundary * kBoundary;
+  }
+  std::size_t used() const { return used_; }
+
+ private:
+  std::byte* base_;
+  std::size_t used_ = 0;
+};
+
+}  // namespace
+
+FeatureStore::FeatureStore(const Context& context, FeatureSource source, int max_history)
+    : source_(std::move(source)), max_history_(max_history) {
+  require(max_history >= 1,
+          fmt::format("a row sees at most {} items of the history; it must be at least 1", max_history));
+  brand_begin_.reserve(source_.history.size() + 1);
+  category_begin_.reserve(source_.history.size() + 1);
+  brand_begin_.push_back(0);
+  category_begin_.push_back(0);
+  for (const Id item : source_.history) {
+    const auto at = static_cast<std::size_t>(item);
+    if (source_.brands[at] != 0) history_brands_.push_back(source_.brands[at]);
+    const auto first = source_.categories.begin() + source_.category_offsets[at],
+               last = source_.categories.begin() + source_.category_offsets[at + 1];
+    history_categories_.insert(history_categories_.end(), first, last);
+    brand_begin_.push_back(static_cast<std::int64_t>(history_brands_.size()));
+    category_begin_.push_back(static_cast<std::int64_t>(history_categories_.size()));
+  }
+  host_ = {source_.history.data(), history_brands_.data(), history_categories_.data(),
+           source_.categories.data()};
+  device_ = host_;
+  if (context.device() == Device::cpu) return;
+  const auto put = [&](const Id*& to, std::span<const Id> ids) {
+    to = buffers_.emplace_back(context, ids).data();
+  };
+  put(device_.history, source_.history);
+  put(device_.history_brands, history_brands_);
+  put(device_.history_categories, history_categories_);
+  put(device_.categories, source_.categories);
+}
+
+FeatureBatcher::FeatureBatcher(const Context& context, const FeatureStore& store,
+                               const FeatureBatcherOptions& options)
+    : store_(store), options_(options) {
+  require(options.max_rows >= 1,
+          fmt::format("a batch of {} rows; it must have at least 1", options.max_rows));
+  const auto rows = static_cast<std::size_t>(options.max_rows);
+  index_.resize(rows);
+  std::iota(index_.begin(), index_.end(), std::int64_t{0});
+  ones_.assign(rows, 1);
+  segments_.reserve(rows);
+  if (context.device() != Device::cpu) {
+    device_index_ = Buffer<std::int64_t>(context, std::span<const std::int64_t>(index_));
+    device_ones_ = Buffer<std::int32_t>(context, std::span<const std::int32_t>(ones_));
+  }
+  if (!options.plans) return;
+  const auto table_rows = store.table_rows();
+  for (std::size_t v = 0; v < slots_.size(); ++v) slots_[v].resize(static_cast<std::size_t>(table_rows[v]));
+}
+
+void FeatureBatcher::assemble(std::span<const FeatureRow> rows) {
+  require(!rows.empty() && static_cast<std::int64_t>(rows.size()) <= options_.max_rows,
+          fmt::format("a batch of {} rows, but this batcher takes 1 to {}", rows.size(), options_.max_rows));
+  measure(rows);
+  block_bytes_ = lay_out(nullptr, block_);
+  if (staging_.size() < block_bytes_) staging_.resize(block_bytes_ + block_bytes_ / 2);
+  lay_out(staging_.data(), block_);
+  fill_rows(rows);
+  if (options_.sequence) {
+    fill_positions();
+  } else {
+    for (std::size_t row = 0; row < segments_.size(); ++row) {
+      fill_history(static_cast<std::int64_t>(row), segments_[row]);
+    }
+  }
+  host_ = view(block_, store_.host(), index_.data(), ones_.data());
+  if (!options_.plans) return;
+  ++batch_;
+  for (int v = 0; v < kVocabularies; ++v) {
+    fill_plan(static_cast<Vocabulary>(v));
+    host_.plans[static_cast<std::size_t>(v)].n = keys_[static_cast<std::size_t>(v)];
+  }
+}
+
+const FeatureBatch& FeatureBatcher::upload(const Context& context) {
+  if (context.device() == Device::cpu) return host_;
+  if (device_block_.size() < block_bytes_) device_block_ = Buffer<std::byte>(context, staging_.size());
+  copy_to_device(context, device_block_.data(), staging_.data(), block_bytes_);
+  Block block{};
+  lay_out(device_block_.data(), block);
+  device_ = view(block, store_.device(), device_index_.data(), device_ones_.data());
+  return device_;
+}
+
+void FeatureBatcher::check(const FeatureRow& row) const {
+  const FeatureSource& source = store_.source();
+  if (row.user < 1 || row.user >= source.user_rows) {
+    throw Error(
+        fmt::format("{}: a row is of user id {}, but there are users 1 to {}; make the rows from this data",
+                    source.name, row.user, source.user_rows - 1));
+  }
+  if (row.item < 1 || row.item >= source.item_rows) {
+    throw Error(
+        fmt::format("{}: a row of user '{}' has item id {}, but there are items 1 to {}; make the rows "
+                    "from this data",
+                    source.name, source.user_token(row.user), row.item, source.item_rows - 1));
+  }
+  const auto user = static_cast<std::size_t>(row.user);
+  const std::int64_t size = source.history_offsets[user + 1] - source.history_offsets[user];
+  if (row.position < 0 || row.position > size) {
+    throw Error(
+        fmt::format("{}: a row of user '{}' sees the first {} items of a history of {}; make the rows from "
+                    "this data, with positions of 0 to {}",
+                    source.name, source.user_token(row.user), row.position, size, size));
+  }
+}
+
+void FeatureBatcher::measure(std::span<const FeatureRow> rows) {
+  const FeatureSource& source = store_.source();
+  segments_.clear();
+  positions_ = 0;
+  std::int64_t brands = 0, categories = 0;
+  for (const FeatureRow& row : rows) {
+    check(row);
+    const std::int64_t end = source.history_offsets[static_cast<std::size_t>(row.user)] + row.position;
+    const std::int64_t begin = end - std::min(row.position, store_.max_history());
+    const auto first = static_cast<std::size_t>(begin), last = static_cast<std::size_t>(end),
+               item = static_cast<std::size_t>(row.item);
+    segments_.push_back({begin, end});
+    positions_ += end - begin;
+    brands += store_.brand_begin()[last] - store_.brand_begin()[first];
+    categories += store_.category_begin()[last] - store_.category_begin()[first];
+    categories += source.category_offsets[item + 1] - source.category_offsets[item];
+  }
+  const auto n = static_cast<std::int64_t>(rows.size());
+  occurrences_ = {n, n + positions_, n + brands, categories};
+}
+
+std::size_t FeatureBatcher::lay_out(std::byte* base, Block& block) const {
+  Stretches stretches(base);
+  const auto rows = static_cast<std::int64_t>(segments_.size());
+  const std::int64_t bags = options_.sequence ? positions_ : rows;
+  stretches.take(block.users, rows);
+  stretches.take(block.items, rows);
+  stretches.take(block.brands, rows);
+  stretches.take(block.category_begin, rows);
+  stretches.take(block.category_length, rows);
+  for (auto*& begin : block.history_begin) stretches.take(begin, bags);
+  for (auto*& length : block.history_length) stretches.take(length, bags);
+  if (options_.sequence) {
+    stretches.take(block.first_position, rows + 1);
+    stretches.take(block.row_of_position, positions_);
+  }
+  if (options_.plans) {
+    for (std::size_t v = 0; v < occurrences_.size(); ++v) {
+      stretches.take(block.keys[v], occurrences_[v]);
+      stretches.take(block.offsets[v], occurrences_[v] + 1);
+      stretches.take(block.field[v], occurrences_[v]);
+      stretches.take(block.row[v], occurrences_[v]);
+    }
+  }
+  return stretches.used();
+}
+
+void FeatureBatcher::fill_rows(std::span<const FeatureRow> rows) {
+  const FeatureSource& source = store_.source();
+  for (std::size_t k = 0; k < rows.size(); ++k) {
+    const auto item = static_cast<std::size_t>(rows[k].item);
+    block_.users[k] = rows[k].user;
+    block_.items[k] = rows[k].item;
+    block_.brands[k] = source.brands[item];
+    block_.category_begin[k] = source.category_offsets[item];
+    block_.category_length[k] =
+        static_cast<std::int32_t>(source.category_offsets[item + 1] - source.category_offsets[item]);
+  }
+}
+
+void FeatureBatcher::fill_history(std::int64_t bag, const Segment& segment) {
+  const auto first = static_cast<std::size_t>(segment.begin), last = static_cast<std::size_t>(segment.end);
+  const std::int64_t begin[] = {segment.begin, store_.brand_begin()[first], store_.category_begin()[first]};
+  const std::int64_t end[] = {segment.end, store_.brand_begin()[last], store_.category_begin()[last]};
+  for (int k = 0; k < 3; ++k) {
+    block_.history_begin[k][bag] = begin[k];
+    block_.history_length[k][bag] = static_cast<std::int32_t>(end[k] - begin[k]);
+  }
+}
+
+void FeatureBatcher::fill_positions() {
+  std::int64_t bag = 0;
+  for (std::size_t row = 0; row < segments_.size(); ++row) {
+    block_.first_position[row] = bag;
+    for (std::int64_t entry = segments_[row].begin; entry < segments_[row].end; ++entry, ++bag) {
+      fill_history(bag, {entry, entry + 1});
+      block_.row_of_position[bag] = static_cast<std::int32_t>(row);
+    }
+  }
+  block_.first_position[segments_.size()] = bag;
+}
+
+void FeatureBatcher::fill_plan(Vocabulary vocabulary) {
+  const auto v = static_cast<std::size_t>(vocabulary);
+  Id* keys = block_.keys[v];
+  std::int64_t* offsets = block_.offsets[v];
+  slot_of_.resize(std::max(slot_of_.size(), static_cast<std::size_t>(occurrences_[v])));
+  // Number the ids as they come and count them; offsets[at + 1] is the count of keys[at] for now.
+  std::int32_t n = 0;
+  std::size_t occurrence = 0;
+  offsets[0] = 0;
+  for (int f = 0; f < kFields; ++f) {
+    const auto field = static_cast<Field>(f);
+    if (vocabulary_of(field) != vocabulary) continue;
+    const Bags& bags = host_.fields[index_of(field)];
+    const std::int64_t n_bags = host_.bags(field);
+    for (std::int64_t bag = 0; bag < n_bags; ++bag) {
+      const Id* ids = bags.ids + bags.begin[bag];
+      for (int k = 0; k < bags.length[bag]; ++k) {
+        Slot& slot = slots_[v][static_cast<std::size_t>(ids[k])];
+        if (slot.batch != batch_) {
+          slot = {batch_, n};
+          keys[n++] = ids[k];
+          offsets[n] = 0;
+        }
+        slot_of_[occurrence++] = slot.at;
+        if (ids[k] != 0) ++offsets[slot.at + 1];
+      }
+    }
+  }
+  keys_[v] = n;
+  for (std::int32_t at = 0; at < n; ++at) offsets[at + 1] += offsets[at];
+
+  next_place_.assign(offsets, offsets + n);
+  occurrence = 0;
+  for (int f = 0; f < kFields; ++f) {
+    const auto field = static_cast<Field>(f);
+    if (vocabulary_of(field) != vocabulary) continue;
+    const Bags& bags = host_.fields[index_of(field)];
+    const std::int64_t n_bags = host_.bags(field);
+    for (std::int64_t bag = 0; bag < n_bags; ++bag) {
+      const Id* ids = bags.ids + bags.begin[bag];
+      for (int k = 0; k < bags.length[bag]; ++k, ++occurrence) {
+        if (ids[k] == 0) continue;
+        const std::int64_t place = next_place_[static_cast<std::size_t>(slot_of_[occurrence])]++;
+        block_.field[v][place] = static_cast<std::int8_t>(f);
+        block_.row[v][place] = static_cast<std::int32_t>(bag);
+      }
+    }
+  }
+}
+
+FeatureBatch FeatureBatcher::view(const Block& block, const FeatureStore::Pools& pools,
+                                  const std::int64_t* index, const std::int32_t* ones) const {
+  FeatureBatch batch;
+  batch.rows = static_cast<std::int64_t>(segments_.size());
+  batch.sequence = options_.sequence;
+  if (batch.sequence) {
+    batch.positions = positions_;
+    batch.first_position = block.first_position;
+    batch.row_of_position = block.row_of_position;
+  }
+  batch.fields[index_of(Field::user)] = {block.users, index, ones};
+  batch.fields[index_of(Field::item)] = {block.items, index, ones};
+  batch.fields[index_of(Field::brand)] = {block.brands, index, ones};
+  batch.fields[index_of(Field::categories)] = {pools.categories, block.category_begin, block.category_length};
+  const Id* history[] = {pools.history, pools.history_brands, pools.history_categories};
+  for (std::size_t k = 0; k < 3; ++k) {
+    batch.fields[index_of(kHistoryFields[k])] = {history[k], block.history_begin[k], block.history_length[k]};
+  }
+  if (!options_.plans) return batch;
+  for (std::size_t v = 0; v < batch.plans.size(); ++v) {
+    batch.plans[v] = {keys_[v], block.keys[v], block.offsets[v], block.field[v], block.row[v]};
+  }
+  return batch;
+}
+
+}  // namespace sllmr

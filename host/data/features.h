@@ -1,0 +1,157 @@
+// Batches of features: from (user, item, position) to the lists of ids that backbones read.
+//
+// A batch holds no ids of histories and categories, only where in a pool each row's begin and how many there
+// are: the last items before a position of a user's history are neighbours, and so are their brands and
+// categories. Assembling is host work (some 20 us for 128 rows with plans). On CUDA it runs while the device
+// is busy with the batch before, if the training loop asks for it there:
+//
+//   batcher.upload(context);  launch forward, backward, optimiser;  batcher.assemble(next rows);
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "host/data/feature_source.h"
+#include "kernels/exec/memory.h"
+#include "models/features.h"
+
+namespace sllmr {
+
+/// A row to be scored: does `user`, who has seen the first `position` items of the history, take `item`?
+struct FeatureRow {
+  Id user;
+  Id item;
+  std::int32_t position;
+};
+
+/// The pools of a data set, on the host and on the device (on the CPU they are the same).
+class FeatureStore {
+ public:
+  /// What a batch points into. Entry h of the histories has brand_begin[h + 1] - brand_begin[h] brands (0 or
+  /// 1) and category_begin[h + 1] - category_begin[h] categories.
+  struct Pools {
+    const Id* history = nullptr;
+    const Id* history_brands = nullptr;
+    const Id* history_categories = nullptr;
+    const Id* categories = nullptr;  // of items
+  };
+
+  /// `max_history`: how many items of a history a row sees at most, the last ones. Throws Error when that is
+  /// below 1.
+  FeatureStore(const Context& context, FeatureSource source, int max_history = 20);
+  FeatureStore(const FeatureStore&) = delete;
+  FeatureStore& operator=(const FeatureStore&) = delete;
+
+  const FeatureSource& source() const { return source_; }
+  int max_history() const { return max_history_; }
+  /// What the embedding tables of a backbone need.
+  std::array<Id, kVocabularies> table_rows() const {
+    return {source_.user_rows, source_.item_rows, source_.brand_rows, source_.category_rows};
+  }
+  const Pools& host() const { return host_; }
+  const Pools& device() const { return device_; }
+  std::span<const std::int64_t> brand_begin() const { return brand_begin_; }
+  std::span<const std::int64_t> category_begin() const { return category_begin_; }
+
+ private:
+  FeatureSource source_;
+  int max_history_;
+  std::vector<Id> history_brands_, history_categories_;
+  std::vector<std::int64_t> brand_begin_, category_begin_;  // [entries of all histories + 1]
+  Pools host_, device_;
+  std::vector<Buffer<Id>> buffers_;  // device_, on CUDA
+};
+
+struct FeatureBatcherOptions {
+  std::int64_t max_rows = 128;
+  bool sequence = false;  // the history item by item (Backbone::wants_sequence), not pooled
+  bool plans = true;      // for training: with the rows that the batch touches
+};
+
+/// Makes one batch after the other in the same memory.
+class FeatureBatcher {
+ public:
+  /// Keeps a reference to the store. Throws Error for fewer than 1 row.
+  FeatureBatcher(const Context& context, const FeatureStore& store, const FeatureBatcherOptions& options);
+  FeatureBatcher(const FeatureBatcher&) = delete;
+  FeatureBatcher& operator=(const FeatureBatcher&) = delete;
+
+  /// Puts a batch together on the host. Throws Error for no rows or more than max_rows, for a user or an item
+  /// that the data do not have, and for a position outside the user's history. A position of 0 is an empty
+  /// history.
+  void assemble(std::span<const FeatureRow> rows);
+  /// Brings what was assembled last to the device: one copy on CUDA, none on the CPU. The batch is valid
+  /// until the next assemble() on the CPU, until the next upload() on CUDA.
+  const FeatureBatch& upload(const Context& context);
+  /// Both at once.
+  const FeatureBatch& make(const Context& context, std::span<const FeatureRow> rows) {
+    assemble(rows);
+    return upload(context);
+  }
+
+ private:
+  /// Of one row: entries of its history.
+  struct Segment {
+    std::int64_t begin, end;
+  };
+  /// Place of an id in the plan of batch number `batch`.
+  struct Slot {
+    std::uint32_t batch = 0;
+    std::int32_t at = 0;
+  };
+  /// Everything that changes from batch to batch, in one block. [bags] is [rows] of a pooled batch.
+  struct Block {
+    Id *users, *items, *brands;            // [rows]
+    std::int64_t* category_begin;          // [rows]
+    std::int32_t* category_length;         // [rows]
+    std::int64_t* history_begin[3];        // items, brands, categories: [bags]
+    std::int32_t* history_length[3];       // [bags]
+    std::int64_t* first_position;          // [rows + 1], sequences only
+    std::int32_t* row_of_position;         // [positions]
+    Id* keys[kVocabularies];               // [occurrences], as many as there could be
+    std::int64_t* offsets[kVocabularies];  // [occurrences + 1]
+    std::int8_t* field[kVocabularies];     // [occurrences]
+    std::int32_t* row[kVocabularies];      // [occurrences]
+  };
+
+  void check(const FeatureRow& row) const;
+  /// Segments of the rows, and from them how long the block's arrays are.
+  void measure(std::span<const FeatureRow> rows);
+  /// The arrays of a block that begins at `base`, and its size in bytes.
+  std::size_t lay_out(std::byte* base, Block& block) const;
+  void fill_rows(std::span<const FeatureRow> rows);
+  void fill_history(std::int64_t bag, const Segment& segment);
+  void fill_positions();
+  void fill_plan(Vocabulary vocabulary);
+  FeatureBatch view(const Block& block, const FeatureStore::Pools& pools, const std::int64_t* index,
+                    const std::int32_t* ones) const;
+
+  const FeatureStore& store_;
+  FeatureBatcherOptions options_;
+
+  // Begin and length of the bags of the fields with one id a row.
+  std::vector<std::int64_t> index_;
+  std::vector<std::int32_t> ones_;
+  Buffer<std::int64_t> device_index_;
+  Buffer<std::int32_t> device_ones_;
+
+  std::vector<Segment> segments_;
+  std::int64_t positions_ = 0;
+  std::array<std::int64_t, kVocabularies> occurrences_{};  // ids of all bags
+  std::array<std::int64_t, kVocabularies> keys_{};         // different ones
+  std::vector<std::byte> staging_;
+  Block block_{};
+  std::size_t block_bytes_ = 0;
+  Buffer<std::byte> device_block_;
+  FeatureBatch host_, device_;
+
+  std::array<std::vector<Slot>, kVocabularies> slots_;  // by id
+  std::uint32_t batch_ = 0;
+  std::vector<std::int32_t> slot_of_;     // of each occurrence
+  std::vector<std::int64_t> next_place_;  // by key
+};
+
+}  // namespace sllmr
