@@ -8,9 +8,18 @@ namespace sllmr {
 
 const std::vector<BackboneInfo>& backbones() {
   static const std::vector<BackboneInfo> list{
+      {"mf", "MF", "matrix factorisation: <user, item>", make_mf<float>, make_mf<double>},
+      {"deepfm", "DeepFM", "factorisation machine beside a deep part", make_deepfm<float>,
+       make_deepfm<double>},
+      {"xdeepfm", "xDeepFM", "compressed interaction network beside a deep part", make_xdeepfm<float>,
+       make_xdeepfm<double>},
+      {"autoint", "AutoInt", "self-attention over the fields beside a deep part", make_autoint<float>,
+       make_autoint<double>},
       {"dcnv1", "DCN", "vector-wise cross layers beside a deep part", make_dcnv1<float>, make_dcnv1<double>},
       {"dcnv2", "DCNv2", "cross layers of low-rank experts, or full rank, beside a deep part",
        make_dcnv2<float>, make_dcnv2<double>},
+      {"din", "DIN", "attention over the history, item by item, before a deep part", make_din<float>,
+       make_din<double>},
   };
   return list;
 }

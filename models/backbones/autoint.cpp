@@ -1,0 +1,109 @@
+// AutoInt (Song et al., CIKM 2019) beside a deep part, with LLM-CF's sizes and initial values.
+#include <utility>
+
+#include "kernels/layers/activation.h"
+#include "kernels/layers/combine.h"
+#include "kernels/layers/linear.h"
+#include "kernels/layers/sums.h"
+#include "models/backbones/factories.h"
+#include "models/backbones/fields.h"
+#include "models/layers/mlp.h"
+#include "models/layers/self_attention.h"
+
+namespace sllmr {
+
+namespace {
+
+constexpr int kWidth = 64, kHeads = 2;
+
+/// logit = w . relu(attention(h) + residual(e)) + deep part, where e are the fields' vectors and h =
+/// attention_input(e); both maps act on one field at a time.
+template <class Real>
+class AutoInt final : public Backbone<Real> {
+ public:
+  using BaseSaved = typename Backbone<Real>::Saved;
+
+  AutoInt(const Context& context, const BackboneOptions& options)
+      : embedding_(context, "embedding", options.width, kAllFields, options.table_rows,
+                   {EmbeddingInitial::Kind::xavier}, options.seed),
+        input_(this->parameters_, "attention_input", options.width, kWidth, LinearInitial::xavier),
+        attention_(this->parameters_, "attention", kFields, kWidth, kHeads, options.dropout),
+        residual_(this->parameters_, "residual", options.width, kWidth, LinearInitial::xavier),
+        attention_out_(this->parameters_, "attention_out", std::int64_t{kFields} * kWidth, 1,
+                       LinearInitial::xavier),
+        deep_(this->parameters_, "deep", std::int64_t{kFields} * options.width,
+              {.hidden = options.hidden, .dropout = options.dropout, .initial = LinearInitial::xavier}),
+        deep_out_(this->parameters_, "deep_out", deep_.out(), 1, LinearInitial::xavier) {
+    this->parameters_.allocate(context, options.seed);
+  }
+
+  Tensor<Real> forward(const Context& context, const FeatureBatch& batch, const Pass& pass,
+                       std::unique_ptr<BaseSaved>* saved) const override {
+    auto kept = saved == nullptr ? nullptr : std::make_unique<Saved>();
+    const std::int64_t rows = batch.rows, tokens = rows * kFields;
+    const Tensor<Real> x = embedding_.forward(context, batch);
+    const Tensor<Real> by_field = x.reshaped(tokens, embedding_.width());
+    const Tensor<Real> h = input_.forward(context, by_field, pass, kept ? &kept->input : nullptr);
+    const Tensor<Real> attended = attention_.forward(context, h, pass, kept ? &kept->attention : nullptr);
+    add_relu(context, attended, residual_.forward(context, by_field, pass, kept ? &kept->residual : nullptr),
+             attended);
+    Tensor<Real> logits = attention_out_.forward(context, attended.reshaped(rows, attention_out_.in()), pass,
+                                                 kept ? &kept->attention_out : nullptr);
+    const Tensor<Real> hidden = deep_.forward(context, x, pass, kept ? &kept->deep : nullptr);
+    add_to(context, deep_out_.forward(context, hidden, pass, kept ? &kept->deep_out : nullptr), logits);
+    if (kept) *saved = std::move(kept);
+    return logits;
+  }
+
+  void backward(const Context& context, const FeatureBatch&, const BaseSaved& saved,
+                const Tensor<Real>& d_logits) override {
+    constexpr auto kReplace = GradientMode::replace;
+    const auto& kept = static_cast<const Saved&>(saved);
+    const std::int64_t rows = d_logits.rows(), tokens = rows * kFields;
+    const Tensor<Real> d_hidden = deep_out_.backward(context, kept.deep_out, d_logits, kReplace);
+    const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_hidden, kReplace);
+    const Tensor<Real> d_by_field = d_x.reshaped(tokens, embedding_.width());
+
+    const Tensor<Real> d_sum =
+        attention_out_.backward(context, kept.attention_out, d_logits, kReplace).reshaped(tokens, kWidth);
+    relu_backward(context, d_sum, kept.attention_out.x.reshaped(tokens, kWidth), Real(1), d_sum,
+                  residual_.bias_gradient(), false);
+    residual_.product_backward(context, kept.residual.x, d_sum, kReplace, d_by_field,
+                               GradientMode::accumulate);
+    const Tensor<Real> d_h = attention_.backward(context, kept.attention, d_sum, kReplace);
+    sum_rows(context, d_h, input_.bias_gradient(), false);
+    input_.product_backward(context, kept.input.x, d_h, kReplace, d_by_field, GradientMode::accumulate);
+    embedding_.backward(d_x);
+  }
+
+  std::vector<Embedding<Real>*> embeddings() override { return {&embedding_}; }
+
+ private:
+  struct Saved final : BaseSaved {
+    typename Linear<Real>::Saved input;
+    typename SelfAttention<Real>::Saved attention;
+    typename Linear<Real>::Saved residual;
+    typename Linear<Real>::Saved attention_out;
+    typename Mlp<Real>::Saved deep;
+    typename Linear<Real>::Saved deep_out;
+  };
+
+  Embedding<Real> embedding_;
+  Linear<Real> input_;
+  SelfAttention<Real> attention_;
+  Linear<Real> residual_;
+  Linear<Real> attention_out_;
+  Mlp<Real> deep_;
+  Linear<Real> deep_out_;
+};
+
+}  // namespace
+
+template <class Real>
+std::unique_ptr<Backbone<Real>> make_autoint(const Context& context, const BackboneOptions& options) {
+  return std::make_unique<AutoInt<Real>>(context, options);
+}
+template std::unique_ptr<Backbone<float>> make_autoint(const Context&, const BackboneOptions&);
+template std::unique_ptr<Backbone<double>> make_autoint(const Context&, const BackboneOptions&);
+
+}  // namespace sllmr

@@ -1,0 +1,108 @@
+// Deep interest network (Zhou et al., KDD 2018), with LLM-CF's sizes and initial values.
+#include <array>
+#include <utility>
+
+#include "models/backbones/factories.h"
+#include "models/backbones/fields.h"
+#include "models/layers/din_attention.h"
+#include "models/layers/mlp.h"
+
+namespace sllmr {
+
+namespace {
+
+constexpr std::array<int, 2> kAttentionUnits{64, 16};
+
+/// logit = deep([q; r; u]): q is [item; brand; categories] of the candidate, r the sum of the same of the
+/// history's items, weighted by their attention with q, and u the user.
+template <class Real>
+class Din final : public Backbone<Real> {
+ public:
+  using BaseSaved = typename Backbone<Real>::Saved;
+
+  Din(const Context& context, const BackboneOptions& options)
+      : embedding_(context, "embedding", options.width, kAllFields, options.table_rows,
+                   {EmbeddingInitial::Kind::xavier}, options.seed),
+        attention_(this->parameters_, "attention", static_cast<int>(kQuery.size()) * options.width,
+                   kAttentionUnits),
+        deep_(this->parameters_, "deep", std::int64_t{kFields} * options.width,
+              {.hidden = options.hidden,
+               .dropout = options.dropout,
+               .dropout_at = MlpOptions::DropoutAt::output,
+               .initial = LinearInitial::xavier}),
+        deep_out_(this->parameters_, "deep_out", deep_.out(), 1, LinearInitial::xavier) {
+    this->parameters_.allocate(context, options.seed);
+  }
+
+  bool wants_sequence() const override { return true; }
+
+  Tensor<Real> forward(const Context& context, const FeatureBatch& batch, const Pass& pass,
+                       std::unique_ptr<BaseSaved>* saved) const override {
+    auto kept = saved == nullptr ? nullptr : std::make_unique<Saved>();
+    const Tensor<Real> x(context, batch.rows, std::int64_t{kFields} * embedding_.width());
+    const Tensor<Real> keys(context, batch.positions, query(x).cols());
+    for (std::size_t k = 0; k < kQuery.size(); ++k) {
+      embedding_.lookup(context, batch, kQuery[k], part(x, k));
+      embedding_.lookup(context, batch, kKey[k], part(keys, k));
+    }
+    embedding_.lookup(context, batch, Field::user, user(x));
+    attention_.forward(context, batch, query(x), keys, interest(x), kept ? &kept->attention : nullptr);
+    const Tensor<Real> hidden = deep_.forward(context, x, pass, kept ? &kept->deep : nullptr);
+    Tensor<Real> logits = deep_out_.forward(context, hidden, pass, kept ? &kept->deep_out : nullptr);
+    if (kept) *saved = std::move(kept);
+    return logits;
+  }
+
+  void backward(const Context& context, const FeatureBatch& batch, const BaseSaved& saved,
+                const Tensor<Real>& d_logits) override {
+    const auto& kept = static_cast<const Saved&>(saved);
+    const Tensor<Real> d_hidden = deep_out_.backward(context, kept.deep_out, d_logits, GradientMode::replace);
+    const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_hidden, GradientMode::replace);
+    const Tensor<Real> d_keys =
+        attention_.backward(context, batch, kept.attention, interest(d_x), query(d_x), GradientMode::replace);
+    for (std::size_t k = 0; k < kQuery.size(); ++k) {
+      embedding_.set_gradient(kQuery[k], part(d_x, k));
+      embedding_.set_gradient(kKey[k], part(d_keys, k));
+    }
+    embedding_.set_gradient(Field::user, user(d_x));
+  }
+
+  std::vector<Embedding<Real>*> embeddings() override { return {&embedding_}; }
+
+ private:
+  struct Saved final : BaseSaved {
+    typename DinAttention<Real>::Saved attention;
+    typename Mlp<Real>::Saved deep;
+    typename Linear<Real>::Saved deep_out;
+  };
+  static constexpr std::array kQuery{Field::item, Field::brand, Field::categories};
+  static constexpr std::array kKey{Field::history_items, Field::history_brands, Field::history_categories};
+
+  /// The k-th embedding of a row, and the parts of the deep part's input.
+  Tensor<Real> part(const Tensor<Real>& x, std::size_t k) const {
+    return x.columns(static_cast<std::int64_t>(k) * embedding_.width(), embedding_.width());
+  }
+  Tensor<Real> query(const Tensor<Real>& x) const {
+    return x.columns(0, 3 * std::int64_t{embedding_.width()});
+  }
+  Tensor<Real> interest(const Tensor<Real>& x) const {
+    return x.columns(3 * std::int64_t{embedding_.width()}, 3 * std::int64_t{embedding_.width()});
+  }
+  Tensor<Real> user(const Tensor<Real>& x) const { return part(x, 6); }
+
+  Embedding<Real> embedding_;
+  DinAttention<Real> attention_;
+  Mlp<Real> deep_;
+  Linear<Real> deep_out_;
+};
+
+}  // namespace
+
+template <class Real>
+std::unique_ptr<Backbone<Real>> make_din(const Context& context, const BackboneOptions& options) {
+  return std::make_unique<Din<Real>>(context, options);
+}
+template std::unique_ptr<Backbone<float>> make_din(const Context&, const BackboneOptions&);
+template std::unique_ptr<Backbone<double>> make_din(const Context&, const BackboneOptions&);
+
+}  // namespace sllmr

@@ -1,0 +1,62 @@
+// Matrix factorisation: logit = <user, item>.
+#include <array>
+#include <utility>
+
+#include "models/backbones/factories.h"
+#include "models/layers/fm.h"
+
+namespace sllmr {
+
+namespace {
+
+template <class Real>
+class MatrixFactorization final : public Backbone<Real> {
+ public:
+  using BaseSaved = typename Backbone<Real>::Saved;
+
+  MatrixFactorization(const Context& context, const BackboneOptions& options)
+      : embedding_(context, "embedding", options.width, kFieldsUsed, options.table_rows,
+                   {EmbeddingInitial::Kind::normal}, options.seed),
+        product_("product", static_cast<int>(kFieldsUsed.size()), options.width) {
+    this->parameters_.allocate(context, options.seed);
+  }
+
+  Tensor<Real> forward(const Context& context, const FeatureBatch& batch, const Pass&,
+                       std::unique_ptr<BaseSaved>* saved) const override {
+    auto kept = saved == nullptr ? nullptr : std::make_unique<Saved>();
+    const Tensor<Real> x = embedding_.forward(context, batch);
+    Tensor<Real> logits = product_.forward(context, x, kept ? &kept->product : nullptr);
+    if (kept) *saved = std::move(kept);
+    return logits;
+  }
+
+  void backward(const Context& context, const FeatureBatch&, const BaseSaved& saved,
+                const Tensor<Real>& d_logits) override {
+    const auto& kept = static_cast<const Saved&>(saved).product;
+    const Tensor<Real> d_x(context, kept.x.rows(), kept.x.cols());
+    product_.backward(context, kept, d_logits, d_x, GradientMode::replace);
+    embedding_.backward(d_x);
+  }
+
+  std::vector<Embedding<Real>*> embeddings() override { return {&embedding_}; }
+
+ private:
+  struct Saved final : BaseSaved {
+    typename FactorizationMachine<Real>::Saved product;
+  };
+  static constexpr std::array kFieldsUsed{Field::user, Field::item};
+
+  Embedding<Real> embedding_;
+  FactorizationMachine<Real> product_;
+};
+
+}  // namespace
+
+template <class Real>
+std::unique_ptr<Backbone<Real>> make_mf(const Context& context, const BackboneOptions& options) {
+  return std::make_unique<MatrixFactorization<Real>>(context, options);
+}
+template std::unique_ptr<Backbone<float>> make_mf(const Context&, const BackboneOptions&);
+template std::unique_ptr<Backbone<double>> make_mf(const Context&, const BackboneOptions&);
+
+}  // namespace sllmr

@@ -1,0 +1,108 @@
+// xDeepFM (Lian et al., KDD 2018), with LLM-CF's sizes and initial values.
+#include <utility>
+
+#include "kernels/layers/activation.h"
+#include "kernels/layers/combine.h"
+#include "kernels/layers/sums.h"
+#include "models/backbones/factories.h"
+#include "models/backbones/fields.h"
+#include "models/layers/cin.h"
+#include "models/layers/first_order.h"
+#include "models/layers/mlp.h"
+
+namespace sllmr {
+
+namespace {
+
+constexpr EmbeddingInitial kTables{EmbeddingInitial::Kind::xavier};
+
+/// logit = first order + w . CIN(x) + deep part. Dropout acts on the input of deep_out, too.
+template <class Real>
+class XDeepFm final : public Backbone<Real> {
+ public:
+  using BaseSaved = typename Backbone<Real>::Saved;
+
+  XDeepFm(const Context& context, const BackboneOptions& options)
+      : embedding_(context, "embedding", options.width, kAllFields, options.table_rows, kTables,
+                   options.seed),
+        first_order_(context, this->parameters_, options, kTables),
+        cin_(this->parameters_, "cin", kFields, options.width, {100, 100, 100}),
+        cin_out_(this->parameters_, "cin_out", cin_.outputs(), 1, LinearInitial::xavier),
+        deep_(this->parameters_, "deep", std::int64_t{kFields} * options.width,
+              {.hidden = options.hidden, .dropout = options.dropout, .initial = LinearInitial::xavier}),
+        last_dropout_("deep_out", options.dropout, static_cast<int>(this->parameters_.parts().size())),
+        deep_out_(this->parameters_, "deep_out", deep_.out(), 1, LinearInitial::xavier),
+        relu_deep_logit_(options.relu_deep_logit) {
+    this->parameters_.allocate(context, options.seed);
+  }
+
+  Tensor<Real> forward(const Context& context, const FeatureBatch& batch, const Pass& pass,
+                       std::unique_ptr<BaseSaved>* saved) const override {
+    auto kept = saved == nullptr ? nullptr : std::make_unique<Saved>();
+    const Tensor<Real> x = embedding_.forward(context, batch);
+    const Tensor<Real> interactions = cin_.forward(context, x, kept ? &kept->cin : nullptr);
+    Tensor<Real> logits = cin_out_.forward(context, interactions, pass, kept ? &kept->cin_out : nullptr);
+    const Tensor<Real> hidden =
+        last_dropout_.forward(context, deep_.forward(context, x, pass, kept ? &kept->deep : nullptr), pass,
+                              kept ? &kept->last_dropout : nullptr);
+    const Tensor<Real> deep = deep_out_.forward(context, hidden, pass, kept ? &kept->deep_out : nullptr);
+    if (relu_deep_logit_) {
+      apply_epilogue(context, deep, Epilogue<Real>{nullptr, nullptr, true, {}}, deep);
+      if (kept) kept->deep_logits = deep;
+    }
+    sum_logits(context, {logits, deep, first_order_.forward(context, batch)}, first_order_.bias(), logits);
+    if (kept) *saved = std::move(kept);
+    return logits;
+  }
+
+  void backward(const Context& context, const FeatureBatch&, const BaseSaved& saved,
+                const Tensor<Real>& d_logits) override {
+    constexpr auto kReplace = GradientMode::replace;
+    const auto& kept = static_cast<const Saved&>(saved);
+    Tensor<Real> d_deep = d_logits;
+    if (relu_deep_logit_) {
+      d_deep = Tensor<Real>(context, d_logits.rows(), 1);
+      const Tensor<Real> unused_sum(context, 1, 1);
+      relu_backward(context, d_logits, kept.deep_logits, Real(1), d_deep, unused_sum.data(), false);
+    }
+    const Tensor<Real> d_hidden = last_dropout_.backward(
+        context, kept.last_dropout, deep_out_.backward(context, kept.deep_out, d_deep, kReplace));
+    const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_hidden, kReplace);
+    const Tensor<Real> d_interactions = cin_out_.backward(context, kept.cin_out, d_logits, kReplace);
+    add_to(context, cin_.backward(context, kept.cin, d_interactions, kReplace), d_x);
+    embedding_.backward(d_x);
+    first_order_.backward(context, d_logits, kReplace);
+  }
+
+  std::vector<Embedding<Real>*> embeddings() override { return {&embedding_, &first_order_.embedding()}; }
+
+ private:
+  struct Saved final : BaseSaved {
+    typename Cin<Real>::Saved cin;
+    typename Linear<Real>::Saved cin_out;
+    typename Mlp<Real>::Saved deep;
+    typename Dropout<Real>::Saved last_dropout;
+    typename Linear<Real>::Saved deep_out;
+    Tensor<Real> deep_logits;  // behind the ReLU
+  };
+
+  Embedding<Real> embedding_;
+  FirstOrder<Real> first_order_;
+  Cin<Real> cin_;
+  Linear<Real> cin_out_;
+  Mlp<Real> deep_;
+  Dropout<Real> last_dropout_;
+  Linear<Real> deep_out_;
+  bool relu_deep_logit_;
+};
+
+}  // namespace
+
+template <class Real>
+std::unique_ptr<Backbone<Real>> make_xdeepfm(const Context& context, const BackboneOptions& options) {
+  return std::make_unique<XDeepFm<Real>>(context, options);
+}
+template std::unique_ptr<Backbone<float>> make_xdeepfm(const Context&, const BackboneOptions&);
+template std::unique_ptr<Backbone<double>> make_xdeepfm(const Context&, const BackboneOptions&);
+
+}  // namespace sllmr

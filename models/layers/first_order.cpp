@@ -1,0 +1,32 @@
+#include "models/layers/first_order.h"
+
+#include "kernels/layers/linear.h"
+#include "models/layers/shapes.h"
+
+namespace sllmr {
+
+template <class Real>
+FirstOrder<Real>::FirstOrder(const Context& context, Parameters<Real>& parameters,
+                             const BackboneOptions& options, const EmbeddingInitial& initial)
+    : parameters_(&parameters),
+      bias_(options.frozen_bias ? parameters.add_state("bias", {1}, Initial::normal(1))
+                                : parameters.add("bias", {1}, Initial::constant(0))),
+      embedding_(context, "first_order", 1, kFieldsUsed, options.table_rows, initial, options.seed) {}
+
+template <class Real>
+Tensor<Real> FirstOrder<Real>::forward(const Context& context, const FeatureBatch& batch) const {
+  return embedding_.forward(context, batch);
+}
+
+template <class Real>
+void FirstOrder<Real>::backward(const Context& context, const Tensor<Real>& d_out, GradientMode mode) {
+  require_width("first_order", "output's gradient", d_out, 1);
+  for (const Field field : kFieldsUsed) embedding_.set_gradient(field, d_out);
+  Real* d_bias = parameters_->gradient(bias_);
+  if (d_bias != nullptr) sum_rows(context, d_out, d_bias, mode == GradientMode::accumulate);
+}
+
+template class FirstOrder<float>;
+template class FirstOrder<double>;
+
+}  // namespace sllmr
