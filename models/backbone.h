@@ -23,10 +23,10 @@ struct BackboneOptions {
   int width = 32;                       // of every embedding
   std::vector<int> hidden = {200, 80};  // of the deep part
   double dropout = 0.1;
-  std::vector<int> cin_sizes = {100, 100, 100};      // xDeepFM: feature maps of each layer
-  int attention_width = 64, attention_heads = 2;     // AutoInt
-  std::vector<int> din_attention_hidden = {64, 16};  // DIN: layers of the attention unit below its output
-  CrossKind cross = CrossKind::mixture;              // DCNv2
+  std::vector<int> cin_sizes = {100, 100, 100};        // xDeepFM: feature maps of each layer
+  int attention_width = 64, attention_heads = 2;       // AutoInt
+  std::array<int, 2> din_attention_hidden = {64, 16};  // DIN: layers below the output of its attention unit
+  CrossKind cross = CrossKind::mixture;                // DCNv2
   std::uint64_t seed = 1;
   std::array<Id, kVocabularies> table_rows{};  // with padding
   /// LLM-CF's quirks: the first-order bias of DeepFM and xDeepFM is drawn once and never trained ...
