@@ -40,7 +40,7 @@ class XDeepFm final : public Backbone<Real> {
                        std::unique_ptr<BaseSaved>* saved) const override {
     auto kept = saved == nullptr ? nullptr : std::make_unique<Saved>();
     const Tensor<Real> x = embedding_.forward(context, batch);
-    const Tensor<Real> interactions = cin_.forward(context, x, kept ? &kept->cin : nullptr);
+    const Tensor<Real> interactions = cin_.forward(context, x, pass, kept ? &kept->cin : nullptr);
     Tensor<Real> logits = cin_out_.forward(context, interactions, pass, kept ? &kept->cin_out : nullptr);
     const Tensor<Real> hidden =
         last_dropout_.forward(context, deep_.forward(context, x, pass, kept ? &kept->deep : nullptr), pass,

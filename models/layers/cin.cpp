@@ -66,7 +66,8 @@ Cin<Real>::Cin(Parameters<Real>& parameters, const std::string& name, int fields
 }
 
 template <class Real>
-Tensor<Real> Cin<Real>::forward(const Context& context, const Tensor<Real>& x, Saved* saved) const {
+Tensor<Real> Cin<Real>::forward(const Context& context, const Tensor<Real>& x, const Pass&,
+                                Saved* saved) const {
   require_width(name_, "input", x, static_cast<std::int64_t>(fields_) * width_);
   const std::int64_t n = x.rows();
   const Tiling tiling(context, n, width_);

@@ -32,7 +32,8 @@ class Cin {
   /// The number of pooled channels.
   int outputs() const { return outputs_; }
   /// x [n x fields * width], possibly a slice of columns, to [n x outputs()]: layer by layer.
-  Tensor<Real> forward(const Context& context, const Tensor<Real>& x, Saved* saved) const;
+  /// `saved` may be null.
+  Tensor<Real> forward(const Context& context, const Tensor<Real>& x, const Pass& pass, Saved* saved) const;
   /// The gradient of x; d_out [n x outputs()]. `mode` is for the parameters' gradients.
   Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
                         GradientMode mode) const;
