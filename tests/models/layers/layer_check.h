@@ -112,7 +112,7 @@ class LayerRun {
 /// not; gradients are replaced or added to as asked.
 template <class Make>
 void expect_right_gradients(const Make& make, const LayerInput& input) {
-  const Context context(Device::cpu, 2);
+  const Context context(Device::cpu, 1);
   LayerRun<double, Make> layer(context, make, input);
   Parameters<double>& parameters = layer.parameters();
   std::fill_n(parameters.gradients().data(), parameters.size(), 7.0);  // must not be seen again

@@ -1,0 +1,354 @@
+// Every backbone of the registry: gradients, independence of threads and neighbours, machines against one
+// another.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/registry.h"
+#include "tests/support/compare.h"
+#include "tests/support/errors.h"
+#include "tests/support/features.h"
+#include "tests/support/finite_difference.h"
+
+namespace sllmr {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::array<Id, kVocabularies> kRows{7, 12, 5, 8};
+constexpr Pass kTraining{true, 21, 4};
+
+BackboneOptions small_options() {
+  BackboneOptions options;
+  options.width = 4;
+  options.hidden = {6, 5};
+  options.dropout = 0.2;
+  options.cin_sizes = {6, 4, 4};
+  options.attention_width = 8;
+  options.din_attention_hidden = {5, 3};
+  options.seed = 3;
+  options.table_rows = kRows;
+  return options;
+}
+
+/// A backbone in one of its forms.
+struct Form {
+  const BackboneInfo* info;
+  BackboneOptions options;
+  std::string label;
+};
+std::vector<Form> forms(const BackboneOptions& options) {
+  std::vector<Form> out;
+  for (const BackboneInfo& info : backbones()) {
+    out.push_back({&info, options, std::string(info.name)});
+    BackboneOptions other = options;
+    other.cross = CrossKind::full;
+    other.frozen_bias = other.relu_deep_logit = true;
+    out.push_back({&info, other, std::string(info.name) + ", every switch thrown"});
+  }
+  return out;
+}
+
+template <class Real>
+std::unique_ptr<Backbone<Real>> make(const Context& context, const Form& form) {
+  if constexpr (std::is_same_v<Real, float>) {
+    return form.info->make(context, form.options);
+  } else {
+    return form.info->make_double(context, form.options);
+  }
+}
+
+/// Rows with histories of several lengths; the first has none and no brand.
+HostFeatures features_for(int rows, const std::array<Id, kVocabularies>& table_rows, bool sequence) {
+  TestNumbers numbers(8);
+  HostFeatures features = random_features(numbers, rows, table_rows, 4, sequence);
+  features.of(Field::brand)[0] = {0};
+  for (const Field field : {Field::history_items, Field::history_brands, Field::history_categories}) {
+    auto& bags = features.of(field);
+    if (!sequence) {
+      bags[0].clear();
+    } else {
+      bags.erase(bags.begin(), bags.begin() + features.first_position[1]);
+    }
+  }
+  if (sequence) {
+    const std::int64_t gone = features.first_position[1];
+    for (std::size_t row = 1; row < features.first_position.size(); ++row)
+      features.first_position[row] -= gone;
+  }
+  return features;
+}
+
+/// The rows of `features` in the given order.
+HostFeatures rows_of(const HostFeatures& features, const std::vector<std::size_t>& rows) {
+  HostFeatures out;
+  const bool sequence = !features.first_position.empty();
+  if (sequence) out.first_position.push_back(0);
+  for (const std::size_t row : rows) {
+    for (int f = 0; f < kFields; ++f) {
+      const auto field = static_cast<Field>(f);
+      const auto first = features.of(field).begin();
+      if (sequence && is_history(field)) {
+        out.of(field).insert(out.of(field).end(), first + features.first_position[row],
+                             first + features.first_position[row + 1]);
+      } else {
+        out.of(field).push_back(first[static_cast<std::ptrdiff_t>(row)]);
+      }
+    }
+    if (sequence) {
+      out.first_position.push_back(out.first_position.back() + features.first_position[row + 1] -
+                                   features.first_position[row]);
+    }
+  }
+  return out;
+}
+
+template <class Real>
+std::vector<Real> row_weights(std::int64_t rows) {
+  const std::vector<float> numbers = TestNumbers(9).many(static_cast<std::size_t>(rows), -1.0F, 1.0F);
+  return {numbers.begin(), numbers.end()};
+}
+
+/// Gradient of a table [rows x width] from the gradients of the pooled vectors, occurrence by occurrence.
+template <class Real>
+std::vector<Real> table_gradient(const Context& context, const Embedding<Real>& embedding,
+                                 const typename Embedding<Real>::Table& table, const HostFeatures& features) {
+  const auto width = static_cast<std::size_t>(embedding.width());
+  std::vector<Real> out(static_cast<std::size_t>(table.rows) * width);
+  for (const auto& [key, occurrences] : plan_of(features, table.vocabulary)) {
+    for (const auto& [f, bag] : occurrences) {
+      const Tensor<Real>& d = embedding.gradient(static_cast<Field>(f));
+      if (d.size() == 0) continue;  // a field that the backbone leaves out
+      std::vector<Real> row(width);
+      copy_to_host(context, row.data(), d.data() + bag * d.stride(), width * sizeof(Real));
+      const auto length =
+          static_cast<Real>(features.of(static_cast<Field>(f))[static_cast<std::size_t>(bag)].size());
+      for (std::size_t k = 0; k < width; ++k)
+        out[static_cast<std::size_t>(key) * width + k] += row[k] / length;
+    }
+  }
+  return out;
+}
+
+/// Logits and all gradients of sum(row_weights * logits) in one training pass.
+template <class Real>
+struct Result {
+  std::vector<Real> logits, parameters;
+  std::vector<std::vector<Real>> tables;  // of all embeddings, one after another
+
+  bool operator==(const Result&) const = default;
+};
+
+template <class Real>
+Result<Real> train_once(const Context& context, Backbone<Real>& model, const HostFeatures& features) {
+  const DeviceFeatures device(context, features);
+  const FeatureBatch& batch = device.batch();
+  std::unique_ptr<typename Backbone<Real>::Saved> saved;
+  const Tensor<Real> logits = model.forward(context, batch, kTraining, &saved);
+  EXPECT_EQ(logits.rows(), batch.rows);
+  EXPECT_EQ(logits.cols(), 1);
+  model.backward(context, batch, *saved,
+                 Tensor<Real>::from(context, batch.rows, 1, row_weights<Real>(batch.rows)));
+  Result<Real> result{logits.to_host(context), model.parameters().gradients().to_host(context), {}};
+  for (const Embedding<Real>* embedding : model.embeddings()) {
+    for (const auto& table : embedding->tables()) {
+      result.tables.push_back(table_gradient(context, *embedding, table, features));
+    }
+  }
+  return result;
+}
+
+/// Adds U(-0.3, 0.3) to all parameters and tables: biases that start at 0 put the ReLUs of empty fields
+/// exactly on their kinks.
+void perturb(Backbone<double>& model) {
+  TestNumbers numbers(10);
+  const auto shake = [&](std::span<double> values) {
+    for (double& x : values) x += static_cast<double>(numbers.in(-0.3F, 0.3F));
+  };
+  for (const auto& part : model.parameters().parts()) {
+    if (part.trained) {
+      shake({model.parameters().values().data() + part.offset, static_cast<std::size_t>(part.size)});
+    }
+  }
+  for (Embedding<double>* embedding : model.embeddings()) {
+    for (auto& table : embedding->tables()) shake({table.weights.data(), table.weights.size()});
+  }
+}
+
+TEST(Backbones, GradientsAreThoseOfFiniteDifferences) {
+  const Context context(Device::cpu, 1);
+  for (const Form& form : forms(small_options())) {
+    SCOPED_TRACE(form.label);
+    const auto model = make<double>(context, form);
+    perturb(*model);
+    const HostFeatures features = features_for(9, kRows, model->wants_sequence());
+    const DeviceFeatures device(context, features);
+    Parameters<double>& parameters = model->parameters();
+    std::fill_n(parameters.gradients().data(), parameters.size(), 7.0);  // must not be seen again
+    const Result<double> result = train_once(context, *model, features);
+
+    const std::vector<double> weights = row_weights<double>(device.batch().rows);
+    const auto loss = [&] {
+      const std::vector<double> logits =
+          model->forward(context, device.batch(), kTraining, nullptr).to_host(context);
+      double sum = 0;
+      for (std::size_t k = 0; k < logits.size(); ++k) sum += weights[k] * logits[k];
+      return sum;
+    };
+    for (const auto& part : parameters.parts()) {
+      if (!part.trained) continue;
+      const std::span<double> values(parameters.values().data() + part.offset,
+                                     static_cast<std::size_t>(part.size));
+      EXPECT_LT(gradient_error(values, {result.parameters.data() + part.offset, values.size()}, loss),
+                kGradientTolerance)
+          << part.name;
+    }
+    auto gradient = result.tables.begin();
+    for (Embedding<double>* embedding : model->embeddings()) {
+      for (auto& table : embedding->tables()) {
+        const auto width = static_cast<std::size_t>(embedding->width());
+        // Row 0 gets no gradient, though the brand's takes part in the logits.
+        const std::span<double> values(table.weights.data() + width, gradient->size() - width);
+        EXPECT_LT(gradient_error(values, std::span<const double>(*gradient).subspan(width), loss),
+                  kGradientTolerance)
+            << table.name;
+        ++gradient;
+      }
+    }
+  }
+}
+
+BackboneOptions larger_options() {
+  BackboneOptions options = small_options();
+  options.width = 16;
+  options.hidden = {50, 21};
+  options.cin_sizes = {20, 10};
+  options.attention_width = 32;
+  options.din_attention_hidden = {24, 16};
+  return options;
+}
+
+TEST(Backbones, TrainingDoesNotDependOnTheNumberOfThreads) {
+  for (const Form& form : forms(larger_options())) {
+    SCOPED_TRACE(form.label);
+    const auto run = [&](int threads) {
+      const Context context(Device::cpu, threads);
+      const auto model = make<float>(context, form);
+      return train_once(context, *model, features_for(150, kRows, model->wants_sequence()));
+    };
+    const Result<float> one = run(1);
+    EXPECT_TRUE(one == run(2));
+    EXPECT_TRUE(one == run(1)) << "repeatable";
+  }
+}
+
+TEST(Backbones, EvaluationOfARowDoesNotDependOnItsNeighbours) {
+  const Context context(Device::cpu, 2);
+  for (const Form& form : forms(small_options())) {
+    SCOPED_TRACE(form.label);
+    const auto model = make<double>(context, form);
+    const HostFeatures features = features_for(6, kRows, model->wants_sequence());
+    train_once(context, *model, features);  // running statistics leave their start
+    const auto evaluate = [&](const std::vector<std::size_t>& rows) {
+      const DeviceFeatures device(context, rows_of(features, rows));
+      return model->forward(context, device.batch(), {}, nullptr).to_host(context);
+    };
+    const std::vector<double> together = evaluate({0, 1, 2, 3, 4, 5});
+    const std::vector<double> reversed = evaluate({5, 4, 3, 2, 1, 0});
+    for (std::size_t row = 0; row < together.size(); ++row) {
+      EXPECT_TRUE(near(evaluate({row})[0], together[row], {1e-12, 1e-12}));
+      EXPECT_TRUE(near(reversed[5 - row], together[row], {1e-12, 1e-12}));
+    }
+    EXPECT_GT(norm_error(together, reversed), 1e-6) << "all rows are alike: the test says nothing";
+  }
+}
+
+/// float on `context` against double on the CPU, from the same start.
+void expect_float_is_right(const Context& context) {
+  const Context cpu(Device::cpu, 2);
+  for (const Form& form : forms(larger_options())) {
+    SCOPED_TRACE(form.label);
+    const auto reference_model = make<double>(cpu, form);
+    const HostFeatures features = features_for(150, kRows, reference_model->wants_sequence());
+    const Result<double> reference = train_once(cpu, *reference_model, features);
+    const auto model = make<float>(context, form);
+    const Result<float> result = train_once(context, *model, features);
+    constexpr double kTolerance = 1e-4;
+    EXPECT_LT(norm_error(result.logits, reference.logits), kTolerance);
+    EXPECT_LT(norm_error(result.parameters, reference.parameters), kTolerance);
+    ASSERT_EQ(result.tables.size(), reference.tables.size());
+    for (std::size_t k = 0; k < result.tables.size(); ++k) {
+      EXPECT_LT(norm_error(result.tables[k], reference.tables[k]), kTolerance) << "table " << k;
+    }
+  }
+}
+
+TEST(Backbones, FloatIsRight) {
+  expect_float_is_right(Context(Device::cpu, 2));
+}
+TEST(BackbonesCuda, FloatIsRight) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  expect_float_is_right(Context(Device::cuda));
+}
+
+TEST(Backbones, AreFoundByTheirNames) {
+  std::set<std::string_view> names;
+  for (const BackboneInfo& info : backbones()) {
+    EXPECT_TRUE(names.insert(info.name).second) << info.name;
+    EXPECT_EQ(find_backbone(info.name), &info);
+    EXPECT_FALSE(info.title.empty() || info.summary.empty()) << info.name;
+  }
+  EXPECT_EQ(find_backbone("DCNv2"), nullptr);
+  EXPECT_EQ(find_backbone(""), nullptr);
+}
+
+TEST(Backbones, TellTheirTablesApart) {
+  const Context context(Device::cpu, 2);
+  for (const Form& form : forms(small_options())) {
+    SCOPED_TRACE(form.label);
+    const auto model = make<float>(context, form);
+    std::set<std::string> names;
+    for (const Embedding<float>* embedding : model->embeddings()) {
+      for (const auto& table : embedding->tables()) {
+        EXPECT_TRUE(names.insert(table.name).second) << table.name;
+        EXPECT_EQ(table.rows, kRows[static_cast<std::size_t>(table.vocabulary)]) << table.name;
+      }
+    }
+    EXPECT_FALSE(names.empty());
+  }
+}
+
+TEST(Backbones, RefuseSizesOfZero) {
+  const Context context(Device::cpu, 2);
+  const auto error = [&](const BackboneInfo& info, const BackboneOptions& options) {
+    return error_of([&] { info.make(context, options); });
+  };
+  for (const BackboneInfo& info : backbones()) {
+    SCOPED_TRACE(info.name);
+    BackboneOptions options = small_options();
+    options.width = 0;
+    EXPECT_THAT(error(info, options), HasSubstr("must be at least 1"));
+    options = small_options();
+    options.table_rows[0] = 0;
+    EXPECT_THAT(error(info, options), HasSubstr("has no rows"));
+    if (info.name == "mf") continue;  // has no deep part
+    options = small_options();
+    options.hidden = {6, 0};
+    EXPECT_THAT(error(info, options), HasSubstr("has an extent of 0"));
+    options.hidden = {};
+    EXPECT_THAT(error(info, options), HasSubstr("no hidden layers"));
+    options = small_options();
+    options.dropout = 1;
+    EXPECT_THAT(error(info, options), HasSubstr("dropout is 1"));
+  }
+}
+
+}  // namespace
+}  // namespace sllmr
