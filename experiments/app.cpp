@@ -9,6 +9,7 @@
 #include "experiments/commands/compare.h"
 #include "experiments/commands/data.h"
 #include "experiments/commands/demo.h"
+#include "experiments/commands/experiment.h"
 #include "experiments/commands/list.h"
 #include "experiments/commands/llm.h"
 #include "experiments/commands/train.h"
@@ -26,6 +27,7 @@ int run_app(int argc, const char* const* argv) {
   add_train_command(app);
   add_eval_command(app);
   add_compare_command(app);
+  add_experiment_command(app);
   add_demo_command(app);
   add_gates_command(app);
   add_config_command(app);

@@ -14,7 +14,7 @@ namespace sllmr {
 struct NamedBuffer {
   std::string name;
   std::vector<std::int64_t> shape;  // its product is the buffer's size
-  std::variant<Buffer<float>*, Buffer<std::int32_t>*> buffer;
+  std::variant<Buffer<float>*, Buffer<double>*, Buffer<std::int32_t>*> buffer;
 };
 
 }  // namespace sllmr

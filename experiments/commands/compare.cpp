@@ -1,19 +1,18 @@
 #include "experiments/commands/compare.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
-#include <cmath>
-#include <filesystem>
-#include <fstream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "experiments/report/text.h"
-#include "host/train/interrupt.h"
-#include "host/train/training.h"
+#include "experiments/runs.h"
+#include "host/config/config.h"
+#include "kernels/exec/error.h"
 
 namespace sllmr {
 namespace {
@@ -24,69 +23,44 @@ struct CompareOptions {
   std::vector<int> seeds = {1, 2, 3};
 };
 
-/// The summary of one run: the stored one if it is there and of this configuration, else a new or resumed
-/// run's.
-nlohmann::json run_once(const Config& config) {
-  const std::filesystem::path folder = config.run_dir;
-  if (std::filesystem::exists(folder / "summary.json")) {
-    std::ifstream in(folder / "summary.json");
-    const nlohmann::json summary = nlohmann::json::parse(in);
-    if (summary.at("config") == to_toml(config)) return summary;
-    throw Error(fmt::format("{} holds a run of another configuration: remove it or choose another --out",
-                            folder.string()));
-  }
-  return train(config, std::filesystem::exists(folder / "config.toml"));
-}
-
-/// "0.7134 ± 0.0012" over seeds; "-" where no seed has a value.
-std::string mean_and_deviation(const std::vector<nlohmann::json>& values) {
-  double sum = 0, squares = 0, n = 0;
-  for (const nlohmann::json& value : values) {
-    if (value.is_null()) continue;
-    sum += value.get<double>();
-    squares += value.get<double>() * value.get<double>();
-    n += 1;
-  }
-  if (n == 0) return "-";
-  const double mean = sum / n;
-  if (n == 1) return fmt::format("{:.4f}", mean);
-  return fmt::format("{:.4f} ± {:.4f}", mean,
-                     std::sqrt(std::max(0.0, (squares - n * mean * mean) / (n - 1))));
-}
-
 void compare(const CompareOptions& options) {
   for (const std::string& word : options.overrides) {
-    for (const char* key : {"method=", "seed=", "run_dir=", "eval.topk="}) {
+    for (const char* key : {"method=", "seed=", "run_dir="}) {
       require(word.rfind(key, 0) != 0,
               fmt::format("'{}' cannot be overridden here: use --methods, --seeds and --out", word));
     }
   }
-  std::string table =
-      "| method | AUC all | cold | tail | NDCG@10 | mean alpha |\n|---|---|---|---|---|---|\n";
+  std::string table, protocol;
   nlohmann::json first;
   for (const std::string& method : options.methods) {
-    std::vector<nlohmann::json> all, cold, tail, ndcg, alpha;
+    std::map<std::string, std::vector<nlohmann::json>> columns;
     for (const int seed : options.seeds) {
       std::vector<std::string> overrides = options.overrides;
-      overrides.insert(overrides.end(), {"method=" + method, fmt::format("seed={}", seed), "eval.topk=[10]",
+      overrides.insert(overrides.end(), {"method=" + method, fmt::format("seed={}", seed),
                                          fmt::format("run_dir={}/{}_{}", options.out, method, seed)});
       const nlohmann::json summary = run_once(load_config(options.recipe, overrides));
-      if (summary.is_null() || interrupted()) throw Interrupted();
       if (first.is_null()) first = summary;
-      const nlohmann::json& auc = summary.at("test").at("auc");
-      all.push_back(auc.at("all"));
-      cold.push_back(auc.at("cold"));
-      tail.push_back(auc.at("tail"));
-      ndcg.push_back(summary.at("test").at("ndcg@10").at("all"));
-      alpha.push_back(summary.at("gate").at("mean_alpha"));
+      const nlohmann::json& test = summary.at("test");
+      for (const char* slice : {"all", "cold", "tail"}) columns[slice].push_back(test.at("auc").at(slice));
+      // Ranking quality or calibration, whichever the protocol has.
+      columns["other"].push_back(test.contains("ndcg@10") ? test.at("ndcg@10").at("all")
+                                 : test.contains("log_loss") ? test.at("log_loss").at("all")
+                                                             : nlohmann::json());
+      columns["alpha"].push_back(summary.at("gate").at("mean_alpha"));
     }
-    table += fmt::format("| {} | {} | {} | {} | {} | {} |\n", method, mean_and_deviation(all),
-                         mean_and_deviation(cold), mean_and_deviation(tail), mean_and_deviation(ndcg),
-                         mean_and_deviation(alpha));
+    if (table.empty()) {
+      protocol = first.at("test").at("protocol");
+      table = fmt::format("| method | AUC all | cold | tail | {} | mean alpha |\n|---|---|---|---|---|---|\n",
+                          protocol == "full" ? "NDCG@10" : "log-loss");
+    }
+    table += "| " + method;
+    for (const char* column : {"all", "cold", "tail", "other", "alpha"}) {
+      table += " | " + to_text(spread_of(columns[column]));
+    }
+    table += " |\n";
   }
-  fmt::print("{}\nprotocol full, mean ± standard deviation over seeds {}; data {}, commit {}, {}\n", table,
-             fmt::join(options.seeds, ", "), first.at("data_hash").get<std::string>(),
-             first.at("commit").get<std::string>(), first.at("machine").dump());
+  fmt::print("{}\nprotocol {}, mean ± standard deviation over seeds {}; {}\n", table, protocol,
+             fmt::join(options.seeds, ", "), provenance_text(first));
 }
 
 }  // namespace

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "experiments/report/text.h"
-#include "host/atomic_file.h"
 #include "host/train/training.h"
 
 namespace sllmr {
@@ -38,20 +37,11 @@ Config config_of(const TrainOptions& options) {
   return load_config(recipe, overrides);
 }
 
-struct EvalOptions {
-  std::string run_dir, target = "test", device = "auto", predictions;
+struct EvalWords {
+  EvalOptions options;
+  std::string target = "test";
   bool json = false;
 };
-
-void write_predictions(const std::string& path, const RankingResult& result, const Dataset& data) {
-  AtomicFile file(path);
-  file.stream() << "user_id\titem_id\trank\tauc\n";
-  for (const RankedRow& row : result.rows) {
-    file.stream() << fmt::format("{}\t{}\t{}\t{:.6f}\n", data.users.token(row.user),
-                                 data.items.token(row.item), row.rank(), row.auc());
-  }
-  file.commit();
-}
 
 }  // namespace
 
@@ -78,26 +68,24 @@ void add_train_command(CLI::App& app) {
 }
 
 void add_eval_command(CLI::App& app) {
-  const auto options = std::make_shared<EvalOptions>();
-  CLI::App* command = app.add_subcommand("eval", "Evaluate the checkpoint of a run (protocol: full)");
-  command->add_option("run_dir", options->run_dir, "Folder of the run")->required();
-  command->add_option("--target", options->target, "Which held-out item to rank")
+  const auto words = std::make_shared<EvalWords>();
+  EvalOptions& options = words->options;
+  CLI::App* command = app.add_subcommand("eval", "Evaluate the checkpoint of a run under its protocol");
+  command->add_option("run_dir", options.run_dir, "Folder of the run")->required();
+  command->add_option("--target", words->target, "Which held-out item to score")
       ->check(CLI::IsMember({"test", "validation"}))
       ->capture_default_str();
-  command->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
-  command->add_option("--predictions", options->predictions,
-                      "Write rank and AUC of every row to this TSV file");
-  command->add_flag("--json", options->json, "Print JSON");
-  command->callback([options] {
-    World world;
-    const RankingResult result =
-        evaluate_run(options->run_dir, options->target == "test" ? Target::test : Target::validation,
-                     options->device, world);
-    if (!options->predictions.empty()) write_predictions(options->predictions, result, *world.data);
-    if (options->json) {
-      fmt::print("{}\n", to_json(result).dump(2));
+  command->add_option("--device", options.device, "auto, cpu or cuda")->capture_default_str();
+  command->add_option("--predictions", options.predictions,
+                      "Write a line for each row to this TSV file: rank and AUC, or logit");
+  command->add_flag("--json", words->json, "Print JSON");
+  command->callback([words] {
+    words->options.target = words->target == "test" ? Target::test : Target::validation;
+    const nlohmann::json result = evaluate_run(words->options);
+    if (words->json) {
+      fmt::print("{}\n", result.dump(2));
     } else {
-      fmt::print("{}", ranking_text(to_json(result)));
+      fmt::print("{}", figures_text(result));
     }
   });
 }

@@ -27,7 +27,7 @@ std::string figure(const nlohmann::json& value) {
   return value.is_null() ? "-" : fmt::format("{:.4f}", value.get<double>());
 }
 
-std::string ranking_text(const nlohmann::json& result) {
+std::string figures_text(const nlohmann::json& result) {
   std::vector<std::vector<std::string>> rows = {
       {"protocol " + result.at("protocol").get<std::string>(), "all", "cold", "tail"}};
   for (const auto& [name, value] : result.items()) {
@@ -42,8 +42,18 @@ std::string ranking_text(const nlohmann::json& result) {
   return aligned(rows);
 }
 
+namespace {
+/// "15.2 M triples/s" or "40.1 k rows/s".
+std::string rate_text(const nlohmann::json& summary) {
+  if (summary.contains("triples_per_s")) {
+    return fmt::format("{:.1f} M triples/s", summary.at("triples_per_s").get<double>() * 1e-6);
+  }
+  return fmt::format("{:.1f} k rows/s", summary.value("rows_per_s", 0.0) * 1e-3);
+}
+}  // namespace
+
 std::string summary_text(const nlohmann::json& summary, const std::string& run_dir) {
-  std::string text = ranking_text(summary.at("test"));
+  std::string text = figures_text(summary.at("test"));
   if (summary.contains("llm")) {
     text += fmt::format("gate: mean alpha {:.3f}", summary.at("gate").at("mean_alpha").get<double>());
     for (const auto& [name, bucket] : summary.at("gate").at("buckets").items()) {
@@ -52,9 +62,9 @@ std::string summary_text(const nlohmann::json& summary, const std::string& run_d
     text += '\n';
   }
   const nlohmann::json& seconds = summary.at("seconds");
-  text += fmt::format("{:.1f} s, {:.1f} s of them training ({:.1f} M triples/s); run folder {}\n",
-                      seconds.at("total").get<double>(), seconds.at("train").get<double>(),
-                      summary.value("triples_per_s", 0.0) * 1e-6, run_dir);
+  text += fmt::format("{:.1f} s, {:.1f} s of them training ({}); run folder {}\n",
+                      seconds.at("total").get<double>(), seconds.at("train").get<double>(), rate_text(summary),
+                      run_dir);
   return text;
 }
 

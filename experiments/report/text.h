@@ -11,7 +11,7 @@ namespace sllmr {
 class Interrupted {};
 
 /// A table of ranking metrics by slice, from to_json(RankingResult).
-std::string ranking_text(const nlohmann::json& result);
+std::string figures_text(const nlohmann::json& result);
 /// What `sllmr train` prints, from summary.json.
 std::string summary_text(const nlohmann::json& summary, const std::string& run_dir);
 /// Columns padded to their widest cell; the first left, the others right.

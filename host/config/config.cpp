@@ -25,7 +25,7 @@ namespace sllmr {
 namespace {
 
 // A value as TOML knows it.
-using Value = std::variant<std::int64_t, double, std::string, std::vector<std::int64_t>>;
+using Value = std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>>;
 
 struct Key {
   std::string name;
@@ -58,6 +58,7 @@ struct Range {
 constexpr double largest = std::numeric_limits<double>::max();
 constexpr Range positive{"> 0", [](double x) { return x > 0 && x <= largest; }};
 constexpr Range non_negative{">= 0", [](double x) { return x >= 0 && x <= largest; }};
+constexpr Range fraction{"in [0, 1)", [](double x) { return x >= 0 && x < 1; }};
 constexpr Range share{"in [0, 1]", [](double x) { return x >= 0 && x <= 1; }};
 
 template <class Member>
@@ -86,6 +87,17 @@ Key text(std::string name, Member member, std::string doc) {
   return {std::move(name), "a string", std::move(doc), get, set};
 }
 
+template <class Member>
+Key flag(std::string name, Member member, std::string doc) {
+  const auto get = [=](const Config& config) { return Value(member(config)); };
+  const auto set = [=](Config& config, const Value& value) {
+    const auto* given = std::get_if<bool>(&value);
+    if (given) member(config) = *given;
+    return given != nullptr;
+  };
+  return {std::move(name), "true or false", std::move(doc), get, set};
+}
+
 // `names` in the order of the enumerators.
 template <class Member>
 Key choice(std::string name, Member member, std::vector<std::string> names, std::string doc) {
@@ -102,19 +114,27 @@ Key choice(std::string name, Member member, std::vector<std::string> names, std:
   return {std::move(name), fmt::format("one of {}", fmt::join(names, ", ")), std::move(doc), get, set, names};
 }
 
+enum class Ascending { no, yes };
+
 template <class Member>
-Key ascending_integers(std::string name, Member member, std::string doc) {
+Key integers(std::string name, Member member, Ascending ascending, std::string doc) {
   const auto get = [=](const Config& config) {
     return Value(std::vector<std::int64_t>(member(config).begin(), member(config).end()));
   };
   const auto set = [=](Config& config, const Value& value) {
     const auto* given = std::get_if<std::vector<std::int64_t>>(&value);
-    if (!given || given->empty() || given->front() < 1 || !std::in_range<int>(given->back())) return false;
-    if (std::ranges::adjacent_find(*given, std::greater_equal{}) != given->end()) return false;
+    if (!given || given->empty()) return false;
+    for (const std::int64_t x : *given) {
+      if (x < 1 || !std::in_range<int>(x)) return false;
+    }
+    const bool falls = std::ranges::adjacent_find(*given, std::greater_equal{}) != given->end();
+    if (ascending == Ascending::yes && falls) return false;
     member(config).assign(given->begin(), given->end());
     return true;
   };
-  return {std::move(name), "an ascending array of integers >= 1", std::move(doc), get, set};
+  return {std::move(name),
+          fmt::format("an {}array of integers >= 1", ascending == Ascending::yes ? "ascending " : ""),
+          std::move(doc), get, set};
 }
 
 // A key is spelled once: its name is the path of its member.
@@ -135,11 +155,19 @@ const std::vector<Key>& key_table() {
       text(SLLMR_KEY(data.items), "item file, where it does not lie beside the interactions"),
       integer(SLLMR_KEY(data.cold_history), 0, "a user with fewer training interactions is cold"),
       number(SLLMR_KEY(data.tail_share), share, "share of the items, least popular first, that is the tail"),
+      integer(SLLMR_KEY(data.max_history), 1, "items of the history that a deep backbone sees, the latest"),
 
       text(SLLMR_KEY(model.name), "backbone"),
       integer(SLLMR_KEY(model.width), 1, "embedding width"),
-      number(SLLMR_KEY(model.init_std), non_negative, "standard deviation of the initial embeddings"),
+      number(SLLMR_KEY(model.init_std), non_negative, "standard deviation of the initial embeddings (mf)"),
+      integers(SLLMR_KEY(model.hidden), Ascending::no, "units of the deep part's layers"),
+      number(SLLMR_KEY(model.dropout), fraction, "dropout of the deep part"),
+      choice(SLLMR_KEY(model.cross), {"mixture", "full"}, "DCNv2: low-rank experts, or one matrix a layer"),
+      flag(SLLMR_KEY(model.frozen_bias), "LLM-CF's quirk: DeepFM's and xDeepFM's bias is never trained"),
+      flag(SLLMR_KEY(model.relu_deep_logit), "LLM-CF's quirk: xDeepFM's deep logit passes a ReLU"),
 
+      choice(SLLMR_KEY(train.loss), {"bpr", "bce", "clamped_bce"},
+             "pairwise, binary cross-entropy, or LLM-CF's on clamped probabilities"),
       choice(SLLMR_KEY(train.mode), {"fused", "exact"},
              "asynchronous in-place updates, or exact mini-batches"),
       choice(SLLMR_KEY(train.optimizer), {"sgd", "adagrad", "lazy_adam", "adam"},
@@ -148,7 +176,7 @@ const std::vector<Key>& key_table() {
       number(SLLMR_KEY(train.l2), non_negative, "L2 penalty"),
       integer(SLLMR_KEY(train.epochs), 0, "passes over the training rows"),
       integer(SLLMR_KEY(train.batch_size), 1, "rows of a mini-batch (exact mode)"),
-      integer(SLLMR_KEY(train.chunk_rows), 1, "rows between two updates of the gate (fused mode)"),
+      integer(SLLMR_KEY(train.chunk_rows), 1, "rows between two updates of the gate (fused mode, deep backbones)"),
       integer(SLLMR_KEY(train.eval_every), 0,
               "epochs between two validations, the best of which is kept; 0: none"),
       integer(SLLMR_KEY(train.patience), 0, "stop after this many validations without a gain; 0: never"),
@@ -177,8 +205,13 @@ const std::vector<Key>& key_table() {
       number(SLLMR_KEY(gate.price), share, "agreement beyond chance that opens the gate"),
       number(SLLMR_KEY(gate.budget_weight), non_negative, "weight of the budget term (objective budget)"),
       number(SLLMR_KEY(gate.budget_target), share, "mean gate value that the budget asks for"),
+      number(SLLMR_KEY(gate.skip_below), share,
+             "deep backbones leave out pairs whose gate is below this whatever the uncertainty"),
 
-      ascending_integers(SLLMR_KEY(eval.topk), "cut-offs of the ranking metrics"),
+      choice(SLLMR_KEY(eval.protocol), {"full", "ctr"},
+             "full: rank the whole catalogue; ctr: pooled AUC over one sampled negative a positive"),
+      integers(SLLMR_KEY(eval.topk), Ascending::yes, "cut-offs of the ranking metrics (protocol full)"),
+      integer(SLLMR_KEY(eval.max_users), 0, "rank this many users only, evenly spread; 0: all (protocol full)"),
   };
   return table;
 }
@@ -224,6 +257,7 @@ struct Given {
 };
 
 std::optional<Value> to_value(const toml::node& node) {
+  if (const auto* boolean = node.as_boolean()) return boolean->get();
   if (const auto* integer = node.as_integer()) return integer->get();
   if (const auto* real = node.as_floating_point()) return real->get();
   if (const auto* string = node.as_string()) return string->get();
@@ -250,6 +284,7 @@ std::string to_text(const Value& value) {
     return digits.find_first_of(".e") == digits.npos ? digits + ".0" : digits;
   }
   if (const auto* string = std::get_if<std::string>(&value)) return to_text(toml::value(*string));
+  if (const auto* boolean = std::get_if<bool>(&value)) return *boolean ? "true" : "false";
   if (const auto* integer = std::get_if<std::int64_t>(&value)) return fmt::format("{}", *integer);
   return fmt::format("[{}]", fmt::join(std::get<std::vector<std::int64_t>>(value), ", "));
 }

@@ -19,18 +19,28 @@ struct DataConfig {
   std::string items;
   int cold_history = 4;
   double tail_share = 0.2;
+  int max_history = 20;
 };
 
 struct ModelConfig {
+  enum class Cross { mixture, full };
+
   std::string name = "mf";
   int width = 64;
   double init_std = 0.01;
+  std::vector<int> hidden = {200, 80};
+  double dropout = 0.1;
+  Cross cross = Cross::mixture;
+  bool frozen_bias = false;
+  bool relu_deep_logit = false;
 };
 
 struct TrainConfig {
   enum class Mode { fused, exact };
   enum class Optimizer { sgd, adagrad, lazy_adam, adam };
+  enum class Loss { bpr, bce, clamped_bce };
 
+  Loss loss = Loss::bpr;
   Mode mode = Mode::fused;
   Optimizer optimizer = Optimizer::sgd;
   double lr = 0.05;
@@ -71,9 +81,14 @@ struct GateConfig {
   double price = 0.1;
   double budget_weight = 1.0;
   double budget_target = 0.3;
+  double skip_below = 0.001;
 };
 
 struct EvalConfig {
+  enum class Protocol { full, ctr };
+
+  Protocol protocol = Protocol::full;
+  int max_users = 0;
   std::vector<int> topk = {10, 20};
 };
 

@@ -26,15 +26,20 @@ struct RankingPlan {
   std::int64_t without_negatives = 0;
 };
 
-RankingPlan plan_ranking(const Split& split, Target target) {
+RankingPlan plan_ranking(const Split& split, Target target, int max_users) {
   RankingPlan plan;
   const std::vector<Id>& targets = target == Target::test ? split.test : split.validation;
+  const auto candidates = static_cast<std::int64_t>(targets.size()) - std::ranges::count(targets, 0);
+  const std::int64_t wanted = max_users > 0 ? std::min<std::int64_t>(max_users, candidates) : candidates;
+  std::int64_t seen_candidates = 0;
   const std::int64_t items = split.data->items.count();
   std::vector<Id> seen;
   for (Id user = 1; user < split.data->users.rows(); ++user) {
     const auto row = static_cast<std::size_t>(user);
     const Id positive = targets[row];
     if (positive == 0) continue;
+    const std::int64_t candidate = seen_candidates++;
+    if ((candidate + 1) * wanted / candidates == candidate * wanted / candidates) continue;
     const std::span<const Id> train = split.train_items(user);
     seen.assign(train.begin(), train.end());
     if (target == Target::test && split.validation[row] != 0) seen.push_back(split.validation[row]);
@@ -139,14 +144,14 @@ double RankedRow::auc() const {
 }
 
 RankingResult evaluate_full(const Context& context, const Scorer& scorer, const Split& split, Target target,
-                            std::span<const int> top_k) {
+                            std::span<const int> top_k, int max_users) {
   require(scorer.item_rows() == split.data->items.rows(),
           fmt::format("the model has {} item rows, the data have {}: it was trained on other data",
                       scorer.item_rows(), split.data->items.rows()));
   for (const int k : top_k) {
     require(k >= 1, fmt::format("eval.topk: {} is below 1", k));
   }
-  const RankingPlan plan = plan_ranking(split, target);
+  const RankingPlan plan = plan_ranking(split, target, max_users);
   require(!plan.users.empty(), fmt::format("nothing to rank: no user has a {} item and an item to rank it "
                                            "against (users need at least 3 interactions)",
                                            target == Target::test ? "test" : "validation"));

@@ -102,7 +102,7 @@ class Reader {
     std::ranges::sort(entries, {}, [](const Entry& entry) { return std::pair(entry.begin, entry.end); });
     check_layout(entries);
     for (Entry& entry : entries) {
-      Tensor tensor{std::move(entry.name), entry.dtype, std::move(entry.shape), {}};
+      StoredTensor tensor{std::move(entry.name), entry.dtype, std::move(entry.shape), {}};
       tensor.bytes.resize(entry.end - entry.begin);
       read_bytes(tensor.bytes.data(), tensor.bytes.size());
       file.tensors.push_back(std::move(tensor));
@@ -171,8 +171,8 @@ class Reader {
 
 }  // namespace
 
-const Tensor& SafetensorsFile::tensor(std::string_view name) const {
-  const auto found = std::ranges::find(tensors, name, &Tensor::name);
+const StoredTensor& SafetensorsFile::tensor(std::string_view name) const {
+  const auto found = std::ranges::find(tensors, name, &StoredTensor::name);
   require(found != tensors.end(),
           fmt::format("checkpoint '{}' has no tensor '{}': it is of another model or optimizer", path, name));
   return *found;
@@ -184,8 +184,8 @@ const std::string& SafetensorsFile::meta(const std::string& key) const {
   return found->second;
 }
 
-const Tensor& SafetensorsFile::checked(std::string_view name, DType dtype, std::size_t bytes) const {
-  const Tensor& found = tensor(name);
+const StoredTensor& SafetensorsFile::checked(std::string_view name, DType dtype, std::size_t bytes) const {
+  const StoredTensor& found = tensor(name);
   require(found.dtype == dtype && found.bytes.size() == bytes,
           fmt::format(
               "checkpoint '{}': tensor '{}' is {} [{}], expected {} values of {}: the data, the model or its "

@@ -42,7 +42,7 @@ TensorView tensor_view(std::string name, std::vector<std::int64_t> shape, std::s
 }
 
 /// A tensor as it was read.
-struct Tensor {
+struct StoredTensor {
   std::string name;
   DType dtype;
   std::vector<std::int64_t> shape;
@@ -53,10 +53,10 @@ struct Tensor {
 struct SafetensorsFile {
   std::string path;
   std::map<std::string, std::string> metadata;
-  std::vector<Tensor> tensors;  // in the order of the file
+  std::vector<StoredTensor> tensors;  // in the order of the file
 
   /// Throws Error naming path and tensor when there is none.
-  const Tensor& tensor(std::string_view name) const;
+  const StoredTensor& tensor(std::string_view name) const;
   /// The value of a metadata key. Throws Error naming path and key when there is none.
   const std::string& meta(const std::string& key) const;
 
@@ -64,12 +64,12 @@ struct SafetensorsFile {
   /// values.
   template <class T>
   void copy_to(std::string_view name, std::span<T> out) const {
-    const Tensor& found = checked(name, dtype_of<T>(), out.size_bytes());
+    const StoredTensor& found = checked(name, dtype_of<T>(), out.size_bytes());
     if (!out.empty()) std::memcpy(out.data(), found.bytes.data(), out.size_bytes());
   }
 
  private:
-  const Tensor& checked(std::string_view name, DType dtype, std::size_t bytes) const;
+  const StoredTensor& checked(std::string_view name, DType dtype, std::size_t bytes) const;
 };
 
 /// Writes atomically and without a second copy of the tensors: the largest element types first, so that each

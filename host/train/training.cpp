@@ -9,12 +9,15 @@
 #include <optional>
 #include <sstream>
 
+#include "host/atomic_file.h"
 #include "host/data/import.h"
+#include "host/eval/ctr.h"
 #include "host/llm/scorer.h"
 #include "host/train/interrupt.h"
 #include "host/train/progress.h"
 #include "host/train/provenance.h"
 #include "host/train/run_folder.h"
+#include "host/train/trainer.h"
 
 namespace sllmr {
 
@@ -120,6 +123,52 @@ struct Validation {
   }
 };
 
+void write_predictions(const std::string& path, const RankingResult& result, const Dataset& data) {
+  AtomicFile file(path);
+  file.stream() << "user_id\titem_id\trank\tauc\n";
+  for (const RankedRow& row : result.rows) {
+    file.stream() << fmt::format("{}\t{}\t{}\t{:.6f}\n", data.users.token(row.user),
+                                 data.items.token(row.item), row.rank(), row.auc());
+  }
+  file.commit();
+}
+
+void write_predictions(const std::string& path, std::span<const CtrRow> rows, std::span<const float> logits,
+                       const Dataset& data) {
+  AtomicFile file(path);
+  file.stream() << "user_id\titem_id\tlabel\tlogit\n";
+  for (std::size_t k = 0; k < rows.size(); ++k) {
+    file.stream() << fmt::format("{}\t{}\t{}\t{}\n", data.users.token(rows[k].user),
+                                 data.items.token(rows[k].item), static_cast<int>(rows[k].label), logits[k]);
+  }
+  file.commit();
+}
+
+/// Figures under config.eval.protocol; see to_json() of both results. Writes a row for each prediction to
+/// `predictions`, if that is not empty.
+nlohmann::json evaluate(const Context& context, const Config& config, Trainer& trainer, const Split& split,
+                        Target target, const std::string& predictions = {}) {
+  if (config.eval.protocol == EvalConfig::Protocol::ctr) {
+    const std::vector<CtrRow> rows = target == Target::test ? ctr_test_rows(split, config.seed)
+                                                            : ctr_validation_rows(split, config.seed);
+    const std::vector<float> logits = trainer.ctr_logits(rows);
+    const CtrResult result = evaluate_ctr(split, rows, logits);
+    if (!predictions.empty()) write_predictions(predictions, rows, logits, *split.data);
+    return to_json(result);
+  }
+  const RankingResult result = evaluate_full(context, trainer.scorer(target), split, target, config.eval.topk,
+                                             config.eval.max_users);
+  if (!predictions.empty()) write_predictions(predictions, result, *split.data);
+  return to_json(result);
+}
+
+void check_protocol(const Config& config) {
+  if (config.eval.protocol == EvalConfig::Protocol::full) return;
+  for (const char* key : {"eval.topk", "eval.max_users"}) {
+    require_not_set(config, key, "eval.protocol=ctr ranks no catalogue");
+  }
+}
+
 /// One run, from its folder to its summary.
 class Run {
  public:
@@ -128,12 +177,13 @@ class Run {
         method_(resolve_method(config)),
         context_(parse_device(device_name(config)), config.threads),
         world_(load_world(config)) {
+    check_protocol(config);
     if (method_.uses_llm) {
       table_ = std::make_unique<ScoreTable>(load_scores(config_, world_.split));
       scores_hash_ = hash_scores(*table_);
     }
     prepare_seconds_ = watch_.seconds();
-    trainer_ = std::make_unique<MfTrainer>(context_, config_, method_, world_.split, table_.get());
+    trainer_ = make_trainer(context_, config_, method_, world_.split, table_.get());
     // Last, so that a run that cannot start leaves no folder.
     folder_.emplace(resume ? RunFolder::resume(config.run_dir) : RunFolder::create(config.run_dir, config));
     if (resume) load_checkpoint();
@@ -158,7 +208,7 @@ class Run {
     const Stopwatch watch;
     const int epoch = trainer_->epoch() + 1;
     Progress progress(fmt::format("epoch {}/{}", epoch, config_.train.epochs), trainer_->rows_per_epoch(),
-                      "triples");
+                      trainer_->unit());
     const auto report = trainer_->train_epoch([&](std::int64_t rows) {
       progress.update(rows, loss_text_);
       return interrupted();
@@ -186,13 +236,12 @@ class Run {
   }
 
   void validate(int epoch) {
-    const RankingResult result =
-        evaluate_full(context_, trainer_->model(), world_.split, Target::validation, config_.eval.topk);
-    nlohmann::json event = to_json(result);
+    nlohmann::json event = evaluate(context_, config_, *trainer_, world_.split, Target::validation);
     event["event"] = "validation";
     event["epoch"] = epoch;
     folder_->log(event);
-    if (validation_.add(epoch, result.all.auc.value_or(0.0))) save(kBest);
+    const nlohmann::json& auc = event.at("auc").at("all");
+    if (validation_.add(epoch, auc.is_null() ? 0.0 : auc.get<double>())) save(kBest);
     done_ = config_.train.patience > 0 && validation_.without_gain >= config_.train.patience;
   }
 
@@ -203,13 +252,13 @@ class Run {
       last_ = report_from_json(nlohmann::json::parse(best.meta("last_report")));
     }
     const Stopwatch watch;
-    const RankingResult test =
-        evaluate_full(context_, trainer_->model(), world_.split, Target::test, config_.eval.topk);
+    const nlohmann::json test = evaluate(context_, config_, *trainer_, world_.split, Target::test);
     const double eval_seconds = watch.seconds();
     nlohmann::json summary = provenance(gpu_name(context_), world_.data->hash);
     summary["method"] = config_.method;
     summary["seed"] = config_.seed;
-    summary["test"] = to_json(test);
+    summary["model"] = config_.model.name;
+    summary["test"] = test;
     summary["gate"] = to_json(last_);
     if (method_.uses_llm) {
       summary["gate"]["rule"] = method_.rule->name;
@@ -230,7 +279,7 @@ class Run {
                           {"test", eval_seconds},
                           {"total", watch_.seconds()}};
     const double rows = static_cast<double>(trainer_->rows_per_epoch()) * epochs;
-    if (train_seconds_ > 0) summary["triples_per_s"] = rows / train_seconds_;
+    if (train_seconds_ > 0) summary[std::string(trainer_->unit()) + "_per_s"] = rows / train_seconds_;
     summary["memory"] = {{"peak_resident_bytes", peak_resident_bytes()},
                          {"peak_device_bytes", device_peak_bytes(context_.device())}};
     summary["config"] = to_toml(config_);
@@ -299,7 +348,7 @@ class Run {
   std::optional<RunFolder> folder_;
   std::unique_ptr<ScoreTable> table_;
   std::uint64_t scores_hash_ = 0;
-  std::unique_ptr<MfTrainer> trainer_;
+  std::unique_ptr<Trainer> trainer_;
   EpochReport last_;
   Validation validation_;
   bool done_ = false;
@@ -346,29 +395,26 @@ ScoreTable load_scores(const Config& config, const Split& split) {
 nlohmann::json train(const Config& config, bool resume) {
   require(!config.run_dir.empty(),
           "run_dir is not set: say where the run goes, for example run_dir=runs/first");
-  static constexpr const char* kModel = "mf";
-  const std::vector<std::string> models = {kModel};
-  require_known_name(config, "model.name", models);
   return Run(config, resume)();
 }
 
-RankingResult evaluate_run(const std::string& run_dir, Target target, const std::string& device,
-                           World& world) {
-  const std::string best = run_dir + "/" + kBest;
+nlohmann::json evaluate_run(const EvalOptions& options) {
+  const std::string best = options.run_dir + "/" + kBest;
   const SafetensorsFile checkpoint =
-      read_safetensors(std::filesystem::exists(best) ? best : run_dir + "/" + kCheckpoint);
-  Config config = load_config(run_dir + "/config.toml", {});
-  world = load_world(config);
+      read_safetensors(std::filesystem::exists(best) ? best : options.run_dir + "/" + kCheckpoint);
+  Config config = load_config(options.run_dir + "/config.toml", {});
+  const World world = load_world(config);
   if (checkpoint.meta("data_hash") != hex(world.data->hash)) {
     throw Error(fmt::format("{}: the data at '{}' are not those of the checkpoint", checkpoint.path,
                             config.data.path));
   }
-  Context context(parse_device(device), config.threads);
+  Context context(parse_device(options.device), config.threads);
   // The gate has no part in scoring, so the model is loaded as one that was trained without it.
   config.method = "none";
-  MfTrainer trainer(context, config, Method{"none", false, nullptr, nullptr}, world.split, nullptr);
-  trainer.load(checkpoint);
-  return evaluate_full(context, trainer.model(), world.split, target, config.eval.topk);
+  const std::unique_ptr<Trainer> trainer =
+      make_trainer(context, config, Method{"none", false, nullptr, nullptr}, world.split, nullptr);
+  trainer->load(checkpoint);
+  return evaluate(context, config, *trainer, world.split, options.target, options.predictions);
 }
 
 }  // namespace sllmr

@@ -10,7 +10,6 @@
 #include "host/eval/ranking.h"
 #include "host/llm/score_table.h"
 #include "host/train/method.h"
-#include "host/train/mf_trainer.h"
 
 namespace sllmr {
 
@@ -31,8 +30,14 @@ ScoreTable load_scores(const Config& config, const Split& split);
 /// checkpoint; throws Error where configuration, data or scores are not those of the checkpoint.
 nlohmann::json train(const Config& config, bool resume);
 
-/// Evaluates the checkpoint of a run folder on its data.
-RankingResult evaluate_run(const std::string& run_dir, Target target, const std::string& device,
-                           World& world);
+struct EvalOptions {
+  std::string run_dir;
+  Target target = Target::test;
+  std::string device = "auto";
+  std::string predictions;  // a TSV file for a row each; empty: none
+};
+/// Evaluates the checkpoint of a run folder on its data, under its protocol. Returns what summary.json has as
+/// "test".
+nlohmann::json evaluate_run(const EvalOptions& options);
 
 }  // namespace sllmr

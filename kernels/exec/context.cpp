@@ -234,6 +234,17 @@ void copy_to_host([[maybe_unused]] const Context& context, void* to, const void*
   std::memcpy(to, from, bytes);
 }
 
+void copy_on_device([[maybe_unused]] const Context& context, void* to, const void* from, std::size_t bytes) {
+#if SLLMR_WITH_CUDA
+  if (context.device() == Device::cuda) {
+    SLLMR_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice,
+                                     static_cast<cudaStream_t>(context.stream())));
+    return;
+  }
+#endif
+  std::memcpy(to, from, bytes);
+}
+
 void fill_zero([[maybe_unused]] const Context& context, void* memory, std::size_t bytes) {
 #if SLLMR_WITH_CUDA
   if (context.device() == Device::cuda) {

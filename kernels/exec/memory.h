@@ -20,6 +20,8 @@ std::size_t device_bytes(Device device);
 std::size_t device_peak_bytes(Device device);
 void copy_to_device(const Context& context, void* to, const void* from, std::size_t bytes);
 void copy_to_host(const Context& context, void* to, const void* from, std::size_t bytes);
+/// Within the device; the two stretches do not overlap.
+void copy_on_device(const Context& context, void* to, const void* from, std::size_t bytes);
 void fill_zero(const Context& context, void* memory, std::size_t bytes);
 
 /// Memory that is handed out again and again, so that a training step allocates nothing: on one stream,

@@ -15,14 +15,20 @@ constexpr bool uses_draw() {
 template <class... Rules>
 std::vector<GatePart> list_rules(PartList<Rules...>) {
   int id = 0;
-  return {GatePart{id++, Rules::name, Rules::summary, Rules::n_params, uses_draw<Rules>(), false, false}...};
+  return {GatePart{id++, Rules::name, Rules::summary, Rules::n_params, uses_draw<Rules>(), false, false, false}...};
+}
+
+template <class Objective>
+constexpr bool skips_closed() {
+  if constexpr (requires { Objective::skips_closed; }) return Objective::skips_closed;
+  return false;
 }
 
 template <class... Objectives>
 std::vector<GatePart> list_objectives(PartList<Objectives...>) {
   int id = 0;
   return {GatePart{id++, Objectives::name, Objectives::summary, 0, false, Objectives::uses_probes,
-                   Objectives::uses_cosine}...};
+                   Objectives::uses_cosine, skips_closed<Objectives>()}...};
 }
 
 struct InitialParams {

@@ -54,6 +54,7 @@ struct GatePart {
   bool uses_draw = false;    // of a rule: reads GateSignals::draw
   bool uses_probes = false;  // of an objective
   bool uses_cosine = false;  // of an objective: reads PairContext::cosine
+  bool skips_closed = false;  // of an objective: a guiding pair with alpha near 0 teaches it nothing
 };
 const std::vector<GatePart>& gate_rules();
 const std::vector<GatePart>& gate_objectives();

@@ -14,6 +14,7 @@ struct Agreement {
       "-alpha (a - c) on probes: opens where the LLM agrees with behaviour";
   static constexpr bool uses_probes = true;
   static constexpr bool uses_cosine = false;
+  static constexpr bool skips_closed = true;
 
   template <class Real>
   SLLMR_HD static Real loss(const Real& alpha, const PairContext& pair) {

@@ -13,6 +13,7 @@ struct Hinge {
   static constexpr std::string_view summary = "lambda alpha h, the paper's: can only close the gate";
   static constexpr bool uses_probes = false;
   static constexpr bool uses_cosine = false;
+  static constexpr bool skips_closed = true;
 
   template <class Real>
   SLLMR_HD static Real loss(const Real& alpha, const PairContext& pair) {

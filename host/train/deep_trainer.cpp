@@ -1,0 +1,365 @@
+#include "host/train/deep_trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "kernels/exec/random.h"
+#include "models/registry.h"
+
+namespace sllmr {
+
+namespace {
+
+constexpr std::int64_t kEvaluationRows = 2048;  // of a forward pass without gradients
+
+BaseLoss base_loss(TrainConfig::Loss loss) {
+  switch (loss) {
+    case TrainConfig::Loss::bce:
+      return BaseLoss::bce;
+    case TrainConfig::Loss::clamped_bce:
+      return BaseLoss::clamped_bce;
+    case TrainConfig::Loss::bpr:
+      break;
+  }
+  return BaseLoss::bpr;
+}
+
+void check_options(const Config& config, const Method& method) {
+  const std::string deep = "model.name=" + config.model.name + " is trained in mini-batches by Adam";
+  if (config.train.mode == TrainConfig::Mode::fused) {
+    throw Error(deep + ": use train.mode=exact");
+  }
+  if (config.train.optimizer != TrainConfig::Optimizer::adam &&
+      config.train.optimizer != TrainConfig::Optimizer::lazy_adam) {
+    throw Error(deep + ": use train.optimizer=adam or lazy_adam");
+  }
+  require_not_set(config, "model.init_std", deep + " and starts as its paper's code does");
+  if (config.train.eval_every == 0) {
+    require_not_set(config, "train.patience", "nothing is validated; set train.eval_every");
+  }
+  if (config.llm.pairs == LlmConfig::Pairs::sampled) {
+    require_not_set(config, "llm.largest_pairs", "llm.pairs=sampled draws from all pairs");
+  }
+  if (config.llm.noise == 0) require_not_set(config, "llm.noise_slice", "llm.noise is 0");
+  require(config.train.loss != TrainConfig::Loss::bpr || config.train.batch_size % 2 == 0,
+          "train.loss=bpr takes rows two by two: train.batch_size must be even");
+  require(!method.uses_llm || !method.objective->uses_cosine,
+          "the gate objective '" + (method.uses_llm ? std::string(method.objective->name) : "") +
+              "' compares the gradients of a user's row, which only model.name=mf with train.loss=bpr has at "
+              "hand: choose another method");
+}
+
+/// Items that a user may not get as a fresh negative, sorted.
+std::vector<Id> sorted_training_items(const Split& split, Id user) {
+  const auto train = split.train_items(user);
+  std::vector<Id> own(train.begin(), train.end());
+  std::sort(own.begin(), own.end());
+  return own;
+}
+
+}  // namespace
+
+/// Ranks by forward passes over tiles of (user, item) rows. On the CPU several threads call it at once, each with
+/// a context of its own.
+class DeepTrainer::RankingScorer final : public Scorer {
+ public:
+  RankingScorer(const FeatureStore& features, const Backbone<float>& backbone, const Split& split)
+      : features_(features), backbone_(backbone), split_(split) {}
+
+  void set_target(Target target) { target_ = target; }
+  Id item_rows() const override { return split_.data->items.rows(); }
+  std::int64_t scratch_floats(std::int64_t) const override { return 0; }
+
+  void score_tile(const Context& context, const Id* users, std::int64_t n, float*,
+                  float* logits) const override {
+    std::vector<Id> host_users(static_cast<std::size_t>(n));
+    copy_to_host(context, host_users.data(), users, host_users.size() * sizeof(Id));
+    std::vector<FeatureRow> rows;
+    const Id items = item_rows();
+    for (const Id user : host_users) {
+      for (Id item = 1; item < items; ++item) rows.push_back(row_of(user, item));
+      fill_zero(context, logits, sizeof(float));
+      score(context, rows, logits + 1);
+      logits += items;
+      rows.clear();
+    }
+  }
+
+  void score_pairs(const Context& context, const Id* users, const Id* items, std::int64_t n,
+                   float* logits) const override {
+    std::vector<Id> host_users(static_cast<std::size_t>(n)), host_items(host_users.size());
+    copy_to_host(context, host_users.data(), users, host_users.size() * sizeof(Id));
+    copy_to_host(context, host_items.data(), items, host_items.size() * sizeof(Id));
+    std::vector<FeatureRow> rows(host_users.size());
+    for (std::size_t k = 0; k < rows.size(); ++k) rows[k] = row_of(host_users[k], host_items[k]);
+    score(context, rows, logits);
+  }
+
+  /// logits [rows] on the context's device.
+  void score(const Context& context, std::span<const FeatureRow> rows, float* logits) const {
+    FeatureBatcher batcher(context, features_, {kEvaluationRows, backbone_.wants_sequence(), false});
+    for (std::size_t first = 0; first < rows.size(); first += kEvaluationRows) {
+      const auto some = rows.subspan(first, std::min<std::size_t>(kEvaluationRows, rows.size() - first));
+      const Tensor<float> out = backbone_.forward(context, batcher.make(context, some), Pass{}, nullptr);
+      copy_on_device(context, logits + first, out.data(), some.size() * sizeof(float));
+    }
+  }
+
+ private:
+  FeatureRow row_of(Id user, Id item) const {
+    const auto known = target_ == Target::validation
+                           ? split_.train_size[static_cast<std::size_t>(user)]
+                           : static_cast<std::int32_t>(split_.data->user_history(user).size()) - 1;
+    return {user, item, known};
+  }
+
+  const FeatureStore& features_;
+  const Backbone<float>& backbone_;
+  const Split& split_;
+  Target target_ = Target::test;
+};
+
+DeepTrainer::DeepTrainer(Context& context, const Config& config, const Method& method, const Split& split,
+                         const ScoreTable* table)
+    : Trainer(context),
+      config_(config),
+      split_(split),
+      fresh_negatives_(config.eval.protocol == EvalConfig::Protocol::full),
+      skips_closed_(method.uses_llm && config.gate.skip_below > 0 &&
+                    (method.objective->skips_closed || method.rule->n_params == 0)),
+      rows_(ctr_train_rows(split, config.seed)) {
+  check_options(config, method);
+  require(!rows_.empty(), "there is no training row: every user has fewer than 4 interactions");
+  const std::int64_t batch = config.train.batch_size;
+  stretch_ = (config.train.chunk_rows + batch - 1) / batch * batch;
+
+  features_ = std::make_unique<FeatureStore>(context, feature_source(*split.data), config.data.max_history);
+  BackboneOptions options;
+  options.width = config.model.width;
+  options.hidden = config.model.hidden;
+  options.dropout = config.model.dropout;
+  options.cross = config.model.cross == ModelConfig::Cross::full ? CrossKind::full : CrossKind::mixture;
+  options.frozen_bias = config.model.frozen_bias;
+  options.relu_deep_logit = config.model.relu_deep_logit;
+  options.seed = config.seed;
+  options.table_rows = features_->table_rows();
+  backbone_ = find_backbone(config.model.name)->make(context, options);
+  adam_ = std::make_unique<Adam<float>>(
+      context, *backbone_,
+      AdamOptions{config.train.lr, config.train.l2, config.train.optimizer == TrainConfig::Optimizer::lazy_adam});
+  scorer_ = std::make_unique<RankingScorer>(*features_, *backbone_, split);
+
+  // A row brings at most a guiding pair and a probe pair of two rows each.
+  const std::int64_t most_rows = method.uses_llm ? 5 * batch : batch, most_items = method.uses_llm ? 3 * batch : batch;
+  batcher_ = std::make_unique<FeatureBatcher>(
+      context, *features_,
+      FeatureBatcherOptions{most_rows, backbone_->wants_sequence(), true});
+  selective_ = std::make_unique<Selective>(context, config, method, split, table, batch, stretch_,
+                                           static_cast<int>(most_items));
+  labels_ = Buffer<float>(context, static_cast<std::size_t>(batch));
+  if (!selective_->uses_llm()) return;
+  triples_ = Buffer<Triple>(context, static_cast<std::size_t>(stretch_));
+  heads_ = Buffer<HeadPair>(context, static_cast<std::size_t>(2 * batch));
+  host_gate_ = selective_->host_gate();
+}
+
+DeepTrainer::~DeepTrainer() = default;
+
+std::optional<EpochReport> DeepTrainer::train_epoch(const std::function<bool(std::int64_t)>& stop) {
+  const auto total = rows_per_epoch();
+  start_epoch();
+  std::vector<RowPairs> pairs;
+  const auto ordinal = [&](std::int64_t row) {
+    return static_cast<std::int64_t>(selective_->pair_rate().count_before(static_cast<std::uint64_t>(row)));
+  };
+  while (row_ < total) {
+    const std::int64_t count = std::min(stretch_, total - row_);
+    order_stretch(row_, count);
+    for (std::int64_t first = row_; first < row_ + count; first += config_.train.batch_size) {
+      const std::int64_t n = std::min<std::int64_t>(config_.train.batch_size, row_ + count - first);
+      if (selective_->uses_llm()) {
+        const std::int64_t at = ordinal(first) - ordinal(row_), drawn = ordinal(first + n) - ordinal(first);
+        if (config_.llm.max_pairs_per_batch > 0) selective_->keep_largest(selective_->pairs() + at, drawn);
+        pairs.resize(static_cast<std::size_t>(drawn));
+        if (drawn > 0) {
+          copy_to_host(context_, pairs.data(), selective_->pairs() + at, pairs.size() * sizeof(RowPairs));
+        }
+      }
+      take_batch(first, n, pairs.data());
+    }
+    selective_->finish_stretch(selective_->gate().n_slots);
+    if (selective_->uses_llm()) {
+      selective_->fetch_parameters();
+      host_gate_ = selective_->host_gate();
+    }
+    row_ += count;
+    if (row_ < total && stop(row_)) return std::nullopt;
+  }
+  ++epoch_;
+  row_ = 0;
+  return selective_->report(total);
+}
+
+void DeepTrainer::start_epoch() {
+  if (row_ == 0) selective_->start_epoch();
+  if (!fresh_negatives_) return;
+  // Drawn anew even when an epoch is resumed: they depend on (seed, epoch, row) alone.
+  std::vector<Id> own;
+  Id user = 0;
+  const auto items = static_cast<std::uint32_t>(split_.data->items.count());
+  for (std::size_t k = 1; k < rows_.size(); k += 2) {
+    if (rows_[k].user != user) {
+      user = rows_[k].user;
+      own = sorted_training_items(split_, user);
+    }
+    rows_[k].item = 0;
+    for (std::uint32_t block = 0; rows_[k].item == 0; ++block) {
+      const Draw draw =
+          philox(config_.seed, static_cast<std::uint32_t>(epoch_), k, Purpose::negative, block);
+      for (const std::uint32_t word : draw.word) {
+        const Id item = 1 + static_cast<Id>(below(word, items));
+        if (rows_[k].item == 0 && !std::binary_search(own.begin(), own.end(), item)) rows_[k].item = item;
+      }
+    }
+  }
+}
+
+void DeepTrainer::order_stretch(std::int64_t first, std::int64_t count) {
+  const auto total = static_cast<std::uint64_t>(rows_per_epoch());
+  const bool twos = config_.train.loss == TrainConfig::Loss::bpr;
+  const Permutation shuffle(config_.seed, static_cast<std::uint32_t>(epoch_), twos ? total / 2 : total);
+  order_.resize(static_cast<std::size_t>(count));
+  for (std::int64_t k = 0; k < count; ++k) {
+    const auto at = static_cast<std::uint64_t>(first + k);
+    order_[static_cast<std::size_t>(k)] =
+        static_cast<std::int64_t>(twos ? 2 * shuffle(at / 2) + at % 2 : shuffle(at));
+  }
+  if (!selective_->uses_llm()) return;
+  std::vector<Triple> triples(static_cast<std::size_t>(stretch_));
+  for (std::size_t k = 0; k < order_.size(); ++k) {
+    triples[k].user = rows_[static_cast<std::size_t>(order_[k])].user;
+  }
+  triples_.assign(context_, std::span<const Triple>(triples));
+  selective_->sample(static_cast<std::uint32_t>(epoch_), first, count, triples_.data());
+}
+
+std::int32_t DeepTrainer::append_row(Id user, Id item, std::int32_t position) {
+  batch_rows_.push_back({user, item, position});
+  return static_cast<std::int32_t>(batch_rows_.size()) - 1;
+}
+
+bool DeepTrainer::open(const LlmPair& pair, Id user) {
+  if (!skips_closed_) return true;
+  // The gate's uncertainty is known only after the forward pass; a rule need not be monotonic in it, but is
+  // smooth enough for these.
+  constexpr float kUncertainties[] = {0.0F, 0.25F, 0.5F, 0.75F, 1.0F};
+  float most = 0, sum_a = 0, sum_b = 0;
+  GateSignals a = gate_signals(host_gate_, user, pair.a, 0.0F, pair.gap),
+              b = gate_signals(host_gate_, user, pair.b, 0.0F, pair.gap);
+  for (const float q : kUncertainties) {
+    a.uncertainty = b.uncertainty = q;
+    const float alpha_a = gate_alpha(host_gate_, a), alpha_b = gate_alpha(host_gate_, b);
+    most = std::max({most, alpha_a, alpha_b});
+    sum_a += alpha_a;
+    sum_b += alpha_b;
+  }
+  if (!(most < static_cast<float>(config_.gate.skip_below))) return true;
+  constexpr float kMean = 1.0F / std::size(kUncertainties);
+  selective_->count_closed(a, kMean * sum_a);
+  selective_->count_closed(b, kMean * sum_b);
+  return false;
+}
+
+void DeepTrainer::append_pairs(const RowPairs& pairs, Id user) {
+  // The probe is the last training item: neither the LLM nor the model may see it in the history.
+  const std::int32_t position = std::max(0, split_.train_size[static_cast<std::size_t>(user)] - 1);
+  for (const bool probe : {false, true}) {
+    const LlmPair& pair = probe ? pairs.probe : pairs.guide;
+    if (pair.a == 0 || (!probe && !open(pair, user))) continue;
+    const std::int32_t a = append_row(user, pair.a, position), b = append_row(user, pair.b, position);
+    batch_heads_.push_back({pair, user, a, b, probe ? 1 : 0});
+  }
+}
+
+void DeepTrainer::take_batch(std::int64_t first, std::int64_t count, const RowPairs* pairs) {
+  batch_rows_.clear();
+  batch_labels_.assign(labels_.size(), 0.0F);
+  batch_heads_.clear();
+  for (std::int64_t k = 0; k < count; ++k) {
+    const CtrRow& row = rows_[static_cast<std::size_t>(order_[static_cast<std::size_t>(first - row_ + k)])];
+    append_row(row.user, row.item, row.position);
+    batch_labels_[static_cast<std::size_t>(k)] = row.label;
+  }
+  if (selective_->uses_llm()) {
+    const Share rate = selective_->pair_rate();
+    std::int64_t drawn = 0;
+    for (std::int64_t k = 0; k < count; ++k) {
+      if (!rate.selects(static_cast<std::uint64_t>(first + k))) continue;
+      append_pairs(pairs[drawn++], batch_rows_[static_cast<std::size_t>(k)].user);
+    }
+    if (!batch_heads_.empty()) {
+      copy_to_device(context_, heads_.data(), batch_heads_.data(), batch_heads_.size() * sizeof(HeadPair));
+    }
+  }
+  labels_.assign(context_, std::span<const float>(batch_labels_));
+
+  const FeatureBatch& batch = batcher_->make(context_, batch_rows_);
+  adam_->begin(context_, batch);
+  std::unique_ptr<Backbone<float>::Saved> saved;
+  const Pass pass{true, config_.seed, static_cast<std::uint32_t>(model_steps_)};
+  const Tensor<float> logits = backbone_->forward(context_, batch, pass, &saved);
+  const Tensor<float> d_logits(context_, logits.rows(), 1);
+  LossHeadArgs head;
+  head.logits = logits.data();
+  head.labels = labels_.data();
+  head.rows = count;
+  head.loss = base_loss(config_.train.loss);
+  head.pairs = heads_.data();
+  head.n_pairs = static_cast<std::int64_t>(batch_heads_.size());
+  head.gate = selective_->gate();
+  head.d_logits = d_logits.data();
+  loss_head(context_, head);
+  backbone_->backward(context_, batch, *saved, d_logits);
+  adam_->step(context_, batch);
+  ++model_steps_;
+}
+
+const Scorer& DeepTrainer::scorer(Target target) {
+  adam_->flush(context_);
+  scorer_->set_target(target);
+  return *scorer_;
+}
+
+std::vector<float> DeepTrainer::ctr_logits(std::span<const CtrRow> rows) {
+  adam_->flush(context_);
+  std::vector<FeatureRow> features(rows.size());
+  for (std::size_t k = 0; k < rows.size(); ++k) features[k] = {rows[k].user, rows[k].item, rows[k].position};
+  Buffer<float> logits(context_, rows.size());
+  scorer_->score(context_, features, logits.data());
+  return logits.to_host(context_);
+}
+
+void DeepTrainer::prepare_save() {
+  adam_->flush(context_);
+}
+
+std::vector<NamedBuffer> DeepTrainer::named_buffers() {
+  std::vector<NamedBuffer> named = sllmr::named_buffers(*backbone_);
+  for (NamedBuffer& each : adam_->named_buffers()) named.push_back(std::move(each));
+  for (NamedBuffer& each : selective_->named_buffers()) named.push_back(std::move(each));
+  return named;
+}
+
+std::vector<Trainer::Counter> DeepTrainer::counters() {
+  return {{"gate_steps", &selective_->steps()}, {"model_steps", &model_steps_}};
+}
+
+void DeepTrainer::after_load() {
+  adam_->set_steps(model_steps_);
+  if (!selective_->uses_llm()) return;
+  selective_->fetch_parameters();
+  host_gate_ = selective_->host_gate();
+}
+
+}  // namespace sllmr

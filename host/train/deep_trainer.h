@@ -1,0 +1,78 @@
+// Trains any backbone of models/registry.h in mini-batches, with the selective penalty on its logits.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "host/data/features.h"
+#include "host/train/trainer.h"
+#include "kernels/loss_head.h"
+#include "models/adam.h"
+#include "models/backbone.h"
+
+namespace sllmr {
+
+/// A step takes train.batch_size rows of the `ctr` protocol (a positive each with one negative, shuffled; with
+/// BPR positives and negatives stay side by side) and appends the rows of the batch's LLM pairs, but for guiding
+/// pairs that the gate holds shut (gate.skip_below): one forward and one backward pass serve both losses. Rows
+/// of pairs see the history that the LLM saw: all training items but the last. The gate takes a step every
+/// train.chunk_rows rows.
+///
+/// Under eval.protocol=ctr the negatives are fixed once, uniform over items the user never touches; under `full`,
+/// where nothing may know the held-out items, each epoch draws new ones, uniform over the rest of the catalogue.
+class DeepTrainer final : public Trainer {
+ public:
+  /// See make_trainer().
+  DeepTrainer(Context& context, const Config& config, const Method& method, const Split& split,
+              const ScoreTable* table);
+  ~DeepTrainer() override;
+
+  Backbone<float>& backbone() { return *backbone_; }
+  const char* unit() const override { return "rows"; }
+  std::int64_t rows_per_epoch() const override { return static_cast<std::int64_t>(rows_.size()); }
+  std::optional<EpochReport> train_epoch(const std::function<bool(std::int64_t rows_done)>& stop) override;
+  const Scorer& scorer(Target target) override;
+  std::vector<float> ctr_logits(std::span<const CtrRow> rows) override;
+  std::vector<float> gate_parameters() const override { return selective_->parameters(); }
+
+ private:
+  class RankingScorer;
+
+  void start_epoch();
+  void order_stretch(std::int64_t first, std::int64_t count);
+  void take_batch(std::int64_t first, std::int64_t count, const RowPairs* pairs);
+  void append_pairs(const RowPairs& pairs, Id user);
+  bool open(const LlmPair& pair, Id user);
+  std::int32_t append_row(Id user, Id item, std::int32_t position);
+  void prepare_save() override;
+  std::vector<NamedBuffer> named_buffers() override;
+  std::vector<Counter> counters() override;
+  void after_load() override;
+
+  const Config& config_;
+  const Split& split_;
+  bool fresh_negatives_, skips_closed_;
+  std::int64_t stretch_;
+  std::vector<CtrRow> rows_;                // positives at even places, each before its negative
+  std::vector<std::int64_t> order_;         // of the stretch at hand: places in rows_
+  std::unique_ptr<FeatureStore> features_;
+  std::unique_ptr<Backbone<float>> backbone_;
+  std::unique_ptr<Adam<float>> adam_;
+  std::unique_ptr<FeatureBatcher> batcher_;
+  std::unique_ptr<Selective> selective_;
+  std::unique_ptr<RankingScorer> scorer_;
+  Buffer<Triple> triples_;  // of the stretch, for the pair sampler: users only
+  Buffer<float> labels_;
+  Buffer<HeadPair> heads_;
+  GateArgs host_gate_;
+
+  std::vector<FeatureRow> batch_rows_;
+  std::vector<float> batch_labels_;
+  std::vector<HeadPair> batch_heads_;
+  std::int32_t model_steps_ = 0;
+};
+
+}  // namespace sllmr

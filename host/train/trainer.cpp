@@ -1,0 +1,63 @@
+#include "host/train/trainer.h"
+
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "host/train/deep_trainer.h"
+#include "host/train/mf_trainer.h"
+#include "models/registry.h"
+
+namespace sllmr {
+
+void Trainer::save(const std::string& path, std::map<std::string, std::string> metadata) {
+  prepare_save();
+  std::vector<std::vector<std::byte>> copies;  // of device memory, alive until they are written
+  std::vector<TensorView> tensors;
+  for (const NamedBuffer& named : named_buffers()) {
+    std::visit(
+        [&](const auto* buffer) {
+          const auto host = buffer->to_host(context_);
+          const auto bytes = std::as_bytes(std::span(host));
+          copies.emplace_back(bytes.begin(), bytes.end());
+          using Value = typename std::decay_t<decltype(host)>::value_type;
+          tensors.push_back({named.name, dtype_of<Value>(), named.shape, copies.back()});
+        },
+        named.buffer);
+  }
+  metadata["epoch"] = std::to_string(epoch_);
+  metadata["row"] = std::to_string(row_);
+  for (const Counter& counter : counters()) metadata[counter.name] = std::to_string(*counter.value);
+  write_safetensors(path, tensors, metadata);
+}
+
+void Trainer::load(const SafetensorsFile& checkpoint) {
+  for (const NamedBuffer& named : named_buffers()) {
+    std::visit(
+        [&](auto* buffer) {
+          auto host = buffer->to_host(context_);
+          checkpoint.copy_to(named.name, std::span(host));
+          using Value = typename std::decay_t<decltype(host)>::value_type;
+          buffer->assign(context_, std::span<const Value>(host));
+        },
+        named.buffer);
+  }
+  const auto number = [&](const char* key) { return std::stoll(checkpoint.meta(key)); };
+  epoch_ = static_cast<int>(number("epoch"));
+  row_ = number("row");
+  for (const Counter& counter : counters()) *counter.value = static_cast<std::int32_t>(number(counter.name));
+  after_load();
+}
+
+std::unique_ptr<Trainer> make_trainer(Context& context, const Config& config, const Method& method,
+                                      const Split& split, const ScoreTable* table) {
+  std::vector<std::string> names;
+  for (const BackboneInfo& info : backbones()) names.emplace_back(info.name);
+  require_known_name(config, "model.name", names);
+  if (config.model.name == "mf" && config.train.loss == TrainConfig::Loss::bpr) {
+    return std::make_unique<MfTrainer>(context, config, method, split, table);
+  }
+  return std::make_unique<DeepTrainer>(context, config, method, split, table);
+}
+
+}  // namespace sllmr

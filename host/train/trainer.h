@@ -1,0 +1,80 @@
+// What a run asks of a trainer, whatever the backbone.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "host/config/config.h"
+#include "host/data/split.h"
+#include "host/eval/ranking.h"
+#include "host/llm/score_table.h"
+#include "host/train/method.h"
+#include "host/train/safetensors.h"
+#include "host/train/selective.h"
+#include "models/named_buffer.h"
+#include "models/scorer.h"
+
+namespace sllmr {
+
+/// Parameters, optimiser and sampler position of one run. Every draw is counter-based, so (epoch, row) is all
+/// there is to remember of the sampler.
+class Trainer {
+ public:
+  explicit Trainer(const Context& context) : context_(context) {}
+  virtual ~Trainer() = default;
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
+
+  /// What the rows of an epoch are called: "triples", "rows".
+  virtual const char* unit() const = 0;
+  virtual std::int64_t rows_per_epoch() const = 0;
+  int epoch() const { return epoch_; }       // complete epochs
+  std::int64_t row() const { return row_; }  // rows of the next epoch already taken
+
+  /// Trains until the epoch ends or `stop` says so between two stretches of rows; it is told how many rows
+  /// are done. Returns the epoch's report once the epoch is complete.
+  virtual std::optional<EpochReport> train_epoch(const std::function<bool(std::int64_t rows_done)>& stop) = 0;
+
+  /// The model for ranking the items of `target`: what comes before them is known. Holds until the next epoch.
+  virtual const Scorer& scorer(Target target) = 0;
+  /// The model's logits for rows of the `ctr` protocol.
+  virtual std::vector<float> ctr_logits(std::span<const CtrRow> rows) = 0;
+  /// Parameters of the gate's rule; empty without one.
+  virtual std::vector<float> gate_parameters() const = 0;
+
+  /// Everything that a bit-identical continuation needs.
+  void save(const std::string& path, std::map<std::string, std::string> metadata);
+  /// Throws Error when the checkpoint has other tensors or shapes.
+  void load(const SafetensorsFile& checkpoint);
+
+ protected:
+  /// A number of the checkpoint that is no tensor.
+  struct Counter {
+    const char* name;
+    std::int32_t* value;
+  };
+  /// Brings everything that named_buffers() lists up to date.
+  virtual void prepare_save() {}
+  virtual std::vector<NamedBuffer> named_buffers() = 0;
+  virtual std::vector<Counter> counters() = 0;
+  virtual void after_load() {}
+
+  const Context& context_;
+  int epoch_ = 0;
+  std::int64_t row_ = 0;
+};
+
+/// The trainer that config.model.name asks for: matrix factorisation with BPR has its own (mf_trainer.h), all
+/// else is trained through the contract of backbones (deep_trainer.h). Keeps references to its arguments;
+/// `table` may be null only for a method without the LLM. Throws Error for options that contradict each other
+/// and for an unknown model.
+std::unique_ptr<Trainer> make_trainer(Context& context, const Config& config, const Method& method,
+                                      const Split& split, const ScoreTable* table);
+
+}  // namespace sllmr
