@@ -14,8 +14,6 @@ namespace sllmr {
 
 namespace {
 
-constexpr int kWidth = 64, kHeads = 2;
-
 /// logit = w . relu(attention(h) + residual(e)) + deep part, where e are the fields' vectors and h =
 /// attention_input(e); both maps act on one field at a time.
 template <class Real>
@@ -26,10 +24,13 @@ class AutoInt final : public Backbone<Real> {
   AutoInt(const Context& context, const BackboneOptions& options)
       : embedding_(context, "embedding", options.width, kAllFields, options.table_rows,
                    {EmbeddingInitial::Kind::xavier}, options.seed),
-        input_(this->parameters_, "attention_input", options.width, kWidth, LinearInitial::xavier),
-        attention_(this->parameters_, "attention", kFields, kWidth, kHeads, options.dropout),
-        residual_(this->parameters_, "residual", options.width, kWidth, LinearInitial::xavier),
-        attention_out_(this->parameters_, "attention_out", std::int64_t{kFields} * kWidth, 1,
+        input_(this->parameters_, "attention_input", options.width, options.attention_width,
+               LinearInitial::xavier),
+        attention_(this->parameters_, "attention", kFields, options.attention_width, options.attention_heads,
+                   options.dropout),
+        residual_(this->parameters_, "residual", options.width, options.attention_width,
+                  LinearInitial::xavier),
+        attention_out_(this->parameters_, "attention_out", std::int64_t{kFields} * options.attention_width, 1,
                        LinearInitial::xavier),
         deep_(this->parameters_, "deep", std::int64_t{kFields} * options.width,
               {.hidden = options.hidden, .dropout = options.dropout, .initial = LinearInitial::xavier}),
@@ -64,9 +65,9 @@ class AutoInt final : public Backbone<Real> {
     const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_hidden, kReplace);
     const Tensor<Real> d_by_field = d_x.reshaped(tokens, embedding_.width());
 
-    const Tensor<Real> d_sum =
-        attention_out_.backward(context, kept.attention_out, d_logits, kReplace).reshaped(tokens, kWidth);
-    relu_backward(context, d_sum, kept.attention_out.x.reshaped(tokens, kWidth), Real(1), d_sum,
+    const Tensor<Real> d_sum = attention_out_.backward(context, kept.attention_out, d_logits, kReplace)
+                                   .reshaped(tokens, residual_.out());
+    relu_backward(context, d_sum, kept.attention_out.x.reshaped(tokens, residual_.out()), Real(1), d_sum,
                   residual_.bias_gradient(), false);
     residual_.product_backward(context, kept.residual.x, d_sum, kReplace, d_by_field,
                                GradientMode::accumulate);

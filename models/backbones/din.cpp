@@ -11,8 +11,6 @@ namespace sllmr {
 
 namespace {
 
-constexpr std::array<int, 2> kAttentionUnits{64, 16};
-
 /// logit = deep([q; r; u]): q is [item; brand; categories] of the candidate, r the sum of the same of the
 /// history's items, weighted by their attention with q, and u the user.
 template <class Real>
@@ -24,7 +22,7 @@ class Din final : public Backbone<Real> {
       : embedding_(context, "embedding", options.width, kAllFields, options.table_rows,
                    {EmbeddingInitial::Kind::xavier}, options.seed),
         attention_(this->parameters_, "attention", static_cast<int>(kQuery.size()) * options.width,
-                   kAttentionUnits),
+                   options.din_attention_hidden),
         deep_(this->parameters_, "deep", std::int64_t{kFields} * options.width,
               {.hidden = options.hidden,
                .dropout = options.dropout,

@@ -26,7 +26,7 @@ class XDeepFm final : public Backbone<Real> {
       : embedding_(context, "embedding", options.width, kAllFields, options.table_rows, kTables,
                    options.seed),
         first_order_(context, this->parameters_, options, kTables),
-        cin_(this->parameters_, "cin", kFields, options.width, {100, 100, 100}),
+        cin_(this->parameters_, "cin", kFields, options.width, options.cin_sizes),
         cin_out_(this->parameters_, "cin_out", cin_.outputs(), 1, LinearInitial::xavier),
         deep_(this->parameters_, "deep", std::int64_t{kFields} * options.width,
               {.hidden = options.hidden, .dropout = options.dropout, .initial = LinearInitial::xavier}),
