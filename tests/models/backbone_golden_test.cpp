@@ -236,8 +236,8 @@ struct Case {
   std::string fixture;
 };
 
-void PrintTo(const Case& test, std::ostream* out) {
-  *out << test.fixture;
+std::ostream& operator<<(std::ostream& out, const Case& test) {
+  return out << test.fixture;
 }
 
 /// Every backbone has a fixture of its name, those with a choice of layers one more for each; but mf and
