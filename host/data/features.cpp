@@ -141,6 +141,18 @@ void FeatureBatcher::check(const FeatureRow& row) const {
   }
 }
 
+void FeatureBatcher::prefetch(const Segment& segment) const {
+  const auto ask = [](const Id* ids, std::int64_t begin, std::int64_t end) {
+    constexpr std::int64_t kLine = 64 / sizeof(Id);
+    for (std::int64_t k = begin; k < end; k += kLine) __builtin_prefetch(ids + k);
+    if (begin < end) __builtin_prefetch(ids + end - 1);
+  };
+  const auto first = static_cast<std::size_t>(segment.begin), last = static_cast<std::size_t>(segment.end);
+  ask(store_.host().history, segment.begin, segment.end);
+  ask(store_.host().history_brands, store_.brand_begin()[first], store_.brand_begin()[last]);
+  ask(store_.host().history_categories, store_.category_begin()[first], store_.category_begin()[last]);
+}
+
 void FeatureBatcher::measure(std::span<const FeatureRow> rows) {
   const FeatureSource& source = store_.source();
   segments_.clear();
@@ -153,6 +165,7 @@ void FeatureBatcher::measure(std::span<const FeatureRow> rows) {
     const auto first = static_cast<std::size_t>(begin), last = static_cast<std::size_t>(end),
                item = static_cast<std::size_t>(row.item);
     segments_.push_back({begin, end});
+    if (options_.plans) prefetch(segments_.back());
     positions_ += end - begin;
     brands += store_.brand_begin()[last] - store_.brand_begin()[first];
     categories += store_.category_begin()[last] - store_.category_begin()[first];
@@ -179,8 +192,8 @@ std::size_t FeatureBatcher::lay_out(std::byte* base, Block& block) const {
   }
   if (options_.plans) {
     for (std::size_t v = 0; v < occurrences_.size(); ++v) {
-      stretches.take(block.keys[v], occurrences_[v]);
-      stretches.take(block.offsets[v], occurrences_[v] + 1);
+      stretches.take(block.keys[v], occurrences_[v] + 1);
+      stretches.take(block.offsets[v], occurrences_[v] + 2);
       stretches.take(block.field[v], occurrences_[v]);
       stretches.take(block.row[v], occurrences_[v]);
     }
@@ -225,52 +238,61 @@ void FeatureBatcher::fill_positions() {
 
 void FeatureBatcher::fill_plan(Vocabulary vocabulary) {
   const auto v = static_cast<std::size_t>(vocabulary);
-  Id* keys = block_.keys[v];
-  std::int64_t* offsets = block_.offsets[v];
-  slot_of_.resize(std::max(slot_of_.size(), static_cast<std::size_t>(occurrences_[v])));
-  // Number the ids as they come and count them; offsets[at + 1] is the count of keys[at] for now.
-  std::int32_t n = 0;
-  std::size_t occurrence = 0;
-  offsets[0] = 0;
-  for (int f = 0; f < kFields; ++f) {
-    const auto field = static_cast<Field>(f);
-    if (vocabulary_of(field) != vocabulary) continue;
-    const Bags& bags = host_.fields[index_of(field)];
-    const std::int64_t n_bags = host_.bags(field);
-    for (std::int64_t bag = 0; bag < n_bags; ++bag) {
-      const Id* ids = bags.ids + bags.begin[bag];
-      for (int k = 0; k < bags.length[bag]; ++k) {
-        Slot& slot = slots_[v][static_cast<std::size_t>(ids[k])];
-        if (slot.batch != batch_) {
-          slot = {batch_, n};
-          keys[n++] = ids[k];
-          offsets[n] = 0;
-        }
-        slot_of_[occurrence++] = slot.at;
-        if (ids[k] != 0) ++offsets[slot.at + 1];
+  Id* const keys = block_.keys[v];
+  std::int64_t* const offsets = block_.offsets[v];
+  Slot* const slots = slots_[v].data();
+  const std::uint32_t batch = batch_;
+  const auto for_each_bag = [&](const auto& function) {
+    for (int f = 0; f < kFields; ++f) {
+      const auto field = static_cast<Field>(f);
+      if (vocabulary_of(field) != vocabulary) continue;
+      const Bags& bags = host_.fields[index_of(field)];
+      const std::int64_t n_bags = host_.bags(field);
+      for (std::int64_t bag = 0; bag < n_bags; ++bag) {
+        function(std::span(bags.ids + bags.begin[bag], static_cast<std::size_t>(bags.length[bag])), f, bag);
       }
     }
+  };
+
+  // Number the ids as they come and count them; offsets[at + 1] is the count of keys[at] for now. Whether an
+  // id is new cannot be predicted, so there is no branch: an id that is not new leaves its mark where the
+  // next new one will stand.
+  if (slot_of_.size() < static_cast<std::size_t>(occurrences_[v])) {
+    slot_of_.resize(static_cast<std::size_t>(occurrences_[v]));
   }
+  std::int32_t n = 0;
+  std::int32_t* slot_of = slot_of_.data();
+  offsets[0] = 0;
+  for_each_bag([&](std::span<const Id> ids, int, std::int64_t) {
+    for (const Id id : ids) {
+      Slot& slot = slots[id];
+      const bool is_new = slot.batch != batch;
+      const std::int32_t at = is_new ? n : slot.at;
+      slot = {batch, at};
+      keys[n] = id;
+      offsets[n + 1] = 0;
+      n += is_new ? 1 : 0;
+      offsets[at + 1] += id != 0 ? 1 : 0;
+      *slot_of++ = at;
+    }
+  });
   keys_[v] = n;
   for (std::int32_t at = 0; at < n; ++at) offsets[at + 1] += offsets[at];
 
   next_place_.assign(offsets, offsets + n);
-  occurrence = 0;
-  for (int f = 0; f < kFields; ++f) {
-    const auto field = static_cast<Field>(f);
-    if (vocabulary_of(field) != vocabulary) continue;
-    const Bags& bags = host_.fields[index_of(field)];
-    const std::int64_t n_bags = host_.bags(field);
-    for (std::int64_t bag = 0; bag < n_bags; ++bag) {
-      const Id* ids = bags.ids + bags.begin[bag];
-      for (int k = 0; k < bags.length[bag]; ++k, ++occurrence) {
-        if (ids[k] == 0) continue;
-        const std::int64_t place = next_place_[static_cast<std::size_t>(slot_of_[occurrence])]++;
-        block_.field[v][place] = static_cast<std::int8_t>(f);
-        block_.row[v][place] = static_cast<std::int32_t>(bag);
-      }
+  std::int64_t* const next_place = next_place_.data();
+  std::int8_t* const fields = block_.field[v];
+  std::int32_t* const rows = block_.row[v];
+  slot_of = slot_of_.data();
+  for_each_bag([&](std::span<const Id> ids, int field, std::int64_t bag) {
+    for (const Id id : ids) {
+      const std::int32_t at = *slot_of++;
+      if (id == 0) continue;
+      const std::int64_t place = next_place[at]++;
+      fields[place] = static_cast<std::int8_t>(field);
+      rows[place] = static_cast<std::int32_t>(bag);
     }
-  }
+  });
 }
 
 FeatureBatch FeatureBatcher::view(const Block& block, const FeatureStore::Pools& pools,

@@ -111,13 +111,15 @@ class FeatureBatcher {
     std::int32_t* history_length[3];       // [bags]
     std::int64_t* first_position;          // [rows + 1], sequences only
     std::int32_t* row_of_position;         // [positions]
-    Id* keys[kVocabularies];               // [occurrences], as many as there could be
-    std::int64_t* offsets[kVocabularies];  // [occurrences + 1]
+    Id* keys[kVocabularies];               // [occurrences + 1], as many as there could be
+    std::int64_t* offsets[kVocabularies];  // [occurrences + 2]
     std::int8_t* field[kVocabularies];     // [occurrences]
     std::int32_t* row[kVocabularies];      // [occurrences]
   };
 
   void check(const FeatureRow& row) const;
+  /// Asks for the ids of a row's history, which fill_plan reads; they may lie anywhere.
+  void prefetch(const Segment& segment) const;
   /// Segments of the rows, and from them how long the block's arrays are.
   void measure(std::span<const FeatureRow> rows);
   /// The arrays of a block that begins at `base`, and its size in bytes.

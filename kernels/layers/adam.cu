@@ -21,22 +21,22 @@ struct Block {
 };
 
 template <class Real>
-SLLMR_INLINE Real above(Real x, Real tiny) {
-  return std::fabs(x) < tiny ? Real(0) : x;
-}
-
-template <class Real>
 struct Rule {
   Real l2;
 
   static SLLMR_INLINE Real decayed(Real second) { return static_cast<Real>(AdamConstants::beta2) * second; }
-  static SLLMR_INLINE Real kept_second(Real second) { return above(second, static_cast<Real>(1e-36)); }
+  static SLLMR_INLINE Real kept_first(Real first) {
+    return std::fabs(first) < static_cast<Real>(1e-30) ? Real(0) : first;
+  }
+  static SLLMR_INLINE Real kept_second(Real second) {
+    return second < static_cast<Real>(1e-36) ? Real(0) : second;
+  }
   SLLMR_INLINE void step(Real& weight, Real& first, Real& second, Real gradient,
                          const AdamFactors<Real>& factors) const {
     constexpr Real rest1 = static_cast<Real>(1 - AdamConstants::beta1),
                    rest2 = static_cast<Real>(1 - AdamConstants::beta2);
     const Real g = std::fma(l2, weight, gradient);
-    first = above(std::fma(rest1, g - first, first), static_cast<Real>(1e-30));
+    first = kept_first(std::fma(rest1, g - first, first));
     second = kept_second(std::fma(rest2 * g, g, decayed(second)));
     const Real root =
         std::fma(std::sqrt(second), factors.second_scale, static_cast<Real>(AdamConstants::epsilon));
@@ -52,7 +52,7 @@ SLLMR_INLINE const AdamFactors<Real>& factors_of(const AdamArgs<Real>& args, std
 /// Elements of `from` [count]; those of a block that are past the end are 0.
 template <class Lanes, class Real, int Cells>
 SLLMR_INLINE void load(Lanes lanes, Real (&to)[Cells], const Real* from, std::int64_t count) {
-  if (count >= kBlock) {
+  if (count >= Cells * Lanes::size) {
     SLLMR_ROW_LOOP
     for (int e = 0; e < Cells; ++e) to[e] = from[e * Lanes::size + lanes.lane()];
     return;
@@ -65,7 +65,7 @@ SLLMR_INLINE void load(Lanes lanes, Real (&to)[Cells], const Real* from, std::in
 
 template <class Lanes, class Real, int Cells>
 SLLMR_INLINE void store(Lanes lanes, Real* to, const Real (&from)[Cells], std::int64_t count) {
-  if (count >= kBlock) {
+  if (count >= Cells * Lanes::size) {
     SLLMR_ROW_LOOP
     for (int e = 0; e < Cells; ++e) to[e * Lanes::size + lanes.lane()] = from[e];
     return;
@@ -146,6 +146,21 @@ SLLMR_INLINE void replay_ragged(const AdamArgs<Real>& args, Block<Real, Cells>& 
   if (oldest < last) replay(args, block, newest, last);
 }
 
+/// Asks for the rows of the keys' item after next: the CPU has no other groups to hide their latency.
+template <class Lanes, class Real>
+SLLMR_INLINE void prefetch(Lanes lanes, const AdamTable<Real>& table, std::int64_t k) {
+  if constexpr (Lanes::prefetches) {
+    constexpr std::int64_t kAhead = 2, kLine = 64 / sizeof(Real);
+    if (k + kAhead >= table.n) return;
+    const std::int64_t at = static_cast<std::int64_t>(table.keys[k + kAhead]) * table.width;
+    for (std::int64_t d = 0; d < table.width; d += kLine) {
+      lanes.prefetch(table.weights + at + d);
+      lanes.prefetch(table.first + at + d);
+      lanes.prefetch(table.second + at + d);
+    }
+  }
+}
+
 /// Which work an item is: a part of the slab or some rows of one table.
 struct Work {
   int table;           // -1: the slab
@@ -187,6 +202,7 @@ struct CatchUp : Adam<Real> {
     } else if (work.index >= touched) {
       wide(lanes, table, table.sweep_begin + (work.index - touched));
     } else {
+      prefetch(lanes, table, work.index);
       const Id row = table.keys[work.index];
       if (!is_swept(table, row)) wide(lanes, table, row);
     }
@@ -202,15 +218,24 @@ struct CatchUp : Adam<Real> {
   SLLMR_INLINE void wide(Lanes lanes, const AdamTable<Real>& table, std::int64_t row) const {
     const std::int32_t last = table.steps[row];
     if (last >= args.step) return;
-    for (int column = 0; column < table.width; column += kBlock) {
-      Block<Real, kBlock / Lanes::size> block;
-      const std::int64_t at = row * table.width + column, count = table.width - column;
-      load(lanes, block, table, at, count);
-      replay(args, block, last, args.step);
-      store(lanes, table, block, at, count);
+    int column = 0;
+    for (; column + 2 * kBlock <= table.width; column += 2 * kBlock) {
+      stretch<2 * kBlock>(lanes, table, row, column, last);
     }
+    for (; column < table.width; column += kBlock) stretch<kBlock>(lanes, table, row, column, last);
     lanes.sync();  // every lane has read the old number
     if (lanes.lane() == 0) table.steps[row] = args.step;
+  }
+
+  /// `Size` columns of a row, or as many as there are. More side by side hide more of the chain's latency.
+  template <int Size, class Lanes>
+  SLLMR_INLINE void stretch(Lanes lanes, const AdamTable<Real>& table, std::int64_t row, int column,
+                            std::int32_t last) const {
+    Block<Real, Size / Lanes::size> block;
+    const std::int64_t at = row * table.width + column, count = table.width - column;
+    load(lanes, block, table, at, count);
+    replay(args, block, last, args.step);
+    store(lanes, table, block, at, count);
   }
 
   /// Group `group` of kBlock rows of a table of width 1.
@@ -310,6 +335,7 @@ struct Step : Adam<Real> {
   template <class Lanes>
   SLLMR_INLINE void wide(Lanes lanes, const AdamTable<Real>& table, std::int64_t k) const {
     constexpr int kCells = kBlock / Lanes::size;
+    prefetch(lanes, table, k);
     const std::int32_t step = step_of(table, k);
     if (step == 0) return;
     const std::int64_t row = table.keys[k];
