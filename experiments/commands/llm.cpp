@@ -3,24 +3,54 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstdlib>
+#include <ctime>
+#include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 
+#include "experiments/report/llm_report.h"
+#include "experiments/report/text.h"
+#include "host/atomic_file.h"
 #include "host/data/import.h"
+#include "host/llm/answer_cache.h"
+#include "host/llm/plan.h"
+#include "host/llm/prompt.h"
+#include "host/llm/questions.h"
+#include "host/llm/report.h"
 #include "host/llm/scorer.h"
+#include "host/llm/table_origin.h"
+#include "kernels/exec/error.h"
 
 namespace sllmr {
 namespace {
+
+using nlohmann::json;
 
 struct LlmOptions {
   std::string data, in, out, scorer;
   std::string format = "tsv";
   CandidateOptions candidates;
+  ScorerOptions scoring;
+  Budget budget;
+  std::string priority = "sampled";
+  std::string key_variable = "OPENAI_API_KEY";
+  std::vector<std::string> parameters;
+  bool forecast_only = false;
 };
 
-void add_shared_options(CLI::App& command, LlmOptions& options) {
+std::int64_t now() {
+  return static_cast<std::int64_t>(std::time(nullptr));
+}
+
+void add_data_option(CLI::App& command, LlmOptions& options) {
   command.add_option("--data", options.data, "File, prefix (../data/beauty) or folder of the data")
       ->required();
+}
+
+void add_table_options(CLI::App& command, LlmOptions& options) {
   command.add_option("--out", options.out, "Score file to write")->required();
   command.add_option("--format", options.format, "Format of the score file")
       ->check(CLI::IsMember({"tsv", "jsonl"}))
@@ -41,42 +71,350 @@ void write_and_summarise(const ScoreTable& table, const Split& split, const LlmO
   fmt::print("{:>12.3f}  of warm users\n", stats.agreement_warm);
 }
 
+void print_summary(const ScoreSummary& s) {
+  fmt::print("{:>12}  pairs without a judgement, taken as {}\n", s.defaulted, kNoJudgement);
+  if (s.answers == 0) return;
+  fmt::print("{:>12}  answers: {} from the cache, {} bad, {} without a reply\n", s.answers, s.cached, s.bad,
+             s.failed);
+  fmt::print(
+      "{:>12}  scores missing, {} not a number, {} out of range, {} repeated, {} unknown, {} converted\n",
+      s.faults.missing, s.faults.not_a_number, s.faults.out_of_range, s.faults.repeated, s.faults.unknown,
+      s.faults.converted);
+  fmt::print("{:>12}  second tries: {} rate limit, {} server error, {} time-out, {} broken, {} malformed\n",
+             s.http.rate_limited + s.http.server_errors + s.http.timeouts + s.http.broken + s.http.rejected,
+             s.http.rate_limited, s.http.server_errors, s.http.timeouts, s.http.broken, s.http.rejected);
+  fmt::print("{:>12}  tokens in, {} out; of this run {} and {}\n", s.tokens_in, s.tokens_out,
+             s.paid_tokens_in, s.paid_tokens_out);
+  fmt::print("{:>12.4f}  money; of this run {:.4f}, in {:.1f} s\n", s.money, s.paid_money, s.seconds);
+  for (const std::string& example : s.examples) fmt::print("bad answer of {}\n", example);
+}
+
+json to_json(const Forecast& f) {
+  return {{"prompts", f.prompts},
+          {"cached", f.cached},
+          {"to_ask", f.prompts - f.cached},
+          {"tokens_in", std::round(f.tokens_in)},
+          {"tokens_out", std::round(f.tokens_out)},
+          {"money", f.money},
+          {"seconds", std::isfinite(f.seconds) ? json(f.seconds) : json()},
+          {"tokens_per_byte", f.tokens_per_byte}};
+}
+
+json to_json(const PlanAudit& audit) {
+  return {{"sets", audit.sets},
+          {"history_items", audit.history_items},
+          {"candidates", audit.candidates},
+          {"held_out_in_history", audit.held_out_in_history},
+          {"probe_in_history", audit.probe_in_history},
+          {"foreign_in_history", audit.foreign_in_history},
+          {"train_in_candidates", audit.train_in_candidates},
+          {"held_out_in_candidates", audit.held_out_in_candidates}};
+}
+
+/// What of the options makes the scores what they are. No address, no key.
+json settings(const LlmOptions& options) {
+  const ScorerOptions& s = options.scoring;
+  return {{"candidates", options.candidates.per_user},
+          {"history", options.candidates.prompt_history},
+          {"seed", options.candidates.seed},
+          {"permutations", s.permutations},
+          {"debias", s.debias},
+          {"temperature", s.chat.temperature},
+          {"max_tokens", s.chat.max_tokens},
+          {"parameters", s.chat.extra},
+          {"domain", s.domain},
+          {"priority", options.priority},
+          {"budget",
+           {{"users", options.budget.users},
+            {"prompts", options.budget.prompts},
+            {"tokens", options.budget.tokens},
+            {"money", options.budget.money}}},
+          {"prices", {{"in", s.prices.in}, {"out", s.prices.out}}}};
+}
+
+void read_parameters(LlmOptions& options) {
+  for (const std::string& parameter : options.parameters) {
+    const auto equals = parameter.find('=');
+    require(equals != parameter.npos && equals > 0,
+            fmt::format("--param '{}': expected NAME=JSON, such as seed=1", parameter));
+    options.scoring.chat.extra[parameter.substr(0, equals)] = parameter.substr(equals + 1);
+  }
+}
+
+/// The sets that the budget allows, audited.
+std::vector<CandidateSet> plan(const Split& split, const LlmOptions& options, bool asks) {
+  Priority priority = Priority::sampled;
+  for (int k = 0; k < 4; ++k) {
+    if (options.priority == kPriorities[k]) priority = static_cast<Priority>(k);
+  }
+  auto sets = plan_candidates(split, options.candidates);
+  const Budget& budget = options.budget;
+  const bool limited = budget.users > 0 || budget.prompts > 0 || budget.tokens > 0 || budget.money > 0;
+  if (!limited && !asks) return sets;
+  const auto cost = [&](const CandidateSet& set) {
+    if (!asks || (budget.prompts == 0 && budget.tokens <= 0 && budget.money <= 0)) return SetCost();
+    const std::vector<CandidateSet> one = {set};
+    const ScoreJob job{split, one, options.scoring};
+    const Questions questions(job);
+    SetCost sum;
+    for (std::int64_t k = 0; k < questions.count(); ++k) {
+      constexpr double kTokensPerByte = 0.25;
+      const Question question = questions.at(k);
+      const double in = kTokensPerByte * static_cast<double>(question.prompt_bytes),
+                   out = questions.expected_answer_tokens(question);
+      ++sum.prompts;
+      sum.tokens += in + out;
+      sum.money += options.scoring.prices.of(in, out);
+    }
+    return sum;
+  };
+  sets = choose_sets(split, std::move(sets), priority, budget, options.candidates.seed, cost);
+  require(!sets.empty(), "the budget allows for no user; raise it");
+  return sets;
+}
+
+void run_score(LlmOptions& options) {
+  const ScorerInfo& scorer = find_scorer(options.scorer);
+  ScorerOptions& scoring = options.scoring;
+  read_parameters(options);
+  if (const char* key = std::getenv(options.key_variable.c_str())) scoring.http.key = key;
+  scoring.file = options.in;
+  scoring.seed = options.candidates.seed;
+  scoring.progress = true;
+  if (scoring.cache.empty()) scoring.cache = options.out + ".cache";
+
+  const Dataset data = load_dataset(options.data);
+  const Split split = leave_one_out(data);
+  const auto sets = plan(split, options, scorer.asks);
+  const PlanAudit audit = audit_plan(split, sets);
+  require(audit.clean(), fmt::format("the plan leaks: {}", to_json(audit).dump()));
+  const ScoreJob job{split, sets, scoring};
+
+  json foreseen;
+  std::string prompt_name = scorer.name;
+  if (scorer.asks) {
+    prompt_name = load_prompt_template(scoring.prompt).name;
+    const Forecast f = forecast(job);
+    foreseen = to_json(f);
+    fmt::print("{:>12}  prompts for {} users, {} of them in the cache\n", f.prompts, sets.size(), f.cached);
+    fmt::print("{:>12.0f}  tokens in and {:.0f} out to pay (estimate, {:.2f} tokens a byte)\n", f.tokens_in,
+               f.tokens_out, f.tokens_per_byte);
+    fmt::print("{:>12.4f}  money\n", f.money);
+    if (std::isfinite(f.seconds)) fmt::print("{:>12.0f}  seconds\n", f.seconds);
+    std::fflush(stdout);
+  }
+  if (options.forecast_only) {
+    require(scorer.asks, fmt::format("the scorer {} has no bill to forecast", scorer.name));
+    return;
+  }
+
+  const ScoreResult result = scorer.run(job);
+  if (result.interrupted) {
+    fmt::print("stopped; {} answers are in {}, and the same command goes on\n", result.summary.answers,
+               scoring.cache);
+    throw Interrupted();
+  }
+  if (!result.pending.empty()) {
+    fmt::print("{}\n", result.pending);
+    return;
+  }
+  const std::string who =
+      scoring.chat.model.empty() ? scorer.name : fmt::format("{}:{}", scorer.name, scoring.chat.model);
+  const ScoreTable table = make_score_table(data, result.scores, who);
+  write_and_summarise(table, split, options);
+  print_summary(result.summary);
+  TableOrigin origin{scorer.name, scoring.chat.model, prompt_name, data.name, data.hash, now(), {}};
+  origin.run = {{"settings", settings(options)}, {"summary", result.summary}, {"audit", to_json(audit)}};
+  if (scorer.asks) origin.run["forecast"] = foreseen;
+  write_origin(options.out, origin);
+}
+
 void add_score_command(CLI::App& llm) {
   const auto options = std::make_shared<LlmOptions>();
   CandidateOptions& candidates = options->candidates;
+  ScorerOptions& scoring = options->scoring;
   std::string names;
   for (const ScorerInfo& scorer : scorers()) names += fmt::format("\n{}: {}", scorer.name, scorer.summary);
 
   CLI::App* score = llm.add_subcommand("score", "Choose candidates for every user and score them");
-  add_shared_options(*score, *options);
-  score->add_option("--scorer", options->scorer, "Who scores" + names)->required();
-  score->add_option("--candidates", candidates.per_user, "Candidates of a user, the probe among them")
+  add_data_option(*score, *options);
+  add_table_options(*score, *options);
+  const auto add = [&](const char* name, auto& value, const std::string& doc) {
+    return score->add_option(name, value, doc)->capture_default_str();
+  };
+  add("--scorer", options->scorer, "Who scores" + names)->required();
+  add("--candidates", candidates.per_user, "Candidates of a user, the probe among them");
+  add("--history", candidates.prompt_history, "Training items before the probe that the scorer sees");
+  add("--seed", candidates.seed, "Seed of the candidates and of their order");
+
+  add("--url", scoring.url, "Address of the server, up to and with /v1")->group("Server");
+  add("--model", scoring.chat.model, "Model, as the server calls it")->group("Server");
+  add("--key-env", options->key_variable, "Environment variable that holds the key; unset: no key")
+      ->group("Server");
+  add("--in-flight", scoring.http.in_flight, "Requests under way at a time")->group("Server");
+  add("--requests-per-minute", scoring.http.requests_per_minute, "0: no limit")->group("Server");
+  add("--tokens-per-minute", scoring.http.tokens_per_minute, "0: no limit")->group("Server");
+  add("--timeout", scoring.http.timeout_s, "Seconds until a try counts as failed")->group("Server");
+  add("--tries", scoring.http.max_tries, "Tries a request")->group("Server");
+  add("--retry-delay", scoring.http.first_delay_s, "Seconds before the second try; doubles with each")
+      ->group("Server");
+
+  add("--template", scoring.prompt, "Prompt: scores, choice, yes_no, or a TOML file (see llm prompt)")
+      ->group("Prompt");
+  add("--domain", scoring.domain, "What the prompt calls the shop (default: name of the data)")
+      ->group("Prompt");
+  add("--permutations", scoring.permutations,
+      "Prompts a user, candidates in another order; scores are averaged")
+      ->group("Prompt");
+  add("--debias", scoring.debias, "Template choice: take off what a position gets on average")
+      ->group("Prompt");
+  add("--temperature", scoring.chat.temperature, "Sampling temperature")->group("Prompt");
+  add("--max-tokens", scoring.chat.max_tokens, "Most tokens of an answer; 0: the server decides")
+      ->group("Prompt");
+  add("--top-logprobs", scoring.chat.top_logprobs, "Tokens with log-probabilities (choice, yes_no)")
+      ->group("Prompt");
+  score->add_option("--param", options->parameters, "More of the request, NAME=JSON; may be repeated")
+      ->group("Prompt");
+
+  add("--cache", scoring.cache, "Answer cache (default: OUT.cache)")->group("Run");
+  add("--batch", scoring.batch, "Folder of batch files (scorer batch)")->group("Run");
+  add("--in", options->in, "Finished table (scorer file)")->group("Run");
+  add("--max-bad", scoring.max_bad_share, "Share of bad answers above which the run stops")
+      ->check(CLI::Range(0.0, 1.0))
+      ->group("Run");
+  score->add_flag("--forecast", options->forecast_only, "Say what it would cost, and ask nobody")
+      ->group("Run");
+
+  add("--users", options->budget.users, "Most users; 0: all")->group("Budget");
+  add("--budget-prompts", options->budget.prompts, "Most prompts; 0: no limit")->group("Budget");
+  add("--budget-tokens", options->budget.tokens, "Most tokens, by estimate; 0: no limit")->group("Budget");
+  add("--budget-money", options->budget.money, "Most money at these prices; 0: no limit")->group("Budget");
+  add("--price-in", scoring.prices.in, "Money per million tokens in")->group("Budget");
+  add("--price-out", scoring.prices.out, "Money per million tokens out")->group("Budget");
+  add("--priority", options->priority, "Whom to ask first: sampled, cold, tail, uncertain")
+      ->check(CLI::IsMember(std::vector<std::string>(std::begin(kPriorities), std::end(kPriorities))))
+      ->group("Budget");
+  score->callback([options] { run_score(*options); });
+}
+
+void add_prompt_command(CLI::App& llm) {
+  struct Options {
+    std::string name = "scores", data, user;
+    int candidates = 20;
+  };
+  const auto options = std::make_shared<Options>();
+  CLI::App* show =
+      llm.add_subcommand("prompt", "Print a built-in template, or with --data the prompt of a user");
+  show->add_option("template", options->name, "scores, choice, yes_no, or a TOML file")
       ->capture_default_str();
-  score
-      ->add_option("--history", candidates.prompt_history,
-                   "Training items before the probe that the scorer sees")
-      ->capture_default_str();
-  score->add_option("--seed", candidates.seed, "Seed of the candidates")->capture_default_str();
-  score->callback([options] {
-    const ScorerInfo& scorer = find_scorer(options->scorer);
+  CLI::Option* data_option = show->add_option("--data", options->data, "File, prefix or folder of the data");
+  show->add_option("--user", options->user, "Raw id of the user (default: the first)")->needs(data_option);
+  show->add_option("--candidates", options->candidates, "Candidates of a user")->capture_default_str();
+  show->callback([options] {
+    if (options->data.empty()) {
+      fmt::print("{}", prompt_template_text(options->name));
+      return;
+    }
+    const PromptTemplate prompt = load_prompt_template(options->name);
     const Dataset data = load_dataset(options->data);
     const Split split = leave_one_out(data);
-    const auto sets = plan_candidates(split, options->candidates);
-    write_and_summarise(make_score_table(data, scorer.score(split, sets), scorer.name), split, *options);
+    const Id user = options->user.empty() ? 1 : data.users.find(options->user);
+    require(user > 0 && user < data.users.rows(),
+            fmt::format("no user '{}' in {}", options->user, data.name));
+    CandidateOptions candidates;
+    candidates.per_user = options->candidates;
+    const CandidateSet set = plan_candidates(split, candidates)[static_cast<std::size_t>(user) - 1];
+    const std::span<const Id> all = set.candidates;
+    const Prompt text = render_prompt(prompt, data, data.name, set.history,
+                                      prompt.answer == AnswerKind::yes_no ? all.first(1) : all);
+    if (!text.system.empty()) fmt::print("{}\n\n", text.system);
+    fmt::print("{}\n", text.user);
   });
 }
 
 void add_import_command(CLI::App& llm) {
   const auto options = std::make_shared<LlmOptions>();
-  CLI::App* convert = llm.add_subcommand("import", "Check a score file and write it in its canonical form");
+  CLI::App* convert = llm.add_subcommand(
+      "import",
+      "Check a score file and write it in its canonical form; or, with --cache, add exported answers");
   convert
-      ->add_option("file", options->in, "Score file, TSV or JSON lines (user_id, item_id, score and probe)")
+      ->add_option("file", options->in,
+                   "Score file, TSV or JSON lines (user_id, item_id, score and probe), or exported answers")
       ->required();
-  add_shared_options(*convert, *options);
+  convert->add_option("--data", options->data, "File, prefix (../data/beauty) or folder of the data");
+  convert->add_option("--out", options->out, "Score file to write");
+  convert->add_option("--format", options->format, "Format of the score file")
+      ->check(CLI::IsMember({"tsv", "jsonl"}))
+      ->capture_default_str();
+  convert->add_option("--cache", options->scoring.cache, "Answer cache to add the answers to");
   convert->callback([options] {
+    if (!options->scoring.cache.empty()) {
+      require(options->data.empty() && options->out.empty(),
+              "--cache takes answers; --data and --out take scores");
+      AnswerCache cache(options->scoring.cache);
+      fmt::print("{} new answers in {}\n", cache.import_from(options->in), options->scoring.cache);
+      return;
+    }
+    require(!options->data.empty() && !options->out.empty(), "a score file needs --data and --out");
     const Dataset data = load_dataset(options->data);
     const Split split = leave_one_out(data);
     write_and_summarise(read_scores(options->in, split), split, *options);
+  });
+}
+
+void add_cache_commands(CLI::App& llm) {
+  const auto options = std::make_shared<LlmOptions>();
+  const auto open = [](const std::string& path) {
+    require(std::filesystem::exists(path), fmt::format("there is no answer cache '{}'", path));
+    return AnswerCache(path);
+  };
+  CLI::App* write = llm.add_subcommand("export", "Write the answers of a cache as JSON lines");
+  write->add_option("cache", options->scoring.cache, "Answer cache")->required();
+  write->add_option("--out", options->out, "File to write")->required();
+  write->callback([=] {
+    AnswerCache cache = open(options->scoring.cache);
+    fmt::print("{} answers in {}\n", cache.export_to(options->out), options->out);
+  });
+  CLI::App* stats =
+      llm.add_subcommand("stats", "What a cache holds: answers, tokens and seconds by model and template");
+  stats->add_option("cache", options->scoring.cache, "Answer cache")->required();
+  stats->callback([=] {
+    AnswerCache cache = open(options->scoring.cache);
+    std::vector<std::vector<std::string>> rows = {
+        {"model, template", "answers", "tokens in", "tokens out", "seconds each"}};
+    for (const auto& [who, sums] : cache.sums()) {
+      rows.push_back({fmt::format("{}, {}", who.first, who.second), fmt::format("{}", sums.answers),
+                      fmt::format("{}", sums.tokens_in), fmt::format("{}", sums.tokens_out),
+                      fmt::format("{:.3f}", sums.seconds / static_cast<double>(sums.answers))});
+    }
+    fmt::print("{}", aligned(rows));
+  });
+}
+
+void add_report_command(CLI::App& llm) {
+  const auto options = std::make_shared<LlmOptions>();
+  CLI::App* command = llm.add_subcommand(
+      "report", "Leakage, coverage, cost, reliability and calibration of a score table, before any training");
+  add_data_option(*command, *options);
+  command->add_option("--scores", options->in, "Score file")->required();
+  command->add_option("--out", options->out, "Folder for report.md, report.json and reliability.svg");
+  command->callback([options] {
+    const Dataset data = load_dataset(options->data);
+    const Split split = leave_one_out(data);
+    const ScoreTable table = read_scores(options->in, split);
+    const json result = report(table, split, read_origin(options->in), now());
+    const std::string text = llm_report_text(result);
+    fmt::print("{}", text);
+    if (options->out.empty()) return;
+    std::filesystem::create_directories(options->out);
+    const auto write = [&](const char* name, const std::string& content) {
+      AtomicFile file(options->out + "/" + name);
+      file.stream() << content;
+      file.commit();
+    };
+    write("report.md", text);
+    write("report.json", result.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
+    write("reliability.svg", reliability_svg(result));
   });
 }
 
@@ -86,7 +424,10 @@ void add_llm_command(CLI::App& app) {
   CLI::App* llm = app.add_subcommand("llm", "Make and check tables of offline LLM scores");
   llm->require_subcommand(1);
   add_score_command(*llm);
+  add_report_command(*llm);
+  add_prompt_command(*llm);
   add_import_command(*llm);
+  add_cache_commands(*llm);
 }
 
 }  // namespace sllmr

@@ -19,8 +19,6 @@
 namespace sllmr {
 namespace {
 
-constexpr float kNoJudgement = 0.5F;
-
 bool is_word_byte(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
          static_cast<unsigned char>(c) >= 0x80;
@@ -118,12 +116,15 @@ void score_set(const TextIndex& index, const CandidateSet& set, std::vector<doub
 
 }  // namespace
 
-std::vector<LlmScore> score_lexical(const Split& split, const std::vector<CandidateSet>& sets) {
-  const TextIndex index = index_texts(*split.data);
+ScoreResult score_lexical(const ScoreJob& job) {
+  const std::vector<CandidateSet>& sets = job.sets;
+  const TextIndex index = index_texts(*job.split.data);
   std::vector<std::size_t> first = {0};
   for (const CandidateSet& set : sets) first.push_back(first.back() + set.candidates.size());
 
-  std::vector<LlmScore> scores(first.back());
+  ScoreResult result;
+  std::vector<LlmScore>& scores = result.scores;
+  scores.resize(first.back());
   const auto n_sets = static_cast<std::int64_t>(sets.size());
 #pragma omp parallel
   {
@@ -133,7 +134,8 @@ std::vector<LlmScore> score_lexical(const Split& split, const std::vector<Candid
       score_set(index, sets[k], query, scores.data() + first[k]);
     }
   }
-  return scores;
+  result.summary.pairs = static_cast<std::int64_t>(scores.size());
+  return result;
 }
 
 }  // namespace sllmr

@@ -1,0 +1,237 @@
+#include "host/llm/answer_cache.h"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <ctime>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "host/atomic_file.h"
+#include "host/data/line_reader.h"
+#include "kernels/exec/error.h"
+
+namespace sllmr {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kFormat = 1;  // user_version of the file
+constexpr std::size_t kKeyDigits = 32;
+constexpr int kBusyMs = 30000;
+
+bool is_key(std::string_view key) {
+  return key.size() == kKeyDigits && key.find_first_not_of("0123456789abcdef") == key.npos;
+}
+
+}  // namespace
+
+std::string answer_key(std::initializer_list<std::string_view> parts) {
+  constexpr auto kPrime = (static_cast<unsigned __int128>(1) << 88) + 0x13B;
+  auto hash = (static_cast<unsigned __int128>(0x6C62272E07BB0142U) << 64) + 0x62B821756295C58DU;
+  const auto add = [&](std::string_view bytes) {
+    for (const char byte : bytes) hash = (hash ^ static_cast<unsigned char>(byte)) * kPrime;
+  };
+  for (const std::string_view part : parts) {
+    add(fmt::format("{}:", part.size()));
+    add(part);
+  }
+  return fmt::format("{:016x}{:016x}", static_cast<std::uint64_t>(hash >> 64),
+                     static_cast<std::uint64_t>(hash));
+}
+
+/// A prepared statement; its columns are those of CachedAnswer, in order.
+class AnswerCache::Statement {
+ public:
+  Statement(AnswerCache& cache, const char* sql) : cache_(cache) {
+    if (sqlite3_prepare_v2(cache.database_, sql, -1, &statement_, nullptr) != SQLITE_OK) cache.fail("read");
+  }
+  ~Statement() { sqlite3_finalize(statement_); }
+  Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
+
+  void bind(int place, std::string_view text) {
+    sqlite3_bind_text64(statement_, place, text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8);
+  }
+  void bind(int place, std::int64_t number) { sqlite3_bind_int64(statement_, place, number); }
+  void bind(int place, double number) { sqlite3_bind_double(statement_, place, number); }
+
+  /// Is there a row (another row)?
+  bool step() {
+    const int code = sqlite3_step(statement_);
+    if (code == SQLITE_ROW) return true;
+    if (code != SQLITE_DONE) {
+      sqlite3_reset(statement_);
+      cache_.fail(sqlite3_stmt_readonly(statement_) ? "read" : "write");
+    }
+    return false;
+  }
+  void reset() { sqlite3_reset(statement_); }
+
+  std::string text(int column) const {
+    const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
+    return bytes ? std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column)))
+                 : std::string();
+  }
+  std::int64_t integer(int column) const { return sqlite3_column_int64(statement_, column); }
+  double real(int column) const { return sqlite3_column_double(statement_, column); }
+  CachedAnswer answer(int first) const {
+    return {text(first),        text(first + 1), text(first + 2),   integer(first + 3),
+            integer(first + 4), real(first + 5), integer(first + 6)};
+  }
+
+ private:
+  AnswerCache& cache_;
+  sqlite3_stmt* statement_ = nullptr;
+};
+
+AnswerCache::AnswerCache(const std::string& path) : path_(path) {
+  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  try {
+    if (sqlite3_open_v2(path.c_str(), &database_, flags, nullptr) != SQLITE_OK) fail("open");
+    sqlite3_busy_timeout(database_, kBusyMs);
+    Statement version(*this, "PRAGMA user_version");
+    version.step();
+    const std::int64_t format = version.integer(0);
+    version.reset();
+    Statement tables(*this, "SELECT count(*) FROM sqlite_master");
+    tables.step();
+    const bool empty = tables.integer(0) == 0;
+    tables.reset();
+    require(format == kFormat || (format == 0 && empty),
+            fmt::format("'{}' is a database, but no answer cache of this version; name another file", path));
+    // In WAL mode NORMAL syncs at checkpoints only: an answer is safe from the death of the process at once.
+    execute("PRAGMA journal_mode = WAL");
+    execute("PRAGMA synchronous = NORMAL");
+    execute(
+        "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL, model TEXT NOT "
+        "NULL, "
+        "template TEXT NOT NULL, tokens_in INTEGER NOT NULL, tokens_out INTEGER NOT NULL, "
+        "seconds REAL NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID");
+    execute(fmt::format("PRAGMA user_version = {}", kFormat).c_str());
+    find_ = std::make_unique<Statement>(*this,
+                                        "SELECT answer, model, template, tokens_in, tokens_out, seconds, "
+                                        "created FROM answers WHERE key = ?1");
+    put_ = std::make_unique<Statement>(
+        *this, "INSERT OR IGNORE INTO answers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+  } catch (...) {
+    find_.reset();
+    put_.reset();
+    sqlite3_close(database_);
+    throw;
+  }
+}
+
+AnswerCache::~AnswerCache() {
+  find_.reset();
+  put_.reset();
+  sqlite3_close(database_);
+}
+
+std::optional<CachedAnswer> AnswerCache::find(std::string_view key) {
+  find_->bind(1, key);
+  std::optional<CachedAnswer> found;
+  if (find_->step()) found = find_->answer(0);
+  find_->reset();
+  return found;
+}
+
+bool AnswerCache::contains(std::string_view key) {
+  find_->bind(1, key);
+  const bool found = find_->step();
+  find_->reset();
+  return found;
+}
+
+bool AnswerCache::put(std::string_view key, const CachedAnswer& answer) {
+  put_->bind(1, key);
+  put_->bind(2, std::string_view(answer.text));
+  put_->bind(3, std::string_view(answer.model));
+  put_->bind(4, std::string_view(answer.template_name));
+  put_->bind(5, answer.tokens_in);
+  put_->bind(6, answer.tokens_out);
+  put_->bind(7, answer.seconds);
+  put_->bind(8, answer.created != 0 ? answer.created : static_cast<std::int64_t>(std::time(nullptr)));
+  put_->step();
+  put_->reset();
+  return sqlite3_changes(database_) > 0;
+}
+
+void AnswerCache::for_each(const std::function<void(std::string_view, const CachedAnswer&)>& use) {
+  Statement all(*this,
+                "SELECT key, answer, model, template, tokens_in, tokens_out, seconds, created FROM answers "
+                "ORDER BY key");
+  while (all.step()) use(all.text(0), all.answer(1));
+}
+
+std::map<std::pair<std::string, std::string>, AnswerCache::Sums> AnswerCache::sums() {
+  Statement groups(*this,
+                   "SELECT model, template, count(*), sum(tokens_in), sum(tokens_out), min(created), "
+                   "max(created), sum(seconds) FROM answers GROUP BY model, template");
+  std::map<std::pair<std::string, std::string>, Sums> result;
+  while (groups.step()) {
+    result[{groups.text(0), groups.text(1)}] = {groups.integer(2), groups.integer(3), groups.integer(4),
+                                                groups.integer(5), groups.integer(6), groups.real(7)};
+  }
+  return result;
+}
+
+std::int64_t AnswerCache::export_to(const std::string& path) {
+  AtomicFile file(path);
+  std::int64_t count = 0;
+  for_each([&](std::string_view key, const CachedAnswer& answer) {
+    const json line = {{"key", key},
+                       {"answer", answer.text},
+                       {"model", answer.model},
+                       {"template", answer.template_name},
+                       {"tokens_in", answer.tokens_in},
+                       {"tokens_out", answer.tokens_out},
+                       {"seconds", answer.seconds},
+                       {"created", answer.created}};
+    file.stream() << line.dump(-1, ' ', false, json::error_handler_t::replace) << '\n';
+    ++count;
+  });
+  file.commit();
+  return count;
+}
+
+std::int64_t AnswerCache::import_from(const std::string& path) {
+  LineReader lines(path);
+  std::int64_t added = 0;
+  execute("BEGIN");
+  try {
+    for (std::string_view line; lines.next(line);) {
+      const json object = json::parse(line, nullptr, /*allow_exceptions=*/false);
+      CachedAnswer answer;
+      std::string key;
+      try {
+        key = object.at("key").get<std::string>();
+        answer = {object.at("answer").get<std::string>(),      object.at("model").get<std::string>(),
+                  object.at("template").get<std::string>(),    object.at("tokens_in").get<std::int64_t>(),
+                  object.at("tokens_out").get<std::int64_t>(), object.at("seconds").get<double>(),
+                  object.at("created").get<std::int64_t>()};
+      } catch (const json::exception&) {
+        lines.fail("not an exported answer, or a truncated one; export the cache again");
+      }
+      if (!is_key(key)) lines.fail("the key is not 32 hexadecimal digits; export the cache again");
+      added += put(key, answer);
+    }
+  } catch (...) {
+    sqlite3_exec(database_, "ROLLBACK", nullptr, nullptr, nullptr);
+    throw;
+  }
+  execute("COMMIT");
+  return added;
+}
+
+void AnswerCache::execute(const char* sql) {
+  if (sqlite3_exec(database_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail("write");
+}
+
+void AnswerCache::fail(const char* action) const {
+  throw Error(fmt::format("cannot {} the answer cache '{}': {}", action, path_,
+                          database_ ? sqlite3_errmsg(database_) : "out of memory"));
+}
+
+}  // namespace sllmr

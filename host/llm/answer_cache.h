@@ -1,0 +1,70 @@
+// Every answer that was paid for, on disk before it is used.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace sllmr {
+
+/// One answer and what it cost.
+struct CachedAnswer {
+  std::string text;  // JSON; what it holds is the scorer's affair
+  std::string model, template_name;
+  std::int64_t tokens_in = 0, tokens_out = 0;
+  double seconds = 0;
+  std::int64_t created = 0;  // Unix time; 0 in put(): now
+};
+
+/// 32 hexadecimal digits: 128-bit FNV-1a over the parts, each preceded by its length. Everything that
+/// influences an answer is a part: model, template, parameters, prompt.
+std::string answer_key(std::initializer_list<std::string_view> parts);
+
+/// A SQLite file in WAL mode. put() returns when the answer survives the death of the process; a power cut
+/// may cost the last ones, and never the file. Several processes may share a cache. All functions throw Error
+/// with the path for what SQLite refuses: no space, no permission, not a cache.
+class AnswerCache {
+ public:
+  /// Opens the file, or makes it.
+  explicit AnswerCache(const std::string& path);
+  ~AnswerCache();
+  AnswerCache(const AnswerCache&) = delete;
+  AnswerCache& operator=(const AnswerCache&) = delete;
+
+  std::optional<CachedAnswer> find(std::string_view key);
+  bool contains(std::string_view key);
+  /// Keeps the first answer of a key. Returns whether it was new.
+  bool put(std::string_view key, const CachedAnswer& answer);
+  /// In the order of the keys.
+  void for_each(const std::function<void(std::string_view key, const CachedAnswer&)>& use);
+
+  struct Sums {
+    std::int64_t answers = 0, tokens_in = 0, tokens_out = 0, first = 0, last = 0;  // Unix times
+    double seconds = 0;
+  };
+  /// By (model, template).
+  std::map<std::pair<std::string, std::string>, Sums> sums();
+
+  /// JSON lines of all answers, the file whole or not at all. Returns how many.
+  std::int64_t export_to(const std::string& path);
+  /// Adds what export_to() wrote, all or nothing; answers that are there stay. Returns how many were new.
+  std::int64_t import_from(const std::string& path);
+
+ private:
+  class Statement;
+  void execute(const char* sql);
+  [[noreturn]] void fail(const char* action) const;
+
+  std::string path_;
+  sqlite3* database_ = nullptr;
+  std::unique_ptr<Statement> find_, put_;
+};
+
+}  // namespace sllmr

@@ -1,0 +1,82 @@
+// POST requests to one server, many in flight on one thread, repeated until they succeed or there is no
+// point.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace sllmr {
+
+struct HttpOptions {
+  int in_flight = 16;      // requests under way, those that wait for another try included
+  double timeout_s = 120;  // of one try, from connecting to the last byte
+  double connect_timeout_s = 10;
+  int max_tries = 8;
+  double first_delay_s = 0.5;  // before the second try; doubles with every further one
+  double longest_delay_s = 60;
+  double requests_per_minute = 0;  // 0: no limit
+  double tokens_per_minute = 0;    // 0: no limit
+  std::string key;                 // sent as a bearer token; empty: none
+};
+
+struct HttpRequest {
+  std::uint64_t id = 0;     // the caller's
+  std::string url, body;    // the body is JSON
+  std::int64_t tokens = 0;  // estimate, for tokens_per_minute
+};
+
+struct HttpReply {
+  std::uint64_t id = 0;
+  int status = 0;     // of the last try; 0: no reply, and `error` says why
+  std::string body;   // with the key blotted out
+  std::string error;  // empty when the request succeeded: status 2xx and a body that was accepted
+  int tries = 0;
+  double seconds = 0;  // of the last try
+};
+
+struct HttpStats {
+  std::int64_t succeeded = 0, failed = 0;
+  // Tries that were followed by another one, by cause.
+  std::int64_t rate_limited = 0, server_errors = 0, timeouts = 0, broken = 0, rejected = 0;
+};
+
+/// A client of OpenAI-compatible servers: HTTP and HTTPS, connections kept alive, no redirects.
+///
+/// Tried again, after first_delay_s * 2^k with jitter: 408, 425, 429, 5xx, time-outs, broken connections and
+/// bodies that are not accepted. A Retry-After header sets the shortest wait (at most 10 minutes). A waiting
+/// request keeps its place in flight, so a server that pushes back slows the whole client down.
+///
+/// Memory does not grow with the number of requests. The key is in no reply, error or exception.
+class HttpClient {
+ public:
+  /// Throws Error for options out of range.
+  explicit HttpClient(HttpOptions options);
+  ~HttpClient();
+  HttpClient(const HttpClient&) = delete;
+  HttpClient& operator=(const HttpClient&) = delete;
+
+  /// The next request; nothing when there are no more.
+  using Source = std::function<std::optional<HttpRequest>()>;
+  /// Takes each reply once, in the order of completion.
+  using Sink = std::function<void(HttpReply)>;
+  /// Whether the body of a 2xx reply is what the protocol promises; what is not, counts as a failed try.
+  using Accept = std::function<bool(const std::string& body)>;
+  /// Asked now and then: end the run early? Requests in flight are dropped.
+  using Stop = std::function<bool()>;
+
+  /// Sends everything that `source` has. All functions are called on this thread; what they throw ends the
+  /// run.
+  HttpStats run(const Source& source, const Sink& sink, const Accept& accept, const Stop& stop);
+
+ private:
+  class Run;
+  HttpOptions options_;
+};
+
+/// Throws Error unless `url` is an http or https address without a user name or password in it, which would
+/// end up in logs. Returns it without a trailing slash.
+std::string checked_server_url(const std::string& url);
+
+}  // namespace sllmr

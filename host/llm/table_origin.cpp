@@ -1,0 +1,107 @@
+#include "host/llm/table_origin.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <vector>
+
+#include "host/atomic_file.h"
+#include "kernels/exec/error.h"
+#include "kernels/exec/random.h"
+
+namespace sllmr {
+
+using nlohmann::json;
+
+std::string origin_path(const std::string& table_path) {
+  return table_path + ".json";
+}
+
+void write_origin(const std::string& table_path, const TableOrigin& origin) {
+  const json stored = {{"scorer", origin.scorer},
+                       {"model", origin.model},
+                       {"prompt", origin.prompt},
+                       {"data", {{"name", origin.data}, {"hash", fmt::format("{:016x}", origin.data_hash)}}},
+                       {"created", origin.created},
+                       {"run", origin.run}};
+  AtomicFile file(origin_path(table_path));
+  file.stream() << stored.dump(1, ' ', false, json::error_handler_t::replace) << '\n';
+  file.commit();
+}
+
+std::optional<TableOrigin> read_origin(const std::string& table_path) {
+  const std::string path = origin_path(table_path);
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  std::ifstream in(path, std::ios::binary);
+  require(in.is_open(), fmt::format("cannot read '{}': {}", path, std::strerror(errno)));
+  try {
+    const json stored = json::parse(in);
+    TableOrigin origin;
+    origin.scorer = stored.at("scorer").get<std::string>();
+    origin.model = stored.at("model").get<std::string>();
+    origin.prompt = stored.at("prompt").get<std::string>();
+    origin.data = stored.at("data").at("name").get<std::string>();
+    origin.data_hash = std::stoull(stored.at("data").at("hash").get<std::string>(), nullptr, 16);
+    origin.created = stored.at("created").get<std::int64_t>();
+    origin.run = stored.at("run");
+    return origin;
+  } catch (const std::exception&) {  // json's, and stoull's
+    throw Error(fmt::format("'{}' does not say where the table comes from; remove it, or score again", path));
+  }
+}
+
+bool is_stale(const ScoreTable& table, const Split& split, Id user) {
+  const std::int32_t probe = table.probe[user];
+  const auto train = split.train_items(user);
+  return probe >= 0 && (train.empty() || train.back() != table.items_of(user)[probe]);
+}
+
+Freshness freshness(const ScoreTable& table, const std::optional<TableOrigin>& origin, const Split& split,
+                    std::int64_t now) {
+  constexpr double kSecondsPerDay = 86400;
+  Freshness result;
+  result.known = origin.has_value();
+  result.same_data = origin && origin->data_hash == split.data->hash;
+  result.age_days = origin ? static_cast<double>(now - origin->created) / kSecondsPerDay
+                           : std::numeric_limits<double>::quiet_NaN();
+  for (Id user = 1; user < split.data->users.rows(); ++user) {
+    result.scored_users += table.probe[user] >= 0;
+    result.stale_users += is_stale(table, split, user);
+  }
+  return result;
+}
+
+std::int64_t thin_stale_users(ScoreTable& table, const Split& split, double keep, std::uint64_t seed) {
+  require(keep >= 0 && keep <= 1, fmt::format("the weight {} of stale scores is not in [0, 1]", keep));
+  std::vector<LlmScore> kept;
+  std::int64_t dropped = 0;
+  for (Id user = 1; user < split.data->users.rows(); ++user) {
+    const Draw draw = philox(seed, 1, static_cast<std::uint64_t>(user), Purpose::noise);
+    if (is_stale(table, split, user) && static_cast<double>(uniform(draw.word[0])) >= keep) {
+      ++dropped;
+      continue;
+    }
+    const auto items = table.items_of(user);
+    const auto scores = table.scores_of(user);
+    for (std::size_t k = 0; k < items.size(); ++k) {
+      kept.push_back({user, items[k], scores[k], static_cast<std::int32_t>(k) == table.probe[user]});
+    }
+  }
+  if (dropped > 0) table = make_score_table(*split.data, kept, std::move(table.scorer));
+  return dropped;
+}
+
+std::string freshness_warning(const Freshness& f) {
+  if (f.same_data || (!f.known && f.stale_users == 0)) return {};
+  return fmt::format(
+      "the scores were made from other data: {} of {} scored users have new interactions since{}",
+      f.stale_users, f.scored_users,
+      f.known ? fmt::format(", the table is {:.0f} days old", f.age_days) : std::string());
+}
+
+}  // namespace sllmr
