@@ -18,10 +18,15 @@ struct Drop {
   SLLMR_HD void operator()(Lanes lanes, std::int64_t row) const {
     const Real* from = x.row(row);
     Real* to = out.row(row);
-    std::uint8_t* flags = kept.data == nullptr ? nullptr : kept.row(row);
-    mask.for_row(lanes, row, cols, [&](std::int64_t column, bool keep) {
-      to[column] = keep ? from[column] * mask.scale : Real(0);
-      if (flags != nullptr) flags[column] = keep ? 1 : 0;
+    if (kept.data == nullptr) {
+      mask.for_row(lanes, row, cols,
+                   [&](std::int64_t c, bool keep) { to[c] = keep ? from[c] * mask.scale : Real(0); });
+      return;
+    }
+    std::uint8_t* flags = kept.row(row);
+    mask.for_row(lanes, row, cols, [&](std::int64_t c, bool keep) {
+      to[c] = keep ? from[c] * mask.scale : Real(0);
+      flags[c] = keep ? 1 : 0;
     });
   }
 };

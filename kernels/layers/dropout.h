@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "kernels/exec/loops.h"
 #include "kernels/exec/random.h"
 #include "kernels/exec/tensor.h"
 
@@ -32,26 +33,23 @@ struct DropoutMask {
   }
 
   bool active() const { return dropped != 0; }
-  /// For columns kGroup * group .. kGroup * group + kGroup - 1 of a row.
-  SLLMR_HD Draw draw(std::int64_t row, std::int64_t group) const {
-    return philox(seed, step, (static_cast<std::uint64_t>(row) << 24) | static_cast<std::uint64_t>(group),
-                  Purpose::dropout, layer);
-  }
-  /// Is column k of the group kept?
-  SLLMR_HD bool kept(const Draw& draw_of_group, int k) const {
-    return ((draw_of_group.word[k / 2] >> (16 * (k % 2))) & 0xFFFFU) >= dropped;
-  }
   SLLMR_HD bool kept(std::int64_t row, std::int64_t column) const {
-    return kept(draw(row, column / kGroup), static_cast<int>(column % kGroup));
+    return bits_of(draw(row, column / kGroup), static_cast<int>(column % kGroup)) >= dropped;
   }
-  /// Calls body(column, kept) for the columns of a row that this lane owns.
+  /// Calls body(column, kept) for the columns of a row that this lane owns. Bodies of a row are independent.
   template <class Lanes, class Body>
   SLLMR_HD void for_row(Lanes lanes, std::int64_t row, std::int64_t cols, const Body& body) const {
     if constexpr (Lanes::size == 1) {
       for (std::int64_t first = 0; first < cols; first += kGroup) {
         const Draw of_group = draw(row, first / kGroup);
-        const int count = cols - first < kGroup ? static_cast<int>(cols - first) : kGroup;
-        for (int k = 0; k < count; ++k) body(first + k, kept(of_group, k));
+        std::uint32_t bits[kGroup];
+        for (int k = 0; k < kGroup; ++k) bits[k] = bits_of(of_group, k);
+        if (first + kGroup <= cols) {
+          SLLMR_ROW_LOOP
+          for (int k = 0; k < kGroup; ++k) body(first + k, bits[k] >= dropped);
+        } else {
+          for (int k = 0; first + k < cols; ++k) body(first + k, bits[k] >= dropped);
+        }
       }
     } else {
       // Neighbouring lanes draw the same words: cheaper than memory accesses eight columns apart.
@@ -59,6 +57,17 @@ struct DropoutMask {
         body(column, kept(row, column));
       }
     }
+  }
+
+ private:
+  /// For columns kGroup * group .. kGroup * group + kGroup - 1 of a row.
+  SLLMR_HD Draw draw(std::int64_t row, std::int64_t group) const {
+    return philox(seed, step, (static_cast<std::uint64_t>(row) << 24) | static_cast<std::uint64_t>(group),
+                  Purpose::dropout, layer);
+  }
+  /// The 16 bits of column k of the group.
+  static SLLMR_HD std::uint32_t bits_of(const Draw& draw_of_group, int k) {
+    return (draw_of_group.word[k / 2] >> (16 * (k % 2))) & 0xFFFFU;
   }
 };
 
