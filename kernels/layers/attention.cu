@@ -35,6 +35,7 @@ struct AttentionForward {
   const Real* bias;
   Real scale;
   DropoutMask<Real> mask;
+  bool drops;
   Matrix<Real> qkv, weights, out;
 
   template <class Lanes>
@@ -61,7 +62,7 @@ struct AttentionForward {
     lanes.sync();
     for (int i = lanes.lane(); i < fields; i += Lanes::size) softmax(a + i * fields);
     lanes.sync();
-    if (mask.active()) {
+    if (drops) {
       mask.for_row(lanes, item, fields * fields, [&](std::int64_t at, bool keep) {
         if (!keep) a[at] = -a[at];
       });
@@ -146,8 +147,8 @@ void attention_forward_on(OnDevice, const Context& context, const AttentionShape
                           const DropoutMask<Real>& mask, const Tensor<Real>& qkv, const Tensor<Real>& weights,
                           const Tensor<Real>& out) {
   launch(context, "attention_forward", shape.rows * shape.heads,
-         AttentionForward<Real>{shape, bias, score_scale<Real>(shape), mask, matrix(qkv), matrix(weights),
-                                matrix(out)});
+         AttentionForward<Real>{shape, bias, score_scale<Real>(shape), mask, mask.active(), matrix(qkv),
+                                matrix(weights), matrix(out)});
 }
 
 template <class Real, class OnDevice>

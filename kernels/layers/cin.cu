@@ -95,22 +95,27 @@ struct ProductsBackward {
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
-    constexpr int kOwn = kBackColumns / Lanes::size;  // columns of a lane: its first, then every size-th
     const std::int64_t begin = item * kBackColumns + lanes.lane();
     const std::int64_t left = columns - begin;
-    if (left >= kBackColumns) {
-      run<Lanes::size>(begin, std::integral_constant<int, kOwn>());
+    if constexpr (Lanes::size == kBackColumns) {
+      if (left > 0) run<Lanes::size, true>(begin, left);
+    } else if (left >= kBackColumns) {
+      run<Lanes::size, true>(begin, left);
     } else {
-      run<Lanes::size>(begin, static_cast<int>((left + Lanes::size - 1) / Lanes::size));
+      run<Lanes::size, false>(begin, left);
     }
   }
 
  private:
-  template <int Step, class Count>
-  SLLMR_INLINE void run(std::int64_t begin, Count n) const {
+  /// A lane's columns are `begin`, then every Step-th of those that are left; with Full as many as there can
+  /// be, a number that the compiler knows.
+  template <int Step, bool Full>
+  SLLMR_INLINE void run(std::int64_t begin, std::int64_t left) const {
+    constexpr int kOwn = kBackColumns / Step;
+    const int n = Full ? kOwn : static_cast<int>((left + Step - 1) / Step);
     for (int h = 0; h < pairs.hidden; ++h) {
       const Real* x = hidden + h * columns + begin;
-      Real d_x[kBackColumns / Step] = {};
+      Real d_x[kOwn] = {};
       for (int m = pairs.first(h); m < pairs.fields; ++m) {
         const Real* y = x0 + m * columns + begin;
         const Real* d = d_z + pairs.row(h, m) * columns + begin;

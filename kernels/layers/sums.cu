@@ -17,7 +17,7 @@ struct SumLogits {
   template <class Lanes>
   SLLMR_HD void operator()(Lanes, std::int64_t r) const {
     Real sum = bias == nullptr ? Real(0) : bias[0];
-    for (int k = 0; k < terms.count; ++k) {
+    for (int k = 0; k < LogitTerms<Real>::kMax; ++k) {
       for (int c = 0; c < terms.cols[k]; ++c) sum += terms.data[k][r * terms.stride[k] + c];
     }
     *out.row(r) = sum;

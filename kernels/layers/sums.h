@@ -12,20 +12,19 @@ template <class Real>
 struct LogitTerms {
   static constexpr int kMax = 4;
 
-  LogitTerms(std::initializer_list<Tensor<Real>> of_parts) : count(static_cast<int>(of_parts.size())) {
-    require(count <= kMax, "LogitTerms: too many parts");
+  LogitTerms(std::initializer_list<Tensor<Real>> parts) {
+    require(parts.size() <= static_cast<std::size_t>(kMax), "LogitTerms: too many parts");
     int k = 0;
-    for (const Tensor<Real>& part : of_parts) {
+    for (const Tensor<Real>& part : parts) {
       data[k] = part.data();
       stride[k] = part.stride();
       cols[k++] = static_cast<int>(part.cols());
     }
   }
 
-  int count;
   const Real* data[kMax] = {};
   std::int64_t stride[kMax] = {};
-  int cols[kMax] = {};
+  int cols[kMax] = {};  // 0 where there is no part
 };
 
 template <class Real, class OnDevice>
