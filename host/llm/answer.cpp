@@ -130,11 +130,12 @@ class Collector {
 
   ReadAnswer finish() const {
     ReadAnswer answer{{}, faults_};
+    constexpr double kLargestScale = 100;
     double largest = 1;
     for (const auto& value : values_) {
-      if (value && !value->scaled) largest = std::max(largest, value->value);
+      if (value && !value->scaled && value->value <= kLargestScale) largest = std::max(largest, value->value);
     }
-    const double scale = largest <= 1 ? 1 : largest <= 10 ? 10 : 100;
+    const double scale = largest <= 1 ? 1 : largest <= 10 ? 10 : kLargestScale;
     for (std::size_t k = 0; k < values_.size(); ++k) {
       const auto& value = values_[k];
       float score = kNone;

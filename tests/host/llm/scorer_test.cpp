@@ -94,7 +94,8 @@ TEST_F(LexicalScorerTest, DoesNotDependOnThreadsOrOnOtherUsers) {
   }
 }
 
-// Every registered scorer keeps the contract, the ones to come among them.
+// Every registered scorer that works by itself keeps the contract, the ones to come among them;
+// llm_cli_test.cpp has servers for the others.
 class AnyScorerTest : public testing::TestWithParam<ScorerInfo> {};
 
 TEST_P(AnyScorerTest, ScoresEveryCandidateOnceInTheUnitInterval) {
@@ -105,6 +106,10 @@ TEST_P(AnyScorerTest, ScoresEveryCandidateOnceInTheUnitInterval) {
     data.titles[item] = item % 3 ? "thing " + std::to_string(item / 4) : "";
   const Split split = leave_one_out(data);
   const auto sets = plan_candidates(split, {});
+  if (GetParam().needs_options) {
+    EXPECT_THAT(error_of([&] { GetParam().score(split, sets); }), HasSubstr("llm.scorer=file"));
+    return;
+  }
   const ScoreTable table = make_score_table(data, GetParam().score(split, sets), GetParam().name);
   for (const CandidateSet& set : sets) {
     EXPECT_THAT(table.items_of(set.user), testing::UnorderedElementsAreArray(set.candidates));

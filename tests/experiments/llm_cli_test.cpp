@@ -1,0 +1,517 @@
+// `sllmr llm` against a server that misbehaves: nothing lost, nothing paid twice, no key anywhere.
+#include <gmock/gmock.h>
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "experiments/app.h"
+#include "host/data/import.h"
+#include "host/data/synthetic.h"
+#include "host/llm/prompt.h"
+#include "host/llm/score_table.h"
+#include "tests/host/support.h"
+#include "tests/support/fake_llm_server.h"
+
+namespace sllmr {
+namespace {
+
+using nlohmann::json;
+using test::FakeLlmServer;
+using test::FakeReply;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kKey = "sk-test-0123456789abcdef";
+constexpr int kCandidates = 6;
+
+struct Outcome {
+  int status;
+  std::string out, err;
+};
+
+Outcome run(std::vector<std::string> words) {
+  std::vector<const char*> argv = {"sllmr", "llm"};
+  for (const std::string& word : words) argv.push_back(word.c_str());
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  const int status = run_app(static_cast<int>(argv.size()), argv.data());
+  std::fflush(nullptr);
+  return {status, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
+}
+
+/// Some number in [0, n) that depends on the text alone.
+std::size_t pick(const std::string& text, std::size_t n) {
+  std::uint64_t hash = 14695981039346656037U;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+  return (hash >> 20) % n;
+}
+
+/// What the model says to a prompt: mostly scores, now and then rubbish; always the same for the same prompt.
+std::string model_answer(const std::string& body) {
+  std::string scores;
+  for (std::size_t k = 0; k < kCandidates; ++k) {
+    scores += std::string(k == 0 ? "" : ", ") + "\\\"" + candidate_label(k) + "\\\": 0." +
+              std::to_string(pick(body + candidate_label(k), 90) + 10);
+  }
+  switch (pick(body, 20)) {
+    case 0:
+      return "I would rather not say.";
+    case 1:
+      return "Here you are: {" + scores.substr(0, scores.size() / 2);
+    case 2:
+      return "```json\\n{" + scores + ", \\\"Z\\\": 3}\\n``` Enjoy!";
+    default:
+      return "{" + scores + "}";
+  }
+}
+
+FakeReply good(const std::string& body) {
+  return {FakeReply::Kind::answer, 200, "", test::chat_completion(model_answer(body)), 0};
+}
+
+/// One in five tries goes wrong, in all the ways there are; `salt` makes every try another draw.
+FakeReply faulty(const std::string& body, int salt) {
+  FakeReply reply = good(body);
+  reply.delay_ms = static_cast<int>(pick(body + "delay", 4));  // answers overtake each other
+  switch (pick(body + std::to_string(salt), 50)) {
+    case 0:
+    case 1:
+      return {FakeReply::Kind::answer, 429, "Retry-After: 0\r\n", R"({"error":{"message":"slow down"}})", 0};
+    case 2:
+    case 3:
+      return {FakeReply::Kind::answer, 500, "", "<html>oops</html>", 0};
+    case 4:
+      reply.kind = FakeReply::Kind::half;
+      return reply;
+    case 5:
+      reply.kind = FakeReply::Kind::drop;
+      return reply;
+    case 6:
+      reply.body = "\x01\x02 not JSON";
+      return reply;
+    case 7:
+      reply.kind = FakeReply::Kind::twice;
+      return reply;
+    case 8:
+      return {FakeReply::Kind::answer, 429, "Retry-After: 1\r\n", "", 0};
+    case 9:
+      reply.kind = pick(body + "hang", 10) == 0 ? FakeReply::Kind::hang : FakeReply::Kind::drop;
+      return reply;
+    default:
+      return reply;
+  }
+}
+
+class LlmCli : public testing::Test {
+ protected:
+  void make_data(int users) {
+    SyntheticOptions options;
+    options.users = users;
+    options.items = 400;
+    options.topics = 8;
+    save_recbole(synthetic_dataset(options), folder_.path());
+  }
+  void SetUp() override {
+    make_data(300);
+    ::setenv("SLLMR_TEST_KEY", kKey, 1);
+  }
+  std::string data() const { return folder_ / "synthetic"; }
+  std::vector<std::string> words(const FakeLlmServer& server, const std::string& out) const {
+    return {"score",
+            "--data",
+            data(),
+            "--scorer",
+            "openai",
+            "--url",
+            server.url(),
+            "--model",
+            "fake",
+            "--candidates",
+            std::to_string(kCandidates),
+            "--in-flight",
+            "64",
+            "--timeout",
+            "2",
+            "--tries",
+            "30",
+            "--retry-delay",
+            "0.002",
+            "--key-env",
+            "SLLMR_TEST_KEY",
+            "--out",
+            folder_ / out};
+  }
+  static std::vector<std::string> with(std::vector<std::string> words, const std::vector<std::string>& more) {
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  /// Users whose sets are asked about: those with a history.
+  std::int64_t askable() const {
+    const Dataset dataset = load_dataset(data());
+    const Split split = leave_one_out(dataset);
+    std::int64_t users = 0;
+    for (Id user = 1; user < dataset.users.rows(); ++user) users += split.train_items(user).size() >= 2;
+    return users;
+  }
+  json origin(const std::string& out) const { return json::parse(read_all(folder_ / (out + ".json"))); }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(LlmCli, TenThousandRequestsAFifthOfThemFaulty) {
+  make_data(10500);
+  std::string calm_table;
+  json calm;
+  {
+    FakeLlmServer server([](const std::string&, const std::string& body, int) { return good(body); });
+    const Outcome outcome = run(with(words(server, "calm.tsv"), {"--users", "10000"}));
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(server.requests(), 10000);
+    calm_table = read_all(folder_ / "calm.tsv");
+    calm = origin("calm.tsv");
+  }
+  FakeLlmServer server(
+      [](const std::string&, const std::string& body, int seen) { return faulty(body, seen); });
+  const Outcome outcome = run(with(words(server, "faulty.tsv"), {"--users", "10000"}));
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const json summary = origin("faulty.tsv")["run"]["summary"];
+  EXPECT_EQ(summary["answers"], 10000);
+  EXPECT_EQ(summary["failed"], 0);
+  EXPECT_EQ(server.distinct(), 10000);
+  EXPECT_GT(server.requests(), 11000) << "the faults were meant to happen";
+  for (const char* cause : {"rate_limited", "server_errors", "timeouts", "broken", "rejected"}) {
+    EXPECT_GT(summary["retries"][cause].get<int>(), 0) << cause;
+  }
+  // Every pair scored or counted as defaulted, none twice (the table's reader refuses that), none lost.
+  const Dataset dataset = load_dataset(data());
+  const ScoreTable table = read_scores(folder_ / "faulty.tsv", dataset);
+  EXPECT_EQ(table.size(), 10000 * kCandidates);
+  EXPECT_EQ(summary["pairs"], 10000 * kCandidates);
+  EXPECT_EQ(table.scored_users(), 10000);
+  const json& faults = summary["faults"];
+  EXPECT_EQ(
+      summary["defaulted"].get<int>(),
+      faults["missing"].get<int>() + faults["not_a_number"].get<int>() + faults["out_of_range"].get<int>());
+  EXPECT_GT(summary["defaulted"].get<int>(), 0);
+  // And the faults left no trace in the scores.
+  EXPECT_EQ(read_all(folder_ / "faulty.tsv"), calm_table);
+  EXPECT_EQ(summary["faults"], calm["run"]["summary"]["faults"]);
+}
+
+TEST_F(LlmCli, KilledTenTimesAndResumedTheTableIsTheSame) {
+  make_data(2000);
+  const std::int64_t users = askable();
+  FakeLlmServer server([](const std::string&, const std::string& body, int seen) {
+    FakeReply reply = faulty(body, seen);
+    if (reply.kind == FakeReply::Kind::hang) reply.kind = FakeReply::Kind::drop;
+    return reply;
+  });
+  ASSERT_EQ(run(words(server, "whole.tsv")).status, 0);
+
+  FakeLlmServer second([](const std::string&, const std::string& body, int seen) {
+    FakeReply reply = faulty(body, seen);
+    if (reply.kind == FakeReply::Kind::hang) reply.kind = FakeReply::Kind::drop;
+    return reply;
+  });
+  std::vector<std::string> command = words(second, "killed.tsv");
+  command.insert(command.begin(), "llm");
+  std::uint32_t random = 12345;
+  int killed = 0;
+  while (killed < 10) {
+    std::vector<char*> argv = {const_cast<char*>(SLLMR_PROGRAM)};
+    for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
+    argv.push_back(nullptr);
+    posix_spawn_file_actions_t quiet;
+    posix_spawn_file_actions_init(&quiet);
+    posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    pid_t child = 0;
+    ASSERT_EQ(posix_spawn(&child, SLLMR_PROGRAM, &quiet, nullptr, argv.data(), environ), 0);
+    posix_spawn_file_actions_destroy(&quiet);
+    // Somewhere in the next twelfth of the answers.
+    random = random * 1664525 + 1013904223;
+    const std::int64_t at = second.answered() + 1 + static_cast<std::int64_t>(random >> 16) % (users / 12);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (second.answered() < at && std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    }
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "it ended before it could be killed";
+    ++killed;
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "killed.tsv"));
+  const Outcome last = run(words(second, "killed.tsv"));
+  ASSERT_EQ(last.status, 0) << last.err;
+  EXPECT_EQ(read_all(folder_ / "killed.tsv"), read_all(folder_ / "whole.tsv"));
+  // Only what was under way at a kill is paid again: at most 64 requests each time.
+  EXPECT_LE(second.answered(), users + killed * 64);
+  EXPECT_GT(origin("killed.tsv")["run"]["summary"]["cached"].get<int>(), 0);
+}
+
+TEST_F(LlmCli, TheKeyIsNowhere) {
+  // A server that repeats the key wherever it can.
+  const auto echo = [](const std::string& head, const std::string& body, int seen) {
+    EXPECT_THAT(head, HasSubstr(kKey));
+    if (seen == 0) return FakeReply{FakeReply::Kind::answer, 500, "", head, 0};
+    if (pick(body, 10) == 0)
+      return FakeReply{FakeReply::Kind::answer, 400, "", R"({"error":")" + std::string(kKey) + "\"}", 0};
+    FakeReply reply = good(body);
+    reply.body = test::chat_completion(std::string("Your key is ") + kKey + ". " + model_answer(body));
+    return reply;
+  };
+  std::string said;
+  {
+    FakeLlmServer server(echo);
+    const Outcome outcome = run(words(server, "scores.tsv"));
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    said += outcome.out + outcome.err;
+    EXPECT_THAT(outcome.out, HasSubstr("[key]"));
+    const Outcome reported =
+        run({"report", "--data", data(), "--scores", folder_ / "scores.tsv", "--out", folder_ / "report"});
+    EXPECT_EQ(reported.status, 0) << reported.err;
+    said += reported.out;
+    EXPECT_EQ(run({"export", folder_ / "scores.tsv.cache", "--out", folder_ / "answers.jsonl"}).status, 0);
+    said += run(with(words(server, "bad.tsv"), {"--max-bad", "0", "--cache", folder_ / "c2"})).err;
+  }
+  {
+    FakeLlmServer server([](const std::string&, const std::string&, int) {
+      return FakeReply{FakeReply::Kind::answer, 401, "",
+                       R"({"error":{"message":"Incorrect API key: )" + std::string(kKey) + "\"}}", 0};
+    });
+    const Outcome refused = run(words(server, "none.tsv"));
+    EXPECT_EQ(refused.status, 1);
+    EXPECT_THAT(refused.err, HasSubstr("--key-env"));
+    said += refused.out + refused.err;
+  }
+  EXPECT_THAT(said, Not(HasSubstr(kKey)));
+  int files = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_.path())) {
+    if (!entry.is_regular_file()) continue;
+    ++files;
+    EXPECT_THAT(read_all(entry.path()), Not(HasSubstr(kKey))) << entry.path();
+  }
+  EXPECT_GE(files, 8);
+}
+
+TEST_F(LlmCli, NothingIsPaidTwiceAndAnotherTemplateInvalidatesOnlyItself) {
+  FakeLlmServer server([](const std::string&, const std::string& body, int) { return good(body); });
+  const std::int64_t users = askable();
+  ASSERT_EQ(run(words(server, "a.tsv")).status, 0);
+  EXPECT_EQ(server.requests(), users);
+  const std::string cache = folder_ / "a.tsv.cache";
+  ASSERT_EQ(run(with(words(server, "b.tsv"), {"--cache", cache})).status, 0);
+  EXPECT_EQ(server.requests(), users);
+  EXPECT_EQ(read_all(folder_ / "a.tsv"), read_all(folder_ / "b.tsv"));
+  std::string text = prompt_template_text("scores");
+  text.replace(text.find("Spread the scores."), 18, "Be brief.");
+  std::ofstream(folder_ / "mine.toml") << text;
+  const auto mine = with(words(server, "c.tsv"), {"--cache", cache, "--template", folder_ / "mine.toml"});
+  ASSERT_EQ(run(mine).status, 0);
+  EXPECT_EQ(server.requests(), 2 * users);
+  ASSERT_EQ(run(mine).status, 0);
+  ASSERT_EQ(run(with(words(server, "d.tsv"), {"--cache", cache})).status, 0);
+  EXPECT_EQ(server.requests(), 2 * users);
+  const Outcome twice = run(with(words(server, "e.tsv"), {"--cache", cache, "--permutations", "2"}));
+  EXPECT_EQ(twice.status, 0) << twice.err;
+  EXPECT_EQ(server.requests(), 3 * users) << "the first order is known";
+  EXPECT_THAT(run({"stats", cache}).out, HasSubstr(std::to_string(3 * users)));
+}
+
+TEST_F(LlmCli, TooManyBadAnswersStopTheRunWithExamples) {
+  FakeLlmServer server([](const std::string&, const std::string&, int) {
+    return FakeReply{FakeReply::Kind::answer, 200, "", test::chat_completion("As a model I have no taste."),
+                     0};
+  });
+  const Outcome outcome = run(words(server, "scores.tsv"));
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.err,
+              testing::AllOf(HasSubstr("--max-bad"), HasSubstr("I have no taste"), HasSubstr("user ")));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "scores.tsv"));
+  EXPECT_LT(server.requests(), 200) << "it stopped early";
+  const Outcome allowed = run(with(words(server, "scores.tsv"), {"--max-bad", "1"}));
+  EXPECT_EQ(allowed.status, 0) << allowed.err;
+  EXPECT_EQ(origin("scores.tsv")["run"]["summary"]["defaulted"],
+            origin("scores.tsv")["run"]["summary"]["pairs"]);
+}
+
+TEST_F(LlmCli, TheForecastAsksNobodyAndBudgetsHold) {
+  FakeLlmServer server([](const std::string&, const std::string& body, int) { return good(body); });
+  const auto priced = with(words(server, "s.tsv"), {"--price-in", "0.15", "--price-out", "0.6"});
+  const Outcome foreseen = run(with(priced, {"--forecast"}));
+  EXPECT_EQ(foreseen.status, 0) << foreseen.err;
+  EXPECT_THAT(foreseen.out, testing::AllOf(HasSubstr("prompts for"), HasSubstr("money")));
+  EXPECT_EQ(server.requests(), 0);
+  ASSERT_EQ(run(with(priced, {"--budget-prompts", "7", "--priority", "cold"})).status, 0);
+  EXPECT_EQ(server.requests(), 7);
+  EXPECT_EQ(run(with(priced, {"--budget-money", "0.000001"})).status, 1);
+  const json summary = origin("s.tsv")["run"]["summary"];
+  EXPECT_EQ(summary["tokens_in"], 700);
+  EXPECT_NEAR(summary["money"].get<double>(), 1e-6 * (700 * 0.15 + 350 * 0.6), 1e-12);
+}
+
+TEST_F(LlmCli, BatchFilesGoOutAndComeBackInAnyOrder) {
+  FakeLlmServer server([](const std::string&, const std::string& body, int) { return good(body); });
+  ASSERT_EQ(run(words(server, "direct.tsv")).status, 0);
+  const auto batch = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> all = {"score",
+                                    "--data",
+                                    data(),
+                                    "--scorer",
+                                    "batch",
+                                    "--model",
+                                    "fake",
+                                    "--candidates",
+                                    std::to_string(kCandidates),
+                                    "--batch",
+                                    folder_ / "batch",
+                                    "--out",
+                                    folder_ / "batch.tsv"};
+    return run(with(all, more));
+  };
+  const Outcome written = batch({});
+  ASSERT_EQ(written.status, 0) << written.err;
+  EXPECT_THAT(written.out, HasSubstr("run the same command again"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "batch.tsv"));
+
+  std::vector<std::string> results;
+  std::ifstream requests(folder_ / "batch/requests-1.jsonl");
+  for (std::string line; std::getline(requests, line);) {
+    const json request = json::parse(line);
+    EXPECT_EQ(request["url"], "/v1/chat/completions");
+    // The server sees the same body, so the model says the same.
+    const std::string body =
+        line.substr(line.find("\"body\":") + 7, line.size() - line.find("\"body\":") - 8);
+    json result = {{"custom_id", request["custom_id"]}, {"error", nullptr}};
+    result["response"] = {{"status_code", 200},
+                          {"body", json::parse(test::chat_completion(model_answer(body)))}};
+    if (results.empty())
+      result["response"] = {{"status_code", 400}, {"body", {{"error", {{"message", "too long"}}}}}};
+    if (results.size() == 1)
+      result = {
+          {"custom_id", request["custom_id"]}, {"response", nullptr}, {"error", {{"message", "expired"}}}};
+    results.push_back(result.dump());
+  }
+  ASSERT_EQ(static_cast<std::int64_t>(results.size()), askable());
+  std::reverse(results.begin(), results.end());
+  std::ofstream first(folder_ / "batch/output_2.jsonl"), second(folder_ / "batch/output_1.jsonl");
+  for (std::size_t k = 0; k < results.size(); ++k) (k % 3 == 0 ? first : second) << results[k] << '\n';
+  first << results[5] << '\n';  // a duplicate
+  first << R"({"custom_id": "00000000000000000000000000000000", "response": null, "error": null})" << '\n';
+  first.close();
+  second.close();
+
+  const Outcome read = batch({});
+  ASSERT_EQ(read.status, 0) << read.err;
+  const std::string failures = read_all(folder_ / "batch/failures.jsonl");
+  EXPECT_EQ(std::count(failures.begin(), failures.end(), '\n'), 2);
+  EXPECT_THAT(failures, testing::AllOf(HasSubstr("too long"), HasSubstr("expired")));
+  const json summary = origin("batch.tsv")["run"]["summary"];
+  EXPECT_EQ(summary["failed"], 2);
+  const Dataset dataset = load_dataset(data());
+  const ScoreTable direct = read_scores(folder_ / "direct.tsv", dataset),
+                   table = read_scores(folder_ / "batch.tsv", dataset);
+  ASSERT_EQ(direct.size(), table.size());
+  std::int64_t different = 0;
+  for (Id user = 1; user < dataset.users.rows(); ++user) {
+    different += !std::ranges::equal(direct.scores_of(user), table.scores_of(user));
+  }
+  EXPECT_LE(different, 2);
+  const std::string again = read_all(folder_ / "batch/requests-1.jsonl");
+  EXPECT_EQ(std::count(again.begin(), again.end(), '\n'), 2) << "what is open is written again";
+}
+
+TEST_F(LlmCli, EmbeddingsAreCosinesAndCached) {
+  FakeLlmServer server([](const std::string& head, const std::string& body, int) {
+    EXPECT_THAT(head, HasSubstr("POST /v1/embeddings"));
+    json reply = {{"data", json::array()}, {"usage", {{"prompt_tokens", 10}}}};
+    const json input = json::parse(body)["input"];
+    // Backwards: the index counts, not the place.
+    for (std::size_t k = input.size(); k-- > 0;) {
+      const auto text = input[k].get<std::string>();
+      reply["data"].push_back(
+          {{"index", k}, {"embedding", {double(pick(text, 7)), 1.0, double(pick(text + "x", 5))}}});
+    }
+    return FakeReply{FakeReply::Kind::answer, 200, "", reply.dump(), 0};
+  });
+  auto embed = words(server, "e.tsv");
+  *std::find(embed.begin(), embed.end(), "openai") = "embeddings";
+  const Outcome outcome = run(embed);
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const auto requests = server.requests();
+  EXPECT_GT(requests, 1);
+  const std::string table = read_all(folder_ / "e.tsv");
+  ASSERT_EQ(run(embed).status, 0);
+  EXPECT_EQ(server.requests(), requests);
+  EXPECT_EQ(read_all(folder_ / "e.tsv"), table);
+}
+
+TEST_F(LlmCli, LogProbabilitiesOfLabelsAreScores) {
+  FakeLlmServer server([](const std::string&, const std::string& body, int) {
+    const json request = json::parse(body);
+    EXPECT_EQ(request["max_tokens"], 1);
+    json top = json::array();
+    for (std::size_t k = 0; k < kCandidates; ++k) {
+      // A model that likes the first place, and beyond that the texts.
+      top.push_back({{"token", candidate_label(k)},
+                     {"logprob", -1.0 - 0.1 * double(pick(body + candidate_label(k), 30)) - (k > 0)}});
+    }
+    const json logprobs = {{"content", {{{"token", "A"}, {"logprob", -1.0}, {"top_logprobs", top}}}}};
+    return FakeReply{FakeReply::Kind::answer, 200, "", test::chat_completion("A", logprobs.dump()), 0};
+  });
+  const Outcome outcome = run(with(words(server, "c.tsv"), {"--template", "choice"}));
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const json summary = origin("c.tsv")["run"]["summary"];
+  const auto position = summary["position_mean"].get<std::vector<double>>();
+  ASSERT_EQ(position.size(), static_cast<std::size_t>(kCandidates));
+  EXPECT_GT(position[0], 1.5 * position[1]) << "the report shows the bias";
+  EXPECT_EQ(summary["defaulted"], 0);
+  // Without logprobs in the answers there is nothing to read.
+  FakeLlmServer silent([](const std::string&, const std::string& body, int) { return good(body); });
+  EXPECT_THAT(run(with(words(silent, "d.tsv"), {"--template", "choice"})).err,
+              HasSubstr("log-probabilities"));
+}
+
+TEST_F(LlmCli, TheFileScorerLooksUpWhatIsThere) {
+  const std::string table = folder_ / "lexical.tsv";
+  ASSERT_EQ(run({"score", "--data", data(), "--scorer", "lexical", "--out", table}).status, 0);
+  const Outcome outcome =
+      run({"score", "--data", data(), "--scorer", "file", "--in", table, "--out", folder_ / "copy.tsv"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(read_all(folder_ / "copy.tsv"), read_all(table));
+  const Outcome other = run({"score", "--data", data(), "--scorer", "file", "--in", table, "--seed", "9",
+                             "--out", folder_ / "other.tsv"});
+  EXPECT_EQ(other.status, 0) << other.err;
+  EXPECT_GT(origin("other.tsv")["run"]["summary"]["defaulted"].get<int>(), 0);
+}
+
+TEST_F(LlmCli, MistakesAreNamed) {
+  const auto error = [&](std::vector<std::string> more) {
+    std::vector<std::string> all = {"score",  "--data", data(),           "--scorer",
+                                    "openai", "--out",  folder_ / "x.tsv"};
+    const Outcome outcome = run(with(all, more));
+    EXPECT_EQ(outcome.status, 1);
+    return outcome.err;
+  };
+  EXPECT_THAT(error({"--model", "m"}), HasSubstr("http://"));
+  EXPECT_THAT(error({"--url", "http://127.0.0.1:1/v1"}), HasSubstr("--model"));
+  EXPECT_THAT(error({"--url", "http://127.0.0.1:1/v1", "--model", "m", "--tries", "1"}),
+              HasSubstr("no answer from"));
+  EXPECT_THAT(error({"--template", "none"}), HasSubstr("template"));
+  EXPECT_THAT(error({"--param", "seed"}), HasSubstr("NAME=JSON"));
+  EXPECT_THAT(run({"stats", folder_ / "nothing"}).err, HasSubstr("nothing"));
+}
+
+}  // namespace
+}  // namespace sllmr

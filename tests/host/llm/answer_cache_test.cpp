@@ -1,0 +1,85 @@
+#include "host/llm/answer_cache.h"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+
+#include "tests/host/support.h"
+
+namespace sllmr {
+namespace {
+
+using testing::HasSubstr;
+
+CachedAnswer answer(const std::string& text, const std::string& model = "m") {
+  return {text, model, "t", 100, 20, 0.5, 1000};
+}
+
+TEST(AnswerCache, GivesBackWhatWasPutAndKeepsTheFirst) {
+  const TemporaryFolder folder;
+  const std::string key = answer_key({"model", "prompt"});
+  {
+    AnswerCache cache(folder / "cache");
+    EXPECT_FALSE(cache.find(key));
+    EXPECT_TRUE(cache.put(key, answer("{\"text\":\"\xC3\xA9\"}")));
+    EXPECT_FALSE(cache.put(key, answer("second")));
+  }
+  AnswerCache cache(folder / "cache");
+  const auto found = cache.find(key);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->text, "{\"text\":\"\xC3\xA9\"}");
+  EXPECT_EQ(found->tokens_in, 100);
+  EXPECT_EQ(found->seconds, 0.5);
+  EXPECT_EQ(found->created, 1000);
+}
+
+TEST(AnswerCache, AnotherOpenConnectionSeesAnAnswerAtOnce) {
+  const TemporaryFolder folder;
+  AnswerCache writer(folder / "cache"), reader(folder / "cache");
+  writer.put("k", answer("x"));
+  EXPECT_TRUE(reader.contains("k"));
+}
+
+TEST(AnswerCache, KeysTellPartsApart) {
+  EXPECT_NE(answer_key({"ab", "c"}), answer_key({"a", "bc"}));
+  EXPECT_NE(answer_key({"a", "b"}), answer_key({"a", "b", ""}));
+  EXPECT_EQ(answer_key({"a"}).size(), 32U);
+  EXPECT_EQ(answer_key({"a", "b"}), answer_key({"a", "b"}));
+}
+
+TEST(AnswerCache, ExportAndImportCarryAllAnswers) {
+  const TemporaryFolder folder;
+  AnswerCache cache(folder / "cache"), other(folder / "other");
+  const std::string first = answer_key({"1"}), second = answer_key({"2"});
+  cache.put(first, answer("one"));
+  cache.put(second, answer("two \"quoted\"\n", "n"));
+  EXPECT_EQ(cache.export_to(folder / "answers.jsonl"), 2);
+  other.put(first, answer("one"));
+  EXPECT_EQ(other.import_from(folder / "answers.jsonl"), 1);
+  EXPECT_EQ(other.find(second)->text, "two \"quoted\"\n");
+  const auto sums = other.sums();
+  EXPECT_EQ(sums.at({"n", "t"}).answers, 1);
+  EXPECT_EQ(sums.at({"m", "t"}).tokens_in, 100);
+}
+
+TEST(AnswerCache, ATruncatedImportNamesTheLineAndAddsNothing) {
+  const TemporaryFolder folder;
+  AnswerCache cache(folder / "cache"), other(folder / "other");
+  for (const char* part : {"1", "2", "3"}) cache.put(answer_key({part}), answer(part));
+  cache.export_to(folder / "answers.jsonl");
+  std::string text = read_all(folder / "answers.jsonl");
+  text.resize(text.size() - 20);
+  std::ofstream(folder / "cut.jsonl") << text;
+  EXPECT_THAT(error_of([&] { other.import_from(folder / "cut.jsonl"); }), HasSubstr("cut.jsonl:3"));
+  EXPECT_TRUE(other.sums().empty());
+}
+
+TEST(AnswerCache, OtherFilesAreRefused) {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "text") << std::string(10000, 'x');
+  EXPECT_THAT(error_of([&] { const AnswerCache cache(folder / "text"); }), HasSubstr("text"));
+  EXPECT_THAT(error_of([&] { const AnswerCache cache(folder / "no/cache"); }), HasSubstr("no/cache"));
+}
+
+}  // namespace
+}  // namespace sllmr

@@ -1,0 +1,153 @@
+#include "host/llm/answer.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "host/llm/prompt.h"
+
+namespace sllmr {
+namespace {
+
+using testing::ElementsAre;
+
+constexpr float kNone = -1.0F;  // stands for NaN below
+
+std::vector<float> scores(const ReadAnswer& answer) {
+  std::vector<float> result;
+  for (const float score : answer.scores) result.push_back(std::isnan(score) ? kNone : score);
+  return result;
+}
+
+std::vector<float> read(const std::string& text, std::size_t candidates = 3) {
+  return scores(read_scores_text(text, candidates));
+}
+
+TEST(Answer, JsonInItsManyForms) {
+  for (
+      const char* text : {
+          R"({"A": 0.1, "B": 0.5, "C": 0.9})",
+          R"({"scores": {"A": 0.1, "B": 0.5, "C": 0.9}})",
+          R"([{"item": "A", "score": 0.1}, {"item": "B", "score": 0.5}, {"id": "C", "rating": 0.9}])",
+          R"({"all": [{"score": 0.1, "label": "A"}, {"label": "B", "score": 0.5}, {"label": "C", "score": 0.9}]})",
+          R"([["A", 0.1], ["B", 0.5], ["C", 0.9]])",
+          R"({"A": {"score": 0.1, "why": "x"}, "B": {"score": 0.5}, "C": {"score": 0.9}})",
+          R"([0.1, 0.5, 0.9])",
+          R"({"scores": [0.1, 0.5, 0.9]})",
+          R"json({"a": 0.1, "(B)": 0.5, "Item C": 0.9})json",
+          R"({"A.": 0.1, "candidate_b": 0.5, " C ": 0.9, "reason": "because"})",
+      }) {
+    const ReadAnswer answer = read_scores_text(text, 3);
+    EXPECT_THAT(scores(answer), ElementsAre(0.1F, 0.5F, 0.9F)) << text;
+    EXPECT_EQ(answer.faults.missing + answer.faults.unknown + answer.faults.repeated, 0) << text;
+  }
+}
+
+TEST(Answer, JsonInProseAndThought) {
+  const auto expected = ElementsAre(0.1F, 0.5F, 0.9F);
+  EXPECT_THAT(
+      read("Sure! Here it is:\n```json\n{\"A\": 0.1, \"B\": 0.5, \"C\": 0.9}\n```\nHope {this} helps."),
+      expected);
+  EXPECT_THAT(read(R"(For example {"A": 0.7}. My answer: {"A": 0.1, "B": 0.5, "C": 0.9})"), expected);
+  EXPECT_THAT(read(R"(<think>maybe {"A": 1, "B": 1, "C": 1}</think>{"A": 0.1, "B": 0.5, "C": 0.9})"),
+              expected);
+  EXPECT_THAT(read("A: 0.1\nB: 0.5\nC: 0.9"), expected);
+  EXPECT_THAT(read("**A** - 0.1, (B) = 0.5; C. 0.9"), expected);
+  EXPECT_THAT(read("{'A': 0.1, 'B': 0.5, 'C': 0.9,}"), expected) << "Python, not JSON";
+  EXPECT_THAT(read("{A: .1, B: .5, C: .9}"), expected);
+}
+
+TEST(Answer, WhatIsCutOffIsReadAsFarAsItGoes) {
+  EXPECT_THAT(read(R"({"A": 0.1, "B": 0.5, "C)"), ElementsAre(0.1F, 0.5F, kNone));
+  const ReadAnswer answer = read_scores_text(R"([{"item": "A", "score": 0.1}, {"item": "B", "sc)", 3);
+  EXPECT_THAT(scores(answer), ElementsAre(0.1F, kNone, kNone));
+  EXPECT_EQ(answer.faults.missing, 2);
+  EXPECT_EQ(answer.read(), 1);
+}
+
+TEST(Answer, NumbersInOtherClothesAreConvertedAndCounted) {
+  ReadAnswer answer = read_scores_text(R"({"A": "0.1", "B": "50%", "C": "9/10"})", 3);
+  EXPECT_THAT(scores(answer), ElementsAre(0.1F, 0.5F, 0.9F));
+  EXPECT_EQ(answer.faults.converted, 3);
+  EXPECT_THAT(read("A: 10%\nB: 50 %\nC: 90%"), ElementsAre(0.1F, 0.5F, 0.9F));
+  answer = read_scores_text(R"({"A": 1, "B": 5, "C": 9})", 3);
+  EXPECT_THAT(scores(answer), ElementsAre(0.1F, 0.5F, 0.9F)) << "a scale of 10";
+  EXPECT_EQ(answer.faults.converted, 3);
+  EXPECT_THAT(read(R"({"A": 10, "B": 50, "C": 90})"), ElementsAre(0.1F, 0.5F, 0.9F)) << "a scale of 100";
+  EXPECT_THAT(read(R"({"A": 0, "B": 1, "C": 1.0})"), ElementsAre(0.0F, 1.0F, 1.0F)) << "no other scale";
+}
+
+TEST(Answer, WhatIsNoScoreIsCountedByItsFault) {
+  ReadAnswer answer = read_scores_text(R"({"A": -0.3, "B": null, "C": "high"})", 3);
+  EXPECT_THAT(scores(answer), ElementsAre(kNone, kNone, kNone));
+  EXPECT_EQ(answer.faults.out_of_range, 1);
+  EXPECT_EQ(answer.faults.not_a_number, 2);
+  answer = read_scores_text("{\"A\": NaN, \"B\": 0.5, \"C\": Infinity}", 3);
+  EXPECT_THAT(scores(answer), ElementsAre(kNone, 0.5F, kNone));
+  EXPECT_EQ(answer.faults.not_a_number, 1);
+  EXPECT_EQ(answer.faults.missing, 1);
+  answer = read_scores_text(R"({"A": 0.2, "A": 0.9, "Z": 0.5, "B": 1e300, "C": 5000})", 3);
+  EXPECT_EQ(answer.scores[0], 0.2F) << "the first counts";
+  EXPECT_EQ(answer.faults.repeated, 1);
+  EXPECT_EQ(answer.faults.unknown, 1);
+  EXPECT_EQ(answer.faults.out_of_range, 2);
+  EXPECT_TRUE(std::isnan(answer.scores[2]));
+}
+
+TEST(Answer, NothingReadableIsNothing) {
+  for (const char* text : {"", "I cannot answer that.", "A 5 star product, a must have.", "{", "[[[[", "}{",
+                           "{\"error\": \"overloaded\"}", "\xFF\xFE\x00", "[0.1, 0.2]", "null", "0.7"}) {
+    const ReadAnswer answer = read_scores_text(text, 3);
+    EXPECT_EQ(answer.read(), 0) << text;
+    EXPECT_EQ(answer.faults.missing, 3) << text;
+  }
+}
+
+TEST(Answer, TenThousandScoresAndDeepNestsAreNoTrouble) {
+  std::string many = "{";
+  for (int k = 0; k < 10000; ++k) many += "\"" + candidate_label(static_cast<std::size_t>(k)) + "\": 0.25, ";
+  const ReadAnswer answer = read_scores_text(many + "\"A\": 1}", 20);
+  EXPECT_EQ(answer.read(), 20);
+  EXPECT_NEAR(static_cast<double>(answer.faults.unknown), 9980, 5) << "all but names such as ID";
+  EXPECT_EQ(answer.faults.repeated, 1);
+  EXPECT_EQ(read_scores_text(std::string(1'000'000, '['), 20).read(), 0);
+  std::string deep;
+  for (int k = 0; k < 100'000; ++k) deep += "{\"x\":";
+  EXPECT_EQ(read_scores_text(deep, 20).read(), 0);
+}
+
+TEST(Answer, LabelsAreLettersAndGoOn) {
+  EXPECT_EQ(candidate_label(0), "A");
+  EXPECT_EQ(candidate_label(25), "Z");
+  EXPECT_EQ(candidate_label(26), "AA");
+  EXPECT_EQ(candidate_label(701), "ZZ");
+  EXPECT_EQ(candidate_label(702), "AAA");
+}
+
+TEST(Answer, ChoiceIsTheLabelsShareOfTheProbability) {
+  const std::vector<TokenLogprob> top = {{"A", std::log(0.5)},
+                                         {" B", std::log(0.2)},
+                                         {"\xE2\x96\x81"
+                                          "B",
+                                          std::log(0.1)},
+                                         {"a", std::log(0.05)},
+                                         {"The", std::log(0.1)},
+                                         {"C", NAN}};
+  const ReadAnswer answer = read_choice(top, 3);
+  // Mass .5, .3 and, unlisted, the lowest listed one.
+  EXPECT_NEAR(answer.scores[0], std::log(0.5 / 1.1), 1e-6);
+  EXPECT_NEAR(answer.scores[1], std::log(0.3 / 1.1), 1e-6);
+  EXPECT_NEAR(answer.scores[2], std::log(0.3 / 1.1), 1e-6);
+  EXPECT_EQ(answer.faults.missing, 1);
+  EXPECT_EQ(read_choice({}, 3).read(), 0);
+}
+
+TEST(Answer, YesAndNoInAnySpelling) {
+  const std::vector<TokenLogprob> top = {
+      {"Yes", std::log(0.3)}, {" yes", std::log(0.3)}, {"NO", std::log(0.2)}};
+  EXPECT_NEAR(read_yes_no(top).scores[0], 0.75F, 1e-6);
+  EXPECT_TRUE(std::isnan(read_yes_no({}).scores[0]));
+}
+
+}  // namespace
+}  // namespace sllmr

@@ -1,0 +1,134 @@
+#include "host/llm/report.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "host/data/import.h"
+#include "tests/host/llm/toy_data.h"
+#include "tests/host/support.h"
+
+namespace sllmr {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(Wilson, IsTheTextbookInterval) {
+  const Share share = wilson(0.8, 10);
+  EXPECT_NEAR(share.low, 0.4902, 1e-4);
+  EXPECT_NEAR(share.high, 0.9433, 1e-4);
+  EXPECT_NEAR(wilson(0, 5).low, 0, 1e-12);
+  EXPECT_LT(wilson(0, 5).high, 0.5);
+  EXPECT_TRUE(std::isnan(wilson(0.5, 0).value));
+}
+
+class ReportTest : public testing::Test {
+ protected:
+  // Training items 1, 2, 3 and 2, 3, 4, 5; then validation and test.
+  Dataset data_ = test::make_dataset({{1, 2, 3, 7, 8}, {2, 3, 4, 5, 7, 9}}, 10);
+  Split split_ = leave_one_out(data_);
+};
+
+TEST_F(ReportTest, AgreementIsCountedByHand) {
+  // User 1: probe 3 above one, tied with one, below one: 1.5 of 3.
+  const std::vector<LlmScore> scores = {{1, 3, 0.5F, true},  {1, 9, 0.2F, false}, {1, 10, 0.5F, false},
+                                        {1, 6, 0.9F, false}, {2, 5, 0.9F, true},  {2, 10, 0.1F, false}};
+  const ScoreTable table = make_score_table(data_, scores, "x");
+  const ReliabilityMap map = reliability_map(table, split_);
+  EXPECT_DOUBLE_EQ(map.all.llm.value, 0.75);
+  EXPECT_EQ(map.all.llm.n, 2);
+  EXPECT_DOUBLE_EQ(map.cold.llm.value, 0.5);
+  EXPECT_DOUBLE_EQ(map.warm.llm.value, 1.0);
+  double sum = 0;
+  for (const auto& row : map.cells) {
+    for (const ReliabilityCell& cell : row) sum += static_cast<double>(cell.llm.n);
+  }
+  EXPECT_EQ(sum, 2);
+  EXPECT_EQ(map.cells[0].size(), map.popularity_labels.size());
+  EXPECT_EQ(map.cells.size(), map.history_labels.size());
+
+  const Calibration c = calibration(table);
+  EXPECT_DOUBLE_EQ(c.base_rate, 2.0 / 6);
+  EXPECT_EQ(c.bins[5].probes.n, 2);
+  EXPECT_DOUBLE_EQ(c.bins[5].probes.value, 0.5);
+  EXPECT_EQ(c.bins[9].probes.n, 2);
+}
+
+TEST_F(ReportTest, LeaksAreFound) {
+  const auto audit = [&](const std::vector<LlmScore>& scores) {
+    return audit_table(make_score_table(data_, scores, "x"), split_);
+  };
+  LeakageAudit leaks = audit({{1, 3, 0.5F, true}, {1, 10, 0.2F, false}});
+  EXPECT_EQ(leaks.probes_not_in_training + leaks.training_candidates + leaks.held_out_candidates, 0);
+  leaks = audit({{1, 8, 0.5F, true}, {1, 2, 0.2F, false}, {1, 7, 0.2F, false}});
+  EXPECT_EQ(leaks.probes_not_in_training, 1);
+  EXPECT_EQ(leaks.training_candidates, 1);
+  EXPECT_EQ(leaks.held_out_candidates, 1);
+  EXPECT_FALSE((LeakageAudit{0, 0, 100, 0, 9, 8.0}).too_many());
+  EXPECT_TRUE((LeakageAudit{0, 0, 100, 0, 90, 8.0}).too_many());
+  EXPECT_TRUE((LeakageAudit{0, 0, 100, 0, 0, 8.0}).too_few());
+  EXPECT_FALSE((LeakageAudit{0, 0, 100, 0, 0, 3.0}).too_few());
+}
+
+TEST_F(ReportTest, CoverageAndTies) {
+  const Coverage c = coverage(
+      make_score_table(
+          data_, std::vector<LlmScore>{{1, 3, 0.5F, true}, {1, 9, 0.5F, false}, {1, 10, 0.1F, false}}, "x"),
+      split_);
+  EXPECT_EQ(c.scored_users, 1);
+  EXPECT_EQ(c.scored_items, 3);
+  EXPECT_EQ(c.at_default, 2);
+  EXPECT_NEAR(c.ties, 1.0 / 3, 1e-12);
+  EXPECT_EQ(c.median, 3);
+}
+
+TEST_F(ReportTest, AnOriginIsKeptAndStaleUsersAreKnown) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "scores.tsv";
+  EXPECT_FALSE(read_origin(path));
+  data_.hash = 77;
+  const TableOrigin origin{"openai", "m", "scores", "toy", 77, 1000, {{"summary", 1}}};
+  write_origin(path, origin);
+  const auto back = read_origin(path);
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->model, "m");
+  EXPECT_EQ(back->data_hash, 77U);
+
+  ScoreTable table = make_score_table(
+      data_,
+      std::vector<LlmScore>{{1, 3, 0.5F, true}, {1, 9, 0.1F, false}, {2, 4, 0.5F, true}, {2, 9, 0.3F, false}},
+      "x");
+  Freshness fresh = freshness(table, back, split_, 1000 + 3 * 86400);
+  EXPECT_TRUE(fresh.same_data);
+  EXPECT_DOUBLE_EQ(fresh.age_days, 3);
+  EXPECT_EQ(fresh.scored_users, 2);
+  EXPECT_EQ(fresh.stale_users, 1) << "user 2 took item 5 since";
+  EXPECT_EQ(freshness_warning(fresh), "");
+  data_.hash = 78;
+  fresh = freshness(table, back, split_, 1000);
+  EXPECT_THAT(freshness_warning(fresh), HasSubstr("1 of 2"));
+  EXPECT_EQ(thin_stale_users(table, split_, 1, 1), 0);
+  EXPECT_EQ(thin_stale_users(table, split_, 0, 1), 1);
+  EXPECT_EQ(table.scored_users(), 1);
+  EXPECT_NE(error_of([&] { thin_stale_users(table, split_, 2, 1); }), "no error");
+}
+
+TEST(Report, TheFrontierModelsTableGivesTheMeasuredAgreement) {
+  const std::string shared = std::string(SLLMR_SOURCE_DIR) + "/../shared/data/";
+  if (!std::filesystem::exists(shared + "llm/toys.scores")) GTEST_SKIP() << "shared data are not here";
+  const Dataset data = load_dataset(shared + "amazon/toys");
+  const Split split = leave_one_out(data);
+  const nlohmann::json result =
+      report(read_scores(shared + "llm/toys.scores", split), split, std::nullopt, 0);
+  // As the table's own notes say: .772 and .793.
+  EXPECT_NEAR(result["reliability"]["cold"]["value"].get<double>(), 0.772, 6e-4);
+  EXPECT_NEAR(result["reliability"]["warm"]["value"].get<double>(), 0.793, 6e-4);
+  EXPECT_EQ(result["leakage"]["held_out_items_among_candidates"], 0);
+  EXPECT_EQ(result["coverage"]["scored_users"], 3000);
+  EXPECT_EQ(result["freshness"]["stale_users"], 0);
+  EXPECT_GT(result["calibration"]["rank_correlation"].get<double>(), 0.9);
+}
+
+}  // namespace
+}  // namespace sllmr
