@@ -18,10 +18,10 @@ struct Finish {
 
   SLLMR_HD void put(std::int64_t column, Real mean, Real inverse, Real offset) const {
     const Real scale = norm.weight[column] * inverse;
-    statistics[kMean * cols + column] = mean;
-    statistics[kInverse * cols + column] = inverse;
-    statistics[kScale * cols + column] = scale;
-    statistics[kShift * cols + column] = norm.bias[column] + (offset - mean) * scale;
+    statistics[BatchNormRows::mean * cols + column] = mean;
+    statistics[BatchNormRows::inverse * cols + column] = inverse;
+    statistics[BatchNormRows::scale * cols + column] = scale;
+    statistics[BatchNormRows::shift * cols + column] = norm.bias[column] + (offset - mean) * scale;
   }
   SLLMR_HD Real offset(std::int64_t column) const {
     return norm.offset == nullptr ? Real(0) : norm.offset[column];
@@ -184,14 +184,18 @@ void backward(const Context& context, const Tensor<Real>& x, const Tensor<Real>&
               const Tensor<Real>& d_x, Real* d_weight, Real* d_bias, bool accumulate) {
   const std::int64_t rows = x.rows(), cols = x.cols();
   const Real* of = statistics.data();
-  const BackwardSums<Real, Relu> terms{matrix(x),         matrix(relu_out),     matrix(d_out),
-                                       of + kMean * cols, of + kInverse * cols, dropout_scale};
+  const BackwardSums<Real, Relu> terms{matrix(x),
+                                       matrix(relu_out),
+                                       matrix(d_out),
+                                       of + BatchNormRows::mean * cols,
+                                       of + BatchNormRows::inverse * cols,
+                                       dropout_scale};
   const Tensor<Real> sums(context, 2, cols);
   column_sums(context, "batch_norm_backward_sums", rows, cols, terms,
               ColumnTargets<Real, 2>{{sums.data(), sums.data() + cols}, false});
   launch(context, "batch_norm_backward", rows + 1,
-         BackwardRows<Real, Relu>{terms, matrix(d_x), rows, cols, of + kScale * cols, sums.data(), d_weight,
-                                  d_bias, accumulate});
+         BackwardRows<Real, Relu>{terms, matrix(d_x), rows, cols, of + BatchNormRows::scale * cols,
+                                  sums.data(), d_weight, d_bias, accumulate});
 }
 
 }  // namespace

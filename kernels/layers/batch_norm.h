@@ -20,9 +20,11 @@ struct BatchNormView {
   const Real* offset = nullptr;
 };
 
-/// Rows of the statistics [kStatistics x cols]: the batch's mean without the offset, 1 / sqrt(variance +
-/// epsilon), and the map that both come to, y = x * scale + shift.
-enum BatchNormStatistics : int { kMean, kInverse, kScale, kShift, kStatistics };
+/// Rows of the statistics [count x cols]: the batch's mean without the offset, 1 / sqrt(variance + epsilon),
+/// and the map that both come to, y = x * scale + shift.
+struct BatchNormRows {
+  static constexpr int mean = 0, inverse = 1, scale = 2, shift = 3, count = 4;
+};
 
 template <class Real, class OnDevice>
 void batch_norm_statistics_on(OnDevice, const Context& context, const Tensor<Real>& x,

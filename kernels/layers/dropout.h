@@ -2,6 +2,7 @@
 // column) alone.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "kernels/exec/loops.h"
@@ -24,12 +25,10 @@ struct DropoutMask {
 
   DropoutMask() = default;
   DropoutMask(double p, std::uint64_t of_seed, std::uint32_t of_step, std::uint32_t of_layer)
-      : seed(of_seed),
-        step(of_step),
-        layer(of_layer),
-        dropped(static_cast<std::uint32_t>(p * 65536.0 + 0.5)),
-        scale(static_cast<Real>(65536.0 / static_cast<double>(65536U - dropped))) {
-    require(p >= 0 && dropped < 65536U, "a dropout probability must be at least 0 and below 1");
+      : seed(of_seed), step(of_step), layer(of_layer) {
+    require(p >= 0 && p <= 1 - 0x1p-16, "a dropout probability must be at least 0 and below 1");
+    dropped = static_cast<std::uint32_t>(std::lround(p * 0x1p16));
+    scale = static_cast<Real>(0x1p16 / (0x1p16 - dropped));
   }
 
   bool active() const { return dropped != 0; }

@@ -51,7 +51,7 @@ Tensor<Real> BatchNorm<Real>::normalise(const Context& context, const Tensor<Rea
   require_width(name_, "input", x, size_);
   const BatchNormView<Real> norm{parameters_->value(weight_), parameters_->value(bias_),
                                  parameters_->value(running_mean_), parameters_->value(running_var_), shift};
-  const Tensor<Real> statistics(context, kStatistics, size_);
+  const Tensor<Real> statistics(context, BatchNormRows::count, size_);
   if (pass.training) {
     if (x.rows() < 2) {
       throw Error("layer '" + name_ + "': batch norm cannot train on a batch of " + std::to_string(x.rows()) +
@@ -62,8 +62,8 @@ Tensor<Real> BatchNorm<Real>::normalise(const Context& context, const Tensor<Rea
     require(saved == nullptr, "batch norm goes back through training passes only");
     batch_norm_running(context, norm, statistics);
   }
-  epilogue.scale = statistics.data() + kScale * size_;
-  epilogue.shift = statistics.data() + kShift * size_;
+  epilogue.scale = statistics.data() + BatchNormRows::scale * size_;
+  epilogue.shift = statistics.data() + BatchNormRows::shift * size_;
   Tensor<Real> y(context, x.rows(), size_);
   apply_epilogue(context, x, epilogue, y);
   if (saved != nullptr) *saved = {x, statistics};
