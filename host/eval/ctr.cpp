@@ -12,6 +12,10 @@
 
 namespace sllmr {
 
+std::vector<CtrRow> ctr_rows(const Split& split, Target target, std::uint64_t seed) {
+  return target == Target::test ? ctr_test_rows(split, seed) : ctr_validation_rows(split, seed);
+}
+
 CtrResult evaluate_ctr(const Split& split, std::span<const CtrRow> rows, std::span<const float> logits) {
   require(rows.size() == logits.size(), "evaluate_ctr: as many logits as rows are needed");
   require(!rows.empty(), "nothing to evaluate: no row (users need at least 3 interactions)");
@@ -39,8 +43,7 @@ CtrResult evaluate_ctr(const Split& split, std::span<const CtrRow> rows, std::sp
           slice_of([&](const CtrRow& row) { return split.tail[static_cast<std::size_t>(row.item)] != 0; })};
 }
 
-CtrResult evaluate_ctr(const Context& context, const Scorer& scorer, const Split& split,
-                       std::span<const CtrRow> rows) {
+std::vector<float> score_rows(const Context& context, const Scorer& scorer, std::span<const CtrRow> rows) {
   std::vector<Id> users(rows.size()), items(rows.size());
   for (std::size_t k = 0; k < rows.size(); ++k) {
     users[k] = rows[k].user;
@@ -51,7 +54,7 @@ CtrResult evaluate_ctr(const Context& context, const Scorer& scorer, const Split
   Buffer<float> logits(context, rows.size());
   scorer.score_pairs(context, device_users.data(), device_items.data(),
                      static_cast<std::int64_t>(rows.size()), logits.data());
-  return evaluate_ctr(split, rows, logits.to_host(context));
+  return logits.to_host(context);
 }
 
 nlohmann::json to_json(const CtrResult& result) {

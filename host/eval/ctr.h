@@ -5,8 +5,10 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "host/data/split.h"
+#include "host/eval/ranking.h"
 #include "models/scorer.h"
 
 namespace sllmr {
@@ -24,12 +26,14 @@ struct CtrResult {
   CtrSlice tail;  // rows whose item, observed or sampled, is in the tail
 };
 
+/// The protocol's rows of a target: ctr_test_rows() or ctr_validation_rows().
+std::vector<CtrRow> ctr_rows(const Split& split, Target target, std::uint64_t seed);
+
 /// `logits` [rows]: what the model gives to each row. Throws Error when one is NaN, when there is no row, and
 /// when the sizes differ.
 CtrResult evaluate_ctr(const Split& split, std::span<const CtrRow> rows, std::span<const float> logits);
-/// The same for a model that looks at user and item alone.
-CtrResult evaluate_ctr(const Context& context, const Scorer& scorer, const Split& split,
-                       std::span<const CtrRow> rows);
+/// Logits of a model that looks at user and item alone.
+std::vector<float> score_rows(const Context& context, const Scorer& scorer, std::span<const CtrRow> rows);
 
 /// {"protocol": "ctr", "n": {"all": .., "cold": .., "tail": ..}, "positives": {..}, "auc": {..}, "log_loss":
 /// {..}}; null where there is no figure.

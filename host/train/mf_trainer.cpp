@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "host/eval/ctr.h"
 #include "kernels/fused_mf_step.h"
 
 namespace sllmr {
@@ -155,17 +156,7 @@ void MfTrainer::take_stretch(std::int64_t count) {
 }
 
 std::vector<float> MfTrainer::ctr_logits(std::span<const CtrRow> rows) {
-  std::vector<Id> users(rows.size()), items(rows.size());
-  for (std::size_t k = 0; k < rows.size(); ++k) {
-    users[k] = rows[k].user;
-    items[k] = rows[k].item;
-  }
-  const Buffer<Id> device_users(context_, std::span<const Id>(users)),
-      device_items(context_, std::span<const Id>(items));
-  Buffer<float> logits(context_, rows.size());
-  model_->score_pairs(context_, device_users.data(), device_items.data(),
-                      static_cast<std::int64_t>(rows.size()), logits.data());
-  return logits.to_host(context_);
+  return score_rows(context_, *model_, rows);
 }
 
 std::vector<NamedBuffer> MfTrainer::named_buffers() {

@@ -149,8 +149,7 @@ void write_predictions(const std::string& path, std::span<const CtrRow> rows, st
 nlohmann::json evaluate(const Context& context, const Config& config, Trainer& trainer, const Split& split,
                         Target target, const std::string& predictions = {}) {
   if (config.eval.protocol == EvalConfig::Protocol::ctr) {
-    const std::vector<CtrRow> rows = target == Target::test ? ctr_test_rows(split, config.seed)
-                                                            : ctr_validation_rows(split, config.seed);
+    const std::vector<CtrRow> rows = ctr_rows(split, target, config.seed);
     const std::vector<float> logits = trainer.ctr_logits(rows);
     const CtrResult result = evaluate_ctr(split, rows, logits);
     if (!predictions.empty()) write_predictions(predictions, rows, logits, *split.data);

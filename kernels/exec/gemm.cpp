@@ -2,9 +2,11 @@
 
 #include <cblas.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "kernels/exec/cuda_check.h"
+#include "kernels/exec/tiles.h"
 
 namespace sllmr {
 
@@ -28,6 +30,32 @@ constexpr auto cublas_gemm = [](auto... args) {
 };
 #endif
 
+/// Strips of rows or columns of C, computed one after another or by as many threads as there are. OpenBLAS's
+/// own way of sharing a product rounds differently with every number of threads, and is slow for the small
+/// products of a batch; strips depend on the shape alone.
+struct Strips {
+  static constexpr double kSerial = 65536.0 * 4;  // multiplications up to which OpenBLAS takes one thread
+  static constexpr double kPerStrip = 5e6;
+  static constexpr std::int64_t kMost = 64, kLeast = 32, kMultiple = 8;
+
+  Strips(std::int64_t m, std::int64_t n, std::int64_t k) : of_rows(m >= n), extent(of_rows ? m : n) {
+    const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+    std::int64_t wanted = work > kSerial ? 2 : 1;
+    while (wanted < kMost && static_cast<double>(wanted) * kPerStrip < work &&
+           extent >= 2 * wanted * kLeast) {
+      wanted *= 2;
+    }
+    size = (extent + wanted - 1) / wanted;
+    if (size > kMultiple) size = (size + kMultiple - 1) / kMultiple * kMultiple;
+  }
+  std::int64_t count() const { return (extent + size - 1) / size; }
+  std::int64_t first(std::int64_t strip) const { return strip * size; }
+  std::int64_t size_of(std::int64_t strip) const { return std::min(size, extent - first(strip)); }
+
+  bool of_rows;
+  std::int64_t extent, size;
+};
+
 template <class Real>
 void run_gemm(const Context& context, Transpose a_op, Transpose b_op, std::int64_t m, std::int64_t n,
               std::int64_t k, Real alpha, const Real* a, std::int64_t lda, const Real* b, std::int64_t ldb,
@@ -46,10 +74,19 @@ void run_gemm(const Context& context, Transpose a_op, Transpose b_op, std::int64
     return;
   }
 #endif
-  static_cast<void>(context);
   const auto op = [](Transpose t) { return t == Transpose::yes ? CblasTrans : CblasNoTrans; };
-  cblas_gemm(CblasRowMajor, op(a_op), op(b_op), as_int(m), as_int(n), as_int(k), alpha, a, as_int(lda), b,
-             as_int(ldb), beta, c, as_int(ldc));
+  const Strips strips(m, n, k);
+  for_tiles(context, strips.count(), [&](std::int64_t strip, int) {
+    const std::int64_t first = strips.first(strip), size = strips.size_of(strip);
+    if (strips.of_rows) {
+      cblas_gemm(CblasRowMajor, op(a_op), op(b_op), as_int(size), as_int(n), as_int(k), alpha,
+                 a + first * (a_op == Transpose::yes ? 1 : lda), as_int(lda), b, as_int(ldb), beta,
+                 c + first * ldc, as_int(ldc));
+    } else {
+      cblas_gemm(CblasRowMajor, op(a_op), op(b_op), as_int(m), as_int(size), as_int(k), alpha, a, as_int(lda),
+                 b + first * (b_op == Transpose::yes ? ldb : 1), as_int(ldb), beta, c + first, as_int(ldc));
+    }
+  });
 }
 
 }  // namespace

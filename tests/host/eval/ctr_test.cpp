@@ -36,7 +36,7 @@ TEST(Ctr, PoolsTheRowsOfEachSlice) {
   const FixedScorer scorer(data, 5);
   std::vector<float> logits;
   for (const CtrRow& row : rows) logits.push_back(scorer.logit(row.user, row.item));
-  const CtrResult result = evaluate_ctr(Context(Device::cpu), scorer, split, rows);
+  const CtrResult result = evaluate_ctr(split, rows, score_rows(Context(Device::cpu), scorer, rows));
   const auto everything = [](const CtrRow&) { return true; };
   const auto cold = [&](const CtrRow& row) { return split.cold[static_cast<std::size_t>(row.user)] != 0; };
   const auto tail = [&](const CtrRow& row) { return split.tail[static_cast<std::size_t>(row.item)] != 0; };
@@ -102,8 +102,8 @@ TEST(CtrCuda, EqualsTheCpu) {
   const MfOptions options{64, 0.1, 1, OptimizerKind::sgd};
   const Mf here(cpu, data.users.rows(), data.items.rows(), options),
       there(cuda, data.users.rows(), data.items.rows(), options);
-  EXPECT_NEAR(evaluate_ctr(cpu, here, split, rows).all.log_loss.value(),
-              evaluate_ctr(cuda, there, split, rows).all.log_loss.value(), 1e-6);
+  EXPECT_NEAR(evaluate_ctr(split, rows, score_rows(cpu, here, rows)).all.log_loss.value(),
+              evaluate_ctr(split, rows, score_rows(cuda, there, rows)).all.log_loss.value(), 1e-6);
 }
 
 }  // namespace

@@ -1,0 +1,192 @@
+// Deep backbones in whole runs on a small made-up world: what they write, how they resume, what the penalty does.
+#include "host/train/deep_trainer.h"
+
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "host/data/import.h"
+#include "host/data/synthetic.h"
+#include "host/train/training.h"
+#include "models/registry.h"
+#include "tests/host/support.h"
+
+namespace sllmr {
+namespace {
+
+using testing::HasSubstr;
+
+SyntheticOptions small_world() {
+  SyntheticOptions options;
+  options.users = 300;
+  options.items = 200;
+  options.topics = 10;
+  return options;
+}
+
+class DeepTraining : public testing::Test {
+ protected:
+  void SetUp() override { save_recbole(synthetic_dataset(small_world()), folder_.path()); }
+
+  Config config(std::vector<std::string> overrides) const {
+    overrides.insert(overrides.begin(),
+                     {"data.path=" + (folder_ / "synthetic"), "run_dir=" + (folder_ / "run"), "device=cpu",
+                      "threads=1", "model.name=dcnv2", "model.width=8", "model.hidden=[16, 8]", "train.loss=bce",
+                      "train.mode=exact", "train.optimizer=adam", "train.lr=0.01", "train.l2=1e-4",
+                      "train.batch_size=64", "train.chunk_rows=256", "train.epochs=2", "eval.protocol=ctr",
+                      "llm.pair_rate=0.25"});
+    return load_config("", overrides);
+  }
+
+  TemporaryFolder folder_;
+};
+
+/// Trains without a run folder.
+class Bench {
+ public:
+  explicit Bench(const Config& config, int threads = 1)
+      : config_(config),
+        context_(Device::cpu, threads),
+        world_(load_world(config_)),
+        method_(resolve_method(config_)) {
+    if (method_.uses_llm) table_ = load_scores(config_, world_.split);
+    trainer_ = make_trainer(context_, config_, method_, world_.split, &table_);
+  }
+  Trainer& trainer() { return *trainer_; }
+  EpochReport train() {
+    EpochReport last;
+    while (trainer_->epoch() < config_.train.epochs) {
+      last = *trainer_->train_epoch([](std::int64_t) { return false; });
+    }
+    return last;
+  }
+  std::string checkpoint(const std::string& path) {
+    trainer_->save(path, {});
+    return read_all(path);
+  }
+
+ private:
+  Config config_;
+  Context context_;
+  World world_;
+  Method method_;
+  ScoreTable table_;
+  std::unique_ptr<Trainer> trainer_;
+};
+
+class EveryBackbone : public DeepTraining, public testing::WithParamInterface<std::string> {};
+INSTANTIATE_TEST_SUITE_P(
+    DeepTraining, EveryBackbone,
+    testing::ValuesIn([] {
+      std::vector<std::string> names;
+      for (const BackboneInfo& backbone : backbones()) names.emplace_back(backbone.name);
+      return names;
+    }()),
+    [](const auto& each) { return each.param; });
+
+TEST_P(EveryBackbone, LearnsBeyondChanceAndStoresWhatItEvaluated) {
+  const nlohmann::json summary =
+      train(config({"model.name=" + GetParam(), "method=agreement", "train.epochs=4"}), false);
+  EXPECT_GT(summary["test"]["auc"]["all"].get<double>(), 0.6);
+  EXPECT_EQ(summary["test"]["protocol"], "ctr");
+  EXPECT_GT(summary["gate"]["pairs"].get<double>(), 0);
+  EXPECT_EQ(evaluate_run({folder_ / "run", Target::test, "cpu", ""}), summary["test"]);
+}
+
+TEST_P(EveryBackbone, ContinuesBitForBitInTheMiddleOfAnEpoch) {
+  const Config run = config({"model.name=" + GetParam(), "method=agreement"});
+  Bench straight(run);
+  straight.train();
+  Bench first(run), second(run);
+  ASSERT_FALSE(first.trainer().train_epoch([](std::int64_t rows) { return rows >= 512; }).has_value());
+  first.checkpoint(folder_ / "middle");
+  second.trainer().load(read_safetensors(folder_ / "middle"));
+  second.train();
+  EXPECT_EQ(second.checkpoint(folder_ / "b"), straight.checkpoint(folder_ / "a"));
+}
+
+TEST_P(EveryBackbone, RanksTheWholeCatalogue) {
+  const nlohmann::json summary = train(config({"model.name=" + GetParam(), "method=none", "eval.protocol=full",
+                                               "eval.max_users=20", "train.epochs=3"}),
+                                       false);
+  EXPECT_EQ(summary["test"]["n"]["all"], 20);
+  EXPECT_GT(summary["test"]["auc"]["all"].get<double>(), 0.5);
+}
+
+TEST_F(DeepTraining, ShutGateLeavesTheBackboneAsItWouldBeAlone) {
+  // All pairs are kept out of the batches, which then are those of method=none.
+  Bench none(config({"method=none"})), never(config({"method=never"}));
+  none.train();
+  const EpochReport report = never.train();
+  EXPECT_EQ(never.trainer().ctr_logits(std::vector<CtrRow>{{1, 2, 1, 1}, {5, 9, 2, 0}}),
+            none.trainer().ctr_logits(std::vector<CtrRow>{{1, 2, 1, 1}, {5, 9, 2, 0}}));
+  EXPECT_GT(report.pairs, 0);
+  EXPECT_EQ(report.mean_alpha, 0.0);
+  EXPECT_GT(report.buckets[0].count + report.buckets[2].count, 0);
+}
+
+TEST_F(DeepTraining, AnOpenGateChangesTheBackbone) {
+  Bench none(config({"method=none"})), global(config({"method=global"}));
+  none.train();
+  EXPECT_EQ(global.train().mean_alpha, 1.0);
+  EXPECT_NE(global.trainer().ctr_logits(std::vector<CtrRow>{{1, 2, 1, 1}}),
+            none.trainer().ctr_logits(std::vector<CtrRow>{{1, 2, 1, 1}}));
+}
+
+TEST_F(DeepTraining, DoesNotDependOnTheThreads) {
+  const Config run = config({"method=agreement", "train.epochs=1"});
+  Bench one(run, 1), two(run, 2);
+  EXPECT_EQ(one.train().mean_alpha, two.train().mean_alpha);
+  EXPECT_EQ(one.checkpoint(folder_ / "a"), two.checkpoint(folder_ / "b"));
+}
+
+TEST_F(DeepTraining, ThePapersGateCloses) {
+  Bench hinge(config({"method=hinge", "train.epochs=8", "gate.lr=0.3"}));
+  EXPECT_LT(hinge.train().mean_alpha, 0.2);
+}
+
+TEST_F(DeepTraining, BprAndFreshNegatives) {
+  const nlohmann::json summary = train(
+      config({"method=agreement", "train.loss=bpr", "eval.protocol=full", "train.epochs=3"}), false);
+  EXPECT_GT(summary["test"]["auc"]["all"].get<double>(), 0.5);
+  Bench fixed(config({"method=none", "train.epochs=1"})),
+      fresh(config({"method=none", "train.epochs=1", "eval.protocol=full"}));
+  EXPECT_NE(fixed.train().loss, fresh.train().loss);
+}
+
+TEST_F(DeepTraining, OptionsThatDoNotApplyAreErrors) {
+  const auto error = [this](std::vector<std::string> overrides) {
+    return error_of([&] { Bench(config(std::move(overrides))); });
+  };
+  EXPECT_THAT(error({"model.name=dcn2"}), HasSubstr("did you mean 'dcnv2'"));
+  EXPECT_THAT(error({"train.mode=fused"}), HasSubstr("train.mode=exact"));
+  EXPECT_THAT(error({"train.optimizer=sgd"}), HasSubstr("lazy_adam"));
+  EXPECT_THAT(error({"model.init_std=0.1"}), HasSubstr("model.init_std"));
+  EXPECT_THAT(error({"train.loss=bpr", "train.batch_size=63"}), HasSubstr("even"));
+  EXPECT_THAT(error({"model.hidden=[16, 0]"}), HasSubstr("model.hidden"));
+  EXPECT_THAT(error_of([&] { train(config({"eval.topk=[5]"}), false); }), HasSubstr("eval.topk"));
+}
+
+TEST_F(DeepTraining, ACheckpointOfAnotherBackboneOrVocabularyIsRefused) {
+  Bench dcn(config({"method=none", "train.epochs=1"}));
+  dcn.checkpoint(folder_ / "dcnv2");
+  const SafetensorsFile checkpoint = read_safetensors(folder_ / "dcnv2");
+  EXPECT_THAT(error_of([&] { Bench(config({"method=none", "model.name=din"})).trainer().load(checkpoint); }),
+              HasSubstr("dcnv2"));
+  SyntheticOptions larger = small_world();
+  larger.users = 310;
+  std::filesystem::create_directory(folder_ / "larger");
+  save_recbole(synthetic_dataset(larger), folder_ / "larger");
+  EXPECT_THAT(error_of([&] {
+                Bench(config({"method=none", "data.path=" + (folder_ / "larger/synthetic")})).trainer().load(
+                    checkpoint);
+              }),
+              HasSubstr("embedding.user"));
+}
+
+}  // namespace
+}  // namespace sllmr

@@ -1,0 +1,203 @@
+#include "kernels/loss_head.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "kernels/gates/registry.h"
+#include "tests/support/compare.h"
+#include "tests/support/errors.h"
+#include "tests/support/gates.h"
+
+namespace sllmr {
+namespace {
+
+/// Six training rows, then a guiding pair with room to its margin, one without, and a probe pair.
+struct Head {
+  std::vector<float> logits = {0.3F, -1.2F, 2.5F, 0.1F, -30.0F, 40.0F, 0.2F, 0.5F, 3.0F, -1.0F, 0.4F, 0.4F};
+  std::vector<float> labels = {1, 0, 1, 0, 1, 0};
+  std::vector<HeadPair> pairs = {{{1, 2, 0.5F, 1.0F}, 1, 6, 7, 0},
+                                 {{2, 3, 0.2F, 1.0F}, 2, 8, 9, 0},
+                                 {{3, 1, 0.1F, -1.0F}, 1, 10, 11, 1}};
+  float lambda = 0.5F, margin = 1.0F;
+};
+
+struct Outcome {
+  std::vector<float> d_logits;
+  std::vector<double> totals;  // by GateColumns
+};
+
+Outcome run(const Context& context, const Head& head, BaseLoss loss, int rule = rule_id("always"),
+            int objective = objective_id("hinge")) {
+  const auto rows = static_cast<std::int64_t>(head.labels.size());
+  const int slots = static_cast<int>(rows) + static_cast<int>(head.pairs.size());
+  const std::vector<float> theta = initial_gate_params(rule, 1);
+  const Buffer<float> logits(context, std::span<const float>(head.logits)),
+      labels(context, std::span<const float>(head.labels)), parameters(context, std::span<const float>(theta)),
+      running(context, 2);
+  const Buffer<HeadPair> pairs(context, std::span<const HeadPair>(head.pairs));
+  const Buffer<UserSignals> users(context, 4);
+  const Buffer<ItemSignals> items(context, 4);
+  Buffer<float> d_logits(context, head.logits.size()),
+      sums(context, static_cast<std::size_t>(slots) * GateColumns::stride);
+  LossHeadArgs args;
+  args.logits = logits.data();
+  args.labels = labels.data();
+  args.rows = rows;
+  args.loss = loss;
+  args.pairs = pairs.data();
+  args.n_pairs = static_cast<std::int64_t>(head.pairs.size());
+  args.d_logits = d_logits.data();
+  args.gate.rule = rule;
+  args.gate.objective = objective;
+  args.gate.uses_probes = gate_objectives()[static_cast<std::size_t>(objective)].uses_probes;
+  args.gate.lambda = head.lambda;
+  args.gate.margin = head.margin;
+  args.gate.price = 0.1F;
+  args.gate.theta = parameters.data();
+  args.gate.running = running.data();
+  args.gate.users = users.data();
+  args.gate.items = items.data();
+  args.gate.slots = sums.data();
+  args.gate.n_slots = slots;
+  loss_head(context, args);
+  Outcome out{d_logits.to_host(context), std::vector<double>(GateColumns::stride)};
+  const std::vector<float> slot_values = sums.to_host(context);
+  for (std::size_t k = 0; k < slot_values.size(); ++k) {
+    out.totals[k % GateColumns::stride] += static_cast<double>(slot_values[k]);
+  }
+  return out;
+}
+
+double sigmoid_of(double x) {
+  return 1 / (1 + std::exp(-x));
+}
+
+/// The whole loss in double precision, written naively, with all gates open.
+double reference_loss(const Head& head, BaseLoss loss, const std::vector<double>& s) {
+  const std::size_t rows = head.labels.size();
+  double sum = 0;
+  for (std::size_t k = 0; k < rows; ++k) {
+    const double y = static_cast<double>(head.labels[k]);
+    if (loss == BaseLoss::bpr) {
+      if (k % 2 == 0) sum += 2 * std::log1p(std::exp(-(s[k] - s[k + 1])));
+    } else if (loss == BaseLoss::bce) {
+      sum += y > 0.5 ? std::log1p(std::exp(-s[k])) : s[k] + std::log1p(std::exp(-s[k]));
+    } else {
+      const double p = sigmoid_of(s[k]);
+      sum -= y * std::max(std::log(p), -100.0) + (1 - y) * std::max(std::log(1 - p), -100.0);
+    }
+  }
+  for (const HeadPair& both : head.pairs) {
+    const double slack = static_cast<double>(head.margin) - (s[static_cast<std::size_t>(both.row_a)] -
+                                                             s[static_cast<std::size_t>(both.row_b)]);
+    if (both.probe == 0 && slack > 0) sum += static_cast<double>(head.lambda) * slack;
+  }
+  return sum / static_cast<double>(rows);
+}
+
+std::vector<double> reference_gradient(const Head& head, BaseLoss loss) {
+  std::vector<double> s(head.logits.begin(), head.logits.end()), gradient(s.size());
+  constexpr double kStep = 1e-5;
+  for (std::size_t k = 0; k < s.size(); ++k) {
+    const double kept = s[k];
+    s[k] = kept + kStep;
+    const double above = reference_loss(head, loss, s);
+    s[k] = kept - kStep;
+    const double below = reference_loss(head, loss, s);
+    s[k] = kept;
+    gradient[k] = (above - below) / (2 * kStep);
+  }
+  return gradient;
+}
+
+void expect_gradients(const Context& context) {
+  Head head;
+  for (const BaseLoss loss : {BaseLoss::bce, BaseLoss::bpr, BaseLoss::clamped_bce}) {
+    if (loss == BaseLoss::clamped_bce) head.logits[4] = -9.0F, head.logits[5] = 8.0F;  // float has no 1 - 1e-17
+    const Outcome out = run(context, head, loss);
+    EXPECT_TRUE(all_near(out.d_logits, reference_gradient(head, loss), {2e-6, 1e-3})) << static_cast<int>(loss);
+  }
+}
+
+TEST(LossHead, GradientsAreThoseOfTheLoss) {
+  expect_gradients(Context(Device::cpu));
+}
+
+TEST(LossHead, SumsLossAndTelemetry) {
+  const Context context(Device::cpu);
+  Head head;
+  const Outcome out = run(context, head, BaseLoss::bce);
+  head.lambda = 0;
+  const std::vector<double> s(head.logits.begin(), head.logits.end());
+  EXPECT_NEAR(out.totals[GateColumns::loss], 6 * reference_loss(head, BaseLoss::bce, s), 1e-4);
+  EXPECT_EQ(out.totals[GateColumns::rows], 6);
+  EXPECT_EQ(out.totals[GateColumns::pairs], 2);
+  EXPECT_EQ(out.totals[GateColumns::active], 1);
+  EXPECT_EQ(out.totals[GateColumns::probes], 1);
+  const Outcome twos = run(context, head, BaseLoss::bpr);
+  EXPECT_EQ(twos.totals[GateColumns::rows], 6);
+  EXPECT_NEAR(twos.totals[GateColumns::loss], 6 * reference_loss(head, BaseLoss::bpr, s), 1e-4);
+}
+
+TEST(LossHead, AShutGateAndAProbeLeaveTheModelAlone) {
+  const Context context(Device::cpu);
+  const Outcome shut = run(context, Head(), BaseLoss::bce, rule_id("never"));
+  for (std::size_t k = 6; k < 12; ++k) EXPECT_EQ(shut.d_logits[k], 0.0F) << k;
+  const Outcome open = run(context, Head(), BaseLoss::bce);
+  EXPECT_LT(open.d_logits[6], 0.0F);
+  EXPECT_EQ(open.d_logits[10], 0.0F);
+}
+
+TEST(LossHead, ProbesTeachTheGate) {
+  const Context context(Device::cpu);
+  // The LLM contradicts the probe: closing the gate lowers the objective, so its gradient is positive.
+  const Outcome out =
+      run(context, Head(), BaseLoss::bce, rule_id("learned"), objective_id("agreement"));
+  EXPECT_GT(out.totals[GateColumns::theta + 3], 0.0);
+  const Outcome hinge = run(context, Head(), BaseLoss::bce, rule_id("learned"), objective_id("hinge"));
+  EXPECT_GT(hinge.totals[GateColumns::theta + 3], 0.0);
+}
+
+TEST(LossHead, ClampedCrossEntropyForgetsTheConfidentlyWrong) {
+  const Context context(Device::cpu);
+  Head head;
+  head.labels = {0, 0, 0, 0, 0, 0};
+  head.logits[5] = 30.0F;  // p rounds to 1
+  EXPECT_EQ(run(context, head, BaseLoss::clamped_bce).d_logits[5], 0.0F);
+  EXPECT_NEAR(run(context, head, BaseLoss::bce).d_logits[5], 1.0 / 6, 1e-6);
+}
+
+TEST(LossHead, ExtremeLogitsStayFiniteAndNanReachesTheGradient) {
+  const Context context(Device::cpu);
+  Head head;
+  head.logits[0] = 1e30F;
+  head.logits[1] = -1e30F;
+  for (const BaseLoss loss : {BaseLoss::bce, BaseLoss::bpr, BaseLoss::clamped_bce}) {
+    for (const float d : run(context, head, loss).d_logits) EXPECT_TRUE(std::isfinite(d));
+  }
+  head.logits[2] = std::numeric_limits<float>::quiet_NaN();
+  head.logits[6] = std::numeric_limits<float>::quiet_NaN();
+  const Outcome out = run(context, head, BaseLoss::bce);
+  EXPECT_TRUE(std::isnan(out.d_logits[2]));
+  EXPECT_TRUE(std::isnan(out.totals[GateColumns::loss]));
+  EXPECT_TRUE(std::isnan(out.totals[GateColumns::pair_hinge]));
+}
+
+TEST(LossHead, RefusesWhatDoesNotFit) {
+  const Context context(Device::cpu);
+  Head head;
+  head.labels.resize(5);
+  EXPECT_THAT(error_of([&] { run(context, head, BaseLoss::bpr); }), testing::HasSubstr("two by two"));
+}
+
+TEST(LossHeadCuda, GradientsAreThoseOfTheLoss) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  expect_gradients(Context(Device::cuda));
+}
+
+}  // namespace
+}  // namespace sllmr
