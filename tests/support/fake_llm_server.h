@@ -1,5 +1,5 @@
-// An OpenAI-compatible server for tests, on one thread of this process: answers by a fixed function of the prompt, and
-// misbehaves where it is told to.
+// An OpenAI-compatible server for tests, on one thread of this process: answers by a fixed function of the
+// prompt, and misbehaves where it is told to.
 #pragma once
 
 #include <arpa/inet.h>
@@ -46,7 +46,8 @@ class FakeLlmServer {
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof address;
-    if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(listener_, 512) != 0 ||
+    if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
+        ::listen(listener_, 512) != 0 ||
         ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
       throw std::runtime_error("no port to listen on");
     }
@@ -105,7 +106,9 @@ class FakeLlmServer {
       for (Connection& connection : connections_) {
         short events = POLLIN;
         if (!connection.out.empty()) events |= POLLOUT;
-        if (!connection.pending.empty() && connection.pending.front().due <= now + std::chrono::milliseconds(1)) wait = 1;
+        if (!connection.pending.empty() &&
+            connection.pending.front().due <= now + std::chrono::milliseconds(1))
+          wait = 1;
         polls.push_back({connection.socket, events, 0});
       }
       if (::poll(polls.data(), polls.size(), wait) < 0) continue;
@@ -166,8 +169,9 @@ class FakeLlmServer {
       seen = seen_[hash]++;
     }
     const FakeReply reply = handler_(head, body, seen);
-    std::string bytes = "HTTP/1.1 " + std::to_string(reply.status) + " X\r\nContent-Type: application/json\r\n" +
-                        reply.headers + "Content-Length: " + std::to_string(reply.body.size()) + "\r\n\r\n" + reply.body;
+    std::string bytes = "HTTP/1.1 " + std::to_string(reply.status) +
+                        " X\r\nContent-Type: application/json\r\n" + reply.headers +
+                        "Content-Length: " + std::to_string(reply.body.size()) + "\r\n\r\n" + reply.body;
     Pending pending{Clock::now() + std::chrono::milliseconds(reply.delay_ms), {}, false};
     switch (reply.kind) {
       case FakeReply::Kind::hang:
@@ -186,7 +190,8 @@ class FakeLlmServer {
         pending.bytes = std::move(bytes);
         break;
     }
-    if (reply.status == 200 && (reply.kind == FakeReply::Kind::answer || reply.kind == FakeReply::Kind::twice)) {
+    if (reply.status == 200 &&
+        (reply.kind == FakeReply::Kind::answer || reply.kind == FakeReply::Kind::twice)) {
       ++answered_;
       if (history_) {
         const std::lock_guard lock(mutex_);
@@ -204,7 +209,8 @@ class FakeLlmServer {
       connection.pending.pop_front();
     }
     while (!connection.out.empty()) {
-      const ssize_t count = ::send(connection.socket, connection.out.data(), connection.out.size(), MSG_NOSIGNAL);
+      const ssize_t count =
+          ::send(connection.socket, connection.out.data(), connection.out.size(), MSG_NOSIGNAL);
       if (count <= 0) {
         if (errno != EAGAIN && errno != EINTR) connection.dead = true;
         return;
@@ -228,8 +234,9 @@ class FakeLlmServer {
 
 /// A chat completion with this text, as a body. `text` goes in as it is: escape it for JSON.
 inline std::string chat_completion(const std::string& text, const std::string& logprobs = "null") {
-  return R"({"id":"x","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":")" + text +
-         R"("},"logprobs":)" + logprobs + R"(}],"usage":{"prompt_tokens":100,"completion_tokens":50}})";
+  return R"({"id":"x","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":")" +
+         text + R"("},"logprobs":)" + logprobs +
+         R"(}],"usage":{"prompt_tokens":100,"completion_tokens":50}})";
 }
 
 }  // namespace sllmr::test
