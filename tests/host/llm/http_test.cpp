@@ -206,7 +206,7 @@ TEST(HttpClient, TheKeyIsSentAndNeverComesBack) {
               testing::AllOf(HasSubstr("key"), Not(HasSubstr("secret"))));
 }
 
-TEST(HttpClient, TwoThousandRequestsASecondOfOneCore) {
+TEST(HttpClient, AHundredThousandRequestsTakeLittleTimeAndNoMemory) {
   FakeLlmServer server([](const std::string&, const std::string&, int) {
     return status(200, "", test::chat_completion("{}"));
   });
@@ -227,8 +227,13 @@ TEST(HttpClient, TwoThousandRequestsASecondOfOneCore) {
     file >> total >> pages;
     return pages * 4096;
   };
-  constexpr int kCount = 10000;
-  send(server, options, kCount, false);
+#ifdef __SANITIZE_ADDRESS__
+  constexpr bool kSanitized = true;  // freed memory stays for a while
+#else
+  constexpr bool kSanitized = false;
+#endif
+  constexpr int kCount = kSanitized ? 10000 : 100000;
+  send(server, options, 5000, false);
   const double before = processor_seconds();
   const std::int64_t memory = resident();
   const Sent sent = send(server, options, kCount, false);
@@ -237,7 +242,9 @@ TEST(HttpClient, TwoThousandRequestsASecondOfOneCore) {
   RecordProperty("requests_per_cpu_second", static_cast<int>(rate));
   EXPECT_EQ(sent.stats.succeeded, kCount);
   EXPECT_GE(rate, 2000);
-  EXPECT_LT(resident() - memory, 4 << 20) << "memory grows with the number of requests";
+  if (!kSanitized) {
+    EXPECT_LT(resident() - memory, 4 << 20) << "memory grows with the number of requests";
+  }
 }
 
 TEST(HttpClient, AddressesWithCredentialsAreRefused) {
