@@ -169,7 +169,8 @@ std::string another_value(const ConfigKeyInfo& key) {
   if (key.type.starts_with("one of")) return key.type.substr(key.type.rfind(' ') + 1);
   if (key.type.starts_with("an integer")) return "123";
   if (key.type.starts_with("a number")) return "0.123456789012345678";
-  if (key.type.starts_with("an ascending")) return "[1, 7, 30]";
+  if (key.type.find("array of integers") != key.type.npos) return "[1, 7, 30]";
+  if (key.type == "true or false") return key.default_value == "true" ? "false" : "true";
   return R"(a "quoted" \ path = with spaces # and 'more')";
 }
 
