@@ -250,7 +250,7 @@ std::string reliability_svg(const json& report) {
           "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\" stroke=\"white\" "
           "stroke-width=\"2\"/>\n",
           kLeft + c * kWidth, y, kWidth, kHeight, empty ? "#eee" : colour(value));
-      const std::string style = std::abs(value - 0.5) > 0.3 ? " fill=\"white\"" : "";
+      const std::string style = std::abs(value - 0.5) > 0.4 ? " fill=\"white\"" : "";
       const double x = kLeft + (c + 0.5) * kWidth;
       if (empty) {
         text(x, y + 30, "middle", "no users", " fill=\"#777\"");

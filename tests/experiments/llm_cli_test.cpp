@@ -9,10 +9,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <thread>
 
 #include "experiments/app.h"
@@ -502,6 +504,39 @@ TEST_F(LlmCli, LogProbabilitiesOfLabelsAreScores) {
   FakeLlmServer silent([](const std::string&, const std::string& body, int) { return good(body); });
   EXPECT_THAT(run(with(words(silent, "d.tsv"), {"--template", "choice"})).err,
               HasSubstr("log-probabilities"));
+}
+
+TEST_F(LlmCli, AScoreIsThatOfItsItemWhereverThePromptShowsIt) {
+  // A model that goes by the text alone.
+  const auto likes = [](const std::string& title) {
+    return -1.0 - 0.1 * static_cast<double>(pick(title, 50));
+  };
+  FakeLlmServer server([&](const std::string&, const std::string& body, int) {
+    const auto prompt = json::parse(body)["messages"][0]["content"].get<std::string>();
+    json top = json::array();
+    std::istringstream lines(prompt);
+    for (std::string line; std::getline(lines, line);) {
+      if (line.size() > 3 && line[1] == '.' && line[2] == ' ') {
+        top.push_back({{"token", line.substr(0, 1)}, {"logprob", likes(line.substr(3))}});
+      }
+    }
+    EXPECT_EQ(top.size(), static_cast<std::size_t>(kCandidates));
+    const json logprobs = {{"content", {{{"token", "A"}, {"logprob", -1.0}, {"top_logprobs", top}}}}};
+    return FakeReply{FakeReply::Kind::answer, 200, "", test::chat_completion("A", logprobs.dump()), 0};
+  });
+  const Outcome outcome =
+      run(with(words(server, "c.tsv"), {"--template", "choice", "--permutations", "3", "--debias", "false"}));
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_GT(server.distinct(), 2 * askable());
+  const Dataset dataset = load_dataset(data());
+  const ScoreTable table = read_scores(folder_ / "c.tsv", dataset);
+  for (Id user = 1; user < dataset.users.rows(); ++user) {
+    const auto items = table.items_of(user);
+    for (std::size_t k = 0; k < items.size(); ++k) {
+      const double best = likes(item_text(dataset, items[0])), own = likes(item_text(dataset, items[k]));
+      EXPECT_NEAR(table.scores_of(user)[k], std::exp(own - best), 1e-5);
+    }
+  }
 }
 
 TEST_F(LlmCli, TheFileScorerLooksUpWhatIsThere) {
