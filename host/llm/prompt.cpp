@@ -156,15 +156,15 @@ PromptTemplate parse_prompt_template(const std::string& toml, const std::string&
        {"user", &prompt.user},
        {"history_line", &prompt.history_line},
        {"candidate_line", &prompt.candidate_line}}};
-  for (const auto& [key, node] : table) {
-    const auto known =
-        std::find_if(keys.begin(), keys.end(), [&](const auto& k) { return key.str() == k.first; });
+  for (const auto& [name, node] : table) {
+    const std::string_view key = name.str();
+    const auto known = std::find_if(keys.begin(), keys.end(), [&](const auto& k) { return k.first == key; });
     const auto at = fmt::format("{}:{}: ", origin, node.source().begin.line);
     require(known != keys.end(),
             fmt::format("{}unknown key '{}'; the keys are name, answer, system, user, history_line and "
                         "candidate_line",
-                        at, key.str()));
-    require(node.is_string(), fmt::format("{}'{}' is not a string", at, key.str()));
+                        at, key));
+    require(node.is_string(), fmt::format("{}'{}' is not a string", at, key));
     *known->second = node.as_string()->get();
   }
   for (const char* key : {"name", "answer", "user", "history_line", "candidate_line"}) {
