@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "bench/measure.h"
+#include "bench/models.h"
+#include "bench/report.h"
 #include "bench/step_world.h"
 #include "host/atomic_file.h"
 #include "host/data/import.h"
@@ -29,25 +31,9 @@ namespace {
 constexpr double kPairRate = 1.0 / 8;
 
 struct Options {
-  bool quick = false;
-  std::string device = "auto", json, data;
+  bool quick = false, models = false;
+  std::string device = "auto", json, data, torch;
   int threads = 0;
-};
-
-/// Collects figures and prints a line for each.
-class Report {
- public:
-  /// `scale` and `unit` are for the reader: 1e-6, "M/s".
-  void add(const std::string& key, const Figure& figure, double scale, const char* unit,
-           const std::string& note) {
-    json[key] = figure.median;
-    json["spread"][key] = {figure.low, figure.high};
-    fmt::print("{:<30} {:>9.3f} {:<6} (+-{:>4.1f} %)  {}\n", key, figure.median * scale, unit,
-               100 * figure.spread(), note);
-    std::fflush(stdout);
-  }
-
-  nlohmann::ordered_json json;
 };
 
 /// Bytes a second, read and written, of copying `bytes` of memory row by row on the device.
@@ -244,10 +230,14 @@ void run(const Options& options) {
   report.add("copy_bytes_per_s", copy, 1e-9, "GB/s", "read + written; the memory's own pace, in this run");
   report.add("copy_cached_bytes_per_s", copy_rate(context, watch, std::size_t{4} << 20), 1e-9, "GB/s",
              "the same within 8 MiB, which is what Beauty's tables take");
-  bench_step(context, watch, copy.median, report);
-  bench_epochs(context, watch, split, report);
-  bench_ranking(context, watch, split, report);
-  if (!options.quick) sweep(context, Stopwatch(context, {5, 0.05}), copy.median, report);
+  if (options.models) {
+    bench_models(context, watch, split, options.torch, report);
+  } else {
+    bench_step(context, watch, copy.median, report);
+    bench_epochs(context, watch, split, report);
+    bench_ranking(context, watch, split, report);
+  }
+  if (!options.quick && !options.models) sweep(context, Stopwatch(context, {5, 0.05}), copy.median, report);
 
   report.json["device_peak_bytes"] = device_peak_bytes(context.device());
   report.json["host_peak_bytes"] = peak_host_bytes();
@@ -270,6 +260,11 @@ int main(int argc, char** argv) {
   sllmr::bench::Options options;
   CLI::App app("Speed of sllmr on this machine. The last line of the output is one JSON object.");
   app.add_flag("--quick", options.quick, "the main figures only");
+  app.add_flag("--models", options.models, "the deep backbones instead: epochs, the penalty's cost, memory")
+      ->excludes("--quick");
+  app.add_option("--torch", options.torch,
+                 "with --models: a Python that has torch, to time bench/peers/ctr_torch.py in the same run")
+      ->needs("--models");
   app.add_option("--device", options.device, "auto, cpu or cuda")->capture_default_str();
   app.add_option("--threads", options.threads, "CPU threads; 0: all");
   app.add_option("--data", options.data,

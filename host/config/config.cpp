@@ -156,6 +156,8 @@ const std::vector<Key>& key_table() {
       integer(SLLMR_KEY(data.cold_history), 0, "a user with fewer training interactions is cold"),
       number(SLLMR_KEY(data.tail_share), share, "share of the items, least popular first, that is the tail"),
       integer(SLLMR_KEY(data.max_history), 1, "items of the history that a deep backbone sees, the latest"),
+      flag(SLLMR_KEY(data.allow_missing_attributes),
+           "train a deep backbone on items without brand and categories: those fields stay empty"),
 
       text(SLLMR_KEY(model.name), "backbone"),
       integer(SLLMR_KEY(model.width), 1, "embedding width"),

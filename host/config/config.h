@@ -20,6 +20,7 @@ struct DataConfig {
   int cold_history = 4;
   double tail_share = 0.2;
   int max_history = 20;
+  bool allow_missing_attributes = false;
 };
 
 struct ModelConfig {

@@ -135,6 +135,13 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Method& m
   stretch_ = (config.train.chunk_rows + batch - 1) / batch * batch;
 
   features_ = std::make_unique<FeatureStore>(context, feature_source(*split.data), config.data.max_history);
+  const FeatureSource& source = features_->source();
+  if (source.brand_rows == 1 && source.category_rows == 1 && config.model.name != "mf") {
+    require(config.data.allow_missing_attributes,
+            split.data->source + ": no item has attributes, but model.name=" + config.model.name +
+                " reads brand and categories: add an item file with attributes (data.items), or set "
+                "data.allow_missing_attributes=true to leave these fields empty");
+  }
   BackboneOptions options;
   options.width = config.model.width;
   options.hidden = config.model.hidden;

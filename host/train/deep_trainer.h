@@ -36,6 +36,7 @@ class DeepTrainer final : public Trainer {
   std::optional<EpochReport> train_epoch(const std::function<bool(std::int64_t rows_done)>& stop) override;
   const Scorer& scorer(Target target) override;
   std::vector<float> ctr_logits(std::span<const CtrRow> rows) override;
+  std::vector<NamedBuffer> named_buffers() override;
   std::vector<float> gate_parameters() const override { return selective_->parameters(); }
 
  private:
@@ -48,7 +49,6 @@ class DeepTrainer final : public Trainer {
   bool open(const LlmPair& pair, Id user);
   std::int32_t append_row(Id user, Id item, std::int32_t position);
   void prepare_save() override;
-  std::vector<NamedBuffer> named_buffers() override;
   std::vector<Counter> counters() override;
   void after_load() override;
 

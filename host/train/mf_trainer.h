@@ -26,11 +26,11 @@ class MfTrainer final : public Trainer {
   std::optional<EpochReport> train_epoch(const std::function<bool(std::int64_t rows_done)>& stop) override;
   const Scorer& scorer(Target) override { return *model_; }
   std::vector<float> ctr_logits(std::span<const CtrRow> rows) override;
+  std::vector<NamedBuffer> named_buffers() override;
   std::vector<float> gate_parameters() const override { return selective_->parameters(); }
 
  private:
   void take_stretch(std::int64_t count);
-  std::vector<NamedBuffer> named_buffers() override;
   std::vector<Counter> counters() override;
 
   const Config& config_;

@@ -48,6 +48,8 @@ class Trainer {
   /// Parameters of the gate's rule; empty without one.
   virtual std::vector<float> gate_parameters() const = 0;
 
+  /// Parameters, optimiser state and the gate's, in a fixed order.
+  virtual std::vector<NamedBuffer> named_buffers() = 0;
   /// Everything that a bit-identical continuation needs.
   void save(const std::string& path, std::map<std::string, std::string> metadata);
   /// Throws Error when the checkpoint has other tensors or shapes.
@@ -61,7 +63,6 @@ class Trainer {
   };
   /// Brings everything that named_buffers() lists up to date.
   virtual void prepare_save() {}
-  virtual std::vector<NamedBuffer> named_buffers() = 0;
   virtual std::vector<Counter> counters() = 0;
   virtual void after_load() {}
 

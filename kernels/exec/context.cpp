@@ -199,6 +199,8 @@ std::size_t MemoryPool::size_class(std::size_t bytes) {
 }
 
 void* MemoryPool::take(std::size_t bytes) {
+  used_ += bytes;
+  peak_ = std::max(peak_, used_);
   const auto found = free_.find(bytes);
   if (found == free_.end()) return device_allocate(device_, bytes);
   void* memory = found->second;
@@ -207,6 +209,7 @@ void* MemoryPool::take(std::size_t bytes) {
 }
 
 void MemoryPool::give_back(void* memory, std::size_t bytes) noexcept {
+  used_ -= bytes;
   free_.emplace(bytes, memory);
 }
 

@@ -38,9 +38,12 @@ class MemoryPool {
   /// Not initialised. Throws Error when there is not enough.
   void* take(std::size_t bytes);
   void give_back(void* memory, std::size_t bytes) noexcept;
+  /// The most bytes that were in use at once.
+  std::size_t peak_bytes() const { return peak_; }
 
  private:
   Device device_;
+  std::size_t used_ = 0, peak_ = 0;
   std::multimap<std::size_t, void*> free_;
 };
 
@@ -48,6 +51,8 @@ class MemoryPool {
 template <class T>
 class Buffer {
  public:
+  using value_type = T;
+
   Buffer() = default;
   Buffer(const Context& context, std::size_t size) : device_(context.device()), size_(size) {
     static_assert(std::is_trivially_copyable_v<T>);

@@ -56,6 +56,37 @@ class Cli : public testing::Test {
   TemporaryFolder folder_;
 };
 
+TEST_F(Cli, RunsATableOfAnExperimentAndKeepsItsCells) {
+  const std::string recipe = folder_ / "recipe.toml", table = folder_ / "table.toml";
+  std::ofstream(recipe) << "method = 'none'\n[train]\nepochs = 1\n[data]\npath = '" << data() << "'\n";
+  const auto write_table = [&](const std::string& more) {
+    std::ofstream(table) << "title = 'A table'\nrecipe = '" << recipe << "'\nmetric = 'test.auc.all'\nout = '"
+                         << (folder_ / "runs") << "'\n[[column]]\nname = 'one'\nset = ['device=cpu']\nseeds = [1, 2]\n"
+                         << "[[row]]\nname = 'narrow'\nset = ['model.width=32']\nreference = [0.5]\n"
+                         << "[[row]]\nname = 'wide'\nset = ['model.width=64']\n" << more;
+  };
+  write_table("[[cell]]\nrow = 'wide'\ncolumn = 'one'\nset = ['train.lr=0.01']\n");
+  const Outcome first = run({"experiment", "run", table});
+  EXPECT_EQ(first.status, 0) << first.err;
+  EXPECT_THAT(first.out, HasSubstr("| narrow |"));
+  EXPECT_THAT(first.out, HasSubstr("0.5000"));
+  EXPECT_THAT(first.out, HasSubstr("over 1 cells"));
+  EXPECT_THAT(read_all(folder_ / "runs/wide_one_2/config.toml"), HasSubstr("lr = 0.01"));
+  const auto written = std::filesystem::last_write_time(folder_ / "runs/wide_one_2/summary.json");
+  EXPECT_EQ(run({"experiment", "run", table}).out, first.out) << "the cells were run again";
+  EXPECT_EQ(std::filesystem::last_write_time(folder_ / "runs/wide_one_2/summary.json"), written);
+
+  EXPECT_THAT(run({"experiment", "run", table, "--rows", "wid"}).err, HasSubstr("did you mean 'wide'"));
+  EXPECT_THAT(run({"experiment", "run", table, "train.epochs=2"}).err, HasSubstr("another configuration"));
+  write_table("[[cell]]\nrow = 'tall'\ncolumn = 'one'\n");
+  EXPECT_THAT(run({"experiment", "run", table}).err, HasSubstr("'tall'"));
+  write_table("colour = 1\n");
+  const Outcome unknown = run({"experiment", "run", table});
+  EXPECT_EQ(unknown.status, 1);
+  EXPECT_THAT(unknown.err, HasSubstr("table.toml:"));
+  EXPECT_THAT(unknown.err, HasSubstr("unknown key 'colour'"));
+}
+
 TEST_F(Cli, StatsPrintsOneJsonObjectAndNothingElse) {
   const Outcome outcome = run({"data", "stats", data(), "--json"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;

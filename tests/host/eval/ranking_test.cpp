@@ -82,6 +82,26 @@ void expect_slice(const RankingSlice& slice, const NaiveSlice& expected) {
   }
 }
 
+TEST(FullRanking, SomeUsersAreSpreadEvenlyAndRankedAsAmongAll) {
+  const Context context(Device::cpu, 2);
+  const Dataset data = random_data(300, 60, 4);
+  const Split split = leave_one_out(data);
+  const FixedScorer scorer(data, 3);
+  const RankingResult all = evaluate_full(context, scorer, split, Target::test, kTopK);
+  const RankingResult some = evaluate_full(context, scorer, split, Target::test, kTopK, 50);
+  ASSERT_EQ(some.all.n, 50);
+  std::size_t k = 0;
+  Id before = 0;
+  for (const RankedRow& row : some.rows) {
+    while (k < all.rows.size() && all.rows[k].user != row.user) ++k;
+    ASSERT_LT(k, all.rows.size());
+    EXPECT_EQ(row.above, all.rows[k].above);
+    EXPECT_LE(row.user - before, 12);  // 300 / 50, and users without a test item between them
+    before = row.user;
+  }
+  EXPECT_EQ(evaluate_full(context, scorer, split, Target::test, kTopK, 100000).all.n, all.all.n);
+}
+
 TEST(FullRanking, EqualsItsDefinition) {
   const Context context(Device::cpu, 2);
   for (const Id items : {9, 60}) {  // with 9 items some users have touched all others

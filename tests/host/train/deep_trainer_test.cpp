@@ -171,6 +171,19 @@ TEST_F(DeepTraining, OptionsThatDoNotApplyAreErrors) {
   EXPECT_THAT(error_of([&] { train(config({"eval.topk=[5]"}), false); }), HasSubstr("eval.topk"));
 }
 
+TEST_F(DeepTraining, DataWithoutAttributesAreAnErrorUnlessAllowed) {
+  Dataset bare = synthetic_dataset(small_world());
+  bare.attribute_offsets.assign(bare.attribute_offsets.size(), 0);
+  bare.item_attributes.clear();
+  std::filesystem::create_directory(folder_ / "bare");
+  save_recbole(bare, folder_ / "bare");
+  const std::string path = "data.path=" + (folder_ / "bare/synthetic");
+  EXPECT_THAT(error_of([&] { Bench(config({"method=none", path})); }),
+              HasSubstr("data.allow_missing_attributes=true"));
+  Bench allowed(config({"method=none", path, "data.allow_missing_attributes=true", "train.epochs=1"}));
+  EXPECT_GT(allowed.train().loss, 0);
+}
+
 TEST_F(DeepTraining, ACheckpointOfAnotherBackboneOrVocabularyIsRefused) {
   Bench dcn(config({"method=none", "train.epochs=1"}));
   dcn.checkpoint(folder_ / "dcnv2");

@@ -1,0 +1,30 @@
+// What a benchmark prints: a line for each figure, and all of them as JSON.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "bench/measure.h"
+
+namespace sllmr::bench {
+
+/// Collects figures and prints a line for each.
+class Report {
+ public:
+  /// `scale` and `unit` are for the reader: 1e-6, "M/s".
+  void add(const std::string& key, const Figure& figure, double scale, const char* unit,
+           const std::string& note) {
+    json[key] = figure.median;
+    json["spread"][key] = {figure.low, figure.high};
+    fmt::print("{:<30} {:>9.3f} {:<6} (+-{:>4.1f} %)  {}\n", key, figure.median * scale, unit,
+               100 * figure.spread(), note);
+    std::fflush(stdout);
+  }
+
+  nlohmann::ordered_json json;
+};
+
+}  // namespace sllmr::bench
