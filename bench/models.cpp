@@ -46,7 +46,8 @@ ScoreTable random_table(const Split& split) {
     for (const Id item : set.candidates) {
       const std::uint64_t key =
           (static_cast<std::uint64_t>(set.user) << 32) | static_cast<std::uint32_t>(item);
-      scores.push_back({set.user, item, uniform(philox(1, 0, key, Purpose::noise).word[0]), item == set.probe});
+      scores.push_back(
+          {set.user, item, uniform(philox(1, 0, key, Purpose::noise).word[0]), item == set.probe});
     }
   }
   return make_score_table(*split.data, scores, "random");
@@ -60,9 +61,7 @@ class Trained {
       : config_(config_of(backbone, method)),
         trainer_(context, config_, resolve_method(config_), split, &table) {}
   Work work() {
-    return [this] {
-      trainer_.train_epoch([](std::int64_t) { return true; });
-    };
+    return [this] { trainer_.train_epoch([](std::int64_t) { return true; }); };
   }
   DeepTrainer& trainer() { return trainer_; }
 
@@ -75,11 +74,7 @@ class Trained {
 std::size_t state_bytes(DeepTrainer& trainer) {
   std::size_t bytes = 0;
   for (const NamedBuffer& named : trainer.named_buffers()) {
-    std::visit(
-        [&](const auto* buffer) {
-          bytes += buffer->size() * sizeof(typename std::remove_cvref_t<decltype(*buffer)>::value_type);
-        },
-        named.buffer);
+    std::visit([&](const auto* buffer) { bytes += buffer->size() * sizeof(*buffer->data()); }, named.buffer);
   }
   return bytes;
 }
@@ -89,8 +84,8 @@ double peer_seconds(const std::string& torch, std::string_view backbone, const S
   std::string data = split.data->source;
   if (data.ends_with(".inter")) data.resize(data.size() - 6);
   const std::string command =
-      fmt::format("'{}' bench/peers/ctr_torch.py --backbone {} --data '{}' --steps {} --threads {}", torch, backbone,
-                  data, kPeerSteps, threads);
+      fmt::format("'{}' bench/peers/ctr_torch.py --backbone {} --data '{}' --steps {} --threads {}", torch,
+                  backbone, data, kPeerSteps, threads);
   FILE* pipe = ::popen(command.c_str(), "r");
   require(pipe != nullptr, "cannot start " + command);
   std::string last, line;
@@ -118,7 +113,8 @@ void bench_models(Context& context, const Stopwatch& watch, const Split& split, 
     none.work()();
     const std::size_t held = device_bytes(context.device()) - before;
     const std::size_t needed = state_bytes(none.trainer()) + own.pool().peak_bytes();
-    Trained open(own, backbone.name, "agreement", split, table), shut(own, backbone.name, "never", split, table);
+    Trained open(own, backbone.name, "agreement", split, table),
+        shut(own, backbone.name, "never", split, table);
 
     const auto with_open = watch.compare(none.work(), open.work());
     const auto with_shut = watch.compare(none.work(), shut.work());
@@ -138,7 +134,8 @@ void bench_models(Context& context, const Stopwatch& watch, const Split& split, 
       peer = fmt::format("; eager PyTorch {:6.2f} s, {:.1f} x", theirs, theirs / seconds);
     }
     fmt::print(
-        "{:<9} {:6.2f} s an epoch (+-{:.0f} %){}; penalty open {:.3f} x, shut {:.3f} x; {:.1f} MiB, {:.2f} of "
+        "{:<9} {:6.2f} s an epoch (+-{:.0f} %){}; penalty open {:.3f} x, shut {:.3f} x; {:.1f} MiB, {:.2f} "
+        "of "
         "parameters, optimiser and activations\n",
         backbone.name, seconds, 100 * with_open.base.spread(), peer, with_open.ratio.median,
         with_shut.ratio.median, static_cast<double>(held) / (1 << 20),

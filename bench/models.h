@@ -9,8 +9,8 @@
 
 namespace sllmr::bench {
 
-/// Adds report.json["models"]: an object for each backbone of the registry. `torch`: a Python interpreter that has
-/// PyTorch, for the ratio to bench/peers/ctr_torch.py in the same run; empty: no ratio.
+/// Adds report.json["models"]: an object for each backbone of the registry. `torch`: a Python interpreter
+/// that has PyTorch, for the ratio to bench/peers/ctr_torch.py in the same run; empty: no ratio.
 void bench_models(Context& context, const Stopwatch& watch, const Split& split, const std::string& torch,
                   Report& report);
 

@@ -9,12 +9,12 @@
 
 namespace sllmr {
 
-/// The summary of one run: the stored one if it is there and of this configuration, else a new or resumed run's.
-/// Throws Interrupted after Ctrl-C, and Error where the folder holds a run of another configuration.
+/// The summary of one run: the stored one if it is there and of this configuration, else a new or resumed
+/// run's. Throws Interrupted after Ctrl-C, and Error where the folder holds a run of another configuration.
 nlohmann::json run_once(const Config& config);
 
-/// Mean and standard deviation over the values that are not null; `n` of them. Without one both are NaN, with one
-/// the deviation is.
+/// Mean and standard deviation over the values that are not null; `n` of them. Without one both are NaN, with
+/// one the deviation is.
 struct Spread {
   int n = 0;
   double mean = 0, deviation = 0;

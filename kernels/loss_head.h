@@ -9,8 +9,8 @@
 namespace sllmr {
 
 /// bce: binary cross-entropy of each row. bpr: -log sigmoid(s_positive - s_negative) of rows 2k and 2k + 1.
-/// clamped_bce: LLM-CF's cross-entropy of the probability, whose logarithms stop at -100 and whose gradient stops
-/// at p (1 - p) = 1e-12: rows that are confidently wrong teach nothing.
+/// clamped_bce: LLM-CF's cross-entropy of the probability, whose logarithms stop at -100 and whose gradient
+/// stops at p (1 - p) = 1e-12: rows that are confidently wrong teach nothing.
 enum class BaseLoss : int { bce, bpr, clamped_bce };
 
 /// A guiding or probe pair whose two rows stand in the batch.
@@ -21,8 +21,8 @@ struct HeadPair {
   std::int32_t probe;         // 1: for the gate alone
 };
 
-/// Loss of a batch: the mean of the base loss over its `rows` training rows, plus the sum of weight * hinge over
-/// its pairs, divided by `rows` too (paper.md, section 1; the weight is the gate's, see gate_pair).
+/// Loss of a batch: the mean of the base loss over its `rows` training rows, plus the sum of weight * hinge
+/// over its pairs, divided by `rows` too (paper.md, section 1; the weight is the gate's, see gate_pair).
 struct LossHeadArgs {
   const float* logits = nullptr;  // [rows, then those of the pairs]
   const float* labels = nullptr;  // [rows], 0 or 1; of bpr: not read
@@ -30,15 +30,15 @@ struct LossHeadArgs {
   BaseLoss loss = BaseLoss::bce;
   const HeadPair* pairs = nullptr;  // [n_pairs]; no two share a row
   std::int64_t n_pairs = 0;
-  GateArgs gate;  // gate.slots: one for each training row and pair, so that sums keep their order
+  GateArgs gate;              // gate.slots: one for each training row and pair, so that sums keep their order
   float* d_logits = nullptr;  // [as logits]
 };
 
 void loss_head_on(OnCpu, const Context& context, const LossHeadArgs& args);
 void loss_head_on(OnCuda, const Context& context, const LossHeadArgs& args);
 
-/// Writes the gradient of every logit, and adds base loss, gate gradient and telemetry to the slots. The hinge
-/// acts on logits. The cosine that the objective `alignment` wants is not known here and counts as 0.
+/// Writes the gradient of every logit, and adds base loss, gate gradient and telemetry to the slots. The
+/// hinge acts on logits. The cosine that the objective `alignment` wants is not known here and counts as 0.
 inline void loss_head(const Context& context, const LossHeadArgs& args) {
   on_device(context, [&](auto device) { loss_head_on(device, context, args); });
 }

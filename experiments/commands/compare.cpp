@@ -43,7 +43,7 @@ void compare(const CompareOptions& options) {
       const nlohmann::json& test = summary.at("test");
       for (const char* slice : {"all", "cold", "tail"}) columns[slice].push_back(test.at("auc").at(slice));
       // Ranking quality or calibration, whichever the protocol has.
-      columns["other"].push_back(test.contains("ndcg@10") ? test.at("ndcg@10").at("all")
+      columns["other"].push_back(test.contains("ndcg@10")    ? test.at("ndcg@10").at("all")
                                  : test.contains("log_loss") ? test.at("log_loss").at("all")
                                                              : nlohmann::json());
       columns["alpha"].push_back(summary.at("gate").at("mean_alpha"));

@@ -46,8 +46,8 @@ class Reader {
     for (const auto& [key, node] : table) {
       const std::string name(key.str());
       require(std::ranges::find(keys, name) != keys.end(),
-              fmt::format("{}:{}: unknown key '{}'; did you mean '{}'?", path_, node.source().begin.line, name,
-                          nearest_name(name, keys)));
+              fmt::format("{}:{}: unknown key '{}'; did you mean '{}'?", path_, node.source().begin.line,
+                          name, nearest_name(name, keys)));
     }
   }
 
@@ -93,7 +93,8 @@ Experiment read_experiment(const std::string& path) {
   try {
     table = toml::parse_file(path);
   } catch (const toml::parse_error& error) {
-    throw Error(fmt::format("{}:{}: not an experiment: {}", path, error.source().begin.line, error.description()));
+    throw Error(
+        fmt::format("{}:{}: not an experiment: {}", path, error.source().begin.line, error.description()));
   }
   Experiment out;
   const Reader top(path, table, {"title", "recipe", "metric", "out", "column", "row", "cell"});
@@ -103,13 +104,15 @@ Experiment read_experiment(const std::string& path) {
   out.out = top.text("out");
   for_each_table(table, "column", path, [&](const toml::table& each) {
     const Reader reader(path, each, {"name", "set", "seeds"});
-    out.columns.push_back({reader.text("name"), reader.list<std::string>("set"), reader.list<std::int64_t>("seeds"), {}});
+    out.columns.push_back(
+        {reader.text("name"), reader.list<std::string>("set"), reader.list<std::int64_t>("seeds"), {}});
     require(!out.columns.back().seeds.empty(),
             fmt::format("{}: column '{}' has no seeds", path, out.columns.back().name));
   });
   for_each_table(table, "row", path, [&](const toml::table& each) {
     const Reader reader(path, each, {"name", "set", "reference"});
-    out.rows.push_back({reader.text("name"), reader.list<std::string>("set"), {}, reader.list<double>("reference")});
+    out.rows.push_back(
+        {reader.text("name"), reader.list<std::string>("set"), {}, reader.list<double>("reference")});
     require(out.rows.back().reference.empty() || out.rows.back().reference.size() == out.columns.size(),
             fmt::format("{}: row '{}' has {} reference figures for {} columns", path, out.rows.back().name,
                         out.rows.back().reference.size(), out.columns.size()));
@@ -124,7 +127,8 @@ Experiment read_experiment(const std::string& path) {
     known(out.rows, out.rules.back().row);
     known(out.columns, out.rules.back().column);
   });
-  require(!out.rows.empty() && !out.columns.empty(), fmt::format("{}: needs a [[row]] and a [[column]]", path));
+  require(!out.rows.empty() && !out.columns.empty(),
+          fmt::format("{}: needs a [[row]] and a [[column]]", path));
   return out;
 }
 
@@ -151,7 +155,8 @@ void check_wanted(const std::vector<std::string>& names, const std::vector<Axis>
   std::vector<std::string> known;
   for (const Axis& axis : axes) known.push_back(axis.name);
   for (const std::string& name : names) {
-    require(wanted(known, name), fmt::format("the experiment has no '{}'; did you mean '{}'?", name, nearest_name(name, known)));
+    require(wanted(known, name),
+            fmt::format("the experiment has no '{}'; did you mean '{}'?", name, nearest_name(name, known)));
   }
 }
 
@@ -160,7 +165,8 @@ void run_experiment(const ExperimentOptions& options) {
   check_wanted(options.rows, experiment.rows);
   check_wanted(options.columns, experiment.columns);
   const std::string out = options.out.empty() ? experiment.out : options.out;
-  const bool with_reference = std::ranges::any_of(experiment.rows, [](const Axis& row) { return !row.reference.empty(); });
+  const bool with_reference =
+      std::ranges::any_of(experiment.rows, [](const Axis& row) { return !row.reference.empty(); });
 
   std::vector<std::size_t> columns;
   for (std::size_t c = 0; c < experiment.columns.size(); ++c) {
@@ -197,8 +203,8 @@ void run_experiment(const ExperimentOptions& options) {
         const nlohmann::json summary = run_once(load_config(experiment.recipe, overrides));
         if (any.is_null()) any = summary;
         values.push_back(value_at(summary, experiment.metric));
-        fmt::print(stderr, "{} {} seed {}: {} ({:.0f} s)\n", row.name, column.name, seed, figure(values.back()),
-                   summary.at("seconds").at("total").get<double>());
+        fmt::print(stderr, "{} {} seed {}: {} ({:.0f} s)\n", row.name, column.name, seed,
+                   figure(values.back()), summary.at("seconds").at("total").get<double>());
       }
       const Spread spread = spread_of(values);
       table += " " + to_text(spread) + " |";
@@ -228,11 +234,17 @@ void add_experiment_command(CLI::App& app) {
   command->require_subcommand(1);
   CLI::App* run = command->add_subcommand(
       "run", "Run every cell of a table and print it (finished runs are kept, stopped ones go on)");
-  run->add_option("experiment", options->path, "A table of runs (TOML)")->required()->check(CLI::ExistingFile);
+  run->add_option("experiment", options->path, "A table of runs (TOML)")
+      ->required()
+      ->check(CLI::ExistingFile);
   run->add_option("overrides", options->overrides, "key=value for every run");
   run->add_option("--rows", options->rows, "Only these rows")->delimiter(',')->allow_extra_args(false);
-  run->add_option("--columns", options->columns, "Only these columns")->delimiter(',')->allow_extra_args(false);
-  run->add_option("--seeds", options->seeds, "Instead of the columns' own")->delimiter(',')->allow_extra_args(false);
+  run->add_option("--columns", options->columns, "Only these columns")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  run->add_option("--seeds", options->seeds, "Instead of the columns' own")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   run->add_option("--out", options->out, "Folder for the run folders (default: the experiment's)");
   run->callback([options] { run_experiment(*options); });
 }

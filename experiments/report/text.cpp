@@ -63,8 +63,8 @@ std::string summary_text(const nlohmann::json& summary, const std::string& run_d
   }
   const nlohmann::json& seconds = summary.at("seconds");
   text += fmt::format("{:.1f} s, {:.1f} s of them training ({}); run folder {}\n",
-                      seconds.at("total").get<double>(), seconds.at("train").get<double>(), rate_text(summary),
-                      run_dir);
+                      seconds.at("total").get<double>(), seconds.at("train").get<double>(),
+                      rate_text(summary), run_dir);
   return text;
 }
 

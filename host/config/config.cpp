@@ -178,7 +178,8 @@ const std::vector<Key>& key_table() {
       number(SLLMR_KEY(train.l2), non_negative, "L2 penalty"),
       integer(SLLMR_KEY(train.epochs), 0, "passes over the training rows"),
       integer(SLLMR_KEY(train.batch_size), 1, "rows of a mini-batch (exact mode)"),
-      integer(SLLMR_KEY(train.chunk_rows), 1, "rows between two updates of the gate (fused mode, deep backbones)"),
+      integer(SLLMR_KEY(train.chunk_rows), 1,
+              "rows between two updates of the gate (fused mode, deep backbones)"),
       integer(SLLMR_KEY(train.eval_every), 0,
               "epochs between two validations, the best of which is kept; 0: none"),
       integer(SLLMR_KEY(train.patience), 0, "stop after this many validations without a gain; 0: never"),
@@ -199,6 +200,13 @@ const std::vector<Key>& key_table() {
       choice(SLLMR_KEY(llm.noise_slice), {"all", "warm", "head"},
              "where: everywhere, warm users, head items"),
 
+      choice(SLLMR_KEY(llm.stale), {"warn", "refuse"},
+             "what to do where the data have moved on since the table was made"),
+      number(SLLMR_KEY(llm.stale_weight), share,
+             "share of the users who have interacted since whose scores are kept (drawn)"),
+      number(SLLMR_KEY(llm.max_age_days), non_negative,
+             "a table older than this is stale too; 0: any age will do"),
+
       text(SLLMR_KEY(gate.rule), "gating rule"),
       text(SLLMR_KEY(gate.objective), "what the gate learns from"),
       choice(SLLMR_KEY(gate.uncertainty), {"confidence", "entropy"}, "the backbone's uncertainty signal"),
@@ -213,7 +221,8 @@ const std::vector<Key>& key_table() {
       choice(SLLMR_KEY(eval.protocol), {"full", "ctr"},
              "full: rank the whole catalogue; ctr: pooled AUC over one sampled negative a positive"),
       integers(SLLMR_KEY(eval.topk), Ascending::yes, "cut-offs of the ranking metrics (protocol full)"),
-      integer(SLLMR_KEY(eval.max_users), 0, "rank this many users only, evenly spread; 0: all (protocol full)"),
+      integer(SLLMR_KEY(eval.max_users), 0,
+              "rank this many users only, evenly spread; 0: all (protocol full)"),
   };
   return table;
 }

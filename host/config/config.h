@@ -56,6 +56,7 @@ struct TrainConfig {
 
 struct LlmConfig {
   enum class Pairs { sampled, largest };
+  enum class Stale { warn, refuse };
 
   std::string scorer = "lexical";
   std::string scores;
@@ -69,6 +70,9 @@ struct LlmConfig {
   int max_pairs_per_batch = 0;
   double noise = 0.0;
   NoiseSlice noise_slice = NoiseSlice::all;
+  Stale stale = Stale::warn;
+  double stale_weight = 1.0;
+  double max_age_days = 0.0;
 };
 
 struct GateConfig {

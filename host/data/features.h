@@ -2,7 +2,7 @@
 //
 // A batch holds no ids of histories and categories, only where in a pool each row's begin and how many there
 // are: the last items before a position of a user's history are neighbours, and so are their brands and
-// categories. Assembling is host work (some 20 us for 128 rows with plans). On CUDA it runs while the device
+// categories. Assembling is host work (some 30 us for 128 rows with plans). On CUDA it runs while the device
 // is busy with the batch before, if the training loop asks for it there:
 //
 //   batcher.upload(context);  launch forward, backward, optimiser;  batcher.assemble(next rows);

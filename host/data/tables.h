@@ -52,7 +52,7 @@ class ItemTable {
 
  private:
   Dataset& data_;
-  TokenMap attributes_;               // ids in file order
+  TokenMap attributes_;                 // ids in file order
   std::vector<std::vector<Id>> lists_;  // by item
   std::vector<std::int64_t> lines_;     // by item, 0: not seen
 };

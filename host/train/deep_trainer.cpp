@@ -60,8 +60,8 @@ std::vector<Id> sorted_training_items(const Split& split, Id user) {
 
 }  // namespace
 
-/// Ranks by forward passes over tiles of (user, item) rows. On the CPU several threads call it at once, each with
-/// a context of its own.
+/// Ranks by forward passes over tiles of (user, item) rows. On the CPU several threads call it at once, each
+/// with a context of its own.
 class DeepTrainer::RankingScorer final : public Scorer {
  public:
   RankingScorer(const FeatureStore& features, const Backbone<float>& backbone, const Split& split)
@@ -152,16 +152,17 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Method& m
   options.seed = config.seed;
   options.table_rows = features_->table_rows();
   backbone_ = find_backbone(config.model.name)->make(context, options);
-  adam_ = std::make_unique<Adam<float>>(
-      context, *backbone_,
-      AdamOptions{config.train.lr, config.train.l2, config.train.optimizer == TrainConfig::Optimizer::lazy_adam});
+  adam_ =
+      std::make_unique<Adam<float>>(context, *backbone_,
+                                    AdamOptions{config.train.lr, config.train.l2,
+                                                config.train.optimizer == TrainConfig::Optimizer::lazy_adam});
   scorer_ = std::make_unique<RankingScorer>(*features_, *backbone_, split);
 
   // A row brings at most a guiding pair and a probe pair of two rows each.
-  const std::int64_t most_rows = method.uses_llm ? 5 * batch : batch, most_items = method.uses_llm ? 3 * batch : batch;
+  const std::int64_t most_rows = method.uses_llm ? 5 * batch : batch,
+                     most_items = method.uses_llm ? 3 * batch : batch;
   batcher_ = std::make_unique<FeatureBatcher>(
-      context, *features_,
-      FeatureBatcherOptions{most_rows, backbone_->wants_sequence(), true});
+      context, *features_, FeatureBatcherOptions{most_rows, backbone_->wants_sequence(), true});
   selective_ = std::make_unique<Selective>(context, config, method, split, table, batch, stretch_,
                                            static_cast<int>(most_items));
   labels_ = Buffer<float>(context, static_cast<std::size_t>(batch));
@@ -222,8 +223,7 @@ void DeepTrainer::start_epoch() {
     }
     rows_[k].item = 0;
     for (std::uint32_t block = 0; rows_[k].item == 0; ++block) {
-      const Draw draw =
-          philox(config_.seed, static_cast<std::uint32_t>(epoch_), k, Purpose::negative, block);
+      const Draw draw = philox(config_.seed, static_cast<std::uint32_t>(epoch_), k, Purpose::negative, block);
       for (const std::uint32_t word : draw.word) {
         const Id item = 1 + static_cast<Id>(below(word, items));
         if (rows_[k].item == 0 && !std::binary_search(own.begin(), own.end(), item)) rows_[k].item = item;

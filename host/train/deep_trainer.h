@@ -15,14 +15,15 @@
 
 namespace sllmr {
 
-/// A step takes train.batch_size rows of the `ctr` protocol (a positive each with one negative, shuffled; with
-/// BPR positives and negatives stay side by side) and appends the rows of the batch's LLM pairs, but for guiding
-/// pairs that the gate holds shut (gate.skip_below): one forward and one backward pass serve both losses. Rows
-/// of pairs see the history that the LLM saw: all training items but the last. The gate takes a step every
-/// train.chunk_rows rows.
+/// A step takes train.batch_size rows of the `ctr` protocol (a positive each with one negative, shuffled;
+/// with BPR positives and negatives stay side by side) and appends the rows of the batch's LLM pairs, but for
+/// guiding pairs that the gate holds shut (gate.skip_below): one forward and one backward pass serve both
+/// losses. Rows of pairs see the history that the LLM saw: all training items but the last. The gate takes a
+/// step every train.chunk_rows rows.
 ///
-/// Under eval.protocol=ctr the negatives are fixed once, uniform over items the user never touches; under `full`,
-/// where nothing may know the held-out items, each epoch draws new ones, uniform over the rest of the catalogue.
+/// Under eval.protocol=ctr the negatives are fixed once, uniform over items the user never touches; under
+/// `full`, where nothing may know the held-out items, each epoch draws new ones, uniform over the rest of the
+/// catalogue.
 class DeepTrainer final : public Trainer {
  public:
   /// See make_trainer().
@@ -56,8 +57,8 @@ class DeepTrainer final : public Trainer {
   const Split& split_;
   bool fresh_negatives_, skips_closed_;
   std::int64_t stretch_;
-  std::vector<CtrRow> rows_;                // positives at even places, each before its negative
-  std::vector<std::int64_t> order_;         // of the stretch at hand: places in rows_
+  std::vector<CtrRow> rows_;         // positives at even places, each before its negative
+  std::vector<std::int64_t> order_;  // of the stretch at hand: places in rows_
   std::unique_ptr<FeatureStore> features_;
   std::unique_ptr<Backbone<float>> backbone_;
   std::unique_ptr<Adam<float>> adam_;

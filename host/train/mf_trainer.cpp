@@ -50,9 +50,7 @@ void check_mode(const Config& config) {
 
 MfTrainer::MfTrainer(Context& context, const Config& config, const Method& method, const Split& split,
                      const ScoreTable* table)
-    : Trainer(context),
-      config_(config),
-      optimizer_(optimizer_kind(config.train.optimizer)) {
+    : Trainer(context), config_(config), optimizer_(optimizer_kind(config.train.optimizer)) {
   check_mode(config);
   const Dataset& data = *split.data;
   const bool exact = config.train.mode == TrainConfig::Mode::exact;
@@ -146,8 +144,7 @@ void MfTrainer::take_stretch(std::int64_t count) {
       RowPairs* pairs = selective_->pairs() + (ordinal(args_.first_row) - ordinal(row_));
       args_.pairs = pairs;
       if (config_.llm.max_pairs_per_batch > 0) {
-        selective_->keep_largest(pairs,
-                                 ordinal(args_.first_row + args_.rows) - ordinal(args_.first_row));
+        selective_->keep_largest(pairs, ordinal(args_.first_row + args_.rows) - ordinal(args_.first_row));
       }
     }
     batch_->step(context_, ++model_steps_, args_);

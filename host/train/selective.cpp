@@ -147,7 +147,8 @@ GateArgs Selective::host_gate() const {
   return gate;
 }
 
-void Selective::sample(std::uint32_t epoch, std::int64_t first_row, std::int64_t count, const Triple* triples) {
+void Selective::sample(std::uint32_t epoch, std::int64_t first_row, std::int64_t count,
+                       const Triple* triples) {
   sample_pairs(context_, scores_->view, scores_->policy, config_.seed, epoch, first_row, count, triples,
                pairs_.data());
 }

@@ -1,5 +1,5 @@
-// The LLM's side of a training run, whatever the backbone: scores and signals on the device, the gate's parameters
-// and their optimiser, accumulators and telemetry.
+// The LLM's side of a training run, whatever the backbone: scores and signals on the device, the gate's
+// parameters and their optimiser, accumulators and telemetry.
 #pragma once
 
 #include <array>

@@ -41,7 +41,8 @@ class Trainer {
   /// are done. Returns the epoch's report once the epoch is complete.
   virtual std::optional<EpochReport> train_epoch(const std::function<bool(std::int64_t rows_done)>& stop) = 0;
 
-  /// The model for ranking the items of `target`: what comes before them is known. Holds until the next epoch.
+  /// The model for ranking the items of `target`: what comes before them is known. Holds until the next
+  /// epoch.
   virtual const Scorer& scorer(Target target) = 0;
   /// The model's logits for rows of the `ctr` protocol.
   virtual std::vector<float> ctr_logits(std::span<const CtrRow> rows) = 0;

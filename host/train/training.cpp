@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <chrono>
+#include <ctime>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "host/data/import.h"
 #include "host/eval/ctr.h"
 #include "host/llm/scorer.h"
+#include "host/llm/table_origin.h"
 #include "host/train/interrupt.h"
 #include "host/train/progress.h"
 #include "host/train/provenance.h"
@@ -155,8 +157,8 @@ nlohmann::json evaluate(const Context& context, const Config& config, Trainer& t
     if (!predictions.empty()) write_predictions(predictions, rows, logits, *split.data);
     return to_json(result);
   }
-  const RankingResult result = evaluate_full(context, trainer.scorer(target), split, target, config.eval.topk,
-                                             config.eval.max_users);
+  const RankingResult result =
+      evaluate_full(context, trainer.scorer(target), split, target, config.eval.topk, config.eval.max_users);
   if (!predictions.empty()) write_predictions(predictions, result, *split.data);
   return to_json(result);
 }
@@ -165,6 +167,32 @@ void check_protocol(const Config& config) {
   if (config.eval.protocol == EvalConfig::Protocol::full) return;
   for (const char* key : {"eval.topk", "eval.max_users"}) {
     require_not_set(config, key, "eval.protocol=ctr ranks no catalogue");
+  }
+}
+
+/// Warns of a table that the data have left behind, refuses it, or keeps a share of what is stale, as
+/// llm.stale and llm.stale_weight say.
+void check_freshness(const Config& config, const Split& split, ScoreTable& table) {
+  const Freshness fresh =
+      freshness(table, read_origin(config.llm.scores), split, static_cast<std::int64_t>(std::time(nullptr)));
+  std::string warning = freshness_warning(fresh);
+  if (config.llm.max_age_days > 0) {
+    require(fresh.known, fmt::format("{}: llm.max_age_days needs the table's origin ({}), which is missing",
+                                     config.llm.scores, origin_path(config.llm.scores)));
+    if (warning.empty() && fresh.age_days > config.llm.max_age_days) {
+      warning = fmt::format("the table is {:.1f} days old, more than llm.max_age_days={}", fresh.age_days,
+                            config.llm.max_age_days);
+    }
+  }
+  if (!warning.empty()) {
+    if (config.llm.stale == LlmConfig::Stale::refuse) {
+      throw Error(
+          fmt::format("{}: {}; score the data again, or set llm.stale=warn", config.llm.scores, warning));
+    }
+    fmt::print(stderr, "warning: {}: {}\n", config.llm.scores, warning);
+  }
+  if (config.llm.stale_weight < 1) {
+    thin_stale_users(table, split, config.llm.stale_weight, config.seed);
   }
 }
 
@@ -375,7 +403,11 @@ ScoreTable load_scores(const Config& config, const Split& split) {
     }
     require(!config.llm.scores.empty(), "llm.scorer=file needs llm.scores, the path of the table");
     table = read_scores(config.llm.scores, split);
+    check_freshness(config, split, table);
   } else {
+    for (const char* key : {"llm.stale", "llm.stale_weight", "llm.max_age_days"}) {
+      require_not_set(config, key, "llm.scorer=" + config.llm.scorer + " scores the data as they are");
+    }
     require_not_set(config, "llm.scores",
                     "llm.scorer=" + config.llm.scorer + " scores by itself; use llm.scorer=file");
     CandidateOptions options;

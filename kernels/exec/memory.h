@@ -51,8 +51,6 @@ class MemoryPool {
 template <class T>
 class Buffer {
  public:
-  using value_type = T;
-
   Buffer() = default;
   Buffer(const Context& context, std::size_t size) : device_(context.device()), size_(size) {
     static_assert(std::is_trivially_copyable_v<T>);

@@ -15,7 +15,8 @@ constexpr bool uses_draw() {
 template <class... Rules>
 std::vector<GatePart> list_rules(PartList<Rules...>) {
   int id = 0;
-  return {GatePart{id++, Rules::name, Rules::summary, Rules::n_params, uses_draw<Rules>(), false, false, false}...};
+  return {GatePart{id++, Rules::name, Rules::summary, Rules::n_params, uses_draw<Rules>(), false, false,
+                   false}...};
 }
 
 template <class Objective>

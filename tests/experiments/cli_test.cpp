@@ -61,9 +61,11 @@ TEST_F(Cli, RunsATableOfAnExperimentAndKeepsItsCells) {
   std::ofstream(recipe) << "method = 'none'\n[train]\nepochs = 1\n[data]\npath = '" << data() << "'\n";
   const auto write_table = [&](const std::string& more) {
     std::ofstream(table) << "title = 'A table'\nrecipe = '" << recipe << "'\nmetric = 'test.auc.all'\nout = '"
-                         << (folder_ / "runs") << "'\n[[column]]\nname = 'one'\nset = ['device=cpu']\nseeds = [1, 2]\n"
+                         << (folder_ / "runs")
+                         << "'\n[[column]]\nname = 'one'\nset = ['device=cpu']\nseeds = [1, 2]\n"
                          << "[[row]]\nname = 'narrow'\nset = ['model.width=32']\nreference = [0.5]\n"
-                         << "[[row]]\nname = 'wide'\nset = ['model.width=64']\n" << more;
+                         << "[[row]]\nname = 'wide'\nset = ['model.width=64']\n"
+                         << more;
   };
   write_table("[[cell]]\nrow = 'wide'\ncolumn = 'one'\nset = ['train.lr=0.01']\n");
   const Outcome first = run({"experiment", "run", table});

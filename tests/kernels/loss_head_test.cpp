@@ -36,8 +36,8 @@ Outcome run(const Context& context, const Head& head, BaseLoss loss, int rule = 
   const int slots = static_cast<int>(rows) + static_cast<int>(head.pairs.size());
   const std::vector<float> theta = initial_gate_params(rule, 1);
   const Buffer<float> logits(context, std::span<const float>(head.logits)),
-      labels(context, std::span<const float>(head.labels)), parameters(context, std::span<const float>(theta)),
-      running(context, 2);
+      labels(context, std::span<const float>(head.labels)),
+      parameters(context, std::span<const float>(theta)), running(context, 2);
   const Buffer<HeadPair> pairs(context, std::span<const HeadPair>(head.pairs));
   const Buffer<UserSignals> users(context, 4);
   const Buffer<ItemSignals> items(context, 4);
@@ -92,8 +92,8 @@ double reference_loss(const Head& head, BaseLoss loss, const std::vector<double>
     }
   }
   for (const HeadPair& both : head.pairs) {
-    const double slack = static_cast<double>(head.margin) - (s[static_cast<std::size_t>(both.row_a)] -
-                                                             s[static_cast<std::size_t>(both.row_b)]);
+    const double slack = static_cast<double>(head.margin) -
+                         (s[static_cast<std::size_t>(both.row_a)] - s[static_cast<std::size_t>(both.row_b)]);
     if (both.probe == 0 && slack > 0) sum += static_cast<double>(head.lambda) * slack;
   }
   return sum / static_cast<double>(rows);
@@ -117,9 +117,11 @@ std::vector<double> reference_gradient(const Head& head, BaseLoss loss) {
 void expect_gradients(const Context& context) {
   Head head;
   for (const BaseLoss loss : {BaseLoss::bce, BaseLoss::bpr, BaseLoss::clamped_bce}) {
-    if (loss == BaseLoss::clamped_bce) head.logits[4] = -9.0F, head.logits[5] = 8.0F;  // float has no 1 - 1e-17
+    if (loss == BaseLoss::clamped_bce)
+      head.logits[4] = -9.0F, head.logits[5] = 8.0F;  // float has no 1 - 1e-17
     const Outcome out = run(context, head, loss);
-    EXPECT_TRUE(all_near(out.d_logits, reference_gradient(head, loss), {2e-6, 1e-3})) << static_cast<int>(loss);
+    EXPECT_TRUE(all_near(out.d_logits, reference_gradient(head, loss), {2e-6, 1e-3}))
+        << static_cast<int>(loss);
   }
 }
 
@@ -155,8 +157,7 @@ TEST(LossHead, AShutGateAndAProbeLeaveTheModelAlone) {
 TEST(LossHead, ProbesTeachTheGate) {
   const Context context(Device::cpu);
   // The LLM contradicts the probe: closing the gate lowers the objective, so its gradient is positive.
-  const Outcome out =
-      run(context, Head(), BaseLoss::bce, rule_id("learned"), objective_id("agreement"));
+  const Outcome out = run(context, Head(), BaseLoss::bce, rule_id("learned"), objective_id("agreement"));
   EXPECT_GT(out.totals[GateColumns::theta + 3], 0.0);
   const Outcome hinge = run(context, Head(), BaseLoss::bce, rule_id("learned"), objective_id("hinge"));
   EXPECT_GT(hinge.totals[GateColumns::theta + 3], 0.0);

@@ -1,4 +1,5 @@
-// Deep backbones in whole runs on a small made-up world: what they write, how they resume, what the penalty does.
+// Deep backbones in whole runs on a small made-up world: what they write, how they resume, what the penalty
+// does.
 #include "host/train/deep_trainer.h"
 
 #include <gmock/gmock.h>
@@ -33,12 +34,12 @@ class DeepTraining : public testing::Test {
   void SetUp() override { save_recbole(synthetic_dataset(small_world()), folder_.path()); }
 
   Config config(std::vector<std::string> overrides) const {
-    overrides.insert(overrides.begin(),
-                     {"data.path=" + (folder_ / "synthetic"), "run_dir=" + (folder_ / "run"), "device=cpu",
-                      "threads=1", "model.name=dcnv2", "model.width=8", "model.hidden=[16, 8]", "train.loss=bce",
-                      "train.mode=exact", "train.optimizer=adam", "train.lr=0.01", "train.l2=1e-4",
-                      "train.batch_size=64", "train.chunk_rows=256", "train.epochs=2", "eval.protocol=ctr",
-                      "llm.pair_rate=0.25"});
+    overrides.insert(
+        overrides.begin(),
+        {"data.path=" + (folder_ / "synthetic"), "run_dir=" + (folder_ / "run"), "device=cpu", "threads=1",
+         "model.name=dcnv2", "model.width=8", "model.hidden=[16, 8]", "train.loss=bce", "train.mode=exact",
+         "train.optimizer=adam", "train.lr=0.01", "train.l2=1e-4", "train.batch_size=64",
+         "train.chunk_rows=256", "train.epochs=2", "eval.protocol=ctr", "llm.pair_rate=0.25"});
     return load_config("", overrides);
   }
 
@@ -79,14 +80,12 @@ class Bench {
 };
 
 class EveryBackbone : public DeepTraining, public testing::WithParamInterface<std::string> {};
-INSTANTIATE_TEST_SUITE_P(
-    DeepTraining, EveryBackbone,
-    testing::ValuesIn([] {
-      std::vector<std::string> names;
-      for (const BackboneInfo& backbone : backbones()) names.emplace_back(backbone.name);
-      return names;
-    }()),
-    [](const auto& each) { return each.param; });
+INSTANTIATE_TEST_SUITE_P(DeepTraining, EveryBackbone, testing::ValuesIn([] {
+                           std::vector<std::string> names;
+                           for (const BackboneInfo& backbone : backbones()) names.emplace_back(backbone.name);
+                           return names;
+                         }()),
+                         [](const auto& each) { return each.param; });
 
 TEST_P(EveryBackbone, LearnsBeyondChanceAndStoresWhatItEvaluated) {
   const nlohmann::json summary =
@@ -110,8 +109,8 @@ TEST_P(EveryBackbone, ContinuesBitForBitInTheMiddleOfAnEpoch) {
 }
 
 TEST_P(EveryBackbone, RanksTheWholeCatalogue) {
-  const nlohmann::json summary = train(config({"model.name=" + GetParam(), "method=none", "eval.protocol=full",
-                                               "eval.max_users=20", "train.epochs=3"}),
+  const nlohmann::json summary = train(config({"model.name=" + GetParam(), "method=none",
+                                               "eval.protocol=full", "eval.max_users=20", "train.epochs=3"}),
                                        false);
   EXPECT_EQ(summary["test"]["n"]["all"], 20);
   EXPECT_GT(summary["test"]["auc"]["all"].get<double>(), 0.5);
@@ -150,8 +149,8 @@ TEST_F(DeepTraining, ThePapersGateCloses) {
 }
 
 TEST_F(DeepTraining, BprAndFreshNegatives) {
-  const nlohmann::json summary = train(
-      config({"method=agreement", "train.loss=bpr", "eval.protocol=full", "train.epochs=3"}), false);
+  const nlohmann::json summary =
+      train(config({"method=agreement", "train.loss=bpr", "eval.protocol=full", "train.epochs=3"}), false);
   EXPECT_GT(summary["test"]["auc"]["all"].get<double>(), 0.5);
   Bench fixed(config({"method=none", "train.epochs=1"})),
       fresh(config({"method=none", "train.epochs=1", "eval.protocol=full"}));
@@ -178,7 +177,9 @@ TEST_F(DeepTraining, DataWithoutAttributesAreAnErrorUnlessAllowed) {
   std::filesystem::create_directory(folder_ / "bare");
   save_recbole(bare, folder_ / "bare");
   const std::string path = "data.path=" + (folder_ / "bare/synthetic");
-  EXPECT_THAT(error_of([&] { Bench(config({"method=none", path})); }),
+  EXPECT_THAT(error_of([&] {
+                Bench(config({"method=none", path}));
+              }),
               HasSubstr("data.allow_missing_attributes=true"));
   Bench allowed(config({"method=none", path, "data.allow_missing_attributes=true", "train.epochs=1"}));
   EXPECT_GT(allowed.train().loss, 0);
@@ -188,15 +189,18 @@ TEST_F(DeepTraining, ACheckpointOfAnotherBackboneOrVocabularyIsRefused) {
   Bench dcn(config({"method=none", "train.epochs=1"}));
   dcn.checkpoint(folder_ / "dcnv2");
   const SafetensorsFile checkpoint = read_safetensors(folder_ / "dcnv2");
-  EXPECT_THAT(error_of([&] { Bench(config({"method=none", "model.name=din"})).trainer().load(checkpoint); }),
+  EXPECT_THAT(error_of([&] {
+                Bench(config({"method=none", "model.name=din"})).trainer().load(checkpoint);
+              }),
               HasSubstr("dcnv2"));
   SyntheticOptions larger = small_world();
   larger.users = 310;
   std::filesystem::create_directory(folder_ / "larger");
   save_recbole(synthetic_dataset(larger), folder_ / "larger");
   EXPECT_THAT(error_of([&] {
-                Bench(config({"method=none", "data.path=" + (folder_ / "larger/synthetic")})).trainer().load(
-                    checkpoint);
+                Bench(config({"method=none", "data.path=" + (folder_ / "larger/synthetic")}))
+                    .trainer()
+                    .load(checkpoint);
               }),
               HasSubstr("embedding.user"));
 }

@@ -139,8 +139,8 @@ TEST(Gemm, RefusesDimensionsThatBlasCannotCount) {
   const Context context(Device::cpu, 1);
   EXPECT_THAT(error_of([&] {
                 float* const none = nullptr;
-                gemm(context, Transpose::no, Transpose::no, std::int64_t{1} << 31, 1, 1, 1.0F, none, 1, none, 1,
-                     0.0F, none, 1);
+                gemm(context, Transpose::no, Transpose::no, std::int64_t{1} << 31, 1, 1, 1.0F, none, 1, none,
+                     1, 0.0F, none, 1);
               }),
               HasSubstr("use smaller tiles"));
 }

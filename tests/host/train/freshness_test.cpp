@@ -1,0 +1,99 @@
+// Score tables that the data have left behind: what training does about them.
+#include <gmock/gmock.h>
+
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "host/data/import.h"
+#include "host/data/synthetic.h"
+#include "host/llm/table_origin.h"
+#include "host/train/training.h"
+#include "tests/host/support.h"
+
+namespace sllmr {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class StaleScores : public testing::Test {
+ protected:
+  void SetUp() override {
+    SyntheticOptions options;
+    options.users = 200;
+    options.items = 100;
+    options.topics = 5;
+    save_recbole(synthetic_dataset(options), folder_.path());
+    world_ = load_world(config({}));
+    table_ = load_scores(config({"llm.scorer=lexical"}), world_.split);
+    write_scores(path(), table_, *world_.data, false);
+  }
+  std::string path() const { return folder_ / "scores.tsv"; }
+  Config config(std::vector<std::string> overrides) const {
+    overrides.insert(overrides.begin(), "data.path=" + (folder_ / "synthetic"));
+    return load_config("", overrides);
+  }
+  Config reading(std::vector<std::string> overrides = {}) const {
+    overrides.insert(overrides.begin(), {"llm.scorer=file", "llm.scores=" + path()});
+    return config(overrides);
+  }
+  /// Says that the table was made of these data, or of others, `days` ago.
+  void write_origin_of(bool same_data, int days) const {
+    TableOrigin origin;
+    origin.scorer = "lexical";
+    origin.data_hash = world_.data->hash + (same_data ? 0 : 1);
+    origin.created = static_cast<std::int64_t>(std::time(nullptr)) - std::int64_t{86400} * days;
+    write_origin(path(), origin);
+  }
+  std::string warning_of(const Config& config) const {
+    testing::internal::CaptureStderr();
+    load_scores(config, world_.split);
+    return testing::internal::GetCapturedStderr();
+  }
+
+  TemporaryFolder folder_;
+  World world_;
+  ScoreTable table_;
+};
+
+TEST_F(StaleScores, FreshOnesPassInSilence) {
+  EXPECT_THAT(warning_of(reading()), IsEmpty());
+  write_origin_of(true, 3);
+  EXPECT_THAT(warning_of(reading({"llm.stale=refuse", "llm.max_age_days=4"})), IsEmpty());
+}
+
+TEST_F(StaleScores, OtherDataAreAWarningOrAnError) {
+  write_origin_of(false, 3);
+  EXPECT_THAT(warning_of(reading()), HasSubstr("made from other data"));
+  EXPECT_THAT(error_of([&] { load_scores(reading({"llm.stale=refuse"}), world_.split); }),
+              HasSubstr("llm.stale=warn"));
+}
+
+TEST_F(StaleScores, SoIsAge) {
+  EXPECT_THAT(error_of([&] { load_scores(reading({"llm.max_age_days=1"}), world_.split); }),
+              HasSubstr("origin"));
+  write_origin_of(true, 3);
+  EXPECT_THAT(warning_of(reading({"llm.max_age_days=2"})), HasSubstr("3.0 days old"));
+}
+
+TEST_F(StaleScores, UsersWhoHaveInteractedSinceCanBeDropped) {
+  // The last item of user 1 becomes another: the stored probe is then no longer the last training item.
+  Dataset moved = *world_.data;
+  Id stale = 0;
+  for (Id user = 1; stale == 0; ++user) {
+    if (table_.probe[static_cast<std::size_t>(user)] >= 0 && moved.user_history(user).size() >= 6)
+      stale = user;
+  }
+  const auto first = static_cast<std::size_t>(moved.history_offsets[static_cast<std::size_t>(stale)]);
+  std::swap(moved.history[first], moved.history[first + moved.user_history(stale).size() - 3]);
+  const Split split = leave_one_out(moved);
+  EXPECT_THAT(load_scores(reading(), split).items_of(stale), testing::SizeIs(table_.items_of(stale).size()));
+  EXPECT_THAT(load_scores(reading({"llm.stale_weight=0"}), split).items_of(stale), IsEmpty());
+  EXPECT_THAT(error_of([&] {
+                load_scores(config({"llm.scorer=lexical", "llm.stale_weight=0"}), split);
+              }),
+              HasSubstr("llm.stale_weight"));
+}
+
+}  // namespace
+}  // namespace sllmr
