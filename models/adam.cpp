@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
-#include <type_traits>
 
 namespace sllmr {
 
@@ -162,34 +161,33 @@ void Adam<Real>::set_steps(std::int32_t steps) {
 template <class Real>
 std::vector<NamedBuffer> Adam<Real>::named_buffers() {
   std::vector<NamedBuffer> named;
-  if constexpr (std::is_same_v<Real, float>) {
-    const std::int64_t size = backbone_.parameters().size();
-    if (size != 0) {
-      named.push_back({"adam.first", {size}, &first_});
-      named.push_back({"adam.second", {size}, &second_});
-    }
-    std::size_t k = 0;
-    for (Embedding<Real>* embedding : backbone_.embeddings()) {
-      for (const auto& from : embedding->tables()) {
-        TableState& table = tables_[k++];
-        const std::string prefix = "adam." + from.name;
-        named.push_back({prefix + ".first", {from.rows, embedding->width()}, &table.first});
-        named.push_back({prefix + ".second", {from.rows, embedding->width()}, &table.second});
-        named.push_back({prefix + ".steps", {from.rows}, &table.steps});
-      }
+  const std::int64_t size = backbone_.parameters().size();
+  if (size != 0) {
+    named.push_back({"adam.first", {size}, &first_});
+    named.push_back({"adam.second", {size}, &second_});
+  }
+  std::size_t k = 0;
+  for (Embedding<Real>* embedding : backbone_.embeddings()) {
+    for (const auto& from : embedding->tables()) {
+      TableState& table = tables_[k++];
+      const std::string prefix = "adam." + from.name;
+      named.push_back({prefix + ".first", {from.rows, embedding->width()}, &table.first});
+      named.push_back({prefix + ".second", {from.rows, embedding->width()}, &table.second});
+      named.push_back({prefix + ".steps", {from.rows}, &table.steps});
     }
   }
   return named;
 }
 
-std::vector<NamedBuffer> named_buffers(Backbone<float>& backbone) {
+template <class Real>
+std::vector<NamedBuffer> named_buffers(Backbone<Real>& backbone) {
   std::vector<NamedBuffer> named;
-  const auto add = [&](const char* name, Buffer<float>& buffer) {
+  const auto add = [&](const char* name, Buffer<Real>& buffer) {
     if (buffer.size() != 0) named.push_back({name, {static_cast<std::int64_t>(buffer.size())}, &buffer});
   };
   add("parameters", backbone.parameters().values());
   add("state", backbone.parameters().state());
-  for (Embedding<float>* embedding : backbone.embeddings()) {
+  for (Embedding<Real>* embedding : backbone.embeddings()) {
     for (auto& table : embedding->tables()) {
       named.push_back({table.name, {table.rows, embedding->width()}, &table.weights});
     }
@@ -199,5 +197,7 @@ std::vector<NamedBuffer> named_buffers(Backbone<float>& backbone) {
 
 template class Adam<float>;
 template class Adam<double>;
+template std::vector<NamedBuffer> named_buffers(Backbone<float>& backbone);
+template std::vector<NamedBuffer> named_buffers(Backbone<double>& backbone);
 
 }  // namespace sllmr

@@ -26,7 +26,8 @@ struct AdamOptions {
 ///
 ///   adam.begin(context, batch);  forward;  backward;  adam.step(context, batch);
 ///
-/// and whoever reads other rows than those of the batch (evaluation, checkpoints) calls flush() first.
+/// and whoever reads other rows than those of the batch (evaluation, a checkpoint that is evaluated) calls
+/// flush() first. When rows are brought up to date changes no bit of what comes later.
 template <class Real>
 class Adam {
  public:
@@ -49,7 +50,7 @@ class Adam {
   void set_steps(std::int32_t steps);
 
   /// "adam.first", "adam.second" of the dense parameters, and of each table "adam.NAME.first",
-  /// "adam.NAME.second" and "adam.NAME.steps". Only for float.
+  /// "adam.NAME.second" and "adam.NAME.steps".
   std::vector<NamedBuffer> named_buffers();
 
  private:
@@ -73,9 +74,12 @@ class Adam {
 };
 
 /// The backbone's own: "parameters", "state" (where it has any) and the tables under their names.
-std::vector<NamedBuffer> named_buffers(Backbone<float>& backbone);
+template <class Real>
+std::vector<NamedBuffer> named_buffers(Backbone<Real>& backbone);
 
 extern template class Adam<float>;
 extern template class Adam<double>;
+extern template std::vector<NamedBuffer> named_buffers(Backbone<float>& backbone);
+extern template std::vector<NamedBuffer> named_buffers(Backbone<double>& backbone);
 
 }  // namespace sllmr

@@ -239,15 +239,13 @@ struct Training {
   }
 };
 
-std::vector<float> floats(const Context& context, const NamedBuffer& named) {
-  return std::get<Buffer<float>*>(named.buffer)->to_host(context);
-}
-
 /// Every moment, the slab's and then those of the tables, as named_buffers gives them.
-std::vector<std::vector<float>> moments(Training<float>& training) {
-  std::vector<std::vector<float>> out;
+template <class Real>
+std::vector<std::vector<Real>> moments(Training<Real>& training) {
+  std::vector<std::vector<Real>> out;
   for (const NamedBuffer& named : training.adam.named_buffers()) {
-    if (std::holds_alternative<Buffer<float>*>(named.buffer)) out.push_back(floats(training.context, named));
+    const auto* buffer = std::get_if<Buffer<Real>*>(&named.buffer);
+    if (buffer != nullptr) out.push_back((*buffer)->to_host(training.context));
   }
   return out;
 }
@@ -429,15 +427,15 @@ TEST(Adam, Row0HasNoGradientButDecays) {
   }
 }
 
-TEST(Adam, ContinuesFromItsBuffersBitForBit) {
-  const Context context(Device::cpu, 1);
+template <class Real>
+void expect_to_continue(const Context& context) {
   for (const bool lazy : {false, true}) {
     const AdamOptions options{0.01, 0.01, lazy};
-    Training<float> whole(context, 8, options), first(context, 8, options);
+    Training<Real> whole(context, 8, options), first(context, 8, options);
     whole.train(90);
     first.train(37);  // rows are behind now
 
-    Training<float> second(context, 8, options);
+    Training<Real> second(context, 8, options);
     const auto copy_all = [&](std::vector<NamedBuffer> from, std::vector<NamedBuffer> to) {
       ASSERT_EQ(from.size(), to.size());
       for (std::size_t k = 0; k < from.size(); ++k) {
@@ -460,6 +458,12 @@ TEST(Adam, ContinuesFromItsBuffersBitForBit) {
     EXPECT_EQ(whole.weights(), second.weights());
     EXPECT_EQ(moments(whole), moments(second));
   }
+}
+
+TEST(Adam, ContinuesFromItsBuffersBitForBit) {
+  const Context context(Device::cpu, 1);
+  expect_to_continue<float>(context);
+  expect_to_continue<double>(context);
 }
 
 TEST(Adam, NamesEveryBuffer) {
