@@ -13,16 +13,15 @@
 #include "bench/measure.h"
 #include "bench/models.h"
 #include "bench/report.h"
+#include "bench/scores.h"
 #include "bench/step_world.h"
 #include "host/atomic_file.h"
 #include "host/data/import.h"
 #include "host/data/synthetic.h"
 #include "host/eval/ranking.h"
-#include "host/llm/candidates.h"
 #include "host/train/mf_trainer.h"
 #include "host/train/provenance.h"
 #include "kernels/embedding.h"
-#include "kernels/exec/random.h"
 
 namespace sllmr::bench {
 
@@ -71,20 +70,6 @@ void bench_step(const Context& context, const Stopwatch& watch, double copy, Rep
       fmt::format("one LLM pair every 8 rows; floor by bytes {:.3f}", world.floor_overhead(kPairRate)));
   report.json["mf_bpr_floor_bytes"] = world.floor_bytes(0);
   report.json["mf_selective_overhead_step_floor"] = world.floor_overhead(kPairRate);
-}
-
-/// A table of random scores: what they say costs nothing, where they lie does.
-ScoreTable random_scores(const Split& split) {
-  std::vector<LlmScore> scores;
-  for (const CandidateSet& set : plan_candidates(split, {})) {
-    for (const Id item : set.candidates) {
-      const std::uint64_t key =
-          (static_cast<std::uint64_t>(set.user) << 32) | static_cast<std::uint32_t>(item);
-      scores.push_back(
-          {set.user, item, uniform(philox(1, 0, key, Purpose::noise).word[0]), item == set.probe});
-    }
-  }
-  return make_score_table(*split.data, scores, "random");
 }
 
 Work epochs_of(MfTrainer& trainer) {

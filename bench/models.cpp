@@ -9,10 +9,8 @@
 #include <optional>
 #include <vector>
 
-#include "host/llm/candidates.h"
-#include "host/llm/score_table.h"
+#include "bench/scores.h"
 #include "host/train/deep_trainer.h"
-#include "kernels/exec/random.h"
 #include "models/registry.h"
 
 namespace sllmr::bench {
@@ -37,20 +35,6 @@ Config config_of(std::string_view backbone, const char* method) {
                                               "llm.pair_rate=0.125",
                                               fmt::format("method={}", method)};
   return load_config("", overrides);
-}
-
-/// A table of random scores: what they say costs nothing.
-ScoreTable random_table(const Split& split) {
-  std::vector<LlmScore> scores;
-  for (const CandidateSet& set : plan_candidates(split, {})) {
-    for (const Id item : set.candidates) {
-      const std::uint64_t key =
-          (static_cast<std::uint64_t>(set.user) << 32) | static_cast<std::uint32_t>(item);
-      scores.push_back(
-          {set.user, item, uniform(philox(1, 0, key, Purpose::noise).word[0]), item == set.probe});
-    }
-  }
-  return make_score_table(*split.data, scores, "random");
 }
 
 /// One trainer and what it needs; work() is a stretch of an epoch.
@@ -103,7 +87,7 @@ double peer_seconds(const std::string& torch, std::string_view backbone, const S
 
 void bench_models(Context& context, const Stopwatch& watch, const Split& split, const std::string& torch,
                   Report& report) {
-  const ScoreTable table = random_table(split);
+  const ScoreTable table = random_scores(split);
   for (const BackboneInfo& backbone : backbones()) {
     if (backbone.name == "mf") continue;  // timed with its own kernel
     nlohmann::ordered_json& row = report.json["models"][std::string(backbone.name)];

@@ -35,13 +35,7 @@ void check_options(const Config& config, const Method& method) {
     throw Error(deep + ": use train.optimizer=adam or lazy_adam");
   }
   require_not_set(config, "model.init_std", deep + " and starts as its paper's code does");
-  if (config.train.eval_every == 0) {
-    require_not_set(config, "train.patience", "nothing is validated; set train.eval_every");
-  }
-  if (config.llm.pairs == LlmConfig::Pairs::sampled) {
-    require_not_set(config, "llm.largest_pairs", "llm.pairs=sampled draws from all pairs");
-  }
-  if (config.llm.noise == 0) require_not_set(config, "llm.noise_slice", "llm.noise is 0");
+  check_common_options(config);
   require(config.train.loss != TrainConfig::Loss::bpr || config.train.batch_size % 2 == 0,
           "train.loss=bpr takes rows two by two: train.batch_size must be even");
   require(!method.uses_llm || !method.objective->uses_cosine,

@@ -26,13 +26,7 @@ OptimizerKind optimizer_kind(TrainConfig::Optimizer optimizer) {
 }
 
 void check_mode(const Config& config) {
-  if (config.train.eval_every == 0) {
-    require_not_set(config, "train.patience", "nothing is validated; set train.eval_every");
-  }
-  if (config.llm.pairs == LlmConfig::Pairs::sampled) {
-    require_not_set(config, "llm.largest_pairs", "llm.pairs=sampled draws from all pairs");
-  }
-  if (config.llm.noise == 0) require_not_set(config, "llm.noise_slice", "llm.noise is 0");
+  check_common_options(config);
   if (config.train.mode == TrainConfig::Mode::fused) {
     require_not_set(config, "train.batch_size", "the fused mode has no mini-batches; see train.chunk_rows");
     require_not_set(config, "llm.max_pairs_per_batch",

@@ -49,6 +49,16 @@ void Trainer::load(const SafetensorsFile& checkpoint) {
   after_load();
 }
 
+void check_common_options(const Config& config) {
+  if (config.train.eval_every == 0) {
+    require_not_set(config, "train.patience", "nothing is validated; set train.eval_every");
+  }
+  if (config.llm.pairs == LlmConfig::Pairs::sampled) {
+    require_not_set(config, "llm.largest_pairs", "llm.pairs=sampled draws from all pairs");
+  }
+  if (config.llm.noise == 0) require_not_set(config, "llm.noise_slice", "llm.noise is 0");
+}
+
 std::unique_ptr<Trainer> make_trainer(Context& context, const Config& config, const Method& method,
                                       const Split& split, const ScoreTable* table) {
   std::vector<std::string> names;

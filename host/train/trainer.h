@@ -72,6 +72,9 @@ class Trainer {
   std::int64_t row_ = 0;
 };
 
+/// Throws Error for options that do not apply, whichever the trainer.
+void check_common_options(const Config& config);
+
 /// The trainer that config.model.name asks for: matrix factorisation with BPR has its own (mf_trainer.h), all
 /// else is trained through the contract of backbones (deep_trainer.h). Keeps references to its arguments;
 /// `table` may be null only for a method without the LLM. Throws Error for options that contradict each other

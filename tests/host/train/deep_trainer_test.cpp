@@ -15,23 +15,16 @@
 #include "host/train/training.h"
 #include "models/registry.h"
 #include "tests/host/support.h"
+#include "tests/host/train/bench.h"
 
 namespace sllmr {
 namespace {
 
 using testing::HasSubstr;
 
-SyntheticOptions small_world() {
-  SyntheticOptions options;
-  options.users = 300;
-  options.items = 200;
-  options.topics = 10;
-  return options;
-}
-
 class DeepTraining : public testing::Test {
  protected:
-  void SetUp() override { save_recbole(synthetic_dataset(small_world()), folder_.path()); }
+  void SetUp() override { save_recbole(synthetic_dataset(small_world(300, 200)), folder_.path()); }
 
   Config config(std::vector<std::string> overrides) const {
     overrides.insert(
@@ -44,39 +37,6 @@ class DeepTraining : public testing::Test {
   }
 
   TemporaryFolder folder_;
-};
-
-/// Trains without a run folder.
-class Bench {
- public:
-  explicit Bench(const Config& config, int threads = 1)
-      : config_(config),
-        context_(Device::cpu, threads),
-        world_(load_world(config_)),
-        method_(resolve_method(config_)) {
-    if (method_.uses_llm) table_ = load_scores(config_, world_.split);
-    trainer_ = make_trainer(context_, config_, method_, world_.split, &table_);
-  }
-  Trainer& trainer() { return *trainer_; }
-  EpochReport train() {
-    EpochReport last;
-    while (trainer_->epoch() < config_.train.epochs) {
-      last = *trainer_->train_epoch([](std::int64_t) { return false; });
-    }
-    return last;
-  }
-  std::string checkpoint(const std::string& path) {
-    trainer_->save(path, {});
-    return read_all(path);
-  }
-
- private:
-  Config config_;
-  Context context_;
-  World world_;
-  Method method_;
-  ScoreTable table_;
-  std::unique_ptr<Trainer> trainer_;
 };
 
 class EveryBackbone : public DeepTraining, public testing::WithParamInterface<std::string> {};
@@ -171,7 +131,7 @@ TEST_F(DeepTraining, OptionsThatDoNotApplyAreErrors) {
 }
 
 TEST_F(DeepTraining, DataWithoutAttributesAreAnErrorUnlessAllowed) {
-  Dataset bare = synthetic_dataset(small_world());
+  Dataset bare = synthetic_dataset(small_world(300, 200));
   bare.attribute_offsets.assign(bare.attribute_offsets.size(), 0);
   bare.item_attributes.clear();
   std::filesystem::create_directory(folder_ / "bare");
@@ -193,10 +153,8 @@ TEST_F(DeepTraining, ACheckpointOfAnotherBackboneOrVocabularyIsRefused) {
                 Bench(config({"method=none", "model.name=din"})).trainer().load(checkpoint);
               }),
               HasSubstr("dcnv2"));
-  SyntheticOptions larger = small_world();
-  larger.users = 310;
   std::filesystem::create_directory(folder_ / "larger");
-  save_recbole(synthetic_dataset(larger), folder_ / "larger");
+  save_recbole(synthetic_dataset(small_world(310, 200)), folder_ / "larger");
   EXPECT_THAT(error_of([&] {
                 Bench(config({"method=none", "data.path=" + (folder_ / "larger/synthetic")}))
                     .trainer()

@@ -8,8 +8,8 @@
 
 #include "host/data/import.h"
 #include "host/data/synthetic.h"
-#include "host/train/mf_trainer.h"
 #include "tests/host/support.h"
+#include "tests/host/train/bench.h"
 
 namespace sllmr {
 namespace {
@@ -18,17 +18,9 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-SyntheticOptions small_world() {
-  SyntheticOptions options;
-  options.users = 600;
-  options.items = 400;
-  options.topics = 10;
-  return options;
-}
-
 class Training : public testing::Test {
  protected:
-  void SetUp() override { save_recbole(synthetic_dataset(small_world()), folder_.path()); }
+  void SetUp() override { save_recbole(synthetic_dataset(small_world(600, 400)), folder_.path()); }
 
   Config config(std::vector<std::string> overrides) const {
     overrides.insert(overrides.begin(),
@@ -43,40 +35,6 @@ class Training : public testing::Test {
   }
 
   TemporaryFolder folder_;
-};
-
-/// Trains without a run folder, in stretches, stopping after `stretches` of them (0: never).
-class Bench {
- public:
-  Bench(const Config& config, int threads = 1)
-      : config_(config),
-        context_(Device::cpu, threads),
-        world_(load_world(config_)),
-        method_(resolve_method(config_)) {
-    if (method_.uses_llm) table_ = load_scores(config_, world_.split);
-    trainer_ = std::make_unique<MfTrainer>(context_, config_, method_, world_.split, &table_);
-  }
-  MfTrainer& trainer() { return *trainer_; }
-  EpochReport train() {
-    EpochReport last;
-    while (trainer_->epoch() < config_.train.epochs) {
-      last = *trainer_->train_epoch([](std::int64_t) { return false; });
-    }
-    return last;
-  }
-  std::string checkpoint(const std::string& path) {
-    trainer_->save(path, {});
-    return read_all(path);
-  }
-  RankingResult test() { return evaluate_full(context_, trainer_->model(), world_.split, Target::test, {}); }
-
- private:
-  Config config_;
-  Context context_;
-  World world_;
-  Method method_;
-  ScoreTable table_;
-  std::unique_ptr<MfTrainer> trainer_;
 };
 
 TEST_F(Training, WritesARunFolderWithASummary) {
@@ -123,7 +81,7 @@ TEST_F(Training, NeverIsNone) {
   Bench never(exact_config({"method=never"})), none(exact_config({"method=none"}));
   never.train();
   none.train();
-  EXPECT_EQ(never.trainer().model().named_buffers()[0].name, "users.weights");
+  EXPECT_EQ(never.trainer().named_buffers()[0].name, "users.weights");
   EXPECT_EQ(*never.test().all.auc, *none.test().all.auc);
 }
 
@@ -152,7 +110,7 @@ TEST_F(Training, ExactModeDoesNotDependOnThreads) {
 
 TEST_F(Training, ExactModeResumesBitIdenticallyInTheMiddleOfAnEpoch) {
   // Batches are sampled in stretches of 16,384 rows, so the world must be larger than that.
-  SyntheticOptions large = small_world();
+  SyntheticOptions large = small_world(600, 400);
   large.users = 4000;
   save_recbole(synthetic_dataset(large), folder_.path());
   for (const char* optimizer : {"sgd", "adagrad", "lazy_adam", "adam"}) {
@@ -181,7 +139,7 @@ TEST_F(Training, ResumingWithAnotherConfigurationIsRefused) {
 
 TEST_F(Training, ResumingOnOtherDataIsRefused) {
   train(config({}), false);
-  SyntheticOptions other = small_world();
+  SyntheticOptions other = small_world(600, 400);
   other.seed = 2;
   save_recbole(synthetic_dataset(other), folder_.path());
   EXPECT_THAT(error_of([&] { train(config({}), true); }), HasSubstr("are not those of the checkpoint"));
