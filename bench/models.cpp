@@ -63,13 +63,15 @@ std::size_t state_bytes(DeepTrainer& trainer) {
   return bytes;
 }
 
-/// Seconds an epoch of the eager PyTorch peer takes, on as many threads. Throws Error where it fails.
-double peer_seconds(const std::string& torch, std::string_view backbone, const Split& split, int threads) {
+/// Seconds an epoch of the eager PyTorch peer takes, on the same device and as many threads. Throws Error
+/// where it fails.
+double peer_seconds(const std::string& torch, std::string_view backbone, const Split& split,
+                    const Context& context) {
   std::string data = split.data->source;
   if (data.ends_with(".inter")) data.resize(data.size() - 6);
-  const std::string command =
-      fmt::format("'{}' bench/peers/ctr_torch.py --backbone {} --data '{}' --steps {} --threads {}", torch,
-                  backbone, data, kPeerSteps, threads);
+  const std::string command = fmt::format(
+      "'{}' bench/peers/ctr_torch.py --backbone {} --data '{}' --steps {} --threads {} --device {}", torch,
+      backbone, data, kPeerSteps, context.threads(), context.device() == Device::cuda ? "cuda" : "cpu");
   FILE* pipe = ::popen(command.c_str(), "r");
   require(pipe != nullptr, "cannot start " + command);
   std::string last, line;
@@ -112,7 +114,7 @@ void bench_models(Context& context, const Stopwatch& watch, const Split& split, 
     row["memory_ratio"] = static_cast<double>(held) / static_cast<double>(needed);
     std::string peer;
     if (!torch.empty()) {
-      const double theirs = peer_seconds(torch, backbone.name, split, context.threads());
+      const double theirs = peer_seconds(torch, backbone.name, split, context);
       row["torch_epoch_seconds"] = theirs;
       row["torch_ratio"] = theirs / seconds;
       peer = fmt::format("; eager PyTorch {:6.2f} s, {:.1f} x", theirs, theirs / seconds);

@@ -33,7 +33,7 @@ step() {
 count() { grep -cE "^\[ *$1 \] .* \([0-9]+ ms\)$" "$2"; }
 test_counts() { echo "$(count OK "$1") passed, $(count SKIPPED "$1") skipped, $(count FAILED "$1") failed"; }
 sanitizer_counts() { grep -ohE '(ERROR|RACECHECK) SUMMARY.*' "$1" | sort | uniq -c | sed 's/^ *//' | paste -sd ';'; }
-bench_note() { echo "figures in bench.json"; }
+bench_note() { echo "figures in $(basename "$1" .log).json"; }
 last_line() { tail -n 1 "$1"; }
 
 # parity [TOOL...]: every CUDA and parity test, under a tool.
@@ -51,6 +51,15 @@ parity_tests() {
 }
 benchmarks() {
   timeout "$limit" "$programs/sllmr_bench" --device cuda && tail -n 1 "$folder/bench.log" >"$folder/bench.json"
+}
+# Beside eager PyTorch where there is one and the data it reads.
+models() {
+  local peer=()
+  if [[ -f ../shared/data/amazon/beauty.inter ]] && python3 -c 'import numpy, torch' 2>/dev/null; then
+    peer=(--torch python3)
+  fi
+  timeout "$limit" "$programs/sllmr_bench" --models --device cuda "${peer[@]}" &&
+    tail -n 1 "$folder/models.log" >"$folder/models.json"
 }
 # The body's type is part of the kernel's demangled name.
 profile() {
@@ -75,6 +84,7 @@ step parity test_counts parity_tests
 step memcheck sanitizer_counts parity compute-sanitizer --tool memcheck --error-exitcode 1
 step racecheck sanitizer_counts parity compute-sanitizer --tool racecheck --error-exitcode 1
 step bench bench_note benchmarks
+step models bench_note models
 step ncu last_line profile
 
 failed=$(printf '%s\n' "${steps[@]}" | grep -c '"passed": false')
