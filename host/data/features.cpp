@@ -242,56 +242,57 @@ void FeatureBatcher::fill_plan(Vocabulary vocabulary) {
   std::int64_t* const offsets = block_.offsets[v];
   Slot* const slots = slots_[v].data();
   const std::uint32_t batch = batch_;
-  if (places_.size() < static_cast<std::size_t>(occurrences_[v]) + 1) {
-    places_.resize(static_cast<std::size_t>(occurrences_[v]) + 1);
-  }
-  Place* const places = places_.data();
-
-  // Number the ids as they come and count them; offsets[at + 1] is the count of keys[at] for now. What an id
-  // is cannot be predicted, so there is no branch: one that is not new leaves its mark where the next new one
-  // will stand, and padding leaves its place to the next occurrence.
-  std::int32_t n = 0;
-  std::int64_t count = 0;
-  std::array<std::int64_t, kFields> field_end{};  // occurrences
-  offsets[0] = 0;
-  for (std::size_t f = 0; f < field_end.size(); ++f) {
-    const auto field = static_cast<Field>(f);
-    const std::int64_t n_bags = vocabulary_of(field) == vocabulary ? host_.bags(field) : 0;
-    const Bags bags = host_.fields[f];
-    for (std::int64_t bag = 0; bag < n_bags; ++bag) {
-      const Id* ids = bags.ids + bags.begin[bag];
-      const std::int32_t length = bags.length[bag];
-      for (std::int32_t k = 0; k < length; ++k) {
-        const Id id = ids[k];
-        Slot& slot = slots[id];
-        const bool is_new = slot.batch != batch;
-        const std::int32_t at = is_new ? n : slot.at;
-        slot = {batch, at};
-        keys[n] = id;
-        offsets[n + 1] = 0;
-        n += is_new ? 1 : 0;
-        offsets[at + 1] += id != 0 ? 1 : 0;
-        places[count] = {at, static_cast<std::int32_t>(bag)};
-        count += id != 0 ? 1 : 0;
+  const auto for_each_bag = [&](const auto& function) {
+    for (int f = 0; f < kFields; ++f) {
+      const auto field = static_cast<Field>(f);
+      if (vocabulary_of(field) != vocabulary) continue;
+      const Bags& bags = host_.fields[index_of(field)];
+      const std::int64_t n_bags = host_.bags(field);
+      for (std::int64_t bag = 0; bag < n_bags; ++bag) {
+        function(std::span(bags.ids + bags.begin[bag], static_cast<std::size_t>(bags.length[bag])), f, bag);
       }
     }
-    field_end[f] = count;
+  };
+
+  // Number the ids as they come and count them; offsets[at + 1] is the count of keys[at] for now. Whether an
+  // id is new cannot be predicted, so there is no branch: an id that is not new leaves its mark where the
+  // next new one will stand.
+  if (slot_of_.size() < static_cast<std::size_t>(occurrences_[v])) {
+    slot_of_.resize(static_cast<std::size_t>(occurrences_[v]));
   }
+  std::int32_t n = 0;
+  std::int32_t* slot_of = slot_of_.data();
+  offsets[0] = 0;
+  for_each_bag([&](std::span<const Id> ids, int, std::int64_t) {
+    for (const Id id : ids) {
+      Slot& slot = slots[id];
+      const bool is_new = slot.batch != batch;
+      const std::int32_t at = is_new ? n : slot.at;
+      slot = {batch, at};
+      keys[n] = id;
+      offsets[n + 1] = 0;
+      n += is_new ? 1 : 0;
+      offsets[at + 1] += id != 0 ? 1 : 0;
+      *slot_of++ = at;
+    }
+  });
   keys_[v] = n;
   for (std::int32_t at = 0; at < n; ++at) offsets[at + 1] += offsets[at];
 
-  next_.assign(offsets, offsets + n);
-  std::int64_t* const next = next_.data();
+  next_place_.assign(offsets, offsets + n);
+  std::int64_t* const next_place = next_place_.data();
   std::int8_t* const fields = block_.field[v];
   std::int32_t* const rows = block_.row[v];
-  std::int64_t k = 0;
-  for (std::size_t f = 0; f < field_end.size(); ++f) {
-    for (; k < field_end[f]; ++k) {
-      const std::int64_t to = next[places[k].key]++;
-      fields[to] = static_cast<std::int8_t>(f);
-      rows[to] = places[k].row;
+  slot_of = slot_of_.data();
+  for_each_bag([&](std::span<const Id> ids, int field, std::int64_t bag) {
+    for (const Id id : ids) {
+      const std::int32_t at = *slot_of++;
+      if (id == 0) continue;
+      const std::int64_t place = next_place[at]++;
+      fields[place] = static_cast<std::int8_t>(field);
+      rows[place] = static_cast<std::int32_t>(bag);
     }
-  }
+  });
 }
 
 FeatureBatch FeatureBatcher::view(const Block& block, const FeatureStore::Pools& pools,

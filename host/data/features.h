@@ -102,10 +102,6 @@ class FeatureBatcher {
     std::uint32_t batch = 0;
     std::int32_t at = 0;
   };
-  /// An occurrence: of which key, in which bag.
-  struct Place {
-    std::int32_t key, row;
-  };
   /// Everything that changes from batch to batch, in one block. [bags] is [rows] of a pooled batch.
   struct Block {
     Id *users, *items, *brands;            // [rows]
@@ -156,8 +152,8 @@ class FeatureBatcher {
 
   std::array<std::vector<Slot>, kVocabularies> slots_;  // by id
   std::uint32_t batch_ = 0;
-  std::vector<Place> places_;       // of each occurrence
-  std::vector<std::int64_t> next_;  // by key: where its next occurrence goes
+  std::vector<std::int32_t> slot_of_;     // of each occurrence
+  std::vector<std::int64_t> next_place_;  // by key
 };
 
 }  // namespace sllmr
