@@ -17,6 +17,7 @@ SLLMR_INLINE void update_rows(Lanes lanes, const MfArgs& args, Id user, const Ro
   float user_gradient[RowShare<Dim, Lanes>::n];
   SLLMR_ROW_LOOP
   for (int k = 0; k < RowShare<Dim, Lanes>::n; ++k) user_gradient[k] = l2 * u[k];
+#pragma GCC unroll 4
   for (int item = 0; item < Slots; ++item) {
     const Id id = gradients.item[item];
     const float decay = item < ItemGradients::base ? l2 : 0.0F;
@@ -44,6 +45,17 @@ template <int Dim, class Optimizer, bool WithPairs>
 struct FusedMfStep {
   MfArgs args;
 
+  /// Rows that draw pairs wait for each other and are then taken side by side, as the way from logits through
+  /// the gate to the gradients is long: one row's exponentials run while another's are under way.
+  template <class Lanes>
+  static constexpr int kMostWaiting = Lanes::prefetches ? 16 : 1;
+  template <class Lanes>
+  struct Waiting {
+    std::int64_t row[kMostWaiting<Lanes>];
+    const RowPairs* pairs[kMostWaiting<Lanes>];
+    int n = 0;
+  };
+
   template <class Lanes>
   SLLMR_INLINE void prefetch(const TableView& table, Id id) const {
     const char* row = reinterpret_cast<const char*>(table.weights + static_cast<std::int64_t>(id) * Dim);
@@ -51,7 +63,7 @@ struct FusedMfStep {
   }
 
   template <class Lanes>
-  SLLMR_RARE void prefetch_pairs(const RowPairs& pairs, Id user) const {
+  SLLMR_INLINE void prefetch_pairs(const RowPairs& pairs, Id user) const {
     Lanes::prefetch(args.gate.users + user);
     for (const LlmPair& pair : {pairs.guide, pairs.probe}) {
       for (const Id item : {pair.a, pair.b}) {
@@ -70,48 +82,122 @@ struct FusedMfStep {
     prefetch<Lanes>(args.users, triple.user);
     prefetch<Lanes>(args.items, triple.positive);
     prefetch<Lanes>(args.items, triple.negative);
-    if constexpr (WithPairs) {
-      if (const RowPairs* pairs = pairs_of(args, k)) prefetch_pairs<Lanes>(*pairs, triple.user);
-    }
-  }
-
-  /// The rest of a row that draws pairs. Takes few arguments and looks the others up again, which leaves the
-  /// caller's in registers.
-  template <class Lanes>
-  SLLMR_RARE void step_with_pairs(Lanes lanes, std::int64_t k, const RowPairs& pairs, float push,
-                                  float* slot) const {
-    const Triple triple = args.triples[k];
-    const RowShare<Dim, Lanes> u(lanes, args.users.weights + static_cast<std::int64_t>(triple.user) * Dim);
-    ItemGradients gradients(triple, push);
-    mf_pairs<Dim>(lanes, args, pairs, triple, u, slot, gradients);
-    update_rows<Dim, ItemGradients::most, Optimizer>(lanes, args, triple.user, u, gradients);
   }
 
   template <class Lanes>
-  SLLMR_HD void operator()(Lanes lanes, std::int64_t k) const {
-    constexpr std::int64_t kAhead = 6;
-    if constexpr (Lanes::prefetches) {
-      if (k + kAhead < args.rows) prefetch_rows<Lanes>(k + kAhead);
-    }
+  SLLMR_INLINE RowShare<Dim, Lanes> user_row(Lanes lanes, Id user) const {
+    return {lanes, args.users.weights + static_cast<std::int64_t>(user) * Dim};
+  }
+
+  template <class Lanes>
+  SLLMR_INLINE void step(Lanes lanes, std::int64_t k, float* slot) const {
     const Triple triple = args.triples[k];
-    const RowShare<Dim, Lanes> u(lanes, args.users.weights + static_cast<std::int64_t>(triple.user) * Dim);
-    float* slot =
-        args.gate.slots + static_cast<std::int64_t>(lanes.slot(args.gate.n_slots)) * GateColumns::stride;
+    const RowShare<Dim, Lanes> u = user_row(lanes, triple.user);
     const float push = mf_base<Dim>(lanes, args, triple, u, slot);
-    if constexpr (WithPairs) {
-      if (const RowPairs* pairs = pairs_of(args, k)) return step_with_pairs(lanes, k, *pairs, push, slot);
-    }
     update_rows<Dim, ItemGradients::base, Optimizer>(lanes, args, triple.user, u,
                                                      ItemGradients(triple, push));
   }
+
+  template <class Lanes>
+  SLLMR_RARE void step_waiting(Lanes lanes, Waiting<Lanes>& waiting, float* slot) const {
+    constexpr int kMost = kMostWaiting<Lanes>;
+    const int n = kMost == 1 ? 1 : waiting.n;
+    RowShare<Dim, Lanes> u[kMost];
+    PairLogits logits[kMost];
+    float margin[kMost] = {}, loss[kMost], push[kMost];
+    for (int m = 0; m < n; ++m) {
+      const Triple triple = args.triples[waiting.row[m]];
+      u[m] = user_row(lanes, triple.user);
+      margin[m] = mf_margin<Dim>(lanes, args, triple, u[m]);
+      logits[m] = mf_pair_logits<Dim>(lanes, args, *waiting.pairs[m], triple, u[m]);
+    }
+    side_by_side<kMost>([&](int m) {
+      const BprLoss bpr = bpr_loss(margin[m]);
+      loss[m] = m < n ? bpr.loss : 0.0F;
+      push[m] = bpr.push;
+    });
+    if (lanes.lane() == 0) {
+      lanes.add(slot + GateColumns::loss, sum_of(loss));
+      lanes.add(slot + GateColumns::rows, static_cast<float>(n));
+    }
+    ItemGradients gradients[kMost];
+    for (int m = 0; m < n; ++m) gradients[m] = ItemGradients(args.triples[waiting.row[m]], push[m]);
+    pass_gate(lanes, waiting, n, logits, slot, gradients);
+    for (int m = 0; m < n; ++m) {
+      update_rows<Dim, ItemGradients::most, Optimizer>(lanes, args, args.triples[waiting.row[m]].user, u[m],
+                                                       gradients[m]);
+    }
+    waiting.n = 0;
+  }
+
+  /// Takes guiding and probe pairs through the gate. Probe pairs only ever reach the gate.
+  template <class Lanes>
+  SLLMR_INLINE void pass_gate(Lanes lanes, const Waiting<Lanes>& waiting, int n, const PairLogits* logits,
+                              float* slot, ItemGradients* gradients) const {
+    constexpr int kSide = Lanes::prefetches ? 32 : 1;
+    GateBatch<kSide> batch;
+    int row[kSide];
+    const auto pass = [&] {
+      GatedPair gated[kSide];
+      gate_pairs(lanes, args.gate, slot, batch, gated);
+      for (int k = 0; k < batch.n; ++k) {
+        if (batch.probe[k] == 0) add_guide(batch.a[k], batch.b[k], gated[k], gradients[row[k]]);
+      }
+      batch.n = 0;
+    };
+    const auto add = [&](int m, const LlmPair& pair, const TwoLogits& s, float cosine, bool probe) {
+      if (pair.a == 0) return;
+      row[batch.n] = m;
+      batch.add(args.triples[waiting.row[m]].user, pair, s.a, s.b, cosine, probe);
+      if (batch.n == kSide) pass();
+    };
+    for (int m = 0; m < n; ++m) {
+      add(m, waiting.pairs[m]->guide, logits[m].guide, logits[m].cosine, false);
+      add(m, waiting.pairs[m]->probe, logits[m].probe, 0, true);
+    }
+    if (batch.n > 0) pass();
+  }
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t first, std::int64_t count) const {
+    constexpr std::int64_t kAhead = 6;
+    float* slot =
+        args.gate.slots + static_cast<std::int64_t>(lanes.slot(args.gate.n_slots)) * GateColumns::stride;
+    [[maybe_unused]] Waiting<Lanes> waiting;
+    [[maybe_unused]] PairCursor pairs(args, WithPairs ? first : 0);
+    for (std::int64_t k = first; k < first + count; ++k) {
+      if constexpr (Lanes::prefetches) {
+        if (k + kAhead < args.rows) prefetch_rows<Lanes>(k + kAhead);
+      }
+      if constexpr (WithPairs) {
+        const RowPairs* of_row = pairs.next();
+        if (of_row != nullptr && (of_row->guide.a != 0 || of_row->probe.a != 0)) {
+          if constexpr (Lanes::prefetches) prefetch_pairs<Lanes>(*of_row, args.triples[k].user);
+          waiting.row[waiting.n] = k;
+          waiting.pairs[waiting.n++] = of_row;
+          if (waiting.n == kMostWaiting<Lanes>) step_waiting(lanes, waiting, slot);
+          continue;
+        }
+      }
+      step(lanes, k, slot);
+    }
+    if constexpr (WithPairs) {
+      if (waiting.n > 0) step_waiting(lanes, waiting, slot);
+    }
+  }
 };
+
+/// Rows that may wait for each other: enough for a full group where one row in eight draws a pair.
+constexpr std::int64_t kBatchRows = 128;
 
 template <int Dim, class Optimizer>
 void run(const Context& context, const MfArgs& args) {
   if (args.pairs != nullptr) {
-    launch(context, "fused_mf_step", args.rows, FusedMfStep<Dim, Optimizer, true>{args});
+    launch_batches<32>(context, "fused_mf_step", args.rows, kBatchRows,
+                       FusedMfStep<Dim, Optimizer, true>{args});
   } else {
-    launch(context, "fused_mf_step", args.rows, FusedMfStep<Dim, Optimizer, false>{args});
+    launch_batches<32>(context, "fused_mf_step", args.rows, kBatchRows,
+                       FusedMfStep<Dim, Optimizer, false>{args});
   }
 }
 

@@ -11,8 +11,8 @@ void fused_mf_step_on(OnCpu, const Context& context, int width, OptimizerKind op
 void fused_mf_step_on(OnCuda, const Context& context, int width, OptimizerKind optimizer, const MfArgs& args);
 
 /// Takes args.rows training rows, asynchronously: rows see each other's updates in no fixed order (one row at
-/// a time is exact). width: 32, 64, 128 or 256; optimizer: sgd, adagrad or lazy_adam. Throws Error for
-/// others.
+/// a time is exact; on the CPU the rows with pairs among 128 come last, side by side). width: 32, 64, 128 or
+/// 256; optimizer: sgd, adagrad or lazy_adam. Throws Error for others.
 inline void fused_mf_step(const Context& context, int width, OptimizerKind optimizer, const MfArgs& args) {
   on_device(context, [&](auto device) { fused_mf_step_on(device, context, width, optimizer, args); });
 }

@@ -76,6 +76,7 @@ struct RowShare {
   static constexpr int n = Dim / Lanes::size;
   float value[n];
 
+  RowShare() = default;
   SLLMR_HD RowShare(Lanes lanes, const float* row) {
     SLLMR_ROW_LOOP
     for (int k = 0; k < n; ++k) value[k] = row[k * Lanes::size + lanes.lane()];
@@ -87,19 +88,10 @@ struct RowShare<Dim, Lanes, true> {
   static constexpr int n = Dim;
   const float* value;
 
+  RowShare() = default;
   RowShare(Lanes, const float* row) : value(row) {}
   float operator[](int k) const { return value[k]; }
 };
-
-/// Adds up halves, so that the CPU can add whole vectors.
-template <int Parts>
-SLLMR_INLINE float sum_of(float (&part)[Parts]) {
-  for (int half = Parts / 2; half > 0; half /= 2) {
-    SLLMR_ROW_LOOP
-    for (int k = 0; k < half; ++k) part[k] += part[half + k];
-  }
-  return part[0];
-}
 
 /// Logits of two items for one user, in one pass over the user's row.
 struct TwoLogits {
@@ -148,6 +140,7 @@ struct ItemGradients {
   Id item[most];
   float factor[most];
 
+  ItemGradients() = default;
   SLLMR_INLINE ItemGradients(const Triple& triple, float push)
       : item{triple.positive, triple.negative}, factor{-push, push} {}
   /// Adds `x` to the factor of `id`, in the triple's slot if it is one of the triple's items, else in `slot`.
@@ -163,59 +156,96 @@ struct ItemGradients {
   }
 };
 
-/// The LLM's part of a selected row: the guiding pair's gradient factors, and what the probe teaches the
-/// gate. Probe pairs only ever reach the gate.
+/// What the backbone says of a selected row's pairs.
+struct PairLogits {
+  TwoLogits guide, probe;
+  float cosine;  // see PairContext
+};
+
 template <int Dim, class Lanes>
-SLLMR_HD void mf_pairs(Lanes lanes, const MfArgs& args, const RowPairs& pairs, const Triple& triple,
-                       const RowShare<Dim, Lanes>& u, float* slot, ItemGradients& gradients) {
+SLLMR_INLINE PairLogits mf_pair_logits(Lanes lanes, const MfArgs& args, const RowPairs& pairs,
+                                       const Triple& triple, const RowShare<Dim, Lanes>& u) {
   const float* table = args.items.weights;
   const auto row_of = [table](Id item) { return table + static_cast<std::int64_t>(item) * Dim; };
-  const LlmPair guide = pairs.guide, probe = pairs.probe;
-  if (guide.a != 0) {
-    const float* va = row_of(guide.a);
-    const float* vb = row_of(guide.b);
-    const TwoLogits s = logits_of<Dim>(lanes, u, va, vb);
-    float cosine = 0;
-    if (args.gate.uses_cosine && args.gate.margin > s.a - s.b) {
+  PairLogits out{};
+  if (pairs.guide.a != 0) {
+    const float* va = row_of(pairs.guide.a);
+    const float* vb = row_of(pairs.guide.b);
+    out.guide = logits_of<Dim>(lanes, u, va, vb);
+    if (args.gate.uses_cosine && args.gate.margin > out.guide.a - out.guide.b) {
       // Both gradients point against their difference.
-      cosine = cosine_of_differences<Dim>(lanes, row_of(triple.positive), row_of(triple.negative), va, vb);
-    }
-    const GatedPair gated = gate_pair(lanes, args.gate, slot, triple.user, guide, s.a, s.b, cosine, false);
-    if (gated.hinge > 0 && gated.weight != 0) {
-      gradients.add(2, guide.a, -gated.weight);
-      gradients.add(3, guide.b, gated.weight);
+      out.cosine =
+          cosine_of_differences<Dim>(lanes, row_of(triple.positive), row_of(triple.negative), va, vb);
     }
   }
-  if (probe.a != 0) {
-    const TwoLogits s = logits_of<Dim>(lanes, u, row_of(probe.a), row_of(probe.b));
-    gate_pair(lanes, args.gate, slot, triple.user, probe, s.a, s.b, 0.0F, true);
+  if (pairs.probe.a != 0) {
+    out.probe = logits_of<Dim>(lanes, u, row_of(pairs.probe.a), row_of(pairs.probe.b));
+  }
+  return out;
+}
+
+/// What a guiding pair adds to its row's gradients.
+SLLMR_HD inline void add_guide(Id a, Id b, const GatedPair& gated, ItemGradients& gradients) {
+  if (gated.hinge > 0 && gated.weight != 0) {
+    gradients.add(2, a, -gated.weight);
+    gradients.add(3, b, gated.weight);
   }
 }
 
-/// Base loss of one training row; adds it to `slot`. Returns sigmoid(-margin), how far the row still pushes
-/// its two items apart. `u` is the user's row.
+/// -log sigmoid(margin), and sigmoid(-margin), how far a row still pushes its two items apart.
+struct BprLoss {
+  float loss, push;
+};
+SLLMR_INLINE BprLoss bpr_loss(float margin) {
+  // -log sigmoid(x) = max(-x, 0) + log(1 + exp(-|x|)), which cannot overflow.
+  const float decay = exp_of(-std::fabs(margin));
+  return {(margin > 0 ? 0.0F : -margin) + log1p_of_share(decay),
+          (margin > 0 ? decay : 1.0F) / (1.0F + decay)};
+}
+
+/// s(u,i) - s(u,j) of one training row. `u` is the user's row.
 template <int Dim, class Lanes>
-SLLMR_INLINE float mf_base(Lanes lanes, const MfArgs& args, const Triple& triple,
-                           const RowShare<Dim, Lanes>& u, float* slot) {
+SLLMR_INLINE float mf_margin(Lanes lanes, const MfArgs& args, const Triple& triple,
+                             const RowShare<Dim, Lanes>& u) {
   const float* table = args.items.weights;
   const TwoLogits s = logits_of<Dim>(lanes, u, table + static_cast<std::int64_t>(triple.positive) * Dim,
                                      table + static_cast<std::int64_t>(triple.negative) * Dim);
-  const float margin = s.a - s.b;
-  // -log sigmoid(x) = max(-x, 0) + log(1 + exp(-|x|)), which cannot overflow.
-  const float decay = std::exp(-std::fabs(margin));
-  if (lanes.lane() == 0) {
-    lanes.add(slot + GateColumns::loss, (margin > 0 ? 0.0F : -margin) + std::log(1.0F + decay));
-    lanes.add(slot + GateColumns::rows, 1.0F);
-  }
-  return (margin > 0 ? decay : 1.0F) / (1.0F + decay);
+  return s.a - s.b;
 }
 
-/// The pairs of row `k` of the launch, or null when it draws none.
-SLLMR_INLINE const RowPairs* pairs_of(const MfArgs& args, std::int64_t k) {
-  const auto row = static_cast<std::uint64_t>(args.first_row + k);
-  if (!args.pair_rate.selects(row)) return nullptr;
-  const auto first = args.pair_rate.count_before(static_cast<std::uint64_t>(args.first_row));
-  return args.pairs + (args.pair_rate.count_before(row) - first);
+/// Base loss of one training row; adds it to `slot`. Returns the push.
+template <int Dim, class Lanes>
+SLLMR_INLINE float mf_base(Lanes lanes, const MfArgs& args, const Triple& triple,
+                           const RowShare<Dim, Lanes>& u, float* slot) {
+  const BprLoss bpr = bpr_loss(mf_margin<Dim>(lanes, args, triple, u));
+  if (lanes.lane() == 0) {
+    lanes.add(slot + GateColumns::loss, bpr.loss);
+    lanes.add(slot + GateColumns::rows, 1.0F);
+  }
+  return bpr.push;
 }
+
+/// Walks along the rows of a launch and tells each one's pairs.
+class PairCursor {
+ public:
+  /// Starts before row `first` of the launch.
+  SLLMR_INLINE PairCursor(const MfArgs& args, std::int64_t first) : rate_(args.pair_rate.fixed) {
+    const auto row = static_cast<std::uint64_t>(args.first_row + first);
+    product_ = static_cast<std::uint32_t>(row * rate_);
+    pairs_ = args.pairs + (args.pair_rate.count_before(row) -
+                           args.pair_rate.count_before(static_cast<std::uint64_t>(args.first_row)));
+  }
+  /// The pairs of the next row, or null when it draws none.
+  SLLMR_INLINE const RowPairs* next() {
+    // As Share::selects, by addition.
+    product_ = static_cast<std::uint32_t>(product_ + rate_);
+    return product_ < rate_ ? pairs_++ : nullptr;
+  }
+
+ private:
+  std::uint64_t rate_;
+  std::uint32_t product_;
+  const RowPairs* pairs_;
+};
 
 }  // namespace sllmr

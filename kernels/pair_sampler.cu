@@ -9,87 +9,108 @@ namespace sllmr {
 namespace {
 
 struct SamplePairs {
+  static constexpr std::int64_t kBatch = 32;
+
   ScoreView view;
   PairPolicy policy;
   std::uint64_t seed;
   std::uint32_t epoch;
   std::int64_t first_row;
   std::uint64_t first_ordinal;
-  std::int64_t count;
   const Triple* triples;
   RowPairs* out;
 
-  SLLMR_HD LlmPair compare(std::int64_t a, std::int64_t b) const {
-    const float difference = view.scores[a] - view.scores[b];
+  /// Places of two entries; the higher score first.
+  struct Places {
+    std::int64_t a = -1, b = -1;
+  };
+
+  SLLMR_HD LlmPair compare(const Places& places) const {
+    const ScoredItem a = view.entries[places.a], b = view.entries[places.b];
+    const float difference = a.score - b.score;
     const float agreement = difference > 0 ? 1.0F : difference < 0 ? -1.0F : 0.0F;
-    return {view.items[a], view.items[b], difference < 0 ? -difference : difference, agreement};
+    return {a.item, b.item, difference < 0 ? -difference : difference, agreement};
   }
 
-  SLLMR_HD LlmPair guide(std::uint64_t row, Id user, std::int64_t first, std::uint32_t entries) const {
+  /// A try at a guiding pair, whose scores may turn out to be equal.
+  SLLMR_HD Places guide(std::uint64_t row, Id user, std::int64_t first, std::uint32_t entries,
+                        std::uint32_t attempt) const {
+    const Draw draw = philox(seed, epoch, row, Purpose::pair_choice, attempt / 2);
     if (policy.choice == PairChoice::largest) {
       const std::int64_t at = view.pair_offsets[user];
       const auto pairs = static_cast<std::uint32_t>(view.pair_offsets[user + 1] - at);
       if (pairs == 0) return {};
-      const std::int64_t pick = at + below(philox(seed, epoch, row, Purpose::pair_choice).word[0], pairs);
-      return compare(first + view.pair_first[pick], first + view.pair_second[pick]);
+      const std::int64_t pick = at + below(draw.word[0], pairs);
+      return {first + view.pair_first[pick], first + view.pair_second[pick]};
     }
-    constexpr std::uint32_t kDraws = 4;  // of two tries each
-    for (std::uint32_t block = 0; block < kDraws; ++block) {
-      const Draw draw = philox(seed, epoch, row, Purpose::pair_choice, block);
-      for (int k = 0; k < 4; k += 2) {
-        const std::uint32_t x = below(draw.word[k], entries);
-        std::uint32_t y = below(draw.word[k + 1], entries - 1);
-        if (y >= x) ++y;
-        const LlmPair pair = compare(first + (x < y ? x : y), first + (x < y ? y : x));
-        if (pair.agreement > 0) return pair;
-      }
-    }
-    return {};
+    const bool later = attempt % 2 != 0;
+    const std::uint32_t x = below(later ? draw.word[2] : draw.word[0], entries);
+    std::uint32_t y = below(later ? draw.word[3] : draw.word[1], entries - 1);
+    if (y >= x) ++y;
+    return {first + (x < y ? x : y), first + (x < y ? y : x)};
   }
 
-  SLLMR_HD LlmPair probe(std::uint64_t row, Id user, std::int64_t first, std::uint32_t entries) const {
+  SLLMR_HD Places probe(std::uint64_t row, Id user, std::int64_t first, std::uint32_t entries) const {
     const std::int32_t at = view.probe[user];
     if (at < 0) return {};
     std::uint32_t other = below(philox(seed, epoch, row, Purpose::probe).word[0], entries - 1);
     if (other >= static_cast<std::uint32_t>(at)) ++other;
-    return compare(first + at, first + other);
+    return {first + at, first + other};
   }
 
-  SLLMR_HD Id user_of(std::uint64_t row) const {
-    return triples[static_cast<std::int64_t>(row) - first_row].user;
-  }
+  /// A selected row: what is known of it before its entries are read.
+  struct Plan {
+    std::uint64_t row;
+    Id user;
+    std::int64_t first;  // of the user's entries
+    std::uint32_t entries;
+    Places guide, probe;
+  };
 
-  /// Asks for a later pair's entries, in two steps, as their place must be known first.
-  template <class Lanes>
-  SLLMR_INLINE void prefetch(std::int64_t n) const {
-    constexpr std::int64_t kEntriesAhead = 8, kOffsetsAhead = 16;
-    if (n + kOffsetsAhead >= count) return;
-    const auto later = [&](std::int64_t ahead) {
-      return user_of(policy.pair_rate.row_of(first_ordinal + static_cast<std::uint64_t>(n + ahead)));
-    };
-    Lanes::prefetch(view.offsets + later(kOffsetsAhead));
-    const Id user = later(kEntriesAhead);
-    Lanes::prefetch(view.probe + user);
-    for (std::int64_t entry = view.offsets[user]; entry < view.offsets[user + 1]; entry += 16) {
-      Lanes::prefetch(view.items + entry);
-      Lanes::prefetch(view.scores + entry);
-    }
-  }
-
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes, std::int64_t n) const {
-    if constexpr (Lanes::prefetches) prefetch<Lanes>(n);
-    const std::uint64_t ordinal = first_ordinal + static_cast<std::uint64_t>(n);
-    const std::uint64_t row = policy.pair_rate.row_of(ordinal);
-    const Id user = user_of(row);
-    const std::int64_t first = view.offsets[user];
-    const auto entries = static_cast<std::uint32_t>(view.offsets[user + 1] - first);
+  SLLMR_HD RowPairs take(const Plan& plan) const {
     RowPairs pairs{};
-    if (entries >= 2) {
-      pairs.guide = guide(row, user, first, entries);
-      if (policy.probe_rate.selects(ordinal)) pairs.probe = probe(row, user, first, entries);
+    if (plan.guide.a >= 0) pairs.guide = compare(plan.guide);
+    constexpr std::uint32_t kAttempts = 8;
+    for (std::uint32_t attempt = 1; attempt < kAttempts && pairs.guide.a != 0 && pairs.guide.agreement <= 0;
+         ++attempt) {
+      pairs.guide = compare(guide(plan.row, plan.user, plan.first, plan.entries, attempt));
     }
-    out[n] = pairs;
+    if (!(pairs.guide.agreement > 0)) pairs.guide = {};
+    if (plan.probe.a >= 0) pairs.probe = compare(plan.probe);
+    return pairs;
+  }
+
+  /// In three passes, as each reads from memory where the next will read.
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes, std::int64_t begin, std::int64_t count) const {
+    constexpr std::int64_t kMost = Lanes::prefetches ? kBatch : 1;
+    const std::int64_t n = kMost == 1 ? 1 : count;
+    Plan plans[kMost];
+    const std::uint64_t ordinal = first_ordinal + static_cast<std::uint64_t>(begin);
+    for (std::int64_t k = 0; k < n; ++k) {
+      Plan& plan = plans[k];
+      plan.row = policy.pair_rate.row_of(ordinal + static_cast<std::uint64_t>(k));
+      plan.user = triples[static_cast<std::int64_t>(plan.row) - first_row].user;
+      plan.first = view.offsets[plan.user];
+      plan.entries = static_cast<std::uint32_t>(view.offsets[plan.user + 1] - plan.first);
+    }
+    for (std::int64_t k = 0; k < n; ++k) {
+      Plan& plan = plans[k];
+      plan.guide = plan.probe = {};
+      if (plan.entries < 2) continue;
+      plan.guide = guide(plan.row, plan.user, plan.first, plan.entries, 0);
+      if (policy.probe_rate.selects(ordinal + static_cast<std::uint64_t>(k))) {
+        plan.probe = probe(plan.row, plan.user, plan.first, plan.entries);
+      }
+      if constexpr (Lanes::prefetches) {
+        for (const Places& places : {plan.guide, plan.probe}) {
+          if (places.a < 0) continue;
+          Lanes::prefetch(view.entries + places.a);
+          Lanes::prefetch(view.entries + places.b);
+        }
+      }
+    }
+    for (std::int64_t k = 0; k < n; ++k) out[begin + k] = take(plans[k]);
   }
 };
 
@@ -131,9 +152,8 @@ void sample_pairs_on(OnThisDevice, const Context& context, const ScoreView& scor
                      const Triple* triples, RowPairs* out) {
   const std::uint64_t first = policy.pair_rate.count_before(static_cast<std::uint64_t>(first_row));
   const std::uint64_t last = policy.pair_rate.count_before(static_cast<std::uint64_t>(first_row + count));
-  launch_each(context, "sample_pairs", static_cast<std::int64_t>(last - first),
-              SamplePairs{scores, policy, seed, epoch, first_row, first,
-                          static_cast<std::int64_t>(last - first), triples, out});
+  launch_batches<1>(context, "sample_pairs", static_cast<std::int64_t>(last - first), SamplePairs::kBatch,
+                    SamplePairs{scores, policy, seed, epoch, first_row, first, triples, out});
 }
 
 }  // namespace sllmr

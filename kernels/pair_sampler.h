@@ -10,11 +10,15 @@
 
 namespace sllmr {
 
+struct ScoredItem {
+  Id item;
+  float score;  // in [0, 1]
+};
+
 /// The score table on the device: CSR by user, a user's entries sorted by score, highest first.
 struct ScoreView {
   const std::int64_t* offsets = nullptr;       // [users + 1]
-  const Id* items = nullptr;                   // [entries]
-  const float* scores = nullptr;               // [entries]
+  const ScoredItem* entries = nullptr;         // an item beside its score: both are read, or neither
   const std::int32_t* probe = nullptr;         // [users]: index among the user's entries, -1: none
   const std::int64_t* pair_offsets = nullptr;  // [users + 1]: each user's pairs of largest score difference
   const std::uint16_t* pair_first = nullptr;   // indexes among the user's entries, the higher score first

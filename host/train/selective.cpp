@@ -45,11 +45,12 @@ struct Selective::Scores {
   Scores(const Context& context, const Config& config, const Split& split, const ScoreTable& table,
          std::int64_t max_batch)
       : offsets(context, std::span<const std::int64_t>(table.offsets)),
-        items(context, std::span<const Id>(table.items)),
-        values(context, std::span<const float>(table.scores)),
         probe(context, std::span<const std::int32_t>(table.probe)),
         selector(context, max_batch) {
-    view = {offsets.data(), items.data(), values.data(), probe.data(), nullptr, nullptr, nullptr};
+    std::vector<ScoredItem> scored(table.items.size());
+    for (std::size_t k = 0; k < scored.size(); ++k) scored[k] = {table.items[k], table.scores[k]};
+    entries = Buffer<ScoredItem>(context, std::span<const ScoredItem>(scored));
+    view = {offsets.data(), entries.data(), probe.data(), nullptr, nullptr, nullptr};
     policy.choice = config.llm.pairs == LlmConfig::Pairs::largest ? PairChoice::largest : PairChoice::sampled;
     policy.pair_rate = Share::of(config.llm.pair_rate);
     policy.probe_rate = Share::of(config.gate.probe_rate);
@@ -79,8 +80,7 @@ struct Selective::Scores {
   }
 
   Buffer<std::int64_t> offsets, pair_offsets;
-  Buffer<Id> items;
-  Buffer<float> values;
+  Buffer<ScoredItem> entries;
   Buffer<std::int32_t> probe;
   Buffer<std::uint16_t> pair_first, pair_second;
   std::vector<UserSignals> users;  // on the host

@@ -1,6 +1,7 @@
 #include "kernels/exec/context.h"
 
 #include <omp.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <atomic>
@@ -16,7 +17,7 @@ namespace sllmr {
 
 namespace {
 
-constexpr std::size_t kAlignment = 256;
+constexpr std::size_t kAlignment = 256, kHugePage = std::size_t{2} << 20;
 
 /// Ledger of one device's allocations.
 struct Ledger {
@@ -161,11 +162,17 @@ void* device_allocate([[maybe_unused]] Device device, std::size_t bytes) {
     return memory;
   }
 #endif
-  memory = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+  const std::size_t alignment = bytes >= kHugePage ? kHugePage : kAlignment;
+  memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   if (memory == nullptr) {
     throw Error("out of memory: " + std::to_string(bytes >> 20) +
                 " MiB asked for; use a smaller width or batch");
   }
+#if defined(MADV_HUGEPAGE)
+  // Rows are read at random: with small pages half of the reads would first look for their page. Only advice,
+  // so a refusal is no error.
+  if (alignment == kHugePage) madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
   ledger(Device::cpu).add(bytes);
   return memory;
 }

@@ -11,6 +11,12 @@
 //   void scale_on(OnCpu, const Context&, ...);   void scale_on(OnCuda, const Context&, ...);       // header
 //   void scale_on(OnThisDevice, const Context& context, ...) { launch(context, "scale", n, Scale{...}); }  //
 //   .cu
+//
+// `launch_batches` is for bodies that gain from several items at hand, where one's memory and arithmetic can
+// hide another's latency. A batch body takes `count` items from `first` on:
+//
+//   struct Body { template <class Lanes> void operator()(Lanes, std::int64_t first, std::int64_t count)
+//   const; };
 #pragma once
 
 #include <cstdint>
@@ -106,6 +112,23 @@ void launch_each(const Context& context, const char* name, std::int64_t items, c
   launch_groups<1>(context, name, items, body);
 }
 
+/// A batch body as one that takes an item at a time.
+template <class Body>
+struct SingleItems {
+  Body body;
+  template <class Lanes>
+  __device__ void operator()(Lanes lanes, std::int64_t item) const {
+    body(lanes, item, std::int64_t{1});
+  }
+};
+
+/// Each item a batch of its own, with `LaneCount` lanes: other warps hide the latency here.
+template <int LaneCount, class Body>
+void launch_batches(const Context& context, const char* name, std::int64_t items, std::int64_t /*most*/,
+                    const Body& body) {
+  launch_groups<LaneCount>(context, name, items, SingleItems<Body>{body});
+}
+
 }  // namespace cuda_backend
 
 #else
@@ -151,6 +174,16 @@ void launch(const Context& context, const char* /*name*/, std::int64_t items, co
 template <class Body>
 void launch_each(const Context& context, const char* name, std::int64_t items, const Body& body) {
   launch(context, name, items, body);
+}
+
+/// Batches of `most` items, the last one smaller.
+template <int /*LaneCount*/, class Body>
+void launch_batches(const Context& context, const char* name, std::int64_t items, std::int64_t most,
+                    const Body& body) {
+  launch(context, name, (items + most - 1) / most, [&](CpuLanes lanes, std::int64_t batch) {
+    const std::int64_t first = batch * most;
+    body(lanes, first, items - first < most ? items - first : most);
+  });
 }
 
 }  // namespace cpu_backend

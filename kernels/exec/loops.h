@@ -16,3 +16,29 @@
 /// CUDA a call would cost more than it saves.)
 #define SLLMR_RARE __attribute__((noinline))
 #endif
+
+namespace sllmr {
+
+/// body(0), ..., body(N - 1), which do not depend on each other; on the CPU in vectors. Structs that the body
+/// makes must live in it, not around it, for the compiler to take them apart.
+template <int N, class Body>
+SLLMR_INLINE void side_by_side(Body&& body) {
+  if constexpr (N == 1) {
+    body(0);
+  } else {
+    SLLMR_ROW_LOOP
+    for (int k = 0; k < N; ++k) body(k);
+  }
+}
+
+/// Adds up halves, so that the CPU can add whole vectors.
+template <int Parts>
+SLLMR_INLINE float sum_of(float (&part)[Parts]) {
+  for (int half = Parts / 2; half > 0; half /= 2) {
+    SLLMR_ROW_LOOP
+    for (int k = 0; k < half; ++k) part[k] += part[half + k];
+  }
+  return part[0];
+}
+
+}  // namespace sllmr

@@ -3,9 +3,7 @@
 // derives by hand.
 #pragma once
 
-#include <cmath>
-
-#include "kernels/exec/types.h"
+#include "kernels/exec/math.h"
 
 namespace sllmr {
 
@@ -63,7 +61,7 @@ SLLMR_HD Scalar value_of(const Dual<Scalar, N>& x) {
 
 template <class Scalar>
 SLLMR_HD Scalar sigmoid(Scalar x) {
-  return Scalar(1) / (Scalar(1) + std::exp(-x));
+  return Scalar(1) / (Scalar(1) + exp_of(-x));
 }
 template <class Scalar, int N>
 SLLMR_HD Dual<Scalar, N> sigmoid(const Dual<Scalar, N>& x) {
@@ -72,14 +70,14 @@ SLLMR_HD Dual<Scalar, N> sigmoid(const Dual<Scalar, N>& x) {
 }
 
 SLLMR_HD inline float tanh(float x) {
-  return std::tanh(x);
+  return tanh_of(x);
 }
 SLLMR_HD inline double tanh(double x) {
-  return std::tanh(x);
+  return tanh_of(x);
 }
 template <class Scalar, int N>
 SLLMR_HD Dual<Scalar, N> tanh(const Dual<Scalar, N>& x) {
-  const Scalar t = std::tanh(x.value);
+  const Scalar t = tanh_of(x.value);
   return x.chain(t, Scalar(1) - t * t);
 }
 

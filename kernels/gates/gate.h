@@ -50,9 +50,112 @@ struct GateArgs {
   int n_slots = 0;
 };
 
+/// What a pair does to the model: its weight on the hinge, and the hinge.
+struct GatedPair {
+  float weight;  // of the hinge in the model's loss: lambda * alpha, or what the objective makes of it
+  float hinge;
+};
+
+/// Up to `Most` pairs that pass the gate side by side, by column; the first `n` count. On the CPU the
+/// arithmetic of several runs in vectors; with `Most` = 1 a pair is alone.
+template <int Most>
+struct GateBatch {
+  static constexpr int vector = Most % 8 == 0 ? 8 : 1;
+
+  int n = 0;
+  Id user[Most], a[Most], b[Most];
+  float gap[Most], agreement[Most];  // see LlmPair
+  float logit_a[Most], logit_b[Most];
+  float cosine[Most];  // see PairContext
+  float probe[Most];   // 1 or 0
+
+  SLLMR_INLINE void add(Id of_user, const LlmPair& pair, float s_a, float s_b, float cosine_of_pair,
+                        bool is_probe) {
+    user[n] = of_user;
+    a[n] = pair.a;
+    b[n] = pair.b;
+    gap[n] = pair.gap;
+    agreement[n] = pair.agreement;
+    logit_a[n] = s_a;
+    logit_b[n] = s_b;
+    cosine[n] = cosine_of_pair;
+    probe[n++] = is_probe ? 1.0F : 0.0F;
+  }
+  /// Fills the last vector up with pairs that do no harm.
+  SLLMR_INLINE void pad() {
+    for (int k = n; k % vector != 0; ++k) {
+      user[k] = user[0];
+      a[k] = a[0];
+      b[k] = b[0];
+      gap[k] = agreement[k] = logit_a[k] = logit_b[k] = cosine[k] = probe[k] = 0;
+    }
+  }
+  /// body(k, place of k in its vector) of every pair, whole vectors of them.
+  template <class Body>
+  SLLMR_INLINE void for_each(Body&& body) const {
+    for (int first = 0; first < n; first += vector) {
+      side_by_side<vector>([&](int k) { body(first + k, k); });
+    }
+  }
+};
+
+/// Signals of one (user, item), but for its uncertainty, which is up to the logit: 0.
+SLLMR_INLINE GateSignals gate_signals(const GateArgs& gate, Id user, Id item, float gap) {
+  const UserSignals u = gate.users[user];
+  const ItemSignals i = gate.items[item];
+  float draw = 0;
+  if (gate.uses_draw) {
+    const std::uint64_t key = (static_cast<std::uint64_t>(user) << 32) | static_cast<std::uint32_t>(item);
+    draw = uniform(philox(gate.seed, 0, key, Purpose::gate_rule).word[0]);
+  }
+  return {u.cold, i.tail, 0, u.log_history, i.log_popularity, gap, u.score_entropy, draw};
+}
+
 namespace detail {
 
+/// One side of the pairs of a batch.
+template <int Most>
+struct GateSide {
+  float cold[Most], tail[Most], uncertainty[Most];
+  float alpha[Most] = {};
+};
+
+template <int Most>
 struct AlphaVisitor {
+  const GateArgs& gate;
+  const GateBatch<Most>& batch;
+  GateSide<Most>&a, &b;
+
+  template <class Rule>
+  SLLMR_HD void operator()() {
+    run<Rule>(batch.a, a);
+    run<Rule>(batch.b, b);
+  }
+
+  template <class Rule>
+  SLLMR_INLINE void run(const Id* items, GateSide<Most>& side) {
+    // Columns that the rule does not read are not made.
+    float log_history[Most], log_popularity[Most], score_entropy[Most], draw[Most];
+    const int n = Most == 1 ? 1 : batch.n + (-batch.n & (GateBatch<Most>::vector - 1));
+    for (int k = 0; k < n; ++k) {
+      const GateSignals z = gate_signals(gate, batch.user[k], items[k], 0.0F);
+      side.cold[k] = z.cold;
+      side.tail[k] = z.tail;
+      log_history[k] = z.log_history;
+      log_popularity[k] = z.log_popularity;
+      score_entropy[k] = z.score_entropy;
+      draw[k] = z.draw;
+    }
+    const float *const theta = gate.theta, *const gap = batch.gap;
+    batch.for_each([&](int k, int) {
+      const GateSignals z{side.cold[k],      side.tail[k], side.uncertainty[k], log_history[k],
+                          log_popularity[k], gap[k],       score_entropy[k],    draw[k]};
+      side.alpha[k] = Rule::alpha(z, PlainTheta<float>{theta});
+    });
+  }
+};
+
+struct OneAlphaVisitor {
   const GateSignals& z;
   const float* theta;
   float alpha = 0;
@@ -84,112 +187,141 @@ struct SlopeVisitor {
   }
 };
 
+template <int Most>
 struct ObjectiveVisitor {
-  float alpha;
-  const PairContext& pair;
-  float slope = 0, weight = 0;
+  const GateArgs& gate;
+  const GateBatch<Most>& batch;
+  const float* alpha;     // [n]
+  const float* hinge;     // [n]
+  float *slope, *weight;  // [n]: of the objective by alpha; of the hinge
+
   template <class Objective>
   SLLMR_HD void operator()() {
-    Dual<float, 1> seeded(alpha);
-    seeded.slope[0] = 1.0F;
-    slope = Objective::loss(seeded, pair).slope[0];
-    if constexpr (requires { Objective::model_weight(alpha, pair); }) {
-      weight = Objective::model_weight(alpha, pair);
-    } else {
-      weight = alpha;
-    }
+    batch.for_each([args = &gate, pairs = &batch, alphas = alpha, hinges = hinge, slopes = slope,
+                    weights = weight, mean_alpha = gate.running[0],
+                    mean_hinge = gate.running[1]](int k, int) {
+      const PairContext pair{
+          args->lambda, hinges[k],  pairs->cosine[k], pairs->probe[k] != 0.0F, pairs->agreement[k],
+          mean_alpha,   mean_hinge, args->price,      args->budget_weight,     args->budget_target};
+      Dual<float, 1> seeded(alphas[k]);
+      seeded.slope[0] = 1.0F;
+      slopes[k] = Objective::loss(seeded, pair).slope[0];
+      if constexpr (requires { Objective::model_weight(alphas[k], pair); }) {
+        weights[k] = Objective::model_weight(alphas[k], pair);
+      } else {
+        weights[k] = alphas[k];
+      }
+    });
   }
 };
+
+/// Adds a batch to the telemetry of `slot`.
+template <int Most, class Lanes>
+SLLMR_INLINE void count_pairs(Lanes lanes, const GateBatch<Most>& batch, const GateSide<Most>& a,
+                              const GateSide<Most>& b, const float* alpha, const float* hinge, float* slot) {
+  constexpr int kVector = GateBatch<Most>::vector;
+  const auto add = [&](int column, float(&part)[kVector]) {
+    const float sum = sum_of(part);
+    if (sum != 0.0F) lanes.add(slot + column, sum);
+  };
+  for (int bucket = 0; bucket < 4; ++bucket) {
+    const float cold = bucket / 2 != 0 ? 1.0F : 0.0F, tail = bucket % 2 != 0 ? 1.0F : 0.0F;
+    float count[kVector] = {}, sum[kVector] = {}, squares[kVector] = {};
+    batch.for_each([&](int k, int at) {
+      const bool guides = k < batch.n && batch.probe[k] == 0.0F;
+      const bool in_a = guides && a.cold[k] == cold && a.tail[k] == tail;
+      const bool in_b = guides && b.cold[k] == cold && b.tail[k] == tail;
+      const float alpha_a = in_a ? a.alpha[k] : 0.0F, alpha_b = in_b ? b.alpha[k] : 0.0F;
+      count[at] += (in_a ? 1.0F : 0.0F) + (in_b ? 1.0F : 0.0F);
+      sum[at] += alpha_a + alpha_b;
+      squares[at] += alpha_a * alpha_a + alpha_b * alpha_b;
+    });
+    const int column = GateColumns::bucket + GateColumns::bucket_columns * bucket;
+    add(column, count);
+    add(column + 1, sum);
+    add(column + 2, squares);
+  }
+  float pairs[kVector] = {}, pair_alpha[kVector] = {}, pair_hinge[kVector] = {}, active[kVector] = {},
+        probes[kVector] = {}, agreement[kVector] = {};
+  batch.for_each([&](int k, int at) {
+    const bool counts = k < batch.n, probe = counts && batch.probe[k] != 0.0F, guides = counts && !probe;
+    pairs[at] += guides ? 1.0F : 0.0F;
+    pair_alpha[at] += guides ? alpha[k] : 0.0F;
+    pair_hinge[at] += guides ? alpha[k] * hinge[k] : 0.0F;
+    active[at] += guides && hinge[k] > 0.0F ? 1.0F : 0.0F;
+    probes[at] += probe ? 1.0F : 0.0F;
+    agreement[at] += probe ? batch.agreement[k] : 0.0F;
+  });
+  add(GateColumns::pairs, pairs);
+  add(GateColumns::pair_alpha, pair_alpha);
+  add(GateColumns::pair_hinge, pair_hinge);
+  add(GateColumns::active, active);
+  add(GateColumns::probes, probes);
+  add(GateColumns::agreement, agreement);
+}
 
 }  // namespace detail
 
 /// alpha(u, i) of the rule; in [0, 1].
 SLLMR_HD inline float gate_alpha(const GateArgs& gate, const GateSignals& z) {
-  detail::AlphaVisitor visitor{z, gate.theta};
+  detail::OneAlphaVisitor visitor{z, gate.theta};
   GateRules::visit(gate.rule, visitor);
   return visitor.alpha;
 }
 
-SLLMR_HD inline GateSignals gate_signals(const GateArgs& gate, Id user, Id item, float logit, float gap) {
-  const UserSignals u = gate.users[user];
-  const ItemSignals i = gate.items[item];
-  GateSignals z;
-  z.cold = u.cold;
-  z.tail = i.tail;
-  z.uncertainty = uncertainty_of(logit, gate.uncertainty);
-  z.log_history = u.log_history;
-  z.log_popularity = i.log_popularity;
-  z.score_gap = gap;
-  z.score_entropy = u.score_entropy;
-  z.draw = 0;
-  if (gate.uses_draw) {
-    const std::uint64_t key = (static_cast<std::uint64_t>(user) << 32) | static_cast<std::uint32_t>(item);
-    z.draw = uniform(philox(gate.seed, 0, key, Purpose::gate_rule).word[0]);
+/// Gate, objective gradient and telemetry of the pairs of `batch`, whose logits are known. Adds to the
+/// group's slot and writes gated[0 .. n-1]; all lanes return the same.
+template <int Most, class Lanes>
+SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, float* slot, GateBatch<Most>& batch,
+                         GatedPair* gated) {
+  batch.pad();
+  detail::GateSide<Most> a, b;
+  if (gate.uncertainty == Uncertainty::confidence) {
+    batch.for_each([&](int k, int) {
+      a.uncertainty[k] = uncertainty_of(batch.logit_a[k], Uncertainty::confidence);
+      b.uncertainty[k] = uncertainty_of(batch.logit_b[k], Uncertainty::confidence);
+    });
+  } else {
+    for (int k = 0; k < Most && k < batch.n; ++k) {
+      a.uncertainty[k] = uncertainty_of(batch.logit_a[k], gate.uncertainty);
+      b.uncertainty[k] = uncertainty_of(batch.logit_b[k], gate.uncertainty);
+    }
   }
-  return z;
+  detail::AlphaVisitor<Most> rule{gate, batch, a, b};
+  GateRules::visit(gate.rule, rule);
+  float alpha[Most], hinge[Most], slope[Most] = {}, weight[Most] = {};
+  batch.for_each([&](int k, int) {
+    alpha[k] = 0.5F * (a.alpha[k] + b.alpha[k]);
+    const float slack = gate.margin - (batch.logit_a[k] - batch.logit_b[k]);
+    const float positive = slack < 0.0F ? 0.0F : slack;  // written so that a NaN logit stays NaN
+    hinge[k] = batch.probe[k] != 0.0F ? 0.0F : positive;
+  });
+  detail::ObjectiveVisitor<Most> objective{gate, batch, alpha, hinge, slope, weight};
+  GateObjectives::visit(gate.objective, objective);
+
+  for (int k = 0; k < Most && k < batch.n; ++k) {
+    gated[k] = {gate.lambda * weight[k], hinge[k]};
+    // Other objectives only count the probes' agreement.
+    if (slope[k] == 0.0F || (batch.probe[k] != 0.0F && !gate.uses_probes)) continue;
+    for (const bool second : {false, true}) {
+      GateSignals z = gate_signals(gate, batch.user[k], second ? batch.b[k] : batch.a[k], batch.gap[k]);
+      z.uncertainty = second ? b.uncertainty[k] : a.uncertainty[k];
+      detail::SlopeVisitor<Lanes> visitor{lanes, z, gate.theta, 0.5F * slope[k], slot + GateColumns::theta};
+      GateRules::visit(gate.rule, visitor);
+    }
+  }
+  if (lanes.lane() == 0) detail::count_pairs(lanes, batch, a, b, alpha, hinge, slot);
 }
 
-/// What a pair does to the model: its weight on the hinge, and the hinge.
-struct GatedPair {
-  float weight;  // of the hinge in the model's loss: lambda * alpha, or what the objective makes of it
-  float hinge;
-};
-
-/// Gate, objective gradient and telemetry of one pair whose logits are known. `cosine`: see PairContext. Adds
-/// to the group's slot; all lanes return the same.
+/// The same of one pair.
 template <class Lanes>
 SLLMR_HD GatedPair gate_pair(Lanes lanes, const GateArgs& gate, float* slot, Id user, const LlmPair& pair,
                              float logit_a, float logit_b, float cosine, bool probe) {
-  const GateSignals za = gate_signals(gate, user, pair.a, logit_a, pair.gap);
-  const GateSignals zb = gate_signals(gate, user, pair.b, logit_b, pair.gap);
-  const float alpha_a = gate_alpha(gate, za), alpha_b = gate_alpha(gate, zb);
-  const float alpha = 0.5F * (alpha_a + alpha_b);
-  const float slack = gate.margin - (logit_a - logit_b);
-  const float hinge = probe ? 0.0F : slack < 0.0F ? 0.0F : slack;  // written so that a NaN logit stays NaN
-
-  PairContext context;
-  context.lambda = gate.lambda;
-  context.hinge = hinge;
-  context.cosine = cosine;
-  context.probe = probe;
-  context.agreement = pair.agreement;
-  context.mean_alpha = gate.running[0];
-  context.mean_hinge = gate.running[1];
-  context.price = gate.price;
-  context.budget_weight = gate.budget_weight;
-  context.budget_target = gate.budget_target;
-  detail::ObjectiveVisitor objective{alpha, context};
-  GateObjectives::visit(gate.objective, objective);
-  const bool teaches = !probe || gate.uses_probes;  // other objectives only count the probes' agreement
-  if (teaches && objective.slope != 0.0F) {
-    detail::SlopeVisitor<Lanes> a{lanes, za, gate.theta, 0.5F * objective.slope, slot + GateColumns::theta};
-    GateRules::visit(gate.rule, a);
-    detail::SlopeVisitor<Lanes> b{lanes, zb, gate.theta, 0.5F * objective.slope, slot + GateColumns::theta};
-    GateRules::visit(gate.rule, b);
-  }
-
-  if (lanes.lane() == 0) {
-    if (probe) {
-      lanes.add(slot + GateColumns::probes, 1.0F);
-      lanes.add(slot + GateColumns::agreement, pair.agreement);
-    } else {
-      float* bucket_a =
-          slot + GateColumns::bucket + GateColumns::bucket_columns * (2 * (za.cold > 0) + (za.tail > 0));
-      float* bucket_b =
-          slot + GateColumns::bucket + GateColumns::bucket_columns * (2 * (zb.cold > 0) + (zb.tail > 0));
-      lanes.add(bucket_a, 1.0F);
-      lanes.add(bucket_a + 1, alpha_a);
-      lanes.add(bucket_a + 2, alpha_a * alpha_a);
-      lanes.add(bucket_b, 1.0F);
-      lanes.add(bucket_b + 1, alpha_b);
-      lanes.add(bucket_b + 2, alpha_b * alpha_b);
-      lanes.add(slot + GateColumns::pairs, 1.0F);
-      lanes.add(slot + GateColumns::pair_alpha, alpha);
-      lanes.add(slot + GateColumns::pair_hinge, alpha * hinge);
-      if (hinge > 0) lanes.add(slot + GateColumns::active, 1.0F);
-    }
-  }
-  return {gate.lambda * objective.weight, hinge};
+  GateBatch<1> batch;
+  batch.add(user, pair, logit_a, logit_b, cosine, probe);
+  GatedPair gated;
+  gate_pairs(lanes, gate, slot, batch, &gated);
+  return gated;
 }
 
 }  // namespace sllmr

@@ -46,7 +46,7 @@ enum class Uncertainty : int { confidence, entropy };
 /// 1/2.
 SLLMR_HD inline float uncertainty_of(float logit, Uncertainty kind) {
   const float magnitude = std::fabs(logit);
-  const float small = std::exp(-magnitude);      // (1 - p) / p of the likelier answer
+  const float small = exp_of(-magnitude);        // (1 - p) / p of the likelier answer
   const float p_small = small / (1.0F + small);  // the unlikelier answer's probability
   if (kind == Uncertainty::confidence) return 2.0F * p_small;
   constexpr float kBits = 1.4426950408889634F;  // 1 / ln 2

@@ -1,42 +1,12 @@
 #include "kernels/layers/cross_mix.h"
 
-#include <cmath>
-#include <cstring>
-
 #include "kernels/exec/launch.h"
-#include "kernels/exec/loops.h"
+#include "kernels/exec/math.h"
 #include "kernels/layers/matrix.h"
 
 namespace sllmr {
 
 namespace {
-
-inline SLLMR_HD double tanh_of(double x) {
-  return std::tanh(x);
-}
-/// Within 3e-7 of tanh x; NaN for NaN. Written out as 1 - 2 / (e^(2x) + 1), so that loops vectorise.
-SLLMR_INLINE float tanh_of(float x) {
-  // e^(2x) = 2^n 2^f, |f| <= 1/2: adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.
-  constexpr float kRound = 12582912.0F, kTwiceLog2e = 2.885390082F;
-  const float bounded = x < -10.0F ? -10.0F : x > 10.0F ? 10.0F : x;
-  const float exponent = bounded * kTwiceLog2e;
-  const float shifted = exponent + kRound;
-  const float f = exponent - (shifted - kRound);
-  // (ln 2)^k / k!
-  float power = 1.540353040e-4F;
-  power = power * f + 1.333355815e-3F;
-  power = power * f + 9.618129108e-3F;
-  power = power * f + 5.550410866e-2F;
-  power = power * f + 2.402265070e-1F;
-  power = power * f + 6.931471806e-1F;
-  power = power * f + 1.0F;
-  std::uint32_t bits = 0;
-  std::memcpy(&bits, &shifted, sizeof bits);
-  bits = (bits << 23) + 0x3F800000U;
-  float scale = 0;
-  std::memcpy(&scale, &bits, sizeof scale);
-  return 1.0F - 2.0F / (power * scale + 1.0F);
-}
 
 /// Item: one packed row of one layer.
 template <class Real>

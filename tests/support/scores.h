@@ -79,39 +79,36 @@ struct UserScores {
 struct Scores {
   std::vector<UserScores> users;
   Buffer<std::int64_t> offsets, pair_offsets;
-  Buffer<Id> items;
-  Buffer<float> scores;
+  Buffer<ScoredItem> entries;
   Buffer<std::int32_t> probe;
   Buffer<std::uint16_t> first, second;
 
   Scores(const Context& context, std::vector<UserScores> of_users) : users(std::move(of_users)) {
     std::vector<std::int64_t> host_offsets{0, 0}, host_pair_offsets{0, 0};
-    std::vector<Id> host_items;
-    std::vector<float> host_scores;
+    std::vector<ScoredItem> host_entries;
     std::vector<std::int32_t> host_probe{-1};
     std::vector<std::uint16_t> host_first, host_second;
     for (const UserScores& user : users) {
-      host_items.insert(host_items.end(), user.items.begin(), user.items.end());
-      host_scores.insert(host_scores.end(), user.scores.begin(), user.scores.end());
+      for (std::size_t k = 0; k < user.items.size(); ++k) {
+        host_entries.push_back({user.items[k], user.scores[k]});
+      }
       host_probe.push_back(user.probe);
       for (const auto& [a, b] : user.pairs) {
         host_first.push_back(a);
         host_second.push_back(b);
       }
-      host_offsets.push_back(static_cast<std::int64_t>(host_items.size()));
+      host_offsets.push_back(static_cast<std::int64_t>(host_entries.size()));
       host_pair_offsets.push_back(static_cast<std::int64_t>(host_first.size()));
     }
     offsets = Buffer<std::int64_t>(context, host_offsets);
     pair_offsets = Buffer<std::int64_t>(context, host_pair_offsets);
-    items = Buffer<Id>(context, host_items);
-    scores = Buffer<float>(context, host_scores);
+    entries = Buffer<ScoredItem>(context, host_entries);
     probe = Buffer<std::int32_t>(context, host_probe);
     first = Buffer<std::uint16_t>(context, host_first);
     second = Buffer<std::uint16_t>(context, host_second);
   }
   ScoreView view() const {
-    return {offsets.data(),      items.data(), scores.data(), probe.data(),
-            pair_offsets.data(), first.data(), second.data()};
+    return {offsets.data(), entries.data(), probe.data(), pair_offsets.data(), first.data(), second.data()};
   }
   /// The score that `user` gives to `item`; the item must be scored.
   float score(Id user, Id item) const {

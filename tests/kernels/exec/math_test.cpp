@@ -1,0 +1,46 @@
+// The functions that loops vectorise, against the library's in double precision.
+#include "kernels/exec/math.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+namespace sllmr {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN(),
+                kInfinity = std::numeric_limits<float>::infinity();
+
+TEST(Math, ExpIsWithinItsBound) {
+  for (float x = -87.0F; x <= 87.0F; x += 0.0137F) {
+    const double expected = std::exp(static_cast<double>(x));
+    EXPECT_LE(std::fabs(static_cast<double>(exp_of(x)) - expected), 3e-7 * expected) << x;
+  }
+  EXPECT_EQ(exp_of(0.0F), 1.0F);
+  EXPECT_EQ(exp_of(-1000.0F), 0.0F);
+  EXPECT_EQ(exp_of(-kInfinity), 0.0F);
+  EXPECT_EQ(exp_of(1000.0F), exp_of(87.0F));
+  EXPECT_TRUE(std::isnan(exp_of(kNan)));
+}
+
+TEST(Math, Log1pIsWithinItsBound) {
+  for (float x = 1.0F; x > 1e-30F; x *= 0.97F) {
+    const double expected = std::log1p(static_cast<double>(x));
+    EXPECT_LE(std::fabs(static_cast<double>(log1p_of_share(x)) - expected), 2e-7 * expected) << x;
+  }
+  EXPECT_EQ(log1p_of_share(0.0F), 0.0F);
+  EXPECT_TRUE(std::isnan(log1p_of_share(kNan)));
+}
+
+TEST(Math, TanhIsWithinItsBound) {
+  for (float x = -20.0F; x <= 20.0F; x += 0.0113F) {
+    EXPECT_NEAR(static_cast<double>(tanh_of(x)), std::tanh(static_cast<double>(x)), 3e-7) << x;
+  }
+  EXPECT_EQ(tanh_of(kInfinity), 1.0F);
+  EXPECT_EQ(tanh_of(-kInfinity), -1.0F);
+  EXPECT_TRUE(std::isnan(tanh_of(kNan)));
+}
+
+}  // namespace
+}  // namespace sllmr
