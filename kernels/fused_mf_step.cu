@@ -17,7 +17,7 @@ SLLMR_INLINE void update_rows(Lanes lanes, const MfArgs& args, Id user, const Ro
   float user_gradient[RowShare<Dim, Lanes>::n];
   SLLMR_ROW_LOOP
   for (int k = 0; k < RowShare<Dim, Lanes>::n; ++k) user_gradient[k] = l2 * u[k];
-#pragma GCC unroll 4
+  SLLMR_UNROLL
   for (int item = 0; item < Slots; ++item) {
     const Id id = gradients.item[item];
     const float decay = item < ItemGradients::base ? l2 : 0.0F;
@@ -54,6 +54,13 @@ struct FusedMfStep {
     std::int64_t row[kMostWaiting<Lanes>];
     const RowPairs* pairs[kMostWaiting<Lanes>];
     int n = 0;
+
+    SLLMR_INLINE void add(std::int64_t k, const RowPairs* of_row) {
+      const int at = kMostWaiting<Lanes> == 1 ? 0 : n;  // a constant keeps a single row in registers
+      row[at] = k;
+      pairs[at] = of_row;
+      n = at + 1;
+    }
   };
 
   template <class Lanes>
@@ -140,22 +147,25 @@ struct FusedMfStep {
     const auto pass = [&] {
       GatedPair gated[kSide];
       gate_pairs(lanes, args.gate, slot, batch, gated);
-      for (int k = 0; k < batch.n; ++k) {
+      for (int k = 0; k < kSide && k < batch.n; ++k) {
         if (batch.probe[k] == 0) add_guide(batch.a[k], batch.b[k], gated[k], gradients[row[k]]);
       }
       batch.n = 0;
     };
-    const auto add = [&](int m, const LlmPair& pair, const TwoLogits& s, float cosine, bool probe) {
-      if (pair.a == 0) return;
-      row[batch.n] = m;
-      batch.add(args.triples[waiting.row[m]].user, pair, s.a, s.b, cosine, probe);
-      if (batch.n == kSide) pass();
-    };
     for (int m = 0; m < n; ++m) {
-      add(m, waiting.pairs[m]->guide, logits[m].guide, logits[m].cosine, false);
-      add(m, waiting.pairs[m]->probe, logits[m].probe, 0, true);
+      for (int which = 0; which < 2; ++which) {
+        const bool probe = which == 1;
+        const LlmPair& pair = probe ? waiting.pairs[m]->probe : waiting.pairs[m]->guide;
+        if (pair.a == 0) continue;
+        const TwoLogits& s = probe ? logits[m].probe : logits[m].guide;
+        row[kSide == 1 ? 0 : batch.n] = m;
+        batch.add(args.triples[waiting.row[m]].user, pair, s.a, s.b, probe ? 0.0F : logits[m].cosine, probe);
+        if (batch.n == kSide) pass();
+      }
     }
-    if (batch.n > 0) pass();
+    if constexpr (kSide > 1) {
+      if (batch.n > 0) pass();
+    }
   }
 
   template <class Lanes>
@@ -173,8 +183,7 @@ struct FusedMfStep {
         const RowPairs* of_row = pairs.next();
         if (of_row != nullptr && (of_row->guide.a != 0 || of_row->probe.a != 0)) {
           if constexpr (Lanes::prefetches) prefetch_pairs<Lanes>(*of_row, args.triples[k].user);
-          waiting.row[waiting.n] = k;
-          waiting.pairs[waiting.n++] = of_row;
+          waiting.add(k, of_row);
           if (waiting.n == kMostWaiting<Lanes>) step_waiting(lanes, waiting, slot);
           continue;
         }

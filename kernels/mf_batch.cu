@@ -14,7 +14,8 @@ template <int Dim, class Lanes>
 SLLMR_HD void mf_pairs(Lanes lanes, const MfArgs& args, const RowPairs& pairs, const Triple& triple,
                        const RowShare<Dim, Lanes>& u, float* slot, ItemGradients& gradients) {
   const PairLogits logits = mf_pair_logits<Dim>(lanes, args, pairs, triple, u);
-  for (const bool probe : {false, true}) {
+  for (int which = 0; which < 2; ++which) {
+    const bool probe = which == 1;
     const LlmPair& pair = probe ? pairs.probe : pairs.guide;
     if (pair.a == 0) continue;
     const TwoLogits s = probe ? logits.probe : logits.guide;

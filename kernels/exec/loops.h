@@ -5,11 +5,14 @@
 
 #if defined(__CUDACC__)
 #define SLLMR_ROW_LOOP _Pragma("unroll")
+#define SLLMR_UNROLL _Pragma("unroll")
 #define SLLMR_INLINE SLLMR_HD __forceinline__
 #define SLLMR_RARE SLLMR_HD inline
 #else
 /// Vectorises the loop that follows; its iterations are independent.
 #define SLLMR_ROW_LOOP _Pragma("omp simd")
+/// Writes a short loop out, so that what it carries along stays in registers.
+#define SLLMR_UNROLL _Pragma("GCC unroll 4")
 /// A function that every row runs.
 #define SLLMR_INLINE __attribute__((always_inline)) inline
 /// A function for few of the rows: kept out of line, so that the others do not pay for its registers. (On

@@ -71,30 +71,38 @@ struct GateBatch {
 
   SLLMR_INLINE void add(Id of_user, const LlmPair& pair, float s_a, float s_b, float cosine_of_pair,
                         bool is_probe) {
-    user[n] = of_user;
-    a[n] = pair.a;
-    b[n] = pair.b;
-    gap[n] = pair.gap;
-    agreement[n] = pair.agreement;
-    logit_a[n] = s_a;
-    logit_b[n] = s_b;
-    cosine[n] = cosine_of_pair;
-    probe[n++] = is_probe ? 1.0F : 0.0F;
+    const int at = Most == 1 ? 0 : n;  // a constant keeps a single pair in registers
+    user[at] = of_user;
+    a[at] = pair.a;
+    b[at] = pair.b;
+    gap[at] = pair.gap;
+    agreement[at] = pair.agreement;
+    logit_a[at] = s_a;
+    logit_b[at] = s_b;
+    cosine[at] = cosine_of_pair;
+    probe[at] = is_probe ? 1.0F : 0.0F;
+    n = at + 1;
   }
   /// Fills the last vector up with pairs that do no harm.
   SLLMR_INLINE void pad() {
-    for (int k = n; k % vector != 0; ++k) {
-      user[k] = user[0];
-      a[k] = a[0];
-      b[k] = b[0];
-      gap[k] = agreement[k] = logit_a[k] = logit_b[k] = cosine[k] = probe[k] = 0;
+    if constexpr (Most > 1) {
+      for (int k = n; k % vector != 0; ++k) {
+        user[k] = user[0];
+        a[k] = a[0];
+        b[k] = b[0];
+        gap[k] = agreement[k] = logit_a[k] = logit_b[k] = cosine[k] = probe[k] = 0;
+      }
     }
   }
   /// body(k, place of k in its vector) of every pair, whole vectors of them.
   template <class Body>
   SLLMR_INLINE void for_each(Body&& body) const {
-    for (int first = 0; first < n; first += vector) {
-      side_by_side<vector>([&](int k) { body(first + k, k); });
+    if constexpr (Most == 1) {
+      body(0, 0);
+    } else {
+      for (int first = 0; first < n; first += vector) {
+        side_by_side<vector>([&](int k) { body(first + k, k); });
+      }
     }
   }
 };
@@ -303,7 +311,8 @@ SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, float* slot, GateBat
     gated[k] = {gate.lambda * weight[k], hinge[k]};
     // Other objectives only count the probes' agreement.
     if (slope[k] == 0.0F || (batch.probe[k] != 0.0F && !gate.uses_probes)) continue;
-    for (const bool second : {false, true}) {
+    for (int side = 0; side < 2; ++side) {
+      const bool second = side == 1;
       GateSignals z = gate_signals(gate, batch.user[k], second ? batch.b[k] : batch.a[k], batch.gap[k]);
       z.uncertainty = second ? b.uncertainty[k] : a.uncertainty[k];
       detail::SlopeVisitor<Lanes> visitor{lanes, z, gate.theta, 0.5F * slope[k], slot + GateColumns::theta};
