@@ -12,11 +12,17 @@
 #include "models/features.h"
 #include "models/layers/embedding.h"
 #include "models/layers/parameters.h"
+#include "models/scorer.h"
 
 namespace sllmr {
 
 /// DCNv2's cross layers: LLM-CF's mixture of low-rank experts, or one matrix of full rank.
 enum class CrossKind { mixture, full };
+
+/// A user took an item; ids from 1.
+struct Interaction {
+  Id user, item;
+};
 
 /// What a backbone is made of. Defaults are LLM-CF's sizes. A backbone uses what it has a use for.
 struct BackboneOptions {
@@ -29,6 +35,7 @@ struct BackboneOptions {
   CrossKind cross = CrossKind::mixture;                // DCNv2
   std::uint64_t seed = 1;
   std::array<Id, kVocabularies> table_rows{};  // with padding
+  std::vector<Interaction> interactions;       // LightGCN: its graph; of training alone
   /// LLM-CF's quirks: the first-order bias of DeepFM and xDeepFM is drawn once and never trained ...
   bool frozen_bias = false;
   /// ... and the deep scalar of xDeepFM passes a ReLU.
@@ -59,7 +66,13 @@ class Backbone {
 
   Parameters<Real>& parameters() { return parameters_; }
   const Parameters<Real>& parameters() const { return parameters_; }
-  /// All sets of tables, the features' and the first-order ones.
+
+  /// Scores of the parameters as they are, for a backbone that looks at user and item alone and has a faster
+  /// way than forward, row by row; null for the others. Later changes of the parameters do not reach it. It
+  /// must not outlive the context.
+  virtual std::unique_ptr<Scorer> scorer(const Context&) const { return nullptr; }
+
+  /// All sets of tables, the features' and the first-order ones; none where all parameters are dense.
   virtual std::vector<Embedding<Real>*> embeddings() = 0;
 
  protected:

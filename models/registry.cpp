@@ -9,6 +9,8 @@ namespace sllmr {
 const std::vector<BackboneInfo>& backbones() {
   static const std::vector<BackboneInfo> list{
       {"mf", "MF", "matrix factorisation: <user, item>", make_mf<float>, make_mf<double>},
+      {"lightgcn", "LightGCN", "<user, item> of rows that are propagated over the training graph",
+       make_lightgcn<float>, make_lightgcn<double>},
       {"deepfm", "DeepFM", "factorisation machine beside a deep part", make_deepfm<float>,
        make_deepfm<double>},
       {"xdeepfm", "xDeepFM", "compressed interaction network beside a deep part", make_xdeepfm<float>,

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Six CTR backbones in PyTorch: the opponent of `sllmr`'s benchmarks and the source of its golden values.
+"""Six CTR backbones and LightGCN in PyTorch: the opponent of `sllmr`'s benchmarks and the source of its golden values.
 
 DeepFM, xDeepFM, AutoInt, DCNv1, DCNv2 (low-rank mixture) and DIN with the sizes, initial values and optimiser of the
-ranking task of LLM-CF (github.com/Jeryi-Sun/LLM-CF). Nothing is shared with the C++: padded id tensors, `nn.Embedding`,
-masked means, autograd, `torch.optim.Adam`. See README.md beside this file.
+ranking task of LLM-CF (github.com/Jeryi-Sun/LLM-CF), and LightGCN with a sparse adjacency matrix. Nothing is shared with
+the C++: padded id tensors, `nn.Embedding`, masked means, autograd, `torch.optim.Adam`. See README.md beside this file.
 
     python bench/peers/ctr_torch.py --backbone dcnv1 --data ../shared/data/amazon/beauty
 
@@ -89,6 +89,7 @@ class Rows:
 class Data:
     items: ItemTable
     counts: dict  # rows of each vocabulary's table, padding included
+    interactions: torch.Tensor  # [2, N], users and items of the interactions that training may know
     train: Rows
     validation: Rows
     test: Rows
@@ -179,8 +180,15 @@ def read_data(prefix):
 
     table, n_brands, n_categories = read_items(f"{prefix}.item", item_ids)
     counts = dict(zip(VOCABULARIES, (len(user_ids) + 1, len(item_ids) + 1, n_brands, n_categories)))
-    train = rows((position > 0) & (from_end > 2))
-    return Data(table, counts, train, rows((position > 0) & (from_end == 2)), rows((position > 0) & (from_end == 1)))
+    known = from_end > 2
+    return Data(
+        items=table,
+        counts=counts,
+        interactions=torch.from_numpy(np.stack((user[known], item[known]))),
+        train=rows((position > 0) & known),
+        validation=rows((position > 0) & (from_end == 2)),
+        test=rows((position > 0) & (from_end == 1)),
+    )
 
 
 def auc(labels, scores):
@@ -209,6 +217,7 @@ class Settings:
     cross: str = "mixture"  # DCNv2: of low-rank experts, or "full" matrices
     frozen_bias: bool = False  # DeepFM, xDeepFM: LLM-CF's bias is drawn from N(0, 1) and never trained
     relu_deep_logit: bool = False  # xDeepFM: LLM-CF's deep part ends in a ReLU
+    interactions: torch.Tensor | None = None  # LightGCN: users and items of its graph, [2, N]
     pooling: str = "mask"  # how means over lists are computed: "mask" or "bag"; the same numbers
 
 
@@ -486,7 +495,44 @@ class Din(nn.Module):
         return self.deep_out(x).squeeze(-1)
 
 
-BACKBONES = {"deepfm": DeepFm, "xdeepfm": XDeepFm, "autoint": AutoInt, "dcnv1": DcnV1, "dcnv2": DcnV2, "din": Din}
+class LightGcn(nn.Module):
+    """He et al., SIGIR 2020: products of the mean over the layers of a propagation over the interactions."""
+
+    LAYERS = 3
+
+    def __init__(self, counts, settings):
+        super().__init__()
+        self.first_item = counts["user"]  # items come after users
+        nodes = counts["user"] + counts["item"]
+        self.embedding = nn.Embedding(nodes, settings.width)
+        nn.init.normal_(self.embedding.weight, std=0.1)
+        user, item = settings.interactions.unique(dim=1)
+        item = item + self.first_item
+        row, column = torch.cat((user, item)), torch.cat((item, user))
+        scale = row.bincount(minlength=nodes).double().rsqrt()
+        # In float64, of which float() makes what the parameters are.
+        adjacency = torch.sparse_coo_tensor(
+            torch.stack((row, column)), scale[row] * scale[column], (nodes, nodes), check_invariants=True
+        )
+        self.register_buffer("adjacency", adjacency.coalesce(), persistent=False)
+
+    def forward(self, batch):
+        layers = [self.embedding.weight]
+        for _ in range(self.LAYERS):
+            layers.append(torch.sparse.mm(self.adjacency, layers[-1]))
+        e = torch.stack(layers).mean(0)
+        return (e[batch.user] * e[self.first_item + batch.item]).sum(-1)
+
+
+BACKBONES = {
+    "lightgcn": LightGcn,
+    "deepfm": DeepFm,
+    "xdeepfm": XDeepFm,
+    "autoint": AutoInt,
+    "dcnv1": DcnV1,
+    "dcnv2": DcnV2,
+    "din": Din,
+}
 
 
 # Training ------------------------------------------------------------------------------------------------------------
@@ -646,9 +692,10 @@ def main():
         frozen_bias=options.frozen_bias,
         relu_deep_logit=options.relu_deep_logit,
         cross=options.cross,
+        interactions=data.interactions,
         pooling=options.pooling,
     )
-    model = BACKBONES[options.backbone](data.counts, settings).to(options.device)
+    model = BACKBONES[options.backbone](data.counts, settings).float().to(options.device)
     data.items = data.items.to(options.device)
     for name in ("train", "validation", "test"):
         setattr(data, name, getattr(data, name).to(options.device))

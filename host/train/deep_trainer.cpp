@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "host/eval/ctr.h"
 #include "kernels/exec/random.h"
 #include "models/registry.h"
 
@@ -50,6 +51,21 @@ std::vector<Id> sorted_training_items(const Split& split, Id user) {
   std::vector<Id> own(train.begin(), train.end());
   std::sort(own.begin(), own.end());
   return own;
+}
+
+std::vector<Interaction> training_interactions(const Split& split) {
+  std::vector<Interaction> interactions;
+  for (Id user = 1; user < split.data->users.rows(); ++user) {
+    for (const Id item : split.train_items(user)) interactions.push_back({user, item});
+  }
+  return interactions;
+}
+
+bool reads_attributes(Backbone<float>& backbone) {
+  return std::ranges::any_of(backbone.embeddings(), [](const Embedding<float>* embedding) {
+    return embedding->table(Vocabulary::brand) != nullptr ||
+           embedding->table(Vocabulary::category) != nullptr;
+  });
 }
 
 }  // namespace
@@ -129,13 +145,6 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Method& m
   stretch_ = (config.train.chunk_rows + batch - 1) / batch * batch;
 
   features_ = std::make_unique<FeatureStore>(context, feature_source(*split.data), config.data.max_history);
-  const FeatureSource& source = features_->source();
-  if (source.brand_rows == 1 && source.category_rows == 1 && config.model.name != "mf") {
-    require(config.data.allow_missing_attributes,
-            split.data->source + ": no item has attributes, but model.name=" + config.model.name +
-                " reads brand and categories: add an item file with attributes (data.items), or set "
-                "data.allow_missing_attributes=true to leave these fields empty");
-  }
   BackboneOptions options;
   options.width = config.model.width;
   options.hidden = config.model.hidden;
@@ -145,7 +154,18 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Method& m
   options.relu_deep_logit = config.model.relu_deep_logit;
   options.seed = config.seed;
   options.table_rows = features_->table_rows();
+  options.interactions = training_interactions(split);
   backbone_ = find_backbone(config.model.name)->make(context, options);
+  const FeatureSource& source = features_->source();
+  if (source.brand_rows == 1 && source.category_rows == 1 && reads_attributes(*backbone_)) {
+    require(config.data.allow_missing_attributes,
+            split.data->source + ": no item has attributes, but model.name=" + config.model.name +
+                " reads brand and categories: add an item file with attributes (data.items), or set "
+                "data.allow_missing_attributes=true to leave these fields empty");
+  }
+  require(config.train.optimizer != TrainConfig::Optimizer::lazy_adam || !backbone_->embeddings().empty(),
+          "model.name=" + config.model.name +
+              " changes every row in every step, so no row can be lazy: use train.optimizer=adam");
   adam_ =
       std::make_unique<Adam<float>>(context, *backbone_,
                                     AdamOptions{config.train.lr, config.train.l2,
@@ -170,6 +190,7 @@ DeepTrainer::~DeepTrainer() = default;
 
 std::optional<EpochReport> DeepTrainer::train_epoch(const std::function<bool(std::int64_t)>& stop) {
   const auto total = rows_per_epoch();
+  own_scorer_.reset();
   start_epoch();
   std::vector<RowPairs> pairs;
   const auto ordinal = [&](std::int64_t row) {
@@ -328,12 +349,15 @@ void DeepTrainer::take_batch(std::int64_t first, std::int64_t count, const RowPa
 
 const Scorer& DeepTrainer::scorer(Target target) {
   adam_->flush(context_);
+  own_scorer_ = backbone_->scorer(context_);
+  if (own_scorer_) return *own_scorer_;
   scorer_->set_target(target);
   return *scorer_;
 }
 
 std::vector<float> DeepTrainer::ctr_logits(std::span<const CtrRow> rows) {
   adam_->flush(context_);
+  if (const auto own = backbone_->scorer(context_)) return score_rows(context_, *own, rows);
   std::vector<FeatureRow> features(rows.size());
   for (std::size_t k = 0; k < rows.size(); ++k) features[k] = {rows[k].user, rows[k].item, rows[k].position};
   Buffer<float> logits(context_, rows.size());

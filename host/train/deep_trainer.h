@@ -24,6 +24,8 @@ namespace sllmr {
 /// Under eval.protocol=ctr the negatives are fixed once, uniform over items the user never touches; under
 /// `full`, where nothing may know the held-out items, each epoch draws new ones, uniform over the rest of the
 /// catalogue.
+///
+/// A backbone that propagates over a graph gets that of the training interactions, whatever the protocol.
 class DeepTrainer final : public Trainer {
  public:
   /// See make_trainer().
@@ -65,7 +67,8 @@ class DeepTrainer final : public Trainer {
   std::unique_ptr<FeatureBatcher> batcher_;
   std::unique_ptr<Selective> selective_;
   std::unique_ptr<RankingScorer> scorer_;
-  Buffer<Triple> triples_;  // of the stretch, for the pair sampler: users only
+  std::unique_ptr<Scorer> own_scorer_;  // the backbone's, from scorer() to the next epoch, where it has one
+  Buffer<Triple> triples_;              // of the stretch, for the pair sampler: users only
   Buffer<float> labels_;
   Buffer<HeadPair> heads_;
   GateArgs host_gate_;

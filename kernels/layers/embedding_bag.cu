@@ -54,6 +54,25 @@ struct BagMeans {
   }
 };
 
+/// Item: one key. A lane keeps to its columns.
+template <class Real>
+struct SumGradients {
+  BagGradients<Real> args;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
+    Real* to = args.d_table + static_cast<std::int64_t>(args.keys[item]) * args.width;
+    for (int d = lanes.lane(); d < args.width; d += Lanes::size) to[d] = 0;
+    for (std::int64_t k = args.offsets[item]; k < args.offsets[item + 1]; ++k) {
+      if (args.field[k] != args.wanted) continue;
+      const std::int64_t bag = args.bag[k];
+      const Real* from = args.d_means + bag * args.stride;
+      const auto length = static_cast<Real>(args.length[bag]);
+      for (int d = lanes.lane(); d < args.width; d += Lanes::size) to[d] += from[d] / length;
+    }
+  }
+};
+
 template <class Real>
 void run(const Context& context, const BagLookup<Real>& lookup) {
   const std::int64_t items = lookup.bags * lookup.n_fields;
@@ -73,6 +92,14 @@ void bag_means_on(OnThisDevice, const Context& context, const BagLookup<float>& 
 
 void bag_means_on(OnThisDevice, const Context& context, const BagLookup<double>& lookup) {
   run(context, lookup);
+}
+
+void bag_gradients_on(OnThisDevice, const Context& context, const BagGradients<float>& args) {
+  launch(context, "bag_gradients", args.n, SumGradients<float>{args});
+}
+
+void bag_gradients_on(OnThisDevice, const Context& context, const BagGradients<double>& args) {
+  launch(context, "bag_gradients", args.n, SumGradients<double>{args});
 }
 
 }  // namespace sllmr

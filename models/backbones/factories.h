@@ -18,6 +18,8 @@ std::unique_ptr<Backbone<Real>> make_deepfm(const Context& context, const Backbo
 template <class Real>
 std::unique_ptr<Backbone<Real>> make_din(const Context& context, const BackboneOptions& options);
 template <class Real>
+std::unique_ptr<Backbone<Real>> make_lightgcn(const Context& context, const BackboneOptions& options);
+template <class Real>
 std::unique_ptr<Backbone<Real>> make_mf(const Context& context, const BackboneOptions& options);
 template <class Real>
 std::unique_ptr<Backbone<Real>> make_xdeepfm(const Context& context, const BackboneOptions& options);

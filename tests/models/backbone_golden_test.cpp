@@ -48,6 +48,9 @@ BackboneOptions options_of(const json& fixture) {
   options.din_attention_hidden = sizes["din_attention_hidden"].get<std::array<int, 2>>();
   options.dropout = 0;
   for (std::size_t k = 0; k < kVocabularies; ++k) options.table_rows[k] = fixture["table_rows"][kNames[k]];
+  for (const json& pair : fixture.value("interactions", json::array())) {
+    options.interactions.push_back({pair[0], pair[1]});
+  }
   return options;
 }
 
@@ -240,12 +243,12 @@ std::ostream& operator<<(std::ostream& out, const Case& test) {
   return out << test.fixture;
 }
 
-/// Every backbone has a fixture of its name, those with a choice of layers one more for each; but mf and
-/// lightgcn have no features, and tests of their own.
+/// Every backbone has a fixture of its name, those with a choice of layers one more for each; but mf, which
+/// has a PyTorch test of its own.
 std::vector<Case> cases() {
   std::vector<Case> out;
   for (const BackboneInfo& info : backbones()) {
-    if (info.name == "mf" || info.name == "lightgcn") continue;
+    if (info.name == "mf") continue;
     out.push_back({info, std::string(info.name)});
     if (info.name == "dcnv2") out.push_back({info, "dcnv2_full"});
   }

@@ -35,6 +35,10 @@ BackboneOptions small_options() {
   options.din_attention_hidden = {5, 3};
   options.seed = 3;
   options.table_rows = kRows;
+  // User 6 and items 9 to 11 have none.
+  for (Id user = 1; user < 6; ++user) {
+    for (Id k = 0; k < 3; ++k) options.interactions.push_back({user, 1 + (3 * user + k * k) % 8});
+  }
   return options;
 }
 
@@ -298,6 +302,51 @@ TEST(BackbonesCuda, FloatIsRight) {
   expect_float_is_right(Context(Device::cuda));
 }
 
+/// Scores of a backbone's own against forward's, for those that have one.
+void expect_scorers_are_right(const Context& context) {
+  int scorers = 0;
+  for (const Form& form : forms(larger_options())) {
+    SCOPED_TRACE(form.label);
+    const auto model = make<float>(context, form);
+    const std::unique_ptr<Scorer> scorer = model->scorer(context);
+    if (scorer == nullptr) continue;
+    ++scorers;
+    ASSERT_EQ(scorer->item_rows(), kRows[1]);
+    const HostFeatures features = features_for(40, kRows, model->wants_sequence());
+    std::vector<Id> users, items;
+    for (std::size_t row = 0; row < 40; ++row) {
+      users.push_back(features.of(Field::user)[row][0]);
+      items.push_back(features.of(Field::item)[row][0]);
+    }
+    const DeviceFeatures device(context, features);
+    const std::vector<float> expected = model->forward(context, device.batch(), {}, nullptr).to_host(context);
+    model->parameters().values().zero(context);  // which the scorer must not see
+    const Buffer<Id> user_ids(context, std::span<const Id>(users)),
+        item_ids(context, std::span<const Id>(items));
+    Buffer<float> scratch(context, static_cast<std::size_t>(scorer->scratch_floats(40))), pairs(context, 40),
+        tile(context, 40 * static_cast<std::size_t>(kRows[1]));
+    scorer->score_pairs(context, user_ids.data(), item_ids.data(), 40, pairs.data());
+    scorer->score_tile(context, user_ids.data(), 40, scratch.data(), tile.data());
+    EXPECT_LT(norm_error(pairs.to_host(context), expected), 1e-6);
+    const std::vector<float> logits = tile.to_host(context);
+    std::vector<float> of_rows;
+    for (std::size_t row = 0; row < 40; ++row) {
+      of_rows.push_back(
+          logits[row * static_cast<std::size_t>(kRows[1]) + static_cast<std::size_t>(items[row])]);
+    }
+    EXPECT_LT(norm_error(of_rows, expected), 1e-6);
+  }
+  EXPECT_GT(scorers, 0);
+}
+
+TEST(Backbones, TheirOwnScorersAgreeWithForward) {
+  expect_scorers_are_right(Context(Device::cpu, 2));
+}
+TEST(BackbonesCuda, TheirOwnScorersAgreeWithForward) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  expect_scorers_are_right(Context(Device::cuda));
+}
+
 TEST(Backbones, AreFoundByTheirNames) {
   std::set<std::string_view> names;
   for (const BackboneInfo& info : backbones()) {
@@ -309,12 +358,15 @@ TEST(Backbones, AreFoundByTheirNames) {
   EXPECT_EQ(find_backbone(""), nullptr);
 }
 
-TEST(Backbones, TellTheirTablesApart) {
+TEST(Backbones, TellTheirTablesAndParametersApart) {
   const Context context(Device::cpu, 2);
   for (const Form& form : forms(small_options())) {
     SCOPED_TRACE(form.label);
     const auto model = make<float>(context, form);
     std::set<std::string> names;
+    for (const auto& part : model->parameters().parts()) {
+      EXPECT_TRUE(names.insert(part.name).second) << part.name;
+    }
     for (const Embedding<float>* embedding : model->embeddings()) {
       for (const auto& table : embedding->tables()) {
         EXPECT_TRUE(names.insert(table.name).second) << table.name;
@@ -338,7 +390,10 @@ TEST(Backbones, RefuseSizesOfZero) {
     options = small_options();
     options.table_rows[0] = 0;
     EXPECT_THAT(error(info, options), HasSubstr("has no rows"));
-    if (info.name == "mf") continue;  // has no deep part
+    const auto small = info.make(context, small_options());
+    const bool deep = std::ranges::any_of(small->parameters().parts(),
+                                          [](const auto& part) { return part.name.starts_with("deep"); });
+    if (!deep) continue;
     options = small_options();
     options.hidden = {6, 0};
     EXPECT_THAT(error(info, options), HasSubstr("has an extent of 0"));

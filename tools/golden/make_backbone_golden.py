@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/models/golden/BACKBONE.json and dcnv2_full.json: ten training steps of each CTR backbone, taken by PyTorch.
+"""Writes tests/models/golden/BACKBONE.json and dcnv2_full.json: ten training steps of each backbone but mf, taken by PyTorch.
 
 The fixtures are the truth for tests/models/backbone_golden_test.cpp: small models and batches, and what autograd and
 torch.optim.Adam make of them in float64. The models are those of bench/peers/ctr_torch.py. Run it again only when a
@@ -40,6 +40,7 @@ ADAM = {"learning_rate": 0.01, "weight_decay": 0.01}
 
 # From the names of ctr_torch's parameters to those of the C++ models.
 NAMES = [
+    (r"^embedding\.weight$", "embedding"),  # of LightGCN
     (r"^(embedding)\.(\w+)\.weight$", r"\1.\2"),
     (r"^(first_order)\.tables\.(\w+)\.weight$", r"\1.\2"),
     (r"^first_order\.bias$", "bias"),
@@ -94,6 +95,14 @@ def draw_batch(rng, rows):
     }
 
 
+def draw_interactions(rng):
+    """Pairs of users and items for a graph: user 2 and item 3 have none and one pair recurs. No last user and item."""
+    users = [user for user in range(1, TABLE_ROWS["user"] - 1) if user != 2]
+    items = [item for item in range(1, TABLE_ROWS["item"] - 1) if item != 3]
+    pairs = [[rng.choice(users), item] for item in items] + [[user, rng.choice(items)] for user in users]
+    return pairs + pairs[:1]
+
+
 def padded(lists, length):
     return torch.tensor([row + [0] * (length - len(row)) for row in lists])
 
@@ -144,7 +153,11 @@ def make(name, cross):
     ]
     labels = [torch.tensor(b["label"]).double() for b in batches]
 
-    model = ctr_torch.BACKBONES[name](TABLE_ROWS, ctr_torch.Settings(**SIZES, cross=cross, dropout=0.0)).double()
+    settings = ctr_torch.Settings(**SIZES, cross=cross, dropout=0.0)
+    interactions = draw_interactions(rng) if name == "lightgcn" else []
+    if interactions:
+        settings.interactions = torch.tensor(interactions).T
+    model = ctr_torch.BACKBONES[name](TABLE_ROWS, settings).double()
     draw_state(rng, model)
     fixture = {
         "made_by": "tools/golden/make_backbone_golden.py with PyTorch "
@@ -153,6 +166,7 @@ def make(name, cross):
         "table_rows": TABLE_ROWS,
         "adam": ADAM,
         "items": items,
+        **({"interactions": interactions} if interactions else {}),
         "batches": batches,
         "shapes": {cpp_name(key): list(x.shape[:2] if "cin.layers" in key else x.shape) for key, x in state(model)},
         "initial": values(state(model)),

@@ -76,6 +76,49 @@ TEST_P(EveryBackbone, RanksTheWholeCatalogue) {
   EXPECT_GT(summary["test"]["auc"]["all"].get<double>(), 0.5);
 }
 
+/// One epoch on `data` under the protocol that knows no held-out items; the bytes of the checkpoint.
+std::string train_blind(const Config& config, const Dataset& data, const std::string& path) {
+  Context context(Device::cpu, 1);
+  const Split split = leave_one_out(data);
+  const auto trainer = make_trainer(context, config, resolve_method(config), split, nullptr);
+  trainer->train_epoch([](std::int64_t) { return false; });
+  trainer->save(path, {});
+  return read_all(path);
+}
+
+TEST_P(EveryBackbone, LearnsNothingOfTheHeldOutItems) {
+  const Config run = config({"model.name=" + GetParam(), "method=none", "eval.protocol=full"});
+  const Dataset data = synthetic_dataset(small_world(300, 200));
+  Dataset others = data, earlier = data;
+  for (Id user = 1; user < data.users.rows(); ++user) {
+    const std::int64_t end = data.history_offsets[static_cast<std::size_t>(user) + 1];
+    if (data.user_history(user).size() < 4) continue;
+    for (const std::int64_t back : {1, 2}) {
+      Id& item = others.history[static_cast<std::size_t>(end - back)];
+      item = 1 + item % data.items.count();
+    }
+    Id& trained = earlier.history[static_cast<std::size_t>(end - 3)];
+    trained = 1 + trained % data.items.count();
+  }
+  const std::string bytes = train_blind(run, data, folder_ / "a");
+  EXPECT_EQ(train_blind(run, others, folder_ / "b"), bytes);
+  EXPECT_NE(train_blind(run, earlier, folder_ / "c"), bytes) << "the test says nothing";
+}
+
+TEST_F(DeepTraining, LightGcnRanksTheSameOnAnyNumberOfThreadsAndAfterALoad) {
+  const Config run = config({"model.name=lightgcn", "method=none", "train.loss=bpr", "eval.protocol=full"});
+  Bench one(run, 1), two(run, 2), loaded(run, 2);
+  one.train();
+  two.train();
+  const nlohmann::json before = to_json(loaded.test()), after = to_json(two.test());
+  EXPECT_EQ(to_json(one.test()), after);
+  EXPECT_EQ(to_json(two.test()), after);
+  EXPECT_NE(before, after);
+  two.checkpoint(folder_ / "trained");
+  loaded.trainer().load(read_safetensors(folder_ / "trained"));
+  EXPECT_EQ(to_json(loaded.test()), after) << "the scores of before the load";
+}
+
 TEST_F(DeepTraining, ShutGateLeavesTheBackboneAsItWouldBeAlone) {
   // All pairs are kept out of the batches, which then are those of method=none.
   Bench none(config({"method=none"})), never(config({"method=never"}));
@@ -124,6 +167,7 @@ TEST_F(DeepTraining, OptionsThatDoNotApplyAreErrors) {
   EXPECT_THAT(error({"model.name=dcn2"}), HasSubstr("did you mean 'dcnv2'"));
   EXPECT_THAT(error({"train.mode=fused"}), HasSubstr("train.mode=exact"));
   EXPECT_THAT(error({"train.optimizer=sgd"}), HasSubstr("lazy_adam"));
+  EXPECT_THAT(error({"model.name=lightgcn", "train.optimizer=lazy_adam"}), HasSubstr("no row can be lazy"));
   EXPECT_THAT(error({"model.init_std=0.1"}), HasSubstr("model.init_std"));
   EXPECT_THAT(error({"train.loss=bpr", "train.batch_size=63"}), HasSubstr("even"));
   EXPECT_THAT(error({"model.hidden=[16, 0]"}), HasSubstr("model.hidden"));
@@ -143,6 +187,10 @@ TEST_F(DeepTraining, DataWithoutAttributesAreAnErrorUnlessAllowed) {
               HasSubstr("data.allow_missing_attributes=true"));
   Bench allowed(config({"method=none", path, "data.allow_missing_attributes=true", "train.epochs=1"}));
   EXPECT_GT(allowed.train().loss, 0);
+  for (const char* reads_none : {"model.name=mf", "model.name=lightgcn"}) {
+    Bench bare_model(config({"method=none", path, reads_none, "train.epochs=1"}));
+    EXPECT_GT(bare_model.train().loss, 0) << reads_none;
+  }
 }
 
 TEST_F(DeepTraining, ACheckpointOfAnotherBackboneOrVocabularyIsRefused) {

@@ -1,0 +1,57 @@
+// An embedding table of users and items whose rows are propagated over the graph of their interactions.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "kernels/layers/graph_propagate.h"
+#include "models/backbone.h"
+
+namespace sllmr {
+
+/// e = (E + A E + ... + A^layers E) / (layers + 1), with A the normalised adjacency matrix of the graph of
+/// `options.interactions` and E {nodes, options.width}, the parameter of that name, drawn from N(0,
+/// deviation^2). User u is node u, item i is node table_rows[user] + i; interactions that recur count once. A
+/// node without interactions keeps its own share, E / (layers + 1). The gradient is dense, so E is a
+/// parameter of the slab, whose every row takes every step of the optimiser.
+template <class Real>
+class GraphEmbedding {
+ public:
+  /// Throws Error for a width, a number of rows or of layers below 1, for no interactions at all, and for one
+  /// of the padding or of an id without a row.
+  GraphEmbedding(const Context& context, Parameters<Real>& parameters, const std::string& name,
+                 const BackboneOptions& options, int layers, double deviation);
+
+  int width() const { return width_; }
+  Id item_rows() const { return item_rows_; }
+  /// All of e, [nodes x width].
+  Tensor<Real> propagated(const Context& context) const;
+  /// The first of the items' rows in propagated().
+  Id first_item() const { return first_item_; }
+
+  /// e of each row's user beside that of its item, [batch.rows x 2 * width].
+  Tensor<Real> forward(const Context& context, const FeatureBatch& batch) const;
+  /// Gradient of E from that of forward's result; the batch needs its plans.
+  void backward(const Context& context, const FeatureBatch& batch, const Tensor<Real>& d_out,
+                GradientMode mode) const;
+
+ private:
+  std::int64_t nodes() const { return graph_.nodes; }
+  /// out = (x + A x + ... + A^layers x) / (layers + 1), added to `out` with GradientMode::accumulate. `x` and
+  /// `out` [nodes x width], two pieces of memory.
+  void propagate(const Context& context, const Real* x, Real* out, GradientMode mode) const;
+
+  std::string name_;
+  const Parameters<Real>* parameters_;
+  int width_, layers_, table_;
+  Id first_item_, item_rows_;
+  Buffer<std::int64_t> offsets_;
+  Buffer<Id> neighbours_;
+  Buffer<Real> scale_;
+  Graph<Real> graph_;
+};
+
+extern template class GraphEmbedding<float>;
+extern template class GraphEmbedding<double>;
+
+}  // namespace sllmr
