@@ -12,7 +12,7 @@ namespace {
 /// shorter). In memory they may begin at any number.
 template <class Real, int Bytes>
 struct Pack {
-  typedef Real Type __attribute__((vector_size(Bytes), aligned(sizeof(Real)), may_alias));
+  using Type [[gnu::vector_size(Bytes), gnu::aligned(sizeof(Real)), gnu::may_alias]] = Real;
   static constexpr int size = Bytes / static_cast<int>(sizeof(Real));
 };
 
@@ -123,7 +123,10 @@ __attribute__((target("arch=x86-64-v4"))) void multiply_avx512(const Product<Rea
 template <class Real>
 void run(const Product<Real>& of, std::int64_t m, std::int64_t n, std::int64_t k, bool accumulate) {
 #if defined(__x86_64__)
-  static const bool avx512 = __builtin_cpu_supports("x86-64-v4") != 0;
+  static const bool avx512 =
+      __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
+      __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
+      __builtin_cpu_supports("avx512cd") != 0;
   if (avx512) return multiply_avx512(of, m, n, k, accumulate);
 #endif
   multiply<6, 32>(of, m, n, k, accumulate);
