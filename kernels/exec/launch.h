@@ -159,8 +159,9 @@ struct CpuLanes {
 
 template <class Body>
 void launch(const Context& context, const char* /*name*/, std::int64_t items, const Body& body) {
-  if (items == 1) {
-    body(CpuLanes{}, 0);
+  // Inside of for_tiles a region of its own would be one thread, at the price of starting it.
+  if (items == 1 || omp_get_level() > 0) {
+    for (std::int64_t item = 0; item < items; ++item) body(CpuLanes{}, item);
     return;
   }
 #pragma omp parallel num_threads(context.threads())

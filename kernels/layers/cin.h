@@ -88,6 +88,12 @@ void cin_products(const Context& context, const CinPairs& pairs, std::int64_t co
   on_device(context, [&](auto device) { cin_products_on(device, context, pairs, columns, hidden, x0, z); });
 }
 
+/// The same products transposed, z [columns x stride()]: pairs, a one, zeros. On the CPU alone: small_gemm
+/// wants them so, cuBLAS does not.
+template <class Real>
+void cin_products_by_column(const Context& context, const CinPairs& pairs, std::int64_t columns,
+                            const Real* hidden, const Real* x0, Real* z);
+
 /// From d_z [count() x columns]: writes d_hidden [hidden x columns] and adds to d_x0 [fields x columns]. For
 /// symmetric pairs everything is added to d_x0, and d_hidden is not used.
 template <class Real>

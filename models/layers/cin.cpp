@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/exec/gemm.h"
+#include "kernels/exec/small_gemm.h"
 #include "kernels/exec/tiles.h"
 #include "models/layers/shapes.h"
 
@@ -11,25 +12,80 @@ namespace sllmr {
 
 namespace {
 
-// Columns of a tile. On the CPU its products (350 rows in LLM-CF's setting) stay in a core's cache; on CUDA
-// they bound the memory that large batches take.
-constexpr std::int64_t kCpuColumns = 256, kCudaColumns = 1 << 15;
+// Columns of a tile. On the CPU its products (350 rows in LLM-CF's setting) stay in a core's cache, and a
+// tile is the two rows of a pair where fields are 32 wide; on CUDA they bound the memory that large batches
+// take.
+constexpr std::int64_t kCpuColumns = 64, kCudaColumns = 1 << 15;
 // Gradients of weights are summed in this many parts at most, so that threads need not wait for each other;
 // the parts do not depend on the number of threads.
 constexpr std::int64_t kParts = 8;
 
+bool on_cpu(const Context& context) {
+  return context.device() == Device::cpu;
+}
+
 /// A batch cut into tiles of whole samples.
 struct Tiling {
   Tiling(const Context& context, std::int64_t n, int width)
-      : samples(n),
-        tile(std::max<std::int64_t>(
-            1, (context.device() == Device::cpu ? kCpuColumns : kCudaColumns) / width)) {}
+      : samples(n), tile(std::max<std::int64_t>(1, (on_cpu(context) ? kCpuColumns : kCudaColumns) / width)) {}
   std::int64_t tiles() const { return (samples + tile - 1) / tile; }
   std::int64_t first(std::int64_t t) const { return t * tile; }
   std::int64_t size(std::int64_t t) const { return std::min(tile, samples - first(t)); }
 
   std::int64_t samples, tile;
 };
+
+/// The tiles whose rows have a gradient. On the CPU, where it costs nothing to look: the rows of a probe
+/// pair, and of a pair that is as far apart as it should be, have none.
+template <class Real>
+std::vector<std::int64_t> tiles_with_gradient(const Context& context, const Tiling& tiling,
+                                              const Tensor<Real>& d_out) {
+  const auto has_gradient = [&](std::int64_t tile) {
+    for (std::int64_t row = tiling.first(tile); row < tiling.first(tile) + tiling.size(tile); ++row) {
+      const Real* d = d_out.data() + row * d_out.stride();
+      if (std::any_of(d, d + d_out.cols(), [](Real g) { return g != 0; })) return true;  // a NaN, too
+    }
+    return false;
+  };
+  std::vector<std::int64_t> tiles;
+  for (std::int64_t tile = 0; tile < tiling.tiles(); ++tile) {
+    if (!on_cpu(context) || has_gradient(tile)) tiles.push_back(tile);
+  }
+  return tiles;
+}
+
+/// W * z with W [out x stride()] as cin_pack_weights makes it: y [out x columns].
+template <class Real>
+void weigh(const Context& context, const CinPairs& pairs, int out, std::int64_t columns, const Real* packed,
+           const Real* z, Real* y) {
+  const int k = pairs.count() + 1;
+  if (on_cpu(context)) {
+    small_gemm(out, columns, k, {packed, pairs.stride()}, z, columns, false, y, columns);
+  } else {
+    gemm(context, Transpose::no, Transpose::no, out, columns, k, Real(1), packed, pairs.stride(), z, columns,
+         Real(0), y, columns);
+  }
+}
+
+/// The way back from d_y: replaces d_packed or adds to it, then leaves the gradients of the pairs in z, which
+/// is scratch of columns * stride() elements.
+template <class Real>
+void weigh_backward(const Context& context, const CinPairs& pairs, int out, std::int64_t columns,
+                    const Real* hidden, const Real* x0, const Real* packed, const Real* d_y, Real* z,
+                    bool accumulate, Real* d_packed) {
+  const int stride = pairs.stride();
+  if (on_cpu(context)) {
+    cin_products_by_column(context, pairs, columns, hidden, x0, z);
+    small_gemm(out, stride, columns, {d_y, columns}, z, stride, accumulate, d_packed, stride);
+    small_gemm(pairs.count(), columns, out, {packed, stride, true}, d_y, columns, false, z, columns);
+  } else {
+    cin_products(context, pairs, columns, hidden, x0, z);
+    gemm(context, Transpose::no, Transpose::yes, out, pairs.count() + 1, columns, Real(1), d_y, columns, z,
+         columns, accumulate ? Real(1) : Real(0), d_packed, stride);
+    gemm(context, Transpose::yes, Transpose::no, pairs.count(), columns, out, Real(1), packed, stride, d_y,
+         columns, Real(0), z, columns);
+  }
+}
 
 }  // namespace
 
@@ -59,7 +115,7 @@ Cin<Real>::Cin(Parameters<Real>& parameters, const std::string& name, int fields
     layers_.push_back(layer);
     outputs_ += out - layer.pool.pooled_from;
     channels_ += out;
-    max_pairs_ = std::max(max_pairs_, layer.pairs.count());
+    max_stride_ = std::max(max_stride_, layer.pairs.stride());
     max_out_ = std::max(max_out_, out);
     hidden = layer.pool.pooled_from;
   }
@@ -81,7 +137,7 @@ Tensor<Real> Cin<Real>::forward(const Context& context, const Tensor<Real>& x, c
                      parameters_->value(layer.bias), packed.back().data());
   }
   const Tensor<Real> out(context, n, outputs_);
-  const Tensor<Real> scratch(context, workers, (fields_ + max_pairs_ + 1) * columns);
+  const Tensor<Real> scratch(context, workers, (fields_ + max_stride_) * columns);
   const Tensor<Real> y(context, saved != nullptr ? n : workers * tiling.tile,
                        static_cast<std::int64_t>(channels_) * width_);
 
@@ -97,8 +153,7 @@ Tensor<Real> Cin<Real>::forward(const Context& context, const Tensor<Real>& x, c
       CinPool pool = layers_[k].pool;
       pool.stride = out.stride();
       cin_products(context, pairs, c, hidden, x0, z);
-      gemm(context, Transpose::no, Transpose::no, pool.out, c, pairs.count() + 1, Real(1), packed[k].data(),
-           pairs.stride(), z, c, Real(0), y_k, c);
+      weigh(context, pairs, pool.out, c, packed[k].data(), z, y_k);
       cin_activate(context, pool, samples, width_, y_k, out.data() + first * out.stride());
       hidden = y_k;
       y_k += pool.out * c;
@@ -116,25 +171,28 @@ Tensor<Real> Cin<Real>::backward(const Context& context, const Saved& saved, con
   require_shape(name_, "output's gradient", d_out, n, outputs_);
   const Tiling tiling(context, n, width_);
   const std::int64_t columns = tiling.tile * width_;
-  const std::int64_t parts =
-      context.device() == Device::cpu ? std::clamp<std::int64_t>(tiling.tiles(), 1, kParts) : 1;
+  const std::vector<std::int64_t> tiles = tiles_with_gradient(context, tiling, d_out);
+  const auto n_tiles = static_cast<std::int64_t>(tiles.size());
+  const std::int64_t parts = on_cpu(context) ? std::clamp<std::int64_t>(n_tiles, 1, kParts) : 1;
 
   std::int64_t packed_size = 0;
   for (const Layer& layer : layers_) packed_size += layer.pool.out * layer.pairs.stride();
-  const Tensor<Real> d_x(context, n, x.cols());
+  const bool all = n_tiles == tiling.tiles();
+  const auto d_x = all ? Tensor<Real>(context, n, x.cols()) : Tensor<Real>::zeros(context, n, x.cols());
   const Tensor<Real> scratch(context, tile_workers(context),
-                             (2 * fields_ + max_pairs_ + 1 + 2 * max_out_) * columns);
-  const auto d_packed =
-      n > 0 ? Tensor<Real>(context, parts, packed_size) : Tensor<Real>::zeros(context, parts, packed_size);
+                             (2 * fields_ + max_stride_ + 2 * max_out_) * columns);
+  const auto d_packed = n_tiles > 0 ? Tensor<Real>(context, parts, packed_size)
+                                    : Tensor<Real>::zeros(context, parts, packed_size);
 
   for_tiles(context, parts, [&](std::int64_t part, int worker) {
     Real* x0 = scratch.data() + worker * scratch.stride();
     Real* d_x0 = x0 + fields_ * columns;
     Real* z = d_x0 + fields_ * columns;
-    Real* d_y = z + (max_pairs_ + 1) * columns;
+    Real* d_y = z + max_stride_ * columns;
     Real* d_hidden = d_y + max_out_ * columns;
-    const std::int64_t begin = part * tiling.tiles() / parts, end = (part + 1) * tiling.tiles() / parts;
-    for (std::int64_t tile = begin; tile < end; ++tile) {
+    const std::int64_t begin = part * n_tiles / parts, end = (part + 1) * n_tiles / parts;
+    for (std::int64_t at = begin; at < end; ++at) {
+      const std::int64_t tile = tiles[static_cast<std::size_t>(at)];
       const std::int64_t first = tiling.first(tile), samples = tiling.size(tile), c = samples * width_;
       cin_load(context, {x.data() + first * x.stride(), x.stride(), samples, fields_, width_}, x0);
       fill_zero(context, d_x0, static_cast<std::size_t>(fields_ * c) * sizeof(Real));
@@ -149,12 +207,8 @@ Tensor<Real> Cin<Real>::backward(const Context& context, const Saved& saved, con
         const Real* hidden = k == 0 ? x0 : y - layers_[k - 1].pool.out * c;
         cin_activate_backward(context, pool, samples, width_, y, d_out.data() + first * d_out.stride(),
                               d_hidden, d_y);
-        cin_products(context, pairs, c, hidden, x0, z);
-        gemm(context, Transpose::no, Transpose::yes, pool.out, pairs.count() + 1, c, Real(1), d_y, c, z, c,
-             tile == begin ? Real(0) : Real(1), d_w, pairs.stride());
-        // The products are not needed any more: their gradients take the place.
-        gemm(context, Transpose::yes, Transpose::no, pairs.count(), c, pool.out, Real(1),
-             saved.packed[k].data(), pairs.stride(), d_y, c, Real(0), z, c);
+        weigh_backward(context, pairs, pool.out, c, hidden, x0, saved.packed[k].data(), d_y, z, at > begin,
+                       d_w);
         cin_products_backward(context, pairs, c, hidden, x0, z, d_hidden, d_x0);
       }
       cin_store(context, d_x0, {d_x.data() + first * d_x.stride(), d_x.stride(), samples, fields_, width_});

@@ -34,7 +34,9 @@ class Cin {
   /// x [n x fields * width], possibly a slice of columns, to [n x outputs()]: layer by layer.
   /// `saved` may be null.
   Tensor<Real> forward(const Context& context, const Tensor<Real>& x, const Pass& pass, Saved* saved) const;
-  /// The gradient of x; d_out [n x outputs()]. `mode` is for the parameters' gradients.
+  /// The gradient of x; d_out [n x outputs()]. `mode` is for the parameters' gradients. Rows without a
+  /// gradient cost next to nothing on the CPU where all rows of their tile have none: two where the width is
+  /// 32.
   Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
                         GradientMode mode) const;
 
@@ -50,8 +52,8 @@ class Cin {
   int fields_, width_;
   std::vector<Layer> layers_;
   int outputs_ = 0;
-  int channels_ = 0;   // of all layers
-  int max_pairs_ = 0;  // of one layer
+  int channels_ = 0;    // of all layers
+  int max_stride_ = 0;  // of packed weights
   int max_out_ = 0;
 };
 

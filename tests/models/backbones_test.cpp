@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <set>
 #include <span>
 #include <string>
@@ -151,15 +152,15 @@ struct Result {
 };
 
 template <class Real>
-Result<Real> train_once(const Context& context, Backbone<Real>& model, const HostFeatures& features) {
+Result<Real> train_once(const Context& context, Backbone<Real>& model, const HostFeatures& features,
+                        const std::vector<Real>& weights) {
   const DeviceFeatures device(context, features);
   const FeatureBatch& batch = device.batch();
   std::unique_ptr<typename Backbone<Real>::Saved> saved;
   const Tensor<Real> logits = model.forward(context, batch, kTraining, &saved);
   EXPECT_EQ(logits.rows(), batch.rows);
   EXPECT_EQ(logits.cols(), 1);
-  model.backward(context, batch, *saved,
-                 Tensor<Real>::from(context, batch.rows, 1, row_weights<Real>(batch.rows)));
+  model.backward(context, batch, *saved, Tensor<Real>::from(context, batch.rows, 1, weights));
   Result<Real> result{logits.to_host(context), model.parameters().gradients().to_host(context), {}};
   for (const Embedding<Real>* embedding : model.embeddings()) {
     for (const auto& table : embedding->tables()) {
@@ -167,6 +168,12 @@ Result<Real> train_once(const Context& context, Backbone<Real>& model, const Hos
     }
   }
   return result;
+}
+
+template <class Real>
+Result<Real> train_once(const Context& context, Backbone<Real>& model, const HostFeatures& features) {
+  const auto rows = static_cast<std::int64_t>(features.of(Field::user).size());
+  return train_once(context, model, features, row_weights<Real>(rows));
 }
 
 /// Adds U(-0.3, 0.3) to all parameters and tables: biases that start at 0 put the ReLUs of empty fields
@@ -250,6 +257,33 @@ TEST(Backbones, TrainingDoesNotDependOnTheNumberOfThreads) {
     const Result<float> one = run(1);
     EXPECT_TRUE(one == run(2));
     EXPECT_TRUE(one == run(1)) << "repeatable";
+  }
+}
+
+/// What layers may leave out where logits have no gradient, as those of probe pairs, changes nothing: the
+/// gradients are linear in the logits' ones.
+TEST(Backbones, RowsWithoutAGradientAddNothing) {
+  const Context context(Device::cpu, 2);
+  for (const Form& form : forms(larger_options())) {
+    SCOPED_TRACE(form.label);
+    const auto model = make<double>(context, form);
+    const HostFeatures features = features_for(60, kRows, model->wants_sequence());
+    const std::vector<double> weights = row_weights<double>(60);
+    std::vector<double> first = weights, last = weights;
+    std::fill(first.begin() + 40, first.end(), 0.0);
+    std::fill(last.begin(), last.begin() + 40, 0.0);
+    const Result<double> all = train_once(context, *model, features, weights);
+    Result<double> sum = train_once(context, *model, features, first);
+    const Result<double> rest = train_once(context, *model, features, last);
+    const auto add = [](std::vector<double>& to, const std::vector<double>& more) {
+      std::transform(to.begin(), to.end(), more.begin(), to.begin(), std::plus<>());
+    };
+    add(sum.parameters, rest.parameters);
+    EXPECT_LT(norm_error(sum.parameters, all.parameters), 1e-12);
+    for (std::size_t k = 0; k < all.tables.size(); ++k) {
+      add(sum.tables[k], rest.tables[k]);
+      EXPECT_LT(norm_error(sum.tables[k], all.tables[k]), 1e-12) << "table " << k;
+    }
   }
 }
 

@@ -30,9 +30,10 @@ LayerInput input_of(const Size& size) {
 }
 
 /// The last two take several tiles on the CPU, with a smaller one at the end; so wide a field is one sample a
-/// tile.
-const std::vector<Size> kSizes{{5, 3, 5, {4, 6, 3}}, {1, 1, 1, {1}},        {4, 2, 17, {3}},
-                               {3, 4, 2, {2, 5}},    {90, 3, 8, {4, 6, 5}}, {3, 2, 300, {4, 3}}};
+/// tile. Nine fields are more than products are written at a time.
+const std::vector<Size> kSizes{{5, 3, 5, {4, 6, 3}}, {1, 1, 1, {1}},    {4, 2, 17, {3}},
+                               {3, 4, 2, {2, 5}},    {2, 9, 3, {4, 3}}, {90, 3, 8, {4, 6, 5}},
+                               {3, 2, 300, {4, 3}}};
 
 TEST(Cin, GradientsAreThoseOfFiniteDifferences) {
   for (const Size& size : kSizes) {
@@ -116,6 +117,53 @@ TEST(Cin, RowsDoNotMeet) {
   }
   EXPECT_LT(norm_error(d_x, one_by_one), 1e-13);
   EXPECT_LT(norm_error(together, parameters.gradients().to_host(context)), 1e-13);
+}
+
+TEST(Cin, RowsWithoutAGradientAreLeftOut) {
+  const Context context(Device::cpu, 2);
+  constexpr std::size_t kRows = 90, kIn = 24, kOut = 10;
+  Parameters<double> parameters;
+  const auto cin = make_cin({kRows, 3, 8, {4, 6, 5}})(parameters);
+  parameters.allocate(context, 3);
+  // Of the tiles of 8 rows, the third has no gradient, the last but one in its first rows only.
+  const auto is_out = [](std::size_t row) { return row / 8 == 2 || row / 4 == 20; };
+  std::vector<double> x = random_numbers<double>(1, kRows * kIn), d = random_numbers<double>(2, kRows * kOut);
+  std::vector<double> some_x, some_d;
+  for (std::size_t row = 0; row < kRows; ++row) {
+    const auto of_x = x.begin() + static_cast<std::ptrdiff_t>(row * kIn),
+               of_d = d.begin() + static_cast<std::ptrdiff_t>(row * kOut);
+    if (is_out(row)) {
+      std::fill_n(of_d, kOut, 0.0);
+    } else {
+      some_x.insert(some_x.end(), of_x, of_x + kIn);
+      some_d.insert(some_d.end(), of_d, of_d + kOut);
+    }
+  }
+  x[17 * kIn] = std::nan("");  // of the third tile: 0 * NaN would be seen
+  const auto backward = [&](const std::vector<double>& input, const std::vector<double>& gradient) {
+    const auto rows = static_cast<std::int64_t>(input.size() / kIn);
+    Cin<double>::Saved saved;
+    cin.forward(context, Tensor<double>::from(context, rows, kIn, input), {}, &saved);
+    return values_of(context,
+                     cin.backward(context, saved, Tensor<double>::from(context, rows, kOut, gradient),
+                                  GradientMode::replace));
+  };
+  const std::vector<double> d_x = backward(x, d);
+  const std::vector<double> parameters_with_all = parameters.gradients().to_host(context);
+  const std::vector<double> some_d_x = backward(some_x, some_d);
+  EXPECT_LT(norm_error(parameters_with_all, parameters.gradients().to_host(context)), 1e-13);
+  std::vector<double> expected;
+  auto next = some_d_x.begin();
+  for (std::size_t row = 0; row < kRows; ++row) {
+    expected.insert(expected.end(), kIn, 0.0);
+    if (is_out(row)) continue;
+    std::copy_n(next, kIn, expected.end() - kIn);
+    next += kIn;
+  }
+  EXPECT_LT(norm_error(d_x, expected), 1e-13);
+
+  backward(x, std::vector<double>(kRows * kOut));
+  for (const double g : parameters.gradients().to_host(context)) EXPECT_EQ(g, 0);
 }
 
 TEST(Cin, FloatIsRightAndThreadsDoNotMatter) {
