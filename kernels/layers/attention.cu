@@ -149,8 +149,8 @@ struct AttentionRank {
     Real total = 0;
     int column = lanes.lane();
     if constexpr (Lanes::size == 1) {
-      constexpr int kBlock = 16;
-      for (; column + kBlock <= width; column += kBlock) total += block<kBlock>(row, a, column);
+      for (; column + 32 <= width; column += 32) total += block<32>(row, a, column);
+      for (; column + 8 <= width; column += 8) total += block<8>(row, a, column);
     }
     for (; column < width; column += Lanes::size) total += block<1>(row, a, column);
     total = lanes.sum(total);
@@ -199,10 +199,8 @@ struct AttentionRank {
       for (int head = 0; head < shape.heads; ++head) {
         const Real* of_head = a + (head * fields + i) * fields;
         const int column = head * width + first;
-        for (int j = 0; j < user.tokens; ++j) add(of_head[j], user.values.row(j) + column, y);
-        for (int j = 0; j < items.tokens; ++j) {
-          add(of_head[user.tokens + j], items.values.row(row * items.tokens + j) + column, y);
-        }
+        add(of_head, user.values, 0, user.tokens, column, y);
+        add(of_head + user.tokens, items.values, row * items.tokens, items.tokens, column, y);
       }
       const Real* w = weight + i * width + first;
       SLLMR_ROW_LOOP
@@ -212,10 +210,16 @@ struct AttentionRank {
     for (int c = 0; c < Columns; ++c) sum += total[c];
     return sum;
   }
+  /// y += sum over `tokens` rows of `values`, from row `first` and column `column` on, of their weights `a`.
   template <int Columns>
-  SLLMR_INLINE void add(Real factor, const Real* x, Real (&y)[Columns]) const {
-    SLLMR_ROW_LOOP
-    for (int c = 0; c < Columns; ++c) y[c] += factor * x[c];
+  SLLMR_INLINE void add(const Real* a, const Matrix<Real>& values, std::int64_t first, int tokens, int column,
+                        Real (&y)[Columns]) const {
+    const Real* x = values.row(first) + column;
+    for (int j = 0; j < tokens; ++j, x += values.stride) {
+      const Real factor = a[j];
+      SLLMR_ROW_LOOP
+      for (int c = 0; c < Columns; ++c) y[c] += factor * x[c];
+    }
   }
 };
 
