@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "host/data/features.h"
+#include "host/train/ranking_scorer.h"
 #include "host/train/trainer.h"
 #include "kernels/loss_head.h"
 #include "models/adam.h"
@@ -41,8 +42,6 @@ class DeepTrainer final : public Trainer {
   std::vector<float> gate_parameters() const override { return selective_->parameters(); }
 
  private:
-  class RankingScorer;
-
   void start_epoch();
   void order_stretch(std::int64_t first, std::int64_t count);
   void take_batch(std::int64_t first, std::int64_t count, const RowPairs* pairs);
