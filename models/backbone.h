@@ -12,7 +12,6 @@
 #include "models/features.h"
 #include "models/layers/embedding.h"
 #include "models/layers/parameters.h"
-#include "models/scorer.h"
 
 namespace sllmr {
 
@@ -51,6 +50,11 @@ class Backbone {
     virtual ~Saved() = default;
   };
 
+  /// What ranking keeps of the items: the part of the network that sees them alone.
+  struct Catalogue {
+    virtual ~Catalogue() = default;
+  };
+
   virtual ~Backbone() = default;
 
   /// Does forward want the history item by item (FeatureBatch::sequence), not pooled?
@@ -64,13 +68,21 @@ class Backbone {
   virtual void backward(const Context& context, const FeatureBatch& batch, const Saved& saved,
                         const Tensor<Real>& d_logits) = 0;
 
+  /// For ranking many users against the same items: the items' side of the network, computed once. `items`
+  /// has one row an item and Side::item of the fields. It holds while the parameters stay as they are and the
+  /// context lives. Null, as here, where a backbone has no such short cut: it then ranks by forward.
+  virtual std::unique_ptr<Catalogue> catalogue(const Context&, const FeatureBatch& /*items*/) const {
+    return nullptr;
+  }
+  /// Logits [users x items of the catalogue]: those of forward without training, up to rounding. `users` has
+  /// one row a user and Side::user of the fields. Only for a backbone that makes catalogues; threads may
+  /// share one.
+  virtual Tensor<Real> rank(const Context&, const Catalogue&, const FeatureBatch& /*users*/) const {
+    throw Error("Backbone::rank: this backbone makes no catalogue");
+  }
+
   Parameters<Real>& parameters() { return parameters_; }
   const Parameters<Real>& parameters() const { return parameters_; }
-
-  /// Scores of the parameters as they are, for a backbone that looks at user and item alone and has a faster
-  /// way than forward, row by row; null for the others. Later changes of the parameters do not reach it. It
-  /// must not outlive the context.
-  virtual std::unique_ptr<Scorer> scorer(const Context&) const { return nullptr; }
 
   /// All sets of tables, the features' and the first-order ones; none where all parameters are dense.
   virtual std::vector<Embedding<Real>*> embeddings() = 0;

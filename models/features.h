@@ -28,6 +28,13 @@ constexpr bool is_history(Field field) {
   return field >= Field::history_items;
 }
 
+/// What a row of a batch is about. `user` and `item` leave the bags of the other side's fields empty: the
+/// item's fields are its id, brand and categories, all else is the user's.
+enum class Side { both, user, item };
+constexpr bool is_of_item(Field field) {
+  return field == Field::item || field == Field::brand || field == Field::categories;
+}
+
 /// Lists of ids, one a row: row k's are ids[begin[k]] .. ids[begin[k] + length[k] - 1]. Padding (id 0) is
 /// left out of every list but the brand's, where 0 ("no brand") is an id like any other that never gets a
 /// gradient of the data.

@@ -73,11 +73,12 @@ FeatureBatcher::FeatureBatcher(const Context& context, const FeatureStore& store
   const auto rows = static_cast<std::size_t>(options.max_rows);
   index_.resize(rows);
   std::iota(index_.begin(), index_.end(), std::int64_t{0});
-  ones_.assign(rows, 1);
+  lengths_.assign(rows, 1);
+  lengths_.resize(2 * rows, 0);
   segments_.reserve(rows);
   if (context.device() != Device::cpu) {
     device_index_ = Buffer<std::int64_t>(context, std::span<const std::int64_t>(index_));
-    device_ones_ = Buffer<std::int32_t>(context, std::span<const std::int32_t>(ones_));
+    device_lengths_ = Buffer<std::int32_t>(context, std::span<const std::int32_t>(lengths_));
   }
   if (!options.plans) return;
   const auto table_rows = store.table_rows();
@@ -99,7 +100,7 @@ void FeatureBatcher::assemble(std::span<const FeatureRow> rows) {
       fill_history(static_cast<std::int64_t>(row), segments_[row]);
     }
   }
-  host_ = view(block_, store_.host(), index_.data(), ones_.data());
+  host_ = view(block_, store_.host(), index_.data(), lengths_.data());
   if (!options_.plans) return;
   ++batch_;
   for (int v = 0; v < kVocabularies; ++v) {
@@ -114,7 +115,7 @@ const FeatureBatch& FeatureBatcher::upload(const Context& context) {
   copy_to_device(context, device_block_.data(), staging_.data(), block_bytes_);
   Block block{};
   lay_out(device_block_.data(), block);
-  device_ = view(block, store_.device(), device_index_.data(), device_ones_.data());
+  device_ = view(block, store_.device(), device_index_.data(), device_lengths_.data());
   return device_;
 }
 
@@ -161,7 +162,8 @@ void FeatureBatcher::measure(std::span<const FeatureRow> rows) {
   for (const FeatureRow& row : rows) {
     check(row);
     const std::int64_t end = source.history_offsets[static_cast<std::size_t>(row.user)] + row.position;
-    const std::int64_t begin = end - std::min(row.position, store_.max_history());
+    const bool has_history = options_.side != Side::item;
+    const std::int64_t begin = end - (has_history ? std::min(row.position, store_.max_history()) : 0);
     const auto first = static_cast<std::size_t>(begin), last = static_cast<std::size_t>(end),
                item = static_cast<std::size_t>(row.item);
     segments_.push_back({begin, end});
@@ -296,7 +298,7 @@ void FeatureBatcher::fill_plan(Vocabulary vocabulary) {
 }
 
 FeatureBatch FeatureBatcher::view(const Block& block, const FeatureStore::Pools& pools,
-                                  const std::int64_t* index, const std::int32_t* ones) const {
+                                  const std::int64_t* index, const std::int32_t* lengths) const {
   FeatureBatch batch;
   batch.rows = static_cast<std::int64_t>(segments_.size());
   batch.sequence = options_.sequence;
@@ -305,10 +307,14 @@ FeatureBatch FeatureBatcher::view(const Block& block, const FeatureStore::Pools&
     batch.first_position = block.first_position;
     batch.row_of_position = block.row_of_position;
   }
-  batch.fields[index_of(Field::user)] = {block.users, index, ones};
-  batch.fields[index_of(Field::item)] = {block.items, index, ones};
-  batch.fields[index_of(Field::brand)] = {block.brands, index, ones};
-  batch.fields[index_of(Field::categories)] = {pools.categories, block.category_begin, block.category_length};
+  const std::int32_t* none = lengths + options_.max_rows;
+  const std::int32_t* of_user = options_.side == Side::item ? none : lengths;
+  const std::int32_t* of_item = options_.side == Side::user ? none : lengths;
+  batch.fields[index_of(Field::user)] = {block.users, index, of_user};
+  batch.fields[index_of(Field::item)] = {block.items, index, of_item};
+  batch.fields[index_of(Field::brand)] = {block.brands, index, of_item};
+  batch.fields[index_of(Field::categories)] = {pools.categories, block.category_begin,
+                                               options_.side == Side::user ? none : block.category_length};
   const Id* history[] = {pools.history, pools.history_brands, pools.history_categories};
   for (std::size_t k = 0; k < 3; ++k) {
     batch.fields[index_of(kHistoryFields[k])] = {history[k], block.history_begin[k], block.history_length[k]};

@@ -69,6 +69,8 @@ struct FeatureBatcherOptions {
   std::int64_t max_rows = 128;
   bool sequence = false;  // the history item by item (Backbone::wants_sequence), not pooled
   bool plans = true;      // for training: with the rows that the batch touches
+  /// Whose fields a batch holds. The other side of a FeatureRow must exist, but is not looked at.
+  Side side = Side::both;
 };
 
 /// Makes one batch after the other in the same memory.
@@ -128,17 +130,18 @@ class FeatureBatcher {
   void fill_history(std::int64_t bag, const Segment& segment);
   void fill_positions();
   void fill_plan(Vocabulary vocabulary);
+  /// `index` and `lengths`: index_ and lengths_ on the device of the pools.
   FeatureBatch view(const Block& block, const FeatureStore::Pools& pools, const std::int64_t* index,
-                    const std::int32_t* ones) const;
+                    const std::int32_t* lengths) const;
 
   const FeatureStore& store_;
   FeatureBatcherOptions options_;
 
-  // Begin and length of the bags of the fields with one id a row.
+  // Begin and length of the bags of the fields with one id a row; then the lengths of empty bags.
   std::vector<std::int64_t> index_;
-  std::vector<std::int32_t> ones_;
+  std::vector<std::int32_t> lengths_;
   Buffer<std::int64_t> device_index_;
-  Buffer<std::int32_t> device_ones_;
+  Buffer<std::int32_t> device_lengths_;
 
   std::vector<Segment> segments_;
   std::int64_t positions_ = 0;

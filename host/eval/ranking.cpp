@@ -65,7 +65,10 @@ std::vector<RankCounts> count_all(const Context& context, const Scorer& scorer, 
   const bool cpu = context.device() == Device::cpu;
   const auto users = static_cast<std::int64_t>(plan.users.size());
   const std::int64_t tile_floats = cpu ? std::int64_t{1} << 20 : std::int64_t{1} << 26;
-  const std::int64_t tile_users = std::clamp<std::int64_t>(tile_floats / scorer.item_rows(), 1, users);
+  // Tiles for every thread, also of a sample of the users.
+  const std::int64_t share = cpu ? (users + 4 * context.threads() - 1) / (4 * context.threads()) : users;
+  const std::int64_t tile_users =
+      std::clamp<std::int64_t>(std::min(tile_floats / scorer.item_rows(), share), 1, users);
   const std::int64_t tiles = (users + tile_users - 1) / tile_users;
   const auto workers = static_cast<int>(cpu ? std::min<std::int64_t>(context.threads(), tiles) : 1);
 

@@ -4,15 +4,12 @@
 #include <cmath>
 #include <utility>
 
-#include "host/eval/ctr.h"
 #include "kernels/exec/random.h"
 #include "models/registry.h"
 
 namespace sllmr {
 
 namespace {
-
-constexpr std::int64_t kEvaluationRows = 2048;  // of a forward pass without gradients
 
 BaseLoss base_loss(TrainConfig::Loss loss) {
   switch (loss) {
@@ -69,66 +66,6 @@ bool reads_attributes(Backbone<float>& backbone) {
 }
 
 }  // namespace
-
-/// Ranks by forward passes over tiles of (user, item) rows. On the CPU several threads call it at once, each
-/// with a context of its own.
-class DeepTrainer::RankingScorer final : public Scorer {
- public:
-  RankingScorer(const FeatureStore& features, const Backbone<float>& backbone, const Split& split)
-      : features_(features), backbone_(backbone), split_(split) {}
-
-  void set_target(Target target) { target_ = target; }
-  Id item_rows() const override { return split_.data->items.rows(); }
-  std::int64_t scratch_floats(std::int64_t) const override { return 0; }
-
-  void score_tile(const Context& context, const Id* users, std::int64_t n, float*,
-                  float* logits) const override {
-    std::vector<Id> host_users(static_cast<std::size_t>(n));
-    copy_to_host(context, host_users.data(), users, host_users.size() * sizeof(Id));
-    std::vector<FeatureRow> rows;
-    const Id items = item_rows();
-    for (const Id user : host_users) {
-      for (Id item = 1; item < items; ++item) rows.push_back(row_of(user, item));
-      fill_zero(context, logits, sizeof(float));
-      score(context, rows, logits + 1);
-      logits += items;
-      rows.clear();
-    }
-  }
-
-  void score_pairs(const Context& context, const Id* users, const Id* items, std::int64_t n,
-                   float* logits) const override {
-    std::vector<Id> host_users(static_cast<std::size_t>(n)), host_items(host_users.size());
-    copy_to_host(context, host_users.data(), users, host_users.size() * sizeof(Id));
-    copy_to_host(context, host_items.data(), items, host_items.size() * sizeof(Id));
-    std::vector<FeatureRow> rows(host_users.size());
-    for (std::size_t k = 0; k < rows.size(); ++k) rows[k] = row_of(host_users[k], host_items[k]);
-    score(context, rows, logits);
-  }
-
-  /// logits [rows] on the context's device.
-  void score(const Context& context, std::span<const FeatureRow> rows, float* logits) const {
-    FeatureBatcher batcher(context, features_, {kEvaluationRows, backbone_.wants_sequence(), false});
-    for (std::size_t first = 0; first < rows.size(); first += kEvaluationRows) {
-      const auto some = rows.subspan(first, std::min<std::size_t>(kEvaluationRows, rows.size() - first));
-      const Tensor<float> out = backbone_.forward(context, batcher.make(context, some), Pass{}, nullptr);
-      copy_on_device(context, logits + first, out.data(), some.size() * sizeof(float));
-    }
-  }
-
- private:
-  FeatureRow row_of(Id user, Id item) const {
-    const auto known = target_ == Target::validation
-                           ? split_.train_size[static_cast<std::size_t>(user)]
-                           : static_cast<std::int32_t>(split_.data->user_history(user).size()) - 1;
-    return {user, item, known};
-  }
-
-  const FeatureStore& features_;
-  const Backbone<float>& backbone_;
-  const Split& split_;
-  Target target_ = Target::test;
-};
 
 DeepTrainer::DeepTrainer(Context& context, const Config& config, const Method& method, const Split& split,
                          const ScoreTable* table)
@@ -190,7 +127,7 @@ DeepTrainer::~DeepTrainer() = default;
 
 std::optional<EpochReport> DeepTrainer::train_epoch(const std::function<bool(std::int64_t)>& stop) {
   const auto total = rows_per_epoch();
-  own_scorer_.reset();
+  scorer_->release();
   start_epoch();
   std::vector<RowPairs> pairs;
   const auto ordinal = [&](std::int64_t row) {
@@ -349,15 +286,12 @@ void DeepTrainer::take_batch(std::int64_t first, std::int64_t count, const RowPa
 
 const Scorer& DeepTrainer::scorer(Target target) {
   adam_->flush(context_);
-  own_scorer_ = backbone_->scorer(context_);
-  if (own_scorer_) return *own_scorer_;
-  scorer_->set_target(target);
+  scorer_->prepare(context_, target);
   return *scorer_;
 }
 
 std::vector<float> DeepTrainer::ctr_logits(std::span<const CtrRow> rows) {
   adam_->flush(context_);
-  if (const auto own = backbone_->scorer(context_)) return score_rows(context_, *own, rows);
   std::vector<FeatureRow> features(rows.size());
   for (std::size_t k = 0; k < rows.size(); ++k) features[k] = {rows[k].user, rows[k].item, rows[k].position};
   Buffer<float> logits(context_, rows.size());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "host/data/features.h"
+#include "host/train/ranking_scorer.h"
 #include "host/train/trainer.h"
 #include "kernels/loss_head.h"
 #include "models/adam.h"
@@ -43,8 +44,6 @@ class DeepTrainer final : public Trainer {
   std::vector<float> gate_parameters() const override { return selective_->parameters(); }
 
  private:
-  class RankingScorer;
-
   void start_epoch();
   void order_stretch(std::int64_t first, std::int64_t count);
   void take_batch(std::int64_t first, std::int64_t count, const RowPairs* pairs);
@@ -67,7 +66,6 @@ class DeepTrainer final : public Trainer {
   std::unique_ptr<FeatureBatcher> batcher_;
   std::unique_ptr<Selective> selective_;
   std::unique_ptr<RankingScorer> scorer_;
-  std::unique_ptr<Scorer> own_scorer_;  // the backbone's, from scorer() to the next epoch, where it has one
   Buffer<Triple> triples_;              // of the stretch, for the pair sampler: users only
   Buffer<float> labels_;
   Buffer<HeadPair> heads_;

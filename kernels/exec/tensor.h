@@ -54,6 +54,14 @@ class Tensor {
     out.cols_ = count;
     return out;
   }
+  /// Rows first .. first + count - 1 of the same memory.
+  Tensor row_range(std::int64_t first, std::int64_t count) const {
+    require(first >= 0 && count >= 0 && first + count <= rows_, "Tensor::row_range: out of range");
+    Tensor out = *this;
+    out.data_ += first * stride_;
+    out.rows_ = count;
+    return out;
+  }
   /// The same contiguous memory as [rows x cols].
   Tensor reshaped(std::int64_t rows, std::int64_t cols) const {
     require(contiguous() && rows * cols == size(), "Tensor::reshaped: the number of elements differs");

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/exec/launch.h"
+#include "kernels/layers/exponential.h"
 #include "kernels/layers/matrix.h"
 
 namespace sllmr {
@@ -88,6 +89,140 @@ struct AttentionForward {
   }
 };
 
+/// Item: one head of one row.
+template <class Real>
+struct OwnScores {
+  int heads, dims, tokens;
+  Matrix<Real> qk, scores;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
+    const std::int64_t row = item / heads, head = item % heads;
+    Real* to = scores.row(row) + head * tokens * tokens;
+    for (int i = 0; i < tokens; ++i) {
+      const Real* q = qk.row(row * tokens + i) + head * dims;
+      for (int j = 0; j < tokens; ++j) {
+        const Real* k = qk.row(row * tokens + j) + (heads + head) * dims;
+        const Real score = sum_of<Real>(lanes, dims, [&](std::int64_t d) { return q[d] * k[d]; });
+        if (lanes.lane() == 0) to[i * tokens + j] = score;
+      }
+    }
+  }
+};
+
+/// What attention_rank's kernel sees of a side.
+template <class Real>
+struct SideView {
+  int tokens;
+  Matrix<Real> values, residual, scores;
+
+  explicit SideView(const AttentionSide<Real>& side)
+      : tokens(side.tokens),
+        values(matrix(side.values)),
+        residual(matrix(side.residual)),
+        scores(matrix(side.scores)) {}
+};
+
+/// Item: one row.
+template <class Real>
+struct AttentionRank {
+  AttentionShape shape;
+  Real scale;
+  SideView<Real> user, items;
+  Matrix<Real> across, scratch, out;
+  const Real* weight;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t row) const {
+    const int fields = shape.fields, width = shape.width(), weights = shape.heads * fields * fields;
+    Real* a = scratch.row(row);
+    for (int k = lanes.lane(); k < shape.heads * fields; k += Lanes::size) {
+      scores(row, k / fields, k % fields, a + k * fields);
+    }
+    lanes.sync();
+    SLLMR_ROW_LOOP
+    for (int k = lanes.lane(); k < weights; k += Lanes::size) a[k] = exp_of(a[k]);
+    lanes.sync();
+    for (int k = lanes.lane(); k < shape.heads * fields; k += Lanes::size) normalise(a + k * fields);
+    lanes.sync();
+
+    Real total = 0;
+    int column = lanes.lane();
+    if constexpr (Lanes::size == 1) {
+      for (; column + 32 <= width; column += 32) total += block<32>(row, a, column);
+      for (; column + 8 <= width; column += 8) total += block<8>(row, a, column);
+    }
+    for (; column < width; column += Lanes::size) total += block<1>(row, a, column);
+    total = lanes.sum(total);
+    if (lanes.lane() == 0) *out.row(row) = total;
+  }
+
+ private:
+  /// Scores of token i with all others, less the largest.
+  SLLMR_HD void scores(std::int64_t row, int head, int i, Real* a) const {
+    const int of_user = user.tokens, of_item = items.tokens;
+    const std::int64_t first = row * of_item;
+    if (i < of_user) {
+      const Real* own = user.scores.row(0) + (head * of_user + i) * of_user;
+      for (int j = 0; j < of_user; ++j) a[j] = own[j] * scale;
+      for (int j = 0; j < of_item; ++j) a[of_user + j] = across.row(first + j)[head * of_user + i] * scale;
+    } else {
+      const Real* own = items.scores.row(row) + (head * of_item + i - of_user) * of_item;
+      const Real* other = across.row(first + i - of_user) + (shape.heads + head) * of_user;
+      for (int j = 0; j < of_user; ++j) a[j] = other[j] * scale;
+      for (int j = 0; j < of_item; ++j) a[of_user + j] = own[j] * scale;
+    }
+    Real largest = a[0];
+    for (int j = 1; j < shape.fields; ++j) largest = a[j] > largest ? a[j] : largest;
+    for (int j = 0; j < shape.fields; ++j) a[j] -= largest;
+  }
+
+  SLLMR_HD void normalise(Real* a) const {
+    Real sum = 0;
+    for (int j = 0; j < shape.fields; ++j) sum += a[j];
+    const Real inverse = Real(1) / sum;
+    for (int j = 0; j < shape.fields; ++j) a[j] *= inverse;
+  }
+
+  /// What columns first .. first + Columns - 1 of all tokens give.
+  template <int Columns>
+  SLLMR_INLINE Real block(std::int64_t row, const Real* a, int first) const {
+    const int fields = shape.fields, width = shape.width();
+    Real total[Columns] = {};
+    for (int i = 0; i < fields; ++i) {
+      const Real* start = (i < user.tokens ? user.residual.row(i)
+                                           : items.residual.row(row * items.tokens + i - user.tokens)) +
+                          first;
+      Real y[Columns];
+      SLLMR_ROW_LOOP
+      for (int c = 0; c < Columns; ++c) y[c] = start[c];
+      for (int head = 0; head < shape.heads; ++head) {
+        const Real* of_head = a + (head * fields + i) * fields;
+        const int column = head * width + first;
+        add(of_head, user.values, 0, user.tokens, column, y);
+        add(of_head + user.tokens, items.values, row * items.tokens, items.tokens, column, y);
+      }
+      const Real* w = weight + i * width + first;
+      SLLMR_ROW_LOOP
+      for (int c = 0; c < Columns; ++c) total[c] += w[c] * (y[c] < 0 ? Real(0) : y[c]);
+    }
+    Real sum = 0;
+    for (int c = 0; c < Columns; ++c) sum += total[c];
+    return sum;
+  }
+  /// y += sum over `tokens` rows of `values`, from row `first` and column `column` on, of their weights `a`.
+  template <int Columns>
+  SLLMR_INLINE void add(const Real* a, const Matrix<Real>& values, std::int64_t first, int tokens, int column,
+                        Real (&y)[Columns]) const {
+    const Real* x = values.row(first) + column;
+    for (int j = 0; j < tokens; ++j, x += values.stride) {
+      const Real factor = a[j];
+      SLLMR_ROW_LOOP
+      for (int c = 0; c < Columns; ++c) y[c] += factor * x[c];
+    }
+  }
+};
+
 template <class Real>
 struct AttentionBackward {
   AttentionShape shape;
@@ -152,6 +287,23 @@ void attention_forward_on(OnDevice, const Context& context, const AttentionShape
 }
 
 template <class Real, class OnDevice>
+void attention_scores_on(OnDevice, const Context& context, const AttentionShape& shape,
+                         const AttentionSide<Real>& side) {
+  launch(context, "attention_scores", side.scores.rows() * shape.heads,
+         OwnScores<Real>{shape.heads, shape.head_width, side.tokens, matrix(side.qk), matrix(side.scores)});
+}
+
+template <class Real, class OnDevice>
+void attention_rank_on(OnDevice, const Context& context, const AttentionShape& shape,
+                       const AttentionSide<Real>& user, const AttentionSide<Real>& items,
+                       const Tensor<Real>& across, const Real* weight, const Tensor<Real>& scratch,
+                       const Tensor<Real>& out) {
+  launch(context, "attention_rank", shape.rows,
+         AttentionRank<Real>{shape, score_scale<Real>(shape), SideView<Real>(user), SideView<Real>(items),
+                             matrix(across), matrix(scratch), matrix(out), weight});
+}
+
+template <class Real, class OnDevice>
 void attention_backward_on(OnDevice, const Context& context, const AttentionShape& shape, Real dropout_scale,
                            const Tensor<Real>& qkv, const Tensor<Real>& weights, const Tensor<Real>& d_out,
                            const Tensor<Real>& d_scores, const Tensor<Real>& d_qkv) {
@@ -164,6 +316,12 @@ void attention_backward_on(OnDevice, const Context& context, const AttentionShap
   template void attention_forward_on(OnThisDevice, const Context&, const AttentionShape&, const Real*,   \
                                      const DropoutMask<Real>&, const Tensor<Real>&, const Tensor<Real>&, \
                                      const Tensor<Real>&);                                               \
+  template void attention_scores_on(OnThisDevice, const Context&, const AttentionShape&,                 \
+                                    const AttentionSide<Real>&);                                         \
+  template void attention_rank_on(OnThisDevice, const Context&, const AttentionShape&,                   \
+                                  const AttentionSide<Real>&, const AttentionSide<Real>&,                \
+                                  const Tensor<Real>&, const Real*, const Tensor<Real>&,                 \
+                                  const Tensor<Real>&);                                                  \
   template void attention_backward_on(OnThisDevice, const Context&, const AttentionShape&, Real,         \
                                       const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&,     \
                                       const Tensor<Real>&, const Tensor<Real>&);

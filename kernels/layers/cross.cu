@@ -58,6 +58,43 @@ struct CrossRows {
   }
 };
 
+/// Item: the product of beta_l with w_l, or, as the last one, that of beta_L with the output's weight.
+template <class Real>
+struct TapConstants {
+  CrossVectors<Real> net;
+  std::int64_t cols;
+  const Real* out_weight;
+  Real* constants;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t l) const {
+    const Real* weight = l < net.layers ? net.weight[l] : out_weight;
+    const Real product = sum_of<Real>(lanes, cols, [&](std::int64_t c) {
+      Real beta = 0;
+      for (int k = 0; k < l; ++k) beta += net.bias[k][c];
+      return beta * weight[c];
+    });
+    if (lanes.lane() == 0) constants[l] = product;
+  }
+};
+
+/// One lane a row.
+template <class Real>
+struct CrossOfTaps {
+  int layers;
+  const Real* user;
+  const Real* constants;
+  Matrix<Real> items, out;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes, std::int64_t row) const {
+    const Real* item = items.row(row);
+    Real alpha = 1;
+    for (int l = 0; l < layers; ++l) alpha += alpha * (user[l] + item[l]) + constants[l];
+    *out.row(row) = alpha * (user[layers] + item[layers]) + constants[layers];
+  }
+};
+
 template <class Real>
 struct CrossRowsBackward {
   CrossVectors<Real> net;
@@ -171,6 +208,17 @@ void cross_vectors_on(OnDevice, const Context& context, const Tensor<Real>& x0, 
 }
 
 template <class Real, class OnDevice>
+void cross_vectors_of_taps_on(OnDevice, const Context& context, const CrossVectors<Real>& net,
+                              std::int64_t cols, const Real* out_weight, const Tensor<Real>& user,
+                              const Tensor<Real>& items, const Tensor<Real>& constants,
+                              const Tensor<Real>& out) {
+  launch(context, "cross_tap_constants", net.layers + 1,
+         TapConstants<Real>{net, cols, out_weight, constants.data()});
+  launch_each(context, "cross_of_taps", items.rows(),
+              CrossOfTaps<Real>{net.layers, user.data(), constants.data(), matrix(items), matrix(out)});
+}
+
+template <class Real, class OnDevice>
 void cross_vectors_rows_backward_on(OnDevice, const Context& context, const Tensor<Real>& x0,
                                     const CrossVectors<Real>& net, const Tensor<Real>& products,
                                     const Tensor<Real>& d_out, const Tensor<Real>& d_x0,
@@ -226,6 +274,9 @@ void cross_step_backward_on(OnDevice, const Context& context, const Tensor<Real>
   template void cross_vectors_parameters_backward_on(OnThisDevice, const Context&,                       \
                                                      const CrossVectors<Real>&, const Tensor<Real>&,     \
                                                      const Tensor<Real>&, const Tensor<Real>&, bool);    \
+  template void cross_vectors_of_taps_on(OnThisDevice, const Context&, const CrossVectors<Real>&,        \
+                                         std::int64_t, const Real*, const Tensor<Real>&,                 \
+                                         const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&); \
   template void cross_step_on(OnThisDevice, const Context&, const Tensor<Real>&, const Tensor<Real>&,    \
                               const Real*, const Tensor<Real>&, const Tensor<Real>&);                    \
   template void cross_step_backward_on(OnThisDevice, const Context&, const Tensor<Real>&,                \

@@ -34,6 +34,11 @@ void cross_vectors_parameters_backward_on(OnDevice, const Context& context, cons
                                           const Tensor<Real>& betas, const Tensor<Real>& sums,
                                           const Tensor<Real>& d_products, bool accumulate);
 template <class Real, class OnDevice>
+void cross_vectors_of_taps_on(OnDevice, const Context& context, const CrossVectors<Real>& net,
+                              std::int64_t cols, const Real* out_weight, const Tensor<Real>& user,
+                              const Tensor<Real>& items, const Tensor<Real>& constants,
+                              const Tensor<Real>& out);
+template <class Real, class OnDevice>
 void cross_step_on(OnDevice, const Context& context, const Tensor<Real>& x0, const Tensor<Real>& x,
                    const Real* bias, const Tensor<Real>& u, const Tensor<Real>& out);
 template <class Real, class OnDevice>
@@ -69,6 +74,17 @@ void cross_vectors_parameters_backward(const Context& context, const CrossVector
                                        const Tensor<Real>& d_products, bool accumulate) {
   on_device(context, [&](auto device) {
     cross_vectors_parameters_backward_on(device, context, net, betas, sums, d_products, accumulate);
+  });
+}
+
+/// out [rows x 1] = x_L . out_weight [cols] of the rows x0 whose products with w_0, .., w_{L-1} and
+/// out_weight are user [1 x layers + 1] + items [rows x layers + 1]. `constants` [1 x layers + 1] is scratch.
+template <class Real>
+void cross_vectors_of_taps(const Context& context, const CrossVectors<Real>& net, std::int64_t cols,
+                           const Real* out_weight, const Tensor<Real>& user, const Tensor<Real>& items,
+                           const Tensor<Real>& constants, const Tensor<Real>& out) {
+  on_device(context, [&](auto device) {
+    cross_vectors_of_taps_on(device, context, net, cols, out_weight, user, items, constants, out);
   });
 }
 

@@ -127,6 +127,87 @@ struct MixExperts {
   }
 };
 
+/// Item: one tap.
+template <class Real>
+struct ExpertTaps {
+  CrossExperts<Real> net;
+  Matrix<Real> packed, weights;
+  const Real* out_weight;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
+    int layer = 0;
+    while (item >= net.first_tap(layer + 1)) ++layer;
+    const int readers = net.readers(layer);
+    const auto of_layer = static_cast<int>(item) - net.first_tap(layer);
+    const int reader = of_layer % readers, factor = of_layer / readers - 1;  // -1: no column of U
+    const Real* r = layer < net.layers
+                        ? packed.row(static_cast<std::int64_t>(layer) * net.packed_rows() + reader)
+                        : out_weight;
+    Real* to = weights.row(item);
+    if (factor >= 0) {
+      const int below = factor / net.width(), column = factor % net.width();
+      const Real* u = packed.row(static_cast<std::int64_t>(below) * net.packed_rows() + net.width() +
+                                 net.experts + column);
+      for (std::int64_t c = lanes.lane(); c < net.cols; c += Lanes::size) to[c] = r[c] * u[c];
+      return;
+    }
+    for (std::int64_t c = lanes.lane(); c < net.cols; c += Lanes::size) {
+      Real sum = 1;
+      for (int k = 0; k < layer; ++k) sum += net.bias[k][c];
+      to[c] = r[c] * sum;
+    }
+  }
+};
+
+/// Item: one row.
+template <class Real>
+struct ApplyTaps {
+  int readers, below;  // below: how many h of the layers below there are
+  const Real* user;
+  Matrix<Real> items, mixed, out;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t row) const {
+    const Real* item = items.row(row);
+    const Real* h = mixed.row(row);
+    Real* to = out.row(row);
+    if (readers == 1) {
+      const Real sum =
+          sum_of<Real>(lanes, below, [&](std::int64_t j) { return h[j] * (user[j + 1] + item[j + 1]); });
+      if (lanes.lane() == 0) *to = user[0] + item[0] + sum;
+      return;
+    }
+    int reader = lanes.lane();
+    if constexpr (Lanes::size == 1) {
+      constexpr int kBlock = 16;
+      for (; reader + kBlock <= readers; reader += kBlock) block<kBlock>(item, h, reader, to);
+      for (; reader + 4 <= readers; reader += 4) block<4>(item, h, reader, to);
+    }
+    for (; reader < readers; reader += Lanes::size) block<1>(item, h, reader, to);
+  }
+
+ private:
+  /// `Readers` neighbours, whose sums stay in registers.
+  template <int Readers>
+  SLLMR_INLINE void block(const Real* item, const Real* h, int first, Real* to) const {
+    Real sum[Readers];
+    const Real* u = user + first;
+    const Real* i = item + first;
+    SLLMR_ROW_LOOP
+    for (int r = 0; r < Readers; ++r) sum[r] = u[r] + i[r];
+    for (int j = 0; j < below; ++j) {
+      u += readers;
+      i += readers;
+      const Real factor = h[j];
+      SLLMR_ROW_LOOP
+      for (int r = 0; r < Readers; ++r) sum[r] += factor * (u[r] + i[r]);
+    }
+    SLLMR_ROW_LOOP
+    for (int r = 0; r < Readers; ++r) to[first + r] = sum[r];
+  }
+};
+
 /// One lane a row.
 template <class Real>
 struct MixExpertsBackward {
@@ -192,16 +273,40 @@ void mix_experts_backward_on(OnDevice, const Context& context, const CrossExpert
       MixExpertsBackward<Real>{net, layer, matrix(inner), matrix(core), matrix(d_mixed), matrix(d_inner)});
 }
 
-#define SLLMR_INSTANTIATE(Real)                                                                        \
-  template void pack_experts_on(OnThisDevice, const Context&, const CrossExperts<Real>&,               \
-                                const Tensor<Real>&);                                                  \
-  template void unpack_experts_on(OnThisDevice, const Context&, const CrossExperts<Real>&,             \
-                                  const Tensor<Real>&, const Tensor<Real>&, bool);                     \
-  template void mix_experts_on(OnThisDevice, const Context&, const CrossExperts<Real>&, int,           \
-                               const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&);         \
-  template void mix_experts_backward_on(OnThisDevice, const Context&, const CrossExperts<Real>&, int,  \
-                                        const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&, \
-                                        const Tensor<Real>&);
+template <class Real, class OnDevice>
+void expert_taps_on(OnDevice, const Context& context, const CrossExperts<Real>& net,
+                    const Tensor<Real>& packed, const Real* out_weight, const Tensor<Real>& weights) {
+  launch(context, "expert_taps", weights.rows(),
+         ExpertTaps<Real>{net, matrix(packed), matrix(weights), out_weight});
+}
+
+template <class Real, class OnDevice>
+void apply_taps_on(OnDevice, const Context& context, const CrossExperts<Real>& net, int layer,
+                   const Tensor<Real>& user, const Tensor<Real>& items, const Tensor<Real>& mixed,
+                   const Tensor<Real>& out) {
+  const int first = net.first_tap(layer);
+  Matrix<Real> of_items = matrix(items);
+  of_items.data += first;
+  launch(context, "apply_taps", out.rows(),
+         ApplyTaps<Real>{net.readers(layer), layer * net.width(), user.data() + first, of_items,
+                         matrix(mixed), matrix(out)});
+}
+
+#define SLLMR_INSTANTIATE(Real)                                                                              \
+  template void pack_experts_on(OnThisDevice, const Context&, const CrossExperts<Real>&,                     \
+                                const Tensor<Real>&);                                                        \
+  template void unpack_experts_on(OnThisDevice, const Context&, const CrossExperts<Real>&,                   \
+                                  const Tensor<Real>&, const Tensor<Real>&, bool);                           \
+  template void mix_experts_on(OnThisDevice, const Context&, const CrossExperts<Real>&, int,                 \
+                               const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&);               \
+  template void mix_experts_backward_on(OnThisDevice, const Context&, const CrossExperts<Real>&, int,        \
+                                        const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&,       \
+                                        const Tensor<Real>&);                                                \
+  template void expert_taps_on(OnThisDevice, const Context&, const CrossExperts<Real>&, const Tensor<Real>&, \
+                               const Real*, const Tensor<Real>&);                                            \
+  template void apply_taps_on(OnThisDevice, const Context&, const CrossExperts<Real>&, int,                  \
+                              const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&,                 \
+                              const Tensor<Real>&);
 SLLMR_INSTANTIATE(float)
 SLLMR_INSTANTIATE(double)
 

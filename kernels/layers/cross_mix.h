@@ -19,6 +19,7 @@ struct CrossExperts {
   const Real* u[kMaxLayers] = {};     // {K, cols, r}
   const Real* v[kMaxLayers] = {};     // {K, cols, r}
   const Real* c[kMaxLayers] = {};     // {K, r, r}
+  const Real* bias[kMaxLayers] = {};  // {cols}
   const Real* gate_weight = nullptr;  // {K, cols}
   const Real* gate_bias = nullptr;    // {K}
   Real* d_u[kMaxLayers] = {};
@@ -29,6 +30,15 @@ struct CrossExperts {
   SLLMR_HD int width() const { return experts * rank; }
   /// Packed rows of one layer.
   SLLMR_HD int packed_rows() const { return 2 * width() + experts; }
+  /// What layer `l` wants to know of its input: the rows of V and the gate; layer `layers` is the output.
+  SLLMR_HD int readers(int l) const { return l < layers ? width() + experts : 1; }
+  /// Where the taps of layer `l` begin, see expert_taps; those of `layers + 1` are none.
+  SLLMR_HD int first_tap(int l) const {
+    int first = 0;
+    for (int k = 0; k < l; ++k) first += readers(k) * (1 + k * width());
+    return first;
+  }
+  SLLMR_HD int taps() const { return first_tap(layers + 1); }
 };
 
 template <class Real, class OnDevice>
@@ -44,6 +54,14 @@ template <class Real, class OnDevice>
 void mix_experts_backward_on(OnDevice, const Context& context, const CrossExperts<Real>& net, int layer,
                              const Tensor<Real>& inner, const Tensor<Real>& core, const Tensor<Real>& d_mixed,
                              const Tensor<Real>& d_inner);
+
+template <class Real, class OnDevice>
+void expert_taps_on(OnDevice, const Context& context, const CrossExperts<Real>& net,
+                    const Tensor<Real>& packed, const Real* out_weight, const Tensor<Real>& weights);
+template <class Real, class OnDevice>
+void apply_taps_on(OnDevice, const Context& context, const CrossExperts<Real>& net, int layer,
+                   const Tensor<Real>& user, const Tensor<Real>& items, const Tensor<Real>& mixed,
+                   const Tensor<Real>& out);
 
 /// packed [layers * packed_rows x cols].
 template <class Real>
@@ -77,6 +95,27 @@ void mix_experts_backward(const Context& context, const CrossExperts<Real>& net,
   on_device(context, [&](auto device) {
     mix_experts_backward_on(device, context, net, layer, inner, core, d_mixed, d_inner);
   });
+}
+
+/// The network reads x0 through a linear map alone. With h_k the mixed cores of layer k, x_l = x0 * (1 + sum
+/// over k < l of (U_k h_k + b_k)), so that a reader R of layer l (a column of V, a gate, or out_weight for
+/// the output) sees
+///   R . x_l = (R * (1 + sum of b_k)) . x0 + sum over k < l and j < K r of h_kj (R * U_k's column j) . x0.
+/// weights [taps x cols] gets, layer by layer, the factors of x0: of each reader, then for each k and j those
+/// of each reader.
+template <class Real>
+void expert_taps(const Context& context, const CrossExperts<Real>& net, const Tensor<Real>& packed,
+                 const Real* out_weight, const Tensor<Real>& weights) {
+  on_device(context, [&](auto device) { expert_taps_on(device, context, net, packed, out_weight, weights); });
+}
+
+/// What the readers of `layer` see, out [rows x readers], of the rows whose products with the taps are user
+/// [1 x taps] + items [rows x taps]; mixed [rows x layers * K r] holds h_k of the layers below.
+template <class Real>
+void apply_taps(const Context& context, const CrossExperts<Real>& net, int layer, const Tensor<Real>& user,
+                const Tensor<Real>& items, const Tensor<Real>& mixed, const Tensor<Real>& out) {
+  on_device(context,
+            [&](auto device) { apply_taps_on(device, context, net, layer, user, items, mixed, out); });
 }
 
 }  // namespace sllmr

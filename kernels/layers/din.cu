@@ -83,6 +83,45 @@ struct Pool {
   }
 };
 
+/// Item: one unit of one position.
+template <class Real>
+struct ScaleKeys {
+  DinParameters<Real> of;
+  Matrix<Real> keys, scaled;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
+    const int width = of.width;
+    const Real* w = of.weight + (item % of.units * 4 + 3) * width;
+    const Real* k = keys.row(item / of.units);
+    Real* to = scaled.row(item);
+    SLLMR_ROW_LOOP
+    for (int d = lanes.lane(); d < width; d += Lanes::size) to[d] = w[d] * k[d];
+  }
+};
+
+/// Item: one row.
+template <class Real>
+struct RankWeights {
+  int positions, units;
+  const Real* tail;
+  Matrix<Real> products, of_query, of_keys, weights;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t r) const {
+    const Real* u = of_query.row(r);
+    for (int p = 0; p < positions; ++p) {
+      const Real* h = products.row(r) + static_cast<std::int64_t>(p) * units;
+      const Real* k = of_keys.row(p);
+      const Real sum = sum_of<Real>(lanes, units, [=, t = tail](std::int64_t j) {
+        const Real y = h[j] + u[j] + k[j];
+        return t[j] * (y < 0 ? Real(0) : y);
+      });
+      if (lanes.lane() == 0) weights.row(r)[p] = sum + tail[units];
+    }
+  }
+};
+
 template <class Real>
 struct PoolBackward {
   DinHistory history;
@@ -211,6 +250,21 @@ void din_pool_on(OnDevice, const Context& context, const DinHistory& history, co
 }
 
 template <class Real, class OnDevice>
+void din_scale_keys_on(OnDevice, const Context& context, const DinParameters<Real>& parameters,
+                       const Tensor<Real>& keys, const Tensor<Real>& scaled) {
+  launch(context, "din_scale_keys", scaled.rows(), ScaleKeys<Real>{parameters, matrix(keys), matrix(scaled)});
+}
+
+template <class Real, class OnDevice>
+void din_rank_weights_on(OnDevice, const Context& context, const Tensor<Real>& products,
+                         const Tensor<Real>& of_query, const Tensor<Real>& of_keys, const Tensor<Real>& tail,
+                         const Tensor<Real>& weights) {
+  launch(context, "din_rank_weights", weights.rows(),
+         RankWeights<Real>{static_cast<int>(weights.cols()), static_cast<int>(of_query.cols()), tail.data(),
+                           matrix(products), matrix(of_query), matrix(of_keys), matrix(weights)});
+}
+
+template <class Real, class OnDevice>
 void din_pool_backward_on(OnDevice, const Context& context, const DinHistory& history,
                           const Tensor<Real>& tail, const Tensor<Real>& keys, const Tensor<Real>& hidden,
                           const Tensor<Real>& d_out, const Tensor<Real>& d_weights,
@@ -242,22 +296,26 @@ void din_unfold_gradients_on(OnDevice, const Context& context, const DinParamete
                                matrix(d_of_query), matrix(d_weights), d_tail.data(), accumulate});
 }
 
-#define SLLMR_INSTANTIATE(Real)                                                                            \
-  template void din_fold_on(OnThisDevice, const Context&, const DinParameters<Real>&, const Tensor<Real>&, \
-                            const Tensor<Real>&);                                                          \
-  template void din_products_on(OnThisDevice, const Context&, const DinHistory&, const Tensor<Real>&,      \
-                                const Tensor<Real>&, const Tensor<Real>&);                                 \
-  template void din_pool_on(OnThisDevice, const Context&, const DinHistory&, const Tensor<Real>&,          \
-                            const Real*, const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&,    \
-                            const Tensor<Real>&, const Tensor<Real>&);                                     \
-  template void din_pool_backward_on(OnThisDevice, const Context&, const DinHistory&, const Tensor<Real>&, \
-                                     const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&,        \
-                                     const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&);       \
-  template void din_keys_backward_on(OnThisDevice, const Context&, const DinHistory&, const Tensor<Real>&, \
-                                     const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&,        \
-                                     const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&);       \
-  template void din_unfold_gradients_on(OnThisDevice, const Context&, const DinParameters<Real>&,          \
-                                        const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&,     \
+#define SLLMR_INSTANTIATE(Real)                                                                             \
+  template void din_fold_on(OnThisDevice, const Context&, const DinParameters<Real>&, const Tensor<Real>&,  \
+                            const Tensor<Real>&);                                                           \
+  template void din_products_on(OnThisDevice, const Context&, const DinHistory&, const Tensor<Real>&,       \
+                                const Tensor<Real>&, const Tensor<Real>&);                                  \
+  template void din_pool_on(OnThisDevice, const Context&, const DinHistory&, const Tensor<Real>&,           \
+                            const Real*, const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&,     \
+                            const Tensor<Real>&, const Tensor<Real>&);                                      \
+  template void din_scale_keys_on(OnThisDevice, const Context&, const DinParameters<Real>&,                 \
+                                  const Tensor<Real>&, const Tensor<Real>&);                                \
+  template void din_rank_weights_on(OnThisDevice, const Context&, const Tensor<Real>&, const Tensor<Real>&, \
+                                    const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&);         \
+  template void din_pool_backward_on(OnThisDevice, const Context&, const DinHistory&, const Tensor<Real>&,  \
+                                     const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&,         \
+                                     const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&);        \
+  template void din_keys_backward_on(OnThisDevice, const Context&, const DinHistory&, const Tensor<Real>&,  \
+                                     const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&,         \
+                                     const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&);        \
+  template void din_unfold_gradients_on(OnThisDevice, const Context&, const DinParameters<Real>&,           \
+                                        const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&,      \
                                         const Tensor<Real>&, const DinParameters<Real>&, bool);
 SLLMR_INSTANTIATE(float)
 SLLMR_INSTANTIATE(double)

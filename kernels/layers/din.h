@@ -41,6 +41,13 @@ void din_pool_on(OnDevice, const Context& context, const DinHistory& history, co
                  const Real* bias, const Tensor<Real>& tail, const Tensor<Real>& keys,
                  const Tensor<Real>& hidden, const Tensor<Real>& weights, const Tensor<Real>& out);
 template <class Real, class OnDevice>
+void din_scale_keys_on(OnDevice, const Context& context, const DinParameters<Real>& parameters,
+                       const Tensor<Real>& keys, const Tensor<Real>& scaled);
+template <class Real, class OnDevice>
+void din_rank_weights_on(OnDevice, const Context& context, const Tensor<Real>& products,
+                         const Tensor<Real>& of_query, const Tensor<Real>& of_keys, const Tensor<Real>& tail,
+                         const Tensor<Real>& weights);
+template <class Real, class OnDevice>
 void din_pool_backward_on(OnDevice, const Context& context, const DinHistory& history,
                           const Tensor<Real>& tail, const Tensor<Real>& keys, const Tensor<Real>& hidden,
                           const Tensor<Real>& d_out, const Tensor<Real>& d_weights,
@@ -78,6 +85,25 @@ void din_pool(const Context& context, const DinHistory& history, const Tensor<Re
               const Tensor<Real>& hidden, const Tensor<Real>& weights, const Tensor<Real>& out) {
   on_device(context, [&](auto device) {
     din_pool_on(device, context, history, of_query, bias, tail, keys, hidden, weights, out);
+  });
+}
+
+/// For ranking, one user's history against many items: scaled [positions * units x width] gets Wp * k of
+/// every position, so that its products with a query are Wp (q * k),
+template <class Real>
+void din_scale_keys(const Context& context, const DinParameters<Real>& parameters, const Tensor<Real>& keys,
+                    const Tensor<Real>& scaled) {
+  on_device(context, [&](auto device) { din_scale_keys_on(device, context, parameters, keys, scaled); });
+}
+
+/// and weights [rows x positions] = v . relu(products + of_query + of_keys) + c, with these products
+/// [rows x positions * units], of_query [rows x units] and of_keys [positions x units], one of them with the
+/// bias.
+template <class Real>
+void din_rank_weights(const Context& context, const Tensor<Real>& products, const Tensor<Real>& of_query,
+                      const Tensor<Real>& of_keys, const Tensor<Real>& tail, const Tensor<Real>& weights) {
+  on_device(context, [&](auto device) {
+    din_rank_weights_on(device, context, products, of_query, of_keys, tail, weights);
   });
 }
 

@@ -1,4 +1,6 @@
 // AutoInt (Song et al., CIKM 2019) beside a deep part, with LLM-CF's sizes and initial values.
+#include <array>
+#include <span>
 #include <utility>
 
 #include "kernels/layers/activation.h"
@@ -7,6 +9,7 @@
 #include "kernels/layers/sums.h"
 #include "models/backbones/factories.h"
 #include "models/backbones/fields.h"
+#include "models/backbones/rank_tiles.h"
 #include "models/layers/mlp.h"
 #include "models/layers/self_attention.h"
 
@@ -20,6 +23,7 @@ template <class Real>
 class AutoInt final : public Backbone<Real> {
  public:
   using BaseSaved = typename Backbone<Real>::Saved;
+  using BaseCatalogue = typename Backbone<Real>::Catalogue;
 
   AutoInt(const Context& context, const BackboneOptions& options)
       : embedding_(context, "embedding", options.width, kAllFields, options.table_rows,
@@ -77,6 +81,43 @@ class AutoInt final : public Backbone<Real> {
     embedding_.backward(d_x);
   }
 
+  std::unique_ptr<BaseCatalogue> catalogue(const Context& context, const FeatureBatch& items) const override {
+    auto out = std::make_unique<Catalogue>();
+    out->attention = attention_side(context, items, kItemTokens);
+    out->deep = deep_.first_sums(context, embedding_.forward(context, items));
+    return out;
+  }
+
+  Tensor<Real> rank(const Context& context, const BaseCatalogue& catalogue,
+                    const FeatureBatch& users) const override {
+    const auto& items = static_cast<const Catalogue&>(catalogue);
+    const AttentionSide<Real> attention = attention_side(context, users, kUserTokens);
+    const Tensor<Real> deep = deep_.first_sums_and_biases(context, embedding_.forward(context, users));
+    const Tensor<Real> weight(context, kFields, attention_.width());
+    std::int64_t token = 0;
+    const auto add_weights = [&](std::span<const Field> fields) {
+      for (const Field field : fields) {
+        copy_on_device(context, weight.row_range(token++, 1).data(),
+                       attention_out_.weight() + static_cast<std::int64_t>(field) * weight.cols(),
+                       static_cast<std::size_t>(weight.cols()) * sizeof(Real));
+      }
+    };
+    add_weights(kUserTokens);
+    add_weights(kItemTokens);
+    Tensor<Real> logits(context, users.rows, items.deep.rows());
+    for_rank_tiles(context, users.rows, items.deep.rows(),
+                   [&](std::int64_t user, std::int64_t first, std::int64_t n) {
+                     const Tensor<Real> attended(context, n, 1);
+                     attention_.rank(context, attention.row_range(user, 1),
+                                     items.attention.row_range(first, n), weight.data(), attended);
+                     const Tensor<Real> hidden =
+                         deep_.forward_sums(context, deep.row_range(user, 1), items.deep.row_range(first, n));
+                     sum_logits(context, {attended, deep_out_.forward(context, hidden, Pass{}, nullptr)},
+                                attention_out_.bias(), tile_of(logits, user, first, n));
+                   });
+    return logits;
+  }
+
   std::vector<Embedding<Real>*> embeddings() override { return {&embedding_}; }
 
  private:
@@ -88,6 +129,27 @@ class AutoInt final : public Backbone<Real> {
     typename Mlp<Real>::Saved deep;
     typename Linear<Real>::Saved deep_out;
   };
+  struct Catalogue final : BaseCatalogue {
+    AttentionSide<Real> attention;
+    Tensor<Real> deep;  // [items x hidden[0]]
+  };
+  static constexpr std::array kUserTokens{Field::user, Field::history_items, Field::history_brands,
+                                          Field::history_categories};
+  static constexpr std::array kItemTokens{Field::item, Field::brand, Field::categories};
+
+  /// One side's tokens on their way to the attention unit.
+  AttentionSide<Real> attention_side(const Context& context, const FeatureBatch& batch,
+                                     std::span<const Field> fields) const {
+    const auto tokens = static_cast<std::int64_t>(fields.size());
+    const Tensor<Real> x(context, batch.rows, tokens * embedding_.width());
+    for (std::int64_t k = 0; k < tokens; ++k) {
+      embedding_.lookup(context, batch, fields[static_cast<std::size_t>(k)],
+                        x.columns(k * embedding_.width(), embedding_.width()));
+    }
+    const Tensor<Real> by_field = x.reshaped(batch.rows * tokens, embedding_.width());
+    return attention_.side(context, input_.forward(context, by_field, Pass{}, nullptr),
+                           residual_.forward(context, by_field, Pass{}, nullptr), static_cast<int>(tokens));
+  }
 
   Embedding<Real> embedding_;
   Linear<Real> input_;

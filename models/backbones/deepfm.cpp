@@ -4,6 +4,7 @@
 #include "kernels/layers/sums.h"
 #include "models/backbones/factories.h"
 #include "models/backbones/fields.h"
+#include "models/backbones/rank_tiles.h"
 #include "models/layers/first_order.h"
 #include "models/layers/fm.h"
 #include "models/layers/mlp.h"
@@ -17,6 +18,7 @@ template <class Real>
 class DeepFm final : public Backbone<Real> {
  public:
   using BaseSaved = typename Backbone<Real>::Saved;
+  using BaseCatalogue = typename Backbone<Real>::Catalogue;
 
   DeepFm(const Context& context, const BackboneOptions& options)
       : embedding_(context, "embedding", options.width, kAllFields, options.table_rows, {}, options.seed),
@@ -50,6 +52,35 @@ class DeepFm final : public Backbone<Real> {
     first_order_.backward(context, d_logits, GradientMode::replace);
   }
 
+  std::unique_ptr<BaseCatalogue> catalogue(const Context& context, const FeatureBatch& items) const override {
+    auto out = std::make_unique<Catalogue>();
+    const Tensor<Real> x = embedding_.forward(context, items);
+    out->own = own_logits(context, items, x, nullptr);
+    out->sums = fm_.sums(context, x);
+    out->deep = deep_.first_sums(context, x);
+    return out;
+  }
+
+  Tensor<Real> rank(const Context& context, const BaseCatalogue& catalogue,
+                    const FeatureBatch& users) const override {
+    const auto& items = static_cast<const Catalogue&>(catalogue);
+    const Tensor<Real> x = embedding_.forward(context, users);
+    const Tensor<Real> own = own_logits(context, users, x, first_order_.bias());
+    const Tensor<Real> deep = deep_.first_sums_and_biases(context, x);
+    Tensor<Real> logits = products(context, fm_.sums(context, x), items.sums);
+    for_rank_tiles(
+        context, users.rows, items.own.rows(), [&](std::int64_t user, std::int64_t first, std::int64_t n) {
+          const Tensor<Real> hidden =
+              deep_.forward_sums(context, deep.row_range(user, 1), items.deep.row_range(first, n));
+          const Tensor<Real> out = tile_of(logits, user, first, n);
+          sum_logits(
+              context,
+              {out, deep_out_.forward(context, hidden, Pass{}, nullptr), items.own.row_range(first, n)},
+              own.row_range(user, 1).data(), out);
+        });
+    return logits;
+  }
+
   std::vector<Embedding<Real>*> embeddings() override { return {&embedding_, &first_order_.embedding()}; }
 
  private:
@@ -58,6 +89,19 @@ class DeepFm final : public Backbone<Real> {
     typename Mlp<Real>::Saved deep;
     typename Linear<Real>::Saved deep_out;
   };
+  struct Catalogue final : BaseCatalogue {
+    Tensor<Real> own;   // [items x 1]: first order, and products of the item's own fields
+    Tensor<Real> sums;  // [items x width]
+    Tensor<Real> deep;  // [items x hidden[0]]
+  };
+
+  /// What the fields of one side add to the logit by themselves, [rows x 1]; x are their vectors.
+  Tensor<Real> own_logits(const Context& context, const FeatureBatch& batch, const Tensor<Real>& x,
+                          const Real* bias) const {
+    Tensor<Real> out = fm_.forward(context, x, nullptr);
+    sum_logits(context, {out, first_order_.forward(context, batch)}, bias, out);
+    return out;
+  }
 
   Embedding<Real> embedding_;
   FirstOrder<Real> first_order_;

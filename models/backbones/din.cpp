@@ -1,9 +1,13 @@
 // Deep interest network (Zhou et al., KDD 2018), with LLM-CF's sizes and initial values.
 #include <array>
 #include <utility>
+#include <vector>
 
+#include "kernels/layers/combine.h"
+#include "kernels/layers/linear.h"
 #include "models/backbones/factories.h"
 #include "models/backbones/fields.h"
+#include "models/backbones/rank_tiles.h"
 #include "models/layers/din_attention.h"
 #include "models/layers/mlp.h"
 
@@ -17,6 +21,7 @@ template <class Real>
 class Din final : public Backbone<Real> {
  public:
   using BaseSaved = typename Backbone<Real>::Saved;
+  using BaseCatalogue = typename Backbone<Real>::Catalogue;
 
   Din(const Context& context, const BackboneOptions& options)
       : embedding_(context, "embedding", options.width, kAllFields, options.table_rows,
@@ -65,6 +70,57 @@ class Din final : public Backbone<Real> {
     embedding_.set_gradient(Field::user, user(d_x));
   }
 
+  std::unique_ptr<BaseCatalogue> catalogue(const Context& context, const FeatureBatch& items) const override {
+    const auto x = Tensor<Real>::zeros(context, items.rows, std::int64_t{kFields} * embedding_.width());
+    for (std::size_t k = 0; k < kQuery.size(); ++k) {
+      embedding_.lookup(context, items, kQuery[k], part(x, k));
+    }
+    auto out = std::make_unique<Catalogue>();
+    out->attention = attention_.query_side(context, query(x));
+    out->deep = deep_.first_sums(context, x);
+    return out;
+  }
+
+  /// The first linear layer of the deep part is taken to the history's items, too: the sum that it sees of
+  /// them is then one of [hidden[0]], not of keys.
+  Tensor<Real> rank(const Context& context, const BaseCatalogue& catalogue,
+                    const FeatureBatch& users) const override {
+    const auto& items = static_cast<const Catalogue&>(catalogue);
+    const auto x = Tensor<Real>::zeros(context, users.rows, std::int64_t{kFields} * embedding_.width());
+    const auto keys = Tensor<Real>::zeros(context, users.positions, x.cols());
+    embedding_.lookup(context, users, Field::user, user(x));
+    for (std::size_t k = 0; k < kKey.size(); ++k) {
+      embedding_.lookup(context, users, kKey[k], part(interest(keys), k));
+    }
+    const Tensor<Real> deep = deep_.first_sums_and_biases(context, x);
+    const Tensor<Real> of_keys = deep_.first_sums(context, keys);
+    const typename DinAttention<Real>::KeySide side = attention_.key_side(context, interest(keys));
+    std::vector<std::int64_t> begin(static_cast<std::size_t>(users.rows) + 1);
+    copy_to_host(context, begin.data(), users.first_position, begin.size() * sizeof(std::int64_t));
+
+    Tensor<Real> logits(context, users.rows, items.deep.rows());
+    for_rank_tiles(
+        context, users.rows, items.deep.rows(), [&](std::int64_t user, std::int64_t first, std::int64_t n) {
+          Tensor<Real> sums = items.deep.row_range(first, n);
+          const std::int64_t position = begin[static_cast<std::size_t>(user)],
+                             count = begin[static_cast<std::size_t>(user) + 1] - position;
+          if (count > 0) {
+            const Tensor<Real> weights =
+                attention_.weights(context, items.attention.row_range(first, n), side, position, count);
+            const Tensor<Real> of_items = sums;
+            sums = Tensor<Real>(context, n, of_items.cols());
+            gemm(context, Transpose::no, Transpose::no, n, sums.cols(), count, Real(1), weights.data(), count,
+                 of_keys.row_range(position, count).data(), of_keys.stride(), Real(0), sums.data(),
+                 sums.stride());
+            add_to(context, of_items, sums);
+          }
+          const Tensor<Real> out = tile_of(logits, user, first, n);
+          row_products(context, deep_.forward_sums(context, deep.row_range(user, 1), sums),
+                       deep_out_.weight(), deep_out_.bias(), out);
+        });
+    return logits;
+  }
+
   std::vector<Embedding<Real>*> embeddings() override { return {&embedding_}; }
 
  private:
@@ -72,6 +128,10 @@ class Din final : public Backbone<Real> {
     typename DinAttention<Real>::Saved attention;
     typename Mlp<Real>::Saved deep;
     typename Linear<Real>::Saved deep_out;
+  };
+  struct Catalogue final : BaseCatalogue {
+    typename DinAttention<Real>::QuerySide attention;
+    Tensor<Real> deep;  // [items x hidden[0]]
   };
   static constexpr std::array kQuery{Field::item, Field::brand, Field::categories};
   static constexpr std::array kKey{Field::history_items, Field::history_brands, Field::history_categories};

@@ -1,10 +1,8 @@
 // LightGCN (He et al., SIGIR 2020), with the layers and initial values of its authors' code.
-#include <type_traits>
 #include <utility>
 
-#include "kernels/embedding.h"
-#include "kernels/exec/gemm.h"
 #include "models/backbones/factories.h"
+#include "models/backbones/rank_tiles.h"
 #include "models/layers/fm.h"
 #include "models/layers/graph_embedding.h"
 
@@ -15,42 +13,12 @@ namespace {
 constexpr int kLayers = 3;
 constexpr double kDeviation = 0.1;
 
-/// Products of rows of a propagated table, which it holds.
-class PropagatedScorer final : public Scorer {
- public:
-  PropagatedScorer(const Context& context, const GraphEmbedding<float>& embedding)
-      : width_(embedding.width()),
-        item_rows_(embedding.item_rows()),
-        e_(embedding.propagated(context)),
-        items_(e_.data() + std::int64_t{embedding.first_item()} * width_) {}
-
-  Id item_rows() const override { return item_rows_; }
-  std::int64_t scratch_floats(std::int64_t users) const override { return users * width_; }
-
-  void score_tile(const Context& context, const Id* users, std::int64_t n, float* scratch,
-                  float* logits) const override {
-    gather_rows(context, e_.data(), width_, users, n, scratch);
-    gemm(context, Transpose::no, Transpose::yes, n, item_rows_, width_, 1.0F, scratch, width_, items_, width_,
-         0.0F, logits, item_rows_);
-  }
-
-  void score_pairs(const Context& context, const Id* users, const Id* items, std::int64_t n,
-                   float* logits) const override {
-    dot_rows(context, e_.data(), items_, width_, users, items, n, logits);
-  }
-
- private:
-  int width_;
-  Id item_rows_;
-  Tensor<float> e_;
-  const float* items_;
-};
-
 /// logit = <e_user, e_item>, e the mean over the layers of a propagation over the training graph.
 template <class Real>
 class LightGcn final : public Backbone<Real> {
  public:
   using BaseSaved = typename Backbone<Real>::Saved;
+  using BaseCatalogue = typename Backbone<Real>::Catalogue;
 
   LightGcn(const Context& context, const BackboneOptions& options)
       : embedding_(context, this->parameters_, "embedding", options, kLayers, kDeviation),
@@ -75,12 +43,17 @@ class LightGcn final : public Backbone<Real> {
     embedding_.backward(context, batch, d_x, GradientMode::replace);
   }
 
-  std::unique_ptr<Scorer> scorer(const Context& context) const override {
-    if constexpr (std::is_same_v<Real, float>) {
-      return std::make_unique<PropagatedScorer>(context, embedding_);
-    } else {
-      return nullptr;
-    }
+  std::unique_ptr<BaseCatalogue> catalogue(const Context& context, const FeatureBatch& items) const override {
+    auto out = std::make_unique<Catalogue>();
+    out->e = embedding_.propagated(context);
+    out->items = embedding_.look_up(context, out->e, items, Field::item);
+    return out;
+  }
+
+  Tensor<Real> rank(const Context& context, const BaseCatalogue& catalogue,
+                    const FeatureBatch& users) const override {
+    const auto& made = static_cast<const Catalogue&>(catalogue);
+    return products(context, embedding_.look_up(context, made.e, users, Field::user), made.items);
   }
 
   std::vector<Embedding<Real>*> embeddings() override { return {}; }
@@ -88,6 +61,11 @@ class LightGcn final : public Backbone<Real> {
  private:
   struct Saved final : BaseSaved {
     typename FactorizationMachine<Real>::Saved product;
+  };
+
+  struct Catalogue final : BaseCatalogue {
+    Tensor<Real> e;      // [nodes x width], propagated
+    Tensor<Real> items;  // [items x width]
   };
 
   GraphEmbedding<Real> embedding_;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "models/backbones/factories.h"
+#include "models/backbones/rank_tiles.h"
 #include "models/layers/fm.h"
 
 namespace sllmr {
@@ -13,6 +14,7 @@ template <class Real>
 class MatrixFactorization final : public Backbone<Real> {
  public:
   using BaseSaved = typename Backbone<Real>::Saved;
+  using BaseCatalogue = typename Backbone<Real>::Catalogue;
 
   MatrixFactorization(const Context& context, const BackboneOptions& options)
       : embedding_(context, "embedding", options.width, kFieldsUsed, options.table_rows,
@@ -38,11 +40,26 @@ class MatrixFactorization final : public Backbone<Real> {
     embedding_.backward(d_x);
   }
 
+  std::unique_ptr<BaseCatalogue> catalogue(const Context& context, const FeatureBatch& items) const override {
+    auto out = std::make_unique<Catalogue>();
+    out->sums = product_.sums(context, embedding_.forward(context, items));
+    return out;
+  }
+
+  Tensor<Real> rank(const Context& context, const BaseCatalogue& catalogue,
+                    const FeatureBatch& users) const override {
+    return products(context, product_.sums(context, embedding_.forward(context, users)),
+                    static_cast<const Catalogue&>(catalogue).sums);
+  }
+
   std::vector<Embedding<Real>*> embeddings() override { return {&embedding_}; }
 
  private:
   struct Saved final : BaseSaved {
     typename FactorizationMachine<Real>::Saved product;
+  };
+  struct Catalogue final : BaseCatalogue {
+    Tensor<Real> sums;  // [items x width]
   };
   static constexpr std::array kFieldsUsed{Field::user, Field::item};
 

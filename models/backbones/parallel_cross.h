@@ -7,8 +7,10 @@
 #include <vector>
 
 #include "kernels/layers/combine.h"
+#include "kernels/layers/linear.h"
 #include "models/backbone.h"
 #include "models/backbones/fields.h"
+#include "models/backbones/rank_tiles.h"
 #include "models/layers/linear.h"
 #include "models/layers/mlp.h"
 
@@ -19,6 +21,7 @@ template <class Real, class Cross>
 class ParallelCross final : public Backbone<Real> {
  public:
   using BaseSaved = typename Backbone<Real>::Saved;
+  using BaseCatalogue = typename Backbone<Real>::Catalogue;
 
   /// `make_cross(parameters, size)` returns the cross network for x of `size` columns.
   template <class MakeCross>
@@ -56,6 +59,34 @@ class ParallelCross final : public Backbone<Real> {
     embedding_.backward(d_x);
   }
 
+  std::unique_ptr<BaseCatalogue> catalogue(const Context& context, const FeatureBatch& items) const override {
+    auto out = std::make_unique<Catalogue>();
+    const Tensor<Real> x = embedding_.forward(context, items);
+    out->taps = cross_.taps(context, x, out_.weight());
+    out->deep = deep_.first_sums(context, x);
+    return out;
+  }
+
+  Tensor<Real> rank(const Context& context, const BaseCatalogue& catalogue,
+                    const FeatureBatch& users) const override {
+    const auto& items = static_cast<const Catalogue&>(catalogue);
+    const Tensor<Real> x = embedding_.forward(context, users);
+    const Tensor<Real> taps = cross_.taps(context, x, out_.weight());
+    const Tensor<Real> deep = deep_.first_sums_and_biases(context, x);
+    Tensor<Real> logits(context, users.rows, items.deep.rows());
+    for_rank_tiles(
+        context, users.rows, items.deep.rows(), [&](std::int64_t user, std::int64_t first, std::int64_t n) {
+          const Tensor<Real> out = tile_of(logits, user, first, n), of_cross(context, n, 1);
+          cross_.forward_taps(context, taps.row_range(user, 1), items.taps.row_range(first, n), out_.weight(),
+                              of_cross);
+          row_products(context,
+                       deep_.forward_sums(context, deep.row_range(user, 1), items.deep.row_range(first, n)),
+                       out_.weight() + size(), out_.bias(), out);
+          add_to(context, of_cross, out);
+        });
+    return logits;
+  }
+
   std::vector<Embedding<Real>*> embeddings() override { return {&embedding_}; }
 
  private:
@@ -63,6 +94,10 @@ class ParallelCross final : public Backbone<Real> {
     typename Cross::Saved cross;
     typename Mlp<Real>::Saved deep;
     typename Linear<Real>::Saved out;
+  };
+  struct Catalogue final : BaseCatalogue {
+    Tensor<Real> taps;  // [items x the cross network's taps]
+    Tensor<Real> deep;  // [items x hidden[0]]
   };
   std::int64_t size() const { return std::int64_t{kFields} * embedding_.width(); }
 

@@ -6,6 +6,7 @@
 #include "kernels/layers/sums.h"
 #include "models/backbones/factories.h"
 #include "models/backbones/fields.h"
+#include "models/backbones/rank_tiles.h"
 #include "models/layers/cin.h"
 #include "models/layers/first_order.h"
 #include "models/layers/mlp.h"
@@ -21,6 +22,7 @@ template <class Real>
 class XDeepFm final : public Backbone<Real> {
  public:
   using BaseSaved = typename Backbone<Real>::Saved;
+  using BaseCatalogue = typename Backbone<Real>::Catalogue;
 
   XDeepFm(const Context& context, const BackboneOptions& options)
       : embedding_(context, "embedding", options.width, kAllFields, options.table_rows, kTables,
@@ -47,7 +49,7 @@ class XDeepFm final : public Backbone<Real> {
                               kept ? &kept->last_dropout : nullptr);
     const Tensor<Real> deep = deep_out_.forward(context, hidden, pass, kept ? &kept->deep_out : nullptr);
     if (relu_deep_logit_) {
-      apply_epilogue(context, deep, Epilogue<Real>{nullptr, nullptr, true, {}}, deep);
+      relu(context, deep);
       if (kept) kept->deep_logits = deep;
     }
     sum_logits(context, {logits, deep, first_order_.forward(context, batch)}, first_order_.bias(), logits);
@@ -74,6 +76,39 @@ class XDeepFm final : public Backbone<Real> {
     first_order_.backward(context, d_logits, kReplace);
   }
 
+  std::unique_ptr<BaseCatalogue> catalogue(const Context& context, const FeatureBatch& items) const override {
+    auto out = std::make_unique<Catalogue>();
+    out->x = embedding_.forward(context, items);
+    out->first_order = first_order_.forward(context, items);
+    out->deep = deep_.first_sums(context, out->x);
+    return out;
+  }
+
+  Tensor<Real> rank(const Context& context, const BaseCatalogue& catalogue,
+                    const FeatureBatch& users) const override {
+    const auto& items = static_cast<const Catalogue&>(catalogue);
+    const Tensor<Real> x = embedding_.forward(context, users);
+    const Tensor<Real> deep = deep_.first_sums_and_biases(context, x), own(context, users.rows, 1);
+    sum_logits(context, {first_order_.forward(context, users)}, first_order_.bias(), own);
+    Tensor<Real> logits(context, users.rows, items.x.rows());
+    for_rank_tiles(
+        context, users.rows, items.x.rows(), [&](std::int64_t user, std::int64_t first, std::int64_t n) {
+          const Tensor<Real> rows(context, n, x.cols());
+          apply_epilogue(context, items.x.row_range(first, n),
+                         Epilogue<Real>{nullptr, x.row_range(user, 1).data(), false, {}}, rows);
+          const Tensor<Real> interactions = cin_.forward(context, rows, Pass{}, nullptr);
+          const Tensor<Real> deep_logits = deep_out_.forward(
+              context, deep_.forward_sums(context, deep.row_range(user, 1), items.deep.row_range(first, n)),
+              Pass{}, nullptr);
+          if (relu_deep_logit_) relu(context, deep_logits);
+          sum_logits(context,
+                     {cin_out_.forward(context, interactions, Pass{}, nullptr), deep_logits,
+                      items.first_order.row_range(first, n)},
+                     own.row_range(user, 1).data(), tile_of(logits, user, first, n));
+        });
+    return logits;
+  }
+
   std::vector<Embedding<Real>*> embeddings() override { return {&embedding_, &first_order_.embedding()}; }
 
  private:
@@ -85,6 +120,14 @@ class XDeepFm final : public Backbone<Real> {
     typename Linear<Real>::Saved deep_out;
     Tensor<Real> deep_logits;  // behind the ReLU
   };
+  struct Catalogue final : BaseCatalogue {
+    Tensor<Real> x;            // [items x 7 * width]
+    Tensor<Real> first_order;  // [items x 4]
+    Tensor<Real> deep;         // [items x hidden[0]]
+  };
+  static void relu(const Context& context, const Tensor<Real>& x) {
+    apply_epilogue(context, x, Epilogue<Real>{nullptr, nullptr, true, {}}, x);
+  }
 
   Embedding<Real> embedding_;
   FirstOrder<Real> first_order_;

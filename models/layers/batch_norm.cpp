@@ -1,6 +1,5 @@
 #include "models/layers/batch_norm.h"
 
-#include "kernels/layers/batch_norm.h"
 #include "models/layers/shapes.h"
 
 namespace sllmr {
@@ -46,11 +45,28 @@ Tensor<Real> BatchNorm<Real>::backward_relu(const Context& context, const Saved&
 }
 
 template <class Real>
+void BatchNorm<Real>::apply_running(const Context& context, const Tensor<Real>& y, const Real* shift,
+                                    bool with_shift) const {
+  require_width(name_, "input", y, size_);
+  const Tensor<Real> statistics(context, BatchNormRows::count, size_);
+  batch_norm_running(context, view(shift), statistics);
+  Epilogue<Real> map;
+  map.scale = statistics.data() + BatchNormRows::scale * size_;
+  if (with_shift) map.shift = statistics.data() + BatchNormRows::shift * size_;
+  apply_epilogue(context, y, map, y);
+}
+
+template <class Real>
+BatchNormView<Real> BatchNorm<Real>::view(const Real* shift) const {
+  return {parameters_->value(weight_), parameters_->value(bias_), parameters_->value(running_mean_),
+          parameters_->value(running_var_), shift};
+}
+
+template <class Real>
 Tensor<Real> BatchNorm<Real>::normalise(const Context& context, const Tensor<Real>& x, const Real* shift,
                                         Epilogue<Real> epilogue, const Pass& pass, Saved* saved) const {
   require_width(name_, "input", x, size_);
-  const BatchNormView<Real> norm{parameters_->value(weight_), parameters_->value(bias_),
-                                 parameters_->value(running_mean_), parameters_->value(running_var_), shift};
+  const BatchNormView<Real> norm = view(shift);
   const Tensor<Real> statistics(context, BatchNormRows::count, size_);
   if (pass.training) {
     if (x.rows() < 2) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kernels/layers/activation.h"
+#include "kernels/layers/batch_norm.h"
 #include "models/layers/parameters.h"
 
 namespace sllmr {
@@ -36,7 +37,12 @@ class BatchNorm {
   Tensor<Real> backward_relu(const Context& context, const Saved& saved, const Tensor<Real>& y, Real scale,
                              const Tensor<Real>& d_out, GradientMode mode) const;
 
+  /// y = norm(y + shift), in place, with the running mean and variance; not `with_shift`: its linear part
+  /// alone, y * weight / sqrt(variance + 1e-5).
+  void apply_running(const Context& context, const Tensor<Real>& y, const Real* shift, bool with_shift) const;
+
  private:
+  BatchNormView<Real> view(const Real* shift) const;
   Tensor<Real> normalise(const Context& context, const Tensor<Real>& x, const Real* shift,
                          Epilogue<Real> epilogue, const Pass& pass, Saved* saved) const;
 

@@ -61,6 +61,34 @@ Tensor<Real> CrossNet<Real>::backward(const Context& context, const Saved& saved
   return d_x0;
 }
 
+template <class Real>
+Tensor<Real> CrossNet<Real>::taps(const Context& context, const Tensor<Real>& x0,
+                                  const Real* out_weight) const {
+  require_width(name_, "input", x0, size_);
+  const auto layers = static_cast<std::int64_t>(layers_.size());
+  const std::size_t bytes = static_cast<std::size_t>(size_) * sizeof(Real);
+  const Tensor<Real> weights(context, layers + 1, size_);
+  for (std::int64_t l = 0; l < layers; ++l) {
+    copy_on_device(context, weights.data() + l * size_,
+                   parameters_->value(layers_[static_cast<std::size_t>(l)].weight), bytes);
+  }
+  copy_on_device(context, weights.data() + layers * size_, out_weight, bytes);
+  Tensor<Real> out(context, x0.rows(), layers + 1);
+  gemm(context, Transpose::no, Transpose::yes, x0.rows(), layers + 1, size_, Real(1), x0.data(), x0.stride(),
+       weights.data(), size_, Real(0), out.data(), out.stride());
+  return out;
+}
+
+template <class Real>
+void CrossNet<Real>::forward_taps(const Context& context, const Tensor<Real>& user, const Tensor<Real>& items,
+                                  const Real* out_weight, const Tensor<Real>& out) const {
+  const auto layers = static_cast<std::int64_t>(layers_.size());
+  require_shape(name_, "user's taps", user, 1, layers + 1);
+  require_width(name_, "items' taps", items, layers + 1);
+  const Tensor<Real> constants(context, 1, layers + 1);
+  cross_vectors_of_taps(context, view(), size_, out_weight, user, items, constants, out);
+}
+
 template class CrossNet<float>;
 template class CrossNet<double>;
 

@@ -37,6 +37,7 @@ CrossExperts<Real> CrossNetMix<Real>::view() const {
     net.u[l] = parameters_->value(layer.u);
     net.v[l] = parameters_->value(layer.v);
     net.c[l] = parameters_->value(layer.c);
+    net.bias[l] = parameters_->value(layer.bias);
     net.d_u[l] = parameters_->gradient(layer.u);
     net.d_v[l] = parameters_->gradient(layer.v);
     net.d_c[l] = parameters_->gradient(layer.c);
@@ -115,6 +116,37 @@ Tensor<Real> CrossNetMix<Real>::backward(const Context& context, const Saved& sa
   }
   unpack_experts(context, net, d_packed, d_cores, accumulate);
   return d;
+}
+
+template <class Real>
+Tensor<Real> CrossNetMix<Real>::taps(const Context& context, const Tensor<Real>& x0,
+                                     const Real* out_weight) const {
+  require_width(name_, "input", x0, size_);
+  const CrossExperts<Real> net = view();
+  const Tensor<Real> packed(context, net.layers * net.packed_rows(), size_),
+      weights(context, net.taps(), size_);
+  pack_experts(context, net, packed);
+  expert_taps(context, net, packed, out_weight, weights);
+  Tensor<Real> out(context, x0.rows(), net.taps());
+  gemm(context, Transpose::no, Transpose::yes, x0.rows(), net.taps(), size_, Real(1), x0.data(), x0.stride(),
+       weights.data(), size_, Real(0), out.data(), out.stride());
+  return out;
+}
+
+template <class Real>
+void CrossNetMix<Real>::forward_taps(const Context& context, const Tensor<Real>& user,
+                                     const Tensor<Real>& items, const Real*, const Tensor<Real>& out) const {
+  const CrossExperts<Real> net = view();
+  require_shape(name_, "user's taps", user, 1, net.taps());
+  require_width(name_, "items' taps", items, net.taps());
+  const std::int64_t rows = items.rows(), width = net.width();
+  const Tensor<Real> inner(context, rows, width + net.experts), core(context, rows, width),
+      mixed(context, rows, net.layers * width);
+  for (int l = 0; l < net.layers; ++l) {
+    apply_taps(context, net, l, user, items, mixed, inner);
+    mix_experts(context, net, l, inner, core, mixed.columns(l * width, width));
+  }
+  apply_taps(context, net, net.layers, user, items, mixed, out);
 }
 
 template class CrossNetMix<float>;

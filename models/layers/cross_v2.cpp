@@ -2,7 +2,9 @@
 
 #include <limits>
 
+#include "kernels/layers/activation.h"
 #include "kernels/layers/cross.h"
+#include "kernels/layers/linear.h"
 #include "models/layers/shapes.h"
 
 namespace sllmr {
@@ -51,6 +53,22 @@ Tensor<Real> CrossNetV2<Real>::backward(const Context& context, const Saved& sav
     d = d_x;
   }
   return d;
+}
+
+template <class Real>
+Tensor<Real> CrossNetV2<Real>::taps(const Context&, const Tensor<Real>& x0, const Real*) const {
+  return x0;
+}
+
+template <class Real>
+void CrossNetV2<Real>::forward_taps(const Context& context, const Tensor<Real>& user,
+                                    const Tensor<Real>& items, const Real* out_weight,
+                                    const Tensor<Real>& out) const {
+  require_shape(name_, "user's taps", user, 1, size_);
+  const Tensor<Real> x0(context, items.rows(), size_);
+  apply_epilogue(context, items, Epilogue<Real>{nullptr, user.data(), false, {}}, x0);
+  const auto no_bias = Tensor<Real>::zeros(context, 1, 1);
+  row_products(context, forward(context, x0, Pass{}, nullptr), out_weight, no_bias.data(), out);
 }
 
 template class CrossNetV2<float>;

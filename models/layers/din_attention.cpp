@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/exec/gemm.h"
+#include "kernels/layers/activation.h"
 #include "models/layers/shapes.h"
 
 namespace sllmr {
@@ -121,6 +122,49 @@ Tensor<Real> DinAttention<Real>::backward(const Context& context, const FeatureB
   din_keys_backward(context, history_of(batch), saved.query, saved.keys, saved.weights, d_out, d_products,
                     d_query, d_keys);
   return d_keys;
+}
+
+template <class Real>
+typename DinAttention<Real>::QuerySide DinAttention<Real>::query_side(const Context& context,
+                                                                      const Tensor<Real>& query) const {
+  require_width(name_, "query", query, width_);
+  const DinParameters<Real> of = values();
+  const Tensor<Real> folded(context, units_[0], 2 * width_), tail(context, 1, units_[0] + 1);
+  din_fold(context, of, folded, tail);
+  QuerySide out{query, Tensor<Real>(context, query.rows(), units_[0])};
+  gemm(context, Transpose::no, Transpose::yes, query.rows(), units_[0], width_, Real(1), query.data(),
+       query.stride(), folded.data(), folded.stride(), Real(0), out.hidden.data(), units_[0]);
+  apply_epilogue(context, out.hidden, Epilogue<Real>{nullptr, of.bias, false, {}}, out.hidden);
+  return out;
+}
+
+template <class Real>
+typename DinAttention<Real>::KeySide DinAttention<Real>::key_side(const Context& context,
+                                                                  const Tensor<Real>& keys) const {
+  require_width(name_, "keys", keys, width_);
+  const DinParameters<Real> of = values();
+  const Tensor<Real> folded(context, units_[0], 2 * width_);
+  KeySide out{Tensor<Real>(context, keys.rows(), units_[0]),
+              Tensor<Real>(context, keys.rows() * units_[0], width_),
+              Tensor<Real>(context, 1, units_[0] + 1)};
+  din_fold(context, of, folded, out.tail);
+  gemm(context, Transpose::no, Transpose::yes, keys.rows(), units_[0], width_, Real(1), keys.data(),
+       keys.stride(), folded.data() + width_, folded.stride(), Real(0), out.hidden.data(), units_[0]);
+  din_scale_keys(context, of, keys, out.scaled);
+  return out;
+}
+
+template <class Real>
+Tensor<Real> DinAttention<Real>::weights(const Context& context, const QuerySide& items, const KeySide& keys,
+                                         std::int64_t first, std::int64_t count) const {
+  const std::int64_t rows = items.query.rows(), units = units_[0];
+  const Tensor<Real> products(context, rows, count * units);
+  Tensor<Real> out(context, rows, count);
+  gemm(context, Transpose::no, Transpose::yes, rows, count * units, width_, Real(1), items.query.data(),
+       items.query.stride(), keys.scaled.row_range(first * units, count * units).data(), width_, Real(0),
+       products.data(), products.stride());
+  din_rank_weights(context, products, items.hidden, keys.hidden.row_range(first, count), keys.tail, out);
+  return out;
 }
 
 template class DinAttention<float>;

@@ -37,6 +37,27 @@ class DinAttention {
   Tensor<Real> backward(const Context& context, const FeatureBatch& batch, const Saved& saved,
                         const Tensor<Real>& d_out, const Tensor<Real>& d_query, GradientMode mode) const;
 
+  /// For ranking: the parts of the unit that know the query or the history alone.
+  struct QuerySide {
+    Tensor<Real> query;   // [items x width]
+    Tensor<Real> hidden;  // [items x units[0]], with the bias
+
+    QuerySide row_range(std::int64_t first, std::int64_t count) const {
+      return {query.row_range(first, count), hidden.row_range(first, count)};
+    }
+  };
+  struct KeySide {
+    Tensor<Real> hidden;  // [positions x units[0]]
+    Tensor<Real> scaled;  // [positions * units[0] x width], see din_scale_keys
+    Tensor<Real> tail;    // [1 x units[0] + 1]
+  };
+  QuerySide query_side(const Context& context, const Tensor<Real>& query) const;
+  KeySide key_side(const Context& context, const Tensor<Real>& keys) const;
+  /// a [items x positions]: the weight of every one of a user's positions, `first` .. first + count - 1 of
+  /// the keys, count > 0, for every one of the items.
+  Tensor<Real> weights(const Context& context, const QuerySide& items, const KeySide& keys,
+                       std::int64_t first, std::int64_t count) const;
+
  private:
   DinParameters<Real> values() const;
   DinParameters<Real> gradients() const;

@@ -1,5 +1,6 @@
 #include "models/layers/fm.h"
 
+#include "kernels/layers/combine.h"
 #include "kernels/layers/fm.h"
 #include "models/layers/shapes.h"
 
@@ -28,6 +29,16 @@ void FactorizationMachine<Real>::backward(const Context& context, const Saved& s
   require_shape(name_, "output's gradient", d_out, saved.x.rows(), 1);
   require_shape(name_, "input's gradient", d_x, saved.x.rows(), saved.x.cols());
   fm_backward(context, saved.x, fields_, d_out, d_x, mode == GradientMode::accumulate);
+}
+
+template <class Real>
+Tensor<Real> FactorizationMachine<Real>::sums(const Context& context, const Tensor<Real>& x) const {
+  require_width(name_, "input", x, static_cast<std::int64_t>(fields_) * width_);
+  const auto out = Tensor<Real>::zeros(context, x.rows(), width_);
+  for (int f = 0; f < fields_; ++f) {
+    add_to(context, x.columns(static_cast<std::int64_t>(f) * width_, width_), out);
+  }
+  return out;
 }
 
 template class FactorizationMachine<float>;

@@ -26,6 +26,10 @@ class FactorizationMachine {
   void backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
                 const Tensor<Real>& d_x, GradientMode mode) const;
 
+  /// The sums of a row's vectors, [n x width]. Where x and z have different fields, the others being zero,
+  /// forward(x + z) = forward(x) + forward(z) + <sums(x), sums(z)>.
+  Tensor<Real> sums(const Context& context, const Tensor<Real>& x) const;
+
  private:
   std::string name_;
   int fields_, width_;

@@ -122,19 +122,36 @@ Tensor<Real> GraphEmbedding<Real>::propagated(const Context& context) const {
 }
 
 template <class Real>
-Tensor<Real> GraphEmbedding<Real>::forward(const Context& context, const FeatureBatch& batch) const {
-  const Tensor<Real> e = propagated(context);
-  Tensor<Real> out(context, batch.rows, 2 * std::int64_t{width_});
+Tensor<Real> GraphEmbedding<Real>::look_up(const Context& context, const Tensor<Real>& e,
+                                           const FeatureBatch& batch, Field field) const {
+  Tensor<Real> out(context, batch.rows, width_);
+  look_up(context, e, batch, field, out);
+  return out;
+}
+
+template <class Real>
+void GraphEmbedding<Real>::look_up(const Context& context, const Tensor<Real>& e, const FeatureBatch& batch,
+                                   Field field, const Tensor<Real>& out) const {
+  const Bags& bags = batch.fields[static_cast<std::size_t>(field)];
   BagLookup<Real> lookup;
   lookup.width = width_;
   lookup.bags = batch.rows;
-  for (const auto& [field, first] : {std::pair(Field::user, Id{0}), std::pair(Field::item, first_item_)}) {
-    const Bags& bags = batch.fields[static_cast<std::size_t>(field)];
-    const Tensor<Real> to = out.columns(std::int64_t{lookup.n_fields} * width_, width_);
-    lookup.fields[lookup.n_fields++] = {
-        row(e.data(), first, width_), bags.ids, bags.begin, bags.length, to.data(), to.stride()};
-  }
+  lookup.n_fields = 1;
+  lookup.fields[0] = {row(e.data(), field == Field::item ? first_item_ : 0, width_),
+                      bags.ids,
+                      bags.begin,
+                      bags.length,
+                      out.data(),
+                      out.stride()};
   bag_means(context, lookup);
+}
+
+template <class Real>
+Tensor<Real> GraphEmbedding<Real>::forward(const Context& context, const FeatureBatch& batch) const {
+  const Tensor<Real> e = propagated(context);
+  Tensor<Real> out(context, batch.rows, 2 * std::int64_t{width_});
+  look_up(context, e, batch, Field::user, out.columns(0, width_));
+  look_up(context, e, batch, Field::item, out.columns(width_, width_));
   return out;
 }
 

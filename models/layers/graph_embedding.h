@@ -23,11 +23,11 @@ class GraphEmbedding {
                  const BackboneOptions& options, int layers, double deviation);
 
   int width() const { return width_; }
-  Id item_rows() const { return item_rows_; }
   /// All of e, [nodes x width].
   Tensor<Real> propagated(const Context& context) const;
-  /// The first of the items' rows in propagated().
-  Id first_item() const { return first_item_; }
+  /// Rows of `e`, which propagated() made, of each row's user or item, [batch.rows x width].
+  Tensor<Real> look_up(const Context& context, const Tensor<Real>& e, const FeatureBatch& batch,
+                       Field field) const;
 
   /// e of each row's user beside that of its item, [batch.rows x 2 * width].
   Tensor<Real> forward(const Context& context, const FeatureBatch& batch) const;
@@ -37,6 +37,8 @@ class GraphEmbedding {
 
  private:
   std::int64_t nodes() const { return graph_.nodes; }
+  void look_up(const Context& context, const Tensor<Real>& e, const FeatureBatch& batch, Field field,
+               const Tensor<Real>& out) const;
   /// out = (x + A x + ... + A^layers x) / (layers + 1), added to `out` with GradientMode::accumulate. `x` and
   /// `out` [nodes x width], two pieces of memory.
   void propagate(const Context& context, const Real* x, Real* out, GradientMode mode) const;

@@ -42,7 +42,8 @@ class Linear {
   /// to it,
   void product_backward(const Context& context, const Tensor<Real>& x, const Tensor<Real>& d_out,
                         GradientMode mode, const Tensor<Real>& d_x, GradientMode mode_of_x) const;
-  /// and the bias itself.
+  /// and the parameters themselves.
+  const Real* weight() const { return parameters_->value(weight_); }
   const Real* bias() const { return parameters_->value(bias_); }
   Real* bias_gradient() const { return parameters_->gradient(bias_); }
 

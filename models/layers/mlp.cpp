@@ -37,24 +37,63 @@ Tensor<Real> Mlp<Real>::forward(const Context& context, const Tensor<Real>& x, c
   if (dropout_at_ == MlpOptions::DropoutAt::input) {
     at = blocks_[0].dropout.forward(context, x, pass, saved == nullptr ? nullptr : &saved->dropped);
   }
-  for (std::size_t l = 0; l < blocks_.size(); ++l) {
-    const Linear<Real>& linear = blocks_[l].linear;
-    const DropoutMask<Real> mask = mask_after(l, pass);
-    Tensor<Real> y = linear.product(context, at);
-    if (saved != nullptr) {
-      saved->x.push_back(at);
-      saved->scales.push_back(mask.scale);
-    }
-    if (const auto& norm = blocks_[l].norm) {
-      typename BatchNorm<Real>::Saved of_norm;
-      at = norm->forward_relu(context, y, linear.bias(), mask, pass, saved == nullptr ? nullptr : &of_norm);
-      if (saved != nullptr) saved->norms.push_back(std::move(of_norm));
-    } else {
-      apply_epilogue(context, y, Epilogue<Real>{nullptr, linear.bias(), true, mask}, y);
-      at = y;
-    }
-  }
+  for (std::size_t l = 0; l < blocks_.size(); ++l) at = block(context, l, at, pass, saved);
   if (saved != nullptr) saved->x.push_back(at);
+  return at;
+}
+
+template <class Real>
+Tensor<Real> Mlp<Real>::block(const Context& context, std::size_t l, const Tensor<Real>& x, const Pass& pass,
+                              Saved* saved) const {
+  const Linear<Real>& linear = blocks_[l].linear;
+  const DropoutMask<Real> mask = mask_after(l, pass);
+  Tensor<Real> y = linear.product(context, x);
+  if (saved != nullptr) {
+    saved->x.push_back(x);
+    saved->scales.push_back(mask.scale);
+  }
+  const auto& norm = blocks_[l].norm;
+  if (!norm) {
+    apply_epilogue(context, y, Epilogue<Real>{nullptr, linear.bias(), true, mask}, y);
+    return y;
+  }
+  typename BatchNorm<Real>::Saved of_norm;
+  y = norm->forward_relu(context, y, linear.bias(), mask, pass, saved == nullptr ? nullptr : &of_norm);
+  if (saved != nullptr) saved->norms.push_back(std::move(of_norm));
+  return y;
+}
+
+template <class Real>
+Tensor<Real> Mlp<Real>::first_sums(const Context& context, const Tensor<Real>& x) const {
+  return first_sums(context, x, false);
+}
+
+template <class Real>
+Tensor<Real> Mlp<Real>::first_sums_and_biases(const Context& context, const Tensor<Real>& x) const {
+  return first_sums(context, x, true);
+}
+
+template <class Real>
+Tensor<Real> Mlp<Real>::first_sums(const Context& context, const Tensor<Real>& x, bool with_biases) const {
+  const Linear<Real>& linear = blocks_[0].linear;
+  Tensor<Real> y = linear.product(context, x);
+  if (const auto& norm = blocks_[0].norm) {
+    norm->apply_running(context, y, with_biases ? linear.bias() : nullptr, with_biases);
+  } else if (with_biases) {
+    apply_epilogue(context, y, Epilogue<Real>{nullptr, linear.bias(), false, {}}, y);
+  }
+  return y;
+}
+
+template <class Real>
+Tensor<Real> Mlp<Real>::forward_sums(const Context& context, const Tensor<Real>& user,
+                                     const Tensor<Real>& items) const {
+  const std::int64_t size = blocks_[0].linear.out();
+  require_shape(blocks_[0].linear.name(), "user's part", user, 1, size);
+  require_width(blocks_[0].linear.name(), "items' part", items, size);
+  Tensor<Real> at(context, items.rows(), size);
+  apply_epilogue(context, items, Epilogue<Real>{nullptr, user.data(), true, {}}, at);
+  for (std::size_t l = 1; l < blocks_.size(); ++l) at = block(context, l, at, Pass{}, nullptr);
   return at;
 }
 

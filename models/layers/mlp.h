@@ -47,12 +47,26 @@ class Mlp {
   Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
                         GradientMode mode) const;
 
+  /// For ranking, where rows are sums of a user's part and an item's: what the first ReLU gets of the rows x,
+  /// [rows x hidden[0]] without the biases,
+  Tensor<Real> first_sums(const Context& context, const Tensor<Real>& x) const;
+  /// the same with the biases, which belong to one of the parts,
+  Tensor<Real> first_sums_and_biases(const Context& context, const Tensor<Real>& x) const;
+  /// and forward, without training, for the rows user + items from what these gave for user [1 x hidden[0]]
+  /// and items [rows x hidden[0]].
+  Tensor<Real> forward_sums(const Context& context, const Tensor<Real>& user,
+                            const Tensor<Real>& items) const;
+
  private:
   struct Block {
     Dropout<Real> dropout;
     Linear<Real> linear;
     std::optional<BatchNorm<Real>> norm;
   };
+  /// Block l without its input's dropout: its result from `x`.
+  Tensor<Real> block(const Context& context, std::size_t l, const Tensor<Real>& x, const Pass& pass,
+                     Saved* saved) const;
+  Tensor<Real> first_sums(const Context& context, const Tensor<Real>& x, bool with_biases) const;
   /// The dropout that follows block l's ReLU, with DropoutAt::input the next block's.
   DropoutMask<Real> mask_after(std::size_t l, const Pass& pass) const;
 

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "kernels/exec/gemm.h"
-#include "kernels/layers/attention.h"
+#include "kernels/layers/activation.h"
 #include "kernels/layers/linear.h"
 #include "models/layers/shapes.h"
 
@@ -66,6 +66,61 @@ Tensor<Real> SelfAttention<Real>::backward(const Context& context, const Saved& 
   gemm(context, Transpose::no, Transpose::no, x.rows(), width_, d_qkv.cols(), Real(1), d_qkv.data(),
        d_qkv.stride(), parameters_->value(weight_), width_, Real(0), d_x.data(), d_x.stride());
   return d_x;
+}
+
+template <class Real>
+AttentionSide<Real> SelfAttention<Real>::side(const Context& context, const Tensor<Real>& x,
+                                              const Tensor<Real>& residual, int tokens) const {
+  require_width(name_, "input", x, width_);
+  require_shape(name_, "residual", residual, x.rows(), width_);
+  const std::int64_t rows = x.rows(), dims = width_ / heads_;
+  const Real* weight = parameters_->value(weight_);
+  const Real* bias = parameters_->value(bias_);
+  const auto product = [&](std::int64_t k, const Tensor<Real>& from, const Real* map, std::int64_t stride,
+                           const Tensor<Real>& to) {
+    gemm(context, Transpose::no, Transpose::yes, rows, to.cols(), k, Real(1), from.data(), from.stride(), map,
+         stride, Real(0), to.data(), to.stride());
+  };
+  const auto add_bias = [&](const Tensor<Real>& to, const Real* of) {
+    apply_epilogue(context, to, Epilogue<Real>{nullptr, of, false, {}}, to);
+  };
+  AttentionSide<Real> out{tokens, Tensor<Real>(context, rows, 2 * std::int64_t{width_}),
+                          Tensor<Real>(context, rows, std::int64_t{heads_} * width_),
+                          Tensor<Real>(context, rows, width_),
+                          Tensor<Real>(context, rows / tokens, std::int64_t{heads_} * tokens * tokens)};
+  product(width_, x, weight, width_, out.qk);
+  add_bias(out.qk, bias);
+  const Tensor<Real> values(context, rows, width_);
+  product(width_, x, weight + out.qk.cols() * width_, width_, values);
+  add_bias(values, bias + out.qk.cols());
+  for (int head = 0; head < heads_; ++head) {
+    product(dims, values.columns(head * dims, dims), out_proj_.weight() + head * dims, width_,
+            out.values.columns(std::int64_t{head} * width_, width_));
+  }
+  apply_epilogue(context, residual, Epilogue<Real>{nullptr, out_proj_.bias(), false, {}}, out.residual);
+  attention_scores(context, {rows / tokens, tokens, heads_, static_cast<int>(dims)}, out);
+  return out;
+}
+
+template <class Real>
+void SelfAttention<Real>::rank(const Context& context, const AttentionSide<Real>& user,
+                               const AttentionSide<Real>& items, const Real* weight,
+                               const Tensor<Real>& out) const {
+  require(user.tokens + items.tokens == fields_, "layer '" + name_ + "': the sides' tokens are not all");
+  const std::int64_t rows = items.scores.rows(), dims = width_ / heads_;
+  const Tensor<Real> across(context, rows * items.tokens, 2 * std::int64_t{heads_} * user.tokens),
+      scratch(context, rows, std::int64_t{heads_} * fields_ * fields_);
+  for (int head = 0; head < heads_; ++head) {
+    for (const int part : {0, 1}) {  // keys with the user's queries, queries with the user's keys
+      const Tensor<Real> of_items = items.qk.columns((1 - part) * width_ + head * dims, dims),
+                         of_user = user.qk.columns(part * width_ + head * dims, dims),
+                         to = across.columns((std::int64_t{part} * heads_ + head) * user.tokens, user.tokens);
+      gemm(context, Transpose::no, Transpose::yes, to.rows(), to.cols(), dims, Real(1), of_items.data(),
+           of_items.stride(), of_user.data(), of_user.stride(), Real(0), to.data(), to.stride());
+    }
+  }
+  attention_rank(context, {rows, fields_, heads_, static_cast<int>(dims)}, user, items, across, weight,
+                 scratch, out);
 }
 
 template class SelfAttention<float>;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "kernels/exec/tensor.h"
+#include "kernels/layers/attention.h"
 #include "models/layers/dropout.h"
 #include "models/layers/linear.h"
 #include "models/layers/parameters.h"
@@ -29,11 +30,21 @@ class SelfAttention {
   SelfAttention(Parameters<Real>& parameters, const std::string& name, int fields, int width, int heads,
                 double dropout);
 
+  int width() const { return width_; }
   /// x [n * fields x width], a row's tokens one after another, to the same shape. `saved` may be null.
   Tensor<Real> forward(const Context& context, const Tensor<Real>& x, const Pass& pass, Saved* saved) const;
   /// Gradients of the parameters; returns that of x.
   Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
                         GradientMode mode) const;
+
+  /// For ranking, where a row's tokens are a user's and an item's: what one side's tokens x [n * tokens x
+  /// width], and what is to be added to their output, `residual` [n * tokens x width], come to by themselves.
+  AttentionSide<Real> side(const Context& context, const Tensor<Real>& x, const Tensor<Real>& residual,
+                           int tokens) const;
+  /// out [n x 1] = sum over the tokens, one user's before those of each of n items, of weight_i . relu(O_i +
+  /// residual_i); weight [fields * width], in that order.
+  void rank(const Context& context, const AttentionSide<Real>& user, const AttentionSide<Real>& items,
+            const Real* weight, const Tensor<Real>& out) const;
 
  private:
   std::string name_;

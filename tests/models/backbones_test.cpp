@@ -308,6 +308,70 @@ TEST(Backbones, EvaluationOfARowDoesNotDependOnItsNeighbours) {
   }
 }
 
+/// `features` without the fields of the other side.
+HostFeatures only(HostFeatures features, Side side) {
+  for (int f = 0; f < kFields; ++f) {
+    const auto field = static_cast<Field>(f);
+    if (is_of_item(field) == (side == Side::item)) continue;
+    auto& bags = features.of(field);
+    if (is_history(field) && !features.first_position.empty()) {
+      bags.clear();
+    } else {
+      for (auto& bag : bags) bag.clear();
+    }
+  }
+  if (side == Side::item) std::ranges::fill(features.first_position, 0);
+  return features;
+}
+
+/// Every row of `users` with every row of `items`, users outermost.
+HostFeatures pairs_of(const HostFeatures& users, const HostFeatures& items) {
+  std::vector<std::size_t> rows;
+  const std::size_t n_users = users.of(Field::user).size(), n_items = items.of(Field::item).size();
+  for (std::size_t row = 0; row < n_users * n_items; ++row) rows.push_back(row / n_items);
+  HostFeatures out = rows_of(users, rows);
+  for (const Field field : {Field::item, Field::brand, Field::categories}) {
+    for (std::size_t row = 0; row < rows.size(); ++row) out.of(field)[row] = items.of(field)[row % n_items];
+  }
+  return out;
+}
+
+/// rank against forward over all pairs: users with and without history, more items than fit a tile.
+template <class Real>
+void expect_ranking_is_forward(const Context& context, double tolerance) {
+  int ranked = 0;
+  for (const Form& form : forms(larger_options())) {
+    SCOPED_TRACE(form.label);
+    const auto model = make<Real>(context, form);
+    const bool sequence = model->wants_sequence();
+    if constexpr (std::is_same_v<Real, double>) perturb(*model);
+    train_once(context, *model, features_for(40, kRows, sequence));  // running statistics leave their start
+    const HostFeatures users = features_for(4, kRows, sequence), items = features_for(300, kRows, sequence);
+    const DeviceFeatures of_users(context, only(users, Side::user)),
+        of_items(context, only(items, Side::item)), pairs(context, pairs_of(users, items));
+    const auto catalogue = model->catalogue(context, of_items.batch());
+    if (catalogue == nullptr) continue;
+    ++ranked;
+    const Tensor<Real> logits = model->rank(context, *catalogue, of_users.batch());
+    ASSERT_EQ(logits.rows(), 4);
+    ASSERT_EQ(logits.cols(), 300);
+    const std::vector<Real> expected = model->forward(context, pairs.batch(), {}, nullptr).to_host(context);
+    EXPECT_LT(norm_error(logits.to_host(context), expected), tolerance);
+    EXPECT_GT(norm_error(expected, std::vector<Real>(expected.size(), expected[0])), 1e-3)
+        << "all rows are alike: the test says nothing";
+  }
+  EXPECT_GT(ranked, 0);
+}
+
+TEST(Backbones, RankingIsForward) {
+  expect_ranking_is_forward<double>(Context(Device::cpu, 2), 1e-12);
+  expect_ranking_is_forward<float>(Context(Device::cpu, 2), 1e-5);
+}
+TEST(BackbonesCuda, RankingIsForward) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  expect_ranking_is_forward<float>(Context(Device::cuda), 1e-5);
+}
+
 /// float on `context` against double on the CPU, from the same start.
 void expect_float_is_right(const Context& context) {
   const Context cpu(Device::cpu, 2);
@@ -334,51 +398,6 @@ TEST(Backbones, FloatIsRight) {
 TEST(BackbonesCuda, FloatIsRight) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
   expect_float_is_right(Context(Device::cuda));
-}
-
-/// Scores of a backbone's own against forward's, for those that have one.
-void expect_scorers_are_right(const Context& context) {
-  int scorers = 0;
-  for (const Form& form : forms(larger_options())) {
-    SCOPED_TRACE(form.label);
-    const auto model = make<float>(context, form);
-    const std::unique_ptr<Scorer> scorer = model->scorer(context);
-    if (scorer == nullptr) continue;
-    ++scorers;
-    ASSERT_EQ(scorer->item_rows(), kRows[1]);
-    const HostFeatures features = features_for(40, kRows, model->wants_sequence());
-    std::vector<Id> users, items;
-    for (std::size_t row = 0; row < 40; ++row) {
-      users.push_back(features.of(Field::user)[row][0]);
-      items.push_back(features.of(Field::item)[row][0]);
-    }
-    const DeviceFeatures device(context, features);
-    const std::vector<float> expected = model->forward(context, device.batch(), {}, nullptr).to_host(context);
-    model->parameters().values().zero(context);  // which the scorer must not see
-    const Buffer<Id> user_ids(context, std::span<const Id>(users)),
-        item_ids(context, std::span<const Id>(items));
-    Buffer<float> scratch(context, static_cast<std::size_t>(scorer->scratch_floats(40))), pairs(context, 40),
-        tile(context, 40 * static_cast<std::size_t>(kRows[1]));
-    scorer->score_pairs(context, user_ids.data(), item_ids.data(), 40, pairs.data());
-    scorer->score_tile(context, user_ids.data(), 40, scratch.data(), tile.data());
-    EXPECT_LT(norm_error(pairs.to_host(context), expected), 1e-6);
-    const std::vector<float> logits = tile.to_host(context);
-    std::vector<float> of_rows;
-    for (std::size_t row = 0; row < 40; ++row) {
-      of_rows.push_back(
-          logits[row * static_cast<std::size_t>(kRows[1]) + static_cast<std::size_t>(items[row])]);
-    }
-    EXPECT_LT(norm_error(of_rows, expected), 1e-6);
-  }
-  EXPECT_GT(scorers, 0);
-}
-
-TEST(Backbones, TheirOwnScorersAgreeWithForward) {
-  expect_scorers_are_right(Context(Device::cpu, 2));
-}
-TEST(BackbonesCuda, TheirOwnScorersAgreeWithForward) {
-  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
-  expect_scorers_are_right(Context(Device::cuda));
 }
 
 TEST(Backbones, AreFoundByTheirNames) {

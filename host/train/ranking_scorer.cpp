@@ -1,0 +1,94 @@
+#include "host/train/ranking_scorer.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace sllmr {
+
+namespace {
+
+constexpr std::int64_t kForwardRows = 2048;  // of a forward pass without gradients
+// Users that share a pass over the catalogue. What a backbone computes of them beforehand stays small.
+constexpr std::size_t kUsersAtOnce = 64;
+constexpr Id kAnyId = 1;  // of the side that a batch leaves out
+
+}  // namespace
+
+void RankingScorer::prepare(const Context& context, Target target) {
+  target_ = target;
+  catalogue_.reset();  // its memory serves the next one
+  std::vector<FeatureRow> rows;
+  for (Id item = 1; item < item_rows(); ++item) rows.push_back({kAnyId, item, 0});
+  FeatureBatcher batcher(
+      context, features_,
+      {static_cast<std::int64_t>(rows.size()), backbone_.wants_sequence(), false, Side::item});
+  catalogue_ = backbone_.catalogue(context, batcher.make(context, rows));
+  context.synchronize();  // the batch's memory must not go while the device reads it
+}
+
+void RankingScorer::score_tile(const Context& context, const Id* users, std::int64_t n, float*,
+                               float* logits) const {
+  std::vector<Id> host_users(static_cast<std::size_t>(n));
+  copy_to_host(context, host_users.data(), users, host_users.size() * sizeof(Id));
+  if (catalogue_ != nullptr) {
+    rank(context, host_users, logits);
+    return;
+  }
+  std::vector<FeatureRow> rows;
+  const Id items = item_rows();
+  for (const Id user : host_users) {
+    for (Id item = 1; item < items; ++item) rows.push_back(row_of(user, item));
+    fill_zero(context, logits, sizeof(float));
+    score(context, rows, logits + 1);
+    logits += items;
+    rows.clear();
+  }
+}
+
+void RankingScorer::rank(const Context& context, std::span<const Id> users, float* logits) const {
+  FeatureBatcher batcher(
+      context, features_,
+      {static_cast<std::int64_t>(kUsersAtOnce), backbone_.wants_sequence(), false, Side::user});
+  std::vector<FeatureRow> rows;
+  for (std::size_t first = 0; first < users.size(); first += kUsersAtOnce) {
+    rows.clear();
+    for (const Id user : users.subspan(first, std::min(kUsersAtOnce, users.size() - first))) {
+      rows.push_back(row_of(user, kAnyId));
+    }
+    const Tensor<float> ranked = backbone_.rank(context, *catalogue_, batcher.make(context, rows));
+    for (std::int64_t k = 0; k < ranked.rows(); ++k, logits += item_rows()) {
+      fill_zero(context, logits, sizeof(float));
+      copy_on_device(context, logits + 1, ranked.row_range(k, 1).data(),
+                     static_cast<std::size_t>(ranked.cols()) * sizeof(float));
+    }
+  }
+  context.synchronize();  // the batch's memory must not go while the device reads it
+}
+
+void RankingScorer::score_pairs(const Context& context, const Id* users, const Id* items, std::int64_t n,
+                                float* logits) const {
+  std::vector<Id> host_users(static_cast<std::size_t>(n)), host_items(host_users.size());
+  copy_to_host(context, host_users.data(), users, host_users.size() * sizeof(Id));
+  copy_to_host(context, host_items.data(), items, host_items.size() * sizeof(Id));
+  std::vector<FeatureRow> rows(host_users.size());
+  for (std::size_t k = 0; k < rows.size(); ++k) rows[k] = row_of(host_users[k], host_items[k]);
+  score(context, rows, logits);
+}
+
+void RankingScorer::score(const Context& context, std::span<const FeatureRow> rows, float* logits) const {
+  FeatureBatcher batcher(context, features_, {kForwardRows, backbone_.wants_sequence(), false});
+  for (std::size_t first = 0; first < rows.size(); first += kForwardRows) {
+    const auto some = rows.subspan(first, std::min<std::size_t>(kForwardRows, rows.size() - first));
+    const Tensor<float> out = backbone_.forward(context, batcher.make(context, some), Pass{}, nullptr);
+    copy_on_device(context, logits + first, out.data(), some.size() * sizeof(float));
+  }
+}
+
+FeatureRow RankingScorer::row_of(Id user, Id item) const {
+  const auto known = target_ == Target::validation
+                         ? split_.train_size[static_cast<std::size_t>(user)]
+                         : static_cast<std::int32_t>(split_.data->user_history(user).size()) - 1;
+  return {user, item, known};
+}
+
+}  // namespace sllmr

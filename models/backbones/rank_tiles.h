@@ -1,0 +1,39 @@
+// How backbones rank: user by user over stretches of the catalogue.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/exec/gemm.h"
+#include "kernels/exec/tensor.h"
+
+namespace sllmr {
+
+/// Calls body(user, first, count) for every one of `users` and stretches that cover `items` items. On the CPU
+/// a stretch's activations stay in a core's cache, and users take turns at a stretch, so that its own part of
+/// the network does, too; on CUDA a stretch is large enough to fill the device.
+template <class Body>
+void for_rank_tiles(const Context& context, std::int64_t users, std::int64_t items, const Body& body) {
+  const std::int64_t rows = context.device() == Device::cpu ? 256 : 1 << 14;
+  for (std::int64_t first = 0; first < items; first += rows) {
+    const std::int64_t count = std::min(rows, items - first);
+    for (std::int64_t user = 0; user < users; ++user) body(user, first, count);
+  }
+}
+
+/// [users x items]: products of the rows of `users` [users x k] with those of `items` [items x k].
+template <class Real>
+Tensor<Real> products(const Context& context, const Tensor<Real>& users, const Tensor<Real>& items) {
+  Tensor<Real> out(context, users.rows(), items.rows());
+  gemm(context, Transpose::no, Transpose::yes, out.rows(), out.cols(), users.cols(), Real(1), users.data(),
+       users.stride(), items.data(), items.stride(), Real(0), out.data(), out.stride());
+  return out;
+}
+
+/// The logits of one tile, [count x 1], in logits [users x items].
+template <class Real>
+Tensor<Real> tile_of(const Tensor<Real>& logits, std::int64_t user, std::int64_t first, std::int64_t count) {
+  return logits.row_range(user, 1).columns(first, count).reshaped(count, 1);
+}
+
+}  // namespace sllmr

@@ -1,0 +1,91 @@
+// Ranking with a backbone: by its catalogue, whatever the threads, as by forward passes.
+#include "host/train/ranking_scorer.h"
+
+#include <gtest/gtest.h>
+#include <omp.h>
+
+#include <memory>
+#include <vector>
+
+#include "host/data/synthetic.h"
+#include "models/registry.h"
+#include "tests/host/train/bench.h"
+#include "tests/support/compare.h"
+
+namespace sllmr {
+namespace {
+
+class EveryRanking : public testing::TestWithParam<const BackboneInfo*> {
+ protected:
+  EveryRanking() : data_(synthetic_dataset(small_world(150, 400))), split_(leave_one_out(data_)) {}
+
+  std::unique_ptr<Backbone<float>> make(const Context& context, const FeatureStore& features) const {
+    BackboneOptions options;
+    options.width = 8;
+    options.hidden = {20, 12};
+    options.cin_sizes = {8, 4};
+    options.attention_width = 16;
+    options.din_attention_hidden = {8, 4};
+    options.table_rows = features.table_rows();
+    return GetParam()->make(context, options);
+  }
+
+  Dataset data_;
+  Split split_;
+};
+INSTANTIATE_TEST_SUITE_P(RankingScorer, EveryRanking, testing::ValuesIn([] {
+                           std::vector<const BackboneInfo*> all;
+                           for (const BackboneInfo& each : backbones()) all.push_back(&each);
+                           return all;
+                         }()),
+                         [](const auto& each) { return std::string(each.param->name); });
+
+TEST_P(EveryRanking, TilesAreForwardPassesOverTheSameRows) {
+  const Context context(Device::cpu, 1);
+  const FeatureStore features(context, feature_source(data_), 20);
+  const auto backbone = make(context, features);
+  RankingScorer scorer(features, *backbone, split_);
+  const Id items = scorer.item_rows();
+  const std::vector<Id> users{1, 2, 77, 150, 2};
+  for (const Target target : {Target::validation, Target::test}) {
+    scorer.prepare(context, target);
+    std::vector<float> tile(users.size() * static_cast<std::size_t>(items));
+    scorer.score_tile(context, users.data(), static_cast<std::int64_t>(users.size()), nullptr, tile.data());
+    std::vector<float> expected;
+    for (const Id user : users) {
+      std::vector<Id> same(static_cast<std::size_t>(items), user), all(same.size(), 1);
+      for (Id item = 1; item < items; ++item) all[static_cast<std::size_t>(item)] = item;
+      std::vector<float> row(same.size());
+      scorer.score_pairs(context, same.data(), all.data(), items, row.data());
+      row[0] = 0;  // column 0 means nothing
+      expected.insert(expected.end(), row.begin(), row.end());
+    }
+    EXPECT_LT(norm_error(tile, expected), 1e-5);
+  }
+}
+
+TEST_P(EveryRanking, ThreadsShareACatalogue) {
+  const Context context(Device::cpu, 2);
+  const FeatureStore features(context, feature_source(data_), 20);
+  const auto backbone = make(context, features);
+  RankingScorer scorer(features, *backbone, split_);
+  scorer.prepare(context, Target::test);
+  const auto items = static_cast<std::size_t>(scorer.item_rows());
+  constexpr Id kUsers = 100;
+  std::vector<float> alone(kUsers * items), together(alone.size());
+  std::vector<Id> users;
+  for (Id user = 1; user <= kUsers; ++user) users.push_back(user);
+  scorer.score_tile(context, users.data(), kUsers, nullptr, alone.data());
+#pragma omp parallel num_threads(4)
+  {
+    const Context own(Device::cpu, 1);
+#pragma omp for schedule(dynamic)
+    for (std::size_t tile = 0; tile < kUsers; tile += 10) {
+      scorer.score_tile(own, users.data() + tile, 10, nullptr, together.data() + tile * items);
+    }
+  }
+  EXPECT_LT(norm_error(together, alone), 1e-6);
+}
+
+}  // namespace
+}  // namespace sllmr
