@@ -50,14 +50,6 @@ std::vector<Id> sorted_training_items(const Split& split, Id user) {
   return own;
 }
 
-std::vector<Interaction> training_interactions(const Split& split) {
-  std::vector<Interaction> interactions;
-  for (Id user = 1; user < split.data->users.rows(); ++user) {
-    for (const Id item : split.train_items(user)) interactions.push_back({user, item});
-  }
-  return interactions;
-}
-
 bool reads_attributes(Backbone<float>& backbone) {
   return std::ranges::any_of(backbone.embeddings(), [](const Embedding<float>* embedding) {
     return embedding->table(Vocabulary::brand) != nullptr ||
@@ -66,6 +58,14 @@ bool reads_attributes(Backbone<float>& backbone) {
 }
 
 }  // namespace
+
+std::vector<Interaction> training_interactions(const Split& split) {
+  std::vector<Interaction> interactions;
+  for (Id user = 1; user < split.data->users.rows(); ++user) {
+    for (const Id item : split.train_items(user)) interactions.push_back({user, item});
+  }
+  return interactions;
+}
 
 DeepTrainer::DeepTrainer(Context& context, const Config& config, const Method& method, const Split& split,
                          const ScoreTable* table)

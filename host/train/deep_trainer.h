@@ -16,6 +16,9 @@
 
 namespace sllmr {
 
+/// Every (user, item) of training: what a backbone that propagates over a graph may know.
+std::vector<Interaction> training_interactions(const Split& split);
+
 /// A step takes train.batch_size rows of the `ctr` protocol (a positive each with one negative, shuffled;
 /// with BPR positives and negatives stay side by side) and appends the rows of the batch's LLM pairs, but for
 /// guiding pairs that the gate holds shut (gate.skip_below): one forward and one backward pass serve both
@@ -66,7 +69,7 @@ class DeepTrainer final : public Trainer {
   std::unique_ptr<FeatureBatcher> batcher_;
   std::unique_ptr<Selective> selective_;
   std::unique_ptr<RankingScorer> scorer_;
-  Buffer<Triple> triples_;              // of the stretch, for the pair sampler: users only
+  Buffer<Triple> triples_;  // of the stretch, for the pair sampler: users only
   Buffer<float> labels_;
   Buffer<HeadPair> heads_;
   GateArgs host_gate_;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "host/data/synthetic.h"
+#include "host/train/deep_trainer.h"
 #include "models/registry.h"
 #include "tests/host/train/bench.h"
 #include "tests/support/compare.h"
@@ -27,6 +28,7 @@ class EveryRanking : public testing::TestWithParam<const BackboneInfo*> {
     options.attention_width = 16;
     options.din_attention_hidden = {8, 4};
     options.table_rows = features.table_rows();
+    options.interactions = training_interactions(split_);
     return GetParam()->make(context, options);
   }
 
