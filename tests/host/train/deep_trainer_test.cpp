@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -74,6 +75,15 @@ TEST_P(EveryBackbone, RanksTheWholeCatalogue) {
                                        false);
   EXPECT_EQ(summary["test"]["n"]["all"], 20);
   EXPECT_GT(summary["test"]["auc"]["all"].get<double>(), 0.5);
+}
+
+TEST_P(EveryBackbone, AlignmentMovesTheGate) {
+  Bench aligned(config({"model.name=" + GetParam(), "method=alignment", "train.epochs=1", "gate.lr=0.1"}));
+  const std::vector<float> before = aligned.trainer().gate_parameters();
+  const EpochReport report = aligned.train();
+  EXPECT_GT(report.pairs, 0);
+  EXPECT_NE(aligned.trainer().gate_parameters(), before);
+  for (const float x : aligned.trainer().gate_parameters()) EXPECT_TRUE(std::isfinite(x));
 }
 
 TEST_F(DeepTraining, ShutGateLeavesTheBackboneAsItWouldBeAlone) {
