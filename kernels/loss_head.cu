@@ -1,6 +1,7 @@
 #include "kernels/loss_head.h"
 
 #include "kernels/exec/launch.h"
+#include "kernels/layers/matrix.h"
 
 namespace sllmr {
 
@@ -27,45 +28,46 @@ SLLMR_HD LossAndSlope clamped_bce(float logit, float label) {
   return {loss, (p - label) / (both < 1e-12F ? 1e-12F : both) * both};
 }
 
-/// Items 0 .. base - 1 are those of the base loss, one a row (bpr: one every two rows); then the LLM pairs.
+/// How many items the base loss has: one a row, or one every two rows.
+std::int64_t base_items(const LossHeadArgs& args) {
+  require(args.loss != BaseLoss::bpr || args.rows % 2 == 0, "loss_head: bpr takes rows two by two");
+  return args.loss == BaseLoss::bpr ? args.rows / 2 : args.rows;
+}
+
+/// Writes the gradient of item k of the base loss; returns its loss, that of both rows for bpr.
+SLLMR_HD float base_gradient(const LossHeadArgs& args, std::int64_t k) {
+  const float mean = 1.0F / static_cast<float>(args.rows);
+  if (args.loss == BaseLoss::bpr) {
+    const LossAndSlope x = log_sigmoid_loss(args.logits[2 * k] - args.logits[2 * k + 1]);
+    args.d_logits[2 * k] = 2.0F * mean * x.slope;
+    args.d_logits[2 * k + 1] = -2.0F * mean * x.slope;
+    return 2.0F * x.loss;  // counts for both rows, so that the mean over rows is that over triples
+  }
+  const float logit = args.logits[k], label = args.labels[k];
+  LossAndSlope x{};
+  if (args.loss == BaseLoss::clamped_bce) {
+    x = clamped_bce(logit, label);
+  } else {
+    const float sign = label > 0.5F ? 1.0F : -1.0F;
+    x = log_sigmoid_loss(sign * logit);
+    x.slope *= sign;
+  }
+  args.d_logits[k] = mean * x.slope;
+  return x.loss;
+}
+
+/// Items 0 .. base - 1 are those of the base loss; then the LLM pairs.
 struct LossHead {
   LossHeadArgs args;
   std::int64_t base;
 
   template <class Lanes>
-  SLLMR_HD void base_loss(Lanes lanes, std::int64_t k) const {
-    const float mean = 1.0F / static_cast<float>(args.rows);
-    float* slot = args.gate.slots + k * GateColumns::stride;
-    float loss = 0, rows = 1;
-    if (args.loss == BaseLoss::bpr) {
-      const LossAndSlope x = log_sigmoid_loss(args.logits[2 * k] - args.logits[2 * k + 1]);
-      args.d_logits[2 * k] = 2.0F * mean * x.slope;
-      args.d_logits[2 * k + 1] = -2.0F * mean * x.slope;
-      loss = 2.0F * x.loss;  // counts for both rows, so that the mean over rows is that over triples
-      rows = 2;
-    } else {
-      const float logit = args.logits[k], label = args.labels[k];
-      LossAndSlope x{};
-      if (args.loss == BaseLoss::clamped_bce) {
-        x = clamped_bce(logit, label);
-      } else {
-        const float sign = label > 0.5F ? 1.0F : -1.0F;
-        x = log_sigmoid_loss(sign * logit);
-        x.slope *= sign;
-      }
-      args.d_logits[k] = mean * x.slope;
-      loss = x.loss;
-    }
-    lanes.add(slot + GateColumns::loss, loss);
-    lanes.add(slot + GateColumns::rows, rows);
-  }
-
-  template <class Lanes>
   SLLMR_HD void llm_pair(Lanes lanes, std::int64_t k) const {
     const HeadPair& both = args.pairs[k];
     float* slot = args.gate.slots + (base + k) * GateColumns::stride;
+    const float cosine = args.cosines == nullptr ? 0.0F : args.cosines[k];
     const GatedPair gated = gate_pair(lanes, args.gate, slot, both.user, both.pair, args.logits[both.row_a],
-                                      args.logits[both.row_b], 0.0F, both.probe != 0);
+                                      args.logits[both.row_b], cosine, both.probe != 0);
     // Written so that a NaN reaches the parameters, as in the base loss.
     const float push =
         both.probe != 0 || gated.hinge == 0.0F ? 0.0F : gated.weight / static_cast<float>(args.rows);
@@ -76,20 +78,91 @@ struct LossHead {
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
     if (item < base) {
-      base_loss(lanes, item);
+      float* slot = args.gate.slots + item * GateColumns::stride;
+      lanes.add(slot + GateColumns::loss, base_gradient(args, item));
+      lanes.add(slot + GateColumns::rows, args.loss == BaseLoss::bpr ? 2.0F : 1.0F);
     } else {
       llm_pair(lanes, item - base);
     }
   }
 };
 
+/// Has the pair a hinge that pulls?
+SLLMR_HD bool pulls(const LossHeadArgs& args, const HeadPair& both) {
+  const float slack = args.gate.margin - (args.logits[both.row_a] - args.logits[both.row_b]);
+  return both.probe == 0 && !(slack <= 0.0F);
+}
+
+struct SplitGradients {
+  LossHeadArgs args;
+  std::int64_t base;
+  float* d_hinge;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes, std::int64_t item) const {
+    if (item < base) {
+      base_gradient(args, item);
+      const std::int64_t rows = args.loss == BaseLoss::bpr ? 2 : 1;
+      for (std::int64_t row = rows * item; row < rows * (item + 1); ++row) d_hinge[row] = 0;
+      return;
+    }
+    const HeadPair& both = args.pairs[item - base];
+    const float pull = pulls(args, both) ? 1.0F : 0.0F;
+    args.d_logits[both.row_a] = args.d_logits[both.row_b] = 0;
+    d_hinge[both.row_a] = -pull;
+    d_hinge[both.row_b] = pull;
+  }
+};
+
+/// Item: one pair.
+struct PairCosines {
+  LossHeadArgs args;
+  Matrix<float> base, hinge;
+  int width;
+  float* cosines;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t k) const {
+    const HeadPair& both = args.pairs[k];
+    if (!pulls(args, both)) {
+      if (lanes.lane() == 0) cosines[k] = 0;
+      return;
+    }
+    const bool triple = args.loss == BaseLoss::bpr;
+    const float* first = base.row(triple ? both.row / 2 * 2 : both.row);
+    const float* second = triple ? base.row(both.row / 2 * 2 + 1) : nullptr;
+    const float* a = hinge.row(both.row_a);
+    const float* b = hinge.row(both.row_b);
+    float product = 0, of_base = 0, of_hinge = 0;
+    for (int d = lanes.lane(); d < width; d += Lanes::size) {
+      const float x = second == nullptr ? first[d] : first[d] + second[d], y = a[d] + b[d];
+      product += x * y;
+      of_base += x * x;
+      of_hinge += y * y;
+    }
+    product = lanes.sum(product);
+    const float norms = std::sqrt(lanes.sum(of_base)) * std::sqrt(lanes.sum(of_hinge));
+    if (lanes.lane() == 0) cosines[k] = norms == 0.0F ? 0.0F : product / norms;
+  }
+};
+
 }  // namespace
 
 void loss_head_on(OnThisDevice, const Context& context, const LossHeadArgs& args) {
-  const std::int64_t base = args.loss == BaseLoss::bpr ? args.rows / 2 : args.rows;
-  require(args.loss != BaseLoss::bpr || args.rows % 2 == 0, "loss_head: bpr takes rows two by two");
+  const std::int64_t base = base_items(args);
   require(base + args.n_pairs <= args.gate.n_slots, "loss_head: too few accumulator slots");
   launch_each(context, "loss_head", base + args.n_pairs, LossHead{args, base});
+}
+
+void split_gradients_on(OnThisDevice, const Context& context, const LossHeadArgs& args, float* d_hinge) {
+  const std::int64_t base = base_items(args);
+  launch_each(context, "split_gradients", base + args.n_pairs, SplitGradients{args, base, d_hinge});
+}
+
+void pair_cosines_on(OnThisDevice, const Context& context, const LossHeadArgs& args,
+                     const Tensor<float>& base, const Tensor<float>& hinge, float* cosines) {
+  launch(context, "pair_cosines", args.n_pairs,
+         PairCosines{args, matrix(base), matrix(hinge), static_cast<int>(base.cols()), cosines});
 }
 
 }  // namespace sllmr

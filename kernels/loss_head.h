@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "kernels/exec/context.h"
+#include "kernels/exec/tensor.h"
 #include "kernels/gates/gate.h"
 
 namespace sllmr {
@@ -19,6 +19,7 @@ struct HeadPair {
   Id user;
   std::int32_t row_a, row_b;  // of the batch
   std::int32_t probe;         // 1: for the gate alone
+  std::int32_t row = 0;       // the training row that drew the pair, of the same user
 };
 
 /// Loss of a batch: the mean of the base loss over its `rows` training rows, plus the sum of weight * hinge
@@ -30,17 +31,38 @@ struct LossHeadArgs {
   BaseLoss loss = BaseLoss::bce;
   const HeadPair* pairs = nullptr;  // [n_pairs]; no two share a row
   std::int64_t n_pairs = 0;
+  const float* cosines = nullptr;  // [n_pairs], see PairContext; null: 0
   GateArgs gate;              // gate.slots: one for each training row and pair, so that sums keep their order
   float* d_logits = nullptr;  // [as logits]
 };
 
 void loss_head_on(OnCpu, const Context& context, const LossHeadArgs& args);
 void loss_head_on(OnCuda, const Context& context, const LossHeadArgs& args);
+void split_gradients_on(OnCpu, const Context& context, const LossHeadArgs& args, float* d_hinge);
+void split_gradients_on(OnCuda, const Context& context, const LossHeadArgs& args, float* d_hinge);
+void pair_cosines_on(OnCpu, const Context& context, const LossHeadArgs& args, const Tensor<float>& base,
+                     const Tensor<float>& hinge, float* cosines);
+void pair_cosines_on(OnCuda, const Context& context, const LossHeadArgs& args, const Tensor<float>& base,
+                     const Tensor<float>& hinge, float* cosines);
 
 /// Writes the gradient of every logit, and adds base loss, gate gradient and telemetry to the slots. The
-/// hinge acts on logits. The cosine that the objective `alignment` wants is not known here and counts as 0.
+/// hinge acts on logits.
 inline void loss_head(const Context& context, const LossHeadArgs& args) {
   on_device(context, [&](auto device) { loss_head_on(device, context, args); });
+}
+
+/// What the cosines of pairs are made of, without touching the slots: args.d_logits gets the gradient of the
+/// base loss alone, d_hinge [as logits] that of the sum of the guiding pairs' hinges, whatever their gates.
+inline void split_gradients(const Context& context, const LossHeadArgs& args, float* d_hinge) {
+  on_device(context, [&](auto device) { split_gradients_on(device, context, args, d_hinge); });
+}
+
+/// cosines [n_pairs] from the two gradients on the user's vector of every row, base and hinge [as logits x
+/// width]: between the base loss' on the pair's training row (bpr: on both rows of its triple) and the
+/// hinge's on the pair's two rows together. 0 for probes and where the hinge, or one of the gradients, is 0.
+inline void pair_cosines(const Context& context, const LossHeadArgs& args, const Tensor<float>& base,
+                         const Tensor<float>& hinge, float* cosines) {
+  on_device(context, [&](auto device) { pair_cosines_on(device, context, args, base, hinge, cosines); });
 }
 
 }  // namespace sllmr

@@ -6,6 +6,7 @@
 
 #include "kernels/exec/random.h"
 #include "models/registry.h"
+#include "models/user_cosines.h"
 
 namespace sllmr {
 
@@ -23,7 +24,7 @@ BaseLoss base_loss(TrainConfig::Loss loss) {
   return BaseLoss::bpr;
 }
 
-void check_options(const Config& config, const Method& method) {
+void check_options(const Config& config) {
   const std::string deep = "model.name=" + config.model.name + " is trained in mini-batches by Adam";
   if (config.train.mode == TrainConfig::Mode::fused) {
     throw Error(deep + ": use train.mode=exact");
@@ -36,10 +37,6 @@ void check_options(const Config& config, const Method& method) {
   check_common_options(config);
   require(config.train.loss != TrainConfig::Loss::bpr || config.train.batch_size % 2 == 0,
           "train.loss=bpr takes rows two by two: train.batch_size must be even");
-  require(!method.uses_llm || !method.objective->uses_cosine,
-          "the gate objective '" + (method.uses_llm ? std::string(method.objective->name) : "") +
-              "' compares the gradients of a user's row, which only model.name=mf with train.loss=bpr has at "
-              "hand: choose another method");
 }
 
 /// Items that a user may not get as a fresh negative, sorted.
@@ -76,7 +73,7 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Method& m
       skips_closed_(method.uses_llm && config.gate.skip_below > 0 &&
                     (method.objective->skips_closed || method.rule->n_params == 0)),
       rows_(ctr_train_rows(split, config.seed)) {
-  check_options(config, method);
+  check_options(config);
   require(!rows_.empty(), "there is no training row: every user has fewer than 4 interactions");
   const std::int64_t batch = config.train.batch_size;
   stretch_ = (config.train.chunk_rows + batch - 1) / batch * batch;
@@ -118,6 +115,7 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Method& m
                                            static_cast<int>(most_items));
   labels_ = Buffer<float>(context, static_cast<std::size_t>(batch));
   if (!selective_->uses_llm()) return;
+  if (method.objective->uses_cosine) require_user_rows(*backbone_);
   triples_ = Buffer<Triple>(context, static_cast<std::size_t>(stretch_));
   heads_ = Buffer<HeadPair>(context, static_cast<std::size_t>(2 * batch));
   host_gate_ = selective_->host_gate();
@@ -230,14 +228,15 @@ bool DeepTrainer::open(const LlmPair& pair, Id user) {
   return false;
 }
 
-void DeepTrainer::append_pairs(const RowPairs& pairs, Id user) {
+void DeepTrainer::append_pairs(const RowPairs& pairs, std::int32_t row) {
+  const Id user = batch_rows_[static_cast<std::size_t>(row)].user;
   // The probe is the last training item: neither the LLM nor the model may see it in the history.
   const std::int32_t position = std::max(0, split_.train_size[static_cast<std::size_t>(user)] - 1);
   for (const bool probe : {false, true}) {
     const LlmPair& pair = probe ? pairs.probe : pairs.guide;
     if (pair.a == 0 || (!probe && !open(pair, user))) continue;
     const std::int32_t a = append_row(user, pair.a, position), b = append_row(user, pair.b, position);
-    batch_heads_.push_back({pair, user, a, b, probe ? 1 : 0});
+    batch_heads_.push_back({pair, user, a, b, probe ? 1 : 0, row});
   }
 }
 
@@ -255,7 +254,7 @@ void DeepTrainer::take_batch(std::int64_t first, std::int64_t count, const RowPa
     std::int64_t drawn = 0;
     for (std::int64_t k = 0; k < count; ++k) {
       if (!rate.selects(static_cast<std::uint64_t>(first + k))) continue;
-      append_pairs(pairs[drawn++], batch_rows_[static_cast<std::size_t>(k)].user);
+      append_pairs(pairs[drawn++], static_cast<std::int32_t>(k));
     }
     if (!batch_heads_.empty()) {
       copy_to_device(context_, heads_.data(), batch_heads_.data(), batch_heads_.size() * sizeof(HeadPair));
@@ -278,6 +277,11 @@ void DeepTrainer::take_batch(std::int64_t first, std::int64_t count, const RowPa
   head.n_pairs = static_cast<std::int64_t>(batch_heads_.size());
   head.gate = selective_->gate();
   head.d_logits = d_logits.data();
+  Tensor<float> cosines;
+  if (head.gate.uses_cosine && head.n_pairs > 0) {
+    cosines = user_cosines(context_, *backbone_, batch, *saved, head);
+    head.cosines = cosines.data();
+  }
   loss_head(context_, head);
   backbone_->backward(context_, batch, *saved, d_logits);
   adam_->step(context_, batch);

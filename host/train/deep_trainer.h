@@ -23,7 +23,8 @@ std::vector<Interaction> training_interactions(const Split& split);
 /// with BPR positives and negatives stay side by side) and appends the rows of the batch's LLM pairs, but for
 /// guiding pairs that the gate holds shut (gate.skip_below): one forward and one backward pass serve both
 /// losses. Rows of pairs see the history that the LLM saw: all training items but the last. The gate takes a
-/// step every train.chunk_rows rows.
+/// step every train.chunk_rows rows. The objective `alignment` takes two backward passes more, for the
+/// gradients on the user's row that it compares.
 ///
 /// Under eval.protocol=ctr the negatives are fixed once, uniform over items the user never touches; under
 /// `full`, where nothing may know the held-out items, each epoch draws new ones, uniform over the rest of the
@@ -50,7 +51,7 @@ class DeepTrainer final : public Trainer {
   void start_epoch();
   void order_stretch(std::int64_t first, std::int64_t count);
   void take_batch(std::int64_t first, std::int64_t count, const RowPairs* pairs);
-  void append_pairs(const RowPairs& pairs, Id user);
+  void append_pairs(const RowPairs& pairs, std::int32_t row);
   bool open(const LlmPair& pair, Id user);
   std::int32_t append_row(Id user, Id item, std::int32_t position);
   void prepare_save() override;

@@ -10,7 +10,9 @@
 #include "kernels/gates/registry.h"
 #include "tests/support/compare.h"
 #include "tests/support/errors.h"
+#include "tests/support/finite_difference.h"
 #include "tests/support/gates.h"
+#include "tests/support/world.h"
 
 namespace sllmr {
 namespace {
@@ -22,6 +24,7 @@ struct Head {
   std::vector<HeadPair> pairs = {{{1, 2, 0.5F, 1.0F}, 1, 6, 7, 0},
                                  {{2, 3, 0.2F, 1.0F}, 2, 8, 9, 0},
                                  {{3, 1, 0.1F, -1.0F}, 1, 10, 11, 1}};
+  std::vector<float> cosines = {0, 0, 0};
   float lambda = 0.5F, margin = 1.0F;
 };
 
@@ -39,6 +42,7 @@ Outcome run(const Context& context, const Head& head, BaseLoss loss, int rule = 
       labels(context, std::span<const float>(head.labels)),
       parameters(context, std::span<const float>(theta)), running(context, 2);
   const Buffer<HeadPair> pairs(context, std::span<const HeadPair>(head.pairs));
+  const Buffer<float> cosines(context, std::span<const float>(head.cosines));
   const Buffer<UserSignals> users(context, 4);
   const Buffer<ItemSignals> items(context, 4);
   Buffer<float> d_logits(context, head.logits.size()),
@@ -50,6 +54,7 @@ Outcome run(const Context& context, const Head& head, BaseLoss loss, int rule = 
   args.loss = loss;
   args.pairs = pairs.data();
   args.n_pairs = static_cast<std::int64_t>(head.pairs.size());
+  args.cosines = cosines.data();
   args.d_logits = d_logits.data();
   args.gate.rule = rule;
   args.gate.objective = objective;
@@ -163,6 +168,116 @@ TEST(LossHead, ProbesTeachTheGate) {
   EXPECT_GT(hinge.totals[GateColumns::theta + 3], 0.0);
 }
 
+/// The objective `alignment` in double precision: minus the guiding pairs' cosines, each times the mean of
+/// alpha over its two items, of users and items whose signals are 0.
+double reference_alignment(const Head& head, const std::vector<double>& theta) {
+  const auto alpha = [&](std::int32_t row) {
+    const double logit = static_cast<double>(head.logits[static_cast<std::size_t>(row)]);
+    return sigmoid_of(theta[2] * 2 * sigmoid_of(-std::fabs(logit)) + theta[3]);
+  };
+  double sum = 0;
+  for (std::size_t k = 0; k < head.pairs.size(); ++k) {
+    const HeadPair& both = head.pairs[k];
+    if (both.probe != 0) continue;
+    sum -= static_cast<double>(head.cosines[k]) * 0.5 * (alpha(both.row_a) + alpha(both.row_b));
+  }
+  return sum;
+}
+
+TEST(LossHead, AlignmentFollowsTheCosines) {
+  const Context context(Device::cpu);
+  Head head;
+  head.cosines = {0.8F, -0.3F, 0.9F};  // the probe's has no say
+  const int rule = rule_id("learned");
+  const Outcome out = run(context, head, BaseLoss::bce, rule, objective_id("alignment"));
+  const std::vector<float> initial = initial_gate_params(rule, 1);
+  std::vector<double> theta(initial.begin(), initial.end());
+  ASSERT_EQ(theta.size(), 4U);
+  const std::span<const double> gradient(out.totals.data() + GateColumns::theta, theta.size());
+  EXPECT_LT(gradient_error(theta, gradient, [&] { return reference_alignment(head, theta); }), 1e-5);
+  EXPECT_LT(gradient[3], 0.0) << "opening the gate pays";
+}
+
+LossHeadArgs args_of(const Head& head, BaseLoss loss, const Buffer<float>& logits,
+                     const Buffer<float>& labels, const Buffer<HeadPair>& pairs) {
+  LossHeadArgs args;
+  args.logits = logits.data();
+  args.labels = labels.data();
+  args.rows = static_cast<std::int64_t>(head.labels.size());
+  args.loss = loss;
+  args.pairs = pairs.data();
+  args.n_pairs = static_cast<std::int64_t>(head.pairs.size());
+  args.gate.margin = head.margin;
+  return args;
+}
+
+void expect_split_gradients(const Context& context) {
+  Head head;
+  head.logits[4] = -9.0F, head.logits[5] = 8.0F;
+  const Buffer<float> logits(context, std::span<const float>(head.logits)),
+      labels(context, std::span<const float>(head.labels));
+  const Buffer<HeadPair> pairs(context, std::span<const HeadPair>(head.pairs));
+  for (const BaseLoss loss : {BaseLoss::bce, BaseLoss::bpr, BaseLoss::clamped_bce}) {
+    Buffer<float> d_base(context, head.logits.size()), d_hinge(context, head.logits.size());
+    LossHeadArgs args = args_of(head, loss, logits, labels, pairs);
+    args.d_logits = d_base.data();
+    split_gradients(context, args, d_hinge.data());
+    Head alone = head;
+    alone.lambda = 0;
+    EXPECT_TRUE(all_near(d_base.to_host(context), reference_gradient(alone, loss), {2e-6, 1e-3}));
+    // Of the pairs one alone has a hinge; the second keeps its margin and the third is a probe.
+    EXPECT_EQ(d_hinge.to_host(context), (std::vector<float>{0, 0, 0, 0, 0, 0, -1, 1, 0, 0, 0, 0}));
+  }
+}
+
+void expect_pair_cosines(const Context& context) {
+  Head head;
+  head.margin = 10;  // both guiding pairs pull
+  head.pairs[0].row = 5;
+  head.pairs[1].row = 2;
+  const std::int64_t rows = 12, width = 37;
+  const std::vector<float> numbers = TestNumbers(4).many(2 * rows * width, -1, 1);
+  const auto half = static_cast<std::ptrdiff_t>(numbers.size() / 2);
+  const std::vector<float> base(numbers.begin(), numbers.begin() + half),
+      hinge(numbers.begin() + half, numbers.end());
+  const Buffer<float> logits(context, std::span<const float>(head.logits)),
+      labels(context, std::span<const float>(head.labels));
+  const Buffer<HeadPair> pairs(context, std::span<const HeadPair>(head.pairs));
+  for (const BaseLoss loss : {BaseLoss::bce, BaseLoss::bpr}) {
+    Buffer<float> cosines(context, head.pairs.size());
+    pair_cosines(context, args_of(head, loss, logits, labels, pairs),
+                 Tensor<float>::from(context, rows, width, base),
+                 Tensor<float>::from(context, rows, width, hinge), cosines.data());
+    const auto reference = [&](const std::vector<int>& of_base, const HeadPair& both) {
+      double product = 0, x2 = 0, y2 = 0;
+      for (std::int64_t d = 0; d < width; ++d) {
+        const auto at = [&](const std::vector<float>& from, int row) {
+          return static_cast<double>(from[static_cast<std::size_t>(row * width + d)]);
+        };
+        double x = 0;
+        for (const int row : of_base) x += at(base, row);
+        const double y = at(hinge, both.row_a) + at(hinge, both.row_b);
+        product += x * y;
+        x2 += x * x;
+        y2 += y * y;
+      }
+      return product / std::sqrt(x2 * y2);
+    };
+    const std::vector<float> got = cosines.to_host(context);
+    const bool triples = loss == BaseLoss::bpr;
+    EXPECT_TRUE(near(got[0], reference(triples ? std::vector{4, 5} : std::vector{5}, head.pairs[0]), {1e-6}));
+    EXPECT_TRUE(near(got[1], reference(triples ? std::vector{2, 3} : std::vector{2}, head.pairs[1]), {1e-6}));
+    EXPECT_EQ(got[2], 0.0F);
+  }
+}
+
+TEST(LossHead, SplitGradientsAreThoseOfThePartsOfTheLoss) {
+  expect_split_gradients(Context(Device::cpu));
+}
+TEST(LossHead, CosinesOfPairs) {
+  expect_pair_cosines(Context(Device::cpu));
+}
+
 TEST(LossHead, ClampedCrossEntropyForgetsTheConfidentlyWrong) {
   const Context context(Device::cpu);
   Head head;
@@ -198,6 +313,11 @@ TEST(LossHead, RefusesWhatDoesNotFit) {
 TEST(LossHeadCuda, GradientsAreThoseOfTheLoss) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
   expect_gradients(Context(Device::cuda));
+}
+TEST(LossHeadCuda, CosinesOfPairs) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  expect_split_gradients(Context(Device::cuda));
+  expect_pair_cosines(Context(Device::cuda));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -117,6 +118,21 @@ TEST_F(DeepTraining, LightGcnRanksTheSameOnAnyNumberOfThreadsAndAfterALoad) {
   two.checkpoint(folder_ / "trained");
   loaded.trainer().load(read_safetensors(folder_ / "trained"));
   EXPECT_EQ(to_json(loaded.test()), after) << "the scores of before the load";
+}
+
+TEST_P(EveryBackbone, AlignmentMovesTheGate) {
+  const Config run =
+      config({"model.name=" + GetParam(), "method=alignment", "train.epochs=1", "gate.lr=0.1"});
+  if (GetParam() == "lightgcn") {
+    EXPECT_THAT(error_of([&] { const Bench refused(run); }), HasSubstr("no table of users"));
+    return;
+  }
+  Bench aligned(run);
+  const std::vector<float> before = aligned.trainer().gate_parameters();
+  const EpochReport report = aligned.train();
+  EXPECT_GT(report.pairs, 0);
+  EXPECT_NE(aligned.trainer().gate_parameters(), before);
+  for (const float x : aligned.trainer().gate_parameters()) EXPECT_TRUE(std::isfinite(x));
 }
 
 TEST_F(DeepTraining, ShutGateLeavesTheBackboneAsItWouldBeAlone) {
