@@ -23,8 +23,8 @@ struct HostGraph {
 HostGraph make_graph(std::vector<Interaction> edges, Id user_rows, Id item_rows) {
   const auto key = [](const Interaction& edge) { return std::tie(edge.user, edge.item); };
   std::ranges::sort(edges, {}, key);
-  const auto repeated = std::ranges::unique(edges, {}, key);
-  edges.erase(repeated.begin(), repeated.end());
+  const auto same = [&](const Interaction& a, const Interaction& b) { return key(a) == key(b); };
+  edges.erase(std::unique(edges.begin(), edges.end(), same), edges.end());
 
   HostGraph graph;
   graph.offsets.resize(static_cast<std::size_t>(user_rows) + static_cast<std::size_t>(item_rows) + 1);
