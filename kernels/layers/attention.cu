@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "kernels/exec/launch.h"
-#include "kernels/layers/exponential.h"
+#include "kernels/exec/math.h"
 #include "kernels/layers/matrix.h"
 
 namespace sllmr {
