@@ -290,10 +290,11 @@ SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, float* slot, GateBat
       b.uncertainty[k] = uncertainty_of(batch.logit_b[k], Uncertainty::confidence);
     });
   } else {
-    for (int k = 0; k < Most && k < batch.n; ++k) {
-      a.uncertainty[k] = uncertainty_of(batch.logit_a[k], gate.uncertainty);
-      b.uncertainty[k] = uncertainty_of(batch.logit_b[k], gate.uncertainty);
-    }
+    // Padding included: every place of a vector is read below.
+    batch.for_each([&](int k, int) {
+      a.uncertainty[k] = uncertainty_of(batch.logit_a[k], Uncertainty::entropy);
+      b.uncertainty[k] = uncertainty_of(batch.logit_b[k], Uncertainty::entropy);
+    });
   }
   detail::AlphaVisitor<Most> rule{gate, batch, a, b};
   GateRules::visit(gate.rule, rule);
