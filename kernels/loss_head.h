@@ -27,7 +27,7 @@ struct HeadPair {
 struct LossHeadArgs {
   const float* logits = nullptr;  // [rows, then those of the pairs]
   const float* labels = nullptr;  // [rows], 0 or 1; of bpr: not read
-  std::int64_t rows = 0;          // training rows of the batch; even for bpr
+  std::int64_t rows = 0;          // training rows of the batch; even for bpr; 0 with probes alone
   BaseLoss loss = BaseLoss::bce;
   const HeadPair* pairs = nullptr;  // [n_pairs]; no two share a row
   std::int64_t n_pairs = 0;

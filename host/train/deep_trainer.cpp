@@ -106,9 +106,9 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Method& m
                                                 config.train.optimizer == TrainConfig::Optimizer::lazy_adam});
   scorer_ = std::make_unique<RankingScorer>(*features_, *backbone_, split);
 
-  // A row brings at most a guiding pair and a probe pair of two rows each.
-  const std::int64_t most_rows = method.uses_llm ? 5 * batch : batch,
-                     most_items = method.uses_llm ? 3 * batch : batch;
+  // A row brings at most one guiding pair, of two rows.
+  const std::int64_t most_rows = method.uses_llm ? 3 * batch : batch,
+                     most_items = method.uses_llm ? 2 * batch : batch;
   batcher_ = std::make_unique<FeatureBatcher>(
       context, *features_, FeatureBatcherOptions{most_rows, backbone_->wants_sequence(), true});
   selective_ = std::make_unique<Selective>(context, config, method, split, table, batch, stretch_,
@@ -117,7 +117,7 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Method& m
   if (!selective_->uses_llm()) return;
   if (method.objective->uses_cosine) require_user_rows(*backbone_);
   triples_ = Buffer<Triple>(context, static_cast<std::size_t>(stretch_));
-  heads_ = Buffer<HeadPair>(context, static_cast<std::size_t>(2 * batch));
+  heads_ = Buffer<HeadPair>(context, static_cast<std::size_t>(batch));
   host_gate_ = selective_->host_gate();
 }
 
@@ -146,6 +146,7 @@ std::optional<EpochReport> DeepTrainer::train_epoch(const std::function<bool(std
       }
       take_batch(first, n, pairs.data());
     }
+    take_probes();
     selective_->finish_stretch(selective_->gate().n_slots);
     if (selective_->uses_llm()) {
       selective_->fetch_parameters();
@@ -232,12 +233,42 @@ void DeepTrainer::append_pairs(const RowPairs& pairs, std::int32_t row) {
   const Id user = batch_rows_[static_cast<std::size_t>(row)].user;
   // The probe is the last training item: neither the LLM nor the model may see it in the history.
   const std::int32_t position = std::max(0, split_.train_size[static_cast<std::size_t>(user)] - 1);
-  for (const bool probe : {false, true}) {
-    const LlmPair& pair = probe ? pairs.probe : pairs.guide;
-    if (pair.a == 0 || (!probe && !open(pair, user))) continue;
-    const std::int32_t a = append_row(user, pair.a, position), b = append_row(user, pair.b, position);
-    batch_heads_.push_back({pair, user, a, b, probe ? 1 : 0, row});
+  const LlmPair &guide = pairs.guide, &probe = pairs.probe;
+  if (guide.a != 0 && open(guide, user)) {
+    const std::int32_t a = append_row(user, guide.a, position), b = append_row(user, guide.b, position);
+    batch_heads_.push_back({guide, user, a, b, 0, row});
   }
+  if (probe.a != 0) {
+    probe_rows_.push_back({user, probe.a, position});
+    probe_rows_.push_back({user, probe.b, position});
+    probe_heads_.push_back({probe, user, 0, 0, 1});
+  }
+}
+
+void DeepTrainer::take_probes() {
+  if (probe_heads_.empty()) return;
+  adam_->flush(context_);
+  Buffer<float> logits(context_, 2 * heads_.size());
+  Buffer<float> d_logits(context_, logits.size());  // nobody reads them: probes teach the gate alone
+  LossHeadArgs head;
+  head.logits = logits.data();
+  head.gate = selective_->gate();
+  head.d_logits = d_logits.data();
+  for (std::size_t first = 0; first < probe_heads_.size(); first += heads_.size()) {
+    const std::size_t n = std::min(heads_.size(), probe_heads_.size() - first);
+    for (std::size_t k = 0; k < n; ++k) {
+      HeadPair& pair = probe_heads_[first + k];
+      pair.row_a = static_cast<std::int32_t>(2 * k);
+      pair.row_b = pair.row_a + 1;
+    }
+    scorer_->score(context_, std::span(probe_rows_).subspan(2 * first, 2 * n), logits.data());
+    copy_to_device(context_, heads_.data(), probe_heads_.data() + first, n * sizeof(HeadPair));
+    head.pairs = heads_.data();
+    head.n_pairs = static_cast<std::int64_t>(n);
+    loss_head(context_, head);
+  }
+  probe_rows_.clear();
+  probe_heads_.clear();
 }
 
 void DeepTrainer::take_batch(std::int64_t first, std::int64_t count, const RowPairs* pairs) {

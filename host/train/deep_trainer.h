@@ -23,7 +23,9 @@ std::vector<Interaction> training_interactions(const Split& split);
 /// with BPR positives and negatives stay side by side) and appends the rows of the batch's LLM pairs, but for
 /// guiding pairs that the gate holds shut (gate.skip_below): one forward and one backward pass serve both
 /// losses. Rows of pairs see the history that the LLM saw: all training items but the last. The gate takes a
-/// step every train.chunk_rows rows. The objective `alignment` takes two backward passes more, for the
+/// step every train.chunk_rows rows, before which the model as it then is scores the probes of these rows:
+/// they teach the model nothing, and among the rows of a batch they would change its batch norm's statistics.
+/// The objective `alignment` takes two backward passes more, for the
 /// gradients on the user's row that it compares.
 ///
 /// Under eval.protocol=ctr the negatives are fixed once, uniform over items the user never touches; under
@@ -52,6 +54,7 @@ class DeepTrainer final : public Trainer {
   void order_stretch(std::int64_t first, std::int64_t count);
   void take_batch(std::int64_t first, std::int64_t count, const RowPairs* pairs);
   void append_pairs(const RowPairs& pairs, std::int32_t row);
+  void take_probes();
   bool open(const LlmPair& pair, Id user);
   std::int32_t append_row(Id user, Id item, std::int32_t position);
   void prepare_save() override;
@@ -78,6 +81,8 @@ class DeepTrainer final : public Trainer {
   std::vector<FeatureRow> batch_rows_;
   std::vector<float> batch_labels_;
   std::vector<HeadPair> batch_heads_;
+  std::vector<FeatureRow> probe_rows_;  // of the stretch, two a probe
+  std::vector<HeadPair> probe_heads_;
   std::int32_t model_steps_ = 0;
 };
 

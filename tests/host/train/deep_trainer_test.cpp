@@ -135,6 +135,23 @@ TEST_P(EveryBackbone, AlignmentMovesTheGate) {
   for (const float x : aligned.trainer().gate_parameters()) EXPECT_TRUE(std::isfinite(x));
 }
 
+TEST_P(EveryBackbone, ProbesTeachTheGateAlone) {
+  // A gate that all but stands still, with and without probes: the same model, bit for bit.
+  const auto overrides = [](const char* probe_rate, const char* gate_lr) -> std::vector<std::string> {
+    return {"model.name=" + GetParam(), "method=agreement", "train.epochs=1",
+            std::string("gate.probe_rate=") + probe_rate, std::string("gate.lr=") + gate_lr};
+  };
+  Bench without(config(overrides("0", "1e-30"))), with(config(overrides("1", "1e-30"))),
+      learns(config(overrides("1", "0.1")));
+  EXPECT_EQ(without.train().probes, 0);
+  EXPECT_GT(with.train().probes, 100);
+  learns.train();
+  const std::vector<CtrRow> rows{{1, 2, 1, 1}, {5, 9, 2, 0}, {7, 3, 1, 1}};
+  EXPECT_EQ(with.trainer().ctr_logits(rows), without.trainer().ctr_logits(rows));
+  EXPECT_NE(learns.trainer().gate_parameters(), with.trainer().gate_parameters());
+  EXPECT_NE(learns.trainer().ctr_logits(rows), with.trainer().ctr_logits(rows)) << "the test says nothing";
+}
+
 TEST_F(DeepTraining, ShutGateLeavesTheBackboneAsItWouldBeAlone) {
   // All pairs are kept out of the batches, which then are those of method=none.
   Bench none(config({"method=none"})), never(config({"method=never"}));
