@@ -50,8 +50,9 @@ void Trainer::load(const SafetensorsFile& checkpoint) {
 }
 
 void check_common_options(const Config& config) {
-  if (config.train.eval_every == 0) {
-    require_not_set(config, "train.patience", "nothing is validated; set train.eval_every");
+  if (config.train.eval_every == 0 && config.train.patience > 0) {
+    require_not_set(config, "train.patience",
+                    "nothing is validated; set train.eval_every, or train.patience=0");
   }
   if (config.llm.pairs == LlmConfig::Pairs::sampled) {
     require_not_set(config, "llm.largest_pairs", "llm.pairs=sampled draws from all pairs");
