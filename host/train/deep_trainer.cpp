@@ -246,14 +246,9 @@ void DeepTrainer::append_pairs(const RowPairs& pairs, std::int32_t row) {
 }
 
 void DeepTrainer::take_probes() {
-  if (probe_heads_.empty()) return;
-  adam_->flush(context_);
-  Buffer<float> logits(context_, 2 * heads_.size());
-  Buffer<float> d_logits(context_, logits.size());  // nobody reads them: probes teach the gate alone
   LossHeadArgs head;
-  head.logits = logits.data();
   head.gate = selective_->gate();
-  head.d_logits = d_logits.data();
+  head.pairs = heads_.data();
   for (std::size_t first = 0; first < probe_heads_.size(); first += heads_.size()) {
     const std::size_t n = std::min(heads_.size(), probe_heads_.size() - first);
     for (std::size_t k = 0; k < n; ++k) {
@@ -261,9 +256,14 @@ void DeepTrainer::take_probes() {
       pair.row_a = static_cast<std::int32_t>(2 * k);
       pair.row_b = pair.row_a + 1;
     }
-    scorer_->score(context_, std::span(probe_rows_).subspan(2 * first, 2 * n), logits.data());
     copy_to_device(context_, heads_.data(), probe_heads_.data() + first, n * sizeof(HeadPair));
-    head.pairs = heads_.data();
+    const FeatureBatch& batch =
+        batcher_->make(context_, std::span<const FeatureRow>(probe_rows_).subspan(2 * first, 2 * n));
+    adam_->begin(context_, batch);  // no step follows: it brings the rows up to date
+    const Tensor<float> logits = backbone_->forward(context_, batch, Pass{}, nullptr);
+    const Tensor<float> d_logits(context_, logits.rows(), 1);  // nobody reads it
+    head.logits = logits.data();
+    head.d_logits = d_logits.data();
     head.n_pairs = static_cast<std::int64_t>(n);
     loss_head(context_, head);
   }
