@@ -32,6 +32,7 @@ constexpr double kPairRate = 1.0 / 8;
 struct Options {
   bool quick = false, models = false;
   std::string device = "auto", json, data, torch;
+  std::vector<std::string> backbones = benched_models();
   int threads = 0;
 };
 
@@ -216,7 +217,7 @@ void run(const Options& options) {
   report.add("copy_cached_bytes_per_s", copy_rate(context, watch, std::size_t{4} << 20), 1e-9, "GB/s",
              "the same within 8 MiB, which is what Beauty's tables take");
   if (options.models) {
-    bench_models(context, watch, split, options.torch, report);
+    bench_models(context, watch, split, options.backbones, options.torch, report);
   } else {
     bench_step(context, watch, copy.median, report);
     bench_epochs(context, watch, split, report);
@@ -247,6 +248,9 @@ int main(int argc, char** argv) {
   app.add_flag("--quick", options.quick, "the main figures only");
   app.add_flag("--models", options.models, "the deep backbones instead: epochs, the penalty's cost, memory")
       ->excludes("--quick");
+  app.add_option("--backbones", options.backbones, "with --models: these only")
+      ->needs("--models")
+      ->check(CLI::IsMember(options.backbones));
   app.add_option("--torch", options.torch,
                  "with --models: a Python that has torch, to time bench/peers/ctr_torch.py in the same run")
       ->needs("--models");

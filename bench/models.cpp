@@ -99,11 +99,19 @@ Figure ranking_rate(const Context& context, const Split& split, DeepTrainer& tra
 
 }  // namespace
 
-void bench_models(Context& context, const Stopwatch& watch, const Split& split, const std::string& torch,
-                  Report& report) {
-  const ScoreTable table = random_scores(split);
+std::vector<std::string> benched_models() {
+  std::vector<std::string> names;
   for (const BackboneInfo& backbone : backbones()) {
-    if (backbone.name == "mf") continue;  // timed with its own kernel
+    if (backbone.name != "mf") names.emplace_back(backbone.name);  // timed with its own kernel
+  }
+  return names;
+}
+
+void bench_models(Context& context, const Stopwatch& watch, const Split& split,
+                  const std::vector<std::string>& names, const std::string& torch, Report& report) {
+  const ScoreTable table = random_scores(split);
+  for (const std::string& name : names) {
+    const BackboneInfo& backbone = *find_backbone(name);
     nlohmann::ordered_json& row = report.json["models"][std::string(backbone.name)];
     const std::size_t before = device_bytes(context.device());
     Context own(context.device(), context.threads());  // with a pool of its own, to be measured

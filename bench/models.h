@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "bench/measure.h"
 #include "bench/report.h"
@@ -9,9 +10,12 @@
 
 namespace sllmr::bench {
 
-/// Adds report.json["models"]: an object for each backbone of the registry. `torch`: a Python interpreter
+/// The backbones of the registry that bench_models() times.
+std::vector<std::string> benched_models();
+
+/// Adds report.json["models"]: an object for each of the backbones. `torch`: a Python interpreter
 /// that has PyTorch, for the ratio to bench/peers/ctr_torch.py in the same run; empty: no ratio.
-void bench_models(Context& context, const Stopwatch& watch, const Split& split, const std::string& torch,
-                  Report& report);
+void bench_models(Context& context, const Stopwatch& watch, const Split& split,
+                  const std::vector<std::string>& names, const std::string& torch, Report& report);
 
 }  // namespace sllmr::bench

@@ -64,6 +64,10 @@ struct FeatureBatch {
   std::int64_t positions = 0;                     // history items of all rows
   const std::int64_t* first_position = nullptr;   // [rows + 1]
   const std::int32_t* row_of_position = nullptr;  // [positions]
+  /// The last positions are those of rows whose twins, with the same user and history, stand right before
+  /// them: as many positions before hold the same items. What depends on the history alone need not be
+  /// computed twice.
+  std::int64_t twin_positions = 0;
   std::array<Bags, kFields> fields;
   std::array<TablePlan, kVocabularies> plans;  // empty unless the batch was made for training
 

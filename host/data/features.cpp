@@ -85,10 +85,11 @@ FeatureBatcher::FeatureBatcher(const Context& context, const FeatureStore& store
   for (std::size_t v = 0; v < slots_.size(); ++v) slots_[v].resize(static_cast<std::size_t>(table_rows[v]));
 }
 
-void FeatureBatcher::assemble(std::span<const FeatureRow> rows) {
+void FeatureBatcher::assemble(std::span<const FeatureRow> rows, std::size_t twins) {
   require(!rows.empty() && static_cast<std::int64_t>(rows.size()) <= options_.max_rows,
           fmt::format("a batch of {} rows, but this batcher takes 1 to {}", rows.size(), options_.max_rows));
   measure(rows);
+  measure_twins(rows, twins);
   block_bytes_ = lay_out(nullptr, block_);
   if (staging_.size() < block_bytes_) staging_.resize(block_bytes_ + block_bytes_ / 2);
   lay_out(staging_.data(), block_);
@@ -175,6 +176,16 @@ void FeatureBatcher::measure(std::span<const FeatureRow> rows) {
   }
   const auto n = static_cast<std::int64_t>(rows.size());
   occurrences_ = {n, n + positions_, n + brands, categories};
+}
+
+void FeatureBatcher::measure_twins(std::span<const FeatureRow> rows, std::size_t twins) {
+  require(2 * twins <= rows.size(), "a batch has fewer rows than twins");
+  twin_positions_ = 0;
+  for (std::size_t k = rows.size() - twins; k < rows.size(); ++k) {
+    require(rows[k].user == rows[k - twins].user && rows[k].position == rows[k - twins].position,
+            "twins in a batch must have the same user and position");
+    twin_positions_ += segments_[k].end - segments_[k].begin;
+  }
 }
 
 std::size_t FeatureBatcher::lay_out(std::byte* base, Block& block) const {
@@ -304,6 +315,7 @@ FeatureBatch FeatureBatcher::view(const Block& block, const FeatureStore::Pools&
   batch.sequence = options_.sequence;
   if (batch.sequence) {
     batch.positions = positions_;
+    batch.twin_positions = twin_positions_;
     batch.first_position = block.first_position;
     batch.row_of_position = block.row_of_position;
   }

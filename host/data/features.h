@@ -83,14 +83,15 @@ class FeatureBatcher {
 
   /// Puts a batch together on the host. Throws Error for no rows or more than max_rows, for a user or an item
   /// that the data do not have, and for a position outside the user's history. A position of 0 is an empty
-  /// history.
-  void assemble(std::span<const FeatureRow> rows);
+  /// history. The last 2 * `twins` rows are two halves with the same users and positions, row by row; Error
+  /// where they are not.
+  void assemble(std::span<const FeatureRow> rows, std::size_t twins = 0);
   /// Brings what was assembled last to the device: one copy on CUDA, none on the CPU. The batch is valid
   /// until the next assemble() on the CPU, until the next upload() on CUDA.
   const FeatureBatch& upload(const Context& context);
   /// Both at once.
-  const FeatureBatch& make(const Context& context, std::span<const FeatureRow> rows) {
-    assemble(rows);
+  const FeatureBatch& make(const Context& context, std::span<const FeatureRow> rows, std::size_t twins = 0) {
+    assemble(rows, twins);
     return upload(context);
   }
 
@@ -124,6 +125,7 @@ class FeatureBatcher {
   void prefetch(const Segment& segment) const;
   /// Segments of the rows, and from them how long the block's arrays are.
   void measure(std::span<const FeatureRow> rows);
+  void measure_twins(std::span<const FeatureRow> rows, std::size_t twins);
   /// The arrays of a block that begins at `base`, and its size in bytes.
   std::size_t lay_out(std::byte* base, Block& block) const;
   void fill_rows(std::span<const FeatureRow> rows);
@@ -144,7 +146,7 @@ class FeatureBatcher {
   Buffer<std::int32_t> device_lengths_;
 
   std::vector<Segment> segments_;
-  std::int64_t positions_ = 0;
+  std::int64_t positions_ = 0, twin_positions_ = 0;
   std::array<std::int64_t, kVocabularies> occurrences_{};  // ids of all bags
   std::array<std::int64_t, kVocabularies> keys_{};         // different ones
   std::vector<std::byte> staging_;

@@ -202,11 +202,6 @@ void DeepTrainer::order_stretch(std::int64_t first, std::int64_t count) {
   selective_->sample(static_cast<std::uint32_t>(epoch_), first, count, triples_.data());
 }
 
-std::int32_t DeepTrainer::append_row(Id user, Id item, std::int32_t position) {
-  batch_rows_.push_back({user, item, position});
-  return static_cast<std::int32_t>(batch_rows_.size()) - 1;
-}
-
 bool DeepTrainer::open(const LlmPair& pair, Id user) {
   if (!skips_closed_) return true;
   // The gate's uncertainty is known only after the forward pass; a rule need not be monotonic in it, but is
@@ -235,8 +230,9 @@ void DeepTrainer::append_pairs(const RowPairs& pairs, std::int32_t row) {
   const std::int32_t position = std::max(0, split_.train_size[static_cast<std::size_t>(user)] - 1);
   const LlmPair &guide = pairs.guide, &probe = pairs.probe;
   if (guide.a != 0 && open(guide, user)) {
-    const std::int32_t a = append_row(user, guide.a, position), b = append_row(user, guide.b, position);
-    batch_heads_.push_back({guide, user, a, b, 0, row});
+    const auto a = static_cast<std::int32_t>(batch_rows_.size());
+    batch_rows_.push_back({user, guide.a, position});
+    batch_heads_.push_back({guide, user, a, 0, 0, row});
   }
   if (probe.a != 0) {
     probe_rows_.push_back({user, probe.a, position});
@@ -277,7 +273,7 @@ void DeepTrainer::take_batch(std::int64_t first, std::int64_t count, const RowPa
   batch_heads_.clear();
   for (std::int64_t k = 0; k < count; ++k) {
     const CtrRow& row = rows_[static_cast<std::size_t>(order_[static_cast<std::size_t>(first - row_ + k)])];
-    append_row(row.user, row.item, row.position);
+    batch_rows_.push_back({row.user, row.item, row.position});
     batch_labels_[static_cast<std::size_t>(k)] = row.label;
   }
   if (selective_->uses_llm()) {
@@ -287,13 +283,18 @@ void DeepTrainer::take_batch(std::int64_t first, std::int64_t count, const RowPa
       if (!rate.selects(static_cast<std::uint64_t>(first + k))) continue;
       append_pairs(pairs[drawn++], static_cast<std::int32_t>(k));
     }
+    for (HeadPair& head : batch_heads_) {
+      const FeatureRow twin = batch_rows_[static_cast<std::size_t>(head.row_a)];
+      head.row_b = static_cast<std::int32_t>(batch_rows_.size());
+      batch_rows_.push_back({twin.user, head.pair.b, twin.position});
+    }
     if (!batch_heads_.empty()) {
       copy_to_device(context_, heads_.data(), batch_heads_.data(), batch_heads_.size() * sizeof(HeadPair));
     }
   }
   labels_.assign(context_, std::span<const float>(batch_labels_));
 
-  const FeatureBatch& batch = batcher_->make(context_, batch_rows_);
+  const FeatureBatch& batch = batcher_->make(context_, batch_rows_, batch_heads_.size());
   adam_->begin(context_, batch);
   std::unique_ptr<Backbone<float>::Saved> saved;
   const Pass pass{true, config_.seed, static_cast<std::uint32_t>(model_steps_)};

@@ -56,7 +56,6 @@ class DeepTrainer final : public Trainer {
   void append_pairs(const RowPairs& pairs, std::int32_t row);
   void take_probes();
   bool open(const LlmPair& pair, Id user);
-  std::int32_t append_row(Id user, Id item, std::int32_t position);
   void prepare_save() override;
   std::vector<Counter> counters() override;
   void after_load() override;

@@ -4,6 +4,7 @@
 
 #include "kernels/exec/gemm.h"
 #include "kernels/layers/activation.h"
+#include "kernels/layers/combine.h"
 #include "models/layers/shapes.h"
 
 namespace sllmr {
@@ -66,6 +67,7 @@ void DinAttention<Real>::forward(const Context& context, const FeatureBatch& bat
   require_shape(name_, "keys", keys, batch.positions, width_);
   require_shape(name_, "output", out, batch.rows, width_);
   const std::int64_t rows = batch.rows, positions = batch.positions, units = units_[0];
+  const std::int64_t twins = batch.twin_positions, own = positions - twins;
   const DinParameters<Real> of = values();
   const Tensor<Real> folded(context, units, 2 * width_), tail(context, 1, units + 1);
   const Tensor<Real> of_query(context, rows, units);
@@ -75,8 +77,10 @@ void DinAttention<Real>::forward(const Context& context, const FeatureBatch& bat
   din_products(context, history_of(batch), query, keys, products);
   gemm(context, Transpose::no, Transpose::yes, rows, units, width_, Real(1), query.data(), query.stride(),
        folded.data(), folded.stride(), Real(0), of_query.data(), units);
-  gemm(context, Transpose::no, Transpose::yes, positions, units, width_, Real(1), keys.data(), keys.stride(),
+  gemm(context, Transpose::no, Transpose::yes, own, units, width_, Real(1), keys.data(), keys.stride(),
        folded.data() + width_, folded.stride(), Real(0), hidden.data(), units);
+  copy_on_device(context, hidden.data() + own * units, hidden.data() + (own - twins) * units,
+                 static_cast<std::size_t>(twins * units) * sizeof(Real));
   gemm(context, Transpose::no, Transpose::yes, positions, units, width_, Real(1), products.data(), width_,
        of.weight + 3 * width_, 4 * std::int64_t{width_}, Real(1), hidden.data(), units);
   din_pool(context, history_of(batch), of_query, of.bias, tail, keys, hidden, weights, out);
@@ -88,6 +92,7 @@ Tensor<Real> DinAttention<Real>::backward(const Context& context, const FeatureB
                                           const Saved& saved, const Tensor<Real>& d_out,
                                           const Tensor<Real>& d_query, GradientMode mode) const {
   const std::int64_t rows = batch.rows, positions = batch.positions, units = units_[0];
+  const std::int64_t twins = batch.twin_positions, own = positions - twins;
   const std::int64_t weight_stride = 4 * std::int64_t{width_};
   require_shape(name_, "keys", saved.keys, positions, width_);
   require_shape(name_, "output's gradient", d_out, rows, width_);
@@ -103,20 +108,25 @@ Tensor<Real> DinAttention<Real>::backward(const Context& context, const FeatureB
   gemm(context, Transpose::yes, Transpose::no, units, width_, rows, Real(1), d_of_query.data(), units,
        saved.query.data(), saved.query.stride(), Real(0), d_folded.data(), d_folded.stride());
   gemm(context, Transpose::yes, Transpose::no, units, width_, positions, Real(1), d_hidden.data(), units,
-       saved.keys.data(), saved.keys.stride(), Real(0), d_folded.data() + width_, d_folded.stride());
-  gemm(context, Transpose::yes, Transpose::no, units, width_, positions, Real(1), d_hidden.data(), units,
        saved.products.data(), width_, accumulate ? Real(1) : Real(0), d_of.weight + 3 * width_,
        weight_stride);
   gemm(context, Transpose::yes, Transpose::no, 1, units, positions, Real(1), d_weights.data(), 1,
        saved.hidden.data(), units, Real(0), d_tail.data(), units);
-  din_unfold_gradients(context, of, d_folded, d_of_query, d_weights, d_tail, d_of, accumulate);
-
   const Tensor<Real> d_products(context, positions, width_);
-  Tensor<Real> d_keys(context, positions, width_);
   gemm(context, Transpose::no, Transpose::no, positions, width_, units, Real(1), d_hidden.data(), units,
        of.weight + 3 * width_, weight_stride, Real(0), d_products.data(), width_);
-  gemm(context, Transpose::no, Transpose::no, positions, width_, units, Real(1), d_hidden.data(), units,
+
+  // What comes through the keys alone: twins have the same, so their gradients are added first.
+  Tensor<Real> d_keys(context, positions, width_);
+  if (twins > 0) {
+    add_to(context, d_hidden.row_range(own, twins), d_hidden.row_range(own - twins, twins));
+    fill_zero(context, d_keys.data() + own * width_, static_cast<std::size_t>(twins * width_) * sizeof(Real));
+  }
+  gemm(context, Transpose::yes, Transpose::no, units, width_, own, Real(1), d_hidden.data(), units,
+       saved.keys.data(), saved.keys.stride(), Real(0), d_folded.data() + width_, d_folded.stride());
+  gemm(context, Transpose::no, Transpose::no, own, width_, units, Real(1), d_hidden.data(), units,
        saved.folded.data() + width_, saved.folded.stride(), Real(0), d_keys.data(), width_);
+  din_unfold_gradients(context, of, d_folded, d_of_query, d_weights, d_tail, d_of, accumulate);
   gemm(context, Transpose::no, Transpose::no, rows, width_, units, Real(1), d_of_query.data(), units,
        saved.folded.data(), saved.folded.stride(), Real(1), d_query.data(), d_query.stride());
   din_keys_backward(context, history_of(batch), saved.query, saved.keys, saved.weights, d_out, d_products,

@@ -222,6 +222,18 @@ void expect_naive(const Context& context, bool plans) {
   }
 }
 
+TEST(Features, CountsThePositionsOfTwins) {
+  const Context context(Device::cpu, 1);
+  SmallData data = three_users();
+  const FeatureStore store(context, data.source(), 3);
+  FeatureBatcher batcher(context, store, {5, true});
+  const std::vector<FeatureRow> rows{{3, 1, 0}, {1, 3, 4}, {2, 2, 1}, {1, 1, 4}, {2, 4, 1}};
+  EXPECT_EQ(batcher.make(context, rows, 2).twin_positions, 4);
+  EXPECT_EQ(batcher.make(context, rows).twin_positions, 0);
+  EXPECT_THAT(error_of([&] { batcher.assemble(rows, 1); }), HasSubstr("same user and position"));
+  EXPECT_THAT(error_of([&] { batcher.assemble(rows, 3); }), HasSubstr("fewer rows than twins"));
+}
+
 TEST(Features, ListsAndPlansAreTheNaiveOnes) {
   expect_naive(Context(Device::cpu, 1), true);
 }

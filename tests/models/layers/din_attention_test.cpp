@@ -82,6 +82,16 @@ class DinRun {
     return sum;
   }
 
+  /// Makes the last positions repeat the ones before, and says so to the layer if `told`.
+  void make_twins(std::int64_t positions, bool told) {
+    const std::int64_t own = batch_.positions - positions;
+    for (std::int64_t k = 0; k < positions; ++k) {
+      std::copy_n(keys_.row_range(own - positions + k, 1).data(), keys_.cols(),
+                  keys_.row_range(own + k, 1).data());
+    }
+    batch_.twin_positions = told ? positions : 0;
+  }
+
   Parameters<Real>& parameters() { return parameters_; }
   const DinAttention<Real>& layer() const { return layer_; }
   const FeatureBatch& batch() const { return batch_; }
@@ -123,6 +133,36 @@ double error_of_rows(const Tensor<double>& x, const std::vector<double>& analyti
                                        {analytic.data() + r * x.cols(), cols}, [&] { return run.loss(); }));
   }
   return error;
+}
+
+TEST(DinAttention, TwinsAreRowsLikeAnyOther) {
+  const Context context(Device::cpu, 1);
+  const Size size{{3, 4, 0, 2, 4, 0, 2}, 5, {6, 4}};  // the last three rows are twins of the three before
+  constexpr std::int64_t kTwins = 6, kOwn = 9;
+  for (const GradientMode mode : {GradientMode::replace, GradientMode::accumulate}) {
+    DinRun<double> told(context, size), untold(context, size);
+    told.make_twins(kTwins, true);
+    untold.make_twins(kTwins, false);
+    const DinRun<double>::Result a = told.run(mode), b = untold.run(mode);
+    const auto expect_near = [](const std::vector<double>& x, const std::vector<double>& y) {
+      ASSERT_EQ(x.size(), y.size());
+      for (std::size_t k = 0; k < x.size(); ++k) EXPECT_TRUE(near(x[k], y[k], {1e-12, 1e-12})) << k;
+    };
+    expect_near(a.out, b.out);
+    expect_near(a.gradients, b.gradients);
+    expect_near(a.d_query, b.d_query);
+    // Both keys are rows of the same tables: what counts is the sum of their gradients.
+    const auto folded = [&](std::vector<double> d_keys) {
+      for (std::int64_t k = 0; k < kTwins * size.width; ++k) {
+        d_keys[static_cast<std::size_t>((kOwn - kTwins) * size.width + k)] +=
+            d_keys[static_cast<std::size_t>(kOwn * size.width + k)];
+      }
+      d_keys.resize(static_cast<std::size_t>(kOwn * size.width));
+      return d_keys;
+    };
+    expect_near(folded(a.d_keys), folded(b.d_keys));
+    EXPECT_NE(a.d_keys, b.d_keys) << "the test says nothing";
+  }
 }
 
 TEST(DinAttention, GradientsAreThoseOfFiniteDifferences) {
