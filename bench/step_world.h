@@ -19,7 +19,7 @@ struct StepShape {
 class StepWorld {
  public:
   /// Share of the selected rows that also take a probe pair; as gate.probe_rate.
-  static constexpr double probe_rate = 0.25;
+  static constexpr double probe_rate = 0.0625;
 
   StepWorld(const Context& context, const StepShape& shape);
 

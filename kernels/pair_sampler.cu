@@ -9,7 +9,7 @@ namespace sllmr {
 namespace {
 
 struct SamplePairs {
-  static constexpr std::int64_t kBatch = 32;
+  static constexpr int kBatch = 32;
 
   ScoreView view;
   PairPolicy policy;
@@ -32,85 +32,105 @@ struct SamplePairs {
     return {a.item, b.item, difference < 0 ? -difference : difference, agreement};
   }
 
-  /// A try at a guiding pair, whose scores may turn out to be equal.
-  SLLMR_HD Places guide(std::uint64_t row, Id user, std::int64_t first, std::uint32_t entries,
-                        std::uint32_t attempt) const {
-    const Draw draw = philox(seed, epoch, row, Purpose::pair_choice, attempt / 2);
+  /// What is known of selected rows before their entries are read, side by side.
+  template <int Most>
+  struct Plan {
+    std::uint64_t row[Most] = {};
+    Id user[Most];
+    std::int64_t first[Most];  // of the user's entries
+    std::uint32_t entries[Most];
+    std::uint32_t choice[Most], second_choice[Most], probe_choice[Most];  // random words
+    Places guide[Most], probe[Most];
+  };
+
+  /// A try at a guiding pair, whose scores may turn out to be equal, from two random words.
+  SLLMR_HD Places guide(Id user, std::int64_t first, std::uint32_t entries, std::uint32_t choice,
+                        std::uint32_t second_choice) const {
     if (policy.choice == PairChoice::largest) {
       const std::int64_t at = view.pair_offsets[user];
       const auto pairs = static_cast<std::uint32_t>(view.pair_offsets[user + 1] - at);
       if (pairs == 0) return {};
-      const std::int64_t pick = at + below(draw.word[0], pairs);
+      const std::int64_t pick = at + below(choice, pairs);
       return {first + view.pair_first[pick], first + view.pair_second[pick]};
     }
-    const bool later = attempt % 2 != 0;
-    const std::uint32_t x = below(later ? draw.word[2] : draw.word[0], entries);
-    std::uint32_t y = below(later ? draw.word[3] : draw.word[1], entries - 1);
+    const std::uint32_t x = below(choice, entries);
+    std::uint32_t y = below(second_choice, entries - 1);
     if (y >= x) ++y;
     return {first + (x < y ? x : y), first + (x < y ? y : x)};
   }
 
-  SLLMR_HD Places probe(std::uint64_t row, Id user, std::int64_t first, std::uint32_t entries) const {
+  SLLMR_HD Places probe(Id user, std::int64_t first, std::uint32_t entries, std::uint32_t choice) const {
     const std::int32_t at = view.probe[user];
     if (at < 0) return {};
-    std::uint32_t other = below(philox(seed, epoch, row, Purpose::probe).word[0], entries - 1);
+    std::uint32_t other = below(choice, entries - 1);
     if (other >= static_cast<std::uint32_t>(at)) ++other;
     return {first + at, first + other};
   }
 
-  /// A selected row: what is known of it before its entries are read.
-  struct Plan {
-    std::uint64_t row;
-    Id user;
-    std::int64_t first;  // of the user's entries
-    std::uint32_t entries;
-    Places guide, probe;
-  };
-
-  SLLMR_HD RowPairs take(const Plan& plan) const {
+  template <int Most>
+  SLLMR_HD RowPairs take(const Plan<Most>& plan, std::int64_t k) const {
     RowPairs pairs{};
-    if (plan.guide.a >= 0) pairs.guide = compare(plan.guide);
+    if (plan.guide[k].a >= 0) pairs.guide = compare(plan.guide[k]);
     constexpr std::uint32_t kAttempts = 8;
     for (std::uint32_t attempt = 1; attempt < kAttempts && pairs.guide.a != 0 && pairs.guide.agreement <= 0;
          ++attempt) {
-      pairs.guide = compare(guide(plan.row, plan.user, plan.first, plan.entries, attempt));
+      const Draw draw = philox(seed, epoch, plan.row[k], Purpose::pair_choice, attempt / 2);
+      const bool later = attempt % 2 != 0;
+      pairs.guide = compare(guide(plan.user[k], plan.first[k], plan.entries[k],
+                                  later ? draw.word[2] : draw.word[0], later ? draw.word[3] : draw.word[1]));
     }
     if (!(pairs.guide.agreement > 0)) pairs.guide = {};
-    if (plan.probe.a >= 0) pairs.probe = compare(plan.probe);
+    if (plan.probe[k].a >= 0) pairs.probe = compare(plan.probe[k]);
     return pairs;
+  }
+
+  template <int Most>
+  SLLMR_INLINE void draw(Plan<Most>& plan) const {
+    side_by_side<Most>([&plan, s = seed, e = epoch](int k) {
+      const Draw draw = philox(s, e, plan.row[k], Purpose::pair_choice);
+      plan.choice[k] = draw.word[0];
+      plan.second_choice[k] = draw.word[1];
+    });
+    if (policy.probe_rate.fixed == 0) return;
+    side_by_side<Most>([&plan, s = seed, e = epoch](int k) {
+      plan.probe_choice[k] = philox(s, e, plan.row[k], Purpose::probe).word[0];
+    });
   }
 
   /// In three passes, as each reads from memory where the next will read.
   template <class Lanes>
   SLLMR_HD void operator()(Lanes, std::int64_t begin, std::int64_t count) const {
-    constexpr std::int64_t kMost = Lanes::prefetches ? kBatch : 1;
+    constexpr int kMost = Lanes::prefetches ? kBatch : 1;
     const std::int64_t n = kMost == 1 ? 1 : count;
-    Plan plans[kMost];
+    Plan<kMost> plan;
     const std::uint64_t ordinal = first_ordinal + static_cast<std::uint64_t>(begin);
-    for (std::int64_t k = 0; k < n; ++k) {
-      Plan& plan = plans[k];
-      plan.row = policy.pair_rate.row_of(ordinal + static_cast<std::uint64_t>(k));
-      plan.user = triples[static_cast<std::int64_t>(plan.row) - first_row].user;
-      plan.first = view.offsets[plan.user];
-      plan.entries = static_cast<std::uint32_t>(view.offsets[plan.user + 1] - plan.first);
+    SelectedRows rows(policy.pair_rate, ordinal);
+    for (std::int64_t k = 0; k < n; ++k, rows.next()) {
+      plan.row[k] = rows.row();
+      const Id user = triples[static_cast<std::int64_t>(plan.row[k]) - first_row].user;
+      plan.user[k] = user;
+      plan.first[k] = view.offsets[user];
+      plan.entries[k] = static_cast<std::uint32_t>(view.offsets[user + 1] - plan.first[k]);
+      if constexpr (Lanes::prefetches) Lanes::prefetch(view.probe + user);
     }
+    draw(plan);
     for (std::int64_t k = 0; k < n; ++k) {
-      Plan& plan = plans[k];
-      plan.guide = plan.probe = {};
-      if (plan.entries < 2) continue;
-      plan.guide = guide(plan.row, plan.user, plan.first, plan.entries, 0);
+      plan.guide[k] = plan.probe[k] = {};
+      if (plan.entries[k] < 2) continue;
+      plan.guide[k] =
+          guide(plan.user[k], plan.first[k], plan.entries[k], plan.choice[k], plan.second_choice[k]);
       if (policy.probe_rate.selects(ordinal + static_cast<std::uint64_t>(k))) {
-        plan.probe = probe(plan.row, plan.user, plan.first, plan.entries);
+        plan.probe[k] = probe(plan.user[k], plan.first[k], plan.entries[k], plan.probe_choice[k]);
       }
       if constexpr (Lanes::prefetches) {
-        for (const Places& places : {plan.guide, plan.probe}) {
+        for (const Places& places : {plan.guide[k], plan.probe[k]}) {
           if (places.a < 0) continue;
           Lanes::prefetch(view.entries + places.a);
           Lanes::prefetch(view.entries + places.b);
         }
       }
     }
-    for (std::int64_t k = 0; k < n; ++k) out[begin + k] = take(plans[k]);
+    for (std::int64_t k = 0; k < n; ++k) out[begin + k] = take(plan, k);
   }
 };
 

@@ -45,6 +45,28 @@ struct Share {
   }
 };
 
+/// Walks along the rows that a share above 0 selects, as Share::row_of tells them, without its division.
+class SelectedRows {
+ public:
+  SLLMR_HD SelectedRows(Share share, std::uint64_t ordinal)
+      : fixed_(share.fixed), row_(share.row_of(ordinal)), gap_(kOne / fixed_), gap_rest_(kOne % fixed_) {
+    rest_ = (((ordinal + 1) << 32) + fixed_ - 1) % fixed_;
+  }
+  SLLMR_HD std::uint64_t row() const { return row_; }
+  SLLMR_HD void next() {
+    row_ += gap_;
+    rest_ += gap_rest_;
+    if (rest_ >= fixed_) {
+      rest_ -= fixed_;
+      ++row_;
+    }
+  }
+
+ private:
+  static constexpr std::uint64_t kOne = std::uint64_t{1} << 32;
+  std::uint64_t fixed_, row_, gap_, gap_rest_, rest_;
+};
+
 struct PairPolicy {
   PairChoice choice = PairChoice::sampled;
   Share

@@ -82,7 +82,7 @@ struct GateConfig {
   std::string objective = "agreement";
   Uncertainty uncertainty = Uncertainty::confidence;
   double lr = 0.1;
-  double probe_rate = 0.25;
+  double probe_rate = 0.0625;
   double price = 0.1;
   double budget_weight = 1.0;
   double budget_target = 0.3;

@@ -120,8 +120,10 @@ TEST(Share, RowOfInvertsCountBefore) {
     const Share share = Share::of(rate);
     for (const std::uint64_t start : {0ULL, 1ULL, 1000ULL, 300'000'000ULL}) {
       const std::uint64_t first = share.count_before(start);
-      for (std::uint64_t ordinal = first; ordinal < first + 50; ++ordinal) {
+      SelectedRows rows(share, first);
+      for (std::uint64_t ordinal = first; ordinal < first + 50; ++ordinal, rows.next()) {
         const std::uint64_t row = share.row_of(ordinal);
+        ASSERT_EQ(rows.row(), row);
         ASSERT_GE(row, start);
         ASSERT_TRUE(share.selects(row)) << rate << " ordinal " << ordinal;
         ASSERT_EQ(share.count_before(row), ordinal);
