@@ -28,7 +28,7 @@ class StepWorld {
   void pass(const Context& context, double pair_rate) const;
 
   /// Bytes that a triple moves at least: every touched row and its state read and written once, the triple,
-  /// and for the share of rows with a pair two item rows and the pair's record, for a quarter of those two
+  /// and for the share of rows with a pair two item rows and the pair's record, for a sixteenth of those two
   /// rows read by the probe.
   double floor_bytes(double pair_rate) const;
   /// floor_bytes(pair_rate) / floor_bytes(0).
