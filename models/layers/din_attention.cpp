@@ -79,8 +79,10 @@ void DinAttention<Real>::forward(const Context& context, const FeatureBatch& bat
        folded.data(), folded.stride(), Real(0), of_query.data(), units);
   gemm(context, Transpose::no, Transpose::yes, own, units, width_, Real(1), keys.data(), keys.stride(),
        folded.data() + width_, folded.stride(), Real(0), hidden.data(), units);
-  copy_on_device(context, hidden.data() + own * units, hidden.data() + (own - twins) * units,
-                 static_cast<std::size_t>(twins * units) * sizeof(Real));
+  if (twins > 0) {
+    copy_on_device(context, hidden.data() + own * units, hidden.data() + (own - twins) * units,
+                   static_cast<std::size_t>(twins * units) * sizeof(Real));
+  }
   gemm(context, Transpose::no, Transpose::yes, positions, units, width_, Real(1), products.data(), width_,
        of.weight + 3 * width_, 4 * std::int64_t{width_}, Real(1), hidden.data(), units);
   din_pool(context, history_of(batch), of_query, of.bias, tail, keys, hidden, weights, out);
