@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "host/config/config.h"
 #include "kernels/exec/memory.h"
 #include "kernels/mf.h"
 
@@ -18,8 +19,8 @@ struct StepShape {
 /// One step's memory. The learning rate is so small that all hinges stay active: pairs cost their most.
 class StepWorld {
  public:
-  /// Share of the selected rows that also take a probe pair; as gate.probe_rate.
-  static constexpr double probe_rate = 0.0625;
+  /// Share of the selected rows that also take a probe pair: training's.
+  static inline const double probe_rate = GateConfig{}.probe_rate;
 
   StepWorld(const Context& context, const StepShape& shape);
 
@@ -28,8 +29,8 @@ class StepWorld {
   void pass(const Context& context, double pair_rate) const;
 
   /// Bytes that a triple moves at least: every touched row and its state read and written once, the triple,
-  /// and for the share of rows with a pair two item rows and the pair's record, for a sixteenth of those two
-  /// rows read by the probe.
+  /// and for the share of rows with a pair two item rows and the pair's record, for the share
+  /// of those with a probe the two rows that it reads.
   double floor_bytes(double pair_rate) const;
   /// floor_bytes(pair_rate) / floor_bytes(0).
   double floor_overhead(double pair_rate) const { return floor_bytes(pair_rate) / floor_bytes(0); }

@@ -39,7 +39,7 @@ struct SamplePairs {
     Id user[Most];
     std::int64_t first[Most];  // of the user's entries
     std::uint32_t entries[Most];
-    std::uint32_t choice[Most], second_choice[Most], probe_choice[Most];  // random words
+    std::uint32_t choice[Most], second_choice[Most];  // random words
     Places guide[Most], probe[Most];
   };
 
@@ -59,10 +59,10 @@ struct SamplePairs {
     return {first + (x < y ? x : y), first + (x < y ? y : x)};
   }
 
-  SLLMR_HD Places probe(Id user, std::int64_t first, std::uint32_t entries, std::uint32_t choice) const {
+  SLLMR_HD Places probe(std::uint64_t row, Id user, std::int64_t first, std::uint32_t entries) const {
     const std::int32_t at = view.probe[user];
     if (at < 0) return {};
-    std::uint32_t other = below(choice, entries - 1);
+    std::uint32_t other = below(philox(seed, epoch, row, Purpose::probe).word[0], entries - 1);
     if (other >= static_cast<std::uint32_t>(at)) ++other;
     return {first + at, first + other};
   }
@@ -84,16 +84,13 @@ struct SamplePairs {
     return pairs;
   }
 
+  /// Every row's words at once: on the CPU in vectors. Few rows have a probe, and draw its word alone.
   template <int Most>
-  SLLMR_INLINE void draw(Plan<Most>& plan) const {
+  SLLMR_INLINE void draw_choices(Plan<Most>& plan) const {
     side_by_side<Most>([&plan, s = seed, e = epoch](int k) {
       const Draw draw = philox(s, e, plan.row[k], Purpose::pair_choice);
       plan.choice[k] = draw.word[0];
       plan.second_choice[k] = draw.word[1];
-    });
-    if (policy.probe_rate.fixed == 0) return;
-    side_by_side<Most>([&plan, s = seed, e = epoch](int k) {
-      plan.probe_choice[k] = philox(s, e, plan.row[k], Purpose::probe).word[0];
     });
   }
 
@@ -111,16 +108,15 @@ struct SamplePairs {
       plan.user[k] = user;
       plan.first[k] = view.offsets[user];
       plan.entries[k] = static_cast<std::uint32_t>(view.offsets[user + 1] - plan.first[k]);
-      if constexpr (Lanes::prefetches) Lanes::prefetch(view.probe + user);
     }
-    draw(plan);
+    draw_choices(plan);
     for (std::int64_t k = 0; k < n; ++k) {
       plan.guide[k] = plan.probe[k] = {};
       if (plan.entries[k] < 2) continue;
       plan.guide[k] =
           guide(plan.user[k], plan.first[k], plan.entries[k], plan.choice[k], plan.second_choice[k]);
       if (policy.probe_rate.selects(ordinal + static_cast<std::uint64_t>(k))) {
-        plan.probe[k] = probe(plan.user[k], plan.first[k], plan.entries[k], plan.probe_choice[k]);
+        plan.probe[k] = probe(plan.row[k], plan.user[k], plan.first[k], plan.entries[k]);
       }
       if constexpr (Lanes::prefetches) {
         for (const Places& places : {plan.guide[k], plan.probe[k]}) {
