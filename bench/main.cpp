@@ -31,8 +31,8 @@ constexpr double kPairRate = 1.0 / 8;
 
 struct Options {
   bool quick = false, models = false;
-  std::string device = "auto", json, data, torch;
-  std::vector<std::string> backbones = benched_models();
+  std::string device = "auto", json, data;
+  ModelsOptions model;
   int threads = 0;
 };
 
@@ -217,7 +217,7 @@ void run(const Options& options) {
   report.add("copy_cached_bytes_per_s", copy_rate(context, watch, std::size_t{4} << 20), 1e-9, "GB/s",
              "the same within 8 MiB, which is what Beauty's tables take");
   if (options.models) {
-    bench_models(context, watch, split, options.backbones, options.torch, report);
+    bench_models(context, watch, split, options.model, report);
   } else {
     bench_step(context, watch, copy.median, report);
     bench_epochs(context, watch, split, report);
@@ -245,15 +245,20 @@ void run(const Options& options) {
 int main(int argc, char** argv) {
   sllmr::bench::Options options;
   CLI::App app("Speed of sllmr on this machine. The last line of the output is one JSON object.");
-  app.add_flag("--quick", options.quick, "the main figures only");
-  app.add_flag("--models", options.models, "the deep backbones instead: epochs, the penalty's cost, memory")
-      ->excludes("--quick");
-  app.add_option("--backbones", options.backbones, "with --models: these only")
+  app.add_flag("--quick", options.quick, "the main figures only, fewer and shorter samples");
+  app.add_flag("--models", options.models, "the deep backbones instead: epochs, the penalty's cost, memory");
+  app.add_option("--backbones", options.model.backbones, "with --models: these only")
       ->needs("--models")
-      ->check(CLI::IsMember(options.backbones));
-  app.add_option("--torch", options.torch,
-                 "with --models: a Python that has torch, to time bench/peers/ctr_torch.py in the same run")
-      ->needs("--models");
+      ->check(CLI::IsMember(options.model.backbones));
+  app.add_option("--batch", options.model.batch, "with --models: rows a batch")
+      ->needs("--models")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  CLI::Option* torch =
+      app.add_option("--torch", options.model.torch,
+                     "with --models: a Python that has torch, to time bench/peers/ctr_torch.py in the same run")
+          ->needs("--models");
+  app.add_flag("--torch-compiled", options.model.compiled, "that peer under torch.compile too")->needs(torch);
   app.add_option("--device", options.device, "auto, cpu or cuda")->capture_default_str();
   app.add_option("--threads", options.threads, "CPU threads; 0: all");
   app.add_option("--data", options.data,

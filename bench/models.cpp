@@ -17,11 +17,16 @@ namespace sllmr::bench {
 
 namespace {
 
-constexpr std::int64_t kStretch = 2048;  // rows of a measured piece of an epoch: 16 batches
 constexpr int kPeerSteps = 200;
 
-/// LLM-CF's settings, 16 pairs a batch.
-Config config_of(std::string_view backbone, const char* method) {
+/// Rows of a measured piece of an epoch: about 16 batches, so that the pieces of an epoch are alike.
+std::int64_t stretch_rows(std::int64_t rows, int batch) {
+  const std::int64_t batches = (rows + batch - 1) / batch, stretches = (batches + 15) / 16;
+  return (batches + stretches - 1) / stretches * batch;
+}
+
+/// LLM-CF's settings, a pair for every eighth row.
+Config config_of(std::string_view backbone, const char* method, int batch, std::int64_t stretch) {
   const std::vector<std::string> overrides = {"model.name=" + std::string(backbone),
                                               "model.width=32",
                                               "train.loss=bce",
@@ -29,8 +34,8 @@ Config config_of(std::string_view backbone, const char* method) {
                                               "train.optimizer=adam",
                                               "train.lr=0.01",
                                               "train.l2=1e-4",
-                                              "train.batch_size=128",
-                                              fmt::format("train.chunk_rows={}", kStretch),
+                                              fmt::format("train.batch_size={}", batch),
+                                              fmt::format("train.chunk_rows={}", stretch),
                                               "eval.protocol=ctr",
                                               "llm.pair_rate=0.125",
                                               fmt::format("method={}", method)};
@@ -40,9 +45,8 @@ Config config_of(std::string_view backbone, const char* method) {
 /// One trainer and what it needs; work() is a stretch of an epoch.
 class Trained {
  public:
-  Trained(Context& context, std::string_view backbone, const char* method, const Split& split,
-          const ScoreTable& table)
-      : config_(config_of(backbone, method)),
+  Trained(Context& context, const Config& config, const Split& split, const ScoreTable& table)
+      : config_(config),
         trainer_(context, config_, resolve_method(config_), split, &table) {}
   Work work() {
     return [this] { trainer_.train_epoch([](std::int64_t) { return true; }); };
@@ -63,15 +67,17 @@ std::size_t state_bytes(DeepTrainer& trainer) {
   return bytes;
 }
 
-/// Seconds an epoch of the eager PyTorch peer takes, on the same device and as many threads. Throws Error
-/// where it fails.
-double peer_seconds(const std::string& torch, std::string_view backbone, const Split& split,
-                    const Context& context) {
+/// Seconds an epoch of the PyTorch peer takes, on the same device and as many threads. `how`: its further
+/// options. Throws Error where it fails.
+double peer_seconds(const ModelsOptions& options, std::string_view backbone, const char* how,
+                    const Split& split, const Context& context) {
   std::string data = split.data->source;
   if (data.ends_with(".inter")) data.resize(data.size() - 6);
   const std::string command = fmt::format(
-      "'{}' bench/peers/ctr_torch.py --backbone {} --data '{}' --steps {} --threads {} --device {}", torch,
-      backbone, data, kPeerSteps, context.threads(), context.device() == Device::cuda ? "cuda" : "cpu");
+      "'{}' bench/peers/ctr_torch.py --backbone {} --data '{}' --batch {} --steps {} --threads {} --device {} "
+      "{}",
+      options.torch, backbone, data, options.batch, kPeerSteps, context.threads(),
+      context.device() == Device::cuda ? "cuda" : "cpu", how);
   FILE* pipe = ::popen(command.c_str(), "r");
   require(pipe != nullptr, "cannot start " + command);
   std::string last, line;
@@ -107,46 +113,52 @@ std::vector<std::string> benched_models() {
   return names;
 }
 
-void bench_models(Context& context, const Stopwatch& watch, const Split& split,
-                  const std::vector<std::string>& names, const std::string& torch, Report& report) {
+void bench_models(Context& context, const Stopwatch& watch, const Split& split, const ModelsOptions& options,
+                  Report& report) {
   const ScoreTable table = random_scores(split);
-  for (const std::string& name : names) {
-    const BackboneInfo& backbone = *find_backbone(name);
-    nlohmann::ordered_json& row = report.json["models"][std::string(backbone.name)];
+  const auto rows = static_cast<std::int64_t>(ctr_train_rows(split, Config().seed).size());
+  const std::int64_t stretch = stretch_rows(rows, options.batch);
+  for (const std::string& name : options.backbones) {
+    nlohmann::ordered_json& row = report.json["models"][name];
     const std::size_t before = device_bytes(context.device());
     Context own(context.device(), context.threads());  // with a pool of its own, to be measured
-    Trained none(own, backbone.name, "none", split, table);
+    const auto trained = [&](const char* method) {
+      return Trained(own, config_of(name, method, options.batch, stretch), split, table);
+    };
+    Trained none = trained("none");
     none.work()();
     const std::size_t held = device_bytes(context.device()) - before;
     const std::size_t needed = state_bytes(none.trainer()) + own.pool().peak_bytes();
-    Trained open(own, backbone.name, "agreement", split, table),
-        shut(own, backbone.name, "never", split, table);
+    Trained open = trained("agreement"), shut = trained("never");
 
     const auto with_open = watch.compare(none.work(), open.work());
     const auto with_shut = watch.compare(none.work(), shut.work());
-    const double stretches = static_cast<double>(none.trainer().rows_per_epoch()) / kStretch;
-    const double seconds = with_open.base.median * stretches;
+    const double seconds =
+        with_open.base.median * static_cast<double>(rows) / static_cast<double>(stretch);
+    row["batch"] = options.batch;
     row["epoch_seconds"] = seconds;
-    row["step_ms"] = 1e3 * with_open.base.median / (static_cast<double>(kStretch) / 128);
+    row["step_ms"] = 1e3 * with_open.base.median * options.batch / static_cast<double>(stretch);
     row["selective_overhead_open"] = with_open.ratio.median;
     row["selective_overhead_shut"] = with_shut.ratio.median;
     row["memory_bytes"] = held;
     row["memory_ratio"] = static_cast<double>(held) / static_cast<double>(needed);
     const Figure ranking = ranking_rate(own, split, none.trainer());
     row["full_rank_users_per_s"] = ranking.median;
-    std::string peer;
-    if (!torch.empty()) {
-      const double theirs = peer_seconds(torch, backbone.name, split, context);
-      row["torch_epoch_seconds"] = theirs;
-      row["torch_ratio"] = theirs / seconds;
-      peer = fmt::format("; eager PyTorch {:6.2f} s, {:.1f} x", theirs, theirs / seconds);
-    }
+    std::string peers;
+    const auto beside = [&](const char* label, const std::string& key, const char* how) {
+      const double theirs = peer_seconds(options, name, how, split, context);
+      row[key + "_epoch_seconds"] = theirs;
+      row[key + "_ratio"] = theirs / seconds;
+      peers += fmt::format("; {} PyTorch {:6.2f} s, {:.1f} x", label, theirs, theirs / seconds);
+    };
+    if (!options.torch.empty()) beside("eager", "torch", "");
+    if (options.compiled) beside("compiled", "torch_compiled", "--compile");
     fmt::print(
         "{:<9} {:6.2f} s an epoch (+-{:.0f} %){}; penalty open {:.3f} x, shut {:.3f} x; {:.1f} MiB, {:.2f} "
         "of parameters, optimiser and activations; ranks {:.1f} users/s\n",
-        backbone.name, seconds, 100 * with_open.base.spread(), peer, with_open.ratio.median,
-        with_shut.ratio.median, static_cast<double>(held) / (1 << 20),
-        static_cast<double>(held) / static_cast<double>(needed), ranking.median);
+        name, seconds, 100 * with_open.base.spread(), peers, with_open.ratio.median, with_shut.ratio.median,
+        static_cast<double>(held) / (1 << 20), static_cast<double>(held) / static_cast<double>(needed),
+        ranking.median);
     std::fflush(stdout);
   }
 }

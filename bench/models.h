@@ -13,9 +13,15 @@ namespace sllmr::bench {
 /// The backbones of the registry that bench_models() times.
 std::vector<std::string> benched_models();
 
-/// Adds report.json["models"]: an object for each of the backbones. `torch`: a Python interpreter
-/// that has PyTorch, for the ratio to bench/peers/ctr_torch.py in the same run; empty: no ratio.
-void bench_models(Context& context, const Stopwatch& watch, const Split& split,
-                  const std::vector<std::string>& names, const std::string& torch, Report& report);
+struct ModelsOptions {
+  std::vector<std::string> backbones = benched_models();
+  int batch = 128;        // rows
+  std::string torch;      // a Python that has PyTorch, for the ratio to bench/peers/ctr_torch.py; empty: none
+  bool compiled = false;  // the ratio to the peer under torch.compile too
+};
+
+/// Adds report.json["models"]: an object for each of the backbones.
+void bench_models(Context& context, const Stopwatch& watch, const Split& split, const ModelsOptions& options,
+                  Report& report);
 
 }  // namespace sllmr::bench

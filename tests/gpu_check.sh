@@ -2,11 +2,13 @@
 # All that only a GPU can tell, in one call: gpu_check.sh PROGRAMS FOLDER (through ./run gpu-check).
 # Needs CUDA's libraries and tools, but no compiler, no packages and no network. Every step writes its own log in
 # FOLDER, and one entry in FOLDER/summary.json. Exits with 1 when a step failed. GPU_CHECK_LIMIT: seconds after which
-# one program is stopped (150).
+# one program is stopped (150). GPU_CHECK_STEPS: only these steps, by name.
 set -uo pipefail
 
 programs=$1 folder=$2
 limit=${GPU_CHECK_LIMIT:-150}
+known="parity memcheck racecheck bench models models_4096 ncu"
+chosen=${GPU_CHECK_STEPS:-$known}
 PATH=$PATH:/usr/local/cuda/bin:/opt/nvidia/nsight-compute
 export LD_LIBRARY_PATH=$programs/lib:${LD_LIBRARY_PATH:-}:/usr/local/cuda/lib64
 steps=()
@@ -22,6 +24,7 @@ record() {
 # step NAME DETAIL COMMAND...: runs the command with its output in NAME.log; DETAIL LOG prints one line about it.
 step() {
   local name=$1 detail=$2 log=$folder/$1.log start=$SECONDS status
+  [[ " $chosen " == *" $name "* ]] || return 0
   shift 2
   "$@" >"$log" 2>&1
   status=$?
@@ -52,22 +55,28 @@ parity_tests() {
 benchmarks() {
   timeout "$limit" "$programs/sllmr_bench" --device cuda && tail -n 1 "$folder/bench.log" >"$folder/bench.json"
 }
-# Beside eager PyTorch where there is one and the data it reads.
+# models NAME BATCH: beside eager and compiled PyTorch where there is one and the data it reads.
 models() {
   local peer=()
   if [[ -f ../shared/data/amazon/beauty.inter ]] && python3 -c 'import numpy, torch' 2>/dev/null; then
-    peer=(--torch python3)
+    peer=(--torch python3 --torch-compiled)
   fi
-  timeout "$limit" "$programs/sllmr_bench" --models --device cuda "${peer[@]}" &&
-    tail -n 1 "$folder/models.log" >"$folder/models.json"
+  timeout "$limit" "$programs/sllmr_bench" --models --batch "$2" --device cuda "${peer[@]}" &&
+    tail -n 1 "$folder/$1.log" >"$folder/$1.json"
 }
-# The body's type is part of the kernel's demangled name.
+# The body's type is part of the kernel's demangled name. The card's clocks are left as they are.
 profile() {
-  timeout "$limit" ncu --set full --kernel-name-base demangled -k regex:FusedMfStep -c 3 --kill yes -f \
+  timeout "$limit" ncu --set full --clock-control none --kernel-name-base demangled -k regex:FusedMfStep -c 3 --kill yes -f \
     -o "$folder/fused_mf_step" "$programs/sllmr_bench" --quick --device cuda
   [[ -s $folder/fused_mf_step.ncu-rep ]]
 }
 
+for name in $chosen; do
+  if [[ " $known " != *" $name "* ]]; then
+    echo "gpu-check: GPU_CHECK_STEPS: no step is called $name; there are: $known" >&2
+    exit 1
+  fi
+done
 for tool in nvidia-smi compute-sanitizer ncu; do
   if ! command -v "$tool" >/dev/null; then
     echo "gpu-check: $tool was not found: install the CUDA toolkit with Nsight Compute, or put it on PATH" >&2
@@ -84,7 +93,8 @@ step parity test_counts parity_tests
 step memcheck sanitizer_counts parity compute-sanitizer --tool memcheck --error-exitcode 1
 step racecheck sanitizer_counts parity compute-sanitizer --tool racecheck --error-exitcode 1
 step bench bench_note benchmarks
-step models bench_note models
+step models bench_note models models 128
+step models_4096 bench_note models models_4096 4096
 step ncu last_line profile
 
 failed=$(printf '%s\n' "${steps[@]}" | grep -c '"passed": false')

@@ -127,24 +127,14 @@ std::optional<EpochReport> DeepTrainer::train_epoch(const std::function<bool(std
   const auto total = rows_per_epoch();
   scorer_->release();
   start_epoch();
-  std::vector<RowPairs> pairs;
-  const auto ordinal = [&](std::int64_t row) {
-    return static_cast<std::int64_t>(selective_->pair_rate().count_before(static_cast<std::uint64_t>(row)));
-  };
   while (row_ < total) {
     const std::int64_t count = std::min(stretch_, total - row_);
     order_stretch(row_, count);
+    const RowPairs* pairs = stretch_pairs_.data();
     for (std::int64_t first = row_; first < row_ + count; first += config_.train.batch_size) {
       const std::int64_t n = std::min<std::int64_t>(config_.train.batch_size, row_ + count - first);
-      if (selective_->uses_llm()) {
-        const std::int64_t at = ordinal(first) - ordinal(row_), drawn = ordinal(first + n) - ordinal(first);
-        if (config_.llm.max_pairs_per_batch > 0) selective_->keep_largest(selective_->pairs() + at, drawn);
-        pairs.resize(static_cast<std::size_t>(drawn));
-        if (drawn > 0) {
-          copy_to_host(context_, pairs.data(), selective_->pairs() + at, pairs.size() * sizeof(RowPairs));
-        }
-      }
-      take_batch(first, n, pairs.data());
+      take_batch(first, n, pairs);
+      pairs += drawn(first, n);
     }
     take_probes();
     selective_->finish_stretch(selective_->gate().n_slots);
@@ -200,6 +190,25 @@ void DeepTrainer::order_stretch(std::int64_t first, std::int64_t count) {
   }
   triples_.assign(context_, std::span<const Triple>(triples));
   selective_->sample(static_cast<std::uint32_t>(epoch_), first, count, triples_.data());
+  if (config_.llm.max_pairs_per_batch > 0) {
+    RowPairs* pairs = selective_->pairs();
+    for (std::int64_t batch = first; batch < first + count; batch += config_.train.batch_size) {
+      const std::int64_t n = drawn(batch, std::min<std::int64_t>(config_.train.batch_size, first + count - batch));
+      selective_->keep_largest(pairs, n);
+      pairs += n;
+    }
+  }
+  // All at once: the device would have to be waited for at each batch.
+  stretch_pairs_.resize(static_cast<std::size_t>(drawn(first, count)));
+  if (stretch_pairs_.empty()) return;
+  copy_to_host(context_, stretch_pairs_.data(), selective_->pairs(), stretch_pairs_.size() * sizeof(RowPairs));
+}
+
+std::int64_t DeepTrainer::drawn(std::int64_t first, std::int64_t count) const {
+  if (!selective_->uses_llm()) return 0;
+  const Share rate = selective_->pair_rate();
+  return static_cast<std::int64_t>(rate.count_before(static_cast<std::uint64_t>(first + count)) -
+                                   rate.count_before(static_cast<std::uint64_t>(first)));
 }
 
 bool DeepTrainer::open(const LlmPair& pair, Id user) {
@@ -278,10 +287,10 @@ void DeepTrainer::take_batch(std::int64_t first, std::int64_t count, const RowPa
   }
   if (selective_->uses_llm()) {
     const Share rate = selective_->pair_rate();
-    std::int64_t drawn = 0;
     for (std::int64_t k = 0; k < count; ++k) {
-      if (!rate.selects(static_cast<std::uint64_t>(first + k))) continue;
-      append_pairs(pairs[drawn++], static_cast<std::int32_t>(k));
+      if (rate.selects(static_cast<std::uint64_t>(first + k))) {
+        append_pairs(*pairs++, static_cast<std::int32_t>(k));
+      }
     }
     for (HeadPair& head : batch_heads_) {
       const FeatureRow twin = batch_rows_[static_cast<std::size_t>(head.row_a)];

@@ -50,12 +50,58 @@ double host_memory_gib() {
   return kib / (1024.0 * 1024.0);
 }
 
+#if SLLMR_WITH_CUDA
+/// Pinned memory that small copies to the device leave from: the host goes on at once, however far behind the
+/// stream is. Two halves in turn; one is written again when the stream has passed its last copy.
+class StagingRing {
+ public:
+  static constexpr std::size_t kLargest = std::size_t{1} << 18;
+
+  StagingRing() = default;
+  StagingRing(const StagingRing&) = delete;
+  StagingRing& operator=(const StagingRing&) = delete;
+  ~StagingRing() {
+    for (cudaEvent_t event : passed_) {
+      if (event != nullptr) cudaEventDestroy(event);
+    }
+    cudaFreeHost(memory_);
+  }
+
+  void allocate() {
+    SLLMR_CUDA_CHECK(cudaHostAlloc(reinterpret_cast<void**>(&memory_), 2 * kHalf, cudaHostAllocDefault));
+    for (cudaEvent_t& event : passed_) {
+      SLLMR_CUDA_CHECK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+    }
+  }
+  /// A copy of at most kLargest bytes, for the stream to read.
+  const void* stage(cudaStream_t stream, const void* from, std::size_t bytes) {
+    if (at_ + bytes > kHalf) {
+      SLLMR_CUDA_CHECK(cudaEventRecord(passed_[half_], stream));
+      half_ = 1 - half_;
+      at_ = 0;
+      SLLMR_CUDA_CHECK(cudaEventSynchronize(passed_[half_]));
+    }
+    std::byte* to = memory_ + half_ * kHalf + at_;
+    std::memcpy(to, from, bytes);
+    at_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    return to;
+  }
+
+ private:
+  static constexpr std::size_t kHalf = std::size_t{1} << 20;
+  std::byte* memory_ = nullptr;
+  std::size_t half_ = 0, at_ = 0;
+  cudaEvent_t passed_[2] = {};
+};
+#endif
+
 }  // namespace
 
 struct Context::Cuda {
 #if SLLMR_WITH_CUDA
   cudaStream_t stream = nullptr;
   cublasHandle_t blas = nullptr;
+  StagingRing staging;
 #endif
 };
 
@@ -111,6 +157,7 @@ Context::Context(Device device, int threads)
     SLLMR_CUDA_CHECK(cudaStreamCreateWithFlags(&cuda_->stream, cudaStreamNonBlocking));
     SLLMR_CUDA_CHECK(cublasCreate(&cuda_->blas));
     SLLMR_CUDA_CHECK(cublasSetStream(cuda_->blas, cuda_->stream));
+    cuda_->staging.allocate();
   }
 #else
   require(device_ == Device::cpu, "this program was built without CUDA: use device=cpu");
@@ -223,9 +270,11 @@ void MemoryPool::give_back(void* memory, std::size_t bytes) noexcept {
 void copy_to_device([[maybe_unused]] const Context& context, void* to, const void* from, std::size_t bytes) {
 #if SLLMR_WITH_CUDA
   if (context.device() == Device::cuda) {
-    SLLMR_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice,
-                                     static_cast<cudaStream_t>(context.stream())));
-    context.synchronize();  // the host's memory may go out of scope
+    const auto stream = static_cast<cudaStream_t>(context.stream());
+    const bool staged = bytes <= StagingRing::kLargest;
+    if (staged) from = context.cuda_->staging.stage(stream, from, bytes);
+    SLLMR_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream));
+    if (!staged) context.synchronize();  // the host's memory may go out of scope
     return;
   }
 #endif

@@ -1,6 +1,7 @@
 // Where work runs: a device, its stream, its BLAS handle, its number of threads.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -49,6 +50,7 @@ class Context {
   void synchronize() const;
 
  private:
+  friend void copy_to_device(const Context& context, void* to, const void* from, std::size_t bytes);
   struct Cuda;
   Device device_;
   int threads_;

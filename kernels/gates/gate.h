@@ -195,6 +195,10 @@ struct SlopeVisitor {
   }
 };
 
+/// Does the objective weigh the model's hinge by another function than alpha?
+template <class Objective>
+concept WeighsModel = requires(float alpha, const PairContext& pair) { Objective::model_weight(alpha, pair); };
+
 template <int Most>
 struct ObjectiveVisitor {
   const GateArgs& gate;
@@ -205,6 +209,8 @@ struct ObjectiveVisitor {
 
   template <class Objective>
   SLLMR_HD void operator()() {
+    // Asked out here: within the lambda nvcc answers no on the device's side.
+    constexpr bool weighs_model = WeighsModel<Objective>;
     batch.for_each([args = &gate, pairs = &batch, alphas = alpha, hinges = hinge, slopes = slope,
                     weights = weight, mean_alpha = gate.running[0],
                     mean_hinge = gate.running[1]](int k, int) {
@@ -214,7 +220,7 @@ struct ObjectiveVisitor {
       Dual<float, 1> seeded(alphas[k]);
       seeded.slope[0] = 1.0F;
       slopes[k] = Objective::loss(seeded, pair).slope[0];
-      if constexpr (requires { Objective::model_weight(alphas[k], pair); }) {
+      if constexpr (weighs_model) {
         weights[k] = Objective::model_weight(alphas[k], pair);
       } else {
         weights[k] = alphas[k];
