@@ -16,8 +16,21 @@ struct GatherRows {
   SLLMR_HD void operator()(Lanes lanes, std::int64_t k) const {
     const float* from = table + static_cast<std::int64_t>(ids[k]) * width;
     float* to = out + k * width;
+    if (Lanes::size > 1 && width % kWords == 0) {
+      // 16 bytes a lane: rows begin at multiples of them, as Buffer and Tensor do.
+      const auto* wide_from = reinterpret_cast<const Words*>(from);
+      auto* wide_to = reinterpret_cast<Words*>(to);
+      for (int d = lanes.lane(); d < width / kWords; d += Lanes::size) wide_to[d] = wide_from[d];
+      return;
+    }
     for (int d = lanes.lane(); d < width; d += Lanes::size) to[d] = from[d];
   }
+
+ private:
+  static constexpr int kWords = 4;
+  struct alignas(16) Words {
+    float word[kWords];
+  };
 };
 
 struct DotRows {

@@ -1,5 +1,7 @@
 #include "kernels/fused_mf_step.h"
 
+#include <cstdlib>
+
 #include "kernels/exec/launch.h"
 #include "kernels/optimizers.h"
 
@@ -41,80 +43,142 @@ SLLMR_INLINE void update_rows(Lanes lanes, const MfArgs& args, Id user, const Ro
   user_update.finish(lanes, args.users, user);
 }
 
-template <int Dim, class Optimizer, bool WithPairs>
+template <int Dim, class Lanes>
+SLLMR_INLINE RowShare<Dim, Lanes> user_row(Lanes lanes, const MfArgs& args, Id user) {
+  return {lanes, args.users.weights + static_cast<std::int64_t>(user) * Dim};
+}
+
+/// The base loss alone.
+template <int Dim, class Optimizer, class Lanes>
+SLLMR_INLINE void plain_step(Lanes lanes, const MfArgs& args, const Triple& triple, float* tally) {
+  const RowShare<Dim, Lanes> u = user_row<Dim>(lanes, args, triple.user);
+  const float push = mf_base<Dim>(lanes, args, triple, u, tally);
+  update_rows<Dim, ItemGradients::base, Optimizer>(lanes, args, triple.user, u, ItemGradients(triple, push));
+}
+
+/// Item: a row. Those that draw pairs are left to StepWithPairs.
+template <int Dim, class Optimizer>
 struct FusedMfStep {
+  static constexpr int blocks_at_once = Dim > 128 ? 4 : std::is_same_v<Optimizer, Sgd> ? 8 : 5;
   MfArgs args;
 
-  /// Rows that draw pairs wait for each other and are then taken side by side, as the way from logits through
-  /// the gate to the gradients is long: one row's exponentials run while another's are under way.
   template <class Lanes>
-  static constexpr int kMostWaiting = Lanes::prefetches ? 16 : 1;
-  template <class Lanes>
-  struct Waiting {
-    std::int64_t row[kMostWaiting<Lanes>];
-    const RowPairs* pairs[kMostWaiting<Lanes>];
-    int n = 0;
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t k, float* tally) const {
+    if (args.pairs != nullptr && args.pair_rate.selects(static_cast<std::uint64_t>(args.first_row + k))) return;
+    plain_step<Dim, Optimizer>(lanes, args, args.triples[k], tally);
+  }
+};
 
-    SLLMR_INLINE void add(std::int64_t k, const RowPairs* of_row) {
-      const int at = kMostWaiting<Lanes> == 1 ? 0 : n;  // a constant keeps a single row in registers
-      row[at] = k;
-      pairs[at] = of_row;
-      n = at + 1;
-    }
+/// Item: a row that draws pairs, by its ordinal among such rows of the launch. `Rules`: has the gate's.
+template <int Dim, class Optimizer, class Rules>
+struct FusedMfStepWithPairs {
+  static constexpr int blocks_at_once = Dim <= 64 && std::is_same_v<Rules, NarrowRules> ? 4 : 2;
+  MfArgs args;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t k, float* tally) const {
+    const std::uint64_t ordinal =
+        args.pair_rate.count_before(static_cast<std::uint64_t>(args.first_row)) + static_cast<std::uint64_t>(k);
+    const Triple triple = args.triples[static_cast<std::int64_t>(args.pair_rate.row_of(ordinal)) - args.first_row];
+    const RowShare<Dim, Lanes> u = user_row<Dim>(lanes, args, triple.user);
+    ItemGradients gradients(triple, mf_base<Dim>(lanes, args, triple, u, tally));
+    mf_pairs<Dim, Rules>(lanes, args, args.pairs[k], triple, u, tally, gradients);
+    update_rows<Dim, ItemGradients::most, Optimizer>(lanes, args, triple.user, u, gradients);
+  }
+};
+
+/// How many rows of a launch draw pairs.
+std::int64_t rows_with_pairs(const MfArgs& args) {
+  if (args.pairs == nullptr) return 0;
+  const auto first = static_cast<std::uint64_t>(args.first_row);
+  return static_cast<std::int64_t>(args.pair_rate.count_before(first + static_cast<std::uint64_t>(args.rows)) -
+                                   args.pair_rate.count_before(first));
+}
+
+#if defined(__CUDACC__)
+
+template <int Dim, class Optimizer, class Rules>
+void run(const Context& context, const MfArgs& args) {
+  const std::int64_t n_pairs = rows_with_pairs(args);
+  const auto run_on = [&](const char* name, std::int64_t items, const auto& body, Where where, int blocks) {
+    launch_tallied<32, GateColumns::stride>(context, name, items, args.gate.slots, args.gate.n_slots, body, where,
+                                            blocks);
+  };
+  // Rows with pairs need two to four times the registers of the others, which live on many warps. Each kind has a
+  // kernel of its own, side by side: few warps are enough for the pairs, where they are few.
+  constexpr int kAll = 8;
+  static const int kFew = std::getenv("SLLMR_FEW") ? std::atoi(std::getenv("SLLMR_FEW")) : 1;
+  const bool both = n_pairs > 0 && n_pairs < args.rows;
+  if (both) context.fork();
+  run_on("fused_mf_step_with_pairs", n_pairs, FusedMfStepWithPairs<Dim, Optimizer, Rules>{args},
+         both ? Where::beside : Where::own_stream, 8 * n_pairs < 3 * args.rows ? kFew : kAll);
+  if (n_pairs < args.rows) {
+    run_on("fused_mf_step", args.rows, FusedMfStep<Dim, Optimizer>{args}, Where::own_stream, kAll);
+  }
+  if (both) context.join();
+}
+
+template <int Dim, class Optimizer>
+void run(const Context& context, const MfArgs& args) {
+  if (gate_rules()[static_cast<std::size_t>(args.gate.rule)].n_params <= NarrowRules::most_params) {
+    run<Dim, Optimizer, NarrowRules>(context, args);
+  } else {
+    run<Dim, Optimizer, WideRules>(context, args);
+  }
+}
+
+#else
+
+/// Rows that may wait for each other: enough for a full group where one row in eight draws a pair.
+constexpr std::int64_t kBatchRows = 128;
+/// Launches of fewer rows have no group to wait for and run as on CUDA, row by row.
+constexpr std::int64_t kFewRows = 16;
+
+/// Items: rows. Those that draw pairs wait for each other and are then taken side by side, as the way from logits
+/// through the gate to the gradients is long: one row's exponentials run while another's are under way.
+template <int Dim, class Optimizer, bool WithPairs>
+struct GroupedMfStep {
+  MfArgs args;
+
+  static constexpr int kMost = 16;
+  struct Waiting {
+    std::int64_t row[kMost];
+    const RowPairs* pairs[kMost];
+    int n = 0;
   };
 
-  template <class Lanes>
-  SLLMR_INLINE void prefetch(const TableView& table, Id id) const {
+  static SLLMR_INLINE void prefetch(const TableView& table, Id id) {
     const char* row = reinterpret_cast<const char*>(table.weights + static_cast<std::int64_t>(id) * Dim);
-    for (unsigned byte = 0; byte < Dim * sizeof(float); byte += 64) Lanes::prefetch(row + byte);
+    for (unsigned byte = 0; byte < Dim * sizeof(float); byte += 64) CpuLanes::prefetch(row + byte);
   }
 
-  template <class Lanes>
   SLLMR_INLINE void prefetch_pairs(const RowPairs& pairs, Id user) const {
-    Lanes::prefetch(args.gate.users + user);
+    CpuLanes::prefetch(args.gate.users + user);
     for (const LlmPair& pair : {pairs.guide, pairs.probe}) {
       for (const Id item : {pair.a, pair.b}) {
         if (item == 0) continue;
-        prefetch<Lanes>(args.items, item);
-        Lanes::prefetch(args.gate.items + item);
+        prefetch(args.items, item);
+        CpuLanes::prefetch(args.gate.items + item);
       }
     }
   }
 
-  /// Asks for the rows of a later triple, to hide the last-level cache's latency where there are no other
-  /// warps to do it.
-  template <class Lanes>
+  /// Asks for the rows of a later triple: there are no other warps to hide the last-level cache's latency.
   SLLMR_INLINE void prefetch_rows(std::int64_t k) const {
     const Triple& triple = args.triples[k];
-    prefetch<Lanes>(args.users, triple.user);
-    prefetch<Lanes>(args.items, triple.positive);
-    prefetch<Lanes>(args.items, triple.negative);
+    prefetch(args.users, triple.user);
+    prefetch(args.items, triple.positive);
+    prefetch(args.items, triple.negative);
   }
 
-  template <class Lanes>
-  SLLMR_INLINE RowShare<Dim, Lanes> user_row(Lanes lanes, Id user) const {
-    return {lanes, args.users.weights + static_cast<std::int64_t>(user) * Dim};
-  }
-
-  template <class Lanes>
-  SLLMR_INLINE void step(Lanes lanes, std::int64_t k, float* slot) const {
-    const Triple triple = args.triples[k];
-    const RowShare<Dim, Lanes> u = user_row(lanes, triple.user);
-    const float push = mf_base<Dim>(lanes, args, triple, u, slot);
-    update_rows<Dim, ItemGradients::base, Optimizer>(lanes, args, triple.user, u,
-                                                     ItemGradients(triple, push));
-  }
-
-  template <class Lanes>
-  SLLMR_RARE void step_waiting(Lanes lanes, Waiting<Lanes>& waiting, float* slot) const {
-    constexpr int kMost = kMostWaiting<Lanes>;
-    const int n = kMost == 1 ? 1 : waiting.n;
-    RowShare<Dim, Lanes> u[kMost];
+  SLLMR_RARE void step_waiting(CpuLanes lanes, Waiting& waiting, float* tally) const {
+    const int n = waiting.n;
+    RowShare<Dim, CpuLanes> u[kMost];
     PairLogits logits[kMost];
     float margin[kMost] = {}, loss[kMost], push[kMost];
     for (int m = 0; m < n; ++m) {
       const Triple triple = args.triples[waiting.row[m]];
-      u[m] = user_row(lanes, triple.user);
+      u[m] = user_row<Dim>(lanes, args, triple.user);
       margin[m] = mf_margin<Dim>(lanes, args, triple, u[m]);
       logits[m] = mf_pair_logits<Dim>(lanes, args, *waiting.pairs[m], triple, u[m]);
     }
@@ -123,13 +187,11 @@ struct FusedMfStep {
       loss[m] = m < n ? bpr.loss : 0.0F;
       push[m] = bpr.push;
     });
-    if (lanes.lane() == 0) {
-      lanes.add(slot + GateColumns::loss, sum_of(loss));
-      lanes.add(slot + GateColumns::rows, static_cast<float>(n));
-    }
+    tally[GateColumns::loss] += sum_of(loss);
+    tally[GateColumns::rows] += static_cast<float>(n);
     ItemGradients gradients[kMost];
     for (int m = 0; m < n; ++m) gradients[m] = ItemGradients(args.triples[waiting.row[m]], push[m]);
-    pass_gate(lanes, waiting, n, logits, slot, gradients);
+    pass_gate(lanes, waiting, logits, tally, gradients);
     for (int m = 0; m < n; ++m) {
       update_rows<Dim, ItemGradients::most, Optimizer>(lanes, args, args.triples[waiting.row[m]].user, u[m],
                                                        gradients[m]);
@@ -138,77 +200,74 @@ struct FusedMfStep {
   }
 
   /// Takes guiding and probe pairs through the gate. Probe pairs only ever reach the gate.
-  template <class Lanes>
-  SLLMR_INLINE void pass_gate(Lanes lanes, const Waiting<Lanes>& waiting, int n, const PairLogits* logits,
-                              float* slot, ItemGradients* gradients) const {
-    constexpr int kSide = Lanes::prefetches ? 32 : 1;
+  SLLMR_INLINE void pass_gate(CpuLanes lanes, const Waiting& waiting, const PairLogits* logits, float* tally,
+                              ItemGradients* gradients) const {
+    constexpr int kSide = 2 * kMost;
     GateBatch<kSide> batch;
     int row[kSide];
-    const auto pass = [&] {
-      GatedPair gated[kSide];
-      gate_pairs(lanes, args.gate, slot, batch, gated);
-      for (int k = 0; k < kSide && k < batch.n; ++k) {
-        if (batch.probe[k] == 0) add_guide(batch.a[k], batch.b[k], gated[k], gradients[row[k]]);
-      }
-      batch.n = 0;
-    };
-    for (int m = 0; m < n; ++m) {
+    for (int m = 0; m < waiting.n; ++m) {
       for (int which = 0; which < 2; ++which) {
         const bool probe = which == 1;
         const LlmPair& pair = probe ? waiting.pairs[m]->probe : waiting.pairs[m]->guide;
         if (pair.a == 0) continue;
         const TwoLogits& s = probe ? logits[m].probe : logits[m].guide;
-        row[kSide == 1 ? 0 : batch.n] = m;
+        row[batch.n] = m;
         batch.add(args.triples[waiting.row[m]].user, pair, s.a, s.b, probe ? 0.0F : logits[m].cosine, probe);
-        if (batch.n == kSide) pass();
       }
     }
-    if constexpr (kSide > 1) {
-      if (batch.n > 0) pass();
+    GatedPair gated[kSide];
+    gate_pairs(lanes, args.gate, tally, batch, gated);
+    for (int k = 0; k < batch.n; ++k) {
+      if (batch.probe[k] == 0) add_guide(batch.a[k], batch.b[k], gated[k], gradients[row[k]]);
     }
   }
 
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes lanes, std::int64_t first, std::int64_t count) const {
+  void operator()(CpuLanes lanes, std::int64_t first, std::int64_t count) const {
     constexpr std::int64_t kAhead = 6;
-    float* slot =
+    float* tally =
         args.gate.slots + static_cast<std::int64_t>(lanes.slot(args.gate.n_slots)) * GateColumns::stride;
-    [[maybe_unused]] Waiting<Lanes> waiting;
+    [[maybe_unused]] Waiting waiting;
     [[maybe_unused]] PairCursor pairs(args, WithPairs ? first : 0);
     for (std::int64_t k = first; k < first + count; ++k) {
-      if constexpr (Lanes::prefetches) {
-        if (k + kAhead < args.rows) prefetch_rows<Lanes>(k + kAhead);
-      }
+      if (k + kAhead < args.rows) prefetch_rows(k + kAhead);
       if constexpr (WithPairs) {
         const RowPairs* of_row = pairs.next();
         if (of_row != nullptr && (of_row->guide.a != 0 || of_row->probe.a != 0)) {
-          if constexpr (Lanes::prefetches) prefetch_pairs<Lanes>(*of_row, args.triples[k].user);
-          waiting.add(k, of_row);
-          if (waiting.n == kMostWaiting<Lanes>) step_waiting(lanes, waiting, slot);
+          prefetch_pairs(*of_row, args.triples[k].user);
+          waiting.row[waiting.n] = k;
+          waiting.pairs[waiting.n] = of_row;
+          if (++waiting.n == kMost) step_waiting(lanes, waiting, tally);
           continue;
         }
       }
-      step(lanes, k, slot);
+      plain_step<Dim, Optimizer>(lanes, args, args.triples[k], tally);
     }
     if constexpr (WithPairs) {
-      if (waiting.n > 0) step_waiting(lanes, waiting, slot);
+      if (waiting.n > 0) step_waiting(lanes, waiting, tally);
     }
   }
 };
 
-/// Rows that may wait for each other: enough for a full group where one row in eight draws a pair.
-constexpr std::int64_t kBatchRows = 128;
-
 template <int Dim, class Optimizer>
 void run(const Context& context, const MfArgs& args) {
-  if (args.pairs != nullptr) {
-    launch_batches<32>(context, "fused_mf_step", args.rows, kBatchRows,
-                       FusedMfStep<Dim, Optimizer, true>{args});
+  constexpr int kLanes = 1;
+  if (args.rows < kFewRows) {
+    const auto run_on = [&](std::int64_t items, const auto& body) {
+      launch_tallied<kLanes, GateColumns::stride>(context, "fused_mf_step", items, args.gate.slots,
+                                                  args.gate.n_slots, body);
+    };
+    run_on(args.rows, FusedMfStep<Dim, Optimizer>{args});
+    run_on(rows_with_pairs(args), FusedMfStepWithPairs<Dim, Optimizer, EveryPart>{args});
+  } else if (args.pairs != nullptr) {
+    launch_batches<kLanes>(context, "fused_mf_step", args.rows, kBatchRows,
+                           GroupedMfStep<Dim, Optimizer, true>{args});
   } else {
-    launch_batches<32>(context, "fused_mf_step", args.rows, kBatchRows,
-                       FusedMfStep<Dim, Optimizer, false>{args});
+    launch_batches<kLanes>(context, "fused_mf_step", args.rows, kBatchRows,
+                           GroupedMfStep<Dim, Optimizer, false>{args});
   }
 }
+
+#endif
 
 template <int Dim>
 void run(const Context& context, OptimizerKind optimizer, const MfArgs& args) {

@@ -79,8 +79,8 @@ struct LossHead {
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
     if (item < base) {
       float* slot = args.gate.slots + item * GateColumns::stride;
-      lanes.add(slot + GateColumns::loss, base_gradient(args, item));
-      lanes.add(slot + GateColumns::rows, args.loss == BaseLoss::bpr ? 2.0F : 1.0F);
+      slot[GateColumns::loss] += base_gradient(args, item);
+      slot[GateColumns::rows] += args.loss == BaseLoss::bpr ? 2.0F : 1.0F;
     } else {
       llm_pair(lanes, item - base);
     }

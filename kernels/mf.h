@@ -192,6 +192,22 @@ SLLMR_HD inline void add_guide(Id a, Id b, const GatedPair& gated, ItemGradients
   }
 }
 
+/// The LLM's part of a selected row. Probe pairs only ever reach the gate. `Rules`: see gate_pairs().
+template <int Dim, class Rules = EveryPart, class Lanes>
+SLLMR_HD void mf_pairs(Lanes lanes, const MfArgs& args, const RowPairs& pairs, const Triple& triple,
+                       const RowShare<Dim, Lanes>& u, float* slot, ItemGradients& gradients) {
+  const PairLogits logits = mf_pair_logits<Dim>(lanes, args, pairs, triple, u);
+  for (int which = 0; which < 2; ++which) {
+    const bool probe = which == 1;
+    const LlmPair& pair = probe ? pairs.probe : pairs.guide;
+    if (pair.a == 0) continue;
+    const TwoLogits s = probe ? logits.probe : logits.guide;
+    const GatedPair gated = gate_pair<Rules>(lanes, args.gate, slot, triple.user, pair, s.a, s.b,
+                                             probe ? 0.0F : logits.cosine, probe);
+    if (!probe) add_guide(pair.a, pair.b, gated, gradients);
+  }
+}
+
 /// -log sigmoid(margin), and sigmoid(-margin), how far a row still pushes its two items apart.
 struct BprLoss {
   float loss, push;
@@ -219,8 +235,8 @@ SLLMR_INLINE float mf_base(Lanes lanes, const MfArgs& args, const Triple& triple
                            const RowShare<Dim, Lanes>& u, float* slot) {
   const BprLoss bpr = bpr_loss(mf_margin<Dim>(lanes, args, triple, u));
   if (lanes.lane() == 0) {
-    lanes.add(slot + GateColumns::loss, bpr.loss);
-    lanes.add(slot + GateColumns::rows, 1.0F);
+    slot[GateColumns::loss] += bpr.loss;
+    slot[GateColumns::rows] += 1.0F;
   }
   return bpr.push;
 }

@@ -9,22 +9,6 @@ namespace {
 
 constexpr Id kNoRow = 0x7FFFFFFF;  // sorts behind every row
 
-/// The LLM's part of a selected row. Probe pairs only ever reach the gate.
-template <int Dim, class Lanes>
-SLLMR_HD void mf_pairs(Lanes lanes, const MfArgs& args, const RowPairs& pairs, const Triple& triple,
-                       const RowShare<Dim, Lanes>& u, float* slot, ItemGradients& gradients) {
-  const PairLogits logits = mf_pair_logits<Dim>(lanes, args, pairs, triple, u);
-  for (int which = 0; which < 2; ++which) {
-    const bool probe = which == 1;
-    const LlmPair& pair = probe ? pairs.probe : pairs.guide;
-    if (pair.a == 0) continue;
-    const TwoLogits s = probe ? logits.probe : logits.guide;
-    const GatedPair gated =
-        gate_pair(lanes, args.gate, slot, triple.user, pair, s.a, s.b, probe ? 0.0F : logits.cosine, probe);
-    if (!probe) add_guide(pair.a, pair.b, gated, gradients);
-  }
-}
-
 template <int Dim, bool WithPairs>
 struct RowGradients {
   MfArgs args;

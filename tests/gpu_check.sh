@@ -66,9 +66,10 @@ models() {
 }
 # The body's type is part of the kernel's demangled name. The card's clocks are left as they are.
 profile() {
-  timeout "$limit" ncu --set full --clock-control none --kernel-name-base demangled -k regex:FusedMfStep -c 3 --kill yes -f \
-    -o "$folder/fused_mf_step" "$programs/sllmr_bench" --quick --device cuda
-  [[ -s $folder/fused_mf_step.ncu-rep ]]
+  timeout "$limit" ncu --set full --clock-control none --kernel-name-base demangled \
+    -k regex:FusedMfStep -c 3 --kill yes -f -o "$folder/fused_mf_step" \
+    "$programs/sllmr_bench" --quick --device cuda
+  ncu --import "$folder/fused_mf_step.ncu-rep" --page details >"$folder/fused_mf_step.txt"
 }
 
 for name in $chosen; do

@@ -138,10 +138,7 @@ std::optional<EpochReport> DeepTrainer::train_epoch(const std::function<bool(std
     }
     take_probes();
     selective_->finish_stretch(selective_->gate().n_slots);
-    if (selective_->uses_llm()) {
-      selective_->fetch_parameters();
-      host_gate_ = selective_->host_gate();
-    }
+    fetch_gate();
     row_ += count;
     if (row_ < total && stop(row_)) return std::nullopt;
   }
@@ -346,6 +343,7 @@ std::vector<float> DeepTrainer::ctr_logits(std::span<const CtrRow> rows) {
 
 void DeepTrainer::prepare_save() {
   adam_->flush(context_);
+  selective_->add_closed();
 }
 
 std::vector<NamedBuffer> DeepTrainer::named_buffers() {
@@ -361,7 +359,11 @@ std::vector<Trainer::Counter> DeepTrainer::counters() {
 
 void DeepTrainer::after_load() {
   adam_->set_steps(model_steps_);
-  if (!selective_->uses_llm()) return;
+  fetch_gate();
+}
+
+void DeepTrainer::fetch_gate() {
+  if (!skips_closed_) return;  // this waits for the device
   selective_->fetch_parameters();
   host_gate_ = selective_->host_gate();
 }

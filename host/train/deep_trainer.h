@@ -58,6 +58,8 @@ class DeepTrainer final : public Trainer {
   void append_pairs(const RowPairs& pairs, std::int32_t row);
   void take_probes();
   bool open(const LlmPair& pair, Id user);
+  /// The gate as it is now, for open().
+  void fetch_gate();
   void prepare_save() override;
   std::vector<Counter> counters() override;
   void after_load() override;

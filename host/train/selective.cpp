@@ -183,6 +183,9 @@ void Selective::finish_stretch(int slots) {
   step.totals = totals_.data();
   step.scratch = scratch_.data();
   gate_step(context_, step);
+}
+
+void Selective::add_closed() {
   if (closed_.empty()) return;
   std::vector<double> totals = totals_.to_host(context_);
   for (std::size_t k = 0; k < totals.size(); ++k) totals[k] += closed_[k];
@@ -194,7 +197,8 @@ void Selective::start_epoch() {
   totals_.zero(context_);
 }
 
-EpochReport Selective::report(std::int64_t rows) const {
+EpochReport Selective::report(std::int64_t rows) {
+  add_closed();
   const std::vector<double> totals = totals_.to_host(context_);
   const auto mean = [](double sum, double count) { return count > 0 ? sum / count : 0.0; };
   EpochReport out;

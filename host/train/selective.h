@@ -67,11 +67,14 @@ class Selective {
   /// Counts one (user, item) of a guiding pair that the gate keeps out of the batch, with its alpha.
   void count_closed(const GateSignals& signals, float alpha);
 
+  /// Adds what count_closed() has seen to the sums on the device, for which it waits.
+  void add_closed();
+
   /// Sums the slots, takes a step of the gate and empties them.
   void finish_stretch(int slots);
   void start_epoch();
   /// The epoch's sums. Throws Error when training has diverged.
-  EpochReport report(std::int64_t rows) const;
+  EpochReport report(std::int64_t rows);
   /// Parameters of the gate's rule; empty without one.
   std::vector<float> parameters() const;
 
@@ -93,7 +96,7 @@ class Selective {
   Buffer<float> slots_, theta_, theta_first_, theta_second_, running_, scratch_;
   Buffer<double> totals_;
   std::vector<float> host_theta_, host_running_;
-  std::vector<double> closed_;  // as totals_, of pairs kept out since the last step of the gate; or empty
+  std::vector<double> closed_;  // as totals_, of pairs kept out since add_closed(); or empty
   GateArgs gate_;
   std::int32_t steps_ = 0;
 };

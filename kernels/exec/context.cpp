@@ -99,7 +99,8 @@ class StagingRing {
 
 struct Context::Cuda {
 #if SLLMR_WITH_CUDA
-  cudaStream_t stream = nullptr;
+  cudaStream_t stream = nullptr, side = nullptr;
+  cudaEvent_t forked = nullptr, joined = nullptr;
   cublasHandle_t blas = nullptr;
   StagingRing staging;
 #endif
@@ -148,13 +149,20 @@ Device parse_device(const std::string& name) {
 Context::Context(Device device, int threads)
     : device_(device),
       threads_(threads > 0 ? threads : omp_get_num_procs()),
+      units_(threads_),
       cuda_(std::make_unique<Cuda>()),
       pool_(std::make_unique<MemoryPool>(device)) {
   // For the parallel regions of OpenBLAS and of the host, which have no context.
   if (threads > 0 && omp_in_parallel() == 0) omp_set_num_threads(threads);
 #if SLLMR_WITH_CUDA
   if (device_ == Device::cuda) {
+    int id = 0;
+    SLLMR_CUDA_CHECK(cudaGetDevice(&id));
+    SLLMR_CUDA_CHECK(cudaDeviceGetAttribute(&units_, cudaDevAttrMultiProcessorCount, id));
     SLLMR_CUDA_CHECK(cudaStreamCreateWithFlags(&cuda_->stream, cudaStreamNonBlocking));
+    SLLMR_CUDA_CHECK(cudaStreamCreateWithFlags(&cuda_->side, cudaStreamNonBlocking));
+    SLLMR_CUDA_CHECK(cudaEventCreateWithFlags(&cuda_->forked, cudaEventDisableTiming));
+    SLLMR_CUDA_CHECK(cudaEventCreateWithFlags(&cuda_->joined, cudaEventDisableTiming));
     SLLMR_CUDA_CHECK(cublasCreate(&cuda_->blas));
     SLLMR_CUDA_CHECK(cublasSetStream(cuda_->blas, cuda_->stream));
     cuda_->staging.allocate();
@@ -169,6 +177,9 @@ Context::~Context() {
 #if SLLMR_WITH_CUDA
   if (device_ == Device::cuda) {
     cublasDestroy(cuda_->blas);
+    cudaEventDestroy(cuda_->forked);
+    cudaEventDestroy(cuda_->joined);
+    cudaStreamDestroy(cuda_->side);
     cudaStreamDestroy(cuda_->stream);
   }
 #endif
@@ -179,6 +190,30 @@ void* Context::stream() const {
   return cuda_->stream;
 #else
   return nullptr;
+#endif
+}
+
+void* Context::side_stream() const {
+#if SLLMR_WITH_CUDA
+  return cuda_->side;
+#else
+  return nullptr;
+#endif
+}
+
+void Context::fork() const {
+#if SLLMR_WITH_CUDA
+  if (device_ != Device::cuda) return;
+  SLLMR_CUDA_CHECK(cudaEventRecord(cuda_->forked, cuda_->stream));
+  SLLMR_CUDA_CHECK(cudaStreamWaitEvent(cuda_->side, cuda_->forked));
+#endif
+}
+
+void Context::join() const {
+#if SLLMR_WITH_CUDA
+  if (device_ != Device::cuda) return;
+  SLLMR_CUDA_CHECK(cudaEventRecord(cuda_->joined, cuda_->side));
+  SLLMR_CUDA_CHECK(cudaStreamWaitEvent(cuda_->stream, cuda_->joined));
 #endif
 }
 

@@ -40,8 +40,16 @@ class Context {
 
   Device device() const { return device_; }
   int threads() const { return threads_; }
+  /// Streaming multiprocessors; threads on the CPU.
+  int units() const { return units_; }
   /// cudaStream_t; null on the CPU.
   void* stream() const;
+  /// A second stream (null on the CPU), for kernels that may run beside those launched into the first one between
+  /// fork() and join(): they see all that was launched before fork(), and what is launched after join() sees
+  /// them.
+  void* side_stream() const;
+  void fork() const;
+  void join() const;
   /// cublasHandle_t; null on the CPU.
   void* blas() const;
   /// Where tensors get their memory.
@@ -53,7 +61,7 @@ class Context {
   friend void copy_to_device(const Context& context, void* to, const void* from, std::size_t bytes);
   struct Cuda;
   Device device_;
-  int threads_;
+  int threads_, units_;
   std::unique_ptr<Cuda> cuda_;
   std::unique_ptr<MemoryPool> pool_;
 };

@@ -12,6 +12,13 @@
 //   void scale_on(OnThisDevice, const Context& context, ...) { launch(context, "scale", n, Scale{...}); }  //
 //   .cu
 //
+// `launch_tallied` gives each group accumulators of its own, float[Columns], which end up added to one of
+// `slots` arrays of as many: on the CPU that of the group's thread, on CUDA by way of the multiprocessor's shared
+// memory, so that groups never meet in one.
+//
+//   struct Body { template <class Lanes> SLLMR_HD void operator()(Lanes, std::int64_t item, float* tally) const;
+//   };
+//
 // `launch_batches` is for bodies that gain from several items at hand, where one's memory and arithmetic can
 // hide another's latency. A batch body takes `count` items from `first` on:
 //
@@ -65,6 +72,17 @@ struct CudaLanes {
     for (int step = Size / 2; step > 0; step /= 2) x += __shfl_xor_sync(0xFFFFFFFFU, x, step, Size);
     return x;
   }
+  /// What lane `lane` of the group has.
+  template <class Real>
+  __device__ Real from(Real x, int lane) const {
+    return __shfl_sync(0xFFFFFFFFU, x, lane, Size);
+  }
+  /// Bit k: does lane k say so? Of a whole warp.
+  __device__ unsigned which(bool says) const {
+    static_assert(Size == 32);
+    return __ballot_sync(0xFFFFFFFFU, says);
+  }
+  static __device__ int lowest(unsigned bits) { return __ffs(static_cast<int>(bits)) - 1; }
   /// Makes what lanes have read so far safe to overwrite by one of them.
   __device__ void sync() const {
     __syncwarp();
@@ -73,13 +91,12 @@ struct CudaLanes {
   __device__ void add(Real* to, Real x) const {
     atomicAdd(to, x);
   }
-  /// Which of `slots` accumulators this group should add to, so that groups rarely meet in one.
-  __device__ int slot(int slots) const {
-    return static_cast<int>(blockIdx.x % static_cast<unsigned>(slots));
-  }
 };
 
 inline constexpr int kBlockThreads = 256;
+
+/// Where a launch runs: in the context's own stream, or beside it, between Context::fork() and join().
+enum class Where { own_stream, beside };
 
 template <int LaneCount, class Body>
 __global__ void __launch_bounds__(kBlockThreads) run_body(Body body, std::int64_t items) {
@@ -99,6 +116,45 @@ void launch_groups(const Context& context, const char* name, std::int64_t items,
   run_body<LaneCount>
       <<<static_cast<unsigned>(blocks), kBlockThreads, 0, static_cast<cudaStream_t>(context.stream())>>>(
           body, items);
+  SLLMR_CUDA_CHECK(cudaGetLastError());
+}
+
+template <int LaneCount, int Columns, class Body>
+__global__ void __launch_bounds__(kBlockThreads, Body::blocks_at_once)
+    run_tallied(Body body, std::int64_t items, float* slots, int n_slots) {
+  constexpr int kGroups = kBlockThreads / LaneCount;
+  __shared__ float tallies[kGroups][Columns];
+  for (int k = threadIdx.x; k < kGroups * Columns; k += kBlockThreads) tallies[k / Columns][k % Columns] = 0;
+  __syncthreads();
+  const int group = static_cast<int>(threadIdx.x) / LaneCount;
+  const std::int64_t groups = static_cast<std::int64_t>(gridDim.x) * kGroups;
+  for (std::int64_t item = static_cast<std::int64_t>(blockIdx.x) * kGroups + group; item < items;
+       item += groups) {
+    body(CudaLanes<LaneCount>{}, item, tallies[group]);
+  }
+  __syncthreads();
+  float* slot = slots + static_cast<std::int64_t>(blockIdx.x % static_cast<unsigned>(n_slots)) * Columns;
+  for (int column = threadIdx.x; column < Columns; column += kBlockThreads) {
+    float sum = 0;
+    for (int k = 0; k < kGroups; ++k) sum += tallies[k][column];
+    if (sum != 0.0F) atomicAdd(slot + column, sum);
+  }
+}
+
+/// At most `blocks_per_unit` blocks a multiprocessor, which take items in turn. Body::blocks_at_once: of how many
+/// one shall have the registers.
+template <int LaneCount, int Columns, class Body>
+void launch_tallied(const Context& context, const char* name, std::int64_t items, float* slots, int n_slots,
+                    const Body& body, Where where = Where::own_stream, int blocks_per_unit = 8) {
+  if (items <= 0) return;
+  const NvtxRange range(name);
+  constexpr std::int64_t kGroups = kBlockThreads / LaneCount;
+  const std::int64_t blocks =
+      std::min<std::int64_t>((items + kGroups - 1) / kGroups, blocks_per_unit * context.units());
+  void* stream = where == Where::beside ? context.side_stream() : context.stream();
+  run_tallied<LaneCount, Columns>
+      <<<static_cast<unsigned>(blocks), kBlockThreads, 0, static_cast<cudaStream_t>(stream)>>>(body, items,
+                                                                                              slots, n_slots);
   SLLMR_CUDA_CHECK(cudaGetLastError());
 }
 
@@ -154,6 +210,7 @@ struct CpuLanes {
     *to += x;
   }
   static void prefetch(const void* address) { __builtin_prefetch(address); }
+  /// The thread's own one of `slots` accumulators.
   int slot(int slots) const { return thread < slots ? thread : thread % slots; }
 };
 
@@ -175,6 +232,14 @@ void launch(const Context& context, const char* /*name*/, std::int64_t items, co
 template <class Body>
 void launch_each(const Context& context, const char* name, std::int64_t items, const Body& body) {
   launch(context, name, items, body);
+}
+
+template <int /*LaneCount*/, int Columns, class Body>
+void launch_tallied(const Context& context, const char* name, std::int64_t items, float* slots, int n_slots,
+                    const Body& body) {
+  launch(context, name, items, [&](CpuLanes lanes, std::int64_t item) {
+    body(lanes, item, slots + static_cast<std::int64_t>(lanes.slot(n_slots)) * Columns);
+  });
 }
 
 /// Batches of `most` items, the last one smaller.

@@ -189,7 +189,7 @@ struct SlopeVisitor {
       const int first = lanes.lane() * kShare;
       const Dual<float, kShare> alpha = Rule::alpha(z, SeededTheta<float, kShare>{theta, first});
       for (int k = 0; k < kShare; ++k) {
-        if (first + k < Rule::n_params) lanes.add(gradient + first + k, upstream * alpha.slope[k]);
+        if (first + k < Rule::n_params) gradient[first + k] += upstream * alpha.slope[k];
       }
     }
   }
@@ -229,15 +229,33 @@ struct ObjectiveVisitor {
   }
 };
 
-/// Adds a batch to the telemetry of `slot`.
-template <int Most, class Lanes>
-SLLMR_INLINE void count_pairs(Lanes lanes, const GateBatch<Most>& batch, const GateSide<Most>& a,
-                              const GateSide<Most>& b, const float* alpha, const float* hinge, float* slot) {
+/// Adds a pair to the telemetry of `slot`.
+SLLMR_INLINE void count_pair(const GateBatch<1>& batch, const GateSide<1>& a, const GateSide<1>& b,
+                             const float* alpha, const float* hinge, float* slot) {
+  if (batch.probe[0] != 0.0F) {
+    slot[GateColumns::probes] += 1.0F;
+    slot[GateColumns::agreement] += batch.agreement[0];
+    return;
+  }
+  for (const GateSide<1>* side : {&a, &b}) {
+    const int bucket = (side->cold[0] != 0.0F ? 2 : 0) + (side->tail[0] != 0.0F ? 1 : 0);
+    float* columns = slot + GateColumns::bucket + GateColumns::bucket_columns * bucket;
+    columns[0] += 1.0F;
+    columns[1] += side->alpha[0];
+    columns[2] += side->alpha[0] * side->alpha[0];
+  }
+  slot[GateColumns::pairs] += 1.0F;
+  slot[GateColumns::pair_alpha] += alpha[0];
+  slot[GateColumns::pair_hinge] += alpha[0] * hinge[0];
+  slot[GateColumns::active] += hinge[0] > 0.0F ? 1.0F : 0.0F;
+}
+
+/// The same of a batch, in vectors.
+template <int Most>
+SLLMR_INLINE void count_pairs(const GateBatch<Most>& batch, const GateSide<Most>& a, const GateSide<Most>& b,
+                              const float* alpha, const float* hinge, float* slot) {
   constexpr int kVector = GateBatch<Most>::vector;
-  const auto add = [&](int column, float(&part)[kVector]) {
-    const float sum = sum_of(part);
-    if (sum != 0.0F) lanes.add(slot + column, sum);
-  };
+  const auto add = [&](int column, float(&part)[kVector]) { slot[column] += sum_of(part); };
   for (int bucket = 0; bucket < 4; ++bucket) {
     const float cold = bucket / 2 != 0 ? 1.0F : 0.0F, tail = bucket % 2 != 0 ? 1.0F : 0.0F;
     float count[kVector] = {}, sum[kVector] = {}, squares[kVector] = {};
@@ -284,8 +302,8 @@ SLLMR_HD inline float gate_alpha(const GateArgs& gate, const GateSignals& z) {
 }
 
 /// Gate, objective gradient and telemetry of the pairs of `batch`, whose logits are known. Adds to the
-/// group's slot and writes gated[0 .. n-1]; all lanes return the same.
-template <int Most, class Lanes>
+/// group's slot and writes gated[0 .. n-1]; all lanes return the same. `Rules`: has gate.rule.
+template <class Rules = EveryPart, int Most, class Lanes>
 SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, float* slot, GateBatch<Most>& batch,
                          GatedPair* gated) {
   batch.pad();
@@ -303,7 +321,7 @@ SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, float* slot, GateBat
     });
   }
   detail::AlphaVisitor<Most> rule{gate, batch, a, b};
-  GateRules::visit(gate.rule, rule);
+  GateRules::visit<Rules>(gate.rule, rule);
   float alpha[Most], hinge[Most], slope[Most] = {}, weight[Most] = {};
   batch.for_each([&](int k, int) {
     alpha[k] = 0.5F * (a.alpha[k] + b.alpha[k]);
@@ -323,20 +341,25 @@ SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, float* slot, GateBat
       GateSignals z = gate_signals(gate, batch.user[k], second ? batch.b[k] : batch.a[k], batch.gap[k]);
       z.uncertainty = second ? b.uncertainty[k] : a.uncertainty[k];
       detail::SlopeVisitor<Lanes> visitor{lanes, z, gate.theta, 0.5F * slope[k], slot + GateColumns::theta};
-      GateRules::visit(gate.rule, visitor);
+      GateRules::visit<Rules>(gate.rule, visitor);
     }
   }
-  if (lanes.lane() == 0) detail::count_pairs(lanes, batch, a, b, alpha, hinge, slot);
+  if (lanes.lane() != 0) return;
+  if constexpr (Most == 1) {
+    detail::count_pair(batch, a, b, alpha, hinge, slot);
+  } else {
+    detail::count_pairs(batch, a, b, alpha, hinge, slot);
+  }
 }
 
 /// The same of one pair.
-template <class Lanes>
+template <class Rules = EveryPart, class Lanes>
 SLLMR_HD GatedPair gate_pair(Lanes lanes, const GateArgs& gate, float* slot, Id user, const LlmPair& pair,
                              float logit_a, float logit_b, float cosine, bool probe) {
   GateBatch<1> batch;
   batch.add(user, pair, logit_a, logit_b, cosine, probe);
   GatedPair gated;
-  gate_pairs(lanes, gate, slot, batch, &gated);
+  gate_pairs<Rules>(lanes, gate, slot, batch, &gated);
   return gated;
 }
 

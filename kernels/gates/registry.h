@@ -20,15 +20,27 @@
 
 namespace sllmr {
 
+/// Which parts a kernel has code for.
+struct EveryPart {
+  template <class Part>
+  static constexpr bool has = true;
+};
+
 template <class... Parts>
 struct PartList {
   static constexpr int count = sizeof...(Parts);
 
-  /// Calls visitor.template operator()<Part>() for the part with index `id`.
-  template <class Visitor>
+  /// Calls visitor.template operator()<Part>() for the part with index `id`, if Some has it.
+  template <class Some = EveryPart, class Visitor>
   SLLMR_HD static void visit(int id, Visitor& visitor) {
     int k = 0;
-    ((k++ == id ? visitor.template operator()<Parts>() : void()), ...);
+    ((k++ == id ? call<Some, Parts>(visitor) : void()), ...);
+  }
+
+ private:
+  template <class Some, class Part, class Visitor>
+  SLLMR_HD static void call(Visitor& visitor) {
+    if constexpr (Some::template has<Part>) visitor.template operator()<Part>();
   }
 };
 
@@ -44,6 +56,18 @@ using GateObjectives = PartList<objectives::Hinge,       //
                                 objectives::Alignment,   //
                                 objectives::Normalised,  //
                                 objectives::Budget>;
+
+/// Rules of as many parameters as a warp has lanes, and the rest: on CUDA a kernel that has code for the latter, too,
+/// needs twice the registers.
+struct NarrowRules {
+  static constexpr int most_params = 32;
+  template <class Rule>
+  static constexpr bool has = Rule::n_params <= most_params;
+};
+struct WideRules {
+  template <class Rule>
+  static constexpr bool has = !NarrowRules::has<Rule>;
+};
 
 /// One registered rule or objective, for listings and look-up by name.
 struct GatePart {

@@ -332,6 +332,57 @@ struct Step : Adam<Real> {
     return has_gradient(table, k) ? table.steps[table.keys[k]] + 1 : 0;
   }
 
+  /// An occurrence's gradient is `share` times what lies at `data`.
+  struct Occurrence {
+    const Real* data;
+    Real share;
+  };
+  SLLMR_INLINE Occurrence occurrence(const AdamTable<Real>& table, std::int64_t o) const {
+    const BagGradient<Real>& from = args.gradients[table.gradients][table.field[o]];
+    if (from.data == nullptr) return {nullptr, Real(0)};
+    const std::int64_t bag = table.row[o];
+    return {from.data + bag * from.stride, Real(1) / static_cast<Real>(from.length[bag])};
+  }
+
+  /// Adds the gradients of all occurrences, in their order, to `gradient`, columns `column` and on.
+  template <class Lanes, int Cells>
+  SLLMR_INLINE void add_occurrences(Lanes lanes, const AdamTable<Real>& table, std::int64_t k, int column,
+                                    Real (&gradient)[Cells]) const {
+    const std::int64_t begin = table.offsets[k], past = table.offsets[k + 1], count = table.width - column;
+    if constexpr (Lanes::size == 1) {
+      for (std::int64_t o = begin; o < past; ++o) {
+        const Occurrence of = occurrence(table, o);
+        if (of.data == nullptr) continue;
+        Real of_bag[Cells];
+        load(lanes, of_bag, of.data + column, count);
+        SLLMR_ROW_LOOP
+        for (int e = 0; e < Cells; ++e) gradient[e] = std::fma(of.share, of_bag[e], gradient[e]);
+      }
+    } else {
+      // A category may occur a thousand times in a batch. Each lane looks an occurrence up, and several are read at
+      // once; those without a gradient are a row of the table, zero times.
+      constexpr int kAtOnce = 8;
+      const bool reads = lanes.lane() < count;
+      for (std::int64_t first = begin; first < past; first += Lanes::size) {
+        const std::int64_t o = first + lanes.lane();
+        Occurrence mine = o < past ? occurrence(table, o) : Occurrence{nullptr, Real(0)};
+        const auto data = reinterpret_cast<std::uintptr_t>(mine.data == nullptr ? table.weights : mine.data);
+        const int n = past - first < Lanes::size ? static_cast<int>(past - first) : Lanes::size;
+        for (int j = 0; j < n; j += kAtOnce) {
+          Real share[kAtOnce], value[kAtOnce];
+          SLLMR_UNROLL
+          for (int i = 0; i < kAtOnce; ++i) {
+            const auto* from = reinterpret_cast<const Real*>(lanes.from(data, j + i));
+            share[i] = lanes.from(mine.share, j + i);
+            value[i] = reads ? from[column + lanes.lane()] : Real(0);
+          }
+          SLLMR_UNROLL
+          for (int i = 0; i < kAtOnce; ++i) gradient[0] = std::fma(share[i], value[i], gradient[0]);
+        }
+      }
+    }
+  }
+
   template <class Lanes>
   SLLMR_INLINE void wide(Lanes lanes, const AdamTable<Real>& table, std::int64_t k) const {
     constexpr int kCells = kBlock / Lanes::size;
@@ -344,16 +395,7 @@ struct Step : Adam<Real> {
     for (int column = 0; column < table.width; column += kBlock) {
       const std::int64_t at = row * table.width + column, count = table.width - column;
       Real gradient[kCells] = {};
-      for (std::int64_t o = table.offsets[k]; o < table.offsets[k + 1]; ++o) {
-        const BagGradient<Real>& from = args.gradients[table.gradients][table.field[o]];
-        if (from.data == nullptr) continue;
-        const std::int64_t bag = table.row[o];
-        const Real share = Real(1) / static_cast<Real>(from.length[bag]);
-        Real of_bag[kCells];
-        load(lanes, of_bag, from.data + bag * from.stride + column, count);
-        SLLMR_ROW_LOOP
-        for (int e = 0; e < kCells; ++e) gradient[e] = std::fma(share, of_bag[e], gradient[e]);
-      }
+      add_occurrences(lanes, table, k, column, gradient);
       Block<Real, kCells> block;
       load(lanes, block, table, at, count);
       SLLMR_ROW_LOOP
@@ -364,6 +406,27 @@ struct Step : Adam<Real> {
     }
     lanes.sync();  // every lane has read the old number
     if (lanes.lane() == 0) table.steps[row] = step;
+  }
+
+  /// Does the row occur so often that all lanes of the group should look for its gradients?
+  template <class Lanes>
+  SLLMR_INLINE bool is_long(const AdamTable<Real>& table, std::int64_t k) const {
+    return Lanes::size > 1 && table.offsets[k + 1] - table.offsets[k] > 16;
+  }
+
+  /// Gradient of a row of width 1, by all lanes.
+  template <class Lanes>
+  SLLMR_INLINE Real long_sum(Lanes lanes, const AdamTable<Real>& table, std::int64_t k) const {
+    Real sum = 0;
+    const std::int64_t begin = table.offsets[k], past = table.offsets[k + 1];
+    for (std::int64_t first = begin; first < past; first += Lanes::size) {
+      const std::int64_t o = first + lanes.lane();
+      const Occurrence of = o < past ? occurrence(table, o) : Occurrence{nullptr, Real(0)};
+      const Real value = of.data == nullptr ? Real(0) : *of.data;
+      SLLMR_UNROLL
+      for (int j = 0; j < Lanes::size; ++j) sum = std::fma(lanes.from(of.share, j), lanes.from(value, j), sum);
+    }
+    return sum;
   }
 
   /// Group `group` of kBlock rows of a table of width 1.
@@ -385,12 +448,18 @@ struct Step : Adam<Real> {
       block.weight[e] = table.weights[row];
       block.first[e] = table.first[row];
       block.second[e] = table.second[row];
+      if (is_long<Lanes>(table, k)) continue;
       for (std::int64_t o = table.offsets[k]; o < table.offsets[k + 1]; ++o) {
-        const BagGradient<Real>& from = args.gradients[table.gradients][table.field[o]];
-        if (from.data == nullptr) continue;
-        const std::int64_t bag = table.row[o];
-        const Real share = Real(1) / static_cast<Real>(from.length[bag]);
-        gradient[e] = std::fma(share, from.data[bag * from.stride], gradient[e]);
+        const Occurrence of = occurrence(table, o);
+        if (of.data != nullptr) gradient[e] = std::fma(of.share, *of.data, gradient[e]);
+      }
+    }
+    if constexpr (Lanes::size > 1) {
+      const std::int64_t first = group * kBlock, k = first + lanes.lane();
+      for (unsigned left = lanes.which(step[0] != 0 && is_long<Lanes>(table, k)); left != 0; left &= left - 1) {
+        const int lane = lanes.lowest(left);
+        const Real sum = long_sum(lanes, table, first + lane);
+        if (lanes.lane() == lane) gradient[0] = sum;
       }
     }
     SLLMR_ROW_LOOP

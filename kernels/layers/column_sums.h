@@ -1,5 +1,5 @@
 // Sums over the rows of a batch, for .cu files: gradients of biases and of vectors, statistics of batch norm.
-// Rows are summed in chunks of a fixed size and the chunks in order, so the number of threads does not
+// Rows are summed in chunks of a fixed size and the chunks in a fixed order, so the number of threads does not
 // matter.
 #pragma once
 
@@ -18,7 +18,7 @@ namespace sllmr {
 template <class OnDevice>
 struct ColumnGrid {
   static constexpr bool kCuda = OnDevice::value == Device::cuda;
-  static constexpr std::int64_t kChunkRows = kCuda ? 32 : 256;
+  static constexpr std::int64_t kChunkRows = kCuda ? 8 : 256;
   static constexpr int kBlock = kCuda ? 32 : 16;
 
   std::int64_t rows, cols, chunks, blocks;
@@ -104,12 +104,13 @@ struct AddChunks {
   ColumnTargets<Real, Sums> targets;
 
   template <class Lanes>
-  SLLMR_HD void operator()(Lanes, std::int64_t item) const {
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
     Real sum = 0;
-    for (std::int64_t chunk = 0; chunk < grid.chunks; ++chunk) {
+    for (std::int64_t chunk = lanes.lane(); chunk < grid.chunks; chunk += Lanes::size) {
       sum += partial[chunk * Sums * grid.cols + item];
     }
-    targets.put(static_cast<int>(item / grid.cols), item % grid.cols, sum);
+    sum = lanes.sum(sum);
+    if (lanes.lane() == 0) targets.put(static_cast<int>(item / grid.cols), item % grid.cols, sum);
   }
 };
 
@@ -124,8 +125,8 @@ void column_sums(const Context& context, const char* name, std::int64_t rows, st
   launch(context, name, grid.items(),
          SumChunk<Real, Sums, Term, OnThisDevice>{grid, term, targets, partial.data()});
   if (grid.chunks == 1) return;
-  launch_each(context, "add_chunks", Sums * cols,
-              AddChunks<Real, Sums, Term, OnThisDevice>{grid, partial.data(), targets});
+  launch(context, "add_chunks", Sums * cols,
+         AddChunks<Real, Sums, Term, OnThisDevice>{grid, partial.data(), targets});
 }
 
 }  // namespace sllmr
