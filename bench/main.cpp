@@ -255,8 +255,9 @@ int main(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   CLI::Option* torch =
-      app.add_option("--torch", options.model.torch,
-                     "with --models: a Python that has torch, to time bench/peers/ctr_torch.py in the same run")
+      app.add_option(
+             "--torch", options.model.torch,
+             "with --models: a Python that has torch, to time bench/peers/ctr_torch.py in the same run")
           ->needs("--models");
   app.add_flag("--torch-compiled", options.model.compiled, "that peer under torch.compile too")->needs(torch);
   app.add_option("--device", options.device, "auto, cpu or cuda")->capture_default_str();

@@ -46,8 +46,7 @@ Config config_of(std::string_view backbone, const char* method, int batch, std::
 class Trained {
  public:
   Trained(Context& context, const Config& config, const Split& split, const ScoreTable& table)
-      : config_(config),
-        trainer_(context, config_, resolve_method(config_), split, &table) {}
+      : config_(config), trainer_(context, config_, resolve_method(config_), split, &table) {}
   Work work() {
     return [this] { trainer_.train_epoch([](std::int64_t) { return true; }); };
   }
@@ -74,7 +73,8 @@ double peer_seconds(const ModelsOptions& options, std::string_view backbone, con
   std::string data = split.data->source;
   if (data.ends_with(".inter")) data.resize(data.size() - 6);
   const std::string command = fmt::format(
-      "'{}' bench/peers/ctr_torch.py --backbone {} --data '{}' --batch {} --steps {} --threads {} --device {} "
+      "'{}' bench/peers/ctr_torch.py --backbone {} --data '{}' --batch {} --steps {} --threads {} --device "
+      "{} "
       "{}",
       options.torch, backbone, data, options.batch, kPeerSteps, context.threads(),
       context.device() == Device::cuda ? "cuda" : "cpu", how);
@@ -133,8 +133,7 @@ void bench_models(Context& context, const Stopwatch& watch, const Split& split, 
 
     const auto with_open = watch.compare(none.work(), open.work());
     const auto with_shut = watch.compare(none.work(), shut.work());
-    const double seconds =
-        with_open.base.median * static_cast<double>(rows) / static_cast<double>(stretch);
+    const double seconds = with_open.base.median * static_cast<double>(rows) / static_cast<double>(stretch);
     row["batch"] = options.batch;
     row["epoch_seconds"] = seconds;
     row["step_ms"] = 1e3 * with_open.base.median * options.batch / static_cast<double>(stretch);

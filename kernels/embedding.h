@@ -16,8 +16,8 @@ void dot_rows_on(OnCpu, const Context& context, const float* users, const float*
 void dot_rows_on(OnCuda, const Context& context, const float* users, const float* items, int width,
                  const Id* user_ids, const Id* item_ids, std::int64_t n, float* out);
 
-/// out [n x width]: rows ids[0], ids[1], ... of table [rows x width]. All on the device; asynchronous there. `table` and
-/// `out` begin at multiples of 16 bytes, as all that Buffer and Tensor allocate.
+/// out [n x width]: rows ids[0], ids[1], ... of table [rows x width]. All on the device; asynchronous there.
+/// `table` and `out` begin at multiples of 16 bytes, as all that Buffer and Tensor allocate.
 inline void gather_rows(const Context& context, const float* table, int width, const Id* ids, std::int64_t n,
                         float* out) {
   on_device(context, [&](auto device) { gather_rows_on(device, context, table, width, ids, n, out); });

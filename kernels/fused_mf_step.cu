@@ -64,7 +64,8 @@ struct FusedMfStep {
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t k, float* tally) const {
-    if (args.pairs != nullptr && args.pair_rate.selects(static_cast<std::uint64_t>(args.first_row + k))) return;
+    if (args.pairs != nullptr && args.pair_rate.selects(static_cast<std::uint64_t>(args.first_row + k)))
+      return;
     plain_step<Dim, Optimizer>(lanes, args, args.triples[k], tally);
   }
 };
@@ -74,12 +75,14 @@ template <int Dim, class Optimizer, class Rules>
 struct FusedMfStepWithPairs {
   static constexpr int blocks_at_once = Dim <= 64 && std::is_same_v<Rules, NarrowRules> ? 4 : 2;
   MfArgs args;
+  double gap;  // of args.pair_rate
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t k, float* tally) const {
-    const std::uint64_t ordinal =
-        args.pair_rate.count_before(static_cast<std::uint64_t>(args.first_row)) + static_cast<std::uint64_t>(k);
-    const Triple triple = args.triples[static_cast<std::int64_t>(args.pair_rate.row_of(ordinal)) - args.first_row];
+    const std::uint64_t ordinal = args.pair_rate.count_before(static_cast<std::uint64_t>(args.first_row)) +
+                                  static_cast<std::uint64_t>(k);
+    const Triple triple =
+        args.triples[static_cast<std::int64_t>(args.pair_rate.row_of(ordinal, gap)) - args.first_row];
     const RowShare<Dim, Lanes> u = user_row<Dim>(lanes, args, triple.user);
     ItemGradients gradients(triple, mf_base<Dim>(lanes, args, triple, u, tally));
     mf_pairs<Dim, Rules>(lanes, args, args.pairs[k], triple, u, tally, gradients);
@@ -91,26 +94,29 @@ struct FusedMfStepWithPairs {
 std::int64_t rows_with_pairs(const MfArgs& args) {
   if (args.pairs == nullptr) return 0;
   const auto first = static_cast<std::uint64_t>(args.first_row);
-  return static_cast<std::int64_t>(args.pair_rate.count_before(first + static_cast<std::uint64_t>(args.rows)) -
-                                   args.pair_rate.count_before(first));
+  return static_cast<std::int64_t>(
+      args.pair_rate.count_before(first + static_cast<std::uint64_t>(args.rows)) -
+      args.pair_rate.count_before(first));
 }
 
 #if defined(__CUDACC__)
 
 template <int Dim, class Optimizer, class Rules>
 void run(const Context& context, const MfArgs& args) {
+  constexpr int kLanes = Dim / 4 < 32 ? Dim / 4 : 32;  // a warp takes several short rows at once
   const std::int64_t n_pairs = rows_with_pairs(args);
   const auto run_on = [&](const char* name, std::int64_t items, const auto& body, Where where, int blocks) {
-    launch_tallied<32, GateColumns::stride>(context, name, items, args.gate.slots, args.gate.n_slots, body, where,
-                                            blocks);
+    launch_tallied<kLanes, GateColumns::stride>(context, name, items, args.gate.slots, args.gate.n_slots,
+                                                body, where, blocks);
   };
-  // Rows with pairs need two to four times the registers of the others, which live on many warps. Each kind has a
-  // kernel of its own, side by side: few warps are enough for the pairs, where they are few.
+  // Rows with pairs need two to four times the registers of the others, which live on many warps. Each kind
+  // has a kernel of its own, side by side: few warps are enough for the pairs, where they are few.
   constexpr int kAll = 8;
-  static const int kFew = std::getenv("SLLMR_FEW") ? std::atoi(std::getenv("SLLMR_FEW")) : 1;
+  static const int kFew = std::getenv("SLLMR_FEW") ? std::atoi(std::getenv("SLLMR_FEW")) : 8;
   const bool both = n_pairs > 0 && n_pairs < args.rows;
   if (both) context.fork();
-  run_on("fused_mf_step_with_pairs", n_pairs, FusedMfStepWithPairs<Dim, Optimizer, Rules>{args},
+  run_on("fused_mf_step_with_pairs", n_pairs,
+         FusedMfStepWithPairs<Dim, Optimizer, Rules>{args, args.pair_rate.gap()},
          both ? Where::beside : Where::own_stream, 8 * n_pairs < 3 * args.rows ? kFew : kAll);
   if (n_pairs < args.rows) {
     run_on("fused_mf_step", args.rows, FusedMfStep<Dim, Optimizer>{args}, Where::own_stream, kAll);
@@ -134,8 +140,9 @@ constexpr std::int64_t kBatchRows = 128;
 /// Launches of fewer rows have no group to wait for and run as on CUDA, row by row.
 constexpr std::int64_t kFewRows = 16;
 
-/// Items: rows. Those that draw pairs wait for each other and are then taken side by side, as the way from logits
-/// through the gate to the gradients is long: one row's exponentials run while another's are under way.
+/// Items: rows. Those that draw pairs wait for each other and are then taken side by side, as the way from
+/// logits through the gate to the gradients is long: one row's exponentials run while another's are under
+/// way.
 template <int Dim, class Optimizer, bool WithPairs>
 struct GroupedMfStep {
   MfArgs args;
@@ -257,7 +264,8 @@ void run(const Context& context, const MfArgs& args) {
                                                   args.gate.n_slots, body);
     };
     run_on(args.rows, FusedMfStep<Dim, Optimizer>{args});
-    run_on(rows_with_pairs(args), FusedMfStepWithPairs<Dim, Optimizer, EveryPart>{args});
+    run_on(rows_with_pairs(args),
+           FusedMfStepWithPairs<Dim, Optimizer, EveryPart>{args, args.pair_rate.gap()});
   } else if (args.pairs != nullptr) {
     launch_batches<kLanes>(context, "fused_mf_step", args.rows, kBatchRows,
                            GroupedMfStep<Dim, Optimizer, true>{args});

@@ -43,6 +43,16 @@ struct Share {
   SLLMR_HD std::uint64_t row_of(std::uint64_t ordinal) const {
     return (((ordinal + 1) << 32) + fixed - 1) / fixed - 1;
   }
+  /// Rows from one selected row to the next, on average.
+  double gap() const { return 0x1p32 / static_cast<double>(fixed); }
+  /// row_of, given gap(): a product that is off by one at most, in place of a division of integers, for which
+  /// a GPU has no instruction.
+  SLLMR_HD std::uint64_t row_of(std::uint64_t ordinal, double gap) const {
+    auto row = static_cast<std::uint64_t>(static_cast<double>(ordinal + 1) * gap);
+    if (count_before(row + 1) <= ordinal) ++row;
+    if (count_before(row) > ordinal) --row;
+    return row;
+  }
 };
 
 /// Walks along the rows that a share above 0 selects, as Share::row_of tells them, without its division.

@@ -190,7 +190,8 @@ void DeepTrainer::order_stretch(std::int64_t first, std::int64_t count) {
   if (config_.llm.max_pairs_per_batch > 0) {
     RowPairs* pairs = selective_->pairs();
     for (std::int64_t batch = first; batch < first + count; batch += config_.train.batch_size) {
-      const std::int64_t n = drawn(batch, std::min<std::int64_t>(config_.train.batch_size, first + count - batch));
+      const std::int64_t n =
+          drawn(batch, std::min<std::int64_t>(config_.train.batch_size, first + count - batch));
       selective_->keep_largest(pairs, n);
       pairs += n;
     }
@@ -198,7 +199,8 @@ void DeepTrainer::order_stretch(std::int64_t first, std::int64_t count) {
   // All at once: the device would have to be waited for at each batch.
   stretch_pairs_.resize(static_cast<std::size_t>(drawn(first, count)));
   if (stretch_pairs_.empty()) return;
-  copy_to_host(context_, stretch_pairs_.data(), selective_->pairs(), stretch_pairs_.size() * sizeof(RowPairs));
+  copy_to_host(context_, stretch_pairs_.data(), selective_->pairs(),
+               stretch_pairs_.size() * sizeof(RowPairs));
 }
 
 std::int64_t DeepTrainer::drawn(std::int64_t first, std::int64_t count) const {

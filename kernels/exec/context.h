@@ -44,9 +44,9 @@ class Context {
   int units() const { return units_; }
   /// cudaStream_t; null on the CPU.
   void* stream() const;
-  /// A second stream (null on the CPU), for kernels that may run beside those launched into the first one between
-  /// fork() and join(): they see all that was launched before fork(), and what is launched after join() sees
-  /// them.
+  /// A second stream (null on the CPU), for kernels that may run beside those launched into the first one
+  /// between fork() and join(): they see all that was launched before fork(), and what is launched after
+  /// join() sees them.
   void* side_stream() const;
   void fork() const;
   void join() const;

@@ -13,10 +13,11 @@
 //   .cu
 //
 // `launch_tallied` gives each group accumulators of its own, float[Columns], which end up added to one of
-// `slots` arrays of as many: on the CPU that of the group's thread, on CUDA by way of the multiprocessor's shared
-// memory, so that groups never meet in one.
+// `slots` arrays of as many: on the CPU that of the group's thread, on CUDA by way of the multiprocessor's
+// shared memory, so that groups never meet in one.
 //
-//   struct Body { template <class Lanes> SLLMR_HD void operator()(Lanes, std::int64_t item, float* tally) const;
+//   struct Body { template <class Lanes> SLLMR_HD void operator()(Lanes, std::int64_t item, float* tally)
+//   const;
 //   };
 //
 // `launch_batches` is for bodies that gain from several items at hand, where one's memory and arithmetic can
@@ -66,26 +67,32 @@ struct CudaLanes {
   static constexpr bool prefetches = false;
 
   __device__ int lane() const { return static_cast<int>(threadIdx.x) % Size; }
+  /// The group's lanes among those of the warp: other groups may be elsewhere in the code.
+  __device__ unsigned mask() const {
+    return Size == 32 ? 0xFFFFFFFFU : ((1U << (Size % 32)) - 1) << (threadIdx.x % 32 / Size * Size);
+  }
   template <class Real>
   __device__ Real sum(Real x) const {
 #pragma unroll
-    for (int step = Size / 2; step > 0; step /= 2) x += __shfl_xor_sync(0xFFFFFFFFU, x, step, Size);
+    for (int step = Size / 2; step > 0; step /= 2) x += __shfl_xor_sync(mask(), x, step, Size);
     return x;
   }
   /// What lane `lane` of the group has.
   template <class Real>
   __device__ Real from(Real x, int lane) const {
-    return __shfl_sync(0xFFFFFFFFU, x, lane, Size);
+    return __shfl_sync(mask(), x, lane, Size);
   }
   /// Bit k: does lane k say so? Of a whole warp.
   __device__ unsigned which(bool says) const {
     static_assert(Size == 32);
-    return __ballot_sync(0xFFFFFFFFU, says);
+    return __ballot_sync(mask(), says);
   }
-  static __device__ int lowest(unsigned bits) { return __ffs(static_cast<int>(bits)) - 1; }
+  static __device__ int lowest(unsigned bits) {
+    return __ffs(static_cast<int>(bits)) - 1;
+  }
   /// Makes what lanes have read so far safe to overwrite by one of them.
   __device__ void sync() const {
-    __syncwarp();
+    __syncwarp(mask());
   }
   template <class Real>
   __device__ void add(Real* to, Real x) const {
@@ -141,8 +148,8 @@ __global__ void __launch_bounds__(kBlockThreads, Body::blocks_at_once)
   }
 }
 
-/// At most `blocks_per_unit` blocks a multiprocessor, which take items in turn. Body::blocks_at_once: of how many
-/// one shall have the registers.
+/// At most `blocks_per_unit` blocks a multiprocessor, which take items in turn. Body::blocks_at_once: of how
+/// many one shall have the registers.
 template <int LaneCount, int Columns, class Body>
 void launch_tallied(const Context& context, const char* name, std::int64_t items, float* slots, int n_slots,
                     const Body& body, Where where = Where::own_stream, int blocks_per_unit = 8) {
@@ -153,8 +160,8 @@ void launch_tallied(const Context& context, const char* name, std::int64_t items
       std::min<std::int64_t>((items + kGroups - 1) / kGroups, blocks_per_unit * context.units());
   void* stream = where == Where::beside ? context.side_stream() : context.stream();
   run_tallied<LaneCount, Columns>
-      <<<static_cast<unsigned>(blocks), kBlockThreads, 0, static_cast<cudaStream_t>(stream)>>>(body, items,
-                                                                                              slots, n_slots);
+      <<<static_cast<unsigned>(blocks), kBlockThreads, 0, static_cast<cudaStream_t>(stream)>>>(
+          body, items, slots, n_slots);
   SLLMR_CUDA_CHECK(cudaGetLastError());
 }
 

@@ -197,7 +197,9 @@ struct SlopeVisitor {
 
 /// Does the objective weigh the model's hinge by another function than alpha?
 template <class Objective>
-concept WeighsModel = requires(float alpha, const PairContext& pair) { Objective::model_weight(alpha, pair); };
+concept WeighsModel = requires(float alpha, const PairContext& pair) {
+  Objective::model_weight(alpha, pair);
+};
 
 template <int Most>
 struct ObjectiveVisitor {

@@ -57,8 +57,8 @@ using GateObjectives = PartList<objectives::Hinge,       //
                                 objectives::Normalised,  //
                                 objectives::Budget>;
 
-/// Rules of as many parameters as a warp has lanes, and the rest: on CUDA a kernel that has code for the latter, too,
-/// needs twice the registers.
+/// Rules of as many parameters as a warp has lanes, and the rest: on CUDA a kernel that has code for the
+/// latter, too, needs twice the registers.
 struct NarrowRules {
   static constexpr int most_params = 32;
   template <class Rule>

@@ -359,8 +359,8 @@ struct Step : Adam<Real> {
         for (int e = 0; e < Cells; ++e) gradient[e] = std::fma(of.share, of_bag[e], gradient[e]);
       }
     } else {
-      // A category may occur a thousand times in a batch. Each lane looks an occurrence up, and several are read at
-      // once; those without a gradient are a row of the table, zero times.
+      // A category may occur a thousand times in a batch. Each lane looks an occurrence up, and several are
+      // read at once; those without a gradient are a row of the table, zero times.
       constexpr int kAtOnce = 8;
       const bool reads = lanes.lane() < count;
       for (std::int64_t first = begin; first < past; first += Lanes::size) {
@@ -424,7 +424,8 @@ struct Step : Adam<Real> {
       const Occurrence of = o < past ? occurrence(table, o) : Occurrence{nullptr, Real(0)};
       const Real value = of.data == nullptr ? Real(0) : *of.data;
       SLLMR_UNROLL
-      for (int j = 0; j < Lanes::size; ++j) sum = std::fma(lanes.from(of.share, j), lanes.from(value, j), sum);
+      for (int j = 0; j < Lanes::size; ++j)
+        sum = std::fma(lanes.from(of.share, j), lanes.from(value, j), sum);
     }
     return sum;
   }
@@ -456,7 +457,8 @@ struct Step : Adam<Real> {
     }
     if constexpr (Lanes::size > 1) {
       const std::int64_t first = group * kBlock, k = first + lanes.lane();
-      for (unsigned left = lanes.which(step[0] != 0 && is_long<Lanes>(table, k)); left != 0; left &= left - 1) {
+      for (unsigned left = lanes.which(step[0] != 0 && is_long<Lanes>(table, k)); left != 0;
+           left &= left - 1) {
         const int lane = lanes.lowest(left);
         const Real sum = long_sum(lanes, table, first + lane);
         if (lanes.lane() == lane) gradient[0] = sum;

@@ -1,6 +1,7 @@
 #include "kernels/layers/cin.h"
 
 #include "kernels/exec/launch.h"
+#include "kernels/exec/tensor.h"
 #include "kernels/layers/matrix.h"
 
 namespace sllmr {
@@ -12,6 +13,7 @@ namespace {
 constexpr bool kCpu = OnThisDevice::value == Device::cpu;
 constexpr int kColumns = kCpu ? 256 : 32;
 constexpr int kBackColumns = kCpu ? 64 : 32;
+constexpr int kBackHidden = kCpu ? 1 << 30 : 8;  // hidden channels, of the way back
 constexpr int kSamples = kCpu ? 64 : 1;
 
 constexpr std::int64_t blocks_of(std::int64_t n, int size) {
@@ -82,7 +84,7 @@ struct Products {
   }
 };
 
-/// Item: kBackColumns columns, so few that the sums of a channel stay in registers.
+/// Item: kBackColumns columns, so few that the sums of a channel stay in registers, of kBackHidden channels.
 template <class Real>
 struct ProductsBackward {
   CinPairs pairs;
@@ -91,18 +93,21 @@ struct ProductsBackward {
   const Real* x0;
   const Real* d_z;
   Real* d_hidden;
-  Real* d_x0;
+  Real* d_x0;     // where all channels are one item's
+  Real* partial;  // [parts x fields x columns], d_x0 of each part; else null
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
-    const std::int64_t begin = item * kBackColumns + lanes.lane();
+    const std::int64_t of_part = (columns + kBackColumns - 1) / kBackColumns;
+    const auto part = static_cast<int>(item / of_part);
+    const std::int64_t begin = item % of_part * kBackColumns + lanes.lane();
     const std::int64_t left = columns - begin;
     if constexpr (Lanes::size == kBackColumns) {
-      if (left > 0) run<Lanes::size, true>(begin, left);
+      if (left > 0) run<Lanes::size, true>(part, begin, left);
     } else if (left >= kBackColumns) {
-      run<Lanes::size, true>(begin, left);
+      run<Lanes::size, true>(part, begin, left);
     } else {
-      run<Lanes::size, false>(begin, left);
+      run<Lanes::size, false>(part, begin, left);
     }
   }
 
@@ -110,16 +115,25 @@ struct ProductsBackward {
   /// A lane's columns are `begin`, then every Step-th of those that are left; with Full as many as there can
   /// be, a number that the compiler knows.
   template <int Step, bool Full>
-  SLLMR_INLINE void run(std::int64_t begin, std::int64_t left) const {
+  SLLMR_INLINE void run(int part, std::int64_t begin, std::int64_t left) const {
     constexpr int kOwn = kBackColumns / Step;
     const int n = Full ? kOwn : static_cast<int>((left + Step - 1) / Step);
-    for (int h = 0; h < pairs.hidden; ++h) {
+    const int first = kCpu ? 0 : part * kBackHidden;
+    const int end = pairs.hidden - first < kBackHidden ? pairs.hidden : first + kBackHidden;
+    Real* d_fields = d_x0;
+    if (partial != nullptr) {
+      d_fields = partial + part * pairs.fields * columns;
+      for (int m = 0; m < pairs.fields; ++m) {
+        for (int j = 0; j < n; ++j) d_fields[m * columns + begin + j * Step] = 0;
+      }
+    }
+    for (int h = first; h < end; ++h) {
       const Real* x = hidden + h * columns + begin;
       Real d_x[kOwn] = {};
       for (int m = pairs.first(h); m < pairs.fields; ++m) {
         const Real* y = x0 + m * columns + begin;
         const Real* d = d_z + pairs.row(h, m) * columns + begin;
-        Real* d_y = d_x0 + m * columns + begin;
+        Real* d_y = d_fields + m * columns + begin;
         SLLMR_ROW_LOOP
         for (int j = 0; j < n; ++j) {
           d_x[j] += d[j * Step] * y[j * Step];
@@ -127,7 +141,7 @@ struct ProductsBackward {
         }
       }
       if (pairs.symmetric) {
-        Real* to = d_x0 + h * columns + begin;
+        Real* to = d_fields + h * columns + begin;
         SLLMR_ROW_LOOP
         for (int j = 0; j < n; ++j) to[j * Step] += d_x[j];
       } else {
@@ -135,6 +149,24 @@ struct ProductsBackward {
         SLLMR_ROW_LOOP
         for (int j = 0; j < n; ++j) to[j * Step] = d_x[j];
       }
+    }
+  }
+};
+
+/// Item: kColumns elements of d_x0.
+template <class Real>
+struct AddParts {
+  const Real* partial;
+  std::int64_t parts, size;
+  Real* d_x0;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
+    const std::int64_t end = (item + 1) * kColumns < size ? (item + 1) * kColumns : size;
+    for (std::int64_t at = item * kColumns + lanes.lane(); at < end; at += Lanes::size) {
+      Real sum = d_x0[at];
+      for (std::int64_t part = 0; part < parts; ++part) sum += partial[part * size + at];
+      d_x0[at] = sum;
     }
   }
 };
@@ -281,8 +313,15 @@ template <class Real, class OnDevice>
 void cin_products_backward_on(OnDevice, const Context& context, const CinPairs& pairs, std::int64_t columns,
                               const Real* hidden, const Real* x0, const Real* d_z, Real* d_hidden,
                               Real* d_x0) {
-  launch(context, "cin_products_backward", blocks_of(columns, kBackColumns),
-         ProductsBackward<Real>{pairs, columns, hidden, x0, d_z, d_hidden, d_x0});
+  const std::int64_t parts = blocks_of(pairs.hidden, kBackHidden), size = pairs.fields * columns;
+  Tensor<Real> partial;
+  if (parts > 1) partial = Tensor<Real>(context, parts, size);
+  launch(context, "cin_products_backward", parts * blocks_of(columns, kBackColumns),
+         ProductsBackward<Real>{pairs, columns, hidden, x0, d_z, d_hidden, d_x0, partial.data()});
+  if (parts > 1) {
+    launch(context, "cin_add_parts", blocks_of(size, kColumns),
+           AddParts<Real>{partial.data(), parts, size, d_x0});
+  }
 }
 
 template <class Real, class OnDevice>

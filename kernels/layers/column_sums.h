@@ -1,6 +1,6 @@
 // Sums over the rows of a batch, for .cu files: gradients of biases and of vectors, statistics of batch norm.
-// Rows are summed in chunks of a fixed size and the chunks in a fixed order, so the number of threads does not
-// matter.
+// Rows are summed in chunks of a fixed size and the chunks in a fixed order, so the number of threads does
+// not matter.
 #pragma once
 
 #include <algorithm>

@@ -27,7 +27,9 @@ bool on_cpu(const Context& context) {
 /// A batch cut into tiles of whole samples.
 struct Tiling {
   Tiling(const Context& context, std::int64_t n, int width)
-      : samples(n), tile(std::max<std::int64_t>(1, (on_cpu(context) ? kCpuColumns : kCudaColumns) / width)) {}
+      : samples(n),
+        tile(std::clamp<std::int64_t>((on_cpu(context) ? kCpuColumns : kCudaColumns) / width, 1,
+                                      std::max<std::int64_t>(1, n))) {}
   std::int64_t tiles() const { return (samples + tile - 1) / tile; }
   std::int64_t first(std::int64_t t) const { return t * tile; }
   std::int64_t size(std::int64_t t) const { return std::min(tile, samples - first(t)); }

@@ -124,6 +124,7 @@ TEST(Share, RowOfInvertsCountBefore) {
       for (std::uint64_t ordinal = first; ordinal < first + 50; ++ordinal, rows.next()) {
         const std::uint64_t row = share.row_of(ordinal);
         ASSERT_EQ(rows.row(), row);
+        ASSERT_EQ(share.row_of(ordinal, share.gap()), row);
         ASSERT_GE(row, start);
         ASSERT_TRUE(share.selects(row)) << rate << " ordinal " << ordinal;
         ASSERT_EQ(share.count_before(row), ordinal);
