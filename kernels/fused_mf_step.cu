@@ -1,7 +1,5 @@
 #include "kernels/fused_mf_step.h"
 
-#include <cstdlib>
-
 #include "kernels/exec/launch.h"
 #include "kernels/optimizers.h"
 
@@ -9,38 +7,51 @@ namespace sllmr {
 
 namespace {
 
+/// Steps row `id` of `table`, whose old values are `weights`; gradient(k) is that of the lane's k-th number.
+template <int Dim, class Optimizer, class Lanes, class Gradient>
+SLLMR_INLINE void step_row(Lanes lanes, const Optimizer& update, const TableView& table, Id id,
+                           const RowShare<Dim, Lanes>& weights, const Gradient& gradient) {
+  using Share = RowShare<Dim, Lanes>;
+  const std::int64_t row = static_cast<std::int64_t>(id) * Dim;
+  if constexpr (Share::fours) {
+    SLLMR_ROW_LOOP
+    for (int k = 0; k < Share::n; k += 4) {
+      const Four weight{weights[k], weights[k + 1], weights[k + 2], weights[k + 3]};
+      const Four of_weight{gradient(k), gradient(k + 1), gradient(k + 2), gradient(k + 3)};
+      update.step(lanes, table, row + Share::column(lanes, k), weight, of_weight);
+    }
+  } else {
+    SLLMR_ROW_LOOP
+    for (int k = 0; k < Share::n; ++k) {
+      update.step(lanes, table, row + Share::column(lanes, k), weights[k], gradient(k));
+    }
+  }
+  update.finish(lanes, table, id);
+}
+
 /// Updates the user's row and the item rows in the first `Slots` slots from one pass over their old values.
 template <int Dim, int Slots, class Optimizer, class Lanes>
 SLLMR_INLINE void update_rows(Lanes lanes, const MfArgs& args, Id user, const RowShare<Dim, Lanes>& u,
                               const ItemGradients& gradients) {
+  using Share = RowShare<Dim, Lanes>;
   const float l2 = args.optimizer.l2;
-  const Optimizer user_update(args.optimizer, args.users, user);
-  const std::int64_t user_row = static_cast<std::int64_t>(user) * Dim;
-  float user_gradient[RowShare<Dim, Lanes>::n];
+  float user_gradient[Share::n];
   SLLMR_ROW_LOOP
-  for (int k = 0; k < RowShare<Dim, Lanes>::n; ++k) user_gradient[k] = l2 * u[k];
+  for (int k = 0; k < Share::n; ++k) user_gradient[k] = l2 * u[k];
   SLLMR_UNROLL
   for (int item = 0; item < Slots; ++item) {
     const Id id = gradients.item[item];
     const float decay = item < ItemGradients::base ? l2 : 0.0F;
     if (Slots > ItemGradients::base && id == 0) continue;
     const float factor = gradients.factor[item];
-    const Optimizer item_update(args.optimizer, args.items, id);
-    const std::int64_t item_row = static_cast<std::int64_t>(id) * Dim;
-    SLLMR_ROW_LOOP
-    for (int k = 0; k < RowShare<Dim, Lanes>::n; ++k) {
-      const std::int64_t at = item_row + k * Lanes::size + lanes.lane();
-      const float weight = args.items.weights[at];
-      user_gradient[k] += factor * weight;
-      item_update.step(lanes, args.items, at, weight, factor * u[k] + decay * weight);
-    }
-    item_update.finish(lanes, args.items, id);
+    const Share v(lanes, args.items.weights + static_cast<std::int64_t>(id) * Dim);
+    step_row<Dim>(lanes, Optimizer(args.optimizer, args.items, id), args.items, id, v, [&](int k) {
+      user_gradient[k] += factor * v[k];
+      return factor * u[k] + decay * v[k];
+    });
   }
-  SLLMR_ROW_LOOP
-  for (int k = 0; k < RowShare<Dim, Lanes>::n; ++k) {
-    user_update.step(lanes, args.users, user_row + k * Lanes::size + lanes.lane(), u[k], user_gradient[k]);
-  }
-  user_update.finish(lanes, args.users, user);
+  step_row<Dim>(lanes, Optimizer(args.optimizer, args.users, user), args.users, user, u,
+                [&](int k) { return user_gradient[k]; });
 }
 
 template <int Dim, class Lanes>
@@ -59,7 +70,7 @@ SLLMR_INLINE void plain_step(Lanes lanes, const MfArgs& args, const Triple& trip
 /// Item: a row. Those that draw pairs are left to StepWithPairs.
 template <int Dim, class Optimizer>
 struct FusedMfStep {
-  static constexpr int blocks_at_once = Dim > 128 ? 4 : std::is_same_v<Optimizer, Sgd> ? 8 : 5;
+  static constexpr int blocks_at_once = Dim > 128 ? 3 : std::is_same_v<Optimizer, Sgd> ? 8 : 4;
   MfArgs args;
 
   template <class Lanes>
@@ -73,7 +84,8 @@ struct FusedMfStep {
 /// Item: a row that draws pairs, by its ordinal among such rows of the launch. `Rules`: has the gate's.
 template <int Dim, class Optimizer, class Rules>
 struct FusedMfStepWithPairs {
-  static constexpr int blocks_at_once = Dim <= 64 && std::is_same_v<Rules, NarrowRules> ? 4 : 2;
+  static constexpr bool narrow = Dim <= 64 && std::is_same_v<Rules, NarrowRules>;
+  static constexpr int blocks_at_once = !narrow ? 2 : std::is_same_v<Optimizer, Sgd> ? 4 : 3;
   MfArgs args;
   double gap;  // of args.pair_rate
 
@@ -105,21 +117,19 @@ template <int Dim, class Optimizer, class Rules>
 void run(const Context& context, const MfArgs& args) {
   constexpr int kLanes = Dim / 4 < 32 ? Dim / 4 : 32;  // a warp takes several short rows at once
   const std::int64_t n_pairs = rows_with_pairs(args);
-  const auto run_on = [&](const char* name, std::int64_t items, const auto& body, Where where, int blocks) {
+  const auto run_on = [&](const char* name, std::int64_t items, const auto& body, Where where) {
     launch_tallied<kLanes, GateColumns::stride>(context, name, items, args.gate.slots, args.gate.n_slots,
-                                                body, where, blocks);
+                                                body, where);
   };
-  // Rows with pairs need two to four times the registers of the others, which live on many warps. Each kind
-  // has a kernel of its own, side by side: few warps are enough for the pairs, where they are few.
-  constexpr int kAll = 8;
-  static const int kFew = std::getenv("SLLMR_FEW") ? std::atoi(std::getenv("SLLMR_FEW")) : 8;
+  // Rows with pairs need two to four times the registers of the others, which live on many warps: each kind
+  // has a kernel of its own, and as one runs out of work the other takes its place.
   const bool both = n_pairs > 0 && n_pairs < args.rows;
   if (both) context.fork();
   run_on("fused_mf_step_with_pairs", n_pairs,
          FusedMfStepWithPairs<Dim, Optimizer, Rules>{args, args.pair_rate.gap()},
-         both ? Where::beside : Where::own_stream, 8 * n_pairs < 3 * args.rows ? kFew : kAll);
+         both ? Where::beside : Where::own_stream);
   if (n_pairs < args.rows) {
-    run_on("fused_mf_step", args.rows, FusedMfStep<Dim, Optimizer>{args}, Where::own_stream, kAll);
+    run_on("fused_mf_step", args.rows, FusedMfStep<Dim, Optimizer>{args}, Where::own_stream);
   }
   if (both) context.join();
 }

@@ -69,27 +69,47 @@ struct MfArgs {
   GateArgs gate;                    // its slots take the base loss in any case
 };
 
-/// One lane's share of a row of `Dim` numbers. On CUDA neighbouring lanes hold neighbouring numbers, in
-/// registers; on the CPU the one lane reads the row where it lies.
+/// Neighbouring numbers of a row that a lane reads and writes at once.
+struct alignas(16) Four {
+  float value[4];
+};
+
+/// One lane's share of a row of `Dim` numbers. On CUDA in registers, fours of neighbouring numbers where a
+/// lane has as many; on the CPU the one lane reads the row where it lies.
 template <int Dim, class Lanes, bool InPlace = Lanes::size == 1>
 struct RowShare {
   static constexpr int n = Dim / Lanes::size;
+  static constexpr bool fours = n % 4 == 0;
   float value[n];
 
   RowShare() = default;
   SLLMR_HD RowShare(Lanes lanes, const float* row) {
-    SLLMR_ROW_LOOP
-    for (int k = 0; k < n; ++k) value[k] = row[k * Lanes::size + lanes.lane()];
+    if constexpr (fours) {
+      SLLMR_ROW_LOOP
+      for (int k = 0; k < n; k += 4) {
+        const Four four = *reinterpret_cast<const Four*>(row + column(lanes, k));
+        for (int j = 0; j < 4; ++j) value[k + j] = four.value[j];
+      }
+    } else {
+      SLLMR_ROW_LOOP
+      for (int k = 0; k < n; ++k) value[k] = row[column(lanes, k)];
+    }
+  }
+  /// Where the lane's k-th number lies in the row.
+  SLLMR_HD static int column(Lanes lanes, int k) {
+    return fours ? k / 4 * (4 * Lanes::size) + 4 * lanes.lane() + k % 4 : k * Lanes::size + lanes.lane();
   }
   SLLMR_HD float operator[](int k) const { return value[k]; }
 };
 template <int Dim, class Lanes>
 struct RowShare<Dim, Lanes, true> {
   static constexpr int n = Dim;
+  static constexpr bool fours = false;
   const float* value;
 
   RowShare() = default;
   RowShare(Lanes, const float* row) : value(row) {}
+  static int column(Lanes, int k) { return k; }
   float operator[](int k) const { return value[k]; }
 };
 
@@ -100,6 +120,7 @@ struct TwoLogits {
 template <int Dim, class Lanes>
 SLLMR_INLINE TwoLogits logits_of(Lanes lanes, const RowShare<Dim, Lanes>& u, const float* row_a,
                                  const float* row_b) {
+  const RowShare<Dim, Lanes> of_a(lanes, row_a), of_b(lanes, row_b);
   // Partial sums side by side: without them, float addition may not be reordered, and the CPU would add one
   // by one.
   constexpr int kParts = RowShare<Dim, Lanes>::n < 16 ? RowShare<Dim, Lanes>::n : 16;
@@ -107,9 +128,8 @@ SLLMR_INLINE TwoLogits logits_of(Lanes lanes, const RowShare<Dim, Lanes>& u, con
   for (int first = 0; first < RowShare<Dim, Lanes>::n; first += kParts) {
     SLLMR_ROW_LOOP
     for (int k = 0; k < kParts; ++k) {
-      const int at = (first + k) * Lanes::size + lanes.lane();
-      a[k] += u[first + k] * row_a[at];
-      b[k] += u[first + k] * row_b[at];
+      a[k] += u[first + k] * of_a[first + k];
+      b[k] += u[first + k] * of_b[first + k];
     }
   }
   return {lanes.sum(sum_of(a)), lanes.sum(sum_of(b))};

@@ -1,5 +1,5 @@
-// Element-wise updates of one table row, shared by the fused and the exact step. Formulas as PyTorch's
-// optimisers.
+// Element-wise updates of one table row, shared by the fused and the exact step: of one number, or of four
+// neighbours at once. Formulas as PyTorch's optimisers.
 #pragma once
 
 #include <cmath>
@@ -25,8 +25,19 @@ struct Sgd {
     lanes.add(table.weights + at, -rate * gradient);
   }
   template <class Lanes>
+  SLLMR_HD void step(Lanes lanes, const TableView& table, std::int64_t at, const Four& /*weight*/,
+                     const Four& gradient) const {
+    float change[4];
+    for (int k = 0; k < 4; ++k) change[k] = -rate * gradient.value[k];
+    lanes.add_four(table.weights + at, change);
+  }
+  template <class Lanes>
   SLLMR_HD void finish(Lanes, const TableView&, Id) const {}
 };
+
+SLLMR_HD inline Four& four_at(float* numbers, std::int64_t at) {
+  return *reinterpret_cast<Four*>(numbers + at);
+}
 
 struct Adagrad {
   float rate;
@@ -34,12 +45,24 @@ struct Adagrad {
   SLLMR_HD Adagrad(const OptimizerArgs& args, const TableView&, Id) : rate(args.learning_rate) {}
   template <class Lanes>
   SLLMR_HD void step(Lanes, const TableView& table, std::int64_t at, float weight, float gradient) const {
-    const float sum = table.first[at] + gradient * gradient;
-    table.first[at] = sum;
-    table.weights[at] = weight - rate * gradient / (std::sqrt(sum) + kAdagradEps);
+    table.weights[at] = next(weight, table.first[at], gradient);
+  }
+  template <class Lanes>
+  SLLMR_HD void step(Lanes, const TableView& table, std::int64_t at, Four weight,
+                     const Four& gradient) const {
+    Four sum = four_at(table.first, at);
+    for (int k = 0; k < 4; ++k) weight.value[k] = next(weight.value[k], sum.value[k], gradient.value[k]);
+    four_at(table.first, at) = sum;
+    four_at(table.weights, at) = weight;
   }
   template <class Lanes>
   SLLMR_HD void finish(Lanes, const TableView&, Id) const {}
+
+ private:
+  SLLMR_HD float next(float weight, float& sum, float gradient) const {
+    sum += gradient * gradient;
+    return weight - rate * gradient / (std::sqrt(sum) + kAdagradEps);
+  }
 };
 
 /// Adam with the bias corrections of step `t` folded into two factors.
@@ -51,14 +74,25 @@ struct AdamUpdate {
         second_scale(1.0F / std::sqrt(correction(kLogBeta2, t))) {}
 
   SLLMR_HD void step(const TableView& table, std::int64_t at, float weight, float gradient) const {
-    const float m = kAdamBeta1 * table.first[at] + kAdamRest1 * gradient;
-    const float v = kAdamBeta2 * table.second[at] + kAdamRest2 * gradient * gradient;
-    table.first[at] = m;
-    table.second[at] = v;
-    table.weights[at] = weight - step_size * m / (std::sqrt(v) * second_scale + kAdamEps);
+    table.weights[at] = next(weight, table.first[at], table.second[at], gradient);
+  }
+  SLLMR_HD void step(const TableView& table, std::int64_t at, Four weight, const Four& gradient) const {
+    Four m = four_at(table.first, at), v = four_at(table.second, at);
+    for (int k = 0; k < 4; ++k) {
+      weight.value[k] = next(weight.value[k], m.value[k], v.value[k], gradient.value[k]);
+    }
+    four_at(table.first, at) = m;
+    four_at(table.second, at) = v;
+    four_at(table.weights, at) = weight;
   }
 
  private:
+  SLLMR_HD float next(float weight, float& m, float& v, float gradient) const {
+    m = kAdamBeta1 * m + kAdamRest1 * gradient;
+    v = kAdamBeta2 * v + kAdamRest2 * gradient * gradient;
+    return weight - step_size * m / (std::sqrt(v) * second_scale + kAdamEps);
+  }
+
   static constexpr float kLogBeta1 = -0.105360516F, kLogBeta2 = -0.00100050033F;  // ln .9, ln .999
 
   /// 1 - beta^t, without cancellation.
@@ -74,8 +108,9 @@ struct LazyAdam {
 
   SLLMR_HD LazyAdam(const OptimizerArgs& args, const TableView& table, Id row)
       : update(args.learning_rate, table.steps[row] + 1), t(table.steps[row] + 1) {}
-  template <class Lanes>
-  SLLMR_HD void step(Lanes, const TableView& table, std::int64_t at, float weight, float gradient) const {
+  template <class Lanes, class Numbers>
+  SLLMR_HD void step(Lanes, const TableView& table, std::int64_t at, const Numbers& weight,
+                     const Numbers& gradient) const {
     update.step(table, at, weight, gradient);
   }
   template <class Lanes>

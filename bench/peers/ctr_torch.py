@@ -640,11 +640,11 @@ class Trainer:
 
 def parse(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--backbone", required=True, choices=BACKBONES)
+    parser.add_argument("--backbone", required=True, choices=BACKBONES, nargs="+", help="several: one after another")
     parser.add_argument("--data", default="../shared/data/amazon/beauty", help="PREFIX of PREFIX.inter and PREFIX.item")
     parser.add_argument("--epochs", type=int, default=30, help="at most; stops when validation AUC does not rise twice")
     parser.add_argument("--steps", type=int, help="only time so many training steps, extrapolated to an epoch")
-    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=[128], nargs="+", help="rows; several: one after another")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=2023)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
@@ -669,23 +669,35 @@ def parse(arguments=None):
     parser.add_argument("--frozen-bias", action="store_true", help="LLM-CF's untrained N(0, 1) first-order bias")
     parser.add_argument("--relu-deep-logit", action="store_true", help="LLM-CF's ReLU on xDeepFM's deep scalar")
     parser.add_argument("--probability-loss", action="store_true", help="LLM-CF's clamped BCE on the probability")
-    options = parser.parse_args(arguments)
-    for name, value in llmcf_rates(options.backbone, Path(options.data).name).items():
-        if getattr(options, name) is None:
-            setattr(options, name, value)
-    return options
+    every = parser.parse_args(arguments)
+    runs = []
+    for backbone in every.backbone:
+        rates = llmcf_rates(backbone, Path(every.data).name)
+        given = {name: rates[name] if getattr(every, name) is None else getattr(every, name) for name in rates}
+        runs += [argparse.Namespace(**{**vars(every), **given, "backbone": backbone, "batch": n}) for n in every.batch]
+    return runs
 
 
 def main():
-    options = parse()
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
-    data = read_data(options.data)
+    runs = parse()
+    device = runs[0].device
+    torch.set_num_threads(runs[0].threads)
+    data = read_data(runs[0].data)
     print(
-        f"{options.data}: {len(data.train)} training, {len(data.validation)} validation, {len(data.test)} test rows; "
+        f"{runs[0].data}: {len(data.train)} training, {len(data.validation)} validation, {len(data.test)} test rows; "
         + ", ".join(f"{count} {name}" for name, count in data.counts.items())
         + " table rows"
     )
+    data.items = data.items.to(device)
+    for name in ("train", "validation", "test"):
+        setattr(data, name, getattr(data, name).to(device))
+    for options in runs:
+        run(data, options)
+
+
+def run(data, options):
+    torch.manual_seed(options.seed)
+    torch.compiler.reset()
     settings = Settings(
         width=options.width,
         dropout=options.dropout,
@@ -696,9 +708,6 @@ def main():
         pooling=options.pooling,
     )
     model = BACKBONES[options.backbone](data.counts, settings).float().to(options.device)
-    data.items = data.items.to(options.device)
-    for name in ("train", "validation", "test"):
-        setattr(data, name, getattr(data, name).to(options.device))
     loss = probability_loss if options.probability_loss else F.binary_cross_entropy_with_logits
     trainer = Trainer(model, data, loss, options)
     if options.steps:
@@ -708,7 +717,7 @@ def main():
     machine = torch.cuda.get_device_name() if options.device == "cuda" else platform.processor() or platform.machine()
     parameters = sum(p.numel() for p in model.parameters())
     about = {"torch": torch.__version__, "machine": machine, "parameters": parameters}
-    print(json.dumps({**vars(options), **about, **result}))
+    print(json.dumps({**vars(options), **about, **result}), flush=True)
 
 
 if __name__ == "__main__":
