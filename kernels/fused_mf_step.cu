@@ -111,10 +111,8 @@ std::int64_t rows_with_pairs(const MfArgs& args) {
       args.pair_rate.count_before(first));
 }
 
-#if defined(__CUDACC__)
-
 template <int Dim, class Optimizer, class Rules>
-void run(const Context& context, const MfArgs& args) {
+void run_side_by_side(const Context& context, const MfArgs& args) {
   constexpr int kLanes = Dim / 4 < 32 ? Dim / 4 : 32;  // a warp takes several short rows at once
   const std::int64_t n_pairs = rows_with_pairs(args);
   const auto run_on = [&](const char* name, std::int64_t items, const auto& body, Where where) {
@@ -134,25 +132,14 @@ void run(const Context& context, const MfArgs& args) {
   if (both) context.join();
 }
 
-template <int Dim, class Optimizer>
-void run(const Context& context, const MfArgs& args) {
-  if (gate_rules()[static_cast<std::size_t>(args.gate.rule)].n_params <= NarrowRules::most_params) {
-    run<Dim, Optimizer, NarrowRules>(context, args);
-  } else {
-    run<Dim, Optimizer, WideRules>(context, args);
-  }
-}
-
-#else
-
 /// Rows that may wait for each other: enough for a full group where one row in eight draws a pair.
 constexpr std::int64_t kBatchRows = 128;
 /// Launches of fewer rows have no group to wait for and run as on CUDA, row by row.
 constexpr std::int64_t kFewRows = 16;
 
-/// Items: rows. Those that draw pairs wait for each other and are then taken side by side, as the way from
-/// logits through the gate to the gradients is long: one row's exponentials run while another's are under
-/// way.
+/// The CPU's way. Items: rows. Those that draw pairs wait for each other and are then taken side by side, as
+/// the way from logits through the gate to the gradients is long: one row's exponentials run while another's
+/// are under way.
 template <int Dim, class Optimizer, bool WithPairs>
 struct GroupedMfStep {
   MfArgs args;
@@ -164,33 +151,37 @@ struct GroupedMfStep {
     int n = 0;
   };
 
+  template <class Lanes>
   static SLLMR_INLINE void prefetch(const TableView& table, Id id) {
     const char* row = reinterpret_cast<const char*>(table.weights + static_cast<std::int64_t>(id) * Dim);
-    for (unsigned byte = 0; byte < Dim * sizeof(float); byte += 64) CpuLanes::prefetch(row + byte);
+    for (unsigned byte = 0; byte < Dim * sizeof(float); byte += 64) Lanes::prefetch(row + byte);
   }
 
+  template <class Lanes>
   SLLMR_INLINE void prefetch_pairs(const RowPairs& pairs, Id user) const {
-    CpuLanes::prefetch(args.gate.users + user);
+    Lanes::prefetch(args.gate.users + user);
     for (const LlmPair& pair : {pairs.guide, pairs.probe}) {
       for (const Id item : {pair.a, pair.b}) {
         if (item == 0) continue;
-        prefetch(args.items, item);
-        CpuLanes::prefetch(args.gate.items + item);
+        prefetch<Lanes>(args.items, item);
+        Lanes::prefetch(args.gate.items + item);
       }
     }
   }
 
   /// Asks for the rows of a later triple: there are no other warps to hide the last-level cache's latency.
+  template <class Lanes>
   SLLMR_INLINE void prefetch_rows(std::int64_t k) const {
     const Triple& triple = args.triples[k];
-    prefetch(args.users, triple.user);
-    prefetch(args.items, triple.positive);
-    prefetch(args.items, triple.negative);
+    prefetch<Lanes>(args.users, triple.user);
+    prefetch<Lanes>(args.items, triple.positive);
+    prefetch<Lanes>(args.items, triple.negative);
   }
 
-  SLLMR_RARE void step_waiting(CpuLanes lanes, Waiting& waiting, float* tally) const {
+  template <class Lanes>
+  SLLMR_RARE void step_waiting(Lanes lanes, Waiting& waiting, float* tally) const {
     const int n = waiting.n;
-    RowShare<Dim, CpuLanes> u[kMost];
+    RowShare<Dim, Lanes> u[kMost];
     PairLogits logits[kMost];
     float margin[kMost] = {}, loss[kMost], push[kMost];
     for (int m = 0; m < n; ++m) {
@@ -217,7 +208,8 @@ struct GroupedMfStep {
   }
 
   /// Takes guiding and probe pairs through the gate. Probe pairs only ever reach the gate.
-  SLLMR_INLINE void pass_gate(CpuLanes lanes, const Waiting& waiting, const PairLogits* logits, float* tally,
+  template <class Lanes>
+  SLLMR_INLINE void pass_gate(Lanes lanes, const Waiting& waiting, const PairLogits* logits, float* tally,
                               ItemGradients* gradients) const {
     constexpr int kSide = 2 * kMost;
     GateBatch<kSide> batch;
@@ -239,18 +231,19 @@ struct GroupedMfStep {
     }
   }
 
-  void operator()(CpuLanes lanes, std::int64_t first, std::int64_t count) const {
+  template <class Lanes>
+  void operator()(Lanes lanes, std::int64_t first, std::int64_t count) const {
     constexpr std::int64_t kAhead = 6;
     float* tally =
         args.gate.slots + static_cast<std::int64_t>(lanes.slot(args.gate.n_slots)) * GateColumns::stride;
     [[maybe_unused]] Waiting waiting;
     [[maybe_unused]] PairCursor pairs(args, WithPairs ? first : 0);
     for (std::int64_t k = first; k < first + count; ++k) {
-      if (k + kAhead < args.rows) prefetch_rows(k + kAhead);
+      if (k + kAhead < args.rows) prefetch_rows<Lanes>(k + kAhead);
       if constexpr (WithPairs) {
         const RowPairs* of_row = pairs.next();
         if (of_row != nullptr && (of_row->guide.a != 0 || of_row->probe.a != 0)) {
-          prefetch_pairs(*of_row, args.triples[k].user);
+          prefetch_pairs<Lanes>(*of_row, args.triples[k].user);
           waiting.row[waiting.n] = k;
           waiting.pairs[waiting.n] = of_row;
           if (++waiting.n == kMost) step_waiting(lanes, waiting, tally);
@@ -267,25 +260,31 @@ struct GroupedMfStep {
 
 template <int Dim, class Optimizer>
 void run(const Context& context, const MfArgs& args) {
-  constexpr int kLanes = 1;
-  if (args.rows < kFewRows) {
-    const auto run_on = [&](std::int64_t items, const auto& body) {
-      launch_tallied<kLanes, GateColumns::stride>(context, "fused_mf_step", items, args.gate.slots,
-                                                  args.gate.n_slots, body);
-    };
-    run_on(args.rows, FusedMfStep<Dim, Optimizer>{args});
-    run_on(rows_with_pairs(args),
-           FusedMfStepWithPairs<Dim, Optimizer, EveryPart>{args, args.pair_rate.gap()});
-  } else if (args.pairs != nullptr) {
-    launch_batches<kLanes>(context, "fused_mf_step", args.rows, kBatchRows,
-                           GroupedMfStep<Dim, Optimizer, true>{args});
+  if constexpr (OnThisDevice::value == Device::cuda) {
+    if (gate_rules()[static_cast<std::size_t>(args.gate.rule)].n_params <= NarrowRules::most_params) {
+      run_side_by_side<Dim, Optimizer, NarrowRules>(context, args);
+    } else {
+      run_side_by_side<Dim, Optimizer, WideRules>(context, args);
+    }
   } else {
-    launch_batches<kLanes>(context, "fused_mf_step", args.rows, kBatchRows,
-                           GroupedMfStep<Dim, Optimizer, false>{args});
+    constexpr int kLanes = 1;
+    if (args.rows < kFewRows) {
+      const auto run_on = [&](std::int64_t items, const auto& body) {
+        launch_tallied<kLanes, GateColumns::stride>(context, "fused_mf_step", items, args.gate.slots,
+                                                    args.gate.n_slots, body, Where::own_stream);
+      };
+      run_on(args.rows, FusedMfStep<Dim, Optimizer>{args});
+      run_on(rows_with_pairs(args),
+             FusedMfStepWithPairs<Dim, Optimizer, EveryPart>{args, args.pair_rate.gap()});
+    } else if (args.pairs != nullptr) {
+      launch_batches<kLanes>(context, "fused_mf_step", args.rows, kBatchRows,
+                             GroupedMfStep<Dim, Optimizer, true>{args});
+    } else {
+      launch_batches<kLanes>(context, "fused_mf_step", args.rows, kBatchRows,
+                             GroupedMfStep<Dim, Optimizer, false>{args});
+    }
   }
 }
-
-#endif
 
 template <int Dim>
 void run(const Context& context, OptimizerKind optimizer, const MfArgs& args) {

@@ -44,6 +44,10 @@
 
 namespace sllmr {
 
+/// Where a launch runs: in the context's own stream, or beside it, between Context::fork() and join(). The
+/// CPU has one.
+enum class Where { own_stream, beside };
+
 #if defined(__CUDACC__)
 
 // Keeps the two compilers' functions apart in one program.
@@ -109,9 +113,6 @@ struct CudaLanes {
 };
 
 inline constexpr int kBlockThreads = 256;
-
-/// Where a launch runs: in the context's own stream, or beside it, between Context::fork() and join().
-enum class Where { own_stream, beside };
 
 template <int LaneCount, class Body>
 __global__ void __launch_bounds__(kBlockThreads) run_body(Body body, std::int64_t items) {
@@ -251,7 +252,7 @@ void launch_each(const Context& context, const char* name, std::int64_t items, c
 
 template <int /*LaneCount*/, int Columns, class Body>
 void launch_tallied(const Context& context, const char* name, std::int64_t items, float* slots, int n_slots,
-                    const Body& body) {
+                    const Body& body, Where) {
   launch(context, name, items, [&](CpuLanes lanes, std::int64_t item) {
     body(lanes, item, slots + static_cast<std::int64_t>(lanes.slot(n_slots)) * Columns);
   });
