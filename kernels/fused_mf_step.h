@@ -1,5 +1,6 @@
-// The fused selective step: one launch, one group of lanes a training triple. Embedding lookup, BPR, the
-// gated LLM penalty and the update of every touched row, in place.
+// The fused selective step: one pass, one group of lanes a training triple. Embedding lookup, BPR, the gated
+// LLM penalty and the update of every touched row, in place. On CUDA rows that draw pairs have a kernel of
+// their own beside the others'.
 #pragma once
 
 #include "kernels/exec/context.h"

@@ -2,7 +2,8 @@
 # All that only a GPU can tell, in one call: gpu_check.sh PROGRAMS FOLDER (through ./run gpu-check).
 # Needs CUDA's libraries and tools, but no compiler, no packages and no network. Every step writes its own log in
 # FOLDER, and one entry in FOLDER/summary.json. Exits with 1 when a step failed. GPU_CHECK_LIMIT: seconds after which
-# one program is stopped (150). GPU_CHECK_STEPS: only these steps, by name.
+# one program is stopped (150; twelve times as long for the deep backbones, whose peers are compiled). GPU_CHECK_STEPS:
+# only these steps, by name.
 set -uo pipefail
 
 programs=$1 folder=$2
@@ -61,7 +62,7 @@ models() {
   if [[ -f ../shared/data/amazon/beauty.inter ]] && python3 -c 'import numpy, torch' 2>/dev/null; then
     peer=(--torch python3 --torch-compiled)
   fi
-  timeout "$limit" "$programs/sllmr_bench" --models --batch "$2" --device cuda "${peer[@]}" &&
+  timeout "$((12 * limit))" "$programs/sllmr_bench" --models --batch "$2" --device cuda "${peer[@]}" &&
     tail -n 1 "$folder/$1.log" >"$folder/$1.json"
 }
 # The body's type is part of the kernel's demangled name. The card's clocks are left as they are.
