@@ -2,8 +2,8 @@
 # All that only a GPU can tell, in one call: gpu_check.sh PROGRAMS FOLDER (through ./run gpu-check).
 # Needs CUDA's libraries and tools, but no compiler, no packages and no network. Every step writes its own log in
 # FOLDER, and one entry in FOLDER/summary.json. Exits with 1 when a step failed. GPU_CHECK_LIMIT: seconds after which
-# one program is stopped (150; twelve times as long for the deep backbones, whose peers are compiled). GPU_CHECK_STEPS:
-# only these steps, by name.
+# one program is stopped (150; four times as long under a sanitizer, twelve times for the deep backbones, whose peers are
+# compiled). GPU_CHECK_STEPS: only these steps, by name.
 set -uo pipefail
 
 programs=$1 folder=$2
@@ -45,7 +45,7 @@ parity() {
   local filter='--gtest_filter=*Cuda*:*Parity*' program status=0
   for program in "$programs"/test_*; do
     [[ -n $("$program" "$filter" --gtest_list_tests) ]] || continue
-    timeout "$limit" "$@" "$program" "$filter" || status=1
+    timeout "$(($# > 0 ? 4 * limit : limit))" "$@" "$program" "$filter" || status=1
   done
   return $status
 }
