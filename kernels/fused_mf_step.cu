@@ -67,7 +67,7 @@ SLLMR_INLINE void plain_step(Lanes lanes, const MfArgs& args, const Triple& trip
   update_rows<Dim, ItemGradients::base, Optimizer>(lanes, args, triple.user, u, ItemGradients(triple, push));
 }
 
-/// Item: a row. Those that draw pairs are left to StepWithPairs.
+/// Item: a row. Those that draw pairs are left to FusedMfStepWithPairs.
 template <int Dim, class Optimizer>
 struct FusedMfStep {
   static constexpr int blocks_at_once = Dim > 128 ? 3 : std::is_same_v<Optimizer, Sgd> ? 8 : 4;
@@ -102,13 +102,8 @@ struct FusedMfStepWithPairs {
   }
 };
 
-/// How many rows of a launch draw pairs.
 std::int64_t rows_with_pairs(const MfArgs& args) {
-  if (args.pairs == nullptr) return 0;
-  const auto first = static_cast<std::uint64_t>(args.first_row);
-  return static_cast<std::int64_t>(
-      args.pair_rate.count_before(first + static_cast<std::uint64_t>(args.rows)) -
-      args.pair_rate.count_before(first));
+  return args.pairs == nullptr ? 0 : args.pair_rate.count(args.first_row, args.rows);
 }
 
 template <int Dim, class Optimizer, class Rules>

@@ -268,8 +268,7 @@ class PairCursor {
   SLLMR_INLINE PairCursor(const MfArgs& args, std::int64_t first) : rate_(args.pair_rate.fixed) {
     const auto row = static_cast<std::uint64_t>(args.first_row + first);
     product_ = static_cast<std::uint32_t>(row * rate_);
-    pairs_ = args.pairs + (args.pair_rate.count_before(row) -
-                           args.pair_rate.count_before(static_cast<std::uint64_t>(args.first_row)));
+    pairs_ = args.pairs + args.pair_rate.count(args.first_row, first);
   }
   /// The pairs of the next row, or null when it draws none.
   SLLMR_INLINE const RowPairs* next() {

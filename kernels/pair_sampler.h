@@ -35,6 +35,11 @@ struct Share {
   static Share of(double share) { return {static_cast<std::uint64_t>(std::llround(share * 0x1p32))}; }
   /// How many of the rows before `row` are selected; also the ordinal of `row` if it is.
   SLLMR_HD std::uint64_t count_before(std::uint64_t row) const { return (row * fixed) >> 32; }
+  /// How many of rows first .. first + n - 1 are selected.
+  SLLMR_HD std::int64_t count(std::int64_t first, std::int64_t n) const {
+    return static_cast<std::int64_t>(count_before(static_cast<std::uint64_t>(first + n)) -
+                                     count_before(static_cast<std::uint64_t>(first)));
+  }
   /// Does count_before grow with this row? It does when the product's low half wraps around.
   SLLMR_HD bool selects(std::uint64_t row) const {
     return static_cast<std::uint32_t>((row + 1) * fixed) < fixed;

@@ -67,6 +67,7 @@ models() {
 }
 # The body's type is part of the kernel's demangled name. The card's clocks are left as they are.
 profile() {
+  rm -f "$folder/fused_mf_step.ncu-rep" # ncu's exit status says little of --kill; a file of an earlier call would pass
   timeout "$limit" ncu --set full --clock-control none --kernel-name-base demangled \
     -k regex:FusedMfStep -c 3 --kill yes -f -o "$folder/fused_mf_step" \
     "$programs/sllmr_bench" --quick --device cuda

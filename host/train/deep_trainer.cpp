@@ -134,7 +134,7 @@ std::optional<EpochReport> DeepTrainer::train_epoch(const std::function<bool(std
     for (std::int64_t first = row_; first < row_ + count; first += config_.train.batch_size) {
       const std::int64_t n = std::min<std::int64_t>(config_.train.batch_size, row_ + count - first);
       take_batch(first, n, pairs);
-      pairs += drawn(first, n);
+      pairs += selective_->pair_rate().count(first, n);
     }
     take_probes();
     selective_->finish_stretch(selective_->gate().n_slots);
@@ -190,24 +190,17 @@ void DeepTrainer::order_stretch(std::int64_t first, std::int64_t count) {
   if (config_.llm.max_pairs_per_batch > 0) {
     RowPairs* pairs = selective_->pairs();
     for (std::int64_t batch = first; batch < first + count; batch += config_.train.batch_size) {
-      const std::int64_t n =
-          drawn(batch, std::min<std::int64_t>(config_.train.batch_size, first + count - batch));
+      const std::int64_t n = selective_->pair_rate().count(
+          batch, std::min<std::int64_t>(config_.train.batch_size, first + count - batch));
       selective_->keep_largest(pairs, n);
       pairs += n;
     }
   }
   // All at once: the device would have to be waited for at each batch.
-  stretch_pairs_.resize(static_cast<std::size_t>(drawn(first, count)));
+  stretch_pairs_.resize(static_cast<std::size_t>(selective_->pair_rate().count(first, count)));
   if (stretch_pairs_.empty()) return;
   copy_to_host(context_, stretch_pairs_.data(), selective_->pairs(),
                stretch_pairs_.size() * sizeof(RowPairs));
-}
-
-std::int64_t DeepTrainer::drawn(std::int64_t first, std::int64_t count) const {
-  if (!selective_->uses_llm()) return 0;
-  const Share rate = selective_->pair_rate();
-  return static_cast<std::int64_t>(rate.count_before(static_cast<std::uint64_t>(first + count)) -
-                                   rate.count_before(static_cast<std::uint64_t>(first)));
 }
 
 bool DeepTrainer::open(const LlmPair& pair, Id user) {

@@ -52,8 +52,6 @@ class DeepTrainer final : public Trainer {
  private:
   void start_epoch();
   void order_stretch(std::int64_t first, std::int64_t count);
-  /// How many of the rows draw pairs.
-  std::int64_t drawn(std::int64_t first, std::int64_t count) const;
   void take_batch(std::int64_t first, std::int64_t count, const RowPairs* pairs);
   void append_pairs(const RowPairs& pairs, std::int32_t row);
   void take_probes();

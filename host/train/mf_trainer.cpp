@@ -127,18 +127,15 @@ void MfTrainer::take_stretch(std::int64_t count) {
     selective_->finish_stretch(args_.gate.n_slots);
     return;
   }
-  const auto ordinal = [&](std::int64_t row) {
-    return static_cast<std::int64_t>(args_.pair_rate.count_before(static_cast<std::uint64_t>(row)));
-  };
   for (std::int64_t first = 0; first < count; first += config_.train.batch_size) {
     args_.triples = triples_.data() + first;
     args_.rows = std::min<std::int64_t>(config_.train.batch_size, count - first);
     args_.first_row = row_ + first;
     if (selective_->uses_llm()) {
-      RowPairs* pairs = selective_->pairs() + (ordinal(args_.first_row) - ordinal(row_));
+      RowPairs* pairs = selective_->pairs() + args_.pair_rate.count(row_, first);
       args_.pairs = pairs;
       if (config_.llm.max_pairs_per_batch > 0) {
-        selective_->keep_largest(pairs, ordinal(args_.first_row + args_.rows) - ordinal(args_.first_row));
+        selective_->keep_largest(pairs, args_.pair_rate.count(args_.first_row, args_.rows));
       }
     }
     batch_->step(context_, ++model_steps_, args_);

@@ -98,7 +98,9 @@ class StagingRing {
 }  // namespace
 
 struct Context::Cuda {
-#if SLLMR_WITH_CUDA
+#if !SLLMR_WITH_CUDA
+  void *stream = nullptr, *side = nullptr, *blas = nullptr;
+#else
   cudaStream_t stream = nullptr, side = nullptr;
   cudaEvent_t forked = nullptr, joined = nullptr;
   cublasHandle_t blas = nullptr;
@@ -186,19 +188,11 @@ Context::~Context() {
 }
 
 void* Context::stream() const {
-#if SLLMR_WITH_CUDA
   return cuda_->stream;
-#else
-  return nullptr;
-#endif
 }
 
 void* Context::side_stream() const {
-#if SLLMR_WITH_CUDA
   return cuda_->side;
-#else
-  return nullptr;
-#endif
 }
 
 void Context::fork() const {
@@ -218,11 +212,7 @@ void Context::join() const {
 }
 
 void* Context::blas() const {
-#if SLLMR_WITH_CUDA
   return cuda_->blas;
-#else
-  return nullptr;
-#endif
 }
 
 void Context::synchronize() const {

@@ -16,9 +16,7 @@
 // `slots` arrays of as many: on the CPU that of the group's thread, on CUDA by way of the multiprocessor's
 // shared memory, so that groups never meet in one.
 //
-//   struct Body { template <class Lanes> SLLMR_HD void operator()(Lanes, std::int64_t item, float* tally)
-//   const;
-//   };
+//   template <class Lanes> SLLMR_HD void operator()(Lanes lanes, std::int64_t item, float* tally) const;
 //
 // `launch_batches` is for bodies that gain from several items at hand, where one's memory and arithmetic can
 // hide another's latency. A batch body takes `count` items from `first` on:
@@ -83,15 +81,15 @@ struct CudaLanes {
   }
   /// What lane `lane` of the group has.
   template <class Real>
-  __device__ Real from(Real x, int lane) const {
+  __device__ Real broadcast(Real x, int lane) const {
     return __shfl_sync(mask(), x, lane, Size);
   }
   /// Bit k: does lane k say so? Of a whole warp.
-  __device__ unsigned which(bool says) const {
+  __device__ unsigned ballot(bool says) const {
     static_assert(Size == 32);
     return __ballot_sync(mask(), says);
   }
-  static __device__ int lowest(unsigned bits) {
+  static __device__ int first_lane(unsigned bits) {
     return __ffs(static_cast<int>(bits)) - 1;
   }
   /// Makes what lanes have read so far safe to overwrite by one of them.

@@ -372,8 +372,8 @@ struct Step : Adam<Real> {
           Real share[kAtOnce], value[kAtOnce];
           SLLMR_UNROLL
           for (int i = 0; i < kAtOnce; ++i) {
-            const auto* from = reinterpret_cast<const Real*>(lanes.from(data, j + i));
-            share[i] = lanes.from(mine.share, j + i);
+            const auto* from = reinterpret_cast<const Real*>(lanes.broadcast(data, j + i));
+            share[i] = lanes.broadcast(mine.share, j + i);
             value[i] = reads ? from[column + lanes.lane()] : Real(0);
           }
           SLLMR_UNROLL
@@ -425,7 +425,7 @@ struct Step : Adam<Real> {
       const Real value = of.data == nullptr ? Real(0) : *of.data;
       SLLMR_UNROLL
       for (int j = 0; j < Lanes::size; ++j)
-        sum = std::fma(lanes.from(of.share, j), lanes.from(value, j), sum);
+        sum = std::fma(lanes.broadcast(of.share, j), lanes.broadcast(value, j), sum);
     }
     return sum;
   }
@@ -457,9 +457,9 @@ struct Step : Adam<Real> {
     }
     if constexpr (Lanes::size > 1) {
       const std::int64_t first = group * kBlock, k = first + lanes.lane();
-      for (unsigned left = lanes.which(step[0] != 0 && is_long<Lanes>(table, k)); left != 0;
+      for (unsigned left = lanes.ballot(step[0] != 0 && is_long<Lanes>(table, k)); left != 0;
            left &= left - 1) {
-        const int lane = lanes.lowest(left);
+        const int lane = lanes.first_lane(left);
         const Real sum = long_sum(lanes, table, first + lane);
         if (lanes.lane() == lane) gradient[0] = sum;
       }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 #include <vector>
 
 #include "kernels/exec/gemm.h"
@@ -36,6 +37,24 @@ TEST(Buffer, IsAlignedAndMayBeEmpty) {
   const Buffer<int> empty(context, 0);
   EXPECT_EQ(empty.data(), nullptr);
   EXPECT_TRUE(empty.to_host(context).empty());
+}
+
+TEST(BufferCuda, HoldsWhatItWasGivenThoughTheHostWentOn) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  const Context context(Device::cuda);
+  // More than the pinned memory that small copies leave from, which is written again and again; and one that
+  // is too large for it.
+  std::vector<Buffer<int>> buffers;
+  std::vector<int> host;
+  constexpr int kCopies = 100;
+  for (int copy = 0; copy <= kCopies; ++copy) {
+    host.assign(copy == kCopies ? 1 << 20 : 50'000, copy);
+    buffers.emplace_back(context, std::span<const int>(host));
+  }
+  for (int copy = 0; copy <= kCopies; ++copy) {
+    host = buffers[static_cast<std::size_t>(copy)].to_host(context);
+    EXPECT_EQ(std::count(host.begin(), host.end(), copy), static_cast<std::ptrdiff_t>(host.size()));
+  }
 }
 
 TEST(Buffer, TheLedgerCountsWhatIsHeld) {

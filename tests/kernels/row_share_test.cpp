@@ -1,0 +1,110 @@
+// What CUDA's lanes do with their shares of a row, on the CPU: the bodies that use them run there with one
+// lane alone.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/optimizers.h"
+
+namespace sllmr {
+namespace {
+
+/// One of `Size` lanes, as CudaLanes, but for what lanes do together.
+template <int Size>
+struct OneLane {
+  static constexpr int size = Size;
+  int own;
+
+  int lane() const { return own; }
+  void add(float* to, float x) const { *to += x; }
+  void add_four(float* to, const float (&x)[4]) const {
+    for (int k = 0; k < 4; ++k) to[k] += x[k];
+  }
+  void sync() const {}
+};
+
+std::vector<float> numbers(std::size_t n, float first) {
+  std::vector<float> values(n);
+  for (std::size_t k = 0; k < n; ++k) values[k] = first + 0.25F * static_cast<float>(k);
+  return values;
+}
+
+template <int Dim, int Size>
+void expect_shares_cover_the_row() {
+  using Share = RowShare<Dim, OneLane<Size>>;
+  alignas(16) std::array<float, Dim> row;
+  const std::vector<float> values = numbers(Dim, 1.0F);
+  std::copy(values.begin(), values.end(), row.begin());
+  std::vector<int> seen(Dim, 0);
+  for (int lane = 0; lane < Size; ++lane) {
+    const Share share(OneLane<Size>{lane}, row.data());
+    for (int k = 0; k < Share::n; ++k) {
+      const int column = Share::column(OneLane<Size>{lane}, k);
+      ASSERT_EQ(share[k], row.at(static_cast<std::size_t>(column)));
+      ++seen.at(static_cast<std::size_t>(column));
+    }
+  }
+  EXPECT_EQ(seen, std::vector<int>(Dim, 1)) << Dim << " numbers, " << Size << " lanes";
+}
+
+TEST(RowShare, LanesShareARowOut) {
+  expect_shares_cover_the_row<32, 8>();
+  expect_shares_cover_the_row<64, 16>();
+  expect_shares_cover_the_row<128, 32>();
+  expect_shares_cover_the_row<256, 32>();
+  expect_shares_cover_the_row<32, 32>();  // without fours, as in the exact step
+  expect_shares_cover_the_row<64, 32>();
+}
+
+/// A table of one row and its optimiser state, fit for fours.
+struct Table {
+  alignas(16) float weights[8], first[8], second[8];
+  std::int32_t steps = 6;
+
+  Table() {
+    for (int k = 0; k < 8; ++k) {
+      weights[k] = 0.5F * static_cast<float>(k) - 1.0F;
+      first[k] = 0.25F + 0.125F * static_cast<float>(k);
+      second[k] = 0.5F + 0.0625F * static_cast<float>(k);
+    }
+  }
+  TableView view() { return {weights, first, second, &steps}; }
+};
+
+template <class Optimizer>
+void expect_four_are_four_steps() {
+  const OneLane<2> lanes{1};
+  const Four gradient{0.5F, -1.0F, 0.0F, 2.0F};
+  constexpr std::int64_t kAt = 4;
+  Table one, four;
+  const TableView one_view = one.view(), four_view = four.view();
+  const Optimizer one_update({0.125F, 0}, one_view, 0), four_update({0.125F, 0}, four_view, 0);
+  for (int k = 0; k < 4; ++k) {
+    one_update.step(lanes, one_view, kAt + k, one.weights[kAt + k], gradient.value[k]);
+  }
+  four_update.step(lanes, four_view, kAt, four_at(four.weights, kAt), gradient);
+  one_update.finish(OneLane<1>{0}, one_view, 0);
+  four_update.finish(OneLane<1>{0}, four_view, 0);
+  const Table untouched;
+  for (int k = 0; k < 8; ++k) {
+    EXPECT_EQ(four.weights[k], one.weights[k]) << k;
+    EXPECT_EQ(four.first[k], one.first[k]) << k;
+    EXPECT_EQ(four.second[k], one.second[k]) << k;
+    const bool steps = k >= kAt && gradient.value[k - kAt] != 0;
+    EXPECT_TRUE(steps ? four.weights[k] != untouched.weights[k]
+                      : k >= kAt || four.weights[k] == untouched.weights[k]);
+  }
+  EXPECT_EQ(four.steps, one.steps);
+}
+
+TEST(Optimizers, FourAtOnceAreFourSteps) {
+  expect_four_are_four_steps<Sgd>();
+  expect_four_are_four_steps<Adagrad>();
+  expect_four_are_four_steps<LazyAdam>();
+}
+
+}  // namespace
+}  // namespace sllmr
