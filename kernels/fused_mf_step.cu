@@ -1,5 +1,7 @@
 #include "kernels/fused_mf_step.h"
 
+#include <utility>
+
 #include "kernels/exec/launch.h"
 #include "kernels/optimizers.h"
 
@@ -31,8 +33,8 @@ SLLMR_INLINE void step_row(Lanes lanes, const Optimizer& update, const TableView
 
 /// Updates the user's row and the item rows in the first `Slots` slots from one pass over their old values.
 template <int Dim, int Slots, class Optimizer, class Lanes>
-SLLMR_INLINE void update_rows(Lanes lanes, const MfArgs& args, Id user, const RowShare<Dim, Lanes>& u,
-                              const ItemGradients& gradients) {
+SLLMR_INLINE void update_rows_in_turn(Lanes lanes, const MfArgs& args, Id user, const RowShare<Dim, Lanes>& u,
+                                      const ItemGradients& gradients) {
   using Share = RowShare<Dim, Lanes>;
   const float l2 = args.optimizer.l2;
   float user_gradient[Share::n];
@@ -52,6 +54,68 @@ SLLMR_INLINE void update_rows(Lanes lanes, const MfArgs& args, Id user, const Ro
   }
   step_row<Dim>(lanes, Optimizer(args.optimizer, args.users, user), args.users, user, u,
                 [&](int k) { return user_gradient[k]; });
+}
+
+/// The item row in slot `Slot` on its way through update_columns().
+template <int Dim, int Slot, class Optimizer>
+struct ItemUpdate {
+  Optimizer update;
+  TableView table;
+  Id id;
+  std::int64_t row;
+  float factor, l2;
+
+  SLLMR_INLINE ItemUpdate(const MfArgs& args, const ItemGradients& gradients)
+      : update(args.optimizer, args.items, gradients.item[Slot]),
+        table(args.items),
+        id(gradients.item[Slot]),
+        row(static_cast<std::int64_t>(id) * Dim),
+        factor(gradients.factor[Slot]),
+        l2(args.optimizer.l2) {}
+  SLLMR_INLINE float value(int k) const { return table.weights[row + k]; }
+  /// Steps column `k`, where the user's row has `u` and this one `v`.
+  template <class Lanes>
+  SLLMR_INLINE void step(Lanes lanes, int k, float u, float v) const {
+    update.step(lanes, table, row + k, v, Slot < ItemGradients::base ? factor * u + l2 * v : factor * u);
+  }
+};
+
+/// update_rows() column by column through all rows: the user's gradient needs one number at a time.
+template <int Dim, class Optimizer, class Lanes, class... Items>
+SLLMR_INLINE void update_columns(Lanes lanes, const MfArgs& args, Id user, const Items... items) {
+  const TableView users = args.users;
+  const float l2 = args.optimizer.l2;
+  const Optimizer update(args.optimizer, users, user);
+  const std::int64_t row = static_cast<std::int64_t>(user) * Dim;
+  SLLMR_ROW_LOOP
+  for (int k = 0; k < Dim; ++k) {
+    const float u = users.weights[row + k];
+    // All are read before any is written: the compiler cannot know that no two rows are the same.
+    [&](const auto... v) {
+      float gradient = l2 * u;
+      ((gradient += items.factor * v), ...);
+      (items.step(lanes, k, u, v), ...);
+      update.step(lanes, users, row + k, u, gradient);
+    }(items.value(k)...);
+  }
+  (items.update.finish(lanes, items.table, items.id), ...);
+  update.finish(lanes, users, user);
+}
+
+template <int Dim, int Slots, class Optimizer, class Lanes>
+SLLMR_INLINE void update_rows(Lanes lanes, const MfArgs& args, Id user, const RowShare<Dim, Lanes>& u,
+                              const ItemGradients& gradients) {
+  if constexpr (Lanes::size == 1) {
+    if (Slots == ItemGradients::base || (gradients.item[2] != 0 && gradients.item[3] != 0)) {
+      [&]<int... slots>(std::integer_sequence<int, slots...>) {
+        update_columns<Dim, Optimizer>(lanes, args, user,
+                                       ItemUpdate<Dim, slots, Optimizer>(args, gradients)...);
+      }
+      (std::make_integer_sequence<int, Slots>{});
+      return;
+    }
+  }
+  update_rows_in_turn<Dim, Slots, Optimizer>(lanes, args, user, u, gradients);
 }
 
 template <int Dim, class Lanes>
@@ -127,29 +191,32 @@ void run_side_by_side(const Context& context, const MfArgs& args) {
   if (both) context.join();
 }
 
-/// Rows that may wait for each other: enough for a full group where one row in eight draws a pair.
-constexpr std::int64_t kBatchRows = 128;
+/// Rows of a batch: enough for many full groups where few rows draw a pair.
+constexpr std::int64_t kBatchRows = 1024;
 /// Launches of fewer rows have no group to wait for and run as on CUDA, row by row.
 constexpr std::int64_t kFewRows = 16;
 
 /// The CPU's way. Items: rows. Those that draw pairs wait for each other and are then taken side by side, as
 /// the way from logits through the gate to the gradients is long: one row's exponentials run while another's
 /// are under way.
-template <int Dim, class Optimizer, bool WithPairs>
+template <int Dim, class Optimizer>
 struct GroupedMfStep {
   MfArgs args;
 
-  static constexpr int kMost = 16;
+  /// Pairs, and therefore rows, of a group: whole vectors.
+  static constexpr int kMost = 2 * GateTally::parts;
   struct Waiting {
-    std::int64_t row[kMost];
-    const RowPairs* pairs[kMost];
-    int n = 0;
+    GateTally tally;
+    std::int64_t row[kMost] = {};
+    const RowPairs* pairs[kMost] = {};
+    int n = 0, n_pairs = 0;
   };
 
+  /// Asks for a row that will be updated.
   template <class Lanes>
   static SLLMR_INLINE void prefetch(const TableView& table, Id id) {
     const char* row = reinterpret_cast<const char*>(table.weights + static_cast<std::int64_t>(id) * Dim);
-    for (unsigned byte = 0; byte < Dim * sizeof(float); byte += 64) Lanes::prefetch(row + byte);
+    for (unsigned byte = 0; byte < Dim * sizeof(float); byte += 64) Lanes::prefetch_to_write(row + byte);
   }
 
   template <class Lanes>
@@ -167,14 +234,24 @@ struct GroupedMfStep {
   /// Asks for the rows of a later triple: there are no other warps to hide the last-level cache's latency.
   template <class Lanes>
   SLLMR_INLINE void prefetch_rows(std::int64_t k) const {
-    const Triple& triple = args.triples[k];
+    constexpr std::int64_t kAhead = 6;
+    if (k + kAhead >= args.rows) return;
+    const Triple& triple = args.triples[k + kAhead];
     prefetch<Lanes>(args.users, triple.user);
     prefetch<Lanes>(args.items, triple.positive);
     prefetch<Lanes>(args.items, triple.negative);
   }
 
   template <class Lanes>
-  SLLMR_RARE void step_waiting(Lanes lanes, Waiting& waiting, float* tally) const {
+  SLLMR_INLINE void step_rows(Lanes lanes, std::int64_t first, std::int64_t last, float* slot) const {
+    for (std::int64_t k = first; k < last; ++k) {
+      prefetch_rows<Lanes>(k);
+      plain_step<Dim, Optimizer>(lanes, args, args.triples[k], slot);
+    }
+  }
+
+  template <class Lanes>
+  SLLMR_RARE void step_waiting(Lanes lanes, Waiting& waiting) const {
     const int n = waiting.n;
     RowShare<Dim, Lanes> u[kMost];
     PairLogits logits[kMost];
@@ -190,25 +267,24 @@ struct GroupedMfStep {
       loss[m] = m < n ? bpr.loss : 0.0F;
       push[m] = bpr.push;
     });
-    tally[GateColumns::loss] += sum_of(loss);
-    tally[GateColumns::rows] += static_cast<float>(n);
+    waiting.tally.slot[GateColumns::loss] += sum_of(loss);
+    waiting.tally.slot[GateColumns::rows] += static_cast<float>(n);
     ItemGradients gradients[kMost];
     for (int m = 0; m < n; ++m) gradients[m] = ItemGradients(args.triples[waiting.row[m]], push[m]);
-    pass_gate(lanes, waiting, logits, tally, gradients);
+    pass_gate(lanes, waiting, logits, gradients);
     for (int m = 0; m < n; ++m) {
       update_rows<Dim, ItemGradients::most, Optimizer>(lanes, args, args.triples[waiting.row[m]].user, u[m],
                                                        gradients[m]);
     }
-    waiting.n = 0;
+    waiting.n = waiting.n_pairs = 0;
   }
 
   /// Takes guiding and probe pairs through the gate. Probe pairs only ever reach the gate.
   template <class Lanes>
-  SLLMR_INLINE void pass_gate(Lanes lanes, const Waiting& waiting, const PairLogits* logits, float* tally,
+  SLLMR_INLINE void pass_gate(Lanes lanes, Waiting& waiting, const PairLogits* logits,
                               ItemGradients* gradients) const {
-    constexpr int kSide = 2 * kMost;
-    GateBatch<kSide> batch;
-    int row[kSide];
+    GateBatch<kMost> batch;
+    int row[kMost];
     for (int m = 0; m < waiting.n; ++m) {
       for (int which = 0; which < 2; ++which) {
         const bool probe = which == 1;
@@ -219,37 +295,46 @@ struct GroupedMfStep {
         batch.add(args.triples[waiting.row[m]].user, pair, s.a, s.b, probe ? 0.0F : logits[m].cosine, probe);
       }
     }
-    GatedPair gated[kSide];
-    gate_pairs(lanes, args.gate, tally, batch, gated);
+    if (batch.n == 0) return;
+    GatedPair gated[kMost];
+    gate_pairs(lanes, args.gate, waiting.tally, batch, gated);
     for (int k = 0; k < batch.n; ++k) {
       if (batch.probe[k] == 0) add_guide(batch.a[k], batch.b[k], gated[k], gradients[row[k]]);
     }
   }
 
   template <class Lanes>
+  SLLMR_INLINE void wait(Lanes lanes, std::int64_t row, const RowPairs& pairs, Waiting& waiting) const {
+    const int n_pairs = (pairs.guide.a != 0 ? 1 : 0) + (pairs.probe.a != 0 ? 1 : 0);
+    if (waiting.n == kMost || waiting.n_pairs + n_pairs > kMost) step_waiting(lanes, waiting);
+    prefetch_pairs<Lanes>(pairs, args.triples[row].user);
+    waiting.row[waiting.n] = row;
+    waiting.pairs[waiting.n] = &pairs;
+    waiting.n += 1;
+    waiting.n_pairs += n_pairs;
+  }
+
+  template <class Lanes>
   void operator()(Lanes lanes, std::int64_t first, std::int64_t count) const {
-    constexpr std::int64_t kAhead = 6;
-    float* tally =
+    float* slot =
         args.gate.slots + static_cast<std::int64_t>(lanes.slot(args.gate.n_slots)) * GateColumns::stride;
-    [[maybe_unused]] Waiting waiting;
-    [[maybe_unused]] PairCursor pairs(args, WithPairs ? first : 0);
-    for (std::int64_t k = first; k < first + count; ++k) {
-      if (k + kAhead < args.rows) prefetch_rows<Lanes>(k + kAhead);
-      if constexpr (WithPairs) {
-        const RowPairs* of_row = pairs.next();
-        if (of_row != nullptr && (of_row->guide.a != 0 || of_row->probe.a != 0)) {
-          prefetch_pairs<Lanes>(*of_row, args.triples[k].user);
-          waiting.row[waiting.n] = k;
-          waiting.pairs[waiting.n] = of_row;
-          if (++waiting.n == kMost) step_waiting(lanes, waiting, tally);
-          continue;
-        }
-      }
-      plain_step<Dim, Optimizer>(lanes, args, args.triples[k], tally);
+    const std::int64_t last = first + count;
+    if (rows_with_pairs(args) == 0) return step_rows(lanes, first, last, slot);
+
+    Waiting waiting{{slot}};
+    const RowPairs* pairs = args.pairs + args.pair_rate.count(args.first_row, first);
+    SelectedRows selected(args.pair_rate,
+                          args.pair_rate.count_before(static_cast<std::uint64_t>(args.first_row + first)));
+    for (std::int64_t k = first;; ++k, ++pairs, selected.next()) {
+      const std::int64_t with_pairs = static_cast<std::int64_t>(selected.row()) - args.first_row;
+      step_rows(lanes, k, with_pairs < last ? with_pairs : last, slot);
+      if (with_pairs >= last) break;
+      k = with_pairs;
+      prefetch_rows<Lanes>(k);
+      wait(lanes, k, *pairs, waiting);
     }
-    if constexpr (WithPairs) {
-      if (waiting.n > 0) step_waiting(lanes, waiting, tally);
-    }
+    if (waiting.n > 0) step_waiting(lanes, waiting);
+    waiting.tally.flush();
   }
 };
 
@@ -271,12 +356,9 @@ void run(const Context& context, const MfArgs& args) {
       run_on(args.rows, FusedMfStep<Dim, Optimizer>{args});
       run_on(rows_with_pairs(args),
              FusedMfStepWithPairs<Dim, Optimizer, EveryPart>{args, args.pair_rate.gap()});
-    } else if (args.pairs != nullptr) {
-      launch_batches<kLanes>(context, "fused_mf_step", args.rows, kBatchRows,
-                             GroupedMfStep<Dim, Optimizer, true>{args});
     } else {
       launch_batches<kLanes>(context, "fused_mf_step", args.rows, kBatchRows,
-                             GroupedMfStep<Dim, Optimizer, false>{args});
+                             GroupedMfStep<Dim, Optimizer>{args});
     }
   }
 }

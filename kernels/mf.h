@@ -67,6 +67,13 @@ struct MfArgs {
   const RowPairs* pairs = nullptr;  // of the selected rows, from sample_pairs; null: the base loss alone
   Share pair_rate;                  // which rows are selected
   GateArgs gate;                    // its slots take the base loss in any case
+
+  /// The pairs of row `k` of the launch, or null when it draws none; `pairs` is not null.
+  SLLMR_INLINE const RowPairs* pairs_of(std::int64_t k) const {
+    return pair_rate.selects(static_cast<std::uint64_t>(first_row + k))
+               ? pairs + pair_rate.count(first_row, k)
+               : nullptr;
+  }
 };
 
 /// Neighbouring numbers of a row that a lane reads and writes at once.
@@ -260,27 +267,5 @@ SLLMR_INLINE float mf_base(Lanes lanes, const MfArgs& args, const Triple& triple
   }
   return bpr.push;
 }
-
-/// Walks along the rows of a launch and tells each one's pairs.
-class PairCursor {
- public:
-  /// Starts before row `first` of the launch.
-  SLLMR_INLINE PairCursor(const MfArgs& args, std::int64_t first) : rate_(args.pair_rate.fixed) {
-    const auto row = static_cast<std::uint64_t>(args.first_row + first);
-    product_ = static_cast<std::uint32_t>(row * rate_);
-    pairs_ = args.pairs + args.pair_rate.count(args.first_row, first);
-  }
-  /// The pairs of the next row, or null when it draws none.
-  SLLMR_INLINE const RowPairs* next() {
-    // As Share::selects, by addition.
-    product_ = static_cast<std::uint32_t>(product_ + rate_);
-    return product_ < rate_ ? pairs_++ : nullptr;
-  }
-
- private:
-  std::uint64_t rate_;
-  std::uint32_t product_;
-  const RowPairs* pairs_;
-};
 
 }  // namespace sllmr

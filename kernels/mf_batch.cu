@@ -23,7 +23,7 @@ struct RowGradients {
     float* slot = args.gate.slots + k * GateColumns::stride;
     ItemGradients touched(triple, mf_base<Dim>(lanes, args, triple, u, slot));
     if constexpr (WithPairs) {
-      if (const RowPairs* pairs = PairCursor(args, k).next()) {
+      if (const RowPairs* pairs = args.pairs_of(k)) {
         mf_pairs(lanes, args, *pairs, triple, u, slot, touched);
       }
     }

@@ -53,10 +53,10 @@ struct SamplePairs {
       const std::int64_t pick = at + below(choice, pairs);
       return {first + view.pair_first[pick], first + view.pair_second[pick]};
     }
-    const std::uint32_t x = below(choice, entries);
-    std::uint32_t y = below(second_choice, entries - 1);
-    if (y >= x) ++y;
-    return {first + (x < y ? x : y), first + (x < y ? y : x)};
+    // The second is drawn among the others; the earlier of the two has the higher score. Without a branch,
+    // which nobody could predict.
+    const std::uint32_t x = below(choice, entries), y = below(second_choice, entries - 1);
+    return {first + (x < y ? x : y), first + (x > y ? x : y + 1)};
   }
 
   SLLMR_HD Places probe(std::uint64_t row, Id user, std::int64_t first, std::uint32_t entries) const {

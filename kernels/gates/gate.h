@@ -56,11 +56,33 @@ struct GatedPair {
   float hinge;
 };
 
+/// Sums for a slot that wait until flush(), each in as many parts as pairs run side by side: a batch adds
+/// whole vectors.
+struct GateTally {
+  static constexpr int parts = 8;
+  static constexpr int first = GateColumns::bucket;  // the gate's gradient goes to the slot at once
+
+  float* slot;
+  float part[GateColumns::used - first][parts] = {};
+
+  SLLMR_INLINE void flush() {
+    for (int column = first; column < GateColumns::used; ++column) {
+      slot[column] += sum_of(part[column - first]);
+    }
+  }
+};
+SLLMR_INLINE float* slot_of(float* slot) {
+  return slot;
+}
+SLLMR_INLINE float* slot_of(const GateTally& tally) {
+  return tally.slot;
+}
+
 /// Up to `Most` pairs that pass the gate side by side, by column; the first `n` count. On the CPU the
 /// arithmetic of several runs in vectors; with `Most` = 1 a pair is alone.
 template <int Most>
 struct GateBatch {
-  static constexpr int vector = Most % 8 == 0 ? 8 : 1;
+  static constexpr int vector = Most % GateTally::parts == 0 ? GateTally::parts : 1;
 
   int n = 0;
   Id user[Most], a[Most], b[Most];
@@ -255,43 +277,35 @@ SLLMR_INLINE void count_pair(const GateBatch<1>& batch, const GateSide<1>& a, co
 /// The same of a batch, in vectors.
 template <int Most>
 SLLMR_INLINE void count_pairs(const GateBatch<Most>& batch, const GateSide<Most>& a, const GateSide<Most>& b,
-                              const float* alpha, const float* hinge, float* slot) {
-  constexpr int kVector = GateBatch<Most>::vector;
-  const auto add = [&](int column, float(&part)[kVector]) { slot[column] += sum_of(part); };
+                              const float* alpha, const float* hinge, GateTally& tally) {
+  static_assert(GateBatch<Most>::vector == GateTally::parts);
+  const auto part = [&tally](int column) { return tally.part[column - GateTally::first]; };
+  // Shares of 0 and 1 instead of conditions, which the compiler would branch on.
   for (int bucket = 0; bucket < 4; ++bucket) {
+    float* columns = part(GateColumns::bucket + GateColumns::bucket_columns * bucket);
     const float cold = bucket / 2 != 0 ? 1.0F : 0.0F, tail = bucket % 2 != 0 ? 1.0F : 0.0F;
-    float count[kVector] = {}, sum[kVector] = {}, squares[kVector] = {};
-    batch.for_each([&](int k, int at) {
-      const bool guides = k < batch.n && batch.probe[k] == 0.0F;
-      const bool in_a = guides && a.cold[k] == cold && a.tail[k] == tail;
-      const bool in_b = guides && b.cold[k] == cold && b.tail[k] == tail;
-      const float alpha_a = in_a ? a.alpha[k] : 0.0F, alpha_b = in_b ? b.alpha[k] : 0.0F;
-      count[at] += (in_a ? 1.0F : 0.0F) + (in_b ? 1.0F : 0.0F);
-      sum[at] += alpha_a + alpha_b;
-      squares[at] += alpha_a * alpha_a + alpha_b * alpha_b;
+    batch.for_each([&, n = batch.n](int k, int at) {
+      const float guides = (k < n ? 1.0F : 0.0F) * (1.0F - batch.probe[k]);
+      const float in_a = guides * (a.cold[k] == cold ? 1.0F : 0.0F) * (a.tail[k] == tail ? 1.0F : 0.0F);
+      const float in_b = guides * (b.cold[k] == cold ? 1.0F : 0.0F) * (b.tail[k] == tail ? 1.0F : 0.0F);
+      columns[at] += in_a + in_b;
+      columns[GateTally::parts + at] += in_a * a.alpha[k] + in_b * b.alpha[k];
+      columns[2 * GateTally::parts + at] +=
+          in_a * (a.alpha[k] * a.alpha[k]) + in_b * (b.alpha[k] * b.alpha[k]);
     });
-    const int column = GateColumns::bucket + GateColumns::bucket_columns * bucket;
-    add(column, count);
-    add(column + 1, sum);
-    add(column + 2, squares);
   }
-  float pairs[kVector] = {}, pair_alpha[kVector] = {}, pair_hinge[kVector] = {}, active[kVector] = {},
-        probes[kVector] = {}, agreement[kVector] = {};
-  batch.for_each([&](int k, int at) {
-    const bool counts = k < batch.n, probe = counts && batch.probe[k] != 0.0F, guides = counts && !probe;
-    pairs[at] += guides ? 1.0F : 0.0F;
-    pair_alpha[at] += guides ? alpha[k] : 0.0F;
-    pair_hinge[at] += guides ? alpha[k] * hinge[k] : 0.0F;
-    active[at] += guides && hinge[k] > 0.0F ? 1.0F : 0.0F;
-    probes[at] += probe ? 1.0F : 0.0F;
-    agreement[at] += probe ? batch.agreement[k] : 0.0F;
+  float *const pairs = part(GateColumns::pairs), *const pair_alpha = part(GateColumns::pair_alpha),
+               *const pair_hinge = part(GateColumns::pair_hinge), *const active = part(GateColumns::active),
+               *const probes = part(GateColumns::probes), *const agreement = part(GateColumns::agreement);
+  batch.for_each([&, n = batch.n](int k, int at) {
+    const float counts = k < n ? 1.0F : 0.0F, probe = counts * batch.probe[k], guides = counts - probe;
+    pairs[at] += guides;
+    pair_alpha[at] += guides * alpha[k];
+    pair_hinge[at] += guides * (alpha[k] * hinge[k]);
+    active[at] += guides * (hinge[k] > 0.0F ? 1.0F : 0.0F);
+    probes[at] += probe;
+    agreement[at] += probe * batch.agreement[k];
   });
-  add(GateColumns::pairs, pairs);
-  add(GateColumns::pair_alpha, pair_alpha);
-  add(GateColumns::pair_hinge, pair_hinge);
-  add(GateColumns::active, active);
-  add(GateColumns::probes, probes);
-  add(GateColumns::agreement, agreement);
 }
 
 }  // namespace detail
@@ -303,10 +317,11 @@ SLLMR_HD inline float gate_alpha(const GateArgs& gate, const GateSignals& z) {
   return visitor.alpha;
 }
 
-/// Gate, objective gradient and telemetry of the pairs of `batch`, whose logits are known. Adds to the
-/// group's slot and writes gated[0 .. n-1]; all lanes return the same. `Rules`: has gate.rule.
-template <class Rules = EveryPart, int Most, class Lanes>
-SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, float* slot, GateBatch<Most>& batch,
+/// Gate, objective gradient and telemetry of the pairs of `batch`, whose logits are known. Adds to `tally`
+/// (of a pair alone the group's slot, else a GateTally) and writes gated[0 .. n-1]; all lanes return the
+/// same. `Rules`: has gate.rule.
+template <class Rules = EveryPart, int Most, class Lanes, class Tally>
+SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, Tally&& tally, GateBatch<Most>& batch,
                          GatedPair* gated) {
   batch.pad();
   detail::GateSide<Most> a, b;
@@ -342,15 +357,16 @@ SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, float* slot, GateBat
       const bool second = side == 1;
       GateSignals z = gate_signals(gate, batch.user[k], second ? batch.b[k] : batch.a[k], batch.gap[k]);
       z.uncertainty = second ? b.uncertainty[k] : a.uncertainty[k];
-      detail::SlopeVisitor<Lanes> visitor{lanes, z, gate.theta, 0.5F * slope[k], slot + GateColumns::theta};
+      detail::SlopeVisitor<Lanes> visitor{lanes, z, gate.theta, 0.5F * slope[k],
+                                          slot_of(tally) + GateColumns::theta};
       GateRules::visit<Rules>(gate.rule, visitor);
     }
   }
   if (lanes.lane() != 0) return;
   if constexpr (Most == 1) {
-    detail::count_pair(batch, a, b, alpha, hinge, slot);
+    detail::count_pair(batch, a, b, alpha, hinge, tally);
   } else {
-    detail::count_pairs(batch, a, b, alpha, hinge, slot);
+    detail::count_pairs(batch, a, b, alpha, hinge, tally);
   }
 }
 
