@@ -71,11 +71,11 @@ void add_compare_command(CLI::App& app) {
       "compare", "Run methods x seeds of one recipe and print a table (finished runs are kept)");
   command->add_option("recipe", options->recipe, "A recipe (TOML)")->required();
   command->add_option("overrides", options->overrides, "key=value for every run");
-  command->add_option("--methods", options->methods, "Words that method= takes")
+  command->add_option("--methods", options->methods, "Words that method= takes, separated by commas")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->capture_default_str();
-  command->add_option("--seeds", options->seeds, "Seeds")
+  command->add_option("--seeds", options->seeds, "Seeds, separated by commas")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->capture_default_str();

@@ -238,11 +238,13 @@ void add_experiment_command(CLI::App& app) {
       ->required()
       ->check(CLI::ExistingFile);
   run->add_option("overrides", options->overrides, "key=value for every run");
-  run->add_option("--rows", options->rows, "Only these rows")->delimiter(',')->allow_extra_args(false);
-  run->add_option("--columns", options->columns, "Only these columns")
+  run->add_option("--rows", options->rows, "Only these rows, separated by commas")
       ->delimiter(',')
       ->allow_extra_args(false);
-  run->add_option("--seeds", options->seeds, "Instead of the columns' own")
+  run->add_option("--columns", options->columns, "Only these columns, separated by commas")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  run->add_option("--seeds", options->seeds, "Instead of the columns' own, separated by commas")
       ->delimiter(',')
       ->allow_extra_args(false);
   run->add_option("--out", options->out, "Folder for the run folders (default: the experiment's)");
