@@ -22,9 +22,9 @@ inline SyntheticOptions small_world(int users, int items) {
 /// A trainer and all that it refers to.
 class Bench {
  public:
-  explicit Bench(const Config& config, int threads = 1)
+  explicit Bench(const Config& config, int threads = 1, Device device = Device::cpu)
       : config_(config),
-        context_(Device::cpu, threads),
+        context_(device, threads),
         world_(load_world(config_)),
         method_(resolve_method(config_)) {
     if (method_.uses_llm) table_ = load_scores(config_, world_.split);
