@@ -1,5 +1,7 @@
-// The one step that only the CPU takes.
+// The steps that only the CPU takes.
 #include "kernels/layers/cin.h"
+
+#include <algorithm>
 
 #include "kernels/exec/launch.h"
 #include "kernels/exec/loops.h"
@@ -41,16 +43,92 @@ struct ProductsByColumn {
   }
 };
 
+/// copy(row of the block, its columns' place in it, their place in the packed row, how many) of each run.
+template <class Copy>
+void for_each_run(const CinPairs& pairs, const CinChannels& channels, const Copy& copy) {
+  const int fields = pairs.fields;
+  for (std::size_t row = 0; row < channels.out.size(); ++row) {
+    if (pairs.symmetric) {
+      copy(row, 0, 0, pairs.count() + 1);
+      continue;
+    }
+    int at = 0;
+    for (const int h : channels.hidden) {
+      copy(row, at, h * fields, fields);
+      at += fields;
+    }
+    copy(row, at, pairs.count(), 1);
+  }
+}
+
+CinPairs pairs_between(const CinPairs& pairs, const CinChannels& channels) {
+  return {static_cast<int>(channels.hidden.size()), pairs.fields, pairs.symmetric};
+}
+
 }  // namespace
+
+template <class Real>
+void cin_active_channels(int channels, std::int64_t columns, const Real* x, std::vector<int>& active) {
+  active.clear();
+  for (int channel = 0; channel < channels; ++channel, x += columns) {
+    int any = 0;
+#pragma omp simd reduction(| : any)
+    for (std::int64_t c = 0; c < columns; ++c) any |= x[c] != 0 ? 1 : 0;
+    if (any != 0) active.push_back(channel);
+  }
+}
+
+template <class Real>
+void cin_take_rows(const std::vector<int>& active, std::int64_t columns, const Real* x, Real* rows) {
+  for (const int channel : active) rows = std::copy_n(x + channel * columns, columns, rows);
+}
+
+template <class Real>
+void cin_put_rows(const std::vector<int>& active, int channels, std::int64_t columns, const Real* rows,
+                  Real* x) {
+  std::fill_n(x, channels * columns, Real(0));
+  for (const int channel : active) {
+    std::copy_n(rows, columns, x + channel * columns);
+    rows += columns;
+  }
+}
+
+template <class Real>
+void cin_take_weights(const CinPairs& pairs, const CinChannels& channels, const Real* packed, Real* block) {
+  const int stride = pairs_between(pairs, channels).stride();
+  std::fill_n(block, channels.out.size() * static_cast<std::size_t>(stride), Real(0));
+  for_each_run(pairs, channels, [&](std::size_t row, int to, int from, int n) {
+    const Real* w = packed + static_cast<std::int64_t>(channels.out[row]) * pairs.stride() + from;
+    Real* b = block + static_cast<std::int64_t>(row) * stride + to;
+    for (int k = 0; k < n; ++k) b[k] = w[k];
+  });
+}
+
+template <class Real>
+void cin_put_weights(const CinPairs& pairs, const CinChannels& channels, const Real* block, Real* packed) {
+  const int stride = pairs_between(pairs, channels).stride();
+  for_each_run(pairs, channels, [&](std::size_t row, int from, int to, int n) {
+    const Real* b = block + static_cast<std::int64_t>(row) * stride + from;
+    Real* w = packed + static_cast<std::int64_t>(channels.out[row]) * pairs.stride() + to;
+    for (int k = 0; k < n; ++k) w[k] = b[k];
+  });
+}
 
 template <class Real>
 void cin_products_by_column(const Context& context, const CinPairs& pairs, std::int64_t columns,
                             const Real* hidden, const Real* x0, Real* z) {
   launch(context, "cin_products_by_column", columns, ProductsByColumn<Real>{pairs, columns, hidden, x0, z});
 }
-template void cin_products_by_column(const Context&, const CinPairs&, std::int64_t, const float*,
-                                     const float*, float*);
-template void cin_products_by_column(const Context&, const CinPairs&, std::int64_t, const double*,
-                                     const double*, double*);
+
+#define SLLMR_INSTANTIATE(Real)                                                                    \
+  template void cin_products_by_column(const Context&, const CinPairs&, std::int64_t, const Real*, \
+                                       const Real*, Real*);                                        \
+  template void cin_active_channels(int, std::int64_t, const Real*, std::vector<int>&);            \
+  template void cin_take_rows(const std::vector<int>&, std::int64_t, const Real*, Real*);          \
+  template void cin_put_rows(const std::vector<int>&, int, std::int64_t, const Real*, Real*);      \
+  template void cin_take_weights(const CinPairs&, const CinChannels&, const Real*, Real*);         \
+  template void cin_put_weights(const CinPairs&, const CinChannels&, const Real*, Real*);
+SLLMR_INSTANTIATE(float)
+SLLMR_INSTANTIATE(double)
 
 }  // namespace sllmr

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "kernels/exec/context.h"
 
@@ -93,6 +94,30 @@ void cin_products(const Context& context, const CinPairs& pairs, std::int64_t co
 template <class Real>
 void cin_products_by_column(const Context& context, const CinPairs& pairs, std::int64_t columns,
                             const Real* hidden, const Real* x0, Real* z);
+
+/// What a tile takes of a layer on the CPU: the channels of the layer below that are not 0 in all of its
+/// columns, and those of its own that have a gradient. A ReLU leaves few of them, and what is left out would
+/// add zeros: the results have the same bits. NaN is not 0.
+struct CinChannels {
+  std::vector<int> hidden, out;
+};
+
+/// The rows of x [channels x columns] that are not 0 everywhere, replacing `active`.
+template <class Real>
+void cin_active_channels(int channels, std::int64_t columns, const Real* x, std::vector<int>& active);
+/// rows [active x columns] of x, and back: x's other rows become 0.
+template <class Real>
+void cin_take_rows(const std::vector<int>& active, std::int64_t columns, const Real* x, Real* rows);
+template <class Real>
+void cin_put_rows(const std::vector<int>& active, int channels, std::int64_t columns, const Real* rows,
+                  Real* x);
+/// block [channels.out x stride of `channels`' pairs]: the packed weights [out x pairs.stride()] between
+/// `channels`, with the bias; and back, leaving the others as they are. Symmetric pairs need all of
+/// channels.hidden.
+template <class Real>
+void cin_take_weights(const CinPairs& pairs, const CinChannels& channels, const Real* packed, Real* block);
+template <class Real>
+void cin_put_weights(const CinPairs& pairs, const CinChannels& channels, const Real* block, Real* packed);
 
 /// From d_z [count() x columns]: writes d_hidden [hidden x columns] and adds to d_x0 [fields x columns]. For
 /// symmetric pairs everything is added to d_x0, and d_hidden is not used.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "kernels/exec/gemm.h"
 #include "kernels/exec/small_gemm.h"
@@ -56,37 +57,84 @@ std::vector<std::int64_t> tiles_with_gradient(const Context& context, const Tili
   return tiles;
 }
 
-/// W * z with W [out x stride()] as cin_pack_weights makes it: y [out x columns].
+/// Where a tile of the CPU keeps what it takes of a layer.
 template <class Real>
-void weigh(const Context& context, const CinPairs& pairs, int out, std::int64_t columns, const Real* packed,
-           const Real* z, Real* y) {
-  const int k = pairs.count() + 1;
-  if (on_cpu(context)) {
-    small_gemm(out, columns, k, {packed, pairs.stride()}, z, columns, false, y, columns);
-  } else {
-    gemm(context, Transpose::no, Transpose::no, out, columns, k, Real(1), packed, pairs.stride(), z, columns,
-         Real(0), y, columns);
+struct Taken {
+  CinChannels channels;
+  Real *hidden, *d_hidden;    // [channels.hidden x columns]
+  Real* d_y;                  // [channels.out x columns]
+  Real *weights, *d_weights;  // [channels.out x stride()]
+
+  /// Elements of scratch that taken() needs for tiles of `columns`.
+  static std::int64_t size(std::int64_t columns, int most, int stride) {
+    return 3 * most * columns + 2 * static_cast<std::int64_t>(most) * stride;
   }
+  Taken(Real* scratch, std::int64_t columns, int most, int stride)
+      : hidden(scratch),
+        d_hidden(hidden + most * columns),
+        d_y(d_hidden + most * columns),
+        weights(d_y + most * columns),
+        d_weights(weights + static_cast<std::int64_t>(most) * stride) {}
+
+  /// Finds the layer's active channels below it; symmetric pairs take all.
+  void find_hidden(const CinPairs& pairs, std::int64_t columns, const Real* from) {
+    if (pairs.symmetric) {
+      all(pairs.hidden, channels.hidden);
+    } else {
+      cin_active_channels(pairs.hidden, columns, from, channels.hidden);
+    }
+  }
+  static void all(int n, std::vector<int>& list) {
+    list.resize(static_cast<std::size_t>(n));
+    std::iota(list.begin(), list.end(), 0);
+  }
+  CinPairs pairs(const CinPairs& of) const {
+    return {static_cast<int>(channels.hidden.size()), of.fields, of.symmetric};
+  }
+};
+
+/// y [out x columns] = W * z on the CPU, of the channels below that are active.
+template <class Real>
+void weigh_active(const Context& context, const CinPairs& pairs, int out, std::int64_t columns,
+                  const Real* hidden, const Real* x0, const Real* packed, Real* z, Taken<Real>& taken,
+                  Real* y) {
+  taken.find_hidden(pairs, columns, hidden);
+  const CinPairs few = taken.pairs(pairs);
+  if (few.hidden < pairs.hidden) {
+    taken.all(out, taken.channels.out);
+    cin_take_rows(taken.channels.hidden, columns, hidden, taken.hidden);
+    cin_take_weights(pairs, taken.channels, packed, taken.weights);
+    hidden = taken.hidden;
+    packed = taken.weights;
+  }
+  cin_products(context, few, columns, hidden, x0, z);
+  small_gemm(out, columns, few.count() + 1, {packed, few.stride()}, z, columns, false, y, columns);
 }
 
-/// The way back from d_y: replaces d_packed or adds to it, then leaves the gradients of the pairs in z, which
-/// is scratch of columns * stride() elements.
+/// The way back of weigh_active() and the products, from d_y [out x columns]: adds to d_packed and d_x0,
+/// writes d_hidden. z is scratch of columns * stride() elements.
 template <class Real>
-void weigh_backward(const Context& context, const CinPairs& pairs, int out, std::int64_t columns,
-                    const Real* hidden, const Real* x0, const Real* packed, const Real* d_y, Real* z,
-                    bool accumulate, Real* d_packed) {
-  const int stride = pairs.stride();
-  if (on_cpu(context)) {
-    cin_products_by_column(context, pairs, columns, hidden, x0, z);
-    small_gemm(out, stride, columns, {d_y, columns}, z, stride, accumulate, d_packed, stride);
-    small_gemm(pairs.count(), columns, out, {packed, stride, true}, d_y, columns, false, z, columns);
-  } else {
-    cin_products(context, pairs, columns, hidden, x0, z);
-    gemm(context, Transpose::no, Transpose::yes, out, pairs.count() + 1, columns, Real(1), d_y, columns, z,
-         columns, accumulate ? Real(1) : Real(0), d_packed, stride);
-    gemm(context, Transpose::yes, Transpose::no, pairs.count(), columns, out, Real(1), packed, stride, d_y,
-         columns, Real(0), z, columns);
-  }
+void weigh_active_backward(const Context& context, const CinPairs& pairs, int out, std::int64_t columns,
+                           const Real* hidden, const Real* x0, const Real* packed, const Real* d_y, Real* z,
+                           Taken<Real>& taken, Real* d_packed, Real* d_hidden, Real* d_x0) {
+  CinChannels& channels = taken.channels;
+  taken.find_hidden(pairs, columns, hidden);
+  cin_active_channels(out, columns, d_y, channels.out);
+  const CinPairs few = taken.pairs(pairs);
+  const auto n_out = static_cast<std::int64_t>(channels.out.size());
+  const int stride = few.stride();
+  cin_take_rows(channels.out, columns, d_y, taken.d_y);
+  cin_take_rows(channels.hidden, columns, hidden, taken.hidden);
+  cin_take_weights(pairs, channels, packed, taken.weights);
+  cin_take_weights(pairs, channels, d_packed, taken.d_weights);
+
+  cin_products_by_column(context, few, columns, taken.hidden, x0, z);
+  small_gemm(n_out, stride, columns, {taken.d_y, columns}, z, stride, true, taken.d_weights, stride);
+  cin_put_weights(pairs, channels, taken.d_weights, d_packed);
+  small_gemm(few.count(), columns, n_out, {taken.weights, stride, true}, taken.d_y, columns, false, z,
+             columns);
+  cin_products_backward(context, few, columns, taken.hidden, x0, z, taken.d_hidden, d_x0);
+  if (!pairs.symmetric) cin_put_rows(channels.hidden, pairs.hidden, columns, taken.d_hidden, d_hidden);
 }
 
 }  // namespace
@@ -118,7 +166,7 @@ Cin<Real>::Cin(Parameters<Real>& parameters, const std::string& name, int fields
     outputs_ += out - layer.pool.pooled_from;
     channels_ += out;
     max_stride_ = std::max(max_stride_, layer.pairs.stride());
-    max_out_ = std::max(max_out_, out);
+    max_channels_ = std::max({max_channels_, out, hidden});
     hidden = layer.pool.pooled_from;
   }
 }
@@ -139,7 +187,10 @@ Tensor<Real> Cin<Real>::forward(const Context& context, const Tensor<Real>& x, c
                      parameters_->value(layer.bias), packed.back().data());
   }
   const Tensor<Real> out(context, n, outputs_);
-  const Tensor<Real> scratch(context, workers, (fields_ + max_stride_) * columns);
+  const bool cpu = on_cpu(context);
+  const Tensor<Real> scratch(
+      context, workers,
+      (fields_ + max_stride_) * columns + (cpu ? Taken<Real>::size(columns, max_channels_, max_stride_) : 0));
   const Tensor<Real> y(context, saved != nullptr ? n : workers * tiling.tile,
                        static_cast<std::int64_t>(channels_) * width_);
 
@@ -147,6 +198,7 @@ Tensor<Real> Cin<Real>::forward(const Context& context, const Tensor<Real>& x, c
     const std::int64_t first = tiling.first(tile), samples = tiling.size(tile), c = samples * width_;
     Real* x0 = scratch.data() + worker * scratch.stride();
     Real* z = x0 + fields_ * columns;
+    Taken<Real> taken(z + max_stride_ * columns, columns, max_channels_, max_stride_);
     Real* y_k = y.data() + (saved != nullptr ? first : worker * tiling.tile) * y.stride();
     const Real* hidden = x0;
     cin_load(context, {x.data() + first * x.stride(), x.stride(), samples, fields_, width_}, x0);
@@ -154,8 +206,13 @@ Tensor<Real> Cin<Real>::forward(const Context& context, const Tensor<Real>& x, c
       const CinPairs& pairs = layers_[k].pairs;
       CinPool pool = layers_[k].pool;
       pool.stride = out.stride();
-      cin_products(context, pairs, c, hidden, x0, z);
-      weigh(context, pairs, pool.out, c, packed[k].data(), z, y_k);
+      if (cpu) {
+        weigh_active(context, pairs, pool.out, c, hidden, x0, packed[k].data(), z, taken, y_k);
+      } else {
+        cin_products(context, pairs, c, hidden, x0, z);
+        gemm(context, Transpose::no, Transpose::no, pool.out, c, pairs.count() + 1, Real(1), packed[k].data(),
+             pairs.stride(), z, c, Real(0), y_k, c);
+      }
       cin_activate(context, pool, samples, width_, y_k, out.data() + first * out.stride());
       hidden = y_k;
       y_k += pool.out * c;
@@ -175,23 +232,25 @@ Tensor<Real> Cin<Real>::backward(const Context& context, const Saved& saved, con
   const std::int64_t columns = tiling.tile * width_;
   const std::vector<std::int64_t> tiles = tiles_with_gradient(context, tiling, d_out);
   const auto n_tiles = static_cast<std::int64_t>(tiles.size());
-  const std::int64_t parts = on_cpu(context) ? std::clamp<std::int64_t>(n_tiles, 1, kParts) : 1;
+  const bool cpu = on_cpu(context);
+  const std::int64_t parts = cpu ? std::clamp<std::int64_t>(n_tiles, 1, kParts) : 1;
 
   std::int64_t packed_size = 0;
   for (const Layer& layer : layers_) packed_size += layer.pool.out * layer.pairs.stride();
   const bool all = n_tiles == tiling.tiles();
   const auto d_x = all ? Tensor<Real>(context, n, x.cols()) : Tensor<Real>::zeros(context, n, x.cols());
   const Tensor<Real> scratch(context, tile_workers(context),
-                             (2 * fields_ + max_stride_ + 2 * max_out_) * columns);
-  const auto d_packed = n_tiles > 0 ? Tensor<Real>(context, parts, packed_size)
-                                    : Tensor<Real>::zeros(context, parts, packed_size);
+                             (2 * fields_ + max_stride_ + 2 * max_channels_) * columns +
+                                 (cpu ? Taken<Real>::size(columns, max_channels_, max_stride_) : 0));
+  const auto d_packed = Tensor<Real>::zeros(context, parts, packed_size);
 
   for_tiles(context, parts, [&](std::int64_t part, int worker) {
     Real* x0 = scratch.data() + worker * scratch.stride();
     Real* d_x0 = x0 + fields_ * columns;
     Real* z = d_x0 + fields_ * columns;
     Real* d_y = z + max_stride_ * columns;
-    Real* d_hidden = d_y + max_out_ * columns;
+    Real* d_hidden = d_y + max_channels_ * columns;
+    Taken<Real> taken(d_hidden + max_channels_ * columns, columns, max_channels_, max_stride_);
     const std::int64_t begin = part * n_tiles / parts, end = (part + 1) * n_tiles / parts;
     for (std::int64_t at = begin; at < end; ++at) {
       const std::int64_t tile = tiles[static_cast<std::size_t>(at)];
@@ -209,8 +268,16 @@ Tensor<Real> Cin<Real>::backward(const Context& context, const Saved& saved, con
         const Real* hidden = k == 0 ? x0 : y - layers_[k - 1].pool.out * c;
         cin_activate_backward(context, pool, samples, width_, y, d_out.data() + first * d_out.stride(),
                               d_hidden, d_y);
-        weigh_backward(context, pairs, pool.out, c, hidden, x0, saved.packed[k].data(), d_y, z, at > begin,
-                       d_w);
+        if (cpu) {
+          weigh_active_backward(context, pairs, pool.out, c, hidden, x0, saved.packed[k].data(), d_y, z,
+                                taken, d_w, d_hidden, d_x0);
+          continue;
+        }
+        cin_products(context, pairs, c, hidden, x0, z);
+        gemm(context, Transpose::no, Transpose::yes, pool.out, pairs.count() + 1, c, Real(1), d_y, c, z, c,
+             Real(1), d_w, pairs.stride());
+        gemm(context, Transpose::yes, Transpose::no, pairs.count(), c, pool.out, Real(1),
+             saved.packed[k].data(), pairs.stride(), d_y, c, Real(0), z, c);
         cin_products_backward(context, pairs, c, hidden, x0, z, d_hidden, d_x0);
       }
       cin_store(context, d_x0, {d_x.data() + first * d_x.stride(), d_x.stride(), samples, fields_, width_});

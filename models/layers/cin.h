@@ -54,7 +54,7 @@ class Cin {
   int outputs_ = 0;
   int channels_ = 0;    // of all layers
   int max_stride_ = 0;  // of packed weights
-  int max_out_ = 0;
+  int max_channels_ = 0;
 };
 
 extern template class Cin<float>;

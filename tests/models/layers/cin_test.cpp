@@ -66,30 +66,61 @@ std::vector<double> next_layer(const Parameters<double>& parameters, int k, int 
   return y;
 }
 
-TEST(Cin, IsThePapersRecursion) {
+/// Pooled channels against the recursion, after prepare(parameters).
+template <class Prepare>
+void expect_recursion(const Size& size, const Prepare& prepare) {
   const Context context(Device::cpu, 2);
+  const auto make = make_cin(size);
+  LayerRun<double, decltype(make)> run(context, make, input_of(size));
+  prepare(run.parameters());
+  std::vector<double> expected;
+  for (int r = 0; r < size.rows; ++r) {
+    const double* x0 = run.x().data() + r * run.x().stride();
+    std::vector<double> hidden(x0, x0 + size.fields * size.width);
+    for (std::size_t k = 0; k < size.sizes.size(); ++k) {
+      const int out = size.sizes[k];
+      std::vector<double> y = next_layer(run.parameters(), static_cast<int>(k), out, size, hidden, x0);
+      const int fed = k + 1 < size.sizes.size() ? out / 2 : 0;
+      for (int o = fed; o < out; ++o) {
+        double sum = 0;
+        for (int d = 0; d < size.width; ++d) sum += y[static_cast<std::size_t>(o * size.width + d)];
+        expected.push_back(sum);
+      }
+      y.resize(static_cast<std::size_t>(fed * size.width));
+      hidden = y;
+    }
+  }
+  EXPECT_TRUE(all_near(values_of(context, run.forward()), expected, {1e-12, 1e-12}));
+}
+
+TEST(Cin, IsThePapersRecursion) {
   for (const Size& size : kSizes) {
     SCOPED_TRACE(testing::Message() << size.rows << " x " << size.fields << " x " << size.width);
-    const auto make = make_cin(size);
-    LayerRun<double, decltype(make)> run(context, make, input_of(size));
-    std::vector<double> expected;
-    for (int r = 0; r < size.rows; ++r) {
-      const double* x0 = run.x().data() + r * run.x().stride();
-      std::vector<double> hidden(x0, x0 + size.fields * size.width);
-      for (std::size_t k = 0; k < size.sizes.size(); ++k) {
-        const int out = size.sizes[k];
-        std::vector<double> y = next_layer(run.parameters(), static_cast<int>(k), out, size, hidden, x0);
-        const int fed = k + 1 < size.sizes.size() ? out / 2 : 0;
-        for (int o = fed; o < out; ++o) {
-          double sum = 0;
-          for (int d = 0; d < size.width; ++d) sum += y[static_cast<std::size_t>(o * size.width + d)];
-          expected.push_back(sum);
-        }
-        y.resize(static_cast<std::size_t>(fed * size.width));
-        hidden = y;
+    expect_recursion(size, [](Parameters<double>&) {});
+  }
+}
+
+TEST(Cin, ChannelsThatAreZeroChangeNothing) {
+  // Channels that no row of a tile activates are left out of its products.
+  struct Case {
+    std::vector<std::vector<int>> dead;  // channels, by layer
+  };
+  for (const Case& each : {Case{{{1}, {0, 2, 4}, {3}}},                 // hidden ones and pooled ones
+                           Case{{{0, 1, 2}, {}, {}}},                   // nothing reaches the second layer
+                           Case{{{3}, {0, 1, 2, 3, 4, 5, 6, 7}, {2}}},  // none of the second layer's
+                           Case{{{}, {}, {0, 1, 2, 3}}}}) {             // the last layer has no gradient
+    const auto silence = [&](Parameters<double>& parameters) {
+      for (std::size_t k = 0; k < each.dead.size(); ++k) {
+        double* bias = parameters.value(parameters.find("cin." + std::to_string(k) + ".bias"));
+        for (const int channel : each.dead[k]) bias[channel] = -100;
       }
+    };
+    for (const Size& size : {Size{5, 3, 5, {6, 8, 4}}, Size{2, 9, 3, {6, 8, 4}}}) {
+      SCOPED_TRACE(testing::Message()
+                   << each.dead[0].size() << ' ' << each.dead[1].size() << ", " << size.fields << " fields");
+      expect_recursion(size, silence);
+      expect_right_gradients(make_cin(size), input_of(size), silence);
     }
-    EXPECT_TRUE(all_near(values_of(context, run.forward()), expected, {1e-12, 1e-12}));
   }
 }
 

@@ -108,13 +108,14 @@ class LayerRun {
   Tensor<Real> x_;
 };
 
-/// Every parameter and the input against finite differences; forward gives the same whether it is saved or
-/// not; gradients are replaced or added to as asked.
-template <class Make>
-void expect_right_gradients(const Make& make, const LayerInput& input) {
+/// Every parameter and the input against finite differences, after prepare(parameters); forward gives the
+/// same whether it is saved or not; gradients are replaced or added to as asked.
+template <class Make, class Prepare>
+void expect_right_gradients(const Make& make, const LayerInput& input, const Prepare& prepare) {
   const Context context(Device::cpu, 1);
   LayerRun<double, Make> layer(context, make, input);
   Parameters<double>& parameters = layer.parameters();
+  prepare(parameters);
   std::fill_n(parameters.gradients().data(), parameters.size(), 7.0);  // must not be seen again
   const LayerResult<double> result = layer.run();
   EXPECT_EQ(values_of(context, layer.forward()), result.out) << "forward without saving";
@@ -152,6 +153,11 @@ void expect_right_gradients(const Make& make, const LayerInput& input) {
     }
     EXPECT_LT(norm_error(of_part, doubled), 1e-13) << part.name << ", added";
   }
+}
+
+template <class Make>
+void expect_right_gradients(const Make& make, const LayerInput& input) {
+  expect_right_gradients(make, input, [](Parameters<double>&) {});
 }
 
 /// float on `context` against double on the CPU.
