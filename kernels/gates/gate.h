@@ -158,28 +158,45 @@ struct AlphaVisitor {
 
   template <class Rule>
   SLLMR_HD void operator()() {
-    run<Rule>(batch.a, a);
-    run<Rule>(batch.b, b);
+    Columns of_a, of_b;
+    const int n = Most == 1 ? 1 : batch.n + (-batch.n & (GateBatch<Most>::vector - 1));
+    for (int k = 0; k < n; ++k) {
+      // Both before either is stored: what they share of the user is read once.
+      const GateSignals z_a = gate_signals(gate, batch.user[k], batch.a[k], 0.0F);
+      const GateSignals z_b = gate_signals(gate, batch.user[k], batch.b[k], 0.0F);
+      put(z_a, k, a, of_a);
+      put(z_b, k, b, of_b);
+    }
+    run<Rule>(of_a, a);
+    run<Rule>(of_b, b);
+  }
+
+ private:
+  /// Columns that the rule does not read are not made.
+  struct Columns {
+    float log_history[Most], log_popularity[Most], score_entropy[Most], draw[Most];
+  };
+
+  static SLLMR_INLINE void put(const GateSignals& z, int k, GateSide<Most>& side, Columns& columns) {
+    side.cold[k] = z.cold;
+    side.tail[k] = z.tail;
+    columns.log_history[k] = z.log_history;
+    columns.log_popularity[k] = z.log_popularity;
+    columns.score_entropy[k] = z.score_entropy;
+    columns.draw[k] = z.draw;
   }
 
   template <class Rule>
-  SLLMR_INLINE void run(const Id* items, GateSide<Most>& side) {
-    // Columns that the rule does not read are not made.
-    float log_history[Most], log_popularity[Most], score_entropy[Most], draw[Most];
-    const int n = Most == 1 ? 1 : batch.n + (-batch.n & (GateBatch<Most>::vector - 1));
-    for (int k = 0; k < n; ++k) {
-      const GateSignals z = gate_signals(gate, batch.user[k], items[k], 0.0F);
-      side.cold[k] = z.cold;
-      side.tail[k] = z.tail;
-      log_history[k] = z.log_history;
-      log_popularity[k] = z.log_popularity;
-      score_entropy[k] = z.score_entropy;
-      draw[k] = z.draw;
-    }
-    const float *const theta = gate.theta, *const gap = batch.gap;
-    batch.for_each([&](int k, int) {
-      const GateSignals z{side.cold[k],      side.tail[k], side.uncertainty[k], log_history[k],
-                          log_popularity[k], gap[k],       score_entropy[k],    draw[k]};
+  SLLMR_INLINE void run(const Columns& columns, GateSide<Most>& side) {
+    batch.for_each([&, theta = gate.theta, gap = batch.gap](int k, int) {
+      const GateSignals z{side.cold[k],
+                          side.tail[k],
+                          side.uncertainty[k],
+                          columns.log_history[k],
+                          columns.log_popularity[k],
+                          gap[k],
+                          columns.score_entropy[k],
+                          columns.draw[k]};
       side.alpha[k] = Rule::alpha(z, PlainTheta<float>{theta});
     });
   }
