@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "kernels/exec/gemm.h"
 #include "kernels/exec/small_gemm.h"
@@ -65,7 +66,7 @@ struct Taken {
   Real* d_y;                  // [channels.out x columns]
   Real *weights, *d_weights;  // [channels.out x stride()]
 
-  /// Elements of scratch that taken() needs for tiles of `columns`.
+  /// Elements of scratch for tiles of `columns`, layers of `most` channels and `stride` weights a channel.
   static std::int64_t size(std::int64_t columns, int most, int stride) {
     return 3 * most * columns + 2 * static_cast<std::int64_t>(most) * stride;
   }
@@ -198,7 +199,8 @@ Tensor<Real> Cin<Real>::forward(const Context& context, const Tensor<Real>& x, c
     const std::int64_t first = tiling.first(tile), samples = tiling.size(tile), c = samples * width_;
     Real* x0 = scratch.data() + worker * scratch.stride();
     Real* z = x0 + fields_ * columns;
-    Taken<Real> taken(z + max_stride_ * columns, columns, max_channels_, max_stride_);
+    std::optional<Taken<Real>> taken;
+    if (cpu) taken.emplace(z + max_stride_ * columns, columns, max_channels_, max_stride_);
     Real* y_k = y.data() + (saved != nullptr ? first : worker * tiling.tile) * y.stride();
     const Real* hidden = x0;
     cin_load(context, {x.data() + first * x.stride(), x.stride(), samples, fields_, width_}, x0);
@@ -207,7 +209,7 @@ Tensor<Real> Cin<Real>::forward(const Context& context, const Tensor<Real>& x, c
       CinPool pool = layers_[k].pool;
       pool.stride = out.stride();
       if (cpu) {
-        weigh_active(context, pairs, pool.out, c, hidden, x0, packed[k].data(), z, taken, y_k);
+        weigh_active(context, pairs, pool.out, c, hidden, x0, packed[k].data(), z, *taken, y_k);
       } else {
         cin_products(context, pairs, c, hidden, x0, z);
         gemm(context, Transpose::no, Transpose::no, pool.out, c, pairs.count() + 1, Real(1), packed[k].data(),
@@ -250,7 +252,8 @@ Tensor<Real> Cin<Real>::backward(const Context& context, const Saved& saved, con
     Real* z = d_x0 + fields_ * columns;
     Real* d_y = z + max_stride_ * columns;
     Real* d_hidden = d_y + max_channels_ * columns;
-    Taken<Real> taken(d_hidden + max_channels_ * columns, columns, max_channels_, max_stride_);
+    std::optional<Taken<Real>> taken;
+    if (cpu) taken.emplace(d_hidden + max_channels_ * columns, columns, max_channels_, max_stride_);
     const std::int64_t begin = part * n_tiles / parts, end = (part + 1) * n_tiles / parts;
     for (std::int64_t at = begin; at < end; ++at) {
       const std::int64_t tile = tiles[static_cast<std::size_t>(at)];
@@ -270,7 +273,7 @@ Tensor<Real> Cin<Real>::backward(const Context& context, const Saved& saved, con
                               d_hidden, d_y);
         if (cpu) {
           weigh_active_backward(context, pairs, pool.out, c, hidden, x0, saved.packed[k].data(), d_y, z,
-                                taken, d_w, d_hidden, d_x0);
+                                *taken, d_w, d_hidden, d_x0);
           continue;
         }
         cin_products(context, pairs, c, hidden, x0, z);
