@@ -301,6 +301,39 @@ TEST(FusedStep, RowsWithPairsLagBehindByNoMoreThanTheirLaunch) {
   }
 }
 
+TEST(FusedStep, GroupsOfRowsAddUpWhatRowsDo) {
+  // With a learning rate of 0 no row sees another: the sums differ by rounding alone.
+  const Context context(Device::cpu, 1);
+  for (const GatePart& rule : gate_rules()) {
+    for (const GatePart& objective : gate_objectives()) {
+      SCOPED_TRACE(std::string(rule.name) + " with " + std::string(objective.name));
+      WorldShape shape = shape_with(std::string(rule.name), std::string(objective.name));
+      shape.rows = 300;
+      shape.pair_rate = 0.4;
+      const World world = make_world(shape);
+      DeviceWorld together(context, world, 2), apart(context, world, 2);
+      MfArgs args = together.args(0, shape.rows);
+      args.optimizer.learning_rate = 0;
+      fused_mf_step(context, shape.width, OptimizerKind::sgd, args);
+      for (std::int64_t row = 0; row < shape.rows; ++row) {
+        args = apart.args(row, 1);
+        args.optimizer.learning_rate = 0;
+        fused_mf_step(context, shape.width, OptimizerKind::sgd, args);
+      }
+      const std::vector<float> sums = together.slots(context), expected = apart.slots(context);
+      ASSERT_EQ(sums.size(), expected.size());
+      for (std::size_t column = 0; column < sums.size(); ++column) {
+        EXPECT_TRUE(near(sums[column], expected[column], {1e-5, 1e-5})) << "column " << column;
+      }
+      for (std::size_t bucket = 0; bucket < 4; ++bucket) {
+        const std::size_t column = GateColumns::bucket + bucket * GateColumns::bucket_columns;
+        EXPECT_GT(sums[column], 0) << "the test says nothing of bucket " << bucket;
+        EXPECT_EQ(sums[column], expected[column]) << bucket;
+      }
+    }
+  }
+}
+
 TEST(ExactStep, IsBitwiseRepeatableWhateverTheThreads) {
   for (const OptimizerKind optimizer :
        {OptimizerKind::sgd, OptimizerKind::adagrad, OptimizerKind::lazy_adam, OptimizerKind::adam}) {
