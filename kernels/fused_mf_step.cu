@@ -102,6 +102,9 @@ SLLMR_INLINE void update_columns(Lanes lanes, const MfArgs& args, Id user, const
   update.finish(lanes, users, user);
 }
 
+/// Updates the rows of a training row. On the CPU by columns, as rows in turn would keep the user's gradient
+/// in memory; but not where a pair leaves a slot unused: it has no gradient, or shares an item with the
+/// triple.
 template <int Dim, int Slots, class Optimizer, class Lanes>
 SLLMR_INLINE void update_rows(Lanes lanes, const MfArgs& args, Id user, const RowShare<Dim, Lanes>& u,
                               const ItemGradients& gradients) {

@@ -244,7 +244,7 @@ Tensor<Real> Cin<Real>::backward(const Context& context, const Saved& saved, con
   const Tensor<Real> scratch(context, tile_workers(context),
                              (2 * fields_ + max_stride_ + 2 * max_channels_) * columns +
                                  (cpu ? Taken<Real>::size(columns, max_channels_, max_stride_) : 0));
-  const auto d_packed = Tensor<Real>::zeros(context, parts, packed_size);
+  const Tensor<Real> d_packed(context, parts, packed_size);
 
   for_tiles(context, parts, [&](std::int64_t part, int worker) {
     Real* x0 = scratch.data() + worker * scratch.stride();
@@ -255,6 +255,8 @@ Tensor<Real> Cin<Real>::backward(const Context& context, const Saved& saved, con
     std::optional<Taken<Real>> taken;
     if (cpu) taken.emplace(d_hidden + max_channels_ * columns, columns, max_channels_, max_stride_);
     const std::int64_t begin = part * n_tiles / parts, end = (part + 1) * n_tiles / parts;
+    fill_zero(context, d_packed.data() + part * packed_size,
+              static_cast<std::size_t>(packed_size) * sizeof(Real));
     for (std::int64_t at = begin; at < end; ++at) {
       const std::int64_t tile = tiles[static_cast<std::size_t>(at)];
       const std::int64_t first = tiling.first(tile), samples = tiling.size(tile), c = samples * width_;

@@ -52,9 +52,9 @@ class Cin {
   int fields_, width_;
   std::vector<Layer> layers_;
   int outputs_ = 0;
-  int channels_ = 0;    // of all layers
-  int max_stride_ = 0;  // of packed weights
-  int max_channels_ = 0;
+  int channels_ = 0;      // of all layers
+  int max_stride_ = 0;    // of packed weights
+  int max_channels_ = 0;  // of a layer, or below it
 };
 
 extern template class Cin<float>;
