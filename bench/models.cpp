@@ -26,7 +26,8 @@ std::int64_t stretch_rows(std::int64_t rows, int batch) {
 }
 
 /// LLM-CF's settings, a pair for every eighth row.
-Config config_of(std::string_view backbone, const char* method, int batch, std::int64_t stretch) {
+Config config_of(std::string_view backbone, const char* method, int batch, std::int64_t stretch,
+                 bool cuda_graph) {
   const std::vector<std::string> overrides = {"model.name=" + std::string(backbone),
                                               "model.width=32",
                                               "train.loss=bce",
@@ -36,6 +37,7 @@ Config config_of(std::string_view backbone, const char* method, int batch, std::
                                               "train.l2=1e-4",
                                               fmt::format("train.batch_size={}", batch),
                                               fmt::format("train.chunk_rows={}", stretch),
+                                              fmt::format("train.cuda_graph={}", cuda_graph),
                                               "eval.protocol=ctr",
                                               "llm.pair_rate=0.125",
                                               fmt::format("method={}", method)};
@@ -122,8 +124,8 @@ void bench_models(Context& context, const Stopwatch& watch, const Split& split, 
     nlohmann::ordered_json& row = report.json["models"][name];
     const std::size_t before = device_bytes(context.device());
     Context own(context.device(), context.threads());  // with a pool of its own, to be measured
-    const auto trained = [&](const char* method) {
-      return Trained(own, config_of(name, method, options.batch, stretch), split, table);
+    const auto trained = [&](const char* method, bool cuda_graph = false) {
+      return Trained(own, config_of(name, method, options.batch, stretch, cuda_graph), split, table);
     };
     Trained none = trained("none");
     none.work()();
@@ -144,6 +146,12 @@ void bench_models(Context& context, const Stopwatch& watch, const Split& split, 
     const Figure ranking = ranking_rate(own, split, none.trainer());
     row["full_rank_users_per_s"] = ranking.median;
     std::string peers;
+    if (context.device() == Device::cuda) {
+      Trained graphed = trained("none", true);
+      const double ratio = watch.compare(none.work(), graphed.work()).ratio.median;
+      row["cuda_graph_time_ratio"] = ratio;
+      peers += fmt::format("; as a graph {:.2f} x the time", ratio);
+    }
     const auto beside = [&](const char* label, const std::string& key, const char* how) {
       const double theirs = peer_seconds(options, name, how, split, context);
       row[key + "_epoch_seconds"] = theirs;

@@ -180,6 +180,7 @@ const std::vector<Key>& key_table() {
       integer(SLLMR_KEY(train.batch_size), 1, "rows of a mini-batch (exact mode)"),
       integer(SLLMR_KEY(train.chunk_rows), 1,
               "rows between two updates of the gate (fused mode, deep backbones)"),
+      flag(SLLMR_KEY(train.cuda_graph), "deep backbones on CUDA: the launches of a step as one CUDA graph"),
       integer(SLLMR_KEY(train.eval_every), 0,
               "epochs between two validations, the best of which is kept; 0: none"),
       integer(SLLMR_KEY(train.patience), 0, "stop after this many validations without a gain; 0: never"),

@@ -49,6 +49,7 @@ struct TrainConfig {
   int epochs = 60;
   int batch_size = 128;
   std::int64_t chunk_rows = 16384;
+  bool cuda_graph = false;
   int eval_every = 0;
   int patience = 0;
   int checkpoint_every = 1;

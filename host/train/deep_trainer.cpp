@@ -24,7 +24,7 @@ BaseLoss base_loss(TrainConfig::Loss loss) {
   return BaseLoss::bpr;
 }
 
-void check_options(const Config& config) {
+void check_options(const Context& context, const Config& config) {
   const std::string deep = "model.name=" + config.model.name + " is trained in mini-batches by Adam";
   if (config.train.mode == TrainConfig::Mode::fused) {
     throw Error(deep + ": use train.mode=exact");
@@ -37,6 +37,8 @@ void check_options(const Config& config) {
   check_common_options(config);
   require(config.train.loss != TrainConfig::Loss::bpr || config.train.batch_size % 2 == 0,
           "train.loss=bpr takes rows two by two: train.batch_size must be even");
+  require(!config.train.cuda_graph || context.device() == Device::cuda,
+          "train.cuda_graph=true needs device=cuda; leave it out on the CPU");
 }
 
 /// Items that a user may not get as a fresh negative, sorted.
@@ -73,7 +75,7 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Method& m
       skips_closed_(method.uses_llm && config.gate.skip_below > 0 &&
                     (method.objective->skips_closed || method.rule->n_params == 0)),
       rows_(ctr_train_rows(split, config.seed)) {
-  check_options(config);
+  check_options(context, config);
   require(!rows_.empty(), "there is no training row: every user has fewer than 4 interactions");
   const std::int64_t batch = config.train.batch_size;
   stretch_ = (config.train.chunk_rows + batch - 1) / batch * batch;
@@ -114,6 +116,7 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Method& m
   selective_ = std::make_unique<Selective>(context, config, method, split, table, batch, stretch_,
                                            static_cast<int>(most_items));
   labels_ = Buffer<float>(context, static_cast<std::size_t>(batch));
+  if (config.train.cuda_graph) graph_ = std::make_unique<LaunchGraph>(context);
   if (!selective_->uses_llm()) return;
   if (method.objective->uses_cosine) require_user_rows(*backbone_);
   triples_ = Buffer<Triple>(context, static_cast<std::size_t>(stretch_));
@@ -294,8 +297,16 @@ void DeepTrainer::take_batch(std::int64_t first, std::int64_t count, const RowPa
     }
   }
   labels_.assign(context_, std::span<const float>(batch_labels_));
-
   const FeatureBatch& batch = batcher_->make(context_, batch_rows_, batch_heads_.size());
+  if (graph_) {
+    graph_->run([&] { take_step(batch, count); });
+  } else {
+    take_step(batch, count);
+  }
+  ++model_steps_;
+}
+
+void DeepTrainer::take_step(const FeatureBatch& batch, std::int64_t count) {
   adam_->begin(context_, batch);
   std::unique_ptr<Backbone<float>::Saved> saved;
   const Pass pass{true, config_.seed, static_cast<std::uint32_t>(model_steps_)};
@@ -318,7 +329,6 @@ void DeepTrainer::take_batch(std::int64_t first, std::int64_t count, const RowPa
   loss_head(context_, head);
   backbone_->backward(context_, batch, *saved, d_logits);
   adam_->step(context_, batch);
-  ++model_steps_;
 }
 
 const Scorer& DeepTrainer::scorer(Target target) {

@@ -10,6 +10,7 @@
 #include "host/data/features.h"
 #include "host/train/ranking_scorer.h"
 #include "host/train/trainer.h"
+#include "kernels/exec/launch_graph.h"
 #include "kernels/loss_head.h"
 #include "models/adam.h"
 #include "models/backbone.h"
@@ -32,6 +33,8 @@ std::vector<Interaction> training_interactions(const Split& split);
 /// `full`, where nothing may know the held-out items, each epoch draws new ones, uniform over the rest of the
 /// catalogue.
 ///
+/// With train.cuda_graph the launches of a step go to the device as one CUDA graph; it changes no number.
+///
 /// A backbone that propagates over a graph gets that of the training interactions, whatever the protocol.
 class DeepTrainer final : public Trainer {
  public:
@@ -53,6 +56,8 @@ class DeepTrainer final : public Trainer {
   void start_epoch();
   void order_stretch(std::int64_t first, std::int64_t count);
   void take_batch(std::int64_t first, std::int64_t count, const RowPairs* pairs);
+  /// Forward, losses, backward and optimiser, of `count` rows and then those of the pairs: launches only.
+  void take_step(const FeatureBatch& batch, std::int64_t count);
   void append_pairs(const RowPairs& pairs, std::int32_t row);
   void take_probes();
   bool open(const LlmPair& pair, Id user);
@@ -74,7 +79,8 @@ class DeepTrainer final : public Trainer {
   std::unique_ptr<FeatureBatcher> batcher_;
   std::unique_ptr<Selective> selective_;
   std::unique_ptr<RankingScorer> scorer_;
-  Buffer<Triple> triples_;  // of the stretch, for the pair sampler: users only
+  std::unique_ptr<LaunchGraph> graph_;  // train.cuda_graph
+  Buffer<Triple> triples_;              // of the stretch, for the pair sampler: users only
   Buffer<float> labels_;
   Buffer<HeadPair> heads_;
   GateArgs host_gate_;

@@ -157,17 +157,25 @@ TEST_P(EveryBackbone, ProbesTeachTheGateAlone) {
 /// from step to step; on the CPU a learning rate off by 1e-6 moves the logits by 5e-5 of their size at most.
 TEST_P(EveryBackbone, TrainsOnCudaAsOnTheCpu) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
-  const Config run = config({"model.name=" + GetParam(), "method=agreement", "train.epochs=1",
-                             "gate.probe_rate=0.5", "gate.lr=0.1"});
-  Bench cpu(run), cuda(run, 1, Device::cuda);
-  const EpochReport expected = cpu.train(), report = cuda.train();
-  EXPECT_EQ(report.pairs, expected.pairs);
-  EXPECT_EQ(report.probes, expected.probes);
-  EXPECT_NEAR(report.mean_alpha, expected.mean_alpha, 1e-3);
-  EXPECT_NEAR(report.loss, expected.loss, 1e-3 * expected.loss);
+  const auto run = [this](const char* graph) {
+    return config({"model.name=" + GetParam(), "method=agreement", "train.epochs=1", "gate.probe_rate=0.5",
+                   "gate.lr=0.1", std::string("train.cuda_graph=") + graph});
+  };
   std::vector<CtrRow> rows;
   for (Id user = 1; user < 200; ++user) rows.push_back({user, 1 + user % 150, 1, 1});
-  EXPECT_LT(norm_error(cuda.trainer().ctr_logits(rows), cpu.trainer().ctr_logits(rows)), 0.01);
+  Bench cpu(run("false"));
+  const EpochReport expected = cpu.train();
+  const std::vector<float> logits = cpu.trainer().ctr_logits(rows);
+  for (const char* graph : {"false", "true"}) {
+    SCOPED_TRACE(std::string("train.cuda_graph=") + graph);
+    Bench cuda(run(graph), 1, Device::cuda);
+    const EpochReport report = cuda.train();
+    EXPECT_EQ(report.pairs, expected.pairs);
+    EXPECT_EQ(report.probes, expected.probes);
+    EXPECT_NEAR(report.mean_alpha, expected.mean_alpha, 1e-3);
+    EXPECT_NEAR(report.loss, expected.loss, 1e-3 * expected.loss);
+    EXPECT_LT(norm_error(cuda.trainer().ctr_logits(rows), logits), 0.01);
+  }
 }
 
 TEST_F(DeepTraining, ShutGateLeavesTheBackboneAsItWouldBeAlone) {
@@ -220,6 +228,7 @@ TEST_F(DeepTraining, OptionsThatDoNotApplyAreErrors) {
   EXPECT_THAT(error({"train.optimizer=sgd"}), HasSubstr("lazy_adam"));
   EXPECT_THAT(error({"model.name=lightgcn", "train.optimizer=lazy_adam"}), HasSubstr("no row can be lazy"));
   EXPECT_THAT(error({"model.init_std=0.1"}), HasSubstr("model.init_std"));
+  EXPECT_THAT(error({"train.cuda_graph=true"}), HasSubstr("needs device=cuda"));
   EXPECT_THAT(error({"train.loss=bpr", "train.batch_size=63"}), HasSubstr("even"));
   EXPECT_THAT(error({"model.hidden=[16, 0]"}), HasSubstr("model.hidden"));
   EXPECT_THAT(error_of([&] { train(config({"eval.topk=[5]"}), false); }), HasSubstr("eval.topk"));

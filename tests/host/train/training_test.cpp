@@ -208,6 +208,7 @@ TEST_F(Training, OptionsThatDoNotApplyAreErrors) {
   EXPECT_THAT(error({"train.mode=exact", "train.chunk_rows=64"}), HasSubstr("train.chunk_rows"));
   EXPECT_THAT(error({"llm.max_pairs_per_batch=4"}), HasSubstr("llm.max_pairs_per_batch"));
   EXPECT_THAT(error({"train.optimizer=adam"}), HasSubstr("lazy_adam"));
+  EXPECT_THAT(error({"train.cuda_graph=true"}), HasSubstr("train.cuda_graph"));
   EXPECT_THAT(error({"train.patience=3"}), HasSubstr("train.eval_every"));
   EXPECT_NO_THROW(Bench(config({"train.eval_every=0", "train.patience=0"}))) << "a recipe's patience, undone";
   EXPECT_THAT(error({"llm.largest_pairs=3"}), HasSubstr("llm.largest_pairs"));

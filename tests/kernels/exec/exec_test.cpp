@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/exec/gemm.h"
+#include "kernels/exec/launch_graph.h"
 #include "kernels/exec/memory.h"
 #include "kernels/exec/sort.h"
 #include "tests/support/compare.h"
@@ -162,6 +163,50 @@ TEST(Gemm, RefusesDimensionsThatBlasCannotCount) {
                      1, 0.0F, none, 1);
               }),
               HasSubstr("use smaller tiles"));
+}
+
+TEST(LaunchGraph, NeedsACudaDevice) {
+  const Context context(Device::cpu, 1);
+  EXPECT_THAT(error_of([&] { LaunchGraph graph(context); }), HasSubstr("needs a CUDA device"));
+}
+
+/// c = a b + c, n x n, a number of times; sizes, addresses and the number of launches change from run to run.
+TEST(LaunchGraphCuda, DoesWhatTheLaunchesDo) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  const Context context(Device::cuda);
+  TestNumbers numbers(1);
+  const Buffer<float> a(context, numbers.many(64 * 64, -1, 1)), b(context, numbers.many(64 * 64, -1, 1));
+  Buffer<float> plain[2] = {{context, 64 * 64}, {context, 64 * 64}},
+                graphed[2] = {{context, 64 * 64}, {context, 64 * 64}};
+  LaunchGraph graph(context);
+  constexpr int kRuns = 12;
+  for (int run = 0; run < kRuns; ++run) {
+    const std::int64_t n = 8 + 5 * (run % 7);
+    const auto work = [&](Buffer<float>& c) {
+      for (int k = 0; k < 1 + run % 2; ++k) {
+        gemm(context, Transpose::no, Transpose::no, n, n, n, 1.0F, a.data() + run, 64, b.data(), 64, 1.0F,
+             c.data(), 64);
+      }
+      fill_zero(context, c.data() + 64 * 64 - 8, 8 * sizeof(float));
+    };
+    work(plain[run % 2]);
+    graph.run([&] { work(graphed[run % 2]); });
+  }
+  for (int k = 0; k < 2; ++k) EXPECT_EQ(graphed[k].to_host(context), plain[k].to_host(context));
+  EXPECT_LT(graph.built(), kRuns - 2) << "a graph is built anew in every run";
+}
+
+TEST(LaunchGraphCuda, AnErrorLeavesTheStreamUsable) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  const Context context(Device::cuda);
+  Buffer<int> buffer(context, std::vector<int>{1, 2, 3});
+  LaunchGraph graph(context);
+  const auto clear = [&] { buffer.zero(context); };
+  graph.run(clear);
+  EXPECT_EQ(error_of([&] { graph.run([] { throw Error("in the middle"); }); }), "in the middle");
+  buffer.assign(context, std::vector<int>{4, 5, 6});
+  graph.run(clear);
+  EXPECT_EQ(buffer.to_host(context), std::vector<int>(3));
 }
 
 TEST(Devices, NamesAreParsed) {
