@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "host/train/ahead.h"
 #include "kernels/exec/random.h"
 #include "models/registry.h"
 #include "models/user_cosines.h"
@@ -111,8 +112,14 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Method& m
   // A row brings at most one guiding pair, of two rows.
   const std::int64_t most_rows = method.uses_llm ? 3 * batch : batch,
                      most_items = method.uses_llm ? 2 * batch : batch;
-  batcher_ = std::make_unique<FeatureBatcher>(
-      context, *features_, FeatureBatcherOptions{most_rows, backbone_->wants_sequence(), true});
+  // The next batches are assembled while the device is at work, or the other threads are: with two of them
+  // nothing was gained.
+  constexpr std::size_t kAhead = 3;
+  prepared_.resize(context.device() == Device::cuda || context.threads() > 2 ? kAhead : 1);
+  for (Prepared& each : prepared_) {
+    each.batcher = std::make_unique<FeatureBatcher>(
+        context, *features_, FeatureBatcherOptions{most_rows, backbone_->wants_sequence(), true});
+  }
   selective_ = std::make_unique<Selective>(context, config, method, split, table, batch, stretch_,
                                            static_cast<int>(most_items));
   labels_ = Buffer<float>(context, static_cast<std::size_t>(batch));
@@ -133,12 +140,16 @@ std::optional<EpochReport> DeepTrainer::train_epoch(const std::function<bool(std
   while (row_ < total) {
     const std::int64_t count = std::min(stretch_, total - row_);
     order_stretch(row_, count);
+    const std::int64_t size = config_.train.batch_size;
     const RowPairs* pairs = stretch_pairs_.data();
-    for (std::int64_t first = row_; first < row_ + count; first += config_.train.batch_size) {
-      const std::int64_t n = std::min<std::int64_t>(config_.train.batch_size, row_ + count - first);
-      take_batch(first, n, pairs);
-      pairs += selective_->pair_rate().count(first, n);
-    }
+    run_ahead(
+        (count + size - 1) / size, std::ssize(prepared_),
+        [&](std::int64_t k, std::int64_t slot) {
+          const std::int64_t first = row_ + k * size, n = std::min(size, row_ + count - first);
+          prepare(first, n, pairs, prepared_[static_cast<std::size_t>(slot)]);
+          pairs += selective_->pair_rate().count(first, n);
+        },
+        [&](std::int64_t, std::int64_t slot) { take_batch(prepared_[static_cast<std::size_t>(slot)]); });
     take_probes();
     selective_->finish_stretch(selective_->gate().n_slots);
     fetch_gate();
@@ -228,15 +239,15 @@ bool DeepTrainer::open(const LlmPair& pair, Id user) {
   return false;
 }
 
-void DeepTrainer::append_pairs(const RowPairs& pairs, std::int32_t row) {
-  const Id user = batch_rows_[static_cast<std::size_t>(row)].user;
+void DeepTrainer::append_pairs(const RowPairs& pairs, std::int32_t row, Prepared& batch) {
+  const Id user = batch.rows[static_cast<std::size_t>(row)].user;
   // The probe is the last training item: neither the LLM nor the model may see it in the history.
   const std::int32_t position = std::max(0, split_.train_size[static_cast<std::size_t>(user)] - 1);
   const LlmPair &guide = pairs.guide, &probe = pairs.probe;
   if (guide.a != 0 && open(guide, user)) {
-    const auto a = static_cast<std::int32_t>(batch_rows_.size());
-    batch_rows_.push_back({user, guide.a, position});
-    batch_heads_.push_back({guide, user, a, 0, 0, row});
+    const auto a = static_cast<std::int32_t>(batch.rows.size());
+    batch.rows.push_back({user, guide.a, position});
+    batch.heads.push_back({guide, user, a, 0, 0, row});
   }
   if (probe.a != 0) {
     probe_rows_.push_back({user, probe.a, position});
@@ -257,8 +268,8 @@ void DeepTrainer::take_probes() {
       pair.row_b = pair.row_a + 1;
     }
     copy_to_device(context_, heads_.data(), probe_heads_.data() + first, n * sizeof(HeadPair));
-    const FeatureBatch& batch =
-        batcher_->make(context_, std::span<const FeatureRow>(probe_rows_).subspan(2 * first, 2 * n));
+    const FeatureBatch& batch = prepared_.front().batcher->make(
+        context_, std::span<const FeatureRow>(probe_rows_).subspan(2 * first, 2 * n));
     adam_->begin(context_, batch);  // no step follows: it brings the rows up to date
     const Tensor<float> logits = backbone_->forward(context_, batch, Pass{}, nullptr);
     const Tensor<float> d_logits(context_, logits.rows(), 1);  // nobody reads it
@@ -271,42 +282,48 @@ void DeepTrainer::take_probes() {
   probe_heads_.clear();
 }
 
-void DeepTrainer::take_batch(std::int64_t first, std::int64_t count, const RowPairs* pairs) {
-  batch_rows_.clear();
-  batch_labels_.assign(labels_.size(), 0.0F);
-  batch_heads_.clear();
+void DeepTrainer::prepare(std::int64_t first, std::int64_t count, const RowPairs* pairs, Prepared& batch) {
+  batch.rows.clear();
+  batch.labels.assign(labels_.size(), 0.0F);
+  batch.heads.clear();
+  batch.count = count;
   for (std::int64_t k = 0; k < count; ++k) {
     const CtrRow& row = rows_[static_cast<std::size_t>(order_[static_cast<std::size_t>(first - row_ + k)])];
-    batch_rows_.push_back({row.user, row.item, row.position});
-    batch_labels_[static_cast<std::size_t>(k)] = row.label;
+    batch.rows.push_back({row.user, row.item, row.position});
+    batch.labels[static_cast<std::size_t>(k)] = row.label;
   }
   if (selective_->uses_llm()) {
     const Share rate = selective_->pair_rate();
     for (std::int64_t k = 0; k < count; ++k) {
       if (rate.selects(static_cast<std::uint64_t>(first + k))) {
-        append_pairs(*pairs++, static_cast<std::int32_t>(k));
+        append_pairs(*pairs++, static_cast<std::int32_t>(k), batch);
       }
     }
-    for (HeadPair& head : batch_heads_) {
-      const FeatureRow twin = batch_rows_[static_cast<std::size_t>(head.row_a)];
-      head.row_b = static_cast<std::int32_t>(batch_rows_.size());
-      batch_rows_.push_back({twin.user, head.pair.b, twin.position});
-    }
-    if (!batch_heads_.empty()) {
-      copy_to_device(context_, heads_.data(), batch_heads_.data(), batch_heads_.size() * sizeof(HeadPair));
+    for (HeadPair& head : batch.heads) {
+      const FeatureRow twin = batch.rows[static_cast<std::size_t>(head.row_a)];
+      head.row_b = static_cast<std::int32_t>(batch.rows.size());
+      batch.rows.push_back({twin.user, head.pair.b, twin.position});
     }
   }
-  labels_.assign(context_, std::span<const float>(batch_labels_));
-  const FeatureBatch& batch = batcher_->make(context_, batch_rows_, batch_heads_.size());
+  batch.batcher->assemble(batch.rows, batch.heads.size());
+}
+
+void DeepTrainer::take_batch(Prepared& prepared) {
+  if (!prepared.heads.empty()) {
+    copy_to_device(context_, heads_.data(), prepared.heads.data(), prepared.heads.size() * sizeof(HeadPair));
+  }
+  labels_.assign(context_, std::span<const float>(prepared.labels));
+  const FeatureBatch& batch = prepared.batcher->upload(context_);
+  const auto pairs = static_cast<std::int64_t>(prepared.heads.size());
   if (graph_) {
-    graph_->run([&] { take_step(batch, count); });
+    graph_->run([&] { take_step(batch, prepared.count, pairs); });
   } else {
-    take_step(batch, count);
+    take_step(batch, prepared.count, pairs);
   }
   ++model_steps_;
 }
 
-void DeepTrainer::take_step(const FeatureBatch& batch, std::int64_t count) {
+void DeepTrainer::take_step(const FeatureBatch& batch, std::int64_t count, std::int64_t pairs) {
   adam_->begin(context_, batch);
   std::unique_ptr<Backbone<float>::Saved> saved;
   const Pass pass{true, config_.seed, static_cast<std::uint32_t>(model_steps_)};
@@ -318,7 +335,7 @@ void DeepTrainer::take_step(const FeatureBatch& batch, std::int64_t count) {
   head.rows = count;
   head.loss = base_loss(config_.train.loss);
   head.pairs = heads_.data();
-  head.n_pairs = static_cast<std::int64_t>(batch_heads_.size());
+  head.n_pairs = pairs;
   head.gate = selective_->gate();
   head.d_logits = d_logits.data();
   Tensor<float> cosines;

@@ -53,12 +53,24 @@ class DeepTrainer final : public Trainer {
   std::vector<float> gate_parameters() const override { return selective_->parameters(); }
 
  private:
+  /// A batch on the host.
+  struct Prepared {
+    std::unique_ptr<FeatureBatcher> batcher;
+    std::vector<FeatureRow> rows;  // the training rows, then the pairs' first and second rows
+    std::vector<float> labels;     // of the training rows
+    std::vector<HeadPair> heads;
+    std::int64_t count = 0;  // of training rows
+  };
+
   void start_epoch();
   void order_stretch(std::int64_t first, std::int64_t count);
-  void take_batch(std::int64_t first, std::int64_t count, const RowPairs* pairs);
+  /// Rows first .. first + count - 1 of the epoch, which draw `pairs`; may run beside take_batch() of a batch
+  /// before.
+  void prepare(std::int64_t first, std::int64_t count, const RowPairs* pairs, Prepared& batch);
+  void take_batch(Prepared& prepared);
   /// Forward, losses, backward and optimiser, of `count` rows and then those of the pairs: launches only.
-  void take_step(const FeatureBatch& batch, std::int64_t count);
-  void append_pairs(const RowPairs& pairs, std::int32_t row);
+  void take_step(const FeatureBatch& batch, std::int64_t count, std::int64_t pairs);
+  void append_pairs(const RowPairs& pairs, std::int32_t row, Prepared& batch);
   void take_probes();
   bool open(const LlmPair& pair, Id user);
   /// The gate as it is now, for open().
@@ -76,7 +88,6 @@ class DeepTrainer final : public Trainer {
   std::unique_ptr<FeatureStore> features_;
   std::unique_ptr<Backbone<float>> backbone_;
   std::unique_ptr<Adam<float>> adam_;
-  std::unique_ptr<FeatureBatcher> batcher_;
   std::unique_ptr<Selective> selective_;
   std::unique_ptr<RankingScorer> scorer_;
   std::unique_ptr<LaunchGraph> graph_;  // train.cuda_graph
@@ -86,9 +97,7 @@ class DeepTrainer final : public Trainer {
   GateArgs host_gate_;
 
   std::vector<RowPairs> stretch_pairs_;
-  std::vector<FeatureRow> batch_rows_;
-  std::vector<float> batch_labels_;
-  std::vector<HeadPair> batch_heads_;
+  std::vector<Prepared> prepared_;
   std::vector<FeatureRow> probe_rows_;  // of the stretch, two a probe
   std::vector<HeadPair> probe_heads_;
   std::int32_t model_steps_ = 0;
