@@ -6,6 +6,8 @@
 #include <numeric>
 #include <utility>
 
+#include "kernels/exec/loops.h"
+
 namespace sllmr {
 
 namespace {
@@ -146,8 +148,8 @@ void FeatureBatcher::check(const FeatureRow& row) const {
 void FeatureBatcher::prefetch(const Segment& segment) const {
   const auto ask = [](const Id* ids, std::int64_t begin, std::int64_t end) {
     constexpr std::int64_t kLine = 64 / sizeof(Id);
-    for (std::int64_t k = begin; k < end; k += kLine) __builtin_prefetch(ids + k);
-    if (begin < end) __builtin_prefetch(ids + end - 1);
+    for (std::int64_t k = begin; k < end; k += kLine) prefetch_line(ids + k);
+    if (begin < end) prefetch_line(ids + end - 1);
   };
   const auto first = static_cast<std::size_t>(segment.begin), last = static_cast<std::size_t>(segment.end);
   ask(store_.host().history, segment.begin, segment.end);

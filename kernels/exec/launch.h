@@ -28,6 +28,7 @@
 #include <cstdint>
 
 #include "kernels/exec/context.h"
+#include "kernels/exec/loops.h"
 #include "kernels/exec/types.h"
 
 #if defined(__CUDACC__)
@@ -223,10 +224,7 @@ struct CpuLanes {
   static void add(Real* to, Real x) {
     *to += x;
   }
-  static void prefetch(const void* address) {
-    __builtin_prefetch(address);
-    asm volatile("");  // GCC 12 drops calls of functions that do nothing else
-  }
+  static void prefetch(const void* address) { prefetch_line(address); }
   /// Takes the line away from other cores at once, rather than when it is written.
   static void prefetch_to_write(const void* address) {
 #if defined(__x86_64__)
@@ -234,7 +232,7 @@ struct CpuLanes {
     asm volatile("prefetchw %0" : : "m"(*static_cast<const char*>(address)));
 #else
     __builtin_prefetch(address, 1);
-    asm volatile("");
+    asm volatile("");  // as in prefetch_line()
 #endif
   }
   /// The thread's own one of `slots` accumulators.
