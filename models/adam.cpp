@@ -152,8 +152,16 @@ void Adam<Real>::flush(const Context& context) {
 }
 
 template <class Real>
-void Adam<Real>::set_steps(std::int32_t steps) {
-  require(steps >= 0, "Adam::set_steps: a negative number of steps; the checkpoint is damaged");
+void Adam<Real>::set_steps(const Context& context, std::int32_t steps) {
+  require(steps >= 0, "Adam: a negative number of steps; the checkpoint is damaged");
+  const std::int32_t least = options_.lazy ? 0 : std::max(0, steps - kAdamSweep);
+  for (const TableState& table : tables_) {
+    for (const std::int32_t step : table.steps.to_host(context)) {
+      require(step >= least && step <= steps, "Adam: the last step of a row is number " +
+                                                  std::to_string(step) + " of " + std::to_string(steps) +
+                                                  "; the checkpoint is damaged");
+    }
+  }
   steps_ = steps;
   begun_ = false;
 }

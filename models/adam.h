@@ -46,8 +46,9 @@ class Adam {
 
   /// Steps taken so far.
   std::int32_t steps() const { return steps_; }
-  /// For a run that continues with the buffers of named_buffers().
-  void set_steps(std::int32_t steps);
+  /// For a run that continues with the buffers of named_buffers(), which hold that run's numbers by now.
+  /// Throws Error where a row's last step can't be one of so many.
+  void set_steps(const Context& context, std::int32_t steps);
 
   /// "adam.first", "adam.second" of the dense parameters, and of each table "adam.NAME.first",
   /// "adam.NAME.second" and "adam.NAME.steps".

@@ -380,7 +380,7 @@ std::vector<Trainer::Counter> DeepTrainer::counters() {
 }
 
 void DeepTrainer::after_load() {
-  adam_->set_steps(model_steps_);
+  adam_->set_steps(context_, model_steps_);
   fetch_gate();
 }
 

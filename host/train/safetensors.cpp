@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <array>
@@ -51,10 +52,30 @@ std::optional<std::size_t> bytes_of(DType dtype, const std::vector<std::int64_t>
   return bytes;
 }
 
+// The metadata key of the file's own checksum; to other readers of the format one more string.
+constexpr const char* checksum_key = "crc32";
+constexpr const char* metadata_key = "__metadata__";
+
+/// Of the header, without the checksum, and then of the tensors' bytes in the order of the file.
+class Checksum {
+ public:
+  explicit Checksum(const nlohmann::json& header) {
+    const std::string text = header.dump();
+    add(std::as_bytes(std::span(text)));
+  }
+  void add(std::span<const std::byte> bytes) {
+    crc_ = crc32_z(crc_, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
+  }
+  std::string text() const { return fmt::format("{:08x}", crc_); }
+
+ private:
+  uLong crc_ = crc32_z(0, nullptr, 0);
+};
+
 std::string header_of(const std::vector<const TensorView*>& tensors,
                       const std::map<std::string, std::string>& metadata) {
   nlohmann::json header = nlohmann::json::object();
-  if (!metadata.empty()) header["__metadata__"] = metadata;
+  header[metadata_key] = metadata;
   std::size_t begin = 0;
   for (const TensorView* tensor : tensors) {
     const std::size_t end = begin + tensor->bytes.size();
@@ -62,6 +83,9 @@ std::string header_of(const std::vector<const TensorView*>& tensors,
         {"dtype", info(tensor->dtype).name}, {"shape", tensor->shape}, {"data_offsets", {begin, end}}};
     begin = end;
   }
+  Checksum checksum(header);
+  for (const TensorView* tensor : tensors) checksum.add(tensor->bytes);
+  header[metadata_key][checksum_key] = checksum.text();
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');  // the first tensor starts on 8 bytes
   return text;
@@ -86,11 +110,16 @@ class Reader {
 
   SafetensorsFile read() {
     SafetensorsFile file{path_, {}, {}};
-    const nlohmann::json header = read_header();
+    nlohmann::json header = read_header();
     std::vector<Entry> entries;
+    std::optional<std::string> stored;  // files of other programs have none
     try {
+      if (header.contains(metadata_key) && header[metadata_key].contains(checksum_key)) {
+        stored = header[metadata_key][checksum_key].get<std::string>();
+        header[metadata_key].erase(checksum_key);
+      }
       for (const auto& [name, value] : header.items()) {
-        if (name == "__metadata__") {
+        if (name == metadata_key) {
           file.metadata = value.get<std::map<std::string, std::string>>();
         } else {
           entries.push_back(parse_entry(name, value));
@@ -101,11 +130,16 @@ class Reader {
     }
     std::ranges::sort(entries, {}, [](const Entry& entry) { return std::pair(entry.begin, entry.end); });
     check_layout(entries);
+    Checksum checksum(header);
     for (Entry& entry : entries) {
       StoredTensor tensor{std::move(entry.name), entry.dtype, std::move(entry.shape), {}};
       tensor.bytes.resize(entry.end - entry.begin);
       read_bytes(tensor.bytes.data(), tensor.bytes.size());
+      checksum.add(tensor.bytes);
       file.tensors.push_back(std::move(tensor));
+    }
+    if (stored && *stored != checksum.text()) {
+      fail(fmt::format("its checksum is {}, but it says {}", checksum.text(), *stored));
     }
     return file;
   }
@@ -197,7 +231,7 @@ const StoredTensor& SafetensorsFile::checked(std::string_view name, DType dtype,
 
 void write_safetensors(const std::string& path, std::span<const TensorView> tensors,
                        const std::map<std::string, std::string>& metadata) {
-  std::set<std::string_view> names{"__metadata__"};
+  std::set<std::string_view> names{metadata_key};
   std::vector<const TensorView*> order;
   for (const TensorView& tensor : tensors) {
     require(names.insert(tensor.name).second, fmt::format("two tensors are named '{}'", tensor.name));
@@ -208,6 +242,7 @@ void write_safetensors(const std::string& path, std::span<const TensorView> tens
   }
   std::ranges::stable_sort(order, std::greater{}, [](const TensorView* t) { return info(t->dtype).size; });
 
+  require(!metadata.contains(checksum_key), "the metadata key 'crc32' is the file's own");
   const std::string header = header_of(order, metadata);
   const std::uint64_t length = header.size();
   AtomicFile file(path);

@@ -73,13 +73,13 @@ struct SafetensorsFile {
 };
 
 /// Writes atomically and without a second copy of the tensors: the largest element types first, so that each
-/// tensor is aligned to its type. Throws Error for a full disk, a shape that does not match its bytes, a name
-/// used twice.
+/// tensor is aligned to its type. A checksum of header and tensors joins the metadata under "crc32". Throws
+/// Error for a full disk, a shape that does not match its bytes, a name used twice, metadata of that key.
 void write_safetensors(const std::string& path, std::span<const TensorView> tensors,
                        const std::map<std::string, std::string>& metadata);
 
-/// Reads and validates. Throws Error naming path, defect and remedy for a missing, truncated or malformed
-/// file.
+/// Reads and validates. Throws Error naming path, defect and remedy for a missing, truncated, malformed or
+/// altered file. The checksum does not show in the metadata.
 SafetensorsFile read_safetensors(const std::string& path);
 
 }  // namespace sllmr

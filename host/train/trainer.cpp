@@ -1,5 +1,6 @@
 #include "host/train/trainer.h"
 
+#include <charconv>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -42,10 +43,16 @@ void Trainer::load(const SafetensorsFile& checkpoint) {
         },
         named.buffer);
   }
-  const auto number = [&](const char* key) { return std::stoll(checkpoint.meta(key)); };
-  epoch_ = static_cast<int>(number("epoch"));
-  row_ = number("row");
-  for (const Counter& counter : counters()) *counter.value = static_cast<std::int32_t>(number(counter.name));
+  const auto number = [&]<class Number>(const char* key, Number& value) {
+    const std::string& text = checkpoint.meta(key);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    require(error == std::errc() && end == text.data() + text.size() && value >= 0,
+            "checkpoint '" + checkpoint.path + "' is damaged: its " + key + " is '" + text +
+                "'; restore a copy, or delete it and train again");
+  };
+  number("epoch", epoch_);
+  number("row", row_);
+  for (const Counter& counter : counters()) number(counter.name, *counter.value);
   after_load();
 }
 

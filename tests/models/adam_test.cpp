@@ -356,13 +356,12 @@ TEST(Adam, TheFactorsAreRightBeyondTheirTable) {
   const Context context(Device::cpu, 1);
   for (const std::int32_t steps : {15000, 17000, 100000}) {
     Training<float> training(context, 4, {0.01, 0.01, false});
-    training.adam.set_steps(steps - 1);
-    std::vector<std::int32_t> up_to_date;
     for (const NamedBuffer& named : training.adam.named_buffers()) {
       if (!std::holds_alternative<Buffer<std::int32_t>*>(named.buffer)) continue;
       auto* buffer = std::get<Buffer<std::int32_t>*>(named.buffer);
       buffer->assign(context, std::vector<std::int32_t>(buffer->size(), steps - 1));
     }
+    training.adam.set_steps(context, steps - 1);
     NaiveAdam<float> naive(context, training.tables, {0.01, 0.01, false}, true);
     naive.set_steps(steps - 1);
     training.train(3, &naive);
@@ -452,7 +451,7 @@ void expect_to_continue(const Context& context) {
     };
     copy_all(named_buffers(first.tables), named_buffers(second.tables));
     copy_all(first.adam.named_buffers(), second.adam.named_buffers());
-    second.adam.set_steps(first.adam.steps());
+    second.adam.set_steps(context, first.adam.steps());
     second.numbers = first.numbers;
     second.train(53);
     EXPECT_EQ(whole.weights(), second.weights());
@@ -515,7 +514,14 @@ TEST(Adam, RefusesWhatHasNoMeaning) {
   training.adam.begin(context, device.batch());
   training.tables.embeddings()[0]->set_gradient(Field::user, Tensor<float>(context, 3, 4));
   EXPECT_THAT(error_of([&] { training.adam.step(context, device.batch()); }), HasSubstr("as many rows"));
-  EXPECT_THAT(error_of([&] { training.adam.set_steps(-1); }), HasSubstr("negative"));
+  EXPECT_THAT(error_of([&] { training.adam.set_steps(context, -1); }), HasSubstr("negative"));
+  // Rows at step 0, of dense Adam, which would have to catch up with all of them, and of lazy Adam.
+  EXPECT_NO_THROW(training.adam.set_steps(context, kAdamSweep));
+  EXPECT_THAT(error_of([&] { training.adam.set_steps(context, kAdamSweep + 1); }), HasSubstr("is damaged"));
+  Training<float> lazy(context, 4, {0.01, 0, true});
+  EXPECT_NO_THROW(lazy.adam.set_steps(context, 100000));
+  lazy.train(3);
+  EXPECT_THAT(error_of([&] { lazy.adam.set_steps(context, 1); }), HasSubstr("is damaged"));
 }
 
 class AdamCuda : public testing::Test {

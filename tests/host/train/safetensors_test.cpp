@@ -77,8 +77,10 @@ TEST_F(SafetensorsTest, ReadsBackWhatItWrote) {
 TEST_F(SafetensorsTest, FollowsTheFormat) {
   const std::vector<float> values{1.0F};
   write_safetensors(path_, std::vector{tensor_view<float>("w", {1}, values)}, {{"k", "v"}});
+  // Python: zlib.crc32(b'''{"__metadata__":{"k":"v"},"w":{"data_offsets":[0,4],"dtype":"F32","shape":[1]}}'''
+  // + b"\0\0\x80\x3f")
   const std::string header =
-      R"({"__metadata__":{"k":"v"},"w":{"data_offsets":[0,4],"dtype":"F32","shape":[1]}})";
+      R"({"__metadata__":{"crc32":"8a6f85d4","k":"v"},"w":{"data_offsets":[0,4],"dtype":"F32","shape":[1]}})";
   const std::string padding((8 - header.size() % 8) % 8, ' ');
   std::string expected(8, '\0');
   expected[0] = static_cast<char>(header.size() + padding.size());
@@ -108,6 +110,10 @@ TEST_F(SafetensorsTest, WritingAnInconsistentTensorIsAnError) {
                 write_safetensors(path_, std::vector{good, good}, {});
               }),
               HasSubstr("two tensors are named 'U'"));
+  EXPECT_THAT(error_of([&] {
+                write_safetensors(path_, std::vector{good}, {{"crc32", "1"}});
+              }),
+              HasSubstr("the file's own"));
   EXPECT_FALSE(fs::exists(path_));
 }
 
@@ -136,6 +142,22 @@ TEST_F(SafetensorsTest, EveryTruncationIsAnError) {
     EXPECT_THAT(error_of([&] { read_safetensors(path_); }),
                 AllOf(HasSubstr("checkpoint '" + path_ + "' is damaged"), HasSubstr("train again")))
         << size;
+  }
+}
+
+TEST_F(SafetensorsTest, EveryAlteredBitIsAnError) {
+  write_safetensors(path_, std::vector{tensor_view<float>("U", {6}, floats_)}, {{"epoch", "3"}});
+  const std::string good = read_all(path_);
+  // But for what names the checksum, as a file that has none is taken as it is, and for the padding.
+  const std::size_t key = good.find("__metadata__"), key_end = good.find("crc32") + 5;
+  const std::size_t padding = good.find("}}") + 2, tensor = good.size() - 24;
+  for (std::size_t bit = 0; bit < 8 * good.size(); ++bit) {
+    const std::size_t byte = bit / 8;
+    if ((byte >= key && byte < key_end) || (byte >= padding && byte < tensor)) continue;
+    std::string bad = good;
+    bad[byte] = static_cast<char>(bad[byte] ^ (1 << bit % 8));
+    std::ofstream(path_, std::ios::binary) << bad;
+    EXPECT_THAT(error_of([&] { read_safetensors(path_); }), HasSubstr("is damaged")) << bit;
   }
 }
 
