@@ -5,6 +5,8 @@
 
 #include <CLI/CLI.hpp>
 #include <exception>
+#include <new>
+#include <stdexcept>
 
 #include "experiments/commands/compare.h"
 #include "experiments/commands/data.h"
@@ -19,6 +21,8 @@ namespace sllmr {
 
 int run_app(int argc, const char* const* argv) {
   constexpr int kFailed = 1, kInterrupted = 130;
+  constexpr const char* kOutOfMemory =
+      "out of memory; use a smaller model.width, model.hidden or train.batch_size";
   CLI::App app("sllmr: selective LLM-guided regularisation of recommenders");
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::simple);
@@ -38,6 +42,12 @@ int run_app(int argc, const char* const* argv) {
     return app.exit(error);
   } catch (const Interrupted&) {
     return kInterrupted;
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "sllmr: error: {}\n", kOutOfMemory);
+    return kFailed;
+  } catch (const std::length_error&) {  // of a vector that no memory could hold
+    fmt::print(stderr, "sllmr: error: {}\n", kOutOfMemory);
+    return kFailed;
   } catch (const std::exception& error) {
     fmt::print(stderr, "sllmr: error: {}\n", error.what());
     return kFailed;

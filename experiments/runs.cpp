@@ -5,25 +5,46 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "experiments/report/text.h"
 #include "host/train/interrupt.h"
+#include "host/train/method.h"
+#include "host/train/run_folder.h"
 #include "host/train/training.h"
 
 namespace sllmr {
 
+void require_not_overridden(std::span<const std::string> words, std::span<const std::string_view> keys,
+                            std::string_view remedy) {
+  for (const std::string& word : words) {
+    for (const std::string_view key : keys) {
+      require(!word.starts_with(std::string(key) + "="),
+              fmt::format("'{}' cannot be overridden here: use {}", word, remedy));
+    }
+  }
+}
+
+void check_runs(std::span<const Config> runs) {
+  std::set<std::string> folders;
+  for (const Config& run : runs) {
+    resolve_method(run);
+    require(folders.insert(run.run_dir).second,
+            fmt::format("two runs have the folder {}: give rows and columns names of their own", run.run_dir));
+  }
+}
+
 nlohmann::json run_once(const Config& config) {
   const std::filesystem::path folder = config.run_dir;
-  nlohmann::json summary;
-  if (std::filesystem::exists(folder / "summary.json")) {
-    std::ifstream in(folder / "summary.json");
-    summary = nlohmann::json::parse(in);
-    if (summary.at("config") == to_toml(config)) return summary;
-    throw Error(fmt::format("{} holds a run of another configuration: remove it or choose another folder",
-                            folder.string()));
+  nlohmann::json summary = read_summary(config.run_dir);
+  if (!summary.is_null()) {
+    const Config then = parse_config(summary.at("config").get<std::string>(), config.run_dir + "/summary.json");
+    constexpr std::string_view kIgnored[] = {"run_dir"};  // as it was spelled then
+    const std::string change = first_difference(then, config, kIgnored);
+    if (change.empty()) return summary;
+    throw Error(fmt::format("{} holds a run of another configuration ({}): remove it or choose another folder",
+                            config.run_dir, change));
   }
   summary = train(config, std::filesystem::exists(folder / "config.toml"));
   if (summary.is_null() || interrupted()) throw Interrupted();

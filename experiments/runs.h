@@ -2,15 +2,37 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <set>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "host/config/config.h"
+#include "kernels/exec/error.h"
 
 namespace sllmr {
 
+/// Throws Error where one of `words` (key=value) sets a key that the command sets itself; `remedy` says what to
+/// use instead.
+void require_not_overridden(std::span<const std::string> words, std::span<const std::string_view> keys,
+                            std::string_view remedy);
+
+/// Throws Error where the list of a command's option is empty or has the same value twice.
+template <class Value>
+void require_distinct(const std::vector<Value>& values, std::string_view option) {
+  const std::set<Value> distinct(values.begin(), values.end());
+  if (distinct.empty() || distinct.size() < values.size()) {
+    throw Error(std::string(option) + ": name each value once, and at least one");
+  }
+}
+
+/// Throws Error before anything is trained where a method is unknown or two runs have one folder.
+void check_runs(std::span<const Config> runs);
+
 /// The summary of one run: the stored one if it is there and of this configuration, else a new or resumed
-/// run's. Throws Interrupted after Ctrl-C, and Error where the folder holds a run of another configuration.
+/// run's. Throws Interrupted after Ctrl-C, and Error where the folder holds a run of another configuration or a
+/// summary that cannot be read.
 nlohmann::json run_once(const Config& config);
 
 /// Mean and standard deviation over the values that are not null; `n` of them. Without one both are NaN, with

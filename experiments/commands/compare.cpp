@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <limits>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -24,21 +25,28 @@ struct CompareOptions {
 };
 
 void compare(const CompareOptions& options) {
-  for (const std::string& word : options.overrides) {
-    for (const char* key : {"method=", "seed=", "run_dir="}) {
-      require(word.rfind(key, 0) != 0,
-              fmt::format("'{}' cannot be overridden here: use --methods, --seeds and --out", word));
-    }
-  }
-  std::string table, protocol;
-  nlohmann::json first;
+  constexpr std::string_view kOwn[] = {"method", "seed", "run_dir"};
+  require_not_overridden(options.overrides, kOwn, "--methods, --seeds and --out");
+  require(!options.out.empty(), "--out: name a folder");
+  require_distinct(options.methods, "--methods");
+  require_distinct(options.seeds, "--seeds");
+  std::vector<Config> runs;  // by method, then by seed
   for (const std::string& method : options.methods) {
-    std::map<std::string, std::vector<nlohmann::json>> columns;
     for (const int seed : options.seeds) {
       std::vector<std::string> overrides = options.overrides;
       overrides.insert(overrides.end(), {"method=" + method, fmt::format("seed={}", seed),
                                          fmt::format("run_dir={}/{}_{}", options.out, method, seed)});
-      const nlohmann::json summary = run_once(load_config(options.recipe, overrides));
+      runs.push_back(load_config(options.recipe, overrides));
+    }
+  }
+  check_runs(runs);
+  auto run = runs.begin();
+  std::string table, protocol;
+  nlohmann::json first;
+  for (const std::string& method : options.methods) {
+    std::map<std::string, std::vector<nlohmann::json>> columns;
+    for (std::size_t k = 0; k < options.seeds.size(); ++k) {
+      const nlohmann::json summary = run_once(*run++);
       if (first.is_null()) first = summary;
       const nlohmann::json& test = summary.at("test");
       for (const char* slice : {"all", "cold", "tail"}) columns[slice].push_back(test.at("auc").at(slice));
@@ -77,6 +85,7 @@ void add_compare_command(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--seeds", options->seeds, "Seeds, separated by commas")
       ->delimiter(',')
+      ->check(CLI::Range(0, std::numeric_limits<int>::max()))
       ->allow_extra_args(false)
       ->capture_default_str();
   command->add_option("--out", options->out, "Folder for the run folders")->required();

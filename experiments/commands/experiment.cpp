@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -136,8 +137,10 @@ Experiment read_experiment(const std::string& path) {
 nlohmann::json value_at(const nlohmann::json& summary, const std::string& path) {
   std::string pointer = "/" + path;
   std::ranges::replace(pointer, '.', '/');
+  require(pointer.find('~') == pointer.npos, fmt::format("metric '{}': a run's summary has no '~'", path));
   const nlohmann::json::json_pointer at(pointer);
-  require(summary.contains(at), fmt::format("a run's summary has no '{}' (metric of the experiment)", path));
+  require(summary.contains(at) && (summary.at(at).is_number() || summary.at(at).is_null()),
+          fmt::format("a run's summary has no number '{}' (metric of the experiment)", path));
   return summary.at(at);
 }
 
@@ -145,6 +148,12 @@ struct ExperimentOptions {
   std::string path, out;
   std::vector<std::string> overrides, rows, columns;
   std::vector<std::int64_t> seeds;
+};
+
+/// One run of a cell of the table.
+struct Cell {
+  const Axis *row, *column;
+  Config run;
 };
 
 bool wanted(const std::vector<std::string>& names, const std::string& name) {
@@ -160,11 +169,44 @@ void check_wanted(const std::vector<std::string>& names, const std::vector<Axis>
   }
 }
 
+/// Every run that was asked for, row by row; checked before any is trained.
+std::vector<Cell> plan_runs(const Experiment& experiment, const ExperimentOptions& options) {
+  const std::string out = options.out.empty() ? experiment.out : options.out;
+  constexpr std::string_view kOwn[] = {"seed", "run_dir"};
+  std::vector<Cell> plan;
+  std::vector<Config> runs;
+  for (const Axis& row : experiment.rows) {
+    if (!wanted(options.rows, row.name)) continue;
+    for (const Axis& column : experiment.columns) {
+      if (!wanted(options.columns, column.name)) continue;
+      std::vector<std::string> overrides = column.overrides;
+      overrides.insert(overrides.end(), row.overrides.begin(), row.overrides.end());
+      for (const CellRule& cell : experiment.rules) {
+        if (cell.row != row.name || cell.column != column.name) continue;
+        overrides.insert(overrides.end(), cell.overrides.begin(), cell.overrides.end());
+      }
+      overrides.insert(overrides.end(), options.overrides.begin(), options.overrides.end());
+      require_not_overridden(overrides, kOwn, "the columns' seeds, --seeds and --out");
+      const std::vector<std::int64_t>& seeds = options.seeds.empty() ? column.seeds : options.seeds;
+      require_distinct(seeds, "seeds");
+      for (const std::int64_t seed : seeds) {
+        std::vector<std::string> words = overrides;
+        words.push_back(fmt::format("seed={}", seed));
+        words.push_back(fmt::format("run_dir={}/{}_{}_{}", out, row.name, column.name, seed));
+        runs.push_back(load_config(experiment.recipe, words));
+        plan.push_back({&row, &column, runs.back()});
+      }
+    }
+  }
+  check_runs(runs);
+  return plan;
+}
+
 void run_experiment(const ExperimentOptions& options) {
   const Experiment experiment = read_experiment(options.path);
   check_wanted(options.rows, experiment.rows);
   check_wanted(options.columns, experiment.columns);
-  const std::string out = options.out.empty() ? experiment.out : options.out;
+  const std::vector<Cell> plan = plan_runs(experiment, options);
   const bool with_reference =
       std::ranges::any_of(experiment.rows, [](const Axis& row) { return !row.reference.empty(); });
 
@@ -190,20 +232,12 @@ void run_experiment(const ExperimentOptions& options) {
     for (const std::size_t c : columns) {
       const Axis& column = experiment.columns[c];
       std::vector<nlohmann::json> values;
-      for (const std::int64_t seed : options.seeds.empty() ? column.seeds : options.seeds) {
-        std::vector<std::string> overrides = column.overrides;
-        overrides.insert(overrides.end(), row.overrides.begin(), row.overrides.end());
-        for (const CellRule& cell : experiment.rules) {
-          if (cell.row != row.name || cell.column != column.name) continue;
-          overrides.insert(overrides.end(), cell.overrides.begin(), cell.overrides.end());
-        }
-        overrides.insert(overrides.end(), options.overrides.begin(), options.overrides.end());
-        overrides.push_back(fmt::format("seed={}", seed));
-        overrides.push_back(fmt::format("run_dir={}/{}_{}_{}", out, row.name, column.name, seed));
-        const nlohmann::json summary = run_once(load_config(experiment.recipe, overrides));
+      for (const Cell& cell : plan) {
+        if (cell.row != &row || cell.column != &column) continue;
+        const nlohmann::json summary = run_once(cell.run);
         if (any.is_null()) any = summary;
         values.push_back(value_at(summary, experiment.metric));
-        fmt::print(stderr, "{} {} seed {}: {} ({:.0f} s)\n", row.name, column.name, seed,
+        fmt::print(stderr, "{} {} seed {}: {} ({:.0f} s)\n", row.name, column.name, cell.run.seed,
                    figure(values.back()), summary.at("seconds").at("total").get<double>());
       }
       const Spread spread = spread_of(values);
@@ -246,6 +280,7 @@ void add_experiment_command(CLI::App& app) {
       ->allow_extra_args(false);
   run->add_option("--seeds", options->seeds, "Instead of the columns' own, separated by commas")
       ->delimiter(',')
+      ->check(CLI::Range(0, std::numeric_limits<int>::max()))
       ->allow_extra_args(false);
   run->add_option("--out", options->out, "Folder for the run folders (default: the experiment's)");
   run->callback([options] { run_experiment(*options); });

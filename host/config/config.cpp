@@ -40,15 +40,19 @@ template <class Member>
 using MemberType = std::remove_cvref_t<std::invoke_result_t<Member, Config&>>;
 
 template <class Member>
-Key integer(std::string name, Member member, std::int64_t min, std::string doc) {
+Key integer(std::string name, Member member, std::int64_t min, std::string doc,
+            std::int64_t max = std::numeric_limits<std::int64_t>::max()) {
   const auto get = [=](const Config& config) { return Value(static_cast<std::int64_t>(member(config))); };
   const auto set = [=](Config& config, const Value& value) {
     const auto* given = std::get_if<std::int64_t>(&value);
-    if (!given || *given < min || !std::in_range<MemberType<Member>>(*given)) return false;
+    if (!given || *given < min || *given > max || !std::in_range<MemberType<Member>>(*given)) return false;
     member(config) = static_cast<MemberType<Member>>(*given);
     return true;
   };
-  return {std::move(name), fmt::format("an integer >= {}", min), std::move(doc), get, set};
+  const bool bounded = max < std::numeric_limits<std::int64_t>::max();
+  return {std::move(name),
+          bounded ? fmt::format("an integer in [{}, {}]", min, max) : fmt::format("an integer >= {}", min),
+          std::move(doc), get, set};
 }
 
 struct Range {
@@ -148,7 +152,7 @@ const std::vector<Key>& key_table() {
       integer(SLLMR_KEY(seed), 0, "seed of every random draw"),
       text(SLLMR_KEY(run_dir), "folder of the run, new or with --resume; needed"),
       choice(SLLMR_KEY(device), {"auto", "cpu", "cuda"}, "where to train; auto: cuda where there is one"),
-      integer(SLLMR_KEY(threads), 0, "CPU threads; 0: all"),
+      integer(SLLMR_KEY(threads), 0, "CPU threads; 0: all", 1024),
 
       text(SLLMR_KEY(data.path), "interactions: a file, a folder, or a prefix such as data/beauty"),
       text(SLLMR_KEY(data.format), "auto, or the name of an importer"),
@@ -177,7 +181,7 @@ const std::vector<Key>& key_table() {
       number(SLLMR_KEY(train.lr), positive, "learning rate of the backbone"),
       number(SLLMR_KEY(train.l2), non_negative, "L2 penalty"),
       integer(SLLMR_KEY(train.epochs), 0, "passes over the training rows"),
-      integer(SLLMR_KEY(train.batch_size), 1, "rows of a mini-batch (exact mode)"),
+      integer(SLLMR_KEY(train.batch_size), 1, "rows of a mini-batch (exact mode)", 1 << 24),
       integer(SLLMR_KEY(train.chunk_rows), 1,
               "rows between two updates of the gate (fused mode, deep backbones)"),
       flag(SLLMR_KEY(train.cuda_graph), "deep backbones on CUDA: the launches of a step as one CUDA graph"),
@@ -343,10 +347,10 @@ std::string read_file(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-void read_recipe(Config& config, const std::string& path) {
+void read_recipe(Config& config, const std::string& text, const std::string& path) {
   toml::table recipe;
   try {
-    recipe = toml::parse(read_file(path), path);
+    recipe = toml::parse(text, path);
   } catch (const toml::parse_error& error) {
     throw Error(fmt::format("{}:{}: not TOML: {}", path, error.source().begin.line, error.description()));
   }
@@ -393,7 +397,7 @@ bool Config::is_set(std::string_view key) const {
 
 Config load_config(const std::string& recipe_path, std::span<const std::string> overrides) {
   Config config;
-  if (!recipe_path.empty()) read_recipe(config, recipe_path);
+  if (!recipe_path.empty()) read_recipe(config, read_file(recipe_path), recipe_path);
   for (const std::string& assignment : overrides) {
     const auto equals = assignment.find('=');
     require(equals != assignment.npos && equals > 0,
@@ -404,6 +408,22 @@ Config load_config(const std::string& recipe_path, std::span<const std::string> 
     config.origins[name] = given.origin;
   }
   return config;
+}
+
+Config parse_config(const std::string& toml, const std::string& name) {
+  Config config;
+  read_recipe(config, toml, name);
+  return config;
+}
+
+std::string first_difference(const Config& then, const Config& now,
+                             std::span<const std::string_view> ignored) {
+  for (const Key& key : key_table()) {
+    if (std::ranges::find(ignored, key.name) != ignored.end()) continue;
+    const std::string before = to_text(key.get(then)), after = to_text(key.get(now));
+    if (before != after) return fmt::format("{} was {}, is {}", key.name, before, after);
+  }
+  return {};
 }
 
 std::string to_toml(const Config& config) {

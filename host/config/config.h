@@ -131,6 +131,15 @@ Config load_config(const std::string& recipe_path, std::span<const std::string> 
 /// does.
 std::string to_toml(const Config& config);
 
+/// A configuration from what to_toml() wrote; `name` says where that is. Keys that came later have their
+/// defaults. Throws Error as load_config() does.
+Config parse_config(const std::string& toml, const std::string& name);
+
+/// "train.lr was 0.01, is 0.02": the first key, but for `ignored` ones, whose values differ; else empty.
+/// Whether a value was set or left does not matter.
+std::string first_difference(const Config& then, const Config& now,
+                             std::span<const std::string_view> ignored = {});
+
 /// Throws Error naming key, origin and nearest known name unless the key's value is one of `known`. For keys
 /// whose values are registered elsewhere: methods, models, rules, objectives, scorers.
 void require_known_name(const Config& config, std::string_view key, std::span<const std::string> known);

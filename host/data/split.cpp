@@ -24,8 +24,8 @@ class NegativeSampler {
     touched_.erase(std::unique(touched_.begin(), touched_.end()), touched_.end());
     if (static_cast<Id>(touched_.size()) < data_.items.count()) return;
     throw Error(fmt::format(
-        "{}: user '{}' has touched all {} items, so there is no negative to sample; drop the user "
-        "or use the full protocol",
+        "{}: user '{}' has touched all {} items, so there is no negative to sample; drop the user from the "
+        "data",
         data_.source, data_.users.token(user), data_.items.count()));
   }
 

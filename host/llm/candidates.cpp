@@ -91,7 +91,7 @@ CandidateSet plan_user(const Split& split, const Sources& sources, const Candida
     if (item != set.probe) set.history.push_back(item);
   }
 
-  const auto wanted = static_cast<std::size_t>(options.per_user);
+  const auto wanted = std::min(static_cast<std::size_t>(options.per_user), sources.by_popularity.size());
   const auto take = [&](Id item) {
     if (owner[item] == user) return;
     owner[item] = user;

@@ -79,7 +79,7 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Method& m
   check_options(context, config);
   require(!rows_.empty(), "there is no training row: every user has fewer than 4 interactions");
   const std::int64_t batch = config.train.batch_size;
-  stretch_ = (config.train.chunk_rows + batch - 1) / batch * batch;
+  stretch_ = (std::min(config.train.chunk_rows, rows_per_epoch()) + batch - 1) / batch * batch;
 
   features_ = std::make_unique<FeatureStore>(context, feature_source(*split.data), config.data.max_history);
   BackboneOptions options;

@@ -125,4 +125,14 @@ void RunFolder::drop_events_after(const char* name, std::int64_t epoch) const {
   write_file(file(name), kept);
 }
 
+nlohmann::json read_summary(const std::string& folder) {
+  const fs::path path = fs::path(folder) / summary_file;
+  if (!fs::exists(path)) return nullptr;
+  std::ifstream in(path);
+  nlohmann::json summary = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
+  require(summary.is_object() && summary.contains("config") && summary["config"].is_string(),
+          fmt::format("{}: not a run's summary; remove the folder, or choose another one", path.string()));
+  return summary;
+}
+
 }  // namespace sllmr

@@ -218,6 +218,12 @@ const std::string& SafetensorsFile::meta(const std::string& key) const {
   return found->second;
 }
 
+void SafetensorsFile::throw_not_a_number(const std::string& key, const std::string& text) const {
+  throw Error(fmt::format(
+      "checkpoint '{}' is damaged: its {} is '{}', no number; restore a copy, or delete it and train again",
+      path, key, text));
+}
+
 const StoredTensor& SafetensorsFile::checked(std::string_view name, DType dtype, std::size_t bytes) const {
   const StoredTensor& found = tensor(name);
   require(found.dtype == dtype && found.bytes.size() == bytes,

@@ -1,6 +1,7 @@
 // Checkpoints: named tensors and a string map in the safetensors format, readable from Python.
 #pragma once
 
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -60,6 +61,16 @@ struct SafetensorsFile {
   /// The value of a metadata key. Throws Error naming path and key when there is none.
   const std::string& meta(const std::string& key) const;
 
+  /// The same as a number. Throws Error naming path and key where it is none.
+  template <class Number>
+  Number number(const std::string& key) const {
+    const std::string& text = meta(key);
+    Number value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size()) throw_not_a_number(key, text);
+    return value;
+  }
+
   /// Copies a tensor out. Throws Error naming path and tensor unless it has this type and `out.size()`
   /// values.
   template <class T>
@@ -69,6 +80,7 @@ struct SafetensorsFile {
   }
 
  private:
+  [[noreturn]] void throw_not_a_number(const std::string& key, const std::string& text) const;
   const StoredTensor& checked(std::string_view name, DType dtype, std::size_t bytes) const;
 };
 

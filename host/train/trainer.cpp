@@ -1,6 +1,5 @@
 #include "host/train/trainer.h"
 
-#include <charconv>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -43,16 +42,12 @@ void Trainer::load(const SafetensorsFile& checkpoint) {
         },
         named.buffer);
   }
-  const auto number = [&]<class Number>(const char* key, Number& value) {
-    const std::string& text = checkpoint.meta(key);
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    require(error == std::errc() && end == text.data() + text.size() && value >= 0,
-            "checkpoint '" + checkpoint.path + "' is damaged: its " + key + " is '" + text +
-                "'; restore a copy, or delete it and train again");
-  };
-  number("epoch", epoch_);
-  number("row", row_);
-  for (const Counter& counter : counters()) number(counter.name, *counter.value);
+  epoch_ = checkpoint.number<int>("epoch");
+  row_ = checkpoint.number<std::int64_t>("row");
+  require(epoch_ >= 0 && row_ >= 0 && row_ <= rows_per_epoch(),
+          "checkpoint '" + checkpoint.path + "' is damaged: it was written at row " + std::to_string(row_) +
+              " of " + std::to_string(rows_per_epoch()) + " of epoch " + std::to_string(epoch_));
+  for (const Counter& counter : counters()) *counter.value = checkpoint.number<std::int32_t>(counter.name);
   after_load();
 }
 

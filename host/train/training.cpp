@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <sstream>
+#include <string_view>
 
 #include "host/atomic_file.h"
 #include "host/data/import.h"
@@ -57,26 +57,23 @@ std::uint64_t hash_scores(const ScoreTable& table) {
   return hash;
 }
 
-/// What two parts of one run must agree on: everything but where it runs.
-std::string identity(Config config) {
-  config.origins.clear();  // whether a value was set or left does not matter
+/// Where a run happens, which two parts of it need not agree on.
+constexpr std::string_view kWhere[] = {"run_dir", "device", "threads"};
+
+/// The rest, as a checkpoint stores it: equal runs have equal checkpoints.
+std::string stored_text(Config config) {
+  config.origins.clear();
   config.run_dir.clear();
   config.device = Config::Device::automatic;
   config.threads = 0;
   return to_toml(config);
 }
 
-/// The first line in which two configurations differ.
-std::string first_difference(const std::string& then, const std::string& now) {
-  std::istringstream a(then), b(now);
-  std::string x, y, section;
-  while (true) {
-    const bool more_a = static_cast<bool>(std::getline(a, x)), more_b = static_cast<bool>(std::getline(b, y));
-    if (!more_a && !more_b) return {};
-    if (!more_a) x.clear();
-    if (!more_b) y.clear();
-    if (x != y) return fmt::format("{}'{}' then, '{}' now", section, x, y);
-    if (x.rfind('[', 0) == 0) section = x + " ";
+EpochReport stored_report(const SafetensorsFile& checkpoint) {
+  try {
+    return report_from_json(nlohmann::json::parse(checkpoint.meta("last_report")));
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(fmt::format("checkpoint '{}' is damaged: its last_report: {}; restore a copy, or delete it and train again", checkpoint.path, error.what()));
   }
 }
 
@@ -218,18 +215,24 @@ class Run {
 
   nlohmann::json operator()() {
     const InterruptGuard guard;
-    const int first_epoch = trainer_->epoch();
-    while (trainer_->epoch() < config_.train.epochs && !done_) {
+    first_row_ = rows_taken();
+    if (is_over()) {
+      nlohmann::json stored = read_summary(folder_->path());
+      if (!stored.is_null()) return stored;
+    }
+    while (!is_over()) {
       if (!run_epoch()) {
         save(kCheckpoint);
         fmt::print(stderr, "stopped in epoch {}; continue with --resume\n", trainer_->epoch() + 1);
         return nullptr;
       }
     }
-    return summarise(trainer_->epoch() - first_epoch);
+    return summarise();
   }
 
  private:
+  bool is_over() const { return trainer_->epoch() >= config_.train.epochs || done_; }
+
   /// False: interrupted.
   bool run_epoch() {
     const Stopwatch watch;
@@ -241,8 +244,8 @@ class Run {
       return interrupted();
     });
     progress.finish();
-    if (!report) return false;
     train_seconds_ += watch.seconds();
+    if (!report) return false;
     last_ = *report;
     loss_text_ = fmt::format("loss {:.4f}", report->loss);
     folder_->log({{"event", "epoch"},
@@ -272,11 +275,15 @@ class Run {
     done_ = config_.train.patience > 0 && validation_.without_gain >= config_.train.patience;
   }
 
-  nlohmann::json summarise(int epochs) {
+  nlohmann::json summarise() {
+    const std::int64_t rows = rows_taken() - first_row_;
     if (validation_.best_epoch > 0) {
       const SafetensorsFile best = read_safetensors(folder_->file(kBest));
       trainer_->load(best);
-      last_ = report_from_json(nlohmann::json::parse(best.meta("last_report")));
+      last_ = stored_report(best);
+      // A killed run may have left a better one than its last checkpoint knew, which asynchronous training need
+      // not reach again.
+      take_best(best);
     }
     const Stopwatch watch;
     const nlohmann::json test = evaluate(context_, config_, *trainer_, world_.split, Target::test);
@@ -305,8 +312,9 @@ class Run {
                           {"train", train_seconds_},
                           {"test", eval_seconds},
                           {"total", watch_.seconds()}};
-    const double rows = static_cast<double>(trainer_->rows_per_epoch()) * epochs;
-    if (train_seconds_ > 0) summary[std::string(trainer_->unit()) + "_per_s"] = rows / train_seconds_;
+    if (train_seconds_ > 0) {
+      summary[std::string(trainer_->unit()) + "_per_s"] = static_cast<double>(rows) / train_seconds_;
+    }
     summary["memory"] = {{"peak_resident_bytes", peak_resident_bytes()},
                          {"peak_device_bytes", device_peak_bytes(context_.device())}};
     summary["config"] = to_toml(config_);
@@ -314,9 +322,13 @@ class Run {
     return summary;
   }
 
+  std::int64_t rows_taken() const {
+    return trainer_->epoch() * trainer_->rows_per_epoch() + trainer_->row();
+  }
+
   void save(const char* name) {
     trainer_->save(folder_->file(name), {{"format", kFormat},
-                                         {"config", identity(config_)},
+                                         {"config", stored_text(config_)},
                                          {"data_hash", hex(world_.data->hash)},
                                          {"scores_hash", hex(scores_hash_)},
                                          {"last_report", to_json(last_).dump()},
@@ -325,8 +337,8 @@ class Run {
                                          {"without_gain", std::to_string(validation_.without_gain)}});
   }
 
-  void require_same_configuration(const std::string& path, const std::string& then) const {
-    const std::string change = first_difference(then, identity(config_));
+  void require_same_configuration(const std::string& path, const Config& then) const {
+    const std::string change = first_difference(then, config_, kWhere);
     if (change.empty()) return;
     throw Error(
         fmt::format("{}: cannot resume with another configuration ({}): repeat the first run's recipe and "
@@ -334,10 +346,15 @@ class Run {
                     path, change));
   }
 
+  void take_best(const SafetensorsFile& checkpoint) {
+    validation_.best = checkpoint.number<double>("best_auc");
+    validation_.best_epoch = checkpoint.number<int>("best_epoch");
+  }
+
   void load_checkpoint() {
     const std::string path = folder_->file(kCheckpoint);
     if (!std::filesystem::exists(path)) {  // killed before the first checkpoint: start anew
-      require_same_configuration(folder_->path(), identity(load_config(folder_->file("config.toml"), {})));
+      require_same_configuration(folder_->path(), load_config(folder_->file("config.toml"), {}));
       folder_->drop_events_after(0);
       return;
     }
@@ -345,7 +362,7 @@ class Run {
     if (checkpoint.meta("format") != kFormat) {
       throw Error(fmt::format("{}: not a checkpoint of this program; choose another run_dir", path));
     }
-    require_same_configuration(path, checkpoint.meta("config"));
+    require_same_configuration(path, parse_config(checkpoint.meta("config"), path));
     if (checkpoint.meta("data_hash") != hex(world_.data->hash)) {
       throw Error(
           fmt::format("{}: cannot resume: the data at '{}' are not those of the checkpoint; restore them, or "
@@ -359,11 +376,10 @@ class Run {
                       path));
     }
     trainer_->load(checkpoint);
-    validation_.best = std::stod(checkpoint.meta("best_auc"));
-    validation_.best_epoch = std::stoi(checkpoint.meta("best_epoch"));
-    validation_.without_gain = std::stoi(checkpoint.meta("without_gain"));
+    take_best(checkpoint);
+    validation_.without_gain = checkpoint.number<int>("without_gain");
     done_ = config_.train.patience > 0 && validation_.without_gain >= config_.train.patience;
-    last_ = report_from_json(nlohmann::json::parse(checkpoint.meta("last_report")));
+    last_ = stored_report(checkpoint);
     folder_->drop_events_after(trainer_->epoch());
   }
 
@@ -380,7 +396,8 @@ class Run {
   Validation validation_;
   bool done_ = false;
   std::string loss_text_;
-  double prepare_seconds_ = 0, train_seconds_ = 0;
+  double prepare_seconds_ = 0, train_seconds_ = 0;  // of this process, which may go on with a run
+  std::int64_t first_row_ = 0;                      // where it began
 };
 
 }  // namespace
@@ -444,6 +461,9 @@ nlohmann::json evaluate_run(const EvalOptions& options) {
   config.method = "none";
   const std::unique_ptr<Trainer> trainer =
       make_trainer(context, config, Method{"none", false, nullptr, nullptr}, world.split, nullptr);
+  require(parse_config(checkpoint.meta("config"), checkpoint.path).model.name == config.model.name,
+          fmt::format("{}: {}/config.toml has another model.name; restore it", checkpoint.path,
+                      options.run_dir));
   trainer->load(checkpoint);
   return evaluate(context, config, *trainer, world.split, options.target, options.predictions);
 }

@@ -133,8 +133,48 @@ TEST_F(Training, ExactModeResumesBitIdenticallyInTheMiddleOfAnEpoch) {
 TEST_F(Training, ResumingWithAnotherConfigurationIsRefused) {
   train(config({"seed=1"}), false);
   EXPECT_THAT(error_of([&] { train(config({"seed=2"}), true); }),
-              testing::AllOf(HasSubstr("cannot resume with another configuration"), HasSubstr("seed = 2")));
+              testing::AllOf(HasSubstr("cannot resume with another configuration"), HasSubstr("seed was 1, is 2")));
   EXPECT_THAT(error_of([&] { train(config({"llm.lambda=0.1"}), true); }), HasSubstr("lambda"));
+}
+
+/// A key that came after the run was stored has its default in it.
+TEST_F(Training, AStoredConfigurationWithoutALaterKeyIsTheSame) {
+  const Config run = config({"seed=1"});
+  std::string stored = to_toml(run);
+  const std::size_t line = stored.find("cuda_graph");
+  ASSERT_NE(line, std::string::npos);
+  stored.erase(line, stored.find('\n', line) - line + 1);
+  EXPECT_EQ(first_difference(parse_config(stored, "stored"), run), "");
+  EXPECT_EQ(first_difference(parse_config(stored, "stored"), config({"seed=1", "train.cuda_graph=true"})),
+            "train.cuda_graph was false, is true");
+  constexpr std::string_view kIgnored[] = {"seed"};
+  EXPECT_EQ(first_difference(config({"seed=2"}), run), "seed was 2, is 1");
+  EXPECT_EQ(first_difference(config({"seed=2"}), run, kIgnored), "");
+}
+
+/// A run that was killed between writing its best model and its checkpoint, and did not reach it again.
+TEST_F(Training, TheBestModelIsReportedWithItsOwnFigures) {
+  const std::vector<std::string> overrides = {"train.epochs=6", "train.eval_every=1", "train.patience=0",
+                                              "train.lr=0.3"};
+  nlohmann::json summary = train(config(overrides), false);
+  const SafetensorsFile best = read_safetensors(folder_ / "run/best.safetensors");
+  std::map<std::string, std::string> metadata = best.metadata;
+  metadata["best_auc"] = "0.875";
+  metadata["best_epoch"] = "3";
+  std::vector<TensorView> tensors;
+  for (const StoredTensor& tensor : best.tensors) {
+    tensors.push_back({tensor.name, tensor.dtype, tensor.shape, tensor.bytes});
+  }
+  write_safetensors(folder_ / "run/best.safetensors", tensors, metadata);
+  std::filesystem::remove(folder_ / "run/summary.json");
+  summary = train(config(overrides), true);
+  EXPECT_EQ(summary["validation"]["best_auc"], 0.875);
+  EXPECT_EQ(summary["validation"]["best_epoch"], 3);
+}
+
+TEST_F(Training, AFinishedRunKeepsItsSummary) {
+  const nlohmann::json summary = train(config({"train.epochs=2"}), false);
+  EXPECT_EQ(train(config({"train.epochs=2"}), true), summary);
 }
 
 TEST_F(Training, ResumingOnOtherDataIsRefused) {
