@@ -16,6 +16,7 @@
 #include "experiments/commands/llm.h"
 #include "experiments/commands/train.h"
 #include "experiments/report/text.h"
+#include "host/train/interrupt.h"
 
 namespace sllmr {
 

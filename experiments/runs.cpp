@@ -30,8 +30,9 @@ void check_runs(std::span<const Config> runs) {
   std::set<std::string> folders;
   for (const Config& run : runs) {
     resolve_method(run);
-    require(folders.insert(run.run_dir).second,
-            fmt::format("two runs have the folder {}: give rows and columns names of their own", run.run_dir));
+    require(
+        folders.insert(run.run_dir).second,
+        fmt::format("two runs have the folder {}: give rows and columns names of their own", run.run_dir));
   }
 }
 
@@ -39,12 +40,14 @@ nlohmann::json run_once(const Config& config) {
   const std::filesystem::path folder = config.run_dir;
   nlohmann::json summary = read_summary(config.run_dir);
   if (!summary.is_null()) {
-    const Config then = parse_config(summary.at("config").get<std::string>(), config.run_dir + "/summary.json");
+    const Config then =
+        parse_config(summary.at("config").get<std::string>(), config.run_dir + "/summary.json");
     constexpr std::string_view kIgnored[] = {"run_dir"};  // as it was spelled then
     const std::string change = first_difference(then, config, kIgnored);
     if (change.empty()) return summary;
-    throw Error(fmt::format("{} holds a run of another configuration ({}): remove it or choose another folder",
-                            config.run_dir, change));
+    throw Error(
+        fmt::format("{} holds a run of another configuration ({}): remove it or choose another folder",
+                    config.run_dir, change));
   }
   summary = train(config, std::filesystem::exists(folder / "config.toml"));
   if (summary.is_null() || interrupted()) throw Interrupted();

@@ -13,8 +13,8 @@
 
 namespace sllmr {
 
-/// Throws Error where one of `words` (key=value) sets a key that the command sets itself; `remedy` says what to
-/// use instead.
+/// Throws Error where one of `words` (key=value) sets a key that the command sets itself; `remedy` says what
+/// to use instead.
 void require_not_overridden(std::span<const std::string> words, std::span<const std::string_view> keys,
                             std::string_view remedy);
 
@@ -31,8 +31,8 @@ void require_distinct(const std::vector<Value>& values, std::string_view option)
 void check_runs(std::span<const Config> runs);
 
 /// The summary of one run: the stored one if it is there and of this configuration, else a new or resumed
-/// run's. Throws Interrupted after Ctrl-C, and Error where the folder holds a run of another configuration or a
-/// summary that cannot be read.
+/// run's. Throws Interrupted after Ctrl-C, and Error where the folder holds a run of another configuration or
+/// a summary that cannot be read.
 nlohmann::json run_once(const Config& config);
 
 /// Mean and standard deviation over the values that are not null; `n` of them. Without one both are NaN, with

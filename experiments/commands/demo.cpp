@@ -12,6 +12,7 @@
 #include "experiments/report/text.h"
 #include "host/data/import.h"
 #include "host/data/synthetic.h"
+#include "host/train/interrupt.h"
 #include "host/train/training.h"
 
 namespace sllmr {

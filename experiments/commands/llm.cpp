@@ -22,6 +22,7 @@
 #include "host/llm/report.h"
 #include "host/llm/scorer.h"
 #include "host/llm/table_origin.h"
+#include "host/train/interrupt.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -285,12 +286,20 @@ void add_score_command(CLI::App& llm) {
   score->add_flag("--forecast", options->forecast_only, "Say what it would cost, and ask nobody")
       ->group("Run");
 
-  add("--users", options->budget.users, "Most users; 0: all")->group("Budget");
-  add("--budget-prompts", options->budget.prompts, "Most prompts; 0: no limit")->group("Budget");
-  add("--budget-tokens", options->budget.tokens, "Most tokens, by estimate; 0: no limit")->group("Budget");
-  add("--budget-money", options->budget.money, "Most money at these prices; 0: no limit")->group("Budget");
-  add("--price-in", scoring.prices.in, "Money per million tokens in")->group("Budget");
-  add("--price-out", scoring.prices.out, "Money per million tokens out")->group("Budget");
+  const CLI::Validator not_negative(
+      [](const std::string& text) {
+        return text.starts_with('-') ? "'" + text + "' is negative" : std::string();
+      },
+      "");
+  const auto budget = [&](const char* name, auto& value, const char* doc) {
+    add(name, value, doc)->check(not_negative)->group("Budget");
+  };
+  budget("--users", options->budget.users, "Most users; 0: all");
+  budget("--budget-prompts", options->budget.prompts, "Most prompts; 0: no limit");
+  budget("--budget-tokens", options->budget.tokens, "Most tokens, by estimate; 0: no limit");
+  budget("--budget-money", options->budget.money, "Most money at these prices; 0: no limit");
+  budget("--price-in", scoring.prices.in, "Money per million tokens in");
+  budget("--price-out", scoring.prices.out, "Money per million tokens out");
   add("--priority", options->priority, "Whom to ask first: sampled, cold, tail, uncertain")
       ->check(CLI::IsMember(std::vector<std::string>(std::begin(kPriorities), std::end(kPriorities))))
       ->group("Budget");

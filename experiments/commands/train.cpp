@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "experiments/report/text.h"
+#include "host/train/interrupt.h"
 #include "host/train/training.h"
 
 namespace sllmr {

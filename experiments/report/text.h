@@ -7,9 +7,6 @@
 
 namespace sllmr {
 
-/// Thrown when Ctrl-C ended a command after its work was saved; the program exits with 130.
-class Interrupted {};
-
 /// A table of ranking metrics by slice, from to_json(RankingResult).
 std::string figures_text(const nlohmann::json& result);
 /// What `sllmr train` prints, from summary.json.

@@ -61,7 +61,8 @@ RankingPlan plan_ranking(const Split& split, Target target, int max_users) {
 
 /// Counts for all users of the plan, tile by tile. On the CPU one thread takes a tile, so that the scores are
 /// compared while they are in its cache.
-std::vector<RankCounts> count_all(const Context& context, const Scorer& scorer, const RankingPlan& plan) {
+std::vector<RankCounts> count_all(const Context& context, const Scorer& scorer, const RankingPlan& plan,
+                                  const std::function<void()>& before_tile) {
   const bool cpu = context.device() == Device::cpu;
   const auto users = static_cast<std::int64_t>(plan.users.size());
   const std::int64_t tile_floats = cpu ? std::int64_t{1} << 20 : std::int64_t{1} << 26;
@@ -86,6 +87,7 @@ std::vector<RankCounts> count_all(const Context& context, const Scorer& scorer, 
   }
 
   const auto count_tile = [&](const Context& own, Memory& mine, std::int64_t tile) {
+    if (before_tile) before_tile();
     const std::int64_t first = tile * tile_users, n = std::min(tile_users, users - first);
     scorer.score_tile(own, user_ids.data() + first, n, mine.scratch.data(), mine.scores.data());
     count_ranks(own,
@@ -147,7 +149,8 @@ double RankedRow::auc() const {
 }
 
 RankingResult evaluate_full(const Context& context, const Scorer& scorer, const Split& split, Target target,
-                            std::span<const int> top_k, int max_users) {
+                            std::span<const int> top_k, int max_users,
+                            const std::function<void()>& before_tile) {
   require(scorer.item_rows() == split.data->items.rows(),
           fmt::format("the model has {} item rows, the data have {}: it was trained on other data",
                       scorer.item_rows(), split.data->items.rows()));
@@ -158,7 +161,7 @@ RankingResult evaluate_full(const Context& context, const Scorer& scorer, const 
   require(!plan.users.empty(), fmt::format("nothing to rank: no user has a {} item and an item to rank it "
                                            "against (users need at least 3 interactions)",
                                            target == Target::test ? "test" : "validation"));
-  const std::vector<RankCounts> counts = count_all(context, scorer, plan);
+  const std::vector<RankCounts> counts = count_all(context, scorer, plan, before_tile);
 
   RankingResult result;
   result.top_k.assign(top_k.begin(), top_k.end());

@@ -18,6 +18,9 @@ class InterruptGuard {
   struct sigaction old_int_, old_term_;
 };
 
+/// Thrown when a request to stop ended work that is saved; the program exits with 130.
+class Interrupted {};
+
 /// Was the process asked to stop since the last InterruptGuard began? Cheap enough for every step.
 bool interrupted();
 

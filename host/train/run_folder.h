@@ -58,8 +58,8 @@ class RunFolder {
   Descriptor lock_, metrics_, gate_;
 };
 
-/// The summary of the run in a folder; null where it has none. Throws Error naming path and remedy for one that
-/// can't be read.
+/// The summary of the run in a folder; null where it has none. Throws Error naming path and remedy for one
+/// that can't be read.
 nlohmann::json read_summary(const std::string& folder);
 
 }  // namespace sllmr

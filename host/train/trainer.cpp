@@ -1,5 +1,6 @@
 #include "host/train/trainer.h"
 
+#include <algorithm>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -67,6 +68,14 @@ std::unique_ptr<Trainer> make_trainer(Context& context, const Config& config, co
   std::vector<std::string> names;
   for (const BackboneInfo& info : backbones()) names.emplace_back(info.name);
   require_known_name(config, "model.name", names);
+  const std::vector<std::string_view>& own = find_backbone(config.model.name)->own_keys;
+  for (const BackboneInfo& info : backbones()) {
+    for (const std::string_view key : info.own_keys) {
+      if (std::ranges::find(own, key) == own.end()) {
+        require_not_set(config, key, "model.name=" + config.model.name + " has no such part");
+      }
+    }
+  }
   if (config.model.name == "mf" && config.train.loss == TrainConfig::Loss::bpr) {
     return std::make_unique<MfTrainer>(context, config, method, split, table);
   }

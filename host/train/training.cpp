@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
+#include <atomic>
 #include <chrono>
 #include <ctime>
 #include <filesystem>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
@@ -73,7 +75,9 @@ EpochReport stored_report(const SafetensorsFile& checkpoint) {
   try {
     return report_from_json(nlohmann::json::parse(checkpoint.meta("last_report")));
   } catch (const nlohmann::json::exception& error) {
-    throw Error(fmt::format("checkpoint '{}' is damaged: its last_report: {}; restore a copy, or delete it and train again", checkpoint.path, error.what()));
+    throw Error(fmt::format(
+        "checkpoint '{}' is damaged: its last_report: {}; restore a copy, or delete it and train again",
+        checkpoint.path, error.what()));
   }
 }
 
@@ -144,9 +148,10 @@ void write_predictions(const std::string& path, std::span<const CtrRow> rows, st
 }
 
 /// Figures under config.eval.protocol; see to_json() of both results. Writes a row for each prediction to
-/// `predictions`, if that is not empty.
+/// `predictions`, if that is not empty. `before_tile`: see evaluate_full().
 nlohmann::json evaluate(const Context& context, const Config& config, Trainer& trainer, const Split& split,
-                        Target target, const std::string& predictions = {}) {
+                        Target target, const std::string& predictions = {},
+                        const std::function<void()>& before_tile = {}) {
   if (config.eval.protocol == EvalConfig::Protocol::ctr) {
     const std::vector<CtrRow> rows = ctr_rows(split, target, config.seed);
     const std::vector<float> logits = trainer.ctr_logits(rows);
@@ -154,8 +159,8 @@ nlohmann::json evaluate(const Context& context, const Config& config, Trainer& t
     if (!predictions.empty()) write_predictions(predictions, rows, logits, *split.data);
     return to_json(result);
   }
-  const RankingResult result =
-      evaluate_full(context, trainer.scorer(target), split, target, config.eval.topk, config.eval.max_users);
+  const RankingResult result = evaluate_full(context, trainer.scorer(target), split, target, config.eval.topk,
+                                             config.eval.max_users, before_tile);
   if (!predictions.empty()) write_predictions(predictions, result, *split.data);
   return to_json(result);
 }
@@ -227,7 +232,12 @@ class Run {
         return nullptr;
       }
     }
-    return summarise();
+    try {
+      return summarise();
+    } catch (const Interrupted&) {
+      fmt::print(stderr, "stopped in the test; continue with --resume\n");
+      return nullptr;
+    }
   }
 
  private:
@@ -266,7 +276,14 @@ class Run {
   }
 
   void validate(int epoch) {
-    nlohmann::json event = evaluate(context_, config_, *trainer_, world_.split, Target::validation);
+    // The epoch is only saved with its validation.
+    std::atomic<bool> told = false;
+    nlohmann::json event =
+        evaluate(context_, config_, *trainer_, world_.split, Target::validation, {}, [&told] {
+          if (interrupted() && !told.exchange(true)) {
+            fmt::print(stderr, "stopping after the validation; again to stop at once and lose the epoch\n");
+          }
+        });
     event["event"] = "validation";
     event["epoch"] = epoch;
     folder_->log(event);
@@ -281,12 +298,14 @@ class Run {
       const SafetensorsFile best = read_safetensors(folder_->file(kBest));
       trainer_->load(best);
       last_ = stored_report(best);
-      // A killed run may have left a better one than its last checkpoint knew, which asynchronous training need
-      // not reach again.
+      // A killed run may have left a better one than its last checkpoint knew, which asynchronous training
+      // need not reach again.
       take_best(best);
     }
     const Stopwatch watch;
-    const nlohmann::json test = evaluate(context_, config_, *trainer_, world_.split, Target::test);
+    const nlohmann::json test = evaluate(context_, config_, *trainer_, world_.split, Target::test, {}, [] {
+      if (interrupted()) throw Interrupted();
+    });
     const double eval_seconds = watch.seconds();
     nlohmann::json summary = provenance(gpu_name(context_), world_.data->hash);
     summary["method"] = config_.method;
@@ -322,9 +341,7 @@ class Run {
     return summary;
   }
 
-  std::int64_t rows_taken() const {
-    return trainer_->epoch() * trainer_->rows_per_epoch() + trainer_->row();
-  }
+  std::int64_t rows_taken() const { return trainer_->epoch() * trainer_->rows_per_epoch() + trainer_->row(); }
 
   void save(const char* name) {
     trainer_->save(folder_->file(name), {{"format", kFormat},
@@ -461,9 +478,9 @@ nlohmann::json evaluate_run(const EvalOptions& options) {
   config.method = "none";
   const std::unique_ptr<Trainer> trainer =
       make_trainer(context, config, Method{"none", false, nullptr, nullptr}, world.split, nullptr);
-  require(parse_config(checkpoint.meta("config"), checkpoint.path).model.name == config.model.name,
-          fmt::format("{}: {}/config.toml has another model.name; restore it", checkpoint.path,
-                      options.run_dir));
+  require(
+      parse_config(checkpoint.meta("config"), checkpoint.path).model.name == config.model.name,
+      fmt::format("{}: {}/config.toml has another model.name; restore it", checkpoint.path, options.run_dir));
   trainer->load(checkpoint);
   return evaluate(context, config, *trainer, world.split, options.target, options.predictions);
 }

@@ -48,7 +48,8 @@ class Recording {
 }  // namespace
 
 struct LaunchGraph::Graphs {
-  static constexpr std::size_t kWorkspace = std::size_t{4} << 20;
+  // What cuBLAS takes by itself on Hopper, so that it chooses the same kernels.
+  static constexpr std::size_t kWorkspace = std::size_t{32} << 20;
 
   explicit Graphs(const Context& context)
       : blas(static_cast<cublasHandle_t>(context.blas())),

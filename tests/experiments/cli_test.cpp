@@ -158,6 +158,49 @@ TEST_F(Cli, DevicesAndConfigAreListed) {
   EXPECT_THAT(run({"config"}).out, HasSubstr("llm.lambda"));
 }
 
+TEST_F(Cli, TablesOfRunsAreCheckedBeforeAnyIsTrained) {
+  const auto compare = [this](std::vector<std::string> words) {
+    words.insert(words.begin(), {"compare", "experiments/recipes/mf_beauty.toml", "data.path=" + data()});
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.status, 1) << outcome.out;
+    return outcome.err;
+  };
+  const std::string out = folder_ / "runs";
+  EXPECT_THAT(compare({"--methods", "none,globl", "--out", out}), HasSubstr("did you mean 'global'"));
+  EXPECT_THAT(compare({"--methods", "none,none", "--out", out}),
+              HasSubstr("--methods: name each value once"));
+  EXPECT_THAT(compare({"--seeds", "1,1", "--out", out}), HasSubstr("--seeds: name each value once"));
+  EXPECT_THAT(compare({"--out", ""}), HasSubstr("--out"));
+  EXPECT_THAT(compare({"--out", out, "seed=3"}), HasSubstr("'seed=3' cannot be overridden here"));
+
+  const std::string table = folder_ / "table.toml";
+  const auto experiment = [&](const std::string& text, std::vector<std::string> words = {}) {
+    std::ofstream(table)
+        << "title = 't'\nrecipe = 'experiments/recipes/mf_beauty.toml'\nmetric = 'test.auc.all'\n"
+        << "out = '" << out << "'\n"
+        << text;
+    words.insert(words.begin(), {"experiment", "run", table, "data.path=" + data()});
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.status, 1) << outcome.out;
+    return outcome.err;
+  };
+  const std::string column = "[[column]]\nname = 'c'\nseeds = [1]\n", row = "[[row]]\nname = 'r'\n";
+  EXPECT_THAT(experiment(column + row + row), HasSubstr("two runs have the folder"));
+  EXPECT_THAT(experiment(column + row, {"seed=7"}), HasSubstr("'seed=7' cannot be overridden here"));
+  EXPECT_THAT(experiment(column + row + "set = ['run_dir=x']\n"), HasSubstr("'run_dir=x' cannot"));
+  EXPECT_FALSE(std::filesystem::exists(out));
+}
+
+TEST_F(Cli, ADamagedSummaryIsAnErrorThatNamesIt) {
+  const std::string folder = folder_ / "runs/none_1";
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder + "/summary.json") << "{";
+  const Outcome outcome = run({"compare", "experiments/recipes/mf_beauty.toml", "data.path=" + data(),
+                               "--methods", "none", "--seeds", "1", "--out", folder_ / "runs"});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("none_1/summary.json: not a run's summary"));
+}
+
 TEST_F(Cli, BadInputIsOneLineOnStandardErrorAndStatusOne) {
   const auto failed = [](std::vector<std::string> words) {
     const Outcome outcome = run(std::move(words));

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -228,6 +229,26 @@ RankingResult evaluate_mf(const Context& context, const Split& split) {
   const Mf model(context, split.data->users.rows(), split.data->items.rows(),
                  {64, 0.1, 1, OptimizerKind::sgd});
   return evaluate_full(context, model, split, Target::test, kTopK);
+}
+
+TEST(FullRanking, CanBeStoppedBetweenTiles) {
+  const Dataset data = random_data(700, 5000, 4);
+  const Split split = leave_one_out(data);
+  for (const int threads : {1, 2}) {
+    const Context context(Device::cpu, threads);
+    const Mf model(context, split.data->users.rows(), split.data->items.rows(),
+                   {32, 0.1, 1, OptimizerKind::sgd});
+    std::atomic<int> tiles = 0;
+    const auto rank = [&](int most) {
+      tiles = 0;
+      evaluate_full(context, model, split, Target::test, kTopK, 0, [&] {
+        if (++tiles > most) throw Error("enough");
+      });
+    };
+    rank(1000);
+    EXPECT_GE(tiles, 3);
+    EXPECT_EQ(error_of([&] { rank(2); }), "enough");
+  }
 }
 
 TEST(FullRanking, DoesNotDependOnTheNumberOfThreads) {

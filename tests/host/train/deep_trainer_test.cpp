@@ -234,6 +234,10 @@ TEST_F(DeepTraining, OptionsThatDoNotApplyAreErrors) {
   EXPECT_THAT(error({"model.name=lightgcn", "train.optimizer=lazy_adam"}), HasSubstr("no row can be lazy"));
   EXPECT_THAT(error({"model.init_std=0.1"}), HasSubstr("model.init_std"));
   EXPECT_THAT(error({"train.cuda_graph=true"}), HasSubstr("needs device=cuda"));
+  EXPECT_THAT(error({"model.name=din", "model.cross=full"}),
+              HasSubstr("'model.cross' (command line) does not apply"));
+  EXPECT_THAT(error({"model.frozen_bias=true"}), HasSubstr("model.frozen_bias"));
+  EXPECT_EQ(error({"model.cross=full"}), "no error");
   EXPECT_THAT(error({"train.loss=bpr", "train.batch_size=63"}), HasSubstr("even"));
   EXPECT_THAT(error({"model.hidden=[16, 0]"}), HasSubstr("model.hidden"));
   EXPECT_THAT(error_of([&] { train(config({"eval.topk=[5]"}), false); }), HasSubstr("eval.topk"));

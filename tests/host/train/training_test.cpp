@@ -132,8 +132,9 @@ TEST_F(Training, ExactModeResumesBitIdenticallyInTheMiddleOfAnEpoch) {
 
 TEST_F(Training, ResumingWithAnotherConfigurationIsRefused) {
   train(config({"seed=1"}), false);
-  EXPECT_THAT(error_of([&] { train(config({"seed=2"}), true); }),
-              testing::AllOf(HasSubstr("cannot resume with another configuration"), HasSubstr("seed was 1, is 2")));
+  EXPECT_THAT(
+      error_of([&] { train(config({"seed=2"}), true); }),
+      testing::AllOf(HasSubstr("cannot resume with another configuration"), HasSubstr("seed was 1, is 2")));
   EXPECT_THAT(error_of([&] { train(config({"llm.lambda=0.1"}), true); }), HasSubstr("lambda"));
 }
 
