@@ -241,7 +241,8 @@ bool DeepTrainer::open(const LlmPair& pair, Id user) {
 
 void DeepTrainer::append_pairs(const RowPairs& pairs, std::int32_t row, Prepared& batch) {
   const Id user = batch.rows[static_cast<std::size_t>(row)].user;
-  // The probe is the last training item: neither the LLM nor the model may see it in the history.
+  // The probe is the last training item: neither the LLM nor the model may see it in the history. (That of a
+  // table older than the data lies in the history; only the gate's uncertainty can tell.)
   const std::int32_t position = std::max(0, split_.train_size[static_cast<std::size_t>(user)] - 1);
   const LlmPair &guide = pairs.guide, &probe = pairs.probe;
   if (guide.a != 0 && open(guide, user)) {
