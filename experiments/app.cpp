@@ -43,14 +43,11 @@ int run_app(int argc, const char* const* argv) {
     return app.exit(error);
   } catch (const Interrupted&) {
     return kInterrupted;
-  } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "sllmr: error: {}\n", kOutOfMemory);
-    return kFailed;
-  } catch (const std::length_error&) {  // of a vector that no memory could hold
-    fmt::print(stderr, "sllmr: error: {}\n", kOutOfMemory);
-    return kFailed;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "sllmr: error: {}\n", error.what());
+    // A length_error is of a vector that no memory could hold.
+    const bool memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
+                        dynamic_cast<const std::length_error*>(&error) != nullptr;
+    fmt::print(stderr, "sllmr: error: {}\n", memory ? kOutOfMemory : error.what());
     return kFailed;
   }
   return 0;

@@ -2,8 +2,8 @@
 //
 // A batch holds no ids of histories and categories, only where in a pool each row's begin and how many there
 // are: the last items before a position of a user's history are neighbours, and so are their brands and
-// categories. Assembling is host work (40 to 75 us for 128 rows with plans) that needs no device: a thread
-// can assemble the next batches while one is trained on, each in a batcher of its own (host/train/ahead.h).
+// categories. Assembling is host work that needs no device: a thread can assemble the next batches while one
+// is trained on, each in a batcher of its own (host/train/ahead.h).
 #pragma once
 
 #include <array>

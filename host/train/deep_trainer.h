@@ -33,7 +33,7 @@ std::vector<Interaction> training_interactions(const Split& split);
 /// `full`, where nothing may know the held-out items, each epoch draws new ones, uniform over the rest of the
 /// catalogue.
 ///
-/// With train.cuda_graph the launches of a step go to the device as one CUDA graph; it changes no number.
+/// With train.cuda_graph the launches of a step go to the device as one CUDA graph: the same launches.
 ///
 /// A backbone that propagates over a graph gets that of the training interactions, whatever the protocol.
 class DeepTrainer final : public Trainer {

@@ -468,6 +468,9 @@ nlohmann::json evaluate_run(const EvalOptions& options) {
   const SafetensorsFile checkpoint =
       read_safetensors(std::filesystem::exists(best) ? best : options.run_dir + "/" + kCheckpoint);
   Config config = load_config(options.run_dir + "/config.toml", {});
+  require(
+      parse_config(checkpoint.meta("config"), checkpoint.path).model.name == config.model.name,
+      fmt::format("{}: {}/config.toml has another model.name; restore it", checkpoint.path, options.run_dir));
   const World world = load_world(config);
   if (checkpoint.meta("data_hash") != hex(world.data->hash)) {
     throw Error(fmt::format("{}: the data at '{}' are not those of the checkpoint", checkpoint.path,
@@ -478,9 +481,6 @@ nlohmann::json evaluate_run(const EvalOptions& options) {
   config.method = "none";
   const std::unique_ptr<Trainer> trainer =
       make_trainer(context, config, Method{"none", false, nullptr, nullptr}, world.split, nullptr);
-  require(
-      parse_config(checkpoint.meta("config"), checkpoint.path).model.name == config.model.name,
-      fmt::format("{}: {}/config.toml has another model.name; restore it", checkpoint.path, options.run_dir));
   trainer->load(checkpoint);
   return evaluate(context, config, *trainer, world.split, options.target, options.predictions);
 }

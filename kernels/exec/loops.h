@@ -20,19 +20,15 @@
 #define SLLMR_RARE __attribute__((noinline))
 #endif
 
-#if !defined(__CUDACC__)
 namespace sllmr {
 
+#if !defined(__CUDACC__)
 /// Asks for the cache line of `address` ahead of its use.
 inline void prefetch_line(const void* address) {
   __builtin_prefetch(address);
   asm volatile("");  // GCC 12 drops calls of functions that do nothing else
 }
-
-}  // namespace sllmr
 #endif
-
-namespace sllmr {
 
 /// body(0), ..., body(N - 1), which do not depend on each other; on the CPU in vectors. Structs that the body
 /// makes must live in it, not around it, for the compiler to take them apart.

@@ -171,6 +171,7 @@ TEST_F(Cli, TablesOfRunsAreCheckedBeforeAnyIsTrained) {
               HasSubstr("--methods: name each value once"));
   EXPECT_THAT(compare({"--seeds", "1,1", "--out", out}), HasSubstr("--seeds: name each value once"));
   EXPECT_THAT(compare({"--out", ""}), HasSubstr("--out"));
+  EXPECT_THAT(compare({"--out", out, "threads=100000"}), HasSubstr("an integer in [0, 1024]"));
   EXPECT_THAT(compare({"--out", out, "seed=3"}), HasSubstr("'seed=3' cannot be overridden here"));
 
   const std::string table = folder_ / "table.toml";
@@ -199,6 +200,25 @@ TEST_F(Cli, ADamagedSummaryIsAnErrorThatNamesIt) {
                                "--methods", "none", "--seeds", "1", "--out", folder_ / "runs"});
   EXPECT_EQ(outcome.status, 1);
   EXPECT_THAT(outcome.err, HasSubstr("none_1/summary.json: not a run's summary"));
+}
+
+TEST_F(Cli, EvalRefusesACheckpointOfAnotherBackbone) {
+  ASSERT_EQ(run(train_words()).status, 0);
+  const std::string path = folder_ / "run/config.toml";
+  std::string text = read_all(path);
+  const std::size_t name = text.find("name = 'mf'");
+  ASSERT_NE(name, std::string::npos);
+  std::ofstream(path) << text.replace(name, 11, "name = 'lightgcn'");
+  const Outcome outcome = run({"eval", folder_ / "run"});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("has another model.name"));
+}
+
+TEST_F(Cli, ANegativeBudgetIsRefused) {
+  const Outcome outcome =
+      run({"llm", "score", "--data", data(), "--out", folder_ / "s", "--scorer", "lexical", "--users=-5"});
+  EXPECT_NE(outcome.status, 0);
+  EXPECT_THAT(outcome.err, HasSubstr("'-5' is negative"));
 }
 
 TEST_F(Cli, BadInputIsOneLineOnStandardErrorAndStatusOne) {
