@@ -4,9 +4,13 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <exception>
 #include <new>
 #include <stdexcept>
+#include <string>
 
 #include "experiments/commands/compare.h"
 #include "experiments/commands/data.h"
@@ -20,8 +24,16 @@
 
 namespace sllmr {
 
-int run_app(int argc, const char* const* argv) {
-  constexpr int kFailed = 1, kInterrupted = 130;
+namespace {
+
+constexpr int kFailed = 1, kInterrupted = 130;
+
+/// Never throws, as fmt::print() does where standard error cannot be written either.
+void print_error(const std::string& message) {
+  std::fprintf(stderr, "sllmr: error: %s\n", message.c_str());
+}
+
+int run_command(int argc, const char* const* argv) {
   constexpr const char* kOutOfMemory =
       "out of memory; use a smaller model.width, model.hidden or train.batch_size";
   CLI::App app("sllmr: selective LLM-guided regularisation of recommenders");
@@ -47,10 +59,27 @@ int run_app(int argc, const char* const* argv) {
     // A length_error is of a vector that no memory could hold.
     const bool memory = dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
                         dynamic_cast<const std::length_error*>(&error) != nullptr;
-    fmt::print(stderr, "sllmr: error: {}\n", memory ? kOutOfMemory : error.what());
+    print_error(memory ? kOutOfMemory : error.what());
     return kFailed;
   }
   return 0;
+}
+
+}  // namespace
+
+int run_app(int argc, const char* const* argv) {
+  const int status = run_command(argc, argv);
+  // Whatever was printed, by whichever command: output that is lost is a failure.
+  errno = 0;
+  const bool flushed = std::fflush(stdout) == 0;
+  const int error = errno;
+  if (flushed && std::ferror(stdout) == 0) return status;
+  std::clearerr(stdout);
+  if (status == 0) {
+    print_error(fmt::format("cannot write to standard output{}",
+                            error != 0 ? fmt::format(": {}", std::strerror(error)) : std::string()));
+  }
+  return status == 0 ? kFailed : status;
 }
 
 }  // namespace sllmr

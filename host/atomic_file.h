@@ -4,15 +4,18 @@
 #include <ostream>
 #include <streambuf>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sllmr {
 
-/// Writes to `path`.tmp.<pid> and renames on commit(); the destructor removes what was not committed, so a
-/// crash, a full disk or an exception leaves the old file as it was.
+/// Writes to `path`.tmp.<number> and renames on commit(); the destructor removes what was not committed, so a
+/// crash, a full disk or an exception leaves the old file as it was. A file that is replaced passes on its
+/// mode and, where that is allowed, its owner; a symbolic link stays and what it points to is replaced.
 class AtomicFile {
  public:
-  /// Throws Error when the temporary cannot be created, or `path` exists and is not a regular file.
+  /// Throws Error when the temporary cannot be created, or `path` exists and is not a regular file or is
+  /// write-protected.
   explicit AtomicFile(std::string path);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
@@ -30,7 +33,9 @@ class AtomicFile {
    public:
     FileBuffer();
     ~FileBuffer() override;
-    bool open(const std::string& path);
+    // False, with error(), also where there is such a file.
+    bool open(const std::string& path, unsigned mode);
+    int descriptor() const { return fd_; }
     // Flush, fsync and close. False when any write since open() failed; error() is its errno.
     bool finish();
     int error() const { return error_; }
@@ -51,10 +56,13 @@ class AtomicFile {
 
   [[noreturn]] void fail(const char* action, int error) const;
 
-  std::string path_, temporary_;
+  std::string path_, target_, temporary_;  // target_: path_ with its symbolic links followed
   FileBuffer buffer_;
   std::ostream stream_;
   bool committed_ = false;
 };
+
+/// Is `name` what AtomicFile calls a temporary of a file named `of`: "summary.json.tmp.123"?
+bool is_temporary_of(std::string_view name, std::string_view of);
 
 }  // namespace sllmr

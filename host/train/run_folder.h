@@ -1,25 +1,36 @@
-// What a run leaves behind: config.toml, metrics.jsonl, gate.jsonl, summary.json and the caller's
-// checkpoints.
+// What a run leaves behind: config.toml, metrics.jsonl, gate.jsonl, summary.json and checkpoints.
 #pragma once
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 #include "host/config/config.h"
 
 namespace sllmr {
 
+/// The file of the last checkpoint, and of the best by validation.
+inline constexpr const char* kCheckpointFile = "model.safetensors";
+inline constexpr const char* kBestFile = "best.safetensors";
+
+/// The paths of all files that a run keeps in `folder`, whether they are there or not.
+std::vector<std::string> run_files(const std::string& folder);
+
 /// The folder of one run, locked against a second process while this object lives. Every failed write throws
 /// Error naming path and cause.
 class RunFolder {
  public:
-  /// Starts a run: makes the folder, with its parents, and stores the configuration. Throws Error when it
-  /// holds a run.
+  /// Starts a run: makes the folder, with its parents, and stores the configuration. Other files in it stay,
+  /// but for temporaries of a killed run. Throws Error when it holds a run, or a file that the run would
+  /// overwrite.
   static RunFolder create(const std::string& path, const Config& config);
   /// Opens the folder of an earlier run to append to it, and removes what a killed process left half-written.
   /// Throws Error when it holds no run.
   static RunFolder resume(const std::string& path);
+  /// Removes the files of a run; other files stay, and with them the folder. Does nothing where there is no
+  /// folder. Throws Error when another process is training there.
+  static void remove(const std::string& path);
 
   const std::string& path() const { return path_; }
   /// Path of a file of the run: file("model.safetensors").
@@ -50,7 +61,8 @@ class RunFolder {
 
   explicit RunFolder(const std::string& path);
   Descriptor open(const char* name, int flags) const;
-  void open_logs(int flags);
+  void open_logs();
+  void remove_temporaries() const;
   void append(const Descriptor& log, const char* name, const nlohmann::json& event) const;
   void drop_events_after(const char* name, std::int64_t epoch) const;
 
@@ -58,8 +70,9 @@ class RunFolder {
   Descriptor lock_, metrics_, gate_;
 };
 
-/// The summary of the run in a folder; null where it has none. Throws Error naming path and remedy for one
-/// that can't be read.
+/// The summary of the run in a folder; null where it has none. Throws Error naming path, fault and remedy for
+/// one that can't be read, or lacks what every summary has: config, provenance, and the figures of "test",
+/// "gate" and "seconds".
 nlohmann::json read_summary(const std::string& folder);
 
 }  // namespace sllmr

@@ -27,8 +27,6 @@ namespace sllmr {
 
 namespace {
 
-constexpr const char* kCheckpoint = "model.safetensors";
-constexpr const char* kBest = "best.safetensors";
 constexpr const char* kFormat = "sllmr-checkpoint-1";
 
 class Stopwatch {
@@ -227,7 +225,7 @@ class Run {
     }
     while (!is_over()) {
       if (!run_epoch()) {
-        save(kCheckpoint);
+        save(kCheckpointFile);
         fmt::print(stderr, "stopped in epoch {}; continue with --resume\n", trainer_->epoch() + 1);
         return nullptr;
       }
@@ -271,7 +269,7 @@ class Run {
     }
     if (config_.train.eval_every > 0 && epoch % config_.train.eval_every == 0) validate(epoch);
     const bool last = epoch == config_.train.epochs || done_;
-    if (last || epoch % config_.train.checkpoint_every == 0 || interrupted()) save(kCheckpoint);
+    if (last || epoch % config_.train.checkpoint_every == 0 || interrupted()) save(kCheckpointFile);
     return last || !interrupted();
   }
 
@@ -288,14 +286,14 @@ class Run {
     event["epoch"] = epoch;
     folder_->log(event);
     const nlohmann::json& auc = event.at("auc").at("all");
-    if (validation_.add(epoch, auc.is_null() ? 0.0 : auc.get<double>())) save(kBest);
+    if (validation_.add(epoch, auc.is_null() ? 0.0 : auc.get<double>())) save(kBestFile);
     done_ = config_.train.patience > 0 && validation_.without_gain >= config_.train.patience;
   }
 
   nlohmann::json summarise() {
     const std::int64_t rows = rows_taken() - first_row_;
     if (validation_.best_epoch > 0) {
-      const SafetensorsFile best = read_safetensors(folder_->file(kBest));
+      const SafetensorsFile best = read_safetensors(folder_->file(kBestFile));
       trainer_->load(best);
       last_ = stored_report(best);
       // A killed run may have left a better one than its last checkpoint knew, which asynchronous training
@@ -369,7 +367,7 @@ class Run {
   }
 
   void load_checkpoint() {
-    const std::string path = folder_->file(kCheckpoint);
+    const std::string path = folder_->file(kCheckpointFile);
     if (!std::filesystem::exists(path)) {  // killed before the first checkpoint: start anew
       require_same_configuration(folder_->path(), load_config(folder_->file("config.toml"), {}));
       folder_->drop_events_after(0);
@@ -464,9 +462,9 @@ nlohmann::json train(const Config& config, bool resume) {
 }
 
 nlohmann::json evaluate_run(const EvalOptions& options) {
-  const std::string best = options.run_dir + "/" + kBest;
+  const std::string best = options.run_dir + "/" + kBestFile;
   const SafetensorsFile checkpoint =
-      read_safetensors(std::filesystem::exists(best) ? best : options.run_dir + "/" + kCheckpoint);
+      read_safetensors(std::filesystem::exists(best) ? best : options.run_dir + "/" + kCheckpointFile);
   Config config = load_config(options.run_dir + "/config.toml", {});
   require(
       parse_config(checkpoint.meta("config"), checkpoint.path).model.name == config.model.name,

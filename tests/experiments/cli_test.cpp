@@ -247,16 +247,22 @@ TEST_F(Cli, BadInputIsOneLineOnStandardErrorAndStatusOne) {
 /// The program as a process of its own, for tests that stop it.
 class Process {
  public:
-  explicit Process(const std::vector<std::string>& words) {
+  explicit Process(const std::vector<std::string>& words, const char* out = "/dev/null") {
     std::vector<char*> argv = {const_cast<char*>(SLLMR_PROGRAM)};
     for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);
     posix_spawn_file_actions_t quiet;
     posix_spawn_file_actions_init(&quiet);
-    posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, out, O_WRONLY, 0);
     posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     started_ = posix_spawn(&pid_, SLLMR_PROGRAM, &quiet, nullptr, argv.data(), environ) == 0;
     posix_spawn_file_actions_destroy(&quiet);
+  }
+  /// The wait status at the end.
+  int wait() const {
+    int status = -1;
+    if (started_) ::waitpid(pid_, &status, 0);
+    return status;
   }
   /// Sends `signal` once `path` is there and returns the wait status; -1 where the file never came.
   int signal_when(const std::string& path, int signal) {
@@ -276,6 +282,17 @@ class Process {
   pid_t pid_ = 0;
   bool started_ = false;
 };
+
+TEST_F(Cli, OutputThatIsLostIsAFailure) {
+  ASSERT_EQ(run(train_words()).status, 0);
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"--help"}, {"gates", "list"}, {"data", "stats", data()}, {"eval", folder_ / "run"}}) {
+    EXPECT_EQ(Process(words).wait(), 0) << words[0];
+    const int status = Process(words, "/dev/full").wait();
+    ASSERT_TRUE(WIFEXITED(status)) << words[0];
+    EXPECT_EQ(WEXITSTATUS(status), 1) << words[0];
+  }
+}
 
 /// Exact training that takes a while, since every epoch stores a checkpoint; resumed to the end.
 class Resuming : public Cli, public testing::WithParamInterface<int> {};

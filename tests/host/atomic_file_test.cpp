@@ -105,6 +105,69 @@ TEST_F(AtomicFileTest, DevicesAndFoldersAreNotReplaced) {
   EXPECT_THAT(error_of([&] { AtomicFile file(folder_.path()); }), HasSubstr("not a regular file"));
 }
 
+TEST_F(AtomicFileTest, AReplacedFileKeepsItsMode) {
+  for (const fs::perms mode : {fs::perms(0600), fs::perms(0664)}) {
+    std::ofstream(path_) << "old";
+    fs::permissions(path_, mode);
+    AtomicFile file(path_);
+    for (const auto& entry : fs::directory_iterator(folder_.path())) {
+      EXPECT_EQ(entry.status().permissions(), mode) << "what is secret is so while it is written: " << entry;
+    }
+    file.stream() << "new";
+    file.commit();
+    EXPECT_EQ(read_all(path_), "new");
+    EXPECT_EQ(fs::status(path_).permissions(), mode);
+  }
+}
+
+TEST_F(AtomicFileTest, ASymbolicLinkStaysAndItsTargetIsWritten) {
+  fs::create_directory(folder_ / "far");
+  fs::create_symlink("far/table.tsv", folder_ / "near");
+  fs::create_symlink("near", path_);
+  for (const char* text : {"first", "second"}) {  // the target comes to be, then is replaced
+    AtomicFile file(path_);
+    file.stream() << text;
+    file.commit();
+    EXPECT_TRUE(fs::is_symlink(path_) && fs::is_symlink(folder_ / "near"));
+    EXPECT_FALSE(fs::is_symlink(folder_ / "far/table.tsv"));
+    EXPECT_EQ(read_all(folder_ / "far/table.tsv"), text);
+  }
+  fs::create_symlink("round", folder_ / "round");
+  EXPECT_THAT(error_of([&] { AtomicFile file(folder_ / "round"); }), HasSubstr("round in circles"));
+}
+
+TEST_F(AtomicFileTest, TwoWritersDoNotShareATemporary) {
+  AtomicFile first(path_), second(path_);
+  first.stream() << "first";
+  second.stream() << "second";
+  second.commit();
+  EXPECT_EQ(read_all(path_), "second");
+  first.commit();
+  EXPECT_EQ(read_all(path_), "first");
+  EXPECT_EQ(folder_.entries(), 1);
+}
+
+TEST_F(AtomicFileTest, ATemporaryOfAKilledProcessWithThisNumberStays) {
+  const std::string left = path_ + ".tmp." + std::to_string(::getpid());
+  std::ofstream(left) << "not ours";
+  {
+    AtomicFile file(path_);
+    file.stream() << "new";
+    file.commit();
+  }
+  EXPECT_EQ(read_all(path_), "new");
+  EXPECT_EQ(read_all(left), "not ours");
+}
+
+TEST_F(AtomicFileTest, TemporariesAreToldByTheirWholeName) {
+  EXPECT_TRUE(is_temporary_of("summary.json.tmp.123", "summary.json"));
+  for (const char* name :
+       {"summary.json", "summary.json.tmp.", "summary.json.tmp.12a", "summary.json.tmp.1.txt",
+        "notes.tmp.123", "my_summary.json.tmp.1", "summary.json.tmp.-1"}) {
+    EXPECT_FALSE(is_temporary_of(name, "summary.json")) << name;
+  }
+}
+
 TEST_F(AtomicFileTest, SecondCommitIsAnError) {
   AtomicFile file(path_);
   file.commit();

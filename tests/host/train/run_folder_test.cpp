@@ -7,7 +7,9 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "tests/host/support.h"
 
@@ -64,13 +66,58 @@ TEST_F(RunFolderTest, ResumeWithoutARunIsAnError) {
   EXPECT_FALSE(fs::exists(path_));
 }
 
-TEST_F(RunFolderTest, ResumeRemovesWhatAKilledProcessLeft) {
+/// What a killed process left half-written goes, whether its run goes on or is begun anew; nothing else does.
+TEST_F(RunFolderTest, OnlyItsOwnTemporariesAreRemoved) {
+  fs::create_directories(path_ + "/config.toml.tmp.7");  // a folder is nobody's temporary
+  const std::vector<std::string> foreign = {"notes.tmp.txt", "notes.tmp.12", "model.safetensors.tmp.12.bak",
+                                            "old_model.safetensors.tmp.12"};
+  for (const std::string& name : foreign) std::ofstream(path_ + "/" + name) << "mine";
+  const std::vector<std::string> own = {"config.toml", "metrics.jsonl", "summary.json", "model.safetensors",
+                                        "best.safetensors"};
+  const auto leave_temporaries = [&] {
+    for (const std::string& name : own) std::ofstream(path_ + "/" + name + ".tmp.123") << "half";
+  };
+  const auto check = [&] {
+    for (const std::string& name : own) EXPECT_FALSE(fs::exists(path_ + "/" + name + ".tmp.123")) << name;
+    for (const std::string& name : foreign) EXPECT_EQ(read_all(path_ + "/" + name), "mine") << name;
+    EXPECT_TRUE(fs::is_directory(path_ + "/config.toml.tmp.7"));
+  };
+  leave_temporaries();
   { RunFolder::create(path_, {}); }
-  std::ofstream(path_ + "/model.safetensors.tmp.123") << "half";
+  check();
+  leave_temporaries();
   std::ofstream(path_ + "/model.safetensors") << "whole";
   RunFolder::resume(path_);
-  EXPECT_FALSE(fs::exists(path_ + "/model.safetensors.tmp.123"));
-  EXPECT_TRUE(fs::exists(path_ + "/model.safetensors"));
+  check();
+  EXPECT_EQ(read_all(path_ + "/model.safetensors"), "whole");
+  RunFolder::remove(path_);
+  for (const std::string& name : foreign) EXPECT_EQ(read_all(path_ + "/" + name), "mine") << name;
+  for (const std::string& path : run_files(path_)) EXPECT_FALSE(fs::exists(path)) << path;
+}
+
+TEST_F(RunFolderTest, FilesOfARunWithoutItsConfigurationAreNotOverwritten) {
+  fs::create_directories(path_);
+  for (const char* name : {"best.safetensors", "metrics.jsonl", "summary.json"}) {
+    const std::string file = path_ + "/" + name;
+    std::ofstream(file) << "work";
+    EXPECT_THAT(error_of([&] { RunFolder::create(path_, {}); }),
+                AllOf(HasSubstr(std::string("holds a ") + name), HasSubstr("choose another run_dir")));
+    EXPECT_EQ(read_all(file), "work");
+    fs::remove(file);
+  }
+  std::ofstream(metrics_).flush();  // of a run that was killed as it began
+  EXPECT_NO_THROW(RunFolder::create(path_, {}));
+}
+
+TEST_F(RunFolderTest, ARemovedRunLeavesNothing) {
+  { RunFolder::create(path_, {}); }
+  {
+    const RunFolder training = RunFolder::resume(path_);
+    EXPECT_THAT(error_of([&] { RunFolder::remove(path_); }), HasSubstr("another process is training"));
+  }
+  RunFolder::remove(path_);
+  EXPECT_FALSE(fs::exists(path_));
+  EXPECT_NO_THROW(RunFolder::remove(path_));
 }
 
 TEST_F(RunFolderTest, EventsAfterTheCheckpointAreDropped) {
@@ -102,6 +149,51 @@ TEST_F(RunFolderTest, AMalformedLineInTheMiddleIsAnErrorAndChangesNothing) {
   RunFolder run = RunFolder::resume(path_);
   EXPECT_THAT(error_of([&] { run.drop_events_after(2); }), HasSubstr("metrics.jsonl:2: not a JSON event"));
   EXPECT_EQ(read_all(metrics_), text);
+}
+
+TEST_F(RunFolderTest, AnEpochThatIsNoneIsAnErrorNamingTheLine) {
+  { RunFolder::create(path_, {}); }
+  RunFolder run = RunFolder::resume(path_);
+  for (const char* epoch : {"\"x\"", "null", "[1]", "1.5", "-1", "18446744073709551615", "99999999999"}) {
+    const std::string text = "{\"epoch\":1}\n{\"epoch\":" + std::string(epoch) + "}\n";
+    std::ofstream(gate_, std::ios::trunc) << text;
+    EXPECT_THAT(error_of([&] { run.drop_events_after(2); }),
+                AllOf(HasSubstr("gate.jsonl:2: "), HasSubstr("remove the line to resume")))
+        << epoch;
+    EXPECT_EQ(read_all(gate_), text);
+  }
+}
+
+TEST_F(RunFolderTest, ADamagedSummaryIsAnErrorThatNamesItsFault) {
+  EXPECT_TRUE(read_summary(path_).is_null());
+  fs::create_directories(path_);
+  const nlohmann::json whole = {
+      {"config", ""},
+      {"data_hash", ""},
+      {"commit", ""},
+      {"machine", "m"},
+      {"test", {{"protocol", "full"}, {"auc", {{"all", 0.5}, {"cold", nullptr}, {"tail", 1}}}}},
+      {"gate", {{"mean_alpha", 0}, {"buckets", {{"cold_tail", {{"mean_alpha", 0}}}}}}},
+      {"seconds", {{"total", 1}, {"train", 1}}}};
+  std::ofstream(path_ + "/summary.json") << whole;
+  EXPECT_EQ(read_summary(path_), whole);
+  // Every value in its turn is gone, then of another type.
+  const nlohmann::json flat = whole.flatten();
+  for (const auto& [pointer, value] : flat.items()) {
+    if (value == "m") continue;  // the machine may be anything
+    const nlohmann::json::json_pointer at(pointer);
+    nlohmann::json damaged = whole;
+    damaged[at] = nlohmann::json::array();
+    std::ofstream(path_ + "/summary.json") << damaged;
+    EXPECT_THAT(error_of([&] { read_summary(path_); }),
+                AllOf(HasSubstr("summary.json: not a run's summary"), HasSubstr("remove the folder")))
+        << pointer;
+    damaged[at.parent_pointer()].erase(at.back());
+    std::ofstream(path_ + "/summary.json") << damaged;
+    EXPECT_THAT(error_of([&] { read_summary(path_); }), HasSubstr("not a run's summary")) << pointer;
+  }
+  std::ofstream(path_ + "/summary.json") << std::string(100'000, '[');
+  EXPECT_THAT(error_of([&] { read_summary(path_); }), HasSubstr("it is no JSON"));
 }
 
 TEST_F(RunFolderTest, TwoProcessesCannotTrainInOneFolder) {
