@@ -127,7 +127,9 @@ bool ask_all(const Questions& questions, AnswerCache& cache, Tally& tally) {
     tally.check_bad_share(false);
     draw();
   };
-  const auto accept = [](const std::string& body) { return read_chat_body(body).has_value(); };
+  const auto accept = [](std::uint64_t, const std::string& body, int) {
+    return Verdict{read_chat_body(body) ? "" : "an answer that is not of the protocol"};
+  };
 
   HttpClient client(options.http);
   const InterruptGuard guard;

@@ -269,9 +269,9 @@ class HttpClient::Run {
     } else if (status < 200 || status >= 300) {
       error = fmt::format("status {}", status);
       if (worth_another_try(status)) cause = status == 429 ? &stats_.rate_limited : &stats_.server_errors;
-    } else if (!accept_(place.body)) {
-      error = "an answer that is not of the protocol";
-      cause = &stats_.rejected;
+    } else if (Verdict verdict = accept_(place.request.id, place.body, place.tries); !verdict.fault.empty()) {
+      error = std::move(verdict.fault);
+      if (verdict.worth_a_try) cause = &stats_.rejected;
     }
     if (cause != nullptr && place.tries < options_.max_tries) {
       ++*cause;

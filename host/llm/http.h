@@ -36,6 +36,12 @@ struct HttpReply {
   double seconds = 0;  // of the last try
 };
 
+/// What the caller makes of a body.
+struct Verdict {
+  std::string fault = {};   // why it is not what was asked for; empty: accepted
+  bool worth_a_try = true;  // with a fault: may another try mend it?
+};
+
 struct HttpStats {
   std::int64_t succeeded = 0, failed = 0;
   // Tries that were followed by another one, by cause.
@@ -45,8 +51,9 @@ struct HttpStats {
 /// A client of OpenAI-compatible servers: HTTP and HTTPS, connections kept alive, no redirects.
 ///
 /// Tried again, after first_delay_s * 2^k with jitter: 408, 425, 429, 5xx, time-outs, broken connections and
-/// bodies that are not accepted. A Retry-After header sets the shortest wait (at most 10 minutes). A waiting
-/// request keeps its place in flight, so a server that pushes back slows the whole client down.
+/// bodies that are not accepted (unless their verdict says no). A Retry-After header sets the shortest wait
+/// (at most 10 minutes). A waiting request keeps its place in flight, so a server that pushes back slows the
+/// whole client down.
 ///
 /// Memory does not grow with the number of requests. The key is in no reply, error or exception.
 class HttpClient {
@@ -61,8 +68,8 @@ class HttpClient {
   using Source = std::function<std::optional<HttpRequest>()>;
   /// Takes each reply once, in the order of completion.
   using Sink = std::function<void(HttpReply)>;
-  /// Whether the body of a 2xx reply is what the protocol promises; what is not, counts as a failed try.
-  using Accept = std::function<bool(const std::string& body)>;
+  /// Looks at the body of a 2xx reply, the try's number counted from 1; what has a fault is a failed try.
+  using Accept = std::function<Verdict(std::uint64_t id, const std::string& body, int tries)>;
   /// Asked now and then: end the run early? Requests in flight are dropped.
   using Stop = std::function<bool()>;
 

@@ -159,9 +159,10 @@ class Embedder {
     };
     // The sizes of the requests differ only at the end, so any reply with vectors is read; the sink checks
     // the rest.
-    const auto accept = [](const std::string& body) {
+    const auto accept = [](std::uint64_t, const std::string& body, int) {
       const json reply = json::parse(body, nullptr, /*allow_exceptions=*/false);
-      return reply.is_object() && reply.contains("data") && reply["data"].is_array();
+      const bool read = reply.is_object() && reply.contains("data") && reply["data"].is_array();
+      return Verdict{read ? "" : "an answer that is not of the protocol"};
     };
     HttpClient client(options_.http);
     const InterruptGuard guard;

@@ -49,7 +49,11 @@ Sent send(const FakeLlmServer& server, const HttpOptions& options, int count, bo
       [&](HttpReply reply) {
         if (keep) sent.replies.push_back(std::move(reply));
       },
-      [](const std::string& body) { return body.find("garbage") == body.npos; }, [] { return false; });
+      [](std::uint64_t, const std::string& body, int) {
+        const bool final = body.find("final garbage") != body.npos;
+        return Verdict{body.find("garbage") == body.npos ? "" : "garbage", !final};
+      },
+      [] { return false; });
   return sent;
 }
 
@@ -130,6 +134,12 @@ TEST(HttpClient, WhatCannotSucceedIsNotTriedAgain) {
     EXPECT_NE(sent.replies[0].error, "");
     EXPECT_EQ(server.requests(), 1) << "a redirect is not followed";
   }
+  FakeLlmServer server(
+      [](const std::string&, const std::string&, int) { return status(200, "", "final garbage"); });
+  const Sent sent = send(server, quick(), 1);
+  EXPECT_EQ(sent.replies[0].tries, 1) << "the verdict says that there is no point";
+  EXPECT_EQ(sent.replies[0].error, "garbage");
+  EXPECT_EQ(sent.replies[0].status, 200);
 }
 
 TEST(HttpClient, GivesUpAfterTheLastTryAndNamesTheReason) {
@@ -158,8 +168,8 @@ TEST(HttpClient, NobodyThere) {
         if (std::exchange(asked, true)) return std::nullopt;
         return HttpRequest{1, url, "{}", 0};
       },
-      [&](HttpReply r) { reply = std::move(r); }, [](const std::string&) { return true; },
-      [] { return false; });
+      [&](HttpReply r) { reply = std::move(r); },
+      [](std::uint64_t, const std::string&, int) { return Verdict(); }, [] { return false; });
   EXPECT_EQ(reply.status, 0);
   EXPECT_EQ(reply.tries, 2);
   EXPECT_THAT(reply.error, HasSubstr("connect"));
