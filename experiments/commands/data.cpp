@@ -42,14 +42,21 @@ constexpr Figure kFigures[] = {
 
 void print_stats(const Dataset& data, bool as_json) {
   const DataStats stats = data_stats(leave_one_out(data));
-  const std::string hash = fmt::format("{:016x}", data.hash);
+  const std::string hash = fmt::format("{:016x}", data.hash),
+                    feature_hash = fmt::format("{:016x}", data.feature_hash),
+                    text_hash = fmt::format("{:016x}", data.text_hash);
   if (as_json) {
-    nlohmann::ordered_json json{{"name", data.name}, {"source", data.source}, {"hash", hash}};
+    nlohmann::ordered_json json{{"name", data.name},
+                                {"source", data.source},
+                                {"hash", hash},
+                                {"feature_hash", feature_hash},
+                                {"text_hash", text_hash}};
     for (const Figure& figure : kFigures) json[figure.key] = stats.*figure.value;
     fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     return;
   }
-  fmt::print("{} ({}), hash {}\n", data.name, data.source, hash);
+  fmt::print("{} ({}), hash {}, features {}, texts {}\n", data.name, data.source, hash, feature_hash,
+             text_hash);
   for (const Figure& figure : kFigures) fmt::print("{:>12}  {}\n", stats.*figure.value, figure.meaning);
 }
 

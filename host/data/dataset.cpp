@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "host/data/fnv.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -11,23 +12,6 @@ std::uint32_t hash_of(std::string_view token) {
   const std::uint64_t hash = std::hash<std::string_view>{}(token);
   return static_cast<std::uint32_t>(hash ^ (hash >> 32));
 }
-
-/// 64-bit FNV-1a.
-class Fnv {
- public:
-  void add_byte(std::uint8_t byte) { hash_ = (hash_ ^ byte) * 0x100000001b3u; }
-  void add_token(std::string_view token) {
-    for (const char c : token) add_byte(static_cast<std::uint8_t>(c));
-    add_byte(0);  // ends the token: "ab", "c" is not "a", "bc"
-  }
-  void add_number(std::uint64_t number, int bytes) {
-    for (int i = 0; i < bytes; ++i) add_byte(static_cast<std::uint8_t>(number >> (8 * i)));
-  }
-  std::uint64_t value() const { return hash_; }
-
- private:
-  std::uint64_t hash_ = 0xcbf29ce484222325u;
-};
 
 void add_vocabulary(Fnv& fnv, const TokenMap& vocabulary) {
   fnv.add_number(static_cast<std::uint64_t>(vocabulary.count()), 8);
@@ -86,6 +70,17 @@ std::uint64_t content_hash(const Dataset& data) {
     const auto items = data.user_history(user);
     fnv.add_number(items.size(), 8);
     for (const Id item : items) fnv.add_number(static_cast<std::uint64_t>(item), 4);
+  }
+  return fnv.value();
+}
+
+std::uint64_t text_hash(const Dataset& data) {
+  Fnv fnv;
+  for (Id item = 1; item < data.items.rows(); ++item) {
+    fnv.add_token(data.titles[item]);
+    const auto attributes = data.attributes_of(item);
+    fnv.add_number(attributes.size(), 4);
+    for (const Id attribute : attributes) fnv.add_token(data.attributes.token(attribute));
   }
   return fnv.value();
 }

@@ -52,8 +52,10 @@ class TokenMap {
 struct Dataset {
   std::string name;    // "beauty"
   std::string source;  // the path it was read from
-  std::uint64_t hash =
-      0;  // of users, items and histories: the same data give the same hash, whatever the format
+  // The same data give the same hashes, whatever the format. Set where the data are read or made.
+  std::uint64_t hash = 0;          // content_hash(): users, items and histories
+  std::uint64_t feature_hash = 0;  // feature_hash() of host/data/feature_source.h: what deep backbones read
+  std::uint64_t text_hash = 0;     // text_hash(): what scorers read
   TokenMap users, items, attributes;
   std::vector<std::int64_t> history_offsets;    // by user
   std::vector<Id> history;                      // items of a user, oldest first
@@ -78,5 +80,9 @@ struct Dataset {
 /// equal ids, so what was trained on one data set may be used on the other. Texts and attributes do not
 /// enter.
 std::uint64_t content_hash(const Dataset& data);
+
+/// Hash of each item's title and attributes, in id order: what prompts and scorers are made of. The ids are
+/// content_hash()'s.
+std::uint64_t text_hash(const Dataset& data);
 
 }  // namespace sllmr

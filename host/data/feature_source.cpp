@@ -1,6 +1,7 @@
 #include "host/data/feature_source.h"
 
 #include "host/data/dataset.h"
+#include "host/data/fnv.h"
 
 namespace sllmr {
 
@@ -23,6 +24,16 @@ class DenseIds {
   Id rows_ = 1;
 };
 
+/// By attribute: whether it is a category, and not a brand.
+std::vector<std::uint8_t> find_categories(const Dataset& data) {
+  std::vector<std::uint8_t> is_category(static_cast<std::size_t>(data.attributes.rows()));
+  for (Id item = 1; item < data.items.rows(); ++item) {
+    const std::span<const Id> list = data.attributes_of(item);
+    for (std::size_t k = 1; k < list.size(); ++k) is_category[static_cast<std::size_t>(list[k])] = 1;
+  }
+  return is_category;
+}
+
 }  // namespace
 
 FeatureSource feature_source(const Dataset& data) {
@@ -37,11 +48,7 @@ FeatureSource feature_source(const Dataset& data) {
   source.category_offsets.resize(static_cast<std::size_t>(source.item_rows) + 1);
   if (data.item_attributes.empty()) return source;
 
-  std::vector<std::uint8_t> is_category(static_cast<std::size_t>(data.attributes.rows()));
-  for (Id item = 1; item < source.item_rows; ++item) {
-    const std::span<const Id> list = data.attributes_of(item);
-    for (std::size_t k = 1; k < list.size(); ++k) is_category[static_cast<std::size_t>(list[k])] = 1;
-  }
+  const std::vector<std::uint8_t> is_category = find_categories(data);
   DenseIds brands(data.attributes.rows()), categories(data.attributes.rows());
   for (Id item = 1; item < source.item_rows; ++item) {
     for (const Id value : data.attributes_of(item)) {
@@ -57,6 +64,21 @@ FeatureSource feature_source(const Dataset& data) {
   source.brand_rows = brands.rows();
   source.category_rows = categories.rows();
   return source;
+}
+
+std::uint64_t feature_hash(const Dataset& data) {
+  Fnv fnv;
+  if (data.item_attributes.empty()) return fnv.value();
+  const std::vector<std::uint8_t> is_category = find_categories(data);
+  for (Id item = 1; item < data.items.rows(); ++item) {
+    const auto attributes = data.attributes_of(item);
+    fnv.add_number(attributes.size(), 4);
+    for (const Id value : attributes) {
+      fnv.add_byte(is_category[static_cast<std::size_t>(value)]);
+      fnv.add_token(data.attributes.token(value));
+    }
+  }
+  return fnv.value();
 }
 
 }  // namespace sllmr

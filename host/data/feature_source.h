@@ -34,4 +34,8 @@ struct FeatureSource {
 /// category_rows are 1. `data` must outlive the result.
 FeatureSource feature_source(const Dataset& data);
 
+/// Hash of each item's brand and categories by name, in id order: what deep backbones read beside users,
+/// items and histories.
+std::uint64_t feature_hash(const Dataset& data);
+
 }  // namespace sllmr

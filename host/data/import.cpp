@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "host/data/feature_source.h"
 #include "host/data/importer.h"
 #include "kernels/exec/error.h"
 
@@ -123,7 +124,10 @@ std::vector<std::string> import_formats() {
 
 Dataset load_dataset(const std::string& path, const ImportOptions& options) {
   const Source source = find_source(path, options.format);
-  return source.importer->load(source.file, options.items);
+  Dataset data = source.importer->load(source.file, options.items);
+  data.feature_hash = feature_hash(data);
+  data.text_hash = text_hash(data);
+  return data;
 }
 
 std::string base_name(const std::string& path, const std::vector<std::string>& endings) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "host/data/feature_source.h"
 #include "kernels/exec/error.h"
 #include "kernels/exec/random.h"
 
@@ -79,6 +80,8 @@ Dataset synthetic_dataset(const SyntheticOptions& options) {
     data.history_offsets.push_back(static_cast<std::int64_t>(data.history.size()));
   }
   data.hash = content_hash(data);
+  data.feature_hash = feature_hash(data);
+  data.text_hash = text_hash(data);
   return data;
 }
 

@@ -89,5 +89,21 @@ TEST(ContentHashTest, IsTheSameInEveryRelease) {
   EXPECT_EQ(content_hash(two_users({1, 2}, {2})), 0xf4d168edf4268d87u);
 }
 
+TEST(TextHashTest, SeesTitlesAndAttributesOfTheirItemsAndNoInteractions) {
+  Dataset data = two_users({1, 2}, {2});
+  data.titles = {"", "red", "blue"};
+  data.attributes.add("toys");
+  data.attribute_offsets = {0, 0, 1, 1};
+  data.item_attributes = {1};
+  const std::uint64_t hash = text_hash(data);
+  data.history = {2, 1, 2};
+  EXPECT_EQ(text_hash(data), hash);
+  std::swap(data.titles[1], data.titles[2]);
+  EXPECT_NE(text_hash(data), hash);
+  std::swap(data.titles[1], data.titles[2]);
+  data.attribute_offsets = {0, 0, 0, 1};
+  EXPECT_NE(text_hash(data), hash) << "the attribute is the other item's";
+}
+
 }  // namespace
 }  // namespace sllmr

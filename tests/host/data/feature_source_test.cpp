@@ -60,5 +60,13 @@ TEST(FeatureSource, WithoutAttributesThereAreNone) {
   }
 }
 
+TEST(FeatureHash, SeesWhatEachItemsBrandAndCategoriesAre) {
+  const std::uint64_t hash = feature_hash(data_with({{"acme", "hair"}, {"zeta", "hair"}}));
+  EXPECT_EQ(feature_hash(data_with({{"acme", "hair"}, {"zeta", "hair"}})), hash);
+  EXPECT_NE(feature_hash(data_with({{"zeta", "hair"}, {"acme", "hair"}})), hash);
+  EXPECT_NE(feature_hash(data_with({{"acme", "hair"}, {"zeta"}})), hash);
+  EXPECT_NE(feature_hash(data_with({{"acme", "hair"}, {"zeta", "skin"}})), hash);
+}
+
 }  // namespace
 }  // namespace sllmr
