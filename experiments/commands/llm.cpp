@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <cmath>
-#include <cstdlib>
 #include <ctime>
 #include <filesystem>
 #include <memory>
@@ -37,7 +36,7 @@ struct LlmOptions {
   ScorerOptions scoring;
   Budget budget;
   std::string priority = "sampled";
-  std::string key_variable = "OPENAI_API_KEY";
+  std::string key_variable;
   std::vector<std::string> parameters;
   bool forecast_only = false;
 };
@@ -178,7 +177,9 @@ void run_score(LlmOptions& options) {
   const ScorerInfo& scorer = find_scorer(options.scorer);
   ScorerOptions& scoring = options.scoring;
   read_parameters(options);
-  if (const char* key = std::getenv(options.key_variable.c_str())) scoring.http.key = key;
+  ServerKey key = server_key(scoring.url, options.key_variable);
+  if (!key.note.empty()) fmt::print(stderr, "note: {}\n", key.note);
+  scoring.http.key = std::move(key.key);
   scoring.file = options.in;
   scoring.seed = options.candidates.seed;
   scoring.progress = true;
@@ -250,7 +251,9 @@ void add_score_command(CLI::App& llm) {
 
   add("--url", scoring.url, "Address of the server, up to and with /v1")->group("Server");
   add("--model", scoring.chat.model, "Model, as the server calls it")->group("Server");
-  add("--key-env", options->key_variable, "Environment variable that holds the key; unset: no key")
+  add("--key-env", options->key_variable,
+      "Environment variable that holds the key (default: OPENAI_API_KEY, and that for https://api.openai.com "
+      "alone)")
       ->group("Server");
   add("--in-flight", scoring.http.in_flight, "Requests under way at a time")->group("Server");
   add("--requests-per-minute", scoring.http.requests_per_minute, "0: no limit")->group("Server");

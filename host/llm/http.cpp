@@ -1,16 +1,21 @@
 #include "host/llm/http.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <strings.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <memory>
 #include <random>
+#include <utility>
 #include <vector>
 
+#include "host/llm/redact.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -20,6 +25,7 @@ using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
 constexpr std::size_t kLargestBody = std::size_t{16} << 20;
+constexpr std::size_t kLargestTotal = std::size_t{64} << 20;  // of all bodies under way
 constexpr double kLongestRetryAfter = 600;
 constexpr int kPollMs = 200;  // longest sleep, so that `stop` is asked in time
 
@@ -64,28 +70,97 @@ void append(List& list, const std::string& line) {
   list.reset(longer);
 }
 
+class Room;
+
 /// A place in flight: one request, its tries one after the other.
 struct Place {
   std::unique_ptr<CURL, EasyDeleter> handle;
   HttpRequest request;
   std::string body;
+  Room* room = nullptr;
   bool sending = false;
   int tries = 0;
   Clock::time_point next_try;
 };
 
+/// The memory for the bodies under way. A reply that finds none left waits, with its connection, until
+/// another is done; one at a time goes on regardless, so that all of them come to an end.
+class Room {
+ public:
+  /// As curl's write function: how much was taken, or that the transfer is to wait.
+  std::size_t take(Place& place, std::string_view bytes) {
+    if (place.body.size() + bytes.size() > kLargestBody) return 0;  // curl takes it for a failed write
+    const std::size_t before = place.body.capacity();
+    if (held_ + bytes.size() > kLargestTotal && privileged_ != &place) {
+      if (privileged_ != nullptr) {
+        paused_.push_back(&place);
+        return CURL_WRITEFUNC_PAUSE;
+      }
+      privileged_ = &place;
+    }
+    place.body.append(bytes);
+    held_ += place.body.capacity() - before;
+    return bytes.size();
+  }
+
+  /// The body, which is the caller's from now on.
+  std::string release(Place& place) {
+    held_ -= place.body.capacity() - std::string().capacity();
+    if (privileged_ == &place) privileged_ = nullptr;
+    std::erase(paused_, &place);
+    return std::exchange(place.body, {});
+  }
+
+  void resume_paused() {
+    // A transfer that finds no room again pauses again.
+    for (Place* place : std::exchange(paused_, {})) curl_easy_pause(place->handle.get(), CURLPAUSE_CONT);
+  }
+
+ private:
+  std::size_t held_ = 0;
+  Place* privileged_ = nullptr;
+  std::vector<Place*> paused_;
+};
+
 std::size_t receive(char* bytes, std::size_t size, std::size_t count, void* user) {
-  auto& body = *static_cast<std::string*>(user);
-  if (body.size() + size * count > kLargestBody) return 0;  // curl takes it for a failed write
-  body.append(bytes, size * count);
-  return size * count;
+  auto& place = *static_cast<Place*>(user);
+  return place.room->take(place, {bytes, size * count});
 }
 
-void blot_out(std::string& text, const std::string& secret) {
-  if (secret.empty()) return;
-  static constexpr const char* kBlot = "[key]";
-  for (std::size_t at = text.find(secret); at != text.npos; at = text.find(secret, at))
-    text.replace(at, secret.size(), kBlot);
+struct UrlDeleter {
+  void operator()(CURLU* url) const { curl_url_cleanup(url); }
+};
+
+/// A part of an address as curl will understand it; empty where there is none.
+std::string part_of(const std::string& url, CURLUPart part) {
+  const std::unique_ptr<CURLU, UrlDeleter> parsed(curl_url());
+  char* text = nullptr;
+  if (!parsed || curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK ||
+      curl_url_get(parsed.get(), part, &text, CURLU_DEFAULT_PORT) != CURLUE_OK)
+    return {};
+  std::string copy = text;
+  curl_free(text);
+  return copy;
+}
+
+bool same_name(const std::string& a, const char* b) {
+  return ::strcasecmp(a.c_str(), b) == 0;
+}
+
+/// Whether the address is of this machine by its spelling; what a name server says does not count.
+bool is_loopback(const std::string& url) {
+  std::string host = part_of(url, CURLUPART_HOST);
+  if (same_name(host, "localhost")) return true;
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  in_addr four{};
+  if (::inet_pton(AF_INET, host.c_str(), &four) == 1) return (ntohl(four.s_addr) >> 24U) == 127;
+  in6_addr six{};
+  return ::inet_pton(AF_INET6, host.c_str(), &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
+}
+
+// A line break in a header would begin another header.
+bool fits_header(const std::string& key) {
+  return std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c <= '~'; });
 }
 
 bool worth_another_try(long status) {
@@ -123,6 +198,7 @@ class HttpClient::Run {
  public:
   Run(const HttpOptions& options, const Source& source, const Sink& sink, const Accept& accept)
       : options_(options),
+        redactor_(options.key),
         source_(source),
         sink_(sink),
         accept_(accept),
@@ -135,7 +211,10 @@ class HttpClient::Run {
     append(headers_, "Expect:");  // no round trip to ask whether the body is welcome
     if (!options_.key.empty()) append(headers_, "Authorization: Bearer " + options_.key);
     places_.resize(static_cast<std::size_t>(options_.in_flight));
-    for (Place& place : places_) free_.push_back(&place);
+    for (Place& place : places_) {
+      place.room = &room_;
+      free_.push_back(&place);
+    }
   }
   ~Run() {
     for (Place& place : places_) {
@@ -187,6 +266,7 @@ class HttpClient::Run {
       Place& place = *free_.back();
       free_.pop_back();
       place.request = std::move(*request);
+      if (!options_.key.empty()) require_private(place.request.url);
       place.tries = 0;
       send(place);
     }
@@ -205,8 +285,9 @@ class HttpClient::Run {
     }
     CURL* handle = place.handle.get();
     ++place.tries;
-    place.body.clear();
     curl_easy_setopt(handle, CURLOPT_URL, place.request.url.c_str());
+    // A proxy of the environment would see what this machine says to itself, or not find it.
+    curl_easy_setopt(handle, CURLOPT_PROXY, is_loopback(place.request.url) ? "" : nullptr);
     curl_easy_setopt(handle, CURLOPT_POSTFIELDS, place.request.body.data());
     curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(place.request.body.size()));
     const CURLMcode added = curl_multi_add_handle(multi_.get(), handle);
@@ -219,12 +300,11 @@ class HttpClient::Run {
     curl_easy_setopt(handle, CURLOPT_PRIVATE, &place);
     curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers_.get());
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, receive);
-    curl_easy_setopt(handle, CURLOPT_WRITEDATA, &place.body);
+    curl_easy_setopt(handle, CURLOPT_WRITEDATA, &place);
     curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, std::lround(1000 * options_.timeout_s));
     curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, std::lround(1000 * options_.connect_timeout_s));
     curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(handle, CURLOPT_USERAGENT, "sllmr");
-    curl_easy_setopt(handle, CURLOPT_ACCEPT_ENCODING, "");
     // A redirect would carry the key to another server.
     curl_easy_setopt(handle, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -244,22 +324,26 @@ class HttpClient::Run {
       finish_try(place, code);
       any = true;
     }
+    if (any) room_.resume_paused();
     return any;
   }
 
   void finish_try(Place& place, CURLcode code) {
     CURL* handle = place.handle.get();
     long status = 0;
-    curl_off_t retry_after = 0, microseconds = 0;
+    curl_off_t retry_after = 0, microseconds = 0, until_sending = 0;
     curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_getinfo(handle, CURLINFO_RETRY_AFTER, &retry_after);
     curl_easy_getinfo(handle, CURLINFO_TOTAL_TIME_T, &microseconds);
-    blot_out(place.body, options_.key);
+    curl_easy_getinfo(handle, CURLINFO_PRETRANSFER_TIME_T, &until_sending);
+    std::string body = redactor_.body(room_.release(place));
 
     std::string error;
     std::int64_t* cause = nullptr;  // why another try makes sense
     if (code == CURLE_OPERATION_TIMEDOUT) {
-      error = fmt::format("no answer within {} s", options_.timeout_s);
+      error = until_sending == 0 ? fmt::format("could not connect within {} s",
+                                               std::min(options_.connect_timeout_s, options_.timeout_s))
+                                 : fmt::format("no answer within {} s", options_.timeout_s);
       cause = &stats_.timeouts;
     } else if (code == CURLE_WRITE_ERROR) {
       error = fmt::format("an answer of more than {} MiB", kLargestBody >> 20);
@@ -269,7 +353,7 @@ class HttpClient::Run {
     } else if (status < 200 || status >= 300) {
       error = fmt::format("status {}", status);
       if (worth_another_try(status)) cause = status == 429 ? &stats_.rate_limited : &stats_.server_errors;
-    } else if (Verdict verdict = accept_(place.request.id, place.body, place.tries); !verdict.fault.empty()) {
+    } else if (Verdict verdict = accept_(place.request.id, body, place.tries); !verdict.fault.empty()) {
       error = std::move(verdict.fault);
       if (verdict.worth_a_try) cause = &stats_.rejected;
     }
@@ -281,10 +365,14 @@ class HttpClient::Run {
       return;
     }
     ++(error.empty() ? stats_.succeeded : stats_.failed);
-    HttpReply reply{place.request.id,      code == CURLE_OK ? static_cast<int>(status) : 0,
-                    std::move(place.body), std::move(error),
-                    place.tries,           1e-6 * static_cast<double>(microseconds)};
-    place.body.clear();
+    if (!error.empty()) {
+      // Of a failure anything may be shown, the names in JSON too.
+      body = redactor_.text(std::move(body));
+      error = redactor_.text(std::move(error));
+    }
+    HttpReply reply{place.request.id, code == CURLE_OK ? static_cast<int>(status) : 0,
+                    std::move(body),  std::move(error),
+                    place.tries,      1e-6 * static_cast<double>(microseconds)};
     place.request = {};
     free_.push_back(&place);
     sink_(std::move(reply));
@@ -297,12 +385,14 @@ class HttpClient::Run {
   }
 
   const HttpOptions& options_;
+  const Redactor redactor_;
   const Source& source_;
   const Sink& sink_;
   const Accept& accept_;
   TokenBucket requests_, tokens_;
   List headers_;
   std::unique_ptr<CURLM, MultiDeleter> multi_;
+  Room room_;
   std::vector<Place> places_;
   std::vector<Place*> free_, waiting_;
   bool drained_ = false;
@@ -311,24 +401,26 @@ class HttpClient::Run {
 };
 
 HttpClient::HttpClient(HttpOptions options) : options_(std::move(options)) {
-  const auto positive = [](double value, const char* what) {
-    require(value > 0 && std::isfinite(value), fmt::format("{} is {}; it must be above 0", what, value));
+  static constexpr double kDay = 86400, kHighestRate = 1e12;
+  const auto seconds = [](double value, const char* what) {
+    // Written so that NaN is out of range too.
+    require(value >= 1e-3 && value <= kDay,
+            fmt::format("{} is {} s; give 0.001 to {} seconds", what, value, kDay));
   };
-  const auto limit = [](double value, const char* what) {
-    require(value >= 0 && std::isfinite(value),
+  const auto rate = [](double value, const char* what) {
+    require(value >= 0 && value <= kHighestRate,
             fmt::format("{} is {}; give a rate, or 0 for no limit", what, value));
   };
   require(options_.in_flight >= 1 && options_.in_flight <= 4096,
           fmt::format("{} requests in flight; give 1 to 4096", options_.in_flight));
   require(options_.max_tries >= 1, fmt::format("{} tries a request; give 1 or more", options_.max_tries));
-  positive(options_.timeout_s, "the time-out");
-  positive(options_.connect_timeout_s, "the time-out of connecting");
-  positive(options_.first_delay_s, "the delay before the second try");
-  positive(options_.longest_delay_s, "the longest delay between two tries");
-  limit(options_.requests_per_minute, "the limit of requests a minute");
-  limit(options_.tokens_per_minute, "the limit of tokens a minute");
-  // A line break in a header would begin another header.
-  require(std::all_of(options_.key.begin(), options_.key.end(), [](char c) { return c > ' ' && c <= '~'; }),
+  seconds(options_.timeout_s, "the time-out");
+  seconds(options_.connect_timeout_s, "the time-out of connecting");
+  seconds(options_.first_delay_s, "the delay before the second try");
+  seconds(options_.longest_delay_s, "the longest delay between two tries");
+  rate(options_.requests_per_minute, "the limit of requests a minute");
+  rate(options_.tokens_per_minute, "the limit of tokens a minute");
+  require(fits_header(options_.key),
           "the key holds blanks, line breaks or characters beyond ASCII; check the environment variable");
   initialise_curl();
 }
@@ -353,6 +445,45 @@ std::string checked_server_url(const std::string& url) {
   std::string trimmed = url;
   while (trimmed.ends_with('/')) trimmed.pop_back();
   return trimmed;
+}
+
+void require_private(const std::string& url) {
+  if (same_name(part_of(url, CURLUPART_SCHEME), "https") || is_loopback(url)) return;
+  throw Error(
+      fmt::format("the key would go to {} unencrypted; give an https:// address, or a tunnel's at "
+                  "http://localhost",
+                  part_of(url, CURLUPART_HOST)));
+}
+
+ServerKey server_key(const std::string& url, const std::string& variable) {
+  constexpr const char* kOpenAi = "OPENAI_API_KEY";
+  const std::string name = variable.empty() ? kOpenAi : variable;
+  const char* value = std::getenv(name.c_str());
+  require(variable.empty() || (value != nullptr && *value != '\0'),
+          fmt::format("--key-env {}: the environment has no such variable, or an empty one; export it, or "
+                      "leave --key-env out to send no key",
+                      variable));
+  if (value == nullptr || *value == '\0' || url.empty()) return {};
+  checked_server_url(url);
+  if (variable.empty() &&
+      (part_of(url, CURLUPART_SCHEME) != "https" || part_of(url, CURLUPART_PORT) != "443" ||
+       !same_name(part_of(url, CURLUPART_HOST), "api.openai.com"))) {
+    return {"", fmt::format("{} is set, but not sent: by itself it goes to https://api.openai.com only; to "
+                            "send it to {}, add --key-env {}",
+                            kOpenAi, part_of(url, CURLUPART_HOST), kOpenAi)};
+  }
+  ServerKey found{value, ""};
+  require(
+      fits_header(found.key),
+      fmt::format("the key in {} holds blanks, line breaks or characters beyond ASCII; set it again", name));
+  require_private(url);
+  if (found.key.size() < kShortestRedactedKey) {
+    found.note = fmt::format(
+        "the key in {} has fewer than {} characters: it is sent, but not removed from what the server "
+        "repeats",
+        name, kShortestRedactedKey);
+  }
+  return found;
 }
 
 }  // namespace sllmr

@@ -11,7 +11,7 @@ namespace sllmr {
 
 struct HttpOptions {
   int in_flight = 16;      // requests under way, those that wait for another try included
-  double timeout_s = 120;  // of one try, from connecting to the last byte
+  double timeout_s = 120;  // of one try, from connecting to the last byte; 1 ms to a day
   double connect_timeout_s = 10;
   int max_tries = 8;
   double first_delay_s = 0.5;  // before the second try; doubles with every further one
@@ -30,7 +30,7 @@ struct HttpRequest {
 struct HttpReply {
   std::uint64_t id = 0;
   int status = 0;     // of the last try; 0: no reply, and `error` says why
-  std::string body;   // with the key blotted out
+  std::string body;   // without the key (redact.h)
   std::string error;  // empty when the request succeeded: status 2xx and a body that was accepted
   int tries = 0;
   double seconds = 0;  // of the last try
@@ -55,10 +55,13 @@ struct HttpStats {
 /// (at most 10 minutes). A waiting request keeps its place in flight, so a server that pushes back slows the
 /// whole client down.
 ///
-/// Memory does not grow with the number of requests. The key is in no reply, error or exception.
+/// Memory does not grow with the number of requests. A reply has at most 16 MiB, all replies under way have
+/// about 64: where they would have more, the slower ones wait. The key is in no reply, error or exception,
+/// and goes over plain HTTP to this machine only. Requests to this machine go past proxies; others use those
+/// that the environment names, as curl does.
 class HttpClient {
  public:
-  /// Throws Error for options out of range.
+  /// Throws Error for options out of range and for a key that no header can hold.
   explicit HttpClient(HttpOptions options);
   ~HttpClient();
   HttpClient(const HttpClient&) = delete;
@@ -74,7 +77,7 @@ class HttpClient {
   using Stop = std::function<bool()>;
 
   /// Sends everything that `source` has. All functions are called on this thread; what they throw ends the
-  /// run.
+  /// run. Throws Error for a request that would carry the key over plain HTTP to another machine.
   HttpStats run(const Source& source, const Sink& sink, const Accept& accept, const Stop& stop);
 
  private:
@@ -85,5 +88,19 @@ class HttpClient {
 /// Throws Error unless `url` is an http or https address without a user name or password in it, which would
 /// end up in logs. Returns it without a trailing slash.
 std::string checked_server_url(const std::string& url);
+
+/// Throws Error where a key would go to `url` in the clear: by plain HTTP to another machine than this one
+/// (localhost, 127.0.0.0/8, ::1).
+void require_private(const std::string& url);
+
+/// The key for a server and where it came from.
+struct ServerKey {
+  std::string key;   // empty: none
+  std::string note;  // what the user should know; mostly empty
+};
+/// The key of the environment variable `variable`. Where that is empty, OPENAI_API_KEY's, and that only for
+/// https://api.openai.com. Throws Error for a variable that is named and not set, for a key that no header
+/// can hold, and where the key would go over plain HTTP to another machine. No message holds the key.
+ServerKey server_key(const std::string& url, const std::string& variable);
 
 }  // namespace sllmr

@@ -5,9 +5,13 @@
 #include <sys/resource.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
+#include <limits>
+#include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "tests/support/errors.h"
 #include "tests/support/fake_llm_server.h"
@@ -214,6 +218,239 @@ TEST(HttpClient, TheKeyIsSentAndNeverComesBack) {
   options.key = "sk-secret\r\nX: y";
   EXPECT_THAT(error_of([&] { const HttpClient client(options); }),
               testing::AllOf(HasSubstr("key"), Not(HasSubstr("secret"))));
+}
+
+TEST(HttpClient, TheKeyNeverComesBackHoweverItIsSpelled) {
+  // As JSON may escape it, as a URL does, cut, and as a name.
+  const std::vector<std::pair<std::string, std::string>> spellings = {
+      {R"({"error":"key sk-a\/b\u002dsecret-123"})", R"({"error":"key [key]"})"},
+      {R"({"error":"key \u0073k-a\/b-secret-12\u0033"})", R"({"error":"key [key]"})"},
+      {R"({"error":"key sk-a%2Fb-secret-123"})", R"({"error":"key [key]"})"},
+      {R"({"error":"key sk-a\/b-sec..."})", R"({"error":"key [key]..."})"},
+      {R"({"sk-a/b-secret-123":1})", R"({"[key]":1})"},
+      {"<p>sk-a&#x2F;b-secret-123</p>", "<p>[key]</p>"}};
+  for (const int code : {200, 400}) {
+    FakeLlmServer server([&](const std::string&, const std::string& body, int) {
+      return status(code, "", spellings[std::stoul(body)].first);
+    });
+    HttpOptions options = quick();
+    options.key = "sk-a/b-secret-123";
+    const Sent sent = send(server, options, static_cast<int>(spellings.size()));
+    ASSERT_EQ(sent.replies.size(), spellings.size());
+    for (const HttpReply& reply : sent.replies) {
+      // The names of an answer are its protocol's, and nobody shows them.
+      if (code == 200 && reply.id == 4) continue;
+      EXPECT_EQ(reply.body, spellings[reply.id].second);
+    }
+  }
+}
+
+TEST(HttpClient, AFaultThatTheCallerFindsHoldsNoKey) {
+  FakeLlmServer server([](const std::string&, const std::string&, int) {
+    return status(200, "", R"({"parts":["sk-se","cret-12","3"]})");
+  });
+  HttpOptions options = quick();
+  options.key = "sk-secret-123";
+  HttpClient client(options);
+  bool asked = false;
+  HttpReply reply;
+  client.run(
+      [&]() -> std::optional<HttpRequest> {
+        if (std::exchange(asked, true)) return std::nullopt;
+        return HttpRequest{1, server.url(), "{}", 0};
+      },
+      [&](HttpReply r) { reply = std::move(r); },
+      [](std::uint64_t, const std::string&, int) {
+        return Verdict{"joined: sk-secret-123", false};
+      },
+      [] { return false; });
+  EXPECT_EQ(reply.error, "joined: [key]");
+}
+
+TEST(HttpClient, AKeyGoesOverPlainHttpToThisMachineOnly) {
+  for (const char* url :
+       {"http://localhost:1/v1", "http://LOCALHOST/v1", "http://127.0.0.1/v1", "http://127.8.9.1:80",
+        "http://[::1]:8000/v1", "https://example.org/v1", "HTTPS://10.0.0.1"}) {
+    EXPECT_EQ(error_of([&] { require_private(url); }), "no error") << url;
+  }
+  for (const char* url :
+       {"http://example.org/v1", "http://127.0.0.1.example.org/v1", "http://localhost.example.org",
+        "http://128.0.0.1", "http://0.0.0.0:80", "http://[::2]/v1", "http://10.0.0.1/localhost",
+        "http://127.0.0.1@example.org/", "nonsense"}) {
+    EXPECT_THAT(error_of([&] { require_private(url); }), HasSubstr("https://")) << url;
+  }
+  HttpOptions options = quick();
+  options.key = "sk-secret-123";
+  HttpClient client(options);
+  const auto source = []() -> std::optional<HttpRequest> {
+    return HttpRequest{1, "http://203.0.113.1/v1", "{}", 0};
+  };
+  EXPECT_THAT(error_of([&] {
+                client.run(
+                    source, [](const HttpReply&) {},
+                    [](std::uint64_t, const std::string&, int) { return Verdict{}; }, [] { return false; });
+              }),
+              testing::AllOf(HasSubstr("unencrypted"), Not(HasSubstr("secret"))));
+}
+
+TEST(HttpClient, LoopbackGoesPastProxies) {
+  FakeLlmServer server([](const std::string&, const std::string&, int) { return status(200); });
+  ::setenv("http_proxy", "http://127.0.0.1:1", 1);
+  const Sent sent = send(server, quick(), 1);
+  ::unsetenv("http_proxy");
+  EXPECT_EQ(sent.stats.succeeded, 1);
+}
+
+TEST(HttpClient, AConnectionThatNeverStandsIsCalledOne) {
+  // Nobody accepts, and the queue of one is full: the kernel drops what comes next.
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* const any = reinterpret_cast<sockaddr*>(&address);
+  ASSERT_EQ(::bind(listener, any, size), 0);
+  ASSERT_EQ(::listen(listener, 0), 0);
+  ASSERT_EQ(::getsockname(listener, any, &size), 0);
+  std::vector<int> queue;
+  for (int k = 0; k < 3; ++k) {
+    queue.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    ::connect(queue.back(), any, size);
+  }
+  HttpOptions options = quick();
+  options.connect_timeout_s = 0.1;
+  options.max_tries = 1;
+  HttpClient client(options);
+  bool asked = false;
+  HttpReply reply;
+  const HttpStats stats = client.run(
+      [&]() -> std::optional<HttpRequest> {
+        if (std::exchange(asked, true)) return std::nullopt;
+        return HttpRequest{1, "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)), "{}", 0};
+      },
+      [&](HttpReply r) { reply = std::move(r); },
+      [](std::uint64_t, const std::string&, int) { return Verdict{}; }, [] { return false; });
+  for (const int socket : queue) ::close(socket);
+  ::close(listener);
+  EXPECT_EQ(reply.error, "could not connect within 0.1 s");
+  EXPECT_EQ(stats.failed, 1);
+}
+
+TEST(HttpClient, LargeRepliesWaitForEachOther) {
+  // 16 replies of 15 MiB would need 240 MiB at once.
+  FakeLlmServer server([](const std::string&, const std::string&, int) {
+    return status(200, "", std::string(std::size_t{15} << 20, 'x'));
+  });
+  const auto high_water = [] {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    return static_cast<std::int64_t>(usage.ru_maxrss) << 10;
+  };
+  HttpOptions options = quick();
+  options.timeout_s = 60;
+  const Sent sent = send(server, options, 16, false);
+  EXPECT_EQ(sent.stats.succeeded, 16);
+  EXPECT_EQ(server.requests(), 16) << "none is paid for twice";
+  RecordProperty("resident_mib", static_cast<int>(high_water() >> 20));
+}
+
+TEST(HttpClient, AReplyThatIsTooLargeFailsAtOnce) {
+  FakeLlmServer server([](const std::string&, const std::string&, int) {
+    return status(200, "", std::string((std::size_t{16} << 20) + 1, 'x'));
+  });
+  const Sent sent = send(server, quick(), 1);
+  EXPECT_EQ(sent.replies.at(0).error, "an answer of more than 16 MiB");
+  EXPECT_EQ(server.requests(), 1);
+}
+
+TEST(HttpClient, NumbersOutOfRangeAreRefused) {
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN(),
+                   kInf = std::numeric_limits<double>::infinity();
+  for (double HttpOptions::*seconds : {&HttpOptions::timeout_s, &HttpOptions::connect_timeout_s,
+                                       &HttpOptions::first_delay_s, &HttpOptions::longest_delay_s}) {
+    for (const double bad : {kNan, kInf, -1.0, 0.0, 0.0001, 1e30}) {
+      HttpOptions options;
+      options.*seconds = bad;
+      EXPECT_THAT(error_of([&] { const HttpClient client(options); }), HasSubstr("0.001 to 86400 seconds"))
+          << bad;
+    }
+  }
+  for (double HttpOptions::*rate : {&HttpOptions::requests_per_minute, &HttpOptions::tokens_per_minute}) {
+    for (const double bad : {kNan, kInf, -1.0, 1e300}) {
+      HttpOptions options;
+      options.*rate = bad;
+      EXPECT_THAT(error_of([&] { const HttpClient client(options); }), HasSubstr("0 for no limit")) << bad;
+    }
+  }
+}
+
+/// Sets an environment variable for the time of a test.
+class Variable {
+ public:
+  Variable(const char* name, const char* value) : name_(name) {
+    if (const char* old = std::getenv(name)) old_ = old;
+    value == nullptr ? ::unsetenv(name) : ::setenv(name, value, 1);
+  }
+  ~Variable() { old_ ? ::setenv(name_, old_->c_str(), 1) : ::unsetenv(name_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+ private:
+  const char* name_;
+  std::optional<std::string> old_;
+};
+
+TEST(ServerKey, OpenAisKeyGoesByItselfToOpenAiOnly) {
+  const Variable set("OPENAI_API_KEY", "sk-openai-0123456789");
+  for (const char* url : {"https://api.openai.com", "https://api.openai.com/v1",
+                          "https://api.openai.com:443/v1/", "https://API.OpenAI.com/v1"}) {
+    const ServerKey found = server_key(url, "");
+    EXPECT_EQ(found.key, "sk-openai-0123456789") << url;
+    EXPECT_EQ(found.note, "");
+  }
+  for (const char* url :
+       {"https://api.openai.com.example.org/v1", "https://example.org/api.openai.com/v1",
+        "https://openai.com/v1", "https://eu.api.openai.com/v1", "https://api.openai.com:8443/v1",
+        "http://api.openai.com/v1", "https://xapi.openai.com/v1", "http://localhost:8000/v1",
+        "http://example.org/v1"}) {
+    const ServerKey found = server_key(url, "");
+    EXPECT_EQ(found.key, "") << url;
+    EXPECT_THAT(found.note,
+                testing::AllOf(HasSubstr("OPENAI_API_KEY is set, but not sent"),
+                               HasSubstr("--key-env OPENAI_API_KEY"), Not(HasSubstr("sk-openai"))))
+        << url;
+  }
+  EXPECT_EQ(server_key("https://example.org/v1", "OPENAI_API_KEY").key, "sk-openai-0123456789");
+  EXPECT_THAT(error_of([] { server_key("https://api.openai.com@example.org/v1", ""); }),
+              HasSubstr("password"));
+  const Variable unset("OPENAI_API_KEY", nullptr);
+  EXPECT_EQ(server_key("https://api.openai.com/v1", "").note, "");
+}
+
+TEST(ServerKey, ANamedVariableMustBeThere) {
+  const Variable unset("SLLMR_NO_KEY", nullptr);
+  EXPECT_THAT(error_of([] { server_key("https://example.org", "SLLMR_NO_KEY"); }),
+              HasSubstr("--key-env SLLMR_NO_KEY"));
+  EXPECT_THAT(error_of([] { server_key("", "SLLMR_NO_KEY"); }), HasSubstr("--key-env SLLMR_NO_KEY"));
+  const Variable empty("SLLMR_NO_KEY", "");
+  EXPECT_THAT(error_of([] { server_key("https://example.org", "SLLMR_NO_KEY"); }),
+              HasSubstr("--key-env SLLMR_NO_KEY"));
+}
+
+TEST(ServerKey, BadKeysAreRefusedAndShortOnesNoted) {
+  for (const char* bad : {"sk-secret\r\nX: y", "sk secret",
+                          "sk-s\xC3\xA9"
+                          "cret",
+                          "secret\x7F"}) {
+    const Variable set("SLLMR_A_KEY", bad);
+    EXPECT_THAT(error_of([] { server_key("https://example.org", "SLLMR_A_KEY"); }),
+                testing::AllOf(HasSubstr("SLLMR_A_KEY"), Not(HasSubstr("cret"))));
+  }
+  const Variable set("SLLMR_A_KEY", "none");
+  const ServerKey found = server_key("http://localhost:8000", "SLLMR_A_KEY");
+  EXPECT_EQ(found.key, "none");
+  EXPECT_THAT(found.note, HasSubstr("fewer than 8 characters"));
+  EXPECT_THAT(error_of([] { server_key("http://example.org", "SLLMR_A_KEY"); }), HasSubstr("unencrypted"));
 }
 
 TEST(HttpClient, AHundredThousandRequestsTakeLittleTimeAndNoMemory) {
