@@ -1,7 +1,6 @@
 #include "experiments/commands/experiment.h"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -17,6 +16,8 @@
 #include "experiments/report/text.h"
 #include "experiments/runs.h"
 #include "host/config/nearest.h"
+#include "host/text_file.h"
+#include "host/toml_text.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -90,13 +91,7 @@ void for_each_table(const toml::table& table, const char* key, const std::string
 }
 
 Experiment read_experiment(const std::string& path) {
-  toml::table table;
-  try {
-    table = toml::parse_file(path);
-  } catch (const toml::parse_error& error) {
-    throw Error(
-        fmt::format("{}:{}: not an experiment: {}", path, error.source().begin.line, error.description()));
-  }
+  const toml::table table = parse_toml(read_text_file(path, "the experiment"), path);
   Experiment out;
   const Reader top(path, table, {"title", "recipe", "metric", "out", "column", "row", "cell"});
   out.title = top.text("title");

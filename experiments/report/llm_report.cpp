@@ -209,6 +209,8 @@ std::string llm_report_text(const json& report) {
                      : fresh["same_data"].get<bool>() ? "Made from these data"
                                                       : "Made from other data",
                      share_of(fresh["stale_users"], fresh["scored_users"]));
+  if (const std::string warning = fresh["warning"]; !warning.empty())
+    out += fmt::format("Warning: {}.\n", warning);
   return out;
 }
 

@@ -2,15 +2,9 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <functional>
-#include <iterator>
 #include <limits>
 #include <optional>
 #include <sstream>
@@ -19,6 +13,8 @@
 #include <variant>
 
 #include "host/config/nearest.h"
+#include "host/text_file.h"
+#include "host/toml_text.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -314,8 +310,9 @@ void assign(Config& config, const std::string& name, const Given& given) {
                             suggestion_for(name)));
   }
   if (given.value && key->set(config, *given.value)) return;
-  std::string message =
-      fmt::format("'{}' ({}): expected {}, got {}", name, given.origin, key->expects, given.text);
+  constexpr std::size_t kShown = 200;
+  std::string message = fmt::format("'{}' ({}): expected {}, got {}{}", name, given.origin, key->expects,
+                                    given.text.substr(0, kShown), given.text.size() > kShown ? "..." : "");
   if (!key->choices.empty() && given.value && std::holds_alternative<std::string>(*given.value)) {
     message +=
         fmt::format("; did you mean '{}'?", nearest_name(std::get<std::string>(*given.value), key->choices));
@@ -340,20 +337,8 @@ void read_table(Config& config, const toml::table& table, const std::string& sec
   }
 }
 
-std::string read_file(const std::string& path) {
-  require(!std::filesystem::is_directory(path), fmt::format("cannot read recipe '{}': it is a folder", path));
-  std::ifstream in(path, std::ios::binary);
-  require(in.is_open(), fmt::format("cannot read recipe '{}': {}", path, std::strerror(errno)));
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 void read_recipe(Config& config, const std::string& text, const std::string& path) {
-  toml::table recipe;
-  try {
-    recipe = toml::parse(text, path);
-  } catch (const toml::parse_error& error) {
-    throw Error(fmt::format("{}:{}: not TOML: {}", path, error.source().begin.line, error.description()));
-  }
+  toml::table recipe = parse_toml(text, path);
   // First, so that a key that is set outside wins.
   if (const toml::table* defaults = recipe["defaults"].as_table()) {
     read_table(config, *defaults, "", path, Counts::as_default);
@@ -369,11 +354,11 @@ Given parse_override(const std::string& name, const std::string& text) {
   const bool takes_string = key && std::holds_alternative<std::string>(key->get(Config()));
   if (takes_string && !text.starts_with('"') && !text.starts_with('\'')) return {Value(text), text, origin};
   try {
-    const toml::table parsed = toml::parse("value = " + text);
-    return {to_value(*parsed.get("value")), text, origin};
-  } catch (const toml::parse_error&) {
-    return {std::nullopt, text, origin};
+    const toml::table parsed = parse_toml("value = " + text, origin);
+    if (parsed.size() == 1) return {to_value(*parsed.get("value")), text, origin};
+  } catch (const Error&) {  // told below as a value that the key does not take
   }
+  return {std::nullopt, text, origin};
 }
 
 void write_keys(std::string& out, const Config& config, bool set) {
@@ -397,7 +382,7 @@ bool Config::is_set(std::string_view key) const {
 
 Config load_config(const std::string& recipe_path, std::span<const std::string> overrides) {
   Config config;
-  if (!recipe_path.empty()) read_recipe(config, read_file(recipe_path), recipe_path);
+  if (!recipe_path.empty()) read_recipe(config, read_text_file(recipe_path, "recipe"), recipe_path);
   for (const std::string& assignment : overrides) {
     const auto equals = assignment.find('=');
     require(equals != assignment.npos && equals > 0,

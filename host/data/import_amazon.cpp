@@ -5,10 +5,13 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
 #include "host/data/importer.h"
 #include "host/data/python_literal.h"
 #include "host/data/tables.h"
+#include "host/json_text.h"
 
 namespace sllmr {
 namespace {
@@ -17,13 +20,14 @@ using Json = nlohmann::json;
 
 /// The object in the current line of `reader`.
 Json parse_object(const LineReader& reader, std::string_view line) {
-  Json object = Json::parse(line, nullptr, false);
-  if (object.is_discarded()) object = Json::parse(python_to_json(line), nullptr, false);
-  if (!object.is_object()) {
+  std::optional<Json> object = parse_json(line);
+  if (!object) object = parse_json(python_to_json(line));
+  if (!object || !object->is_object()) {
     reader.fail(
-        "not a JSON object or Python dictionary, or cut off; correct the line or copy the file again");
+        "not a JSON object or Python dictionary, nested too deep or cut off; correct the line or copy the "
+        "file again");
   }
-  return object;
+  return *std::move(object);
 }
 
 /// The string under `key`, or "" where there is none: metadata have holes.

@@ -8,6 +8,7 @@
 
 #include "host/data/importer.h"
 #include "host/data/tables.h"
+#include "host/json_text.h"
 
 namespace sllmr {
 namespace {
@@ -43,16 +44,18 @@ void read_attributes(const std::string& path, Dataset& data) {
   LineReader reader(path);
   std::string text(reader.first());
   for (std::string_view line; reader.next(line);) text += line;
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_object()) reader.fail("not a JSON object of item: [attribute, ...]; copy the file again");
+  const auto json = parse_json(text);
+  if (!json || !json->is_object()) {
+    reader.fail("not a JSON object of item: [attribute, ...], or nested too deep; copy the file again");
+  }
 
   ItemTable items(data);
   std::vector<std::string> values;
-  for (const auto& [item, list] : json.items()) {
+  for (const auto& [item, list] : json->items()) {
     if (!list.is_array()) reader.fail(fmt::format("item '{}' has no list of attributes; correct it", item));
     values.clear();
     for (const auto& value : list)
-      values.push_back(value.is_string() ? value.get<std::string>() : value.dump());
+      values.push_back(value.is_string() ? value.get<std::string>() : json_text(value));
     items.add(reader, item, "", std::vector<std::string_view>(values.begin(), values.end()));
   }
   items.finish();

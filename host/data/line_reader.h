@@ -27,6 +27,9 @@ class LineReader {
   /// The first line, which must exist. Throws Error for an empty file.
   std::string_view first();
 
+  /// After the last line: whether a plain file ended inside it. (A gzip stream that is cut off is an error.)
+  bool may_be_truncated() const { return unterminated_ && gzdirect(file_.get()) != 0; }
+
   const std::string& path() const { return path_; }
   /// Number of the line that next() returned last, from 1.
   std::int64_t line_number() const { return line_number_; }

@@ -1,17 +1,14 @@
 #include "host/llm/prompt.h"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <functional>
-#include <iterator>
 
 #include "host/config/nearest.h"
+#include "host/text_file.h"
+#include "host/toml_text.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -134,19 +131,11 @@ PromptTemplate load_prompt_template(const std::string& name_or_path) {
   if (name_or_path.find('/') == name_or_path.npos && !name_or_path.ends_with(".toml")) {
     return parse_prompt_template(prompt_template_text(name_or_path), "template " + name_or_path);
   }
-  std::ifstream in(name_or_path, std::ios::binary);
-  require(in.is_open(),
-          fmt::format("cannot read the prompt template '{}': {}", name_or_path, std::strerror(errno)));
-  return parse_prompt_template({std::istreambuf_iterator<char>(in), {}}, name_or_path);
+  return parse_prompt_template(read_text_file(name_or_path, "the prompt template"), name_or_path);
 }
 
 PromptTemplate parse_prompt_template(const std::string& toml, const std::string& origin) {
-  toml::table table;
-  try {
-    table = toml::parse(toml, origin);
-  } catch (const toml::parse_error& error) {
-    throw Error(fmt::format("{}:{}: not TOML: {}", origin, error.source().begin.line, error.description()));
-  }
+  const toml::table table = parse_toml(toml, origin);
   PromptTemplate prompt;
   std::string answer;
   const std::array<std::pair<const char*, std::string*>, 6> keys = {

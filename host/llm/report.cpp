@@ -341,7 +341,8 @@ json report(const ScoreTable& table, const Split& split, const std::optional<Tab
                       {"same_data", fresh.same_data},
                       {"age_days", number(fresh.age_days)},
                       {"scored_users", fresh.scored_users},
-                      {"stale_users", fresh.stale_users}};
+                      {"stale_users", fresh.stale_users},
+                      {"warning", freshness_warning(fresh)}};
   return out;
 }
 

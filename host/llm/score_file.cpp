@@ -4,13 +4,14 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string_view>
 
 #include "host/atomic_file.h"
 #include "host/data/line_reader.h"
+#include "host/json_text.h"
 #include "host/llm/score_table.h"
 #include "kernels/exec/error.h"
 
@@ -64,15 +65,6 @@ Header parse_header(const LineReader& lines, std::string_view line) {
   return header;
 }
 
-/// Whether a plain file ends inside a line. (A gzip stream that is cut off is found by the line reader.)
-bool ends_inside_line(const std::string& path) {
-  constexpr int kGzip = 0x1F;
-  std::ifstream file(path, std::ios::binary);
-  const int first_byte = file.get();
-  file.seekg(-1, std::ios::end);
-  return first_byte != kGzip && file.get() != '\n';
-}
-
 std::vector<LlmScore> parse_tsv(LineReader& lines, std::string_view line, const Dataset& data) {
   const Header header = parse_header(lines, line);
   const auto [user, item, score, probe] = header.place;
@@ -92,7 +84,7 @@ std::vector<LlmScore> parse_tsv(LineReader& lines, std::string_view line, const 
   }
   if (scores.empty()) lines.fail("no scores after the header; write the file again");
   // A score cut from 0.25 to 0.2 passes every other check.
-  if (ends_inside_line(lines.path())) {
+  if (lines.may_be_truncated()) {
     lines.fail(
         "the last line has no line end, so the file may be truncated; write it again, or end the line");
   }
@@ -107,10 +99,12 @@ std::string raw_id(const LineReader& lines, const json& object, std::string_view
 }
 
 LlmScore parse_object(const LineReader& lines, std::string_view line, const Dataset& data) {
-  const json object = json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (!object.is_object()) {
-    lines.fail("not a JSON object, or a truncated one; write one object a line, or the file again");
+  const std::optional<json> read = parse_json(line);
+  if (!read || !read->is_object()) {
+    lines.fail(
+        "not a JSON object, nested too deep, or truncated; write one object a line, or the file again");
   }
+  const json& object = *read;
   for (const auto& [key, value] : object.items()) {
     if (std::find(kColumns.begin(), kColumns.end(), key) == kColumns.end()) {
       lines.fail(

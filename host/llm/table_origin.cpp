@@ -2,15 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
+#include <charconv>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <limits>
 #include <vector>
 
 #include "host/atomic_file.h"
+#include "host/json_text.h"
+#include "host/text_file.h"
 #include "kernels/exec/error.h"
 #include "kernels/exec/random.h"
 
@@ -37,22 +37,30 @@ void write_origin(const std::string& table_path, const TableOrigin& origin) {
 std::optional<TableOrigin> read_origin(const std::string& table_path) {
   const std::string path = origin_path(table_path);
   if (!std::filesystem::exists(path)) return std::nullopt;
-  std::ifstream in(path, std::ios::binary);
-  require(in.is_open(), fmt::format("cannot read '{}': {}", path, std::strerror(errno)));
+  const std::optional<json> read = parse_json(read_text_file(path, "the note beside the table"));
   try {
-    const json stored = json::parse(in);
+    const json stored = read.value_or(json());
     TableOrigin origin;
     origin.scorer = stored.at("scorer").get<std::string>();
     origin.model = stored.at("model").get<std::string>();
     origin.prompt = stored.at("prompt").get<std::string>();
     origin.data = stored.at("data").at("name").get<std::string>();
-    origin.data_hash = std::stoull(stored.at("data").at("hash").get<std::string>(), nullptr, 16);
-    origin.created = stored.at("created").get<std::int64_t>();
+    const auto hash = stored.at("data").at("hash").get<std::string>();
+    const auto [stopped, error] =
+        std::from_chars(hash.data(), hash.data() + hash.size(), origin.data_hash, 16);
+    const json& created = stored.at("created");
     origin.run = stored.at("run");
-    return origin;
-  } catch (const std::exception&) {  // json's, and stoull's
-    throw Error(fmt::format("'{}' does not say where the table comes from; remove it, or score again", path));
+    if (error == std::errc() && stopped == hash.data() + hash.size() && created.is_number_integer() &&
+        created >= 0) {
+      origin.created = created.get<std::int64_t>();
+      return origin;
+    }
+  } catch (const json::exception&) {  // told below
   }
+  throw Error(
+      fmt::format("'{}' does not say where the table comes from, is nested too deep or not JSON; "
+                  "remove it, or score again",
+                  path));
 }
 
 bool is_stale(const ScoreTable& table, const Split& split, Id user) {
@@ -67,8 +75,9 @@ Freshness freshness(const ScoreTable& table, const std::optional<TableOrigin>& o
   Freshness result;
   result.known = origin.has_value();
   result.same_data = origin && origin->data_hash == split.data->hash;
-  result.age_days = origin ? static_cast<double>(now - origin->created) / kSecondsPerDay
-                           : std::numeric_limits<double>::quiet_NaN();
+  result.age_days = origin
+                        ? (static_cast<double>(now) - static_cast<double>(origin->created)) / kSecondsPerDay
+                        : std::numeric_limits<double>::quiet_NaN();
   for (Id user = 1; user < split.data->users.rows(); ++user) {
     result.scored_users += table.probe[user] >= 0;
     result.stale_users += is_stale(table, split, user);
@@ -97,6 +106,10 @@ std::int64_t thin_stale_users(ScoreTable& table, const Split& split, double keep
 }
 
 std::string freshness_warning(const Freshness& f) {
+  constexpr double kClockSkewDays = 1;
+  if (f.age_days < -kClockSkewDays) {
+    return fmt::format("the table is dated {:.1f} days in the future, so its age is not known", -f.age_days);
+  }
   if (f.same_data || (!f.known && f.stale_users == 0)) return {};
   return fmt::format(
       "the scores were made from other data: {} of {} scored users have new interactions since{}",

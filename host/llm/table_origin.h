@@ -29,7 +29,7 @@ std::optional<TableOrigin> read_origin(const std::string& table_path);
 struct Freshness {
   bool known = false;             // the table has an origin
   bool same_data = false;         // its data hash is that of the data
-  double age_days = 0;            // NaN without an origin
+  double age_days = 0;            // NaN without an origin; negative for a table dated in the future
   std::int64_t scored_users = 0;  // with a probe
   std::int64_t stale_users =
       0;  // the probe is not the last training item any more: they have interacted since

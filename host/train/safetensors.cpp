@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "host/atomic_file.h"
+#include "host/json_text.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -164,9 +165,9 @@ class Reader {
     std::string text(length, '\0');
     read_bytes(text.data(), text.size());
     tensor_bytes_ = file_bytes_ - length_bytes - length;
-    nlohmann::json header = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-    if (!header.is_object()) fail("its header is not a JSON object");
-    return header;
+    std::optional<nlohmann::json> header = parse_json(text);
+    if (!header || !header->is_object()) fail("its header is not a JSON object, or nested too deep");
+    return *std::move(header);
   }
 
   Entry parse_entry(const std::string& name, const nlohmann::json& value) const {

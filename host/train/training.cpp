@@ -15,6 +15,7 @@
 #include "host/atomic_file.h"
 #include "host/data/import.h"
 #include "host/eval/ctr.h"
+#include "host/json_text.h"
 #include "host/llm/scorer.h"
 #include "host/llm/table_origin.h"
 #include "host/train/interrupt.h"
@@ -70,8 +71,9 @@ std::string stored_text(Config config) {
 }
 
 EpochReport stored_report(const SafetensorsFile& checkpoint) {
+  const auto stored = parse_json(checkpoint.meta("last_report"));
   try {
-    return report_from_json(nlohmann::json::parse(checkpoint.meta("last_report")));
+    return report_from_json(stored.value_or(nlohmann::json()));
   } catch (const nlohmann::json::exception& error) {
     throw Error(fmt::format(
         "checkpoint '{}' is damaged: its last_report: {}; restore a copy, or delete it and train again",

@@ -145,6 +145,20 @@ TEST(Config, OutOfRangeIsAnError) {
   }
 }
 
+TEST_F(RecipeTest, DeepNestingIsAnError) {
+  std::string deep = "a";
+  for (int k = 0; k < 100'000; ++k) deep += ".a";
+  EXPECT_THAT(error("seed = 1\n" + deep + " = 1"), HasSubstr(path_ + ":2: not TOML, or nested"));
+  EXPECT_THAT(error("[" + deep + "]"), HasSubstr(path_ + ":1: not TOML, or nested"));
+  const std::string lists = std::string(100'000, '[') + std::string(100'000, ']');
+  for (const std::string& value : {lists, "{" + deep + " = 1}"}) {
+    const std::string message = override_error("eval.topk=" + value);
+    EXPECT_THAT(message, HasSubstr("(command line): expected an ascending array"));
+    EXPECT_LT(message.size(), 500U) << "the value is shown in part";
+  }
+  EXPECT_THAT(override_error("seed=1\nmethod='none'"), HasSubstr("expected an integer"));
+}
+
 TEST_F(RecipeTest, WrongChoiceNamesTheNearest) {
   EXPECT_EQ(error("[train]\noptimizer = \"adm\""),
             "'train.optimizer' (" + path_ +

@@ -57,7 +57,8 @@ TEST_F(AmazonTest, ReadsMetadataThatPythonPrinted) {
 
 TEST_F(AmazonTest, TruncatedReviewIsAnError) {
   const std::string file = write("r.json", kReviews + R"({"reviewerID": "U", "as)");
-  EXPECT_THAT(load_error(file), HasSubstr(file + ":4: not a JSON object or Python dictionary, or cut off"));
+  EXPECT_THAT(load_error(file),
+              HasSubstr(file + ":4: not a JSON object or Python dictionary, nested too deep or cut off"));
 }
 
 TEST_F(AmazonTest, TruncatedGzipIsAnError) {
@@ -106,6 +107,18 @@ TEST_F(AmazonTest, MetadataThatAreNoLiteralAreAnError) {
   write("meta_Beauty.json", "{'asin': 'B1', 'title': open('x')}\n");
   EXPECT_THAT(load_error(path("Beauty_5")),
               HasSubstr("meta_Beauty.json:1: not a JSON object or Python dictionary"));
+}
+
+TEST_F(AmazonTest, DeepNestingIsAnErrorOfItsLine) {
+  const std::string open(100'000, '['), close(100'000, ']');
+  for (const std::string quote : {"\"", "'"}) {
+    const std::string item = "{" + quote + "asin" + quote + ": " + quote + "B1" + quote + "}\n";
+    write("Beauty_5.json", kReviews);
+    write("meta_Beauty.json", item + "{" + quote + "categories" + quote + ": " + open + close + "}\n");
+    EXPECT_THAT(load_error(path("Beauty_5")), HasSubstr("meta_Beauty.json:2: not a JSON object"));
+  }
+  EXPECT_THAT(load_error(write("r.json", kReviews + R"({"reviewerID": )" + open + close + "}\n")),
+              HasSubstr("r.json:4: not a JSON object"));
 }
 
 TEST(PythonLiteralTest, JsonPassesUnchanged) {

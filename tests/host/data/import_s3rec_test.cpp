@@ -51,6 +51,10 @@ TEST_F(S3RecTest, BrokenAttributesAreErrors) {
   write("a.txt", "1 10 11\n");
   const std::string file = write("a_item2attributes.json", R"({"10": [1, 2)");
   EXPECT_THAT(load_error(path("a.txt")), HasSubstr(file + ":1: not a JSON object"));
+  write("a_item2attributes.json",
+        R"({"10": [)" + std::string(100'000, '[') + std::string(100'000, ']') + "]}");
+  EXPECT_THAT(load_error(path("a.txt")),
+              HasSubstr(file + ":1: not a JSON object of item: [attribute, ...], or nested too deep"));
   write("a_item2attributes.json", R"({"10": 1})");
   EXPECT_THAT(load_error(path("a.txt")), HasSubstr(file + ":1: item '10' has no list of attributes"));
 }

@@ -55,6 +55,10 @@ TEST(Prompt, AFileSetsEveryTextAndMistakesAreNamed) {
   const test::TemporaryFile file(good);
   EXPECT_THAT(error_of([] { load_prompt_template("scorse"); }), HasSubstr("did you mean 'scores'"));
   EXPECT_THAT(error_of([] { load_prompt_template("no/such.toml"); }), HasSubstr("no/such.toml"));
+  EXPECT_EQ(error_of([] { load_prompt_template(testing::TempDir() + "/"); }),
+            "cannot read the prompt template '" + testing::TempDir() + "/': it is a folder");
+  EXPECT_THAT(error_of([] { parse_prompt_template("user = " + std::string(100'000, '['), "t.toml"); }),
+              HasSubstr("t.toml:1: not TOML, or nested"));
   const PromptTemplate mine = load_prompt_template(file.path());
   const Dataset data = shop();
   const std::vector<Id> history = {1}, candidates = {6};

@@ -1,12 +1,19 @@
 #include <gmock/gmock.h>
 
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
 #include <bit>
 #include <filesystem>
+#include <fstream>
+#include <thread>
 
 #include "host/llm/score_table.h"
 #include "kernels/exec/random.h"
 #include "tests/host/llm/toy_data.h"
-#include "tests/support/errors.h"
+#include "tests/host/support.h"
 
 namespace sllmr {
 namespace {
@@ -111,6 +118,43 @@ TEST_F(ScoreFileTest, RefusesIdsThatTheFormatCannotHoldAndKeepsTheOldFile) {
   EXPECT_THAT(write("a\tb", false), HasSubstr("write JSON lines"));
   EXPECT_THAT(write("a\xFF", true), HasSubstr("write TSV"));
   EXPECT_EQ(file.text(), "old");
+}
+
+TEST_F(ScoreFileTest, APipeIsReadOnce) {
+  const TemporaryFolder folder;
+  const std::string pipe = folder / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const auto read_through_pipe = [&](const std::string& text) {
+    std::thread writer([&] { std::ofstream(pipe) << text; });
+    const std::string error = error_of([&] { EXPECT_EQ(read_scores(pipe, split_).size(), 2); });
+    writer.join();
+    return error;
+  };
+  const std::string text = kHeader + "u1\ti3\t0.25\t1\nu1\ti9\t1\t0";
+  EXPECT_EQ(read_through_pipe(text + "\n"), "no error");
+  EXPECT_THAT(read_through_pipe(text), HasSubstr("may be truncated"));
+}
+
+TEST_F(ScoreFileTest, FoldersAndSocketsAreNoTables) {
+  const TemporaryFolder folder;
+  EXPECT_THAT(error_of([&] { read_scores(folder.path(), split_); }), HasSubstr("Is a directory"));
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = folder / "socket";
+  ASSERT_LT(path.size(), sizeof address.sun_path);
+  path.copy(address.sun_path, path.size());
+  ASSERT_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  EXPECT_THAT(error_of([&] { read_scores(path, split_); }), HasSubstr("cannot be opened"));
+  ::close(socket);
+}
+
+TEST_F(ScoreFileTest, DeepNestingIsAnErrorOfItsLine) {
+  const std::string line = R"({"user_id":"u1","item_id":"i3","score":0.25})";
+  const std::string deep = R"({"user_id":)" + std::string(100'000, '[');
+  EXPECT_THAT(read_error(line + "\n" + deep), StartsWith(":2: not a JSON object, nested too deep"));
+  EXPECT_THAT(read_error(line + "\n" + deep + std::string(100'000, ']') + "}"),
+              StartsWith(":2: not a JSON object"));
 }
 
 TEST_F(ScoreFileTest, NamesAMissingFile) {

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 
 #include <ctime>
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "host/data/import.h"
@@ -74,6 +76,47 @@ TEST_F(StaleScores, SoIsAge) {
               HasSubstr("origin"));
   write_origin_of(true, 3);
   EXPECT_THAT(warning_of(reading({"llm.max_age_days=2"})), HasSubstr("3.0 days old"));
+}
+
+TEST_F(StaleScores, ATableOfTheFutureIsNotFresh) {
+  write_origin_of(true, -3);
+  EXPECT_THAT(warning_of(reading()), HasSubstr("dated 3.0 days in the future"));
+  EXPECT_THAT(error_of([&] { load_scores(reading({"llm.stale=refuse"}), world_.split); }),
+              HasSubstr("future"));
+  EXPECT_THAT(error_of([&] {
+                load_scores(reading({"llm.stale=refuse", "llm.max_age_days=7"}), world_.split);
+              }),
+              HasSubstr("future"));
+  write_origin_of(true, 0);
+  EXPECT_THAT(warning_of(reading({"llm.max_age_days=7"})), IsEmpty());
+}
+
+TEST_F(StaleScores, AnOriginThatIsNoneIsNamed) {
+  const std::string whole =
+      R"({"scorer":"s","model":"m","prompt":"p","data":{"name":"d","hash":"0f"},"created":1,"run":1})";
+  std::ofstream(path() + ".json") << whole;
+  EXPECT_EQ(read_origin(path())->data_hash, 15U);
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string text = whole;
+    text.replace(text.find(from), from.size(), to);
+    std::ofstream(path() + ".json") << text;
+    return error_of([&] { read_origin(path()); });
+  };
+  const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
+  for (const auto& [from, to] :
+       std::vector<std::pair<std::string, std::string>>{{"\"run\":1", "\"run\":" + deep},
+                                                        {"\"created\":1", "\"created\":" + deep},
+                                                        {"\"created\":1", "\"created\":1e300"},
+                                                        {"\"created\":1", "\"created\":-1"},
+                                                        {"\"0f\"", "\"-1\""},
+                                                        {"\"0f\"", "\"xyz\""},
+                                                        {"\"0f\"", "\"\""},
+                                                        {"}", ""}}) {
+    EXPECT_THAT(with(from, to), HasSubstr(path() + ".json' does not say")) << to.substr(0, 40);
+  }
+  std::filesystem::remove(path() + ".json");
+  std::filesystem::create_directory(path() + ".json");
+  EXPECT_THAT(error_of([&] { read_origin(path()); }), HasSubstr("it is a folder"));
 }
 
 TEST_F(StaleScores, UsersWhoHaveInteractedSinceCanBeDropped) {

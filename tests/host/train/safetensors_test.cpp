@@ -186,6 +186,8 @@ TEST_F(SafetensorsTest, DamagedHeadersAreErrors) {
   EXPECT_THAT(error_for(R"("U":{"shape":[1],"data_offsets":[0,4]})"), HasSubstr("'dtype' not found"));
   EXPECT_THAT(error_for(R"("U":3)"), HasSubstr("is damaged"));
   EXPECT_THAT(error_for(R"("U":)"), HasSubstr("not a JSON object"));
+  EXPECT_THAT(error_for(R"("U":)" + std::string(100'000, '[') + std::string(100'000, ']')),
+              HasSubstr("nested too deep"));
 }
 
 TEST_F(SafetensorsTest, AbsurdHeaderLengthIsNotAllocated) {
