@@ -18,6 +18,10 @@ inline constexpr std::size_t kDeepestJson = 64;
 /// goes through here.
 std::optional<nlohmann::json> parse_json(std::string_view text);
 
+/// Where the brackets that open at `at` (of text that holds '{' or '[' there) are closed, the place after it;
+/// brackets in strings do not count. npos where they are not, or are nested deeper than kDeepestJson.
+std::size_t json_end(std::string_view text, std::size_t at);
+
 /// `value` in one line; bytes that are not UTF-8 are replaced.
 std::string json_text(const nlohmann::json& value);
 

@@ -103,6 +103,137 @@ TEST(Answer, NothingReadableIsNothing) {
   }
 }
 
+TEST(Answer, OfSeveralAnswersTheLastWholeOneCounts) {
+  const auto expected = ElementsAre(0.1F, 0.5F, 0.9F);
+  const std::string draft = R"({"A": 0.4, "B": 0.5, "C": 0.6})", good = R"({"A": 0.1, "B": 0.5, "C": 0.9})";
+  for (const std::string& text : std::vector<std::string>{
+           "First guess: " + draft + "\nAfter looking again, my final answer:\n" + good,
+           draft + good + "\n\nNote: {\"A\": 1} would be too much.",
+           draft + "\n" + good + "\nNote: A: 1 would be too much, B: 2 as well.",
+           draft + " My final answer: {'A': 0.1, 'B': 0.5, 'C': 0.9}",
+           draft + "\nFinal:\nA: 0.1\nB: 0.5\nC: 0.9",
+           "A: 0.4\nB: 0.5\nC: 0.6\nFinal:\nA: 0.1\nB: 0.5\nC: 0.9\n",
+           "A: 0.4, B: 0.5, C: 0.6. No. A: 0.1, B: 0.5, C: 0.9. A: 1 is too much",
+           "A: 0.4\nB: 0.5\nC: 0.6\nFinal: " + good,
+           R"({"draft": )" + draft + R"(, "scores": )" + good + "}",
+           R"({"scores": )" + good + R"(, "draft": )" + draft + "}",
+           "[" + draft + ", " + good + "]",
+           "[[\"A\", 0.4], [\"B\", 0.5], [\"C\", 0.6]] or [0.1, 0.5, 0.9]",
+       }) {
+    const ReadAnswer answer = read_scores_text(text, 3);
+    EXPECT_THAT(scores(answer), expected) << text;
+    const bool named_so = text.find("draft") != text.npos;
+    EXPECT_EQ(answer.faults.contradicted, named_so ? 0 : 2) << text;
+    EXPECT_EQ(answer.faults.repeated, 0) << text;
+  }
+  EXPECT_EQ(read_scores_text(good + good, 3).faults.contradicted, 0);
+  EXPECT_THAT(read(R"({"item": "A", "score": 0.1})"
+                   "\n"
+                   R"({"item": "B", "score": 0.5})"
+                   "\n"
+                   R"({"item": "C", "score": 0.9})"),
+              expected)
+      << "JSON lines";
+  EXPECT_THAT(read(R"({"likely": {"C": 0.9}, "unlikely": {"A": 0.1, "B": 0.5}})"), expected);
+  EXPECT_THAT(read(R"({"scores": {"A": 0.1, "B": 0.5, "C": 0.9}, "ranks": [3, 2, 1]})"), expected);
+  EXPECT_THAT(read(R"({"ranks": {"A": 3, "B": 2, "C": 1}, "scores": {"A": 0.1, "B": 0.5, "C": 0.9}})"),
+              expected);
+  EXPECT_THAT(
+      read(R"([{"item": "A", "score": 0.1, "confidence": 1}, {"item": "B", "confidence": 1, "score": 0.5},
+                       {"item": "C", "score": 0.9}])"),
+      expected);
+  EXPECT_THAT(read("{\"A\": 0.1, \"B\": 0.5, \"C\": 0.9}\nA: 5 star product\nB: 3 colours\nC: 1 of many"),
+              expected)
+      << "remarks";
+}
+
+TEST(Answer, AnAnswerThatIsCutOffAfterADraftIsNotTheDraft) {
+  const std::string draft = R"({"A": 0.4, "B": 0.5, "C": 0.6})";
+  EXPECT_EQ(read_scores_text(draft + R"( Final: {"A": 0.1, "B")", 3).read(), 1);
+  EXPECT_THAT(read(draft + R"( Final: {"A": 0.1, "B": 0.5, "C": 0)"), ElementsAre(0.1F, 0.5F, kNone));
+  EXPECT_THAT(read(draft + R"( Again: {"A": 0.4, "B")"), ElementsAre(0.4F, 0.5F, 0.6F)) << "no contradiction";
+  EXPECT_THAT(read(R"({"draft": )" + draft + R"(, "scores": {"A")"), ElementsAre(kNone, kNone, kNone));
+  EXPECT_THAT(scores(read_scores_text("A: 0.4\nB: 0.5\nC: 0.6\nFinal:\nA: 0.1\nB: 0", 3, true)),
+              ElementsAre(0.1F, kNone, kNone));
+}
+
+TEST(Answer, ANumberThatTheEndCutsIsNone) {
+  EXPECT_THAT(read(R"({"A": 0.1, "B": 0)", 2), ElementsAre(0.1F, kNone));
+  EXPECT_THAT(read(R"({"A": 0.1, "B": 0.8)", 2), ElementsAre(0.1F, kNone));
+  EXPECT_THAT(read(R"({"A": 0.1, "B": 0.8 )", 2), ElementsAre(0.1F, 0.8F));
+  EXPECT_THAT(read(R"({"A": 0,1, "B": 0,)", 2), ElementsAre(0.1F, kNone)) << "of 0,85";
+  EXPECT_THAT(scores(read_scores_text("A: 0.1\nB: 0", 2, true)), ElementsAre(0.1F, kNone));
+  EXPECT_THAT(read("A: 0.1\nB: 0", 2), ElementsAre(0.1F, 0.0F)) << "the server says nothing of a cut";
+  EXPECT_THAT(read(R"({"A": 0.9, "B": 8/10})", 2), ElementsAre(0.9F, 0.8F)) << "no JSON";
+  EXPECT_THAT(read(R"({"A": 90%, "B": 8%})", 2), ElementsAre(0.9F, 0.08F)) << "no JSON";
+}
+
+TEST(Answer, DecimalCommasAreReadOrCountedAndNeverCut) {
+  const auto expected = ElementsAre(0.1F, 0.5F, 0.85F);
+  for (const char* text : {
+           R"({"A": 0,1, "B": 0,5, "C": 0,85})",
+           R"({"A":0,1,"B":0,5,"C":0,85})",
+           R"({"A": "0,1", "B": "0,5", "C": "0,85"})",
+           R"({"A": "10,0%", "B": "5,0/10", "C": 0.85})",
+           R"([{"item": "A", "score": 0,1}, {"item": "B", "score": 0,5}, {"item": "C", "score": 0,85}])",
+           R"([["A", 0,1], ["B", 0,5], ["C", 0,85]])",
+           "[0,1, 0,5, 0,85]",
+           "{'A': 0,1, 'B': 0,5, 'C': 0,85}",
+           "A: 0,1\nB: 0,5\nC: 0,85",
+           "A: 0,1, B: 0,5, C: 0,85.",
+           "A: 10,0%; B: 5,0/10; C: 0,850",
+           "| A | 0,1 |\n| B | 0,5 |\n| C | 0,85 |",
+       }) {
+    EXPECT_THAT(read(text), expected) << text;
+  }
+  for (const char* text : {R"({"A": 1,000, "B": 0.5})", R"({"A": "1,000", "B": 0.5})", "A: 1,000\nB: 0.5",
+                           "A: 0,1,2\nB: 0.5", "A: 0.5-0.7\nB: 0.5", "A: 5-star\nB: 0.5", "A: 3rd\nB: 0.5",
+                           "A: 0\xC2\xB7"
+                           "85\nB: 0.5",
+                           "A: 1.2.3\nB: 0.5"}) {
+    const ReadAnswer answer = read_scores_text(text, 2);
+    EXPECT_THAT(scores(answer), ElementsAre(kNone, 0.5F)) << text;
+    EXPECT_EQ(answer.faults.not_a_number, 1) << text;
+  }
+  EXPECT_EQ(read_scores_text("[0,85, 0,7, 1, 0]", 6).read(), 0) << "four or six numbers";
+  EXPECT_THAT(read("[0,1,0,1,1,0]", 6), ElementsAre(0, 1, 0, 1, 1, 0));
+}
+
+TEST(Answer, ThoughtsAreNoAnswer) {
+  const std::string draft = R"({"A": 0.4, "B": 0.5, "C": 0.6})", good = R"({"A": 0.1, "B": 0.5, "C": 0.9})";
+  EXPECT_EQ(read_scores_text("<think>A draft: " + draft + " but let me", 3).read(), 0);
+  EXPECT_EQ(read_scores_text("analysisA draft: " + draft, 3).read(), 0);
+  const ReadAnswer answer = read_scores_text("analysisA draft: " + draft + " No.assistantfinal" + good, 3);
+  EXPECT_THAT(scores(answer), ElementsAre(0.1F, 0.5F, 0.9F));
+  EXPECT_EQ(answer.faults.contradicted, 0);
+}
+
+TEST(Answer, RandomTextsNeitherCrashNorTakeLong) {
+  const char* pieces[] = {"{",  "}",   "[",   "]",     "\"A\"", "\"B\": ", "0,85",    "0.5",
+                          ", ", "\n",  "A: ", "\"",    "\\",    ":",       "<think>", "'C': ",
+                          "-",  "1e9", "%",   "score", "/",     "null"};
+  std::uint64_t state = 1;
+  const auto random = [&](std::size_t n) {
+    state = state * 6364136223846793005U + 1442695040888963407U;
+    return static_cast<std::size_t>(state >> 33) % n;
+  };
+  for (int round = 0; round < 5000; ++round) {
+    std::string text;
+    for (std::size_t k = random(30); k > 0; --k) text += pieces[random(std::size(pieces))];
+    const ReadAnswer answer = read_scores_text(text, 3, round % 2 == 0);
+    ASSERT_EQ(answer.scores.size(), 3U);
+    for (const float score : answer.scores)
+      ASSERT_TRUE(std::isnan(score) || (score >= 0 && score <= 1)) << text;
+  }
+  for (const char* first : pieces) {
+    for (const char* second : pieces) {
+      std::string text;
+      while (text.size() < 8'000) text += std::string(first) + second;
+      EXPECT_LE(read_scores_text(text, 3).read(), 3);
+    }
+  }
+}
+
 TEST(Answer, TenThousandScoresAndDeepNestsAreNoTrouble) {
   std::string many = "{";
   for (int k = 0; k < 10000; ++k) many += "\"" + candidate_label(static_cast<std::size_t>(k)) + "\": 0.25, ";
