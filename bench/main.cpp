@@ -22,6 +22,7 @@
 #include "host/train/mf_trainer.h"
 #include "host/train/provenance.h"
 #include "kernels/embedding.h"
+#include "kernels/exec/waiting.h"
 
 namespace sllmr::bench {
 
@@ -243,6 +244,7 @@ void run(const Options& options) {
 }  // namespace sllmr::bench
 
 int main(int argc, char** argv) {
+  sllmr::limit_spinning(argv);
   sllmr::bench::Options options;
   CLI::App app("Speed of sllmr on this machine. The last line of the output is one JSON object.");
   app.add_flag("--quick", options.quick, "the main figures only, fewer and shorter samples");

@@ -50,7 +50,9 @@ class Trained {
   Trained(Context& context, const Config& config, const Split& split, const ScoreTable& table)
       : config_(config), trainer_(context, config_, resolve_method(config_), split, &table) {}
   Work work() {
-    return [this] { trainer_.train_epoch([](std::int64_t) { return true; }); };
+    return [this] {
+      trainer_.train_epoch([this](std::int64_t rows) { return rows % config_.train.chunk_rows == 0; });
+    };
   }
   DeepTrainer& trainer() { return trainer_; }
 

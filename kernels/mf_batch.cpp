@@ -16,7 +16,7 @@ MfBatch::Side MfBatch::make_side(const Context& context, std::int64_t rows, std:
   const auto n = static_cast<std::size_t>(occurrences);
   const std::size_t summed = optimizer_ == OptimizerKind::adam ? static_cast<std::size_t>(rows) : n;
   return {rows, Buffer<Id>(context, n), Buffer<Id>(context, n), Buffer<std::int32_t>(context, n),
-          Buffer<float>(context, summed * static_cast<std::size_t>(width_))};
+          Buffer<float>(context, size_product(summed, width_))};
 }
 
 MfBatch::MfBatch(const Context& context, int width, std::int64_t user_rows, std::int64_t item_rows,

@@ -4,6 +4,7 @@
 
 #include "kernels/embedding.h"
 #include "kernels/exec/gemm.h"
+#include "kernels/exec/parallel.h"
 #include "kernels/exec/random.h"
 
 namespace sllmr {
@@ -20,15 +21,16 @@ Mf::Mf(const Context& context, Id user_rows, Id item_rows, const MfOptions& opti
 
 Mf::Table Mf::make_table(const Context& context, Id rows, const MfOptions& options, Purpose purpose) const {
   const auto row_count = static_cast<std::size_t>(rows), width = static_cast<std::size_t>(width_);
-  const std::size_t size = row_count * width;
+  const std::size_t size = size_product(rows, width_);
   // Drawn on the host whatever the device: the logarithms and cosines of two machines differ in the last bit.
   std::vector<float> initial(size);
   const auto std_dev = static_cast<float>(options.init_std);
-#pragma omp parallel for num_threads(context.threads())
-  for (std::size_t k = width; k < size; ++k) {
-    const Draw draw = philox(options.seed, 0, k, purpose);
-    initial[k] = std_dev * normal(draw.word[0], draw.word[1]);
-  }
+  on_shares(context.threads(), static_cast<std::int64_t>(size - width), [&](int, auto first, auto last) {
+    for (std::size_t k = width + first; k < width + last; ++k) {
+      const Draw draw = philox(options.seed, 0, k, purpose);
+      initial[k] = std_dev * normal(draw.word[0], draw.word[1]);
+    }
+  });
   Table table;
   table.rows = rows;
   table.weights = Buffer<float>(context, std::span<const float>(initial));

@@ -35,29 +35,34 @@ struct Key {
 template <class Member>
 using MemberType = std::remove_cvref_t<std::invoke_result_t<Member, Config&>>;
 
+/// The largest integer that both TOML and the member hold.
+template <class Integer>
+constexpr std::int64_t largest_of() {
+  constexpr Integer most = std::numeric_limits<Integer>::max();
+  return std::in_range<std::int64_t>(most) ? static_cast<std::int64_t>(most)
+                                           : std::numeric_limits<std::int64_t>::max();
+}
+
 template <class Member>
 Key integer(std::string name, Member member, std::int64_t min, std::string doc,
-            std::int64_t max = std::numeric_limits<std::int64_t>::max()) {
+            std::int64_t max = largest_of<MemberType<Member>>()) {
   const auto get = [=](const Config& config) { return Value(static_cast<std::int64_t>(member(config))); };
   const auto set = [=](Config& config, const Value& value) {
     const auto* given = std::get_if<std::int64_t>(&value);
-    if (!given || *given < min || *given > max || !std::in_range<MemberType<Member>>(*given)) return false;
+    if (!given || *given < min || *given > max) return false;
     member(config) = static_cast<MemberType<Member>>(*given);
     return true;
   };
-  const bool bounded = max < std::numeric_limits<std::int64_t>::max();
-  return {std::move(name),
-          bounded ? fmt::format("an integer in [{}, {}]", min, max) : fmt::format("an integer >= {}", min),
-          std::move(doc), get, set};
+  return {std::move(name), fmt::format("an integer in [{}, {}]", min, max), std::move(doc), get, set};
 }
 
 struct Range {
   const char* text;
   bool (*contains)(double);
 };
-constexpr double largest = std::numeric_limits<double>::max();
-constexpr Range positive{"> 0", [](double x) { return x > 0 && x <= largest; }};
-constexpr Range non_negative{">= 0", [](double x) { return x >= 0 && x <= largest; }};
+// What trains is float, in which these neither vanish nor overflow.
+constexpr Range positive{"in [1e-30, 1e30]", [](double x) { return x >= 1e-30 && x <= 1e30; }};
+constexpr Range non_negative{"in [0, 1e30]", [](double x) { return x >= 0 && x <= 1e30; }};
 constexpr Range fraction{"in [0, 1)", [](double x) { return x >= 0 && x < 1; }};
 constexpr Range share{"in [0, 1]", [](double x) { return x >= 0 && x <= 1; }};
 
@@ -116,16 +121,18 @@ Key choice(std::string name, Member member, std::vector<std::string> names, std:
 
 enum class Ascending { no, yes };
 
+// 1 to `most_elements` integers in [1, `max`].
 template <class Member>
-Key integers(std::string name, Member member, Ascending ascending, std::string doc) {
+Key integers(std::string name, Member member, Ascending ascending, std::size_t most_elements, int max,
+             std::string doc) {
   const auto get = [=](const Config& config) {
     return Value(std::vector<std::int64_t>(member(config).begin(), member(config).end()));
   };
   const auto set = [=](Config& config, const Value& value) {
     const auto* given = std::get_if<std::vector<std::int64_t>>(&value);
-    if (!given || given->empty()) return false;
+    if (!given || given->empty() || given->size() > most_elements) return false;
     for (const std::int64_t x : *given) {
-      if (x < 1 || !std::in_range<int>(x)) return false;
+      if (x < 1 || x > max) return false;
     }
     const bool falls = std::ranges::adjacent_find(*given, std::greater_equal{}) != given->end();
     if (ascending == Ascending::yes && falls) return false;
@@ -133,7 +140,8 @@ Key integers(std::string name, Member member, Ascending ascending, std::string d
     return true;
   };
   return {std::move(name),
-          fmt::format("an {}array of integers >= 1", ascending == Ascending::yes ? "ascending " : ""),
+          fmt::format("an {}array of integers in [1, {}], 1 to {} of them",
+                      ascending == Ascending::yes ? "ascending " : "", max, most_elements),
           std::move(doc), get, set};
 }
 
@@ -141,6 +149,10 @@ Key integers(std::string name, Member member, Ascending ascending, std::string d
 // clang-format off
 #define SLLMR_KEY(path) #path, [](auto& config) -> auto& { return config.path; }
 // clang-format on
+
+// Far beyond what is of use. They keep every product of two layers' sizes, also of seven fields' embeddings
+// side by side, below 2^31; what memory holds may be less.
+constexpr int kMostWidth = 4096, kMostUnits = 32768, kMostRows = 1 << 24;
 
 const std::vector<Key>& key_table() {
   static const std::vector<Key> table = {
@@ -160,9 +172,9 @@ const std::vector<Key>& key_table() {
            "train a deep backbone on items without brand and categories: those fields stay empty"),
 
       text(SLLMR_KEY(model.name), "backbone"),
-      integer(SLLMR_KEY(model.width), 1, "embedding width"),
+      integer(SLLMR_KEY(model.width), 1, "embedding width", kMostWidth),
       number(SLLMR_KEY(model.init_std), non_negative, "standard deviation of the initial embeddings (mf)"),
-      integers(SLLMR_KEY(model.hidden), Ascending::no, "units of the deep part's layers"),
+      integers(SLLMR_KEY(model.hidden), Ascending::no, 16, kMostUnits, "units of the deep part's layers"),
       number(SLLMR_KEY(model.dropout), fraction, "dropout of the deep part"),
       choice(SLLMR_KEY(model.cross), {"mixture", "full"}, "DCNv2: low-rank experts, or one matrix a layer"),
       flag(SLLMR_KEY(model.frozen_bias), "LLM-CF's quirk: DeepFM's and xDeepFM's bias is never trained"),
@@ -177,9 +189,9 @@ const std::vector<Key>& key_table() {
       number(SLLMR_KEY(train.lr), positive, "learning rate of the backbone"),
       number(SLLMR_KEY(train.l2), non_negative, "L2 penalty"),
       integer(SLLMR_KEY(train.epochs), 0, "passes over the training rows"),
-      integer(SLLMR_KEY(train.batch_size), 1, "rows of a mini-batch (exact mode)", 1 << 24),
+      integer(SLLMR_KEY(train.batch_size), 1, "rows of a mini-batch (exact mode)", kMostRows),
       integer(SLLMR_KEY(train.chunk_rows), 1,
-              "rows between two updates of the gate (fused mode, deep backbones)"),
+              "rows between two updates of the gate (fused mode, deep backbones)", std::int64_t{1} << 40),
       flag(SLLMR_KEY(train.cuda_graph), "deep backbones on CUDA: the launches of a step as one CUDA graph"),
       integer(SLLMR_KEY(train.eval_every), 0,
               "epochs between two validations, the best of which is kept; 0: none"),
@@ -221,7 +233,8 @@ const std::vector<Key>& key_table() {
 
       choice(SLLMR_KEY(eval.protocol), {"full", "ctr"},
              "full: rank the whole catalogue; ctr: pooled AUC over one sampled negative a positive"),
-      integers(SLLMR_KEY(eval.topk), Ascending::yes, "cut-offs of the ranking metrics (protocol full)"),
+      integers(SLLMR_KEY(eval.topk), Ascending::yes, 64, largest_of<int>(),
+               "cut-offs of the ranking metrics (protocol full)"),
       integer(SLLMR_KEY(eval.max_users), 0,
               "rank this many users only, evenly spread; 0: all (protocol full)"),
   };

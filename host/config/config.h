@@ -150,7 +150,7 @@ void require_not_set(const Config& config, std::string_view key, std::string_vie
 /// A row of the key table, as text.
 struct ConfigKeyInfo {
   std::string key;            // "llm.lambda"
-  std::string type;           // "a number >= 0", "one of fused, exact"
+  std::string type;           // "a number in [0, 1]", "one of fused, exact"
   std::string default_value;  // as TOML
   std::string doc;
 };

@@ -1,17 +1,17 @@
 #include "host/eval/ranking.h"
 
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <algorithm>
-#include <exception>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
 #include "host/eval/errors.h"
 #include "host/eval/metrics.h"
+#include "host/train/interrupt.h"
 #include "kernels/exec/memory.h"
+#include "kernels/exec/parallel.h"
 #include "kernels/ranking.h"
 
 namespace sllmr {
@@ -61,8 +61,7 @@ RankingPlan plan_ranking(const Split& split, Target target, int max_users) {
 
 /// Counts for all users of the plan, tile by tile. On the CPU one thread takes a tile, so that the scores are
 /// compared while they are in its cache.
-std::vector<RankCounts> count_all(const Context& context, const Scorer& scorer, const RankingPlan& plan,
-                                  const std::function<void()>& before_tile) {
+std::vector<RankCounts> count_all(const Context& context, const Scorer& scorer, const RankingPlan& plan) {
   const bool cpu = context.device() == Device::cpu;
   const auto users = static_cast<std::int64_t>(plan.users.size());
   const std::int64_t tile_floats = cpu ? std::int64_t{1} << 20 : std::int64_t{1} << 26;
@@ -82,12 +81,12 @@ std::vector<RankCounts> count_all(const Context& context, const Scorer& scorer, 
   };
   std::vector<Memory> memory;
   for (int worker = 0; worker < workers; ++worker) {
-    memory.push_back({Buffer<float>(context, static_cast<std::size_t>(scorer.scratch_floats(tile_users))),
-                      Buffer<float>(context, static_cast<std::size_t>(tile_users * scorer.item_rows()))});
+    memory.push_back({Buffer<float>(context, size_product(scorer.scratch_floats(tile_users))),
+                      Buffer<float>(context, size_product(tile_users, scorer.item_rows()))});
   }
 
   const auto count_tile = [&](const Context& own, Memory& mine, std::int64_t tile) {
-    if (before_tile) before_tile();
+    throw_if_interrupted();
     const std::int64_t first = tile * tile_users, n = std::min(tile_users, users - first);
     scorer.score_tile(own, user_ids.data() + first, n, mine.scratch.data(), mine.scores.data());
     count_ranks(own,
@@ -98,22 +97,12 @@ std::vector<RankCounts> count_all(const Context& context, const Scorer& scorer, 
   if (workers == 1) {
     for (std::int64_t tile = 0; tile < tiles; ++tile) count_tile(context, memory[0], tile);
   } else {
-    std::exception_ptr failure;  // no exception may leave a parallel region
-#pragma omp parallel num_threads(workers)
-    {
+    SharedItems shared(tiles);
+    on_threads(workers, [&](int worker) {
       const Context own(Device::cpu, 1);
-      Memory& mine = memory[static_cast<std::size_t>(omp_get_thread_num())];
-#pragma omp for schedule(dynamic)
-      for (std::int64_t tile = 0; tile < tiles; ++tile) {
-        try {
-          count_tile(own, mine, tile);
-        } catch (...) {
-#pragma omp critical(sllmr_count_all)
-          failure = std::current_exception();
-        }
-      }
-    }
-    if (failure) std::rethrow_exception(failure);
+      Memory& mine = memory[static_cast<std::size_t>(worker)];
+      shared.take([&](std::int64_t tile) { count_tile(own, mine, tile); });
+    });
   }
   return counts.to_host(context);
 }
@@ -149,8 +138,7 @@ double RankedRow::auc() const {
 }
 
 RankingResult evaluate_full(const Context& context, const Scorer& scorer, const Split& split, Target target,
-                            std::span<const int> top_k, int max_users,
-                            const std::function<void()>& before_tile) {
+                            std::span<const int> top_k, int max_users) {
   require(scorer.item_rows() == split.data->items.rows(),
           fmt::format("the model has {} item rows, the data have {}: it was trained on other data",
                       scorer.item_rows(), split.data->items.rows()));
@@ -161,7 +149,7 @@ RankingResult evaluate_full(const Context& context, const Scorer& scorer, const 
   require(!plan.users.empty(), fmt::format("nothing to rank: no user has a {} item and an item to rank it "
                                            "against (users need at least 3 interactions)",
                                            target == Target::test ? "test" : "validation"));
-  const std::vector<RankCounts> counts = count_all(context, scorer, plan, before_tile);
+  const std::vector<RankCounts> counts = count_all(context, scorer, plan);
 
   RankingResult result;
   result.top_k.assign(top_k.begin(), top_k.end());

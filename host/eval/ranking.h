@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
@@ -48,14 +47,12 @@ struct RankingResult {
 /// test item is then an ordinary negative, as nothing may know it. Users without such an item are left out.
 /// Ties count as if broken at random. The result does not depend on the number of threads.
 ///
-/// `max_users`: rank that many users only, evenly spread over those with such an item; 0: all. `before_tile`
-/// is called before every tile of some hundred users, by any thread, and ends the ranking by throwing.
+/// `max_users`: rank that many users only, evenly spread over those with such an item; 0: all.
 ///
 /// Throws Error when a logit is NaN, when there is no row at all, when the model was not made for these data,
-/// and for a cut-off below 1.
+/// and for a cut-off below 1; Interrupted when the process is asked to stop (host/train/interrupt.h).
 RankingResult evaluate_full(const Context& context, const Scorer& scorer, const Split& split, Target target,
-                            std::span<const int> top_k, int max_users = 0,
-                            const std::function<void()>& before_tile = {});
+                            std::span<const int> top_k, int max_users = 0);
 
 /// {"protocol": "full", "n": {"all": .., "cold": .., "tail": ..}, "auc": {..}, "recall@10": {..}, "ndcg@10":
 /// {..}, "without_negatives": ..}; null stands where a slice has no row.

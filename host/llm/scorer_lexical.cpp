@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "host/llm/scorer.h"
+#include "kernels/exec/parallel.h"
 
 namespace sllmr {
 namespace {
@@ -126,14 +127,17 @@ ScoreResult score_lexical(const ScoreJob& job) {
   std::vector<LlmScore>& scores = result.scores;
   scores.resize(first.back());
   const auto n_sets = static_cast<std::int64_t>(sets.size());
-#pragma omp parallel
-  {
+  constexpr std::int64_t kSetsAtOnce = 64;
+  SharedItems blocks((n_sets + kSetsAtOnce - 1) / kSetsAtOnce);
+  on_threads(omp_get_max_threads(), [&](int) {
     std::vector<double> query(index.n_terms, 0.0);
-#pragma omp for schedule(dynamic, 64)
-    for (std::int64_t k = 0; k < n_sets; ++k) {
-      score_set(index, sets[k], query, scores.data() + first[k]);
-    }
-  }
+    blocks.take([&](std::int64_t block) {
+      const std::int64_t end = std::min(n_sets, (block + 1) * kSetsAtOnce);
+      for (std::int64_t k = block * kSetsAtOnce; k < end; ++k) {
+        score_set(index, sets[k], query, scores.data() + first[k]);
+      }
+    });
+  });
   result.summary.pairs = static_cast<std::int64_t>(scores.size());
   return result;
 }

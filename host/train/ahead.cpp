@@ -9,11 +9,11 @@ namespace sllmr {
 
 void run_ahead(std::int64_t count, std::int64_t slots,
                const std::function<void(std::int64_t k, std::int64_t slot)>& make,
-               const std::function<void(std::int64_t k, std::int64_t slot)>& use) {
+               const std::function<bool(std::int64_t k, std::int64_t slot)>& use) {
   if (slots <= 1) {
     for (std::int64_t k = 0; k < count; ++k) {
       make(k, 0);
-      use(k, 0);
+      if (!use(k, 0)) return;
     }
     return;
   }
@@ -34,16 +34,19 @@ void run_ahead(std::int64_t count, std::int64_t slots,
       if (failed == k) return;
     }
   });
+  const auto stop_maker = [&] {
+    maker.request_stop();
+    vacant.release();  // it may be waiting
+  };
   try {
     for (std::int64_t k = 0; k < count; ++k) {
       made.acquire();
       if (failed == k) std::rethrow_exception(error);
-      use(k, k % slots);
+      if (!use(k, k % slots)) return stop_maker();
       vacant.release();
     }
   } catch (...) {
-    maker.request_stop();
-    vacant.release();  // it may be waiting
+    stop_maker();
     throw;
   }
 }

@@ -78,7 +78,9 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Method& m
       rows_(ctr_train_rows(split, config.seed)) {
   check_options(context, config);
   require(!rows_.empty(), "there is no training row: every user has fewer than 4 interactions");
-  const std::int64_t batch = config.train.batch_size;
+  // No buffer is larger than an epoch.
+  batch_size_ = std::min<std::int64_t>(config.train.batch_size, rows_per_epoch());
+  const std::int64_t batch = batch_size_;
   stretch_ = (std::min(config.train.chunk_rows, rows_per_epoch()) + batch - 1) / batch * batch;
 
   features_ = std::make_unique<FeatureStore>(context, feature_source(*split.data), config.data.max_history);
@@ -140,25 +142,43 @@ std::optional<EpochReport> DeepTrainer::train_epoch(const std::function<bool(std
   while (row_ < total) {
     const std::int64_t count = std::min(stretch_, total - row_);
     order_stretch(row_, count);
-    const std::int64_t size = config_.train.batch_size;
-    const RowPairs* pairs = stretch_pairs_.data();
-    run_ahead(
-        (count + size - 1) / size, std::ssize(prepared_),
-        [&](std::int64_t k, std::int64_t slot) {
-          const std::int64_t first = row_ + k * size, n = std::min(size, row_ + count - first);
-          prepare(first, n, pairs, prepared_[static_cast<std::size_t>(slot)]);
-          pairs += selective_->pair_rate().count(first, n);
-        },
-        [&](std::int64_t, std::int64_t slot) { take_batch(prepared_[static_cast<std::size_t>(slot)]); });
+    if (!take_batches(count, stop)) return std::nullopt;
     take_probes();
     selective_->finish_stretch(selective_->gate().n_slots);
     fetch_gate();
     row_ += count;
+    taken_ = 0;
     if (row_ < total && stop(row_)) return std::nullopt;
   }
   ++epoch_;
   row_ = 0;
   return selective_->report(total);
+}
+
+bool DeepTrainer::take_batches(std::int64_t count, const std::function<bool(std::int64_t)>& stop) {
+  const RowPairs* pairs = stretch_pairs_.data();
+  const std::int64_t size = batch_size_, begun = taken_;
+  selective_->start_stretch();
+  probe_rows_.clear();
+  probe_heads_.clear();
+  bool whole = true;
+  run_ahead((count + size - 1) / size, std::ssize(prepared_),
+            [&](std::int64_t k, std::int64_t slot) {
+              const std::int64_t first = row_ + k * size, n = std::min(size, row_ + count - first);
+              prepare(first, n, pairs, prepared_[static_cast<std::size_t>(slot)]);
+              pairs += selective_->pair_rate().count(first, n);
+            },
+            [&](std::int64_t k, std::int64_t slot) {
+              const std::int64_t done = std::min(count, (k + 1) * size);
+              if (done <= begun)
+                return true;  // before the run was resumed; only its probes were still wanted
+              take_batch(prepared_[static_cast<std::size_t>(slot)]);
+              taken_ = done;
+              whole = done == count || !stop(row_ + done);
+              return whole;
+            });
+  if (!whole) selective_->forget_stretch();
+  return whole;
 }
 
 void DeepTrainer::start_epoch() {
@@ -203,9 +223,9 @@ void DeepTrainer::order_stretch(std::int64_t first, std::int64_t count) {
   selective_->sample(static_cast<std::uint32_t>(epoch_), first, count, triples_.data());
   if (config_.llm.max_pairs_per_batch > 0) {
     RowPairs* pairs = selective_->pairs();
-    for (std::int64_t batch = first; batch < first + count; batch += config_.train.batch_size) {
-      const std::int64_t n = selective_->pair_rate().count(
-          batch, std::min<std::int64_t>(config_.train.batch_size, first + count - batch));
+    for (std::int64_t batch = first; batch < first + count; batch += batch_size_) {
+      const std::int64_t n =
+          selective_->pair_rate().count(batch, std::min(batch_size_, first + count - batch));
       selective_->keep_largest(pairs, n);
       pairs += n;
     }
@@ -374,6 +394,10 @@ std::vector<NamedBuffer> DeepTrainer::named_buffers() {
   for (NamedBuffer& each : adam_->named_buffers()) named.push_back(std::move(each));
   for (NamedBuffer& each : selective_->named_buffers()) named.push_back(std::move(each));
   return named;
+}
+
+std::vector<NamedBuffer> DeepTrainer::stretch_buffers() {
+  return {selective_->sums_of_stretch()};
 }
 
 std::vector<Trainer::Counter> DeepTrainer::counters() {

@@ -64,6 +64,8 @@ class DeepTrainer final : public Trainer {
 
   void start_epoch();
   void order_stretch(std::int64_t first, std::int64_t count);
+  /// Of the stretch at hand. False: stopped, with `taken_` rows done.
+  bool take_batches(std::int64_t count, const std::function<bool(std::int64_t rows_done)>& stop);
   /// Rows first .. first + count - 1 of the epoch, which draw `pairs`; may run beside take_batch() of a batch
   /// before.
   void prepare(std::int64_t first, std::int64_t count, const RowPairs* pairs, Prepared& batch);
@@ -77,12 +79,13 @@ class DeepTrainer final : public Trainer {
   void fetch_gate();
   void prepare_save() override;
   std::vector<Counter> counters() override;
+  std::vector<NamedBuffer> stretch_buffers() override;
   void after_load() override;
 
   const Config& config_;
   const Split& split_;
   bool fresh_negatives_, skips_closed_;
-  std::int64_t stretch_;
+  std::int64_t batch_size_, stretch_;
   std::vector<CtrRow> rows_;         // positives at even places, each before its negative
   std::vector<std::int64_t> order_;  // of the stretch at hand: places in rows_
   std::unique_ptr<FeatureStore> features_;

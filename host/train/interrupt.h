@@ -5,8 +5,10 @@
 
 namespace sllmr {
 
-/// While it lives, the first SIGINT or SIGTERM sets interrupted(); the same signal again kills at once. The
-/// destructor restores the handlers of before. One at a time.
+/// While it lives, the first SIGINT or SIGTERM sets interrupted(); the same signal again kills at once. Where
+/// nobody has asked for interrupted() within most of a second, the process exits with 130: work that takes
+/// longer than that from one safe point to the next is lost, but no file is torn, as each gets its name when
+/// it is whole. The destructor restores the handlers of before. One at a time.
 class InterruptGuard {
  public:
   InterruptGuard();
@@ -15,13 +17,29 @@ class InterruptGuard {
   InterruptGuard& operator=(const InterruptGuard&) = delete;
 
  private:
-  struct sigaction old_int_, old_term_;
+  struct sigaction old_int_, old_term_, old_alarm_;
 };
 
-/// Thrown when a request to stop ended work that is saved; the program exits with 130.
+/// Thrown when a request to stop ended work; the program exits with 130.
 class Interrupted {};
 
-/// Was the process asked to stop since the last InterruptGuard began? Cheap enough for every step.
+/// Was the process asked to stop since the last InterruptGuard began? Cheap enough for every step. Whoever
+/// is told so is to stop soon, saving what is worth it: the process then ends by itself.
 bool interrupted();
+
+/// Throws Interrupted if it was.
+inline void throw_if_interrupted() {
+  if (interrupted()) throw Interrupted();
+}
+
+/// While it lives, a request to stop waits for its end, however long that takes: for writing a file that must
+/// not be lost.
+class InterruptDelay {
+ public:
+  InterruptDelay();
+  ~InterruptDelay();
+  InterruptDelay(const InterruptDelay&) = delete;
+  InterruptDelay& operator=(const InterruptDelay&) = delete;
+};
 
 }  // namespace sllmr

@@ -80,21 +80,24 @@ MfTrainer::MfTrainer(Context& context, const Config& config, const Method& metho
                    static_cast<std::int64_t>(users.size()),
                    data.items.count()};
 
-  // The exact mode samples whole batches; a stretch of many saves launches.
+  // The exact mode samples whole batches; a stretch of many saves launches. No buffer is larger than an
+  // epoch.
   constexpr std::int64_t kExactStretch = 16384;
-  const std::int64_t batch = config.train.batch_size;
-  stretch_ = exact ? (kExactStretch + batch - 1) / batch * batch : config.train.chunk_rows;
+  batch_size_ = std::min<std::int64_t>(config.train.batch_size, interactions_.n);
+  stretch_ = exact ? (std::min(kExactStretch, interactions_.n) + batch_size_ - 1) / batch_size_ * batch_size_
+                   : std::min(config.train.chunk_rows, interactions_.n);
   triples_ = Buffer<Triple>(context, static_cast<std::size_t>(stretch_));
 
   model_ =
       std::make_unique<Mf>(context, data.users.rows(), data.items.rows(),
                            MfOptions{config.model.width, config.model.init_std, config.seed, optimizer_});
-  const int slots = exact ? config.train.batch_size : concurrent_slots(context);
+  const int slots = exact ? static_cast<int>(batch_size_) : concurrent_slots(context);
   if (exact) {
     batch_ = std::make_unique<MfBatch>(context, config.model.width, data.users.rows(), data.items.rows(),
-                                       batch, optimizer_);
+                                       batch_size_, optimizer_);
   }
-  selective_ = std::make_unique<Selective>(context, config, method, split, table, batch, stretch_, slots);
+  selective_ =
+      std::make_unique<Selective>(context, config, method, split, table, batch_size_, stretch_, slots);
   args_.users = model_->users();
   args_.items = model_->items();
   args_.optimizer = {static_cast<float>(config.train.lr), static_cast<float>(config.train.l2)};
@@ -128,9 +131,9 @@ void MfTrainer::take_stretch(std::int64_t count) {
     selective_->finish_stretch(args_.gate.n_slots);
     return;
   }
-  for (std::int64_t first = 0; first < count; first += config_.train.batch_size) {
+  for (std::int64_t first = 0; first < count; first += batch_size_) {
     args_.triples = triples_.data() + first;
-    args_.rows = std::min<std::int64_t>(config_.train.batch_size, count - first);
+    args_.rows = std::min(batch_size_, count - first);
     args_.first_row = row_ + first;
     if (selective_->uses_llm()) {
       RowPairs* pairs = selective_->pairs() + args_.pair_rate.count(row_, first);

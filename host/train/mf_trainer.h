@@ -42,7 +42,7 @@ class MfTrainer final : public Trainer {
   Buffer<Id> users_, items_, sorted_items_;  // training interactions, one row each
   Buffer<std::int64_t> offsets_;
   InteractionView interactions_;
-  std::int64_t stretch_;  // rows sampled at once
+  std::int64_t batch_size_, stretch_;  // rows of a mini-batch (exact mode), and sampled at once
   Buffer<Triple> triples_;
   MfArgs args_;
   std::int32_t model_steps_ = 0;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "host/train/interrupt.h"
+
 namespace sllmr {
 
 namespace {
@@ -51,6 +53,7 @@ void RankingScorer::rank(const Context& context, std::span<const Id> users, floa
       {static_cast<std::int64_t>(kUsersAtOnce), backbone_.wants_sequence(), false, Side::user});
   std::vector<FeatureRow> rows;
   for (std::size_t first = 0; first < users.size(); first += kUsersAtOnce) {
+    throw_if_interrupted();
     rows.clear();
     for (const Id user : users.subspan(first, std::min(kUsersAtOnce, users.size() - first))) {
       rows.push_back(row_of(user, kAnyId));
@@ -78,6 +81,7 @@ void RankingScorer::score_pairs(const Context& context, const Id* users, const I
 void RankingScorer::score(const Context& context, std::span<const FeatureRow> rows, float* logits) const {
   FeatureBatcher batcher(context, features_, {kForwardRows, backbone_.wants_sequence(), false});
   for (std::size_t first = 0; first < rows.size(); first += kForwardRows) {
+    throw_if_interrupted();
     const auto some = rows.subspan(first, std::min<std::size_t>(kForwardRows, rows.size() - first));
     const Tensor<float> out = backbone_.forward(context, batcher.make(context, some), Pass{}, nullptr);
     copy_on_device(context, logits + first, out.data(), some.size() * sizeof(float));

@@ -96,7 +96,7 @@ Selective::Selective(Context& context, const Config& config, const Method& metho
                      const ScoreTable* table, std::int64_t max_batch, std::int64_t stretch, int slots)
     : context_(context), config_(config) {
   require(!method.uses_llm || table != nullptr, "method=" + method.name + " needs LLM scores");
-  slots_ = Buffer<float>(context, static_cast<std::size_t>(slots) * GateColumns::stride);
+  slots_ = Buffer<float>(context, size_product(slots, GateColumns::stride));
   // Until the first stretch has told, all pairs count as open: `normalised` then starts like `hinge`.
   host_running_ = {1.0F, 0.0F};
   running_ = Buffer<float>(context, std::span<const float>(host_running_));
@@ -277,6 +277,10 @@ std::vector<NamedBuffer> Selective::named_buffers() {
   vector("gate.running", running_);
   vector("gate.totals", totals_);
   return named;
+}
+
+NamedBuffer Selective::sums_of_stretch() {
+  return {"gate.slots", {static_cast<std::int64_t>(slots_.size())}, &slots_};
 }
 
 void Selective::fetch_parameters() {

@@ -70,8 +70,13 @@ class Selective {
   /// Adds what count_closed() has seen to the sums on the device, for which it waits.
   void add_closed();
 
+  void start_stretch() { closed_before_ = closed_; }
+  /// Takes back what count_closed() has counted since start_stretch(): whoever resumes counts it again.
+  void forget_stretch() { closed_ = closed_before_; }
   /// Sums the slots, takes a step of the gate and empties them.
   void finish_stretch(int slots);
+  /// The slots, for a checkpoint within a stretch.
+  NamedBuffer sums_of_stretch();
   void start_epoch();
   /// The epoch's sums. Throws Error when training has diverged.
   EpochReport report(std::int64_t rows);
@@ -96,7 +101,8 @@ class Selective {
   Buffer<float> slots_, theta_, theta_first_, theta_second_, running_, scratch_;
   Buffer<double> totals_;
   std::vector<float> host_theta_, host_running_;
-  std::vector<double> closed_;  // as totals_, of pairs kept out since add_closed(); or empty
+  std::vector<double> closed_;         // as totals_, of pairs kept out since add_closed(); or empty
+  std::vector<double> closed_before_;  // the same at the start of the stretch
   GateArgs gate_;
   std::int32_t steps_ = 0;
 };

@@ -15,7 +15,12 @@ void Trainer::save(const std::string& path, std::map<std::string, std::string> m
   prepare_save();
   std::vector<std::vector<std::byte>> copies;  // of device memory, alive until they are written
   std::vector<TensorView> tensors;
-  for (const NamedBuffer& named : named_buffers()) {
+  std::vector<NamedBuffer> buffers = named_buffers();
+  if (taken_ > 0) {
+    for (NamedBuffer& each : stretch_buffers()) buffers.push_back(std::move(each));
+    metadata["taken"] = std::to_string(taken_);
+  }
+  for (const NamedBuffer& named : buffers) {
     std::visit(
         [&](const auto* buffer) {
           const auto host = buffer->to_host(context_);
@@ -32,8 +37,8 @@ void Trainer::save(const std::string& path, std::map<std::string, std::string> m
   write_safetensors(path, tensors, metadata);
 }
 
-void Trainer::load(const SafetensorsFile& checkpoint) {
-  for (const NamedBuffer& named : named_buffers()) {
+void Trainer::load_buffers(const SafetensorsFile& checkpoint, const std::vector<NamedBuffer>& buffers) {
+  for (const NamedBuffer& named : buffers) {
     std::visit(
         [&](auto* buffer) {
           auto host = buffer->to_host(context_);
@@ -43,13 +48,28 @@ void Trainer::load(const SafetensorsFile& checkpoint) {
         },
         named.buffer);
   }
+}
+
+void Trainer::load(const SafetensorsFile& checkpoint) {
+  load_buffers(checkpoint, named_buffers());
   epoch_ = checkpoint.number<int>("epoch");
   row_ = checkpoint.number<std::int64_t>("row");
   require(epoch_ >= 0 && row_ >= 0 && row_ <= rows_per_epoch(),
           "checkpoint '" + checkpoint.path + "' is damaged: it was written at row " + std::to_string(row_) +
               " of " + std::to_string(rows_per_epoch()) + " of epoch " + std::to_string(epoch_));
+  taken_ = 0;
   for (const Counter& counter : counters()) *counter.value = checkpoint.number<std::int32_t>(counter.name);
   after_load();
+}
+
+void Trainer::resume(const SafetensorsFile& checkpoint) {
+  load(checkpoint);
+  if (!checkpoint.metadata.contains("taken")) return;
+  taken_ = checkpoint.number<std::int64_t>("taken");
+  require(taken_ > 0 && taken_ < rows_per_epoch() - row_,
+          "checkpoint '" + checkpoint.path + "' is damaged: it was written " + std::to_string(taken_) +
+              " rows after row " + std::to_string(row_) + " of " + std::to_string(rows_per_epoch()));
+  load_buffers(checkpoint, stretch_buffers());
 }
 
 void check_common_options(const Config& config) {

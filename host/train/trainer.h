@@ -34,11 +34,12 @@ class Trainer {
   /// What the rows of an epoch are called: "triples", "rows".
   virtual const char* unit() const = 0;
   virtual std::int64_t rows_per_epoch() const = 0;
-  int epoch() const { return epoch_; }       // complete epochs
-  std::int64_t row() const { return row_; }  // rows of the next epoch already taken
+  int epoch() const { return epoch_; }  // complete epochs
+  /// Rows of the next epoch already taken.
+  std::int64_t row() const { return row_ + taken_; }
 
-  /// Trains until the epoch ends or `stop` says so between two stretches of rows; it is told how many rows
-  /// are done. Returns the epoch's report once the epoch is complete.
+  /// Trains until the epoch ends or `stop` says so between two steps; it is told how many rows are done.
+  /// Returns the epoch's report once the epoch is complete.
   virtual std::optional<EpochReport> train_epoch(const std::function<bool(std::int64_t rows_done)>& stop) = 0;
 
   /// The model for ranking the items of `target`: what comes before them is known. Holds until the next
@@ -53,8 +54,10 @@ class Trainer {
   virtual std::vector<NamedBuffer> named_buffers() = 0;
   /// Everything that a bit-identical continuation needs.
   void save(const std::string& path, std::map<std::string, std::string> metadata);
-  /// Throws Error when the checkpoint has other tensors or shapes.
+  /// Throws Error when the checkpoint has other tensors or shapes. Enough for evaluation.
   void load(const SafetensorsFile& checkpoint);
+  /// The same, so that training goes on where it was.
+  void resume(const SafetensorsFile& checkpoint);
 
  protected:
   /// A number of the checkpoint that is no tensor.
@@ -65,11 +68,17 @@ class Trainer {
   /// Brings everything that named_buffers() lists up to date.
   virtual void prepare_save() {}
   virtual std::vector<Counter> counters() = 0;
+  /// What a stretch of rows that has begun has summed up so far.
+  virtual std::vector<NamedBuffer> stretch_buffers() { return {}; }
   virtual void after_load() {}
 
   const Context& context_;
   int epoch_ = 0;
-  std::int64_t row_ = 0;
+  std::int64_t row_ = 0;    // of the next epoch: where the stretch at hand begins
+  std::int64_t taken_ = 0;  // rows of the stretch
+
+ private:
+  void load_buffers(const SafetensorsFile& checkpoint, const std::vector<NamedBuffer>& buffers);
 };
 
 /// Throws Error for options that do not apply, whichever the trainer.

@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
-#include <atomic>
 #include <chrono>
 #include <ctime>
 #include <filesystem>
-#include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
@@ -29,6 +28,8 @@ namespace sllmr {
 namespace {
 
 constexpr const char* kFormat = "sllmr-checkpoint-1";
+// In the metadata of a checkpoint whose epoch was trained, but whose validation was stopped.
+constexpr const char* kValidationDue = "validation_due";
 
 class Stopwatch {
  public:
@@ -148,10 +149,9 @@ void write_predictions(const std::string& path, std::span<const CtrRow> rows, st
 }
 
 /// Figures under config.eval.protocol; see to_json() of both results. Writes a row for each prediction to
-/// `predictions`, if that is not empty. `before_tile`: see evaluate_full().
+/// `predictions`, if that is not empty. Throws Interrupted when the process is asked to stop.
 nlohmann::json evaluate(const Context& context, const Config& config, Trainer& trainer, const Split& split,
-                        Target target, const std::string& predictions = {},
-                        const std::function<void()>& before_tile = {}) {
+                        Target target, const std::string& predictions = {}) {
   if (config.eval.protocol == EvalConfig::Protocol::ctr) {
     const std::vector<CtrRow> rows = ctr_rows(split, target, config.seed);
     const std::vector<float> logits = trainer.ctr_logits(rows);
@@ -159,8 +159,8 @@ nlohmann::json evaluate(const Context& context, const Config& config, Trainer& t
     if (!predictions.empty()) write_predictions(predictions, rows, logits, *split.data);
     return to_json(result);
   }
-  const RankingResult result = evaluate_full(context, trainer.scorer(target), split, target, config.eval.topk,
-                                             config.eval.max_users, before_tile);
+  const RankingResult result =
+      evaluate_full(context, trainer.scorer(target), split, target, config.eval.topk, config.eval.max_users);
   if (!predictions.empty()) write_predictions(predictions, result, *split.data);
   return to_json(result);
 }
@@ -225,19 +225,18 @@ class Run {
       nlohmann::json stored = read_summary(folder_->path());
       if (!stored.is_null()) return stored;
     }
-    while (!is_over()) {
-      if (!run_epoch()) {
-        save(kCheckpointFile);
-        fmt::print(stderr, "stopped in epoch {}; continue with --resume\n", trainer_->epoch() + 1);
-        return nullptr;
-      }
-    }
     try {
-      return summarise();
+      bool going_on = !validation_due_ || finish_epoch();
+      while (going_on && !is_over()) going_on = run_epoch();
+      if (going_on) return summarise();
+      save(kCheckpointFile);
+      fmt::print(stderr, "stopped in epoch {}; continue with --resume\n", trainer_->epoch() + 1);
     } catch (const Interrupted&) {
-      fmt::print(stderr, "stopped in the test; continue with --resume\n");
-      return nullptr;
+      if (validation_due_) save(kCheckpointFile);
+      fmt::print(stderr, "stopped in the {}; continue with --resume\n",
+                 validation_due_ ? "validation" : "test");
     }
+    return nullptr;
   }
 
  private:
@@ -269,21 +268,22 @@ class Run {
       gate["parameters"] = trainer_->gate_parameters();
       folder_->log_gate(gate);
     }
-    if (config_.train.eval_every > 0 && epoch % config_.train.eval_every == 0) validate(epoch);
+    validation_due_ = config_.train.eval_every > 0 && epoch % config_.train.eval_every == 0;
+    return finish_epoch();
+  }
+
+  /// What follows an epoch's training. False: interrupted.
+  bool finish_epoch() {
+    const int epoch = trainer_->epoch();
+    if (validation_due_) validate(epoch);
     const bool last = epoch == config_.train.epochs || done_;
     if (last || epoch % config_.train.checkpoint_every == 0 || interrupted()) save(kCheckpointFile);
     return last || !interrupted();
   }
 
   void validate(int epoch) {
-    // The epoch is only saved with its validation.
-    std::atomic<bool> told = false;
-    nlohmann::json event =
-        evaluate(context_, config_, *trainer_, world_.split, Target::validation, {}, [&told] {
-          if (interrupted() && !told.exchange(true)) {
-            fmt::print(stderr, "stopping after the validation; again to stop at once and lose the epoch\n");
-          }
-        });
+    nlohmann::json event = evaluate(context_, config_, *trainer_, world_.split, Target::validation);
+    validation_due_ = false;
     event["event"] = "validation";
     event["epoch"] = epoch;
     folder_->log(event);
@@ -303,9 +303,7 @@ class Run {
       take_best(best);
     }
     const Stopwatch watch;
-    const nlohmann::json test = evaluate(context_, config_, *trainer_, world_.split, Target::test, {}, [] {
-      if (interrupted()) throw Interrupted();
-    });
+    const nlohmann::json test = evaluate(context_, config_, *trainer_, world_.split, Target::test);
     const double eval_seconds = watch.seconds();
     nlohmann::json summary = provenance(gpu_name(context_), world_.data->hash);
     summary["method"] = config_.method;
@@ -344,14 +342,18 @@ class Run {
   std::int64_t rows_taken() const { return trainer_->epoch() * trainer_->rows_per_epoch() + trainer_->row(); }
 
   void save(const char* name) {
-    trainer_->save(folder_->file(name), {{"format", kFormat},
-                                         {"config", stored_text(config_)},
-                                         {"data_hash", hex(world_.data->hash)},
-                                         {"scores_hash", hex(scores_hash_)},
-                                         {"last_report", to_json(last_).dump()},
-                                         {"best_auc", fmt::format("{}", validation_.best)},
-                                         {"best_epoch", std::to_string(validation_.best_epoch)},
-                                         {"without_gain", std::to_string(validation_.without_gain)}});
+    const InterruptDelay whole;
+    std::map<std::string, std::string> metadata = {
+        {"format", kFormat},
+        {"config", stored_text(config_)},
+        {"data_hash", hex(world_.data->hash)},
+        {"scores_hash", hex(scores_hash_)},
+        {"last_report", to_json(last_).dump()},
+        {"best_auc", fmt::format("{}", validation_.best)},
+        {"best_epoch", std::to_string(validation_.best_epoch)},
+        {"without_gain", std::to_string(validation_.without_gain)}};
+    if (validation_due_) metadata[kValidationDue] = "1";
+    trainer_->save(folder_->file(name), std::move(metadata));
   }
 
   void require_same_configuration(const std::string& path, const Config& then) const {
@@ -392,7 +394,8 @@ class Run {
                       "choose another run_dir",
                       path));
     }
-    trainer_->load(checkpoint);
+    trainer_->resume(checkpoint);
+    validation_due_ = checkpoint.metadata.contains(kValidationDue);
     take_best(checkpoint);
     validation_.without_gain = checkpoint.number<int>("without_gain");
     done_ = config_.train.patience > 0 && validation_.without_gain >= config_.train.patience;
@@ -411,6 +414,7 @@ class Run {
   std::unique_ptr<Trainer> trainer_;
   EpochReport last_;
   Validation validation_;
+  bool validation_due_ = false;  // of the epoch that has just been trained
   bool done_ = false;
   std::string loss_text_;
   double prepare_seconds_ = 0, train_seconds_ = 0;  // of this process, which may go on with a run

@@ -226,6 +226,7 @@ void* device_allocate(const Context& context, std::size_t bytes) {
 }
 
 void* device_allocate([[maybe_unused]] Device device, std::size_t bytes) {
+  size_product(bytes);  // so that rounding it up does not wrap around
   void* memory = nullptr;
 #if SLLMR_WITH_CUDA
   if (device == Device::cuda) {

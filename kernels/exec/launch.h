@@ -38,7 +38,7 @@
 
 #include "kernels/exec/cuda_check.h"
 #else
-#include <omp.h>
+#include "kernels/exec/parallel.h"
 #endif
 
 namespace sllmr {
@@ -248,12 +248,10 @@ void launch(const Context& context, const char* /*name*/, std::int64_t items, co
     for (std::int64_t item = 0; item < items; ++item) body(CpuLanes{}, item);
     return;
   }
-#pragma omp parallel num_threads(context.threads())
-  {
-    const CpuLanes lanes{omp_get_thread_num()};
-#pragma omp for schedule(static)
-    for (std::int64_t item = 0; item < items; ++item) body(lanes, item);
-  }
+  on_shares(context.threads(), items, [&body](int thread, std::int64_t first, std::int64_t last) {
+    const CpuLanes lanes{thread};
+    for (std::int64_t item = first; item < last; ++item) body(lanes, item);
+  });
 }
 
 template <class Body>

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/exec/context.h"
+#include "kernels/exec/sizes.h"
 
 namespace sllmr {
 
@@ -55,8 +56,9 @@ class Buffer {
   Buffer(const Context& context, std::size_t size) : device_(context.device()), size_(size) {
     static_assert(std::is_trivially_copyable_v<T>);
     if (size == 0) return;
-    data_ = static_cast<T*>(device_allocate(context, size * sizeof(T)));
-    fill_zero(context, data_, size * sizeof(T));
+    const std::size_t bytes = size_product(size, sizeof(T));
+    data_ = static_cast<T*>(device_allocate(context, bytes));
+    fill_zero(context, data_, bytes);
   }
   Buffer(const Context& context, std::span<const T> values) : Buffer(context, values.size()) {
     assign(context, values);

@@ -20,7 +20,7 @@ class Tensor {
   Tensor(const Context& context, std::int64_t rows, std::int64_t cols)
       : rows_(rows), cols_(cols), stride_(cols) {
     require(rows >= 0 && cols >= 0, "Tensor: a negative extent");
-    const std::size_t bytes = static_cast<std::size_t>(rows * cols) * sizeof(Real);
+    const std::size_t bytes = size_product(rows, cols, sizeof(Real));
     if (bytes == 0) return;
     storage_ = std::make_shared<Storage>(context.pool(), bytes);
     data_ = static_cast<Real*>(storage_->memory);
@@ -33,7 +33,7 @@ class Tensor {
   /// `values` [rows x cols], row-major.
   static Tensor from(const Context& context, std::int64_t rows, std::int64_t cols,
                      std::span<const Real> values) {
-    require(static_cast<std::int64_t>(values.size()) == rows * cols, "Tensor::from: sizes differ");
+    require(values.size() == size_product(rows, cols), "Tensor::from: sizes differ");
     Tensor out(context, rows, cols);
     if (out.size() != 0) copy_to_device(context, out.data(), values.data(), values.size_bytes());
     return out;

@@ -4,9 +4,8 @@
 
 #include <cstdint>
 
-#include <omp.h>
-
 #include "kernels/exec/context.h"
+#include "kernels/exec/parallel.h"
 
 namespace sllmr {
 
@@ -17,15 +16,16 @@ inline int tile_workers(const Context& context) {
 
 /// Calls body(tile, worker) for every tile < tiles. On the CPU the threads share the tiles, and what a body
 /// launches or multiplies runs on its thread alone; on CUDA the tiles follow one another on the stream. On
-/// the CPU a body must not throw and must not take memory from the context's pool.
+/// the CPU a body must not take memory from the context's pool. Throws what a body throws.
 template <class Body>
 void for_tiles(const Context& context, std::int64_t tiles, const Body& body) {
   if (context.device() != Device::cpu || tiles == 1) {
     for (std::int64_t tile = 0; tile < tiles; ++tile) body(tile, 0);
     return;
   }
-#pragma omp parallel for schedule(static) num_threads(context.threads())
-  for (std::int64_t tile = 0; tile < tiles; ++tile) body(tile, omp_get_thread_num());
+  on_shares(context.threads(), tiles, [&body](int thread, std::int64_t first, std::int64_t last) {
+    for (std::int64_t tile = first; tile < last; ++tile) body(tile, thread);
+  });
 }
 
 }  // namespace sllmr

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string_view>
 
+#include "kernels/exec/parallel.h"
 #include "kernels/exec/random.h"
 #include "kernels/layers/embedding_bag.h"
 
@@ -31,15 +32,16 @@ std::vector<Real> draw_table(const Context& context, const std::string& name, Id
   const double deviation = xavier ? std::sqrt(2.0 / (static_cast<double>(rows) + width))
                            : initial.kind == EmbeddingInitial::Kind::normal ? initial.deviation
                                                                             : 1.0;
-  const std::size_t size = static_cast<std::size_t>(rows) * static_cast<std::size_t>(width);
-  const std::size_t first = xavier ? 0 : static_cast<std::size_t>(width);
+  const std::size_t size = size_product(rows, width);
+  const std::size_t drawn_from = xavier ? 0 : static_cast<std::size_t>(width);
   const std::uint32_t stream = stream_of(name);
   std::vector<Real> values(size);
-#pragma omp parallel for num_threads(context.threads())
-  for (std::size_t k = first; k < size; ++k) {
-    const Draw draw = philox(seed, stream, k, Purpose::init_layer);
-    values[k] = static_cast<Real>(deviation * static_cast<double>(normal(draw.word[0], draw.word[1])));
-  }
+  on_shares(context.threads(), static_cast<std::int64_t>(size - drawn_from), [&](int, auto first, auto last) {
+    for (std::size_t k = drawn_from + first; k < drawn_from + last; ++k) {
+      const Draw draw = philox(seed, stream, k, Purpose::init_layer);
+      values[k] = static_cast<Real>(deviation * static_cast<double>(normal(draw.word[0], draw.word[1])));
+    }
+  });
   return values;
 }
 

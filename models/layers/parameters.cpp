@@ -41,7 +41,7 @@ int Parameters<Real>::add_part(Part part, std::int64_t& total) {
   part.size = 1;
   for (const std::int64_t extent : part.shape) {
     require(extent > 0, "'" + part.name + "' has an extent of 0: every layer needs at least one unit");
-    part.size *= extent;
+    part.size = static_cast<std::int64_t>(size_product(part.size, extent));
   }
   part.offset = total;
   total += (part.size + kBoundary - 1) / kBoundary * kBoundary;

@@ -6,7 +6,8 @@ usage: check_layers.py [ROOT]
   1. kernels <- models <- host <- experiments: no file includes one of a higher layer. Tests and benchmarks may
      include everything, and nothing includes them. Includes of our own files are written from the root.
   2. Only kernels/exec knows CUDA's runtime, its launch syntax and its macros.
-  3. Test data is read by host/eval alone: host/data makes the split, and no other folder below experiments names
+  3. Only kernels/exec/parallel.h opens OpenMP regions: it carries exceptions out of them.
+  4. Test data is read by host/eval alone: host/data makes the split, and no other folder below experiments names
      its test part.
 """
 import re
@@ -17,6 +18,7 @@ LAYERS = ["kernels", "models", "host", "experiments"]
 FOLDERS = LAYERS + ["tests", "bench"]
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 CUDA = re.compile(r"cuda_runtime|cublas_v2|<<<|\b__CUDA\w+")
+REGION = re.compile(r"#\s*pragma\s+omp\s+(?!simd)\w+")
 TEST_DATA = re.compile(r"\bsplit_?(?:\.|->)test\b|(?:\.|->)test\[|\bctr_test_rows\b")
 
 
@@ -49,6 +51,9 @@ def problems(path, text):
     if folder in LAYERS and path.parts[:2] != ("kernels", "exec"):
         for use in CUDA.finditer(code):
             yield at(use), f"{use.group()}: only kernels/exec may touch CUDA itself"
+    if folder in LAYERS and path.parts != ("kernels", "exec", "parallel.h"):
+        for use in REGION.finditer(code):
+            yield at(use), f"{use.group()}: an exception would end the program; use kernels/exec/parallel.h"
     if folder in LAYERS[:3] and path.parts[:2] not in {("host", "data"), ("host", "eval")}:
         for use in TEST_DATA.finditer(code):
             yield at(use), f"{use.group()}: only host/eval reads test data"

@@ -51,6 +51,13 @@ class CheckLayers(unittest.TestCase):
         self.rejects("host/b.cpp", "kernel<<<1, 2>>>();\n", "<<<: only kernels/exec")
         self.rejects("models/b.h", "#ifdef __CUDA_ARCH__\n#endif\n", "__CUDA_ARCH__")
 
+    def test_parallel_regions(self):
+        self.accepts("kernels/exec/parallel.h", "#pragma omp parallel num_threads(2)\n")
+        self.accepts("models/b.cpp", "#pragma omp simd reduction(+ : sum)\n")
+        self.accepts("tests/host/b.cpp", "#pragma omp parallel\n")
+        self.rejects("host/b.cpp", "\n  #  pragma omp parallel for\n", "host/b.cpp:2: #  pragma omp parallel")
+        self.rejects("kernels/exec/launch.h", "#pragma omp for\n", "use kernels/exec/parallel.h")
+
     def test_test_data(self):
         self.accepts("host/eval/b.cpp", "auto item = split.test[user];\n")
         self.accepts("host/train/b.cpp", "// never split.test\nauto item = split.validation[user];\n")

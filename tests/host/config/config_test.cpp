@@ -125,22 +125,44 @@ TEST(Config, UnknownOverrideNamesNearestKey) {
 
 TEST_F(RecipeTest, WrongTypeNamesExpectedAndGot) {
   EXPECT_EQ(error("[train]\n\nepochs = \"many\""),
-            "'train.epochs' (" + path_ + ":3): expected an integer >= 0, got 'many'");
-  EXPECT_THAT(error("[train]\nepochs = 2.0"), HasSubstr("expected an integer >= 0, got 2.0"));
+            "'train.epochs' (" + path_ + ":3): expected an integer in [0, 2147483647], got 'many'");
+  EXPECT_THAT(error("[train]\nepochs = 2.0"), HasSubstr("expected an integer in [0, 2147483647], got 2.0"));
   EXPECT_THAT(error("method = 3"), HasSubstr("expected a string, got 3"));
   EXPECT_THAT(error("seed = true"), HasSubstr("got true"));
-  EXPECT_THAT(error("[llm]\nlambda = [1]"), HasSubstr("expected a number >= 0"));
+  EXPECT_THAT(error("[llm]\nlambda = [1]"), HasSubstr("expected a number in [0, 1e30]"));
   EXPECT_THAT(error("[llm.lambda]\nx = 1"), HasSubstr("'llm.lambda'"));
-  EXPECT_THAT(error("[eval]\ntopk = 10"), HasSubstr("expected an ascending array of integers >= 1, got 10"));
+  EXPECT_THAT(
+      error("[eval]\ntopk = 10"),
+      HasSubstr("expected an ascending array of integers in [1, 2147483647], 1 to 64 of them, got 10"));
   EXPECT_THAT(error("[eval]\ntopk = [10, 0.5]"), HasSubstr("expected an ascending array"));
 }
 
 TEST(Config, OutOfRangeIsAnError) {
-  for (const char* override :
-       {"seed=-1", "train.epochs=-1", "train.epochs=99999999999", "train.lr=0", "train.lr=-0.1",
-        "train.lr=inf", "train.lr=nan", "train.l2=-1", "llm.noise=1.01", "llm.noise=nan", "llm.candidates=1",
-        "model.width=0", "train.lr=fast", "train.lr=", "eval.topk=[]", "eval.topk=[0, 10]",
-        "eval.topk=[20, 10]", "eval.topk=[10, 10]", "eval.topk=[1, 99999999999]"}) {
+  for (const char* override : {"seed=-1",
+                               "train.epochs=-1",
+                               "train.epochs=99999999999",
+                               "train.lr=0",
+                               "train.lr=-0.1",
+                               "train.lr=inf",
+                               "train.lr=nan",
+                               "train.l2=-1",
+                               "llm.noise=1.01",
+                               "llm.noise=nan",
+                               "llm.candidates=1",
+                               "model.width=0",
+                               "train.lr=fast",
+                               "train.lr=",
+                               "eval.topk=[]",
+                               "eval.topk=[0, 10]",
+                               "eval.topk=[20, 10]",
+                               "eval.topk=[10, 10]",
+                               "eval.topk=[1, 99999999999]",
+                               "train.lr=1e-40",
+                               "train.lr=1e39",
+                               "llm.lambda=1e300",
+                               "model.width=4097",
+                               "model.hidden=[32769]",
+                               "model.hidden=[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]"}) {
     EXPECT_THAT(override_error(override), HasSubstr("(command line): expected")) << override;
   }
 }
@@ -157,6 +179,21 @@ TEST_F(RecipeTest, DeepNestingIsAnError) {
     EXPECT_LT(message.size(), 500U) << "the value is shown in part";
   }
   EXPECT_THAT(override_error("seed=1\nmethod='none'"), HasSubstr("expected an integer"));
+}
+
+// The range is told, and no number that TOML can write gets past it into a smaller type.
+TEST(Config, EveryIntegerHasAMostThatTheErrorNames) {
+  for (const ConfigKeyInfo& key : config_keys()) {
+    if (!key.type.starts_with("an integer")) continue;
+    for (const char* number : {"9223372036854775807", "-9223372036854775808"}) {
+      if (key.key == "seed" && number[0] == '9') continue;  // any seed will do
+      EXPECT_EQ(override_error(key.key + "=" + number),
+                "'" + key.key + "' (command line): expected " + key.type + ", got " + number);
+    }
+  }
+  EXPECT_EQ(override_error("train.chunk_rows=1537228672809129302"),
+            "'train.chunk_rows' (command line): expected an integer in [1, 1099511627776], got "
+            "1537228672809129302");
 }
 
 TEST_F(RecipeTest, WrongChoiceNamesTheNearest) {

@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <csignal>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <set>
 
+#include "host/train/interrupt.h"
 #include "models/mf.h"
 #include "tests/host/eval/worlds.h"
 #include "tests/host/support.h"
@@ -231,24 +233,43 @@ RankingResult evaluate_mf(const Context& context, const Split& split) {
   return evaluate_full(context, model, split, Target::test, kTopK);
 }
 
-TEST(FullRanking, CanBeStoppedBetweenTiles) {
+/// A model during whose second tile the user presses Ctrl-C.
+class InterruptedModel final : public Scorer {
+ public:
+  explicit InterruptedModel(const Mf& model) : model_(model) {}
+  int tiles() const { return tiles_; }
+
+  Id item_rows() const override { return model_.item_rows(); }
+  std::int64_t scratch_floats(std::int64_t users) const override { return model_.scratch_floats(users); }
+  void score_tile(const Context& context, const Id* users, std::int64_t n, float* scratch,
+                  float* logits) const override {
+    if (++tiles_ == 2) std::raise(SIGINT);
+    model_.score_tile(context, users, n, scratch, logits);
+  }
+  void score_pairs(const Context& context, const Id* users, const Id* items, std::int64_t n,
+                   float* logits) const override {
+    model_.score_pairs(context, users, items, n, logits);
+  }
+
+ private:
+  const Mf& model_;
+  mutable std::atomic<int> tiles_ = 0;
+};
+
+TEST(FullRanking, StopsAtTheNextTileWhenInterrupted) {
   const Dataset data = random_data(700, 5000, 4);
   const Split split = leave_one_out(data);
   for (const int threads : {1, 2}) {
     const Context context(Device::cpu, threads);
-    const Mf model(context, split.data->users.rows(), split.data->items.rows(),
-                   {32, 0.1, 1, OptimizerKind::sgd});
-    std::atomic<int> tiles = 0;
-    const auto rank = [&](int most) {
-      tiles = 0;
-      evaluate_full(context, model, split, Target::test, kTopK, 0, [&] {
-        if (++tiles > most) throw Error("enough");
-      });
-    };
-    rank(1000);
-    EXPECT_GE(tiles, 3);
-    EXPECT_EQ(error_of([&] { rank(2); }), "enough");
+    const Mf mf(context, split.data->users.rows(), split.data->items.rows(),
+                {32, 0.1, 1, OptimizerKind::sgd});
+    const InterruptedModel model(mf);
+    const InterruptGuard guard;
+    EXPECT_THROW(evaluate_full(context, model, split, Target::test, kTopK), Interrupted);
+    EXPECT_GE(model.tiles(), 2);
+    EXPECT_LE(model.tiles(), 1 + threads);
   }
+  const InterruptGuard forgotten;  // by the tests that follow
 }
 
 TEST(FullRanking, DoesNotDependOnTheNumberOfThreads) {

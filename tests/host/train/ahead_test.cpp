@@ -33,6 +33,7 @@ TEST_P(Ahead, TakesEveryStepInOrderFromItsSlot) {
           EXPECT_EQ(held[static_cast<std::size_t>(slot)], k);
           used.push_back(k);
           ++taken;
+          return true;
         });
     ASSERT_EQ(std::ssize(used), count);
     EXPECT_TRUE(std::ranges::is_sorted(used));
@@ -47,7 +48,7 @@ TEST_P(Ahead, AnErrorOfMakeComesAfterTheStepsBefore) {
                   [](std::int64_t k, std::int64_t) {
                     if (k == 4) throw Error("the fifth");
                   },
-                  [&](std::int64_t, std::int64_t) { ++used; });
+                  [&](std::int64_t, std::int64_t) { return ++used > 0; });
             }),
             "the fifth");
   EXPECT_EQ(used, 4);
@@ -60,9 +61,23 @@ TEST_P(Ahead, AnErrorOfUseEndsIt) {
                   1000, GetParam(), [&](std::int64_t, std::int64_t) { ++made; },
                   [](std::int64_t k, std::int64_t) {
                     if (k == 2) throw Error("the third");
+                    return true;
                   });
             }),
             "the third");
+  EXPECT_LE(made, 3 + GetParam());
+}
+
+TEST_P(Ahead, AUseThatIsTheLastEndsIt) {
+  std::atomic<std::int64_t> made = 0;
+  std::int64_t used = 0;
+  run_ahead(
+      1000, GetParam(), [&](std::int64_t, std::int64_t) { ++made; },
+      [&](std::int64_t k, std::int64_t) {
+        ++used;
+        return k < 2;
+      });
+  EXPECT_EQ(used, 3);
   EXPECT_LE(made, 3 + GetParam());
 }
 
@@ -71,7 +86,7 @@ TEST(RunAhead, MakesOnAThreadOfItsOwnWithSeveralSlots) {
     std::thread::id maker;
     run_ahead(
         1, slots, [&](std::int64_t, std::int64_t) { maker = std::this_thread::get_id(); },
-        [](std::int64_t, std::int64_t) {});
+        [](std::int64_t, std::int64_t) { return true; });
     EXPECT_EQ(maker == std::this_thread::get_id(), slots == 1);
   }
 }

@@ -62,12 +62,32 @@ TEST_P(EveryBackbone, ContinuesBitForBitInTheMiddleOfAnEpoch) {
   const Config run = config({"model.name=" + GetParam(), "method=agreement"});
   Bench straight(run);
   straight.train();
-  Bench first(run), second(run);
-  ASSERT_FALSE(first.trainer().train_epoch([](std::int64_t rows) { return rows >= 512; }).has_value());
-  first.checkpoint(folder_ / "middle");
-  second.trainer().load(read_safetensors(folder_ / "middle"));
-  second.train();
-  EXPECT_EQ(second.checkpoint(folder_ / "b"), straight.checkpoint(folder_ / "a"));
+  const std::string whole = straight.checkpoint(folder_ / "a");
+  // Stopped at the end of a stretch, and within one, more than once.
+  for (const std::int64_t step : {512, 200}) {
+    auto trained = std::make_unique<Bench>(run);
+    for (std::int64_t stop = step; stop < 3 * step; stop += step) {
+      ASSERT_FALSE(trained->trainer().train_epoch([&](std::int64_t row) { return row >= stop; }).has_value());
+      EXPECT_GE(trained->trainer().row(), stop);
+      trained->checkpoint(folder_ / "middle");
+      trained = std::make_unique<Bench>(run);
+      trained->trainer().resume(read_safetensors(folder_ / "middle"));
+    }
+    trained->train();
+    EXPECT_EQ(trained->checkpoint(folder_ / "b"), whole) << step;
+  }
+}
+
+// No buffer is larger than an epoch, and a batch of one epoch is what a larger one is.
+TEST_P(EveryBackbone, ABatchLargerThanTheDataIsTheWholeEpoch) {
+  const std::string name = "model.name=" + GetParam();
+  Bench all(config({name, "train.batch_size=16777216", "train.chunk_rows=1099511627776"}));
+  const std::string rows = std::to_string(all.trainer().rows_per_epoch());
+  Bench exact(config({name, "train.batch_size=" + rows, "train.chunk_rows=" + rows}));
+  EXPECT_LT(device_bytes(Device::cpu), std::size_t{1} << 30);
+  all.train();
+  exact.train();
+  EXPECT_EQ(all.checkpoint(folder_ / "a"), exact.checkpoint(folder_ / "b"));
 }
 
 TEST_P(EveryBackbone, RanksTheWholeCatalogue) {

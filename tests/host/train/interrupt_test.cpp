@@ -1,6 +1,10 @@
 #include "host/train/interrupt.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <optional>
 
 namespace sllmr {
 namespace {
@@ -26,6 +30,46 @@ TEST(InterruptGuard, TheSecondSignalKills) {
         },
         testing::KilledBySignal(signal), "");
   }
+}
+
+/// Waits for longer than a request may stay unheard; the signals themselves would end a sleep.
+void wait_past_the_deadline() {
+  for (int tenths = 0; tenths < 12; ++tenths) ::poll(nullptr, 0, 100);
+}
+
+TEST(InterruptGuard, ARequestThatNobodyHearsEndsTheProcess) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    EXPECT_EXIT(
+        {
+          const InterruptGuard guard;
+          std::raise(signal);
+          wait_past_the_deadline();
+        },
+        testing::ExitedWithCode(130), "stopped at once");
+  }
+}
+
+TEST(InterruptGuard, AHeardRequestHasTimeAndSoHasADelay) {
+  EXPECT_EXIT(
+      {
+        const InterruptGuard guard;
+        std::raise(SIGINT);
+        const bool heard = interrupted();
+        wait_past_the_deadline();
+        ::_exit(heard ? 7 : 8);
+      },
+      testing::ExitedWithCode(7), "");
+  EXPECT_EXIT(
+      {
+        const InterruptGuard guard;
+        std::optional<InterruptDelay> delay(std::in_place);
+        std::raise(SIGINT);
+        wait_past_the_deadline();
+        ::write(STDERR_FILENO, "whole", 5);
+        delay.reset();
+        wait_past_the_deadline();
+      },
+      testing::ExitedWithCode(130), "whole\nstopped at once");
 }
 
 TEST(InterruptGuard, RestoresTheHandlersOfBefore) {

@@ -108,6 +108,20 @@ TEST_F(Training, ExactModeDoesNotDependOnThreads) {
   EXPECT_EQ(one.checkpoint(folder_ / "a"), two.checkpoint(folder_ / "b"));
 }
 
+// No buffer is larger than an epoch, and what is asked for beyond it is the whole of it.
+TEST_F(Training, BatchesAndChunksLargerThanTheDataAreTheWholeEpoch) {
+  const auto trained = [this](const Config& settings) {
+    Bench bench(settings);
+    EXPECT_LT(device_bytes(Device::cpu), std::size_t{1} << 30);
+    bench.train();
+    return std::pair(bench.trainer().rows_per_epoch(), bench.checkpoint(folder_ / "model"));
+  };
+  const auto [rows, batch] = trained(exact_config({"train.batch_size=16777216"}));
+  EXPECT_EQ(trained(exact_config({"train.batch_size=" + std::to_string(rows)})).second, batch);
+  const std::string chunk = trained(config({"train.chunk_rows=1099511627776"})).second;
+  EXPECT_EQ(trained(config({"train.chunk_rows=" + std::to_string(rows)})).second, chunk);
+}
+
 TEST_F(Training, ExactModeResumesBitIdenticallyInTheMiddleOfAnEpoch) {
   // Batches are sampled in stretches of 16,384 rows, so the world must be larger than that.
   SyntheticOptions large = small_world(600, 400);
@@ -124,7 +138,7 @@ TEST_F(Training, ExactModeResumesBitIdenticallyInTheMiddleOfAnEpoch) {
     ASSERT_GT(first.trainer().row(), 0);
     first.checkpoint(folder_ / "half");
     Bench second(settings);
-    second.trainer().load(read_safetensors(folder_ / "half"));
+    second.trainer().resume(read_safetensors(folder_ / "half"));
     second.train();
     EXPECT_EQ(second.checkpoint(folder_ / "b"), whole.checkpoint(folder_ / "a")) << optimizer;
   }

@@ -3,14 +3,19 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <limits>
 #include <numeric>
 #include <span>
 #include <vector>
 
 #include "kernels/exec/gemm.h"
+#include "kernels/exec/launch.h"
 #include "kernels/exec/launch_graph.h"
 #include "kernels/exec/memory.h"
 #include "kernels/exec/sort.h"
+#include "kernels/exec/tensor.h"
+#include "kernels/exec/tiles.h"
 #include "tests/support/compare.h"
 #include "tests/support/errors.h"
 #include "tests/support/world.h"
@@ -38,6 +43,77 @@ TEST(Buffer, IsAlignedAndMayBeEmpty) {
   const Buffer<int> empty(context, 0);
   EXPECT_EQ(empty.data(), nullptr);
   EXPECT_TRUE(empty.to_host(context).empty());
+}
+
+// Sizes whose bytes would wrap around to few, and such as no machine has.
+TEST(Sizes, NoProductWrapsAround) {
+  EXPECT_EQ(size_product(3, std::int64_t{5}, sizeof(double)), 120U);
+  EXPECT_EQ(size_product(std::int64_t{1} << 40, 0), 0U);
+  EXPECT_EQ(size_product(std::numeric_limits<std::int64_t>::max()), (std::size_t{1} << 63) - 1);
+  EXPECT_EQ(error_of([] { size_product(std::size_t{1} << 63); }),
+            "out of memory: a size of 9223372036854775808 asked for; use a smaller width or batch");
+  EXPECT_THAT(error_of([] { size_product(std::int64_t{1} << 32, std::int64_t{1} << 31); }),
+              HasSubstr("4294967296 x 2147483648 asked for"));
+  EXPECT_THAT(error_of([] { size_product(-1, 4); }), HasSubstr("-1 x 4"));
+
+  const Context context(Device::cpu, 1);
+  for (const std::int64_t size : {std::numeric_limits<std::int64_t>::max(), std::int64_t{1537228672809129302},
+                                  std::int64_t{1} << 60, std::int64_t{-1}}) {
+    EXPECT_THAT(error_of([&] { Buffer<std::array<float, 3>>(context, static_cast<std::size_t>(size)); }),
+                HasSubstr("out of memory"))
+        << size;
+  }
+  EXPECT_THAT(error_of([&] { Tensor<float>(context, std::int64_t{1} << 32, std::int64_t{1} << 32); }),
+              HasSubstr("out of memory"));
+  EXPECT_THAT(error_of([&] { device_allocate(context, std::numeric_limits<std::size_t>::max() - 5); }),
+              HasSubstr("out of memory"));
+}
+
+// An exception that left an OpenMP region would end the program.
+TEST(Parallel, WhatABodyThrowsReachesTheCaller) {
+  for (const int threads : {1, 4}) {
+    const Context context(Device::cpu, threads);
+    std::vector<int> seen(100);
+    const auto throws_at_70 = [&](std::int64_t k) {
+      seen[static_cast<std::size_t>(k)] = 1;
+      if (k == 70) throw Error("the seventieth");
+    };
+    EXPECT_EQ(
+        error_of([&] { launch(context, "test", 100, [&](CpuLanes, std::int64_t k) { throws_at_70(k); }); }),
+        "the seventieth");
+    EXPECT_EQ(error_of([&] { for_tiles(context, 100, [&](std::int64_t k, int) { throws_at_70(k); }); }),
+              "the seventieth");
+    EXPECT_EQ(error_of([&] {
+                SharedItems items(100);
+                on_threads(threads, [&](int) { items.take(throws_at_70); });
+              }),
+              "the seventieth");
+    // Also from a region within a region, and of any type.
+    EXPECT_THROW(for_tiles(context, 3,
+                           [&](std::int64_t, int) {
+                             launch(context, "test", 2, [](CpuLanes, std::int64_t) { throw 5; });
+                           }),
+                 int);
+  }
+}
+
+TEST(Parallel, EveryItemIsTakenOnceInSharesOfAThread) {
+  for (const int threads : {1, 3, 8}) {
+    for (const std::int64_t items : {0, 1, 7, 8, 100}) {
+      std::vector<int> shared(static_cast<std::size_t>(items)), taken(shared.size());
+      on_shares(threads, items, [&](int thread, std::int64_t first, std::int64_t last) {
+        EXPECT_LT(thread, threads);
+        EXPECT_LT(first, last);
+        EXPECT_LE(last - first, items / omp_get_num_threads() + 1);
+        for (std::int64_t k = first; k < last; ++k) ++shared[static_cast<std::size_t>(k)];
+      });
+      SharedItems each(items);
+      on_threads(threads,
+                 [&](int) { each.take([&](std::int64_t k) { ++taken[static_cast<std::size_t>(k)]; }); });
+      EXPECT_EQ(shared, std::vector<int>(shared.size(), 1));
+      EXPECT_EQ(taken, shared);
+    }
+  }
 }
 
 TEST(BufferCuda, HoldsWhatItWasGivenThoughTheHostWentOn) {
