@@ -6,18 +6,25 @@
 #include <cmath>
 #include <ctime>
 #include <filesystem>
+#include <limits>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <type_traits>
+#include <utility>
 
+#include "experiments/commands/flags.h"
 #include "experiments/report/llm_report.h"
 #include "experiments/report/text.h"
 #include "host/atomic_file.h"
 #include "host/data/import.h"
+#include "host/json_text.h"
 #include "host/llm/answer_cache.h"
 #include "host/llm/plan.h"
 #include "host/llm/prompt.h"
 #include "host/llm/questions.h"
+#include "host/llm/redact.h"
 #include "host/llm/report.h"
 #include "host/llm/scorer.h"
 #include "host/llm/table_origin.h"
@@ -28,6 +35,10 @@ namespace sllmr {
 namespace {
 
 using nlohmann::json;
+
+constexpr int kMostItems = 100'000;  // of a prompt
+constexpr double kDay = 86400;       // in seconds
+constexpr double kMost = 1e15;       // tokens, prompts, money: beyond any bill, and exact as a double
 
 struct LlmOptions {
   std::string data, in, out, scorer;
@@ -111,6 +122,18 @@ json to_json(const PlanAudit& audit) {
           {"held_out_in_candidates", audit.held_out_in_candidates}};
 }
 
+/// The extra parameters of the requests, as the table's note keeps them: equal where they are, and without
+/// what may be a secret. Texts, lists and objects are kept as a hash.
+json kept_parameters(const std::map<std::string, std::string>& parameters) {
+  json kept = json::object();
+  for (const auto& [name, text] : parameters) {
+    const json value = parse_json(text).value_or(json());
+    const bool plain = value.is_boolean() || value.is_null() || value.is_number();
+    kept[name] = plain && text.size() < kShortestRedactedKey ? value : json("hash " + answer_key({text}));
+  }
+  return kept;
+}
+
 /// What of the options makes the scores what they are. No address, no key.
 json settings(const LlmOptions& options) {
   const ScorerOptions& s = options.scoring;
@@ -121,7 +144,7 @@ json settings(const LlmOptions& options) {
           {"debias", s.debias},
           {"temperature", s.chat.temperature},
           {"max_tokens", s.chat.max_tokens},
-          {"parameters", s.chat.extra},
+          {"parameters", kept_parameters(s.chat.extra)},
           {"domain", s.domain},
           {"priority", options.priority},
           {"budget",
@@ -135,9 +158,14 @@ json settings(const LlmOptions& options) {
 void read_parameters(LlmOptions& options) {
   for (const std::string& parameter : options.parameters) {
     const auto equals = parameter.find('=');
-    require(equals != parameter.npos && equals > 0,
-            fmt::format("--param '{}': expected NAME=JSON, such as seed=1", parameter));
-    options.scoring.chat.extra[parameter.substr(0, equals)] = parameter.substr(equals + 1);
+    // What was given is not repeated: it may be a secret.
+    require(equals != parameter.npos && equals > 0, "--param: expected NAME=JSON, such as seed=1");
+    const std::string name = parameter.substr(0, equals), value = parameter.substr(equals + 1);
+    require(parse_json(value).has_value(),
+            fmt::format("--param {0}: the value is not JSON, or nested too deep; quote texts twice: "
+                        "{0}='\"text\"'",
+                        name));
+    options.scoring.chat.extra[name] = value;
   }
 }
 
@@ -245,9 +273,14 @@ void add_score_command(CLI::App& llm) {
     return score->add_option(name, value, doc)->capture_default_str();
   };
   add("--scorer", options->scorer, "Who scores" + names)->required();
-  add("--candidates", candidates.per_user, "Candidates of a user, the probe among them");
-  add("--history", candidates.prompt_history, "Training items before the probe that the scorer sees");
-  add("--seed", candidates.seed, "Seed of the candidates and of their order");
+  const auto number = [&](const char* name, auto& value, const char* doc, auto low, auto high) {
+    return add(name, value, doc)->check(number_in(low, high));
+  };
+  number("--candidates", candidates.per_user, "Candidates of a user, the probe among them", 2, kMostItems);
+  number("--history", candidates.prompt_history, "Training items before the probe that the scorer sees", 1,
+         kMostItems);
+  number("--seed", candidates.seed, "Seed of the candidates and of their order", std::int64_t{0},
+         std::numeric_limits<std::int64_t>::max());
 
   add("--url", scoring.url, "Address of the server, up to and with /v1")->group("Server");
   add("--model", scoring.chat.model, "Model, as the server calls it")->group("Server");
@@ -255,27 +288,32 @@ void add_score_command(CLI::App& llm) {
       "Environment variable that holds the key (default: OPENAI_API_KEY, and that for https://api.openai.com "
       "alone)")
       ->group("Server");
-  add("--in-flight", scoring.http.in_flight, "Requests under way at a time")->group("Server");
-  add("--requests-per-minute", scoring.http.requests_per_minute, "0: no limit")->group("Server");
-  add("--tokens-per-minute", scoring.http.tokens_per_minute, "0: no limit")->group("Server");
-  add("--timeout", scoring.http.timeout_s, "Seconds until a try counts as failed")->group("Server");
-  add("--tries", scoring.http.max_tries, "Tries a request")->group("Server");
-  add("--retry-delay", scoring.http.first_delay_s, "Seconds before the second try; doubles with each")
+  number("--in-flight", scoring.http.in_flight, "Requests under way at a time", 1, 4096)->group("Server");
+  number("--requests-per-minute", scoring.http.requests_per_minute, "0: no limit", 0.0, kMost)
+      ->group("Server");
+  number("--tokens-per-minute", scoring.http.tokens_per_minute, "0: no limit", 0.0, kMost)->group("Server");
+  number("--timeout", scoring.http.timeout_s, "Seconds until a try counts as failed", 0.001, kDay)
+      ->group("Server");
+  number("--tries", scoring.http.max_tries, "Tries a request", 1, 1000)->group("Server");
+  number("--retry-delay", scoring.http.first_delay_s, "Seconds before the second try; doubles with each",
+         0.001, kDay)
       ->group("Server");
 
   add("--template", scoring.prompt, "Prompt: scores, choice, yes_no, or a TOML file (see llm prompt)")
       ->group("Prompt");
   add("--domain", scoring.domain, "What the prompt calls the shop (default: name of the data)")
       ->group("Prompt");
-  add("--permutations", scoring.permutations,
-      "Prompts a user, candidates in another order; scores are averaged")
+  number("--permutations", scoring.permutations,
+         "Prompts a user, candidates in another order; scores are averaged", 1, 100)
       ->group("Prompt");
   add("--debias", scoring.debias, "Template choice: take off what a position gets on average")
       ->group("Prompt");
-  add("--temperature", scoring.chat.temperature, "Sampling temperature")->group("Prompt");
-  add("--max-tokens", scoring.chat.max_tokens, "Most tokens of an answer; 0: the server decides")
+  number("--temperature", scoring.chat.temperature, "Sampling temperature", 0.0, 100.0)->group("Prompt");
+  number("--max-tokens", scoring.chat.max_tokens, "Most tokens of an answer; 0: the server decides", 0,
+         std::numeric_limits<int>::max())
       ->group("Prompt");
-  add("--top-logprobs", scoring.chat.top_logprobs, "Tokens with log-probabilities (choice, yes_no)")
+  number("--top-logprobs", scoring.chat.top_logprobs, "Tokens with log-probabilities (choice, yes_no)", 1,
+         1000)
       ->group("Prompt");
   score->add_option("--param", options->parameters, "More of the request, NAME=JSON; may be repeated")
       ->group("Prompt");
@@ -283,19 +321,14 @@ void add_score_command(CLI::App& llm) {
   add("--cache", scoring.cache, "Answer cache (default: OUT.cache)")->group("Run");
   add("--batch", scoring.batch, "Folder of batch files (scorer batch)")->group("Run");
   add("--in", options->in, "Finished table (scorer file)")->group("Run");
-  add("--max-bad", scoring.max_bad_share, "Share of bad answers above which the run stops")
-      ->check(CLI::Range(0.0, 1.0))
+  number("--max-bad", scoring.max_bad_share, "Share of bad answers above which the run stops", 0.0, 1.0)
       ->group("Run");
   score->add_flag("--forecast", options->forecast_only, "Say what it would cost, and ask nobody")
       ->group("Run");
 
-  const CLI::Validator not_negative(
-      [](const std::string& text) {
-        return text.starts_with('-') ? "'" + text + "' is negative" : std::string();
-      },
-      "");
   const auto budget = [&](const char* name, auto& value, const char* doc) {
-    add(name, value, doc)->check(not_negative)->group("Budget");
+    number(name, value, doc, std::decay_t<decltype(value)>{0}, std::decay_t<decltype(value)>(kMost))
+        ->group("Budget");
   };
   budget("--users", options->budget.users, "Most users; 0: all");
   budget("--budget-prompts", options->budget.prompts, "Most prompts; 0: no limit");
@@ -321,7 +354,9 @@ void add_prompt_command(CLI::App& llm) {
       ->capture_default_str();
   CLI::Option* data_option = show->add_option("--data", options->data, "File, prefix or folder of the data");
   show->add_option("--user", options->user, "Raw id of the user (default: the first)")->needs(data_option);
-  show->add_option("--candidates", options->candidates, "Candidates of a user")->capture_default_str();
+  show->add_option("--candidates", options->candidates, "Candidates of a user")
+      ->check(number_in(2, kMostItems))
+      ->capture_default_str();
   show->callback([options] {
     if (options->data.empty()) {
       fmt::print("{}", prompt_template_text(options->name));

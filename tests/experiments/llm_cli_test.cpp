@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <csignal>
@@ -326,6 +327,136 @@ TEST_F(LlmCli, TheKeyIsNowhere) {
     EXPECT_THAT(read_all(entry.path()), Not(HasSubstr(kKey))) << entry.path();
   }
   EXPECT_GE(files, 8);
+}
+
+TEST_F(LlmCli, TheKeyIsNowhereHoweverTheServerSpellsIt) {
+  // JSON-escaped, URL-encoded, cut; in answers and in errors.
+  const std::string escaped = R"(\u0073k-test-01234\u00356789abcdef)", url = "sk%2Dtest%2D0123456789abcdef";
+  const auto echo = [&](const std::string&, const std::string& body, int) {
+    const std::string& spelling = pick(body, 2) == 0 ? escaped : url;
+    if (pick(body + "!", 8) == 0) {
+      return FakeReply{FakeReply::Kind::answer, 400, "", R"({"error":{"message":"no )" + spelling + "\"}}",
+                       0};
+    }
+    return FakeReply{FakeReply::Kind::answer, 200, "",
+                     test::chat_completion(spelling + " or sk-test-0123****: " + model_answer(body)), 0};
+  };
+  FakeLlmServer server(echo);
+  const Outcome outcome = run(with(words(server, "scores.tsv"), {"--max-bad", "1"}));
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  ASSERT_EQ(run({"export", folder_ / "scores.tsv.cache", "--out", folder_ / "answers.jsonl"}).status, 0);
+  std::string written = outcome.out + outcome.err;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path()))
+    written += read_all(entry.path());
+  EXPECT_THAT(written, HasSubstr("[key] or [key]****: "));
+  for (const char* piece : {"sk-test", "0123456789", "56789abcdef", "sk%2D"}) {
+    EXPECT_THAT(written, Not(HasSubstr(piece)));
+  }
+}
+
+TEST_F(LlmCli, AKeyThatWasNotAskedForIsNotSent) {
+  ::setenv("OPENAI_API_KEY", kKey, 1);
+  std::atomic<int> with_key{0};
+  FakeLlmServer server([&](const std::string& head, const std::string& body, int) {
+    with_key += head.find("Authorization") != head.npos;
+    return good(body);
+  });
+  auto silent = words(server, "a.tsv");
+  const auto flag = std::find(silent.begin(), silent.end(), "--key-env");
+  silent.erase(flag, flag + 2);
+  const Outcome outcome = run(silent);
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("OPENAI_API_KEY is set, but not sent"));
+  EXPECT_EQ(with_key, 0);
+  const Outcome asked = run(with(silent, {"--key-env", "OPENAI_API_KEY", "--cache", folder_ / "b"}));
+  EXPECT_EQ(asked.status, 0) << asked.err;
+  EXPECT_THAT(asked.err, Not(HasSubstr("note")));
+  EXPECT_EQ(with_key, server.requests() / 2);
+  ::unsetenv("OPENAI_API_KEY");
+  EXPECT_THAT(run(with(silent, {"--key-env", "SLLMR_NOT_SET"})).err, HasSubstr("--key-env SLLMR_NOT_SET"));
+}
+
+TEST_F(LlmCli, ParametersThatMayBeSecretsAreNotKept) {
+  FakeLlmServer server([](const std::string&, const std::string& body, int) { return good(body); });
+  const auto parameters = [&](const std::string& out, const std::string& secret) {
+    const Outcome outcome =
+        run(with(words(server, out), {"--param", "api_key=\"" + secret + "\"", "--param", "seed=3", "--param",
+                                      "headers={\"X\":[\"" + secret + "\"]}", "--param", "pin=123456789"}));
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_THAT(outcome.out + outcome.err + read_all(folder_ / (out + ".json")),
+                testing::AllOf(Not(HasSubstr(secret)), Not(HasSubstr("123456789"))));
+    return origin(out)["run"]["settings"]["parameters"];
+  };
+  const json one = parameters("a.tsv", "sesame-1");
+  EXPECT_EQ(one["seed"], 3);
+  EXPECT_EQ(one, parameters("b.tsv", "sesame-1"));
+  EXPECT_NE(one["api_key"], parameters("c.tsv", "sesame-2")["api_key"]);
+  for (const char* mistake : {"api_key=sesame-1", "sesame-1", "=sesame-1"}) {
+    const Outcome outcome = run(with(words(server, "d.tsv"), {"--param", mistake}));
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_THAT(outcome.err, testing::AllOf(HasSubstr("--param"), Not(HasSubstr("sesame"))));
+  }
+}
+
+TEST_F(LlmCli, SixteenLargeRepliesAtOnceStayWithinBounds) {
+  if (kSanitized) GTEST_SKIP() << "freed memory stays for a while";
+  // 240 MiB at once, if all of them were held.
+  const std::string reply(std::size_t{15} << 20, 'x');
+  FakeLlmServer server([&](const std::string&, const std::string&, int) {
+    return FakeReply{FakeReply::Kind::answer, 400, "", reply, 0};
+  });
+  auto command = with(words(server, "large.tsv"), {"--users", "16", "--max-bad", "1"});
+  *(std::find(command.begin(), command.end(), "--timeout") + 1) = "100";
+  std::vector<char*> argv = {const_cast<char*>(SLLMR_PROGRAM), const_cast<char*>("llm")};
+  for (std::string& word : command) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t quiet;
+  posix_spawn_file_actions_init(&quiet);
+  posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  pid_t child = 0;
+  ASSERT_EQ(posix_spawn(&child, SLLMR_PROGRAM, &quiet, nullptr, argv.data(), environ), 0);
+  posix_spawn_file_actions_destroy(&quiet);
+  int status = 0;
+  rusage usage{};
+  ASSERT_EQ(::wait4(child, &status, 0, &usage), child);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(server.requests(), 16) << "none is asked for twice";
+  EXPECT_EQ(origin("large.tsv")["run"]["summary"]["failed"], 16);
+  EXPECT_LT(usage.ru_maxrss, 200 << 10);  // KiB
+}
+
+TEST_F(LlmCli, NumbersOutOfRangeAreRefusedBeforeAnythingIsDone) {
+  const std::vector<std::pair<const char*, std::vector<const char*>>> bad = {
+      {"--timeout", {"0.0001", "1e30", "nan", "inf", "-1", "0", "1e999", "5s"}},
+      {"--retry-delay", {"0", "-1", "nan", "1e9"}},
+      {"--in-flight", {"0", "-1", "5000", "1.5", "99999999999"}},
+      {"--tries", {"0", "-3", "1000000"}},
+      {"--requests-per-minute", {"nan", "-1", "inf", "1e300"}},
+      {"--tokens-per-minute", {"nan", "-1", "inf"}},
+      {"--max-bad", {"nan", "-0.1", "1.1", "inf"}},
+      {"--seed", {"-1", "1.5", "9223372036854775808", "x"}},
+      {"--temperature", {"nan", "-1", "inf"}},
+      {"--max-tokens", {"-1", "4294967296"}},
+      {"--top-logprobs", {"0", "-1"}},
+      {"--candidates", {"1", "0", "-5"}},
+      {"--history", {"0", "-1"}},
+      {"--permutations", {"0", "101"}},
+      {"--users", {"-1", "1.5", "nan"}},
+      {"--budget-prompts", {"-1"}},
+      {"--budget-tokens", {"nan", "-1", "inf"}},
+      {"--budget-money", {"nan", "-1", "inf", "1e400"}},
+      {"--price-in", {"nan", "-1", "inf"}},
+      {"--price-out", {"nan", "-1", "inf"}}};
+  for (const auto& [flag, values] : bad) {
+    for (const char* value : values) {
+      const Outcome outcome = run({"score", "--data", data(), "--scorer", "lexical", "--out",
+                                   folder_ / "x.tsv", std::string(flag) + "=" + value});
+      EXPECT_NE(outcome.status, 0) << flag << ' ' << value;
+      EXPECT_THAT(outcome.err, testing::AllOf(HasSubstr(flag), HasSubstr(" in ["))) << flag << ' ' << value;
+    }
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "x.tsv"));
+  EXPECT_NE(run({"prompt", "scores", "--data", data(), "--candidates", "1"}).status, 0);
 }
 
 TEST_F(LlmCli, NothingIsPaidTwiceAndAnotherTemplateInvalidatesOnlyItself) {

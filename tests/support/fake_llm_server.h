@@ -93,6 +93,7 @@ class FakeLlmServer {
   struct Connection {
     int socket = -1;
     std::string in, out;
+    std::size_t sent = 0;  // of out
     std::deque<Pending> pending;
     bool close_after = false, dead = false;
   };
@@ -209,13 +210,16 @@ class FakeLlmServer {
       connection.pending.pop_front();
     }
     while (!connection.out.empty()) {
-      const ssize_t count =
-          ::send(connection.socket, connection.out.data(), connection.out.size(), MSG_NOSIGNAL);
+      const ssize_t count = ::send(connection.socket, connection.out.data() + connection.sent,
+                                   connection.out.size() - connection.sent, MSG_NOSIGNAL);
       if (count <= 0) {
         if (errno != EAGAIN && errno != EINTR) connection.dead = true;
         return;
       }
-      connection.out.erase(0, static_cast<std::size_t>(count));
+      connection.sent += static_cast<std::size_t>(count);
+      if (connection.sent < connection.out.size()) continue;
+      connection.out.clear();
+      connection.sent = 0;
     }
     if (connection.close_after) connection.dead = true;
   }

@@ -336,24 +336,6 @@ TEST(HttpClient, AConnectionThatNeverStandsIsCalledOne) {
   EXPECT_EQ(stats.failed, 1);
 }
 
-TEST(HttpClient, LargeRepliesWaitForEachOther) {
-  // 16 replies of 15 MiB would need 240 MiB at once.
-  FakeLlmServer server([](const std::string&, const std::string&, int) {
-    return status(200, "", std::string(std::size_t{15} << 20, 'x'));
-  });
-  const auto high_water = [] {
-    rusage usage{};
-    ::getrusage(RUSAGE_SELF, &usage);
-    return static_cast<std::int64_t>(usage.ru_maxrss) << 10;
-  };
-  HttpOptions options = quick();
-  options.timeout_s = 60;
-  const Sent sent = send(server, options, 16, false);
-  EXPECT_EQ(sent.stats.succeeded, 16);
-  EXPECT_EQ(server.requests(), 16) << "none is paid for twice";
-  RecordProperty("resident_mib", static_cast<int>(high_water() >> 20));
-}
-
 TEST(HttpClient, AReplyThatIsTooLargeFailsAtOnce) {
   FakeLlmServer server([](const std::string&, const std::string&, int) {
     return status(200, "", std::string((std::size_t{16} << 20) + 1, 'x'));
