@@ -263,7 +263,8 @@ class Check:
         self.date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
         self.commit = "unknown"
         self.steps = []
-        self.log = open(folder / "log.txt", "w+b", buffering=0)
+        (folder / "log.txt").write_bytes(b"")
+        self.log = open(folder / "log.txt", "a+b", buffering=0)  # the steps write to it themselves
 
     def left(self):
         return self.budget - 3 * self.scale - elapsed()  # a killed step takes a moment to go
@@ -328,6 +329,8 @@ class Check:
         """Unpacks the programs, or builds them; False where that failed."""
         archive = PACK.with_suffix(".tar.gz")
         if archive.exists():
+            packed = datetime.fromtimestamp(archive.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+            print(f"the programs are those of build/portable.tar.gz, packed {packed}", file=sys.stderr, flush=True)
             shutil.rmtree(PACK, ignore_errors=True)
             with tarfile.open(archive) as tar:
                 tar.extractall(ROOT / "build")
@@ -387,7 +390,9 @@ def main():
     if not PACK.with_suffix(".tar.gz").exists() and not shutil.which("nvcc"):
         sys.exit("gpu-check: needs nvcc, or build/portable.tar.gz from ./run gpu-build elsewhere")
     amazon = [place / "shared/data/amazon/beauty" for place in (ROOT.parent, ROOT)]
-    data = os.path.abspath(arguments.data) if arguments.data else next((str(path) for path in amazon if path.with_suffix(".inter").exists()), None)
+    data = next((str(path) for path in amazon if path.with_suffix(".inter").exists()), None)
+    if arguments.data:
+        data = os.path.abspath(arguments.data)
     missing = missing_tools(data)
     print("\n".join([f"device: {device}", *missing.values()]), file=sys.stderr, flush=True)
 

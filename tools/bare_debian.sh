@@ -28,6 +28,8 @@ if [[ -z ${BARE_DEBIAN_UNSHARED:-} ]]; then
   BARE_DEBIAN_UNSHARED=1 exec unshare --mount --pid --fork --kill-child "${BASH_SOURCE[0]}" "$folder" "$who" "$@"
 fi
 
+trap 'exit 130' INT TERM # the first process of a namespace would not hear them
+
 if [[ ! -f $folder/.complete ]]; then
   rm -rf --one-file-system "$folder"
   mirror=$(apt-cache policy 2>/dev/null | awk '/bookworm\/main/ {print $2; exit}')
@@ -57,8 +59,7 @@ cd /
 for command in "$@"; do
   echo "== as $who: $command"
   start=$SECONDS
-  # What the command finds installed is this folder's alone, so the environment is its own too.
-  chroot --userspec="$who:$who" "$folder" /usr/bin/env -i HOME="$home" USER="$who" PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-    /bin/bash -c "cd ~/sllmr && $command" </dev/null || die "failed as $who: $command"
+  chroot --userspec="$who:$who" "$folder" /usr/bin/env -i HOME="$home" USER="$who" \
+    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /bin/bash -c "cd ~/sllmr && $command" </dev/null || die "failed as $who: $command"
   echo "== passed in $((SECONDS - start)) s"
 done
