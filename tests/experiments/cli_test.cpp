@@ -1,23 +1,19 @@
 // The program as its users meet it: exit status, what goes to standard output, what goes to standard error.
 #include <gmock/gmock.h>
 
-#include <fcntl.h>
-#include <spawn.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "experiments/app.h"
 #include "host/data/import.h"
 #include "host/data/synthetic.h"
 #include "kernels/gates/registry.h"
 #include "tests/host/support.h"
+#include "tests/support/process.h"
 
 namespace sllmr {
 namespace {
@@ -244,45 +240,6 @@ TEST_F(Cli, BadInputIsOneLineOnStandardErrorAndStatusOne) {
   EXPECT_THAT(failed({"eval", folder_ / "nothing"}), HasSubstr("nothing"));
 }
 
-/// The program as a process of its own, for tests that stop it.
-class Process {
- public:
-  explicit Process(const std::vector<std::string>& words, const char* out = "/dev/null") {
-    std::vector<char*> argv = {const_cast<char*>(SLLMR_PROGRAM)};
-    for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-    argv.push_back(nullptr);
-    posix_spawn_file_actions_t quiet;
-    posix_spawn_file_actions_init(&quiet);
-    posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, out, O_WRONLY, 0);
-    posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    started_ = posix_spawn(&pid_, SLLMR_PROGRAM, &quiet, nullptr, argv.data(), environ) == 0;
-    posix_spawn_file_actions_destroy(&quiet);
-  }
-  /// The wait status at the end.
-  int wait() const {
-    int status = -1;
-    if (started_) ::waitpid(pid_, &status, 0);
-    return status;
-  }
-  /// Sends `signal` once `path` is there and returns the wait status; -1 where the file never came.
-  int signal_when(const std::string& path, int signal) {
-    if (!started_) return -1;
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-    bool seen = false;
-    while (!(seen = std::filesystem::exists(path)) && std::chrono::steady_clock::now() < end) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    ::kill(pid_, seen ? signal : SIGKILL);
-    int status = 0;
-    ::waitpid(pid_, &status, 0);
-    return seen ? status : -1;
-  }
-
- private:
-  pid_t pid_ = 0;
-  bool started_ = false;
-};
-
 TEST_F(Cli, OutputThatIsLostIsAFailure) {
   ASSERT_EQ(run(train_words()).status, 0);
   for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
@@ -304,7 +261,9 @@ TEST_P(Resuming, AStoppedRunEndsWithTheSameBitsAsAWholeOne) {
                                     "train.lr=0.001", "train.batch_size=32", "train.epochs=60",
                                     "threads=1"};
   };
-  const int status = Process(words("stopped")).signal_when(folder_ / "stopped/model.safetensors", GetParam());
+  const std::string checkpoint = folder_ / "stopped/model.safetensors";
+  const int status =
+      Process(words("stopped")).signal_when([&] { return std::filesystem::exists(checkpoint); }, GetParam());
   ASSERT_NE(status, -1);
   if (GetParam() == SIGINT) {
     ASSERT_TRUE(WIFEXITED(status));
