@@ -106,10 +106,15 @@ std::optional<Escape> escape_at(std::string_view text) {
   return std::nullopt;
 }
 
+/// Not find_first_of(), which calls memchr for every byte.
+bool may_be_escaped(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) { return c == '%' || c == '\\' || c == '&'; });
+}
+
 /// Takes one layer of escapes off, in place. `begins` has the place in the source of each character, and the
 /// source's end. Returns whether there was an escape.
 bool unescape(std::string& text, std::vector<std::uint32_t>& begins) {
-  if (text.find_first_of("%\\&") == text.npos) return false;
+  if (!may_be_escaped(text)) return false;
   std::size_t out = 0;
   bool any = false;
   for (std::size_t k = 0; k < text.size(); ++out) {
@@ -149,7 +154,6 @@ void Redactor::add(std::string_view spelling, Form form) {
 }
 
 std::uint8_t Redactor::forms_of(std::uint64_t gram) const {
-  if (!maybe_[bucket_of(gram)]) return 0;
   const auto found = grams_.find(gram);
   return found == grams_.end() ? std::uint8_t{0} : found->second;
 }
@@ -157,12 +161,15 @@ std::uint8_t Redactor::forms_of(std::uint64_t gram) const {
 void Redactor::mark_layer(std::string_view layer, const std::vector<std::uint32_t>& begins,
                           std::size_t offset, std::vector<bool>& marked) const {
   std::array<std::size_t, forms> hits{};
+  bool running = false;  // whether a form has hits
   std::uint64_t gram = 0;
   const auto place = [&](std::size_t k) { return offset + (begins.empty() ? k : begins[k]); };
   for (std::size_t k = 0; k < layer.size(); ++k) {
     gram = gram << 8U | static_cast<unsigned char>(lower(layer[k]));
     if (k + 1 < kGram) continue;
-    const std::uint8_t found = forms_of(gram);
+    const std::uint8_t found = maybe_[bucket_of(gram)] ? forms_of(gram) : std::uint8_t{0};
+    if (found == 0 && !running) continue;
+    running = found != 0;
     for (std::size_t form = 0; form < forms; ++form) {
       hits[form] = (found >> form & 1U) != 0 ? hits[form] + 1 : 0;
       const std::size_t run = hits[form] + kGram - 1, shortest = kShortestRun[form];
@@ -184,7 +191,7 @@ std::vector<bool> Redactor::find(std::string_view text) const {
   for (std::size_t offset = 0; offset < text.size(); offset += kBlock) {
     const std::string_view block = text.substr(offset, kBlock + kOverlap);
     mark_layer(block, {}, offset, marked);
-    if (block.find_first_of("%\\&") == block.npos) continue;
+    if (!may_be_escaped(block)) continue;
     layer = block;
     begins.resize(block.size() + 1);
     for (std::size_t k = 0; k <= block.size(); ++k) begins[k] = static_cast<std::uint32_t>(k);
