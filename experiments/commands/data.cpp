@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "experiments/commands/import_options.h"
 #include "host/data/import.h"
 #include "host/data/split.h"
 
@@ -36,7 +37,8 @@ constexpr Figure kFigures[] = {
     {"tail_items", "tail items (least popular in training)", &DataStats::tail_items},
     {"attributes", "distinct item attributes", &DataStats::attributes},
     {"items_without_text", "items without text", &DataStats::items_without_text},
-    {"users_below_three", "users with fewer than 3 interactions (training only)",
+    {"users_below_three",
+     "users without a test item (training only; of leave-one-out those with fewer than 3 interactions)",
      &DataStats::users_below_three},
 };
 
@@ -46,28 +48,22 @@ void print_stats(const Dataset& data, bool as_json) {
                     feature_hash = fmt::format("{:016x}", data.feature_hash),
                     text_hash = fmt::format("{:016x}", data.text_hash);
   if (as_json) {
-    nlohmann::ordered_json json{{"name", data.name},
-                                {"source", data.source},
-                                {"hash", hash},
-                                {"feature_hash", feature_hash},
-                                {"text_hash", text_hash}};
+    nlohmann::ordered_json json{
+        {"name", data.name},      {"source", data.source},
+        {"hash", hash},           {"feature_hash", feature_hash},
+        {"text_hash", text_hash}, {"split", data.held_out.empty() ? "leave_one_out" : "given"}};
     for (const Figure& figure : kFigures) json[figure.key] = stats.*figure.value;
     fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     return;
   }
-  fmt::print("{} ({}), hash {}, features {}, texts {}\n", data.name, data.source, hash, feature_hash,
-             text_hash);
+  fmt::print("{} ({}), hash {}, features {}, texts {}{}\n", data.name, data.source, hash, feature_hash,
+             text_hash, data.held_out.empty() ? "" : ", split as given");
   for (const Figure& figure : kFigures) fmt::print("{:>12}  {}\n", stats.*figure.value, figure.meaning);
 }
 
-void add_import_options(CLI::App& command, DataOptions& options) {
+void add_path(CLI::App& command, DataOptions& options) {
   command.add_option("path", options.path, "File, prefix (../data/beauty) or folder of the data")->required();
-  command
-      .add_option("--format", options.import.format,
-                  fmt::format("auto, {}", fmt::join(import_formats(), ", ")))
-      ->capture_default_str();
-  command.add_option("--items", options.import.items,
-                     "Item file, where it does not lie beside the interactions");
+  add_import_options(command, options.import, "--format");
 }
 
 }  // namespace
@@ -78,20 +74,21 @@ void add_data_command(CLI::App& app) {
   const auto options = std::make_shared<DataOptions>();
 
   CLI::App* stats = data->add_subcommand("stats", "Print the figures of a data set (table 1 of the paper)");
-  add_import_options(*stats, *options);
+  add_path(*stats, *options);
   stats->add_flag("--json", options->json, "Print one JSON object");
   stats->callback([options] { print_stats(load_dataset(options->path, options->import), options->json); });
 
   CLI::App* convert = data->add_subcommand("import", "Convert a data set to RecBole atomic files");
-  add_import_options(*convert, *options);
+  add_path(*convert, *options);
   convert->add_option("--out", options->out, "Folder that receives NAME.inter and NAME.item")->required();
   convert->callback([options] {
     const Dataset dataset = load_dataset(options->path, options->import);
     save_recbole(dataset, options->out);
+    const char* parts = dataset.held_out.empty() ? "" : ".{train,valid,test}";
     fmt::print(
-        "wrote {0}/{1}.inter and {0}/{1}.item: {2} users, {3} items, {4} interactions, hash {5:016x}\n",
-        options->out, dataset.name, dataset.users.count(), dataset.items.count(), dataset.interactions(),
-        dataset.hash);
+        "wrote {0}/{1}{2}.inter and {0}/{1}.item: {3} users, {4} items, {5} interactions, hash {6:016x}\n",
+        options->out, dataset.name, parts, dataset.users.count(), dataset.items.count(),
+        dataset.interactions(), dataset.hash);
   });
 }
 

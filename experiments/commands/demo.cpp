@@ -43,7 +43,9 @@ void demo(const DemoOptions& options) {
   } else {
     fmt::print("data: {}\n", path);
   }
-  const Dataset data = load_dataset(path, {options.format, {}});
+  ImportOptions import;
+  import.format = options.format;
+  const Dataset data = load_dataset(path, import);
   const int cold_history = cold_history_for(data);
   fmt::print("{} users, {} items, {} interactions; cold: fewer than {} training interactions\n",
              data.users.count(), data.items.count(), data.interactions(), cold_history);

@@ -9,14 +9,13 @@
 #include <string_view>
 #include <vector>
 
+#include "host/data/import.h"
 #include "host/llm/score_table.h"
 
 namespace sllmr {
 
-struct DataConfig {
+struct DataConfig : ImportOptions {
   std::string path;
-  std::string format = "auto";
-  std::string items;
   int cold_history = 4;
   double tail_share = 0.2;
   int max_history = 20;

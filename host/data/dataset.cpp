@@ -70,6 +70,13 @@ std::uint64_t content_hash(const Dataset& data) {
     const auto items = data.user_history(user);
     fnv.add_number(items.size(), 8);
     for (const Id item : items) fnv.add_number(static_cast<std::uint64_t>(item), 4);
+    if (data.held_out.empty()) continue;
+    const HeldOut held = data.held_out[static_cast<std::size_t>(user)];
+    const bool leave_one_out = items.size() >= 3;
+    if (held.validation == leave_one_out && held.test == leave_one_out) continue;
+    fnv.add_number(0xFFFFFFFF, 4);  // no item's id
+    fnv.add_byte(held.validation ? 1 : 0);
+    fnv.add_byte(held.test ? 1 : 0);
   }
   return fnv.value();
 }

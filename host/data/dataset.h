@@ -43,6 +43,15 @@ class TokenMap {
   std::vector<Slot> slots_ = std::vector<Slot>(16);  // a power of two, at most half full
 };
 
+/// What the data call an attribute of an item.
+enum class AttributeKind : std::uint8_t { brand, category, unlabelled };
+
+/// Of a user whose interactions came split: whether the last ones are held out.
+struct HeldOut {
+  bool validation = false;  // the last but one, or the last where there is no test item
+  bool test = false;        // the last
+};
+
 /// All interactions of a data set. CSR layouts; every `*_offsets` has rows() + 1 entries and row 0 is empty.
 ///
 /// Users are numbered in the order of their first line in the file, items in the order in which they first
@@ -62,6 +71,9 @@ struct Dataset {
   std::vector<std::string> titles;              // by item id; empty where the data have none
   std::vector<std::int64_t> attribute_offsets;  // by item
   std::vector<Id> item_attributes;
+  std::vector<AttributeKind> attribute_kinds;  // of item_attributes; empty: all unlabelled
+  std::vector<HeldOut> held_out;               // by user; empty: the data came without a split
+  std::vector<std::string> notes;              // of the reading: what was left out or does not fit
 
   std::int64_t interactions() const { return static_cast<std::int64_t>(history.size()); }
   std::span<const Id> user_history(Id user) const {
@@ -74,11 +86,14 @@ struct Dataset {
     const auto last = static_cast<std::size_t>(attribute_offsets[static_cast<std::size_t>(item) + 1]);
     return std::span(item_attributes).subspan(first, last - first);
   }
+  AttributeKind kind_of(std::size_t entry) const {
+    return attribute_kinds.empty() ? AttributeKind::unlabelled : attribute_kinds[entry];
+  }
 };
 
-/// Hash of the user tokens, the item tokens and the histories, in id order (64-bit FNV-1a). Equal hashes mean
-/// equal ids, so what was trained on one data set may be used on the other. Texts and attributes do not
-/// enter.
+/// Hash of the user tokens, the item tokens and the histories, in id order, and of a split that is not
+/// leave-one-out (64-bit FNV-1a). Equal hashes mean equal ids and the same training items, so what was
+/// trained on one data set may be used on the other. Texts and attributes do not enter.
 std::uint64_t content_hash(const Dataset& data);
 
 /// Hash of each item's title and attributes, in id order: what prompts and scorers are made of. The ids are

@@ -1,5 +1,7 @@
 #include "host/data/feature_source.h"
 
+#include <algorithm>
+
 #include "host/data/dataset.h"
 #include "host/data/fnv.h"
 
@@ -24,14 +26,33 @@ class DenseIds {
   Id rows_ = 1;
 };
 
-/// By attribute: whether it is a category, and not a brand.
-std::vector<std::uint8_t> find_categories(const Dataset& data) {
-  std::vector<std::uint8_t> is_category(static_cast<std::size_t>(data.attributes.rows()));
-  for (Id item = 1; item < data.items.rows(); ++item) {
-    const std::span<const Id> list = data.attributes_of(item);
-    for (std::size_t k = 1; k < list.size(); ++k) is_category[static_cast<std::size_t>(list[k])] = 1;
-  }
-  return is_category;
+/// Of each entry of item_attributes: brand or category.
+std::vector<AttributeKind> resolve_kinds(const Dataset& data) {
+  std::vector<AttributeKind> kinds = data.attribute_kinds;
+  kinds.resize(data.item_attributes.size(), AttributeKind::unlabelled);
+  const bool brands_are_labelled = std::ranges::find(kinds, AttributeKind::brand) != kinds.end();
+  std::vector<std::uint8_t> is_category(static_cast<std::size_t>(data.attributes.rows()),
+                                        brands_are_labelled);
+  const auto for_each_entry = [&](const auto& body) {
+    for (Id item = 1; item < data.items.rows(); ++item) {
+      const auto begin = static_cast<std::size_t>(data.attribute_offsets[item]),
+                 end = static_cast<std::size_t>(data.attribute_offsets[item + 1]);
+      bool first = true;  // of the unlabelled ones
+      for (std::size_t k = begin; k < end; ++k) {
+        body(kinds[k], static_cast<std::size_t>(data.item_attributes[k]), first);
+        if (data.kind_of(k) == AttributeKind::unlabelled) first = false;
+      }
+    }
+  };
+  for_each_entry([&](AttributeKind kind, std::size_t value, bool first) {
+    if (kind == AttributeKind::category || (kind == AttributeKind::unlabelled && !first))
+      is_category[value] = 1;
+  });
+  for_each_entry([&](AttributeKind& kind, std::size_t value, bool) {
+    if (kind != AttributeKind::unlabelled) return;
+    kind = is_category[value] != 0 ? AttributeKind::category : AttributeKind::brand;
+  });
+  return kinds;
 }
 
 }  // namespace
@@ -48,14 +69,17 @@ FeatureSource feature_source(const Dataset& data) {
   source.category_offsets.resize(static_cast<std::size_t>(source.item_rows) + 1);
   if (data.item_attributes.empty()) return source;
 
-  const std::vector<std::uint8_t> is_category = find_categories(data);
+  const std::vector<AttributeKind> kinds = resolve_kinds(data);
   DenseIds brands(data.attributes.rows()), categories(data.attributes.rows());
   for (Id item = 1; item < source.item_rows; ++item) {
-    for (const Id value : data.attributes_of(item)) {
-      if (is_category[static_cast<std::size_t>(value)] != 0) {
-        source.categories.push_back(categories.of(value));
-      } else {  // the first of the list
-        source.brands[static_cast<std::size_t>(item)] = brands.of(value);
+    const auto begin = static_cast<std::size_t>(data.attribute_offsets[item]),
+               end = static_cast<std::size_t>(data.attribute_offsets[item + 1]);
+    for (std::size_t k = begin; k < end; ++k) {
+      Id& brand = source.brands[static_cast<std::size_t>(item)];
+      if (kinds[k] == AttributeKind::category) {
+        source.categories.push_back(categories.of(data.item_attributes[k]));
+      } else if (brand == 0) {
+        brand = brands.of(data.item_attributes[k]);
       }
     }
     source.category_offsets[static_cast<std::size_t>(item) + 1] =
@@ -69,13 +93,14 @@ FeatureSource feature_source(const Dataset& data) {
 std::uint64_t feature_hash(const Dataset& data) {
   Fnv fnv;
   if (data.item_attributes.empty()) return fnv.value();
-  const std::vector<std::uint8_t> is_category = find_categories(data);
+  const std::vector<AttributeKind> kinds = resolve_kinds(data);
   for (Id item = 1; item < data.items.rows(); ++item) {
-    const auto attributes = data.attributes_of(item);
-    fnv.add_number(attributes.size(), 4);
-    for (const Id value : attributes) {
-      fnv.add_byte(is_category[static_cast<std::size_t>(value)]);
-      fnv.add_token(data.attributes.token(value));
+    const auto begin = static_cast<std::size_t>(data.attribute_offsets[item]),
+               end = static_cast<std::size_t>(data.attribute_offsets[item + 1]);
+    fnv.add_number(end - begin, 4);
+    for (std::size_t k = begin; k < end; ++k) {
+      fnv.add_byte(kinds[k] == AttributeKind::category ? 1 : 0);
+      fnv.add_token(data.attributes.token(data.item_attributes[k]));
     }
   }
   return fnv.value();

@@ -27,11 +27,13 @@ struct FeatureSource {
   std::function<std::string_view(Id)> user_token;  // what the data call a user
 };
 
-/// Tells brands from categories in the data's one list of attributes an item: a value that is not the first
-/// of some item's list is a category everywhere; an item's brand is the first of its list unless that is a
-/// category. (The lists of Amazon's 5-core sets as S3-Rec published them are unlabelled and begin with the
-/// brand where it was kept.) Without attributes there are no brands and no categories: brand_rows and
-/// category_rows are 1. `data` must outlive the result.
+/// An item's brand is the first attribute that the data label as brand, its categories are those labelled so.
+/// Unlabelled attributes are categories where the data label brands. Where they do not, a value that is not
+/// the first of some item's unlabelled ones, or is a labelled category, is a category everywhere, and an
+/// item's brand is the first of its unlabelled ones unless that is a category. (The lists of Amazon's 5-core
+/// sets as S3-Rec published them are unlabelled and begin with the brand where it was kept.) Without
+/// attributes there are no brands and no categories: brand_rows and category_rows are 1. `data` must outlive
+/// the result.
 FeatureSource feature_source(const Dataset& data);
 
 /// Hash of each item's brand and categories by name, in id order: what deep backbones read beside users,

@@ -1,13 +1,17 @@
 #include "host/data/import.h"
 
 #include <fmt/format.h>
-#include <zlib.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
+#include <mutex>
+#include <set>
+#include <utility>
 
 #include "host/data/feature_source.h"
 #include "host/data/importer.h"
+#include "host/data/line_reader.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -25,10 +29,10 @@ const std::vector<Importer>& importers() {
   return all;
 }
 
-/// A file of interactions and who reads it.
+/// A file of interactions, or the parts of data that came split, and who reads it.
 struct Source {
   const Importer* importer;
-  std::string file;
+  std::vector<std::string> files;
 };
 
 std::vector<const Importer*> choose_importers(const std::string& format) {
@@ -49,69 +53,173 @@ bool exists(const std::string& path) {
 /// The beginning of the first line of a plain or gzip file, to tell its format; "" for an unreadable file.
 std::string peek_first_line(const std::string& path) {
   std::string text(1 << 16, '\0');
-  gzFile file = gzopen(path.c_str(), "rb");
-  if (file == nullptr) return {};
-  const int got = gzread(file, text.data(), static_cast<unsigned>(text.size()));
-  gzclose(file);
-  text.resize(static_cast<std::size_t>(std::max(got, 0)));
+  try {
+    text.resize(InputFile(path).read(text.data(), text.size()));
+  } catch (const Error&) {
+    return {};
+  }
+  if (text.starts_with(kUtf8Mark)) text.erase(0, kUtf8Mark.size());
   return text.substr(0, text.find_first_of("\r\n"));
 }
 
-/// Adds the file once for every importer that recognises it.
-void add_recognised(const std::string& file, const std::vector<const Importer*>& chosen,
-                    std::vector<Source>& sources) {
-  const std::string name = fs::path(file).filename().string(), line = peek_first_line(file);
-  for (const Importer* importer : chosen) {
-    if (importer->recognises(name, line)) sources.push_back({importer, file});
+/// What is found on the way to the one source.
+struct Search {
+  std::vector<const Importer*> chosen;
+  std::vector<Source> sources;
+  std::vector<std::string> utf16;  // files that no importer can recognise
+
+  /// Adds the file once for every importer that recognises it.
+  void add(const std::string& file) {
+    const std::string name = fs::path(file).filename().string(), line = peek_first_line(file);
+    if (is_utf16(line)) utf16.push_back(file);
+    for (const Importer* importer : chosen) {
+      if (importer->recognises(name, line)) sources.push_back({importer, {file}});
+    }
   }
-}
+
+  /// Joins the parts of data that came split. Where NAME.inter is there too, the split decides.
+  void join_parts(SplitSource split) {
+    std::vector<Source> whole, parts;
+    std::vector<std::string> prefixes;  // of the parts
+    for (Source& source : sources) {
+      const auto part = part_of(source.files.front());
+      if (!part) {
+        whole.push_back(std::move(source));
+        continue;
+      }
+      const auto found = std::ranges::find(prefixes, part->prefix);
+      if (found != prefixes.end()) {
+        parts[static_cast<std::size_t>(found - prefixes.begin())].files.push_back(source.files.front());
+      } else {
+        prefixes.push_back(part->prefix);
+        parts.push_back(std::move(source));
+      }
+    }
+    for (std::size_t k = 0; k < parts.size(); ++k) {
+      const auto is_same_data = [&](const Source& source) {
+        return source.files.front() == prefixes[k] + ".inter" ||
+               source.files.front() == prefixes[k] + ".inter.gz";
+      };
+      if (split == SplitSource::given) {
+        std::erase_if(whole, is_same_data);
+      } else if (std::ranges::any_of(whole, is_same_data)) {
+        continue;
+      }
+      check_parts(parts[k].files, prefixes[k]);
+      whole.push_back(std::move(parts[k]));
+    }
+    sources = std::move(whole);
+  }
+
+ private:
+  /// Puts them in order; Error where one is missing or there twice.
+  static void check_parts(std::vector<std::string>& files, const std::string& prefix) {
+    std::ranges::sort(files, {}, [](const std::string& file) { return part_of(file)->part; });
+    for (const Part part : {Part::train, Part::valid, Part::test}) {
+      const auto count =
+          std::ranges::count(files, part, [](const std::string& file) { return part_of(file)->part; });
+      const char* name = kPartNames[static_cast<std::size_t>(part)];
+      require(count > 0 || part == Part::valid,
+              fmt::format("{}.{}.inter is missing beside {}; add it, or name one file", prefix, name,
+                          fmt::join(files, ", ")));
+      require(count <= 1, fmt::format("{}.{}.inter is there twice ({}); remove one", prefix, name,
+                                      fmt::join(files, ", ")));
+    }
+  }
+};
 
 /// The one source found, or an Error.
-Source only(const std::string& path, const std::vector<Source>& sources, const std::string& nothing_found) {
+Source only(const std::string& path, Search search, SplitSource split, const std::string& nothing_found) {
+  search.join_parts(split);
+  std::vector<Source>& sources = search.sources;
+  if (sources.empty() && !search.utf16.empty()) {
+    throw Error(fmt::format("{}: {} is in UTF-16 or UTF-32; convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)",
+                            path, search.utf16.front()));
+  }
   require(!sources.empty(), fmt::format("{}: {}", path, nothing_found));
   if (sources.size() > 1) {
     std::vector<std::string> found;
     for (const Source& source : sources) {
-      found.push_back(fmt::format("{} ({})", source.file, source.importer->name));
+      found.push_back(fmt::format("{} ({})", fmt::join(source.files, " + "), source.importer->name));
     }
-    throw Error(fmt::format("{}: there are {} data sets here: {}; name one file, or the format", path,
+    throw Error(fmt::format("{}: there are {} data sets here: {}; name one of them, or the format", path,
                             found.size(), fmt::join(found, ", ")));
   }
+  require(
+      split != SplitSource::given || sources[0].files.size() > 1,
+      fmt::format("{}: data.split=given, but {} came without a split (NAME.train.inter, NAME.valid.inter and "
+                  "NAME.test.inter)",
+                  path, sources[0].files.front()));
   return sources.front();
 }
 
-Source find_source(const std::string& path, const std::string& format) {
-  const auto chosen = choose_importers(format);
-  const std::string formats = fmt::format("{}", fmt::join(import_formats(), ", "));
-  std::vector<Source> sources;
+Source find_in_folder(const std::string& path, const std::vector<const Importer*>& chosen,
+                      const ImportOptions& options) {
+  std::vector<std::string> files;
   std::error_code ignored;  // what cannot be read is not found
-  if (fs::is_directory(path, ignored)) {
-    std::vector<std::string> files;
-    for (const auto& entry : fs::directory_iterator(path, ignored)) {
-      if (entry.is_regular_file(ignored)) files.push_back(entry.path().string());
+  for (const auto& entry : fs::directory_iterator(path, ignored)) {
+    const bool hidden = entry.path().filename().string().starts_with('.');
+    if (!hidden && entry.is_regular_file(ignored)) files.push_back(entry.path().string());
+  }
+  std::ranges::sort(files);
+  Search search{chosen, {}, {}};
+  for (const std::string& file : files) search.add(file);
+  if (search.sources.empty() && options.format != "auto") {
+    // The caller knows better: the files that are named as the format's are.
+    for (const std::string& file : files) {
+      const auto has = [&](const std::string& ending) { return file.ends_with(ending); };
+      if (std::ranges::any_of(chosen.front()->endings, has))
+        search.sources.push_back({chosen.front(), {file}});
     }
-    std::ranges::sort(files);
-    for (const std::string& file : files) add_recognised(file, chosen, sources);
-    return only(
-        path, sources,
-        fmt::format("no file here looks like interactions; name the file, or its format ({})", formats));
   }
+  const std::string formats = fmt::format("{}", fmt::join(import_formats(), ", "));
+  return only(
+      path, std::move(search), options.split,
+      options.format == "auto"
+          ? fmt::format("no file here looks like interactions; name the file, or its format ({})", formats)
+          : fmt::format("no file here looks like {} interactions (endings {}); name the file", options.format,
+                        fmt::join(chosen.front()->endings, ", ")));
+}
+
+Source find_source(const std::string& given_path, const ImportOptions& options) {
+  const auto chosen = choose_importers(options.format);
+  std::string path = given_path;
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) return find_in_folder(path, chosen, options);
+  const auto part = part_of(path);
+  if (part && options.split == SplitSource::given) path = part->prefix;
   if (exists(path)) {
-    if (format != "auto") return {chosen.front(), path};
-    add_recognised(path, chosen, sources);
-    return only(path, sources,
-                fmt::format("the format cannot be told from name and content; name it ({})", formats));
+    require(fs::is_regular_file(path, ignored),
+            fmt::format("{}: no regular file; data are read more than once, so write them to a file", path));
+    if (options.format != "auto") return {chosen.front(), {path}};
+    Search search{chosen, {}, {}};
+    search.add(path);
+    if (part && !search.sources.empty()) return search.sources.front();
+    return only(path, std::move(search), options.split,
+                fmt::format("the format cannot be told from name and content; name it ({})",
+                            fmt::join(import_formats(), ", ")));
   }
+  Search search{chosen, {}, {}};
   std::vector<std::string> tried{path};
   for (const Importer* importer : chosen) {
     for (const std::string& ending : importer->endings) {
       if (std::ranges::find(tried, path + ending) != tried.end()) continue;
       tried.push_back(path + ending);
-      if (exists(tried.back())) add_recognised(tried.back(), chosen, sources);
+      if (exists(tried.back())) search.add(tried.back());
     }
   }
-  return only(path, sources,
+  return only(path, std::move(search), options.split,
               fmt::format("no such data set; check the path (tried {})", fmt::join(tried, ", ")));
+}
+
+/// Prints the notes that this process has not printed yet: a comparison reads its data once a run.
+void print_notes(const std::vector<std::string>& notes) {
+  static std::mutex mutex;
+  static std::set<std::string> printed;
+  const std::lock_guard lock(mutex);
+  for (const std::string& note : notes) {
+    if (printed.insert(note).second) fmt::print(stderr, "{}\n", note);
+  }
 }
 
 }  // namespace
@@ -123,11 +231,23 @@ std::vector<std::string> import_formats() {
 }
 
 Dataset load_dataset(const std::string& path, const ImportOptions& options) {
-  const Source source = find_source(path, options.format);
-  Dataset data = source.importer->load(source.file, options.items);
+  const Source source = find_source(path, options);
+  Dataset data = source.importer->load(source.files, options);
+  data.name.erase(0, data.name.find_first_not_of('.'));  // files are named after it, and must not be hidden
+  if (data.name.empty()) data.name = source.importer->name;
   data.feature_hash = feature_hash(data);
   data.text_hash = text_hash(data);
+  print_notes(data.notes);
   return data;
+}
+
+std::vector<std::string> with_gzip(const std::vector<std::string>& endings) {
+  std::vector<std::string> all;
+  for (const std::string& ending : endings) {
+    all.push_back(ending);
+    all.push_back(ending + ".gz");
+  }
+  return all;
 }
 
 std::string base_name(const std::string& path, const std::vector<std::string>& endings) {
@@ -139,11 +259,15 @@ std::string base_name(const std::string& path, const std::vector<std::string>& e
 }
 
 std::string find_beside(const std::string& file, const std::vector<std::string>& names) {
+  std::vector<std::string> found;
   for (const std::string& name : names) {
     const fs::path candidate = fs::path(file).parent_path() / name;
-    if (exists(candidate.string())) return candidate.string();
+    if (exists(candidate.string())) found.push_back(candidate.string());
   }
-  return {};
+  require(found.size() <= 1,
+          fmt::format("{}: there are several item files beside it: {}; name one (data.items)", file,
+                      fmt::join(found, ", ")));
+  return found.empty() ? "" : found.front();
 }
 
 }  // namespace sllmr

@@ -8,21 +8,39 @@
 
 namespace sllmr {
 
+/// What becomes of lines that say again what an earlier one has said. Interactions are repeated where user,
+/// item and time are the same; users and items, which are never kept twice, where the id is.
+enum class Duplicates { error, first, last, keep };
+
+/// How interactions are divided into training, validation and test.
+enum class SplitSource {
+  automatic,      // as the files are, where there is NAME.train.inter and no NAME.inter
+  leave_one_out,  // files that came split are joined
+  given,          // by NAME.train.inter, NAME.valid.inter and NAME.test.inter
+};
+
 /// What the caller may know better than the files.
 struct ImportOptions {
   std::string format = "auto";  // or a name of import_formats()
   std::string items;            // path of the item file where it does not lie beside the interactions
+  std::string keep = "auto";    // which rows are positives: see RowFilter
+  Duplicates duplicates = Duplicates::first;
+  SplitSource split = SplitSource::automatic;
+  double min_described = 0;  // an item file that describes a smaller share of the items is an Error
 };
 
 /// Names of all importers: recbole, amazon, movielens, s3rec.
 std::vector<std::string> import_formats();
 
 /// Reads a data set. `path` is a file, or a prefix or folder: `../data/beauty` finds beauty.inter,
-/// beauty.item. Throws Error naming file, line and remedy for a missing file, a malformed, truncated or
-/// duplicate line, and so on.
+/// beauty.item. What was left out or does not fit is printed to stderr (once a process) and kept in
+/// Dataset::notes. Throws Error naming file, line and remedy for a missing file, a malformed or truncated
+/// line, and so on.
 Dataset load_dataset(const std::string& path, const ImportOptions& options = {});
 
-/// Writes NAME.inter and NAME.item (RecBole atomic files) under `folder`, each of them whole or not at all.
+/// Writes NAME.inter and NAME.item (RecBole atomic files) under `folder`, each of them whole or not at all;
+/// of data that came split NAME.train.inter, NAME.valid.inter and NAME.test.inter. They read back to equal
+/// hashes.
 void save_recbole(const Dataset& data, const std::string& folder);
 
 }  // namespace sllmr

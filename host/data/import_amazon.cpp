@@ -1,15 +1,17 @@
 // Amazon reviews (reviews_Beauty_5.json.gz, Beauty_5.json): one JSON object a line with reviewerID, asin and
-// unixReviewTime. Every review counts as an interaction, whatever its rating. Metadata (meta_Beauty.json.gz)
-// are one object a line too, in JSON or as Python prints them, with asin, title, brand and categories (or
-// `category`); brand and categories become attributes.
+// unixReviewTime. Every review counts as an interaction, whatever its rating (`overall`), unless data.keep
+// says otherwise. Metadata (meta_Beauty.json.gz) are one object a line too, in JSON or as Python prints them,
+// with asin, title, brand and categories (or `category`); brand and categories become attributes labelled so.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
 #include "host/data/importer.h"
 #include "host/data/python_literal.h"
+#include "host/data/row_filter.h"
 #include "host/data/tables.h"
 #include "host/json_text.h"
 
@@ -17,6 +19,8 @@ namespace sllmr {
 namespace {
 
 using Json = nlohmann::json;
+
+const std::vector<std::string> kEndings = with_gzip({".json", ".jsonl"});
 
 /// The object in the current line of `reader`.
 Json parse_object(const LineReader& reader, std::string_view line) {
@@ -46,69 +50,101 @@ std::string_view require_string(const LineReader& reader, const Json& object, co
 
 /// Category, reviews_Category and reviews_Category_5 without their endings and affixes.
 std::string category_name(const std::string& path) {
-  std::string name = base_name(path, {".json.gz", ".json", ".jsonl.gz", ".jsonl", ".gz"});
+  std::string name = base_name(base_name(path, {".gz"}), kEndings);
   if (name.starts_with("reviews_")) name.erase(0, 8);
   if (name.ends_with("_5")) name.erase(name.size() - 2);
   return name;
 }
 
-Dataset read_reviews(const std::string& path) {
+/// Keys of a review that rows may be chosen by: those of numbers and of true or false.
+std::vector<std::string> choosable(const Json& review) {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : review.items()) {
+    if ((value.is_number() || value.is_boolean()) && key != "unixReviewTime") keys.push_back(key);
+  }
+  return keys;
+}
+
+Time review_time(const LineReader& reader, const Json& review) {
+  const auto time = review.find("unixReviewTime");
+  if (time == review.end() || !time->is_number()) {
+    reader.fail("there is no number unixReviewTime; correct or delete the line");
+  }
+  // The text of a number that has become a double is lost.
+  constexpr double kExact = 9007199254740992.0;
+  if (time->is_number_float() && std::abs(time->get<double>()) > kExact) {
+    reader.fail("unixReviewTime is too large; use a coarser unit");
+  }
+  return reader.time(time->dump(), "unixReviewTime");
+}
+
+Dataset read_reviews(const std::string& path, const ImportOptions& options) {
   LineReader reader(path);
   InteractionTable interactions;
   std::string_view line = reader.first();
+  const std::vector<std::string> columns = choosable(parse_object(reader, line));
+  RowFilter filter(path, options.keep, columns);
+  std::string text;
   do {
     const Json review = parse_object(reader, line);
-    const auto time = review.find("unixReviewTime");
-    if (time == review.end() || !time->is_number()) {
-      reader.fail("there is no number unixReviewTime; correct or delete the line");
-    }
+    const bool keep = filter.keeps(reader, [&](std::size_t column) -> std::string_view {
+      const auto value = review.find(columns[column]);
+      text = value == review.end() ? "" : json_text(*value);
+      return text;
+    });
+    if (!keep) continue;
+    const Time time = review_time(reader, review);
     interactions.add(reader, require_string(reader, review, "reviewerID"),
-                     require_string(reader, review, "asin"), time->get<double>());
+                     require_string(reader, review, "asin"), time);
   } while (reader.next(line));
-  return interactions.build(reader, category_name(path));
+  Dataset data = interactions.build(reader, category_name(path), options.duplicates);
+  filter.report(data.notes);
+  return data;
 }
 
 /// All strings in nested lists: categories are lists of paths.
-void collect_strings(const Json& value, std::vector<std::string_view>& strings) {
-  if (value.is_string()) strings.push_back(value.get_ref<const std::string&>());
+void collect_strings(const Json& value, AttributeKind kind, std::vector<Attribute>& strings) {
+  if (value.is_string()) strings.push_back({value.get_ref<const std::string&>(), kind});
   if (value.is_array()) {
-    for (const Json& element : value) collect_strings(element, strings);
+    for (const Json& element : value) collect_strings(element, kind, strings);
   }
 }
 
-void read_metadata(const std::string& path, Dataset& data) {
+void read_metadata(const std::string& path, Dataset& data, const ImportOptions& options) {
   LineReader reader(path);
-  ItemTable items(data);
-  std::vector<std::string_view> attributes;
+  ItemTable items(data, options);
+  std::vector<Attribute> attributes;
   std::string_view line = reader.first();
   do {
     const Json item = parse_object(reader, line);
     attributes.clear();
     for (const char* key : {"brand", "categories", "category"}) {
-      if (const auto found = item.find(key); found != item.end()) collect_strings(*found, attributes);
+      const AttributeKind kind =
+          key == std::string_view("brand") ? AttributeKind::brand : AttributeKind::category;
+      if (const auto found = item.find(key); found != item.end()) collect_strings(*found, kind, attributes);
     }
     items.add(reader, require_string(reader, item, "asin"), optional_string(item, "title"), attributes);
   } while (reader.next(line));
-  items.finish();
+  items.finish(reader);
 }
 
 bool recognises(std::string_view, std::string_view first_line) {
   return first_line.starts_with('{') && first_line.find("reviewerID") != first_line.npos;
 }
 
-Dataset load(const std::string& interactions, const std::string& items) {
-  Dataset data = read_reviews(interactions);
-  const std::string meta = "meta_" + data.name;
-  const std::string path =
-      !items.empty() ? items : find_beside(interactions, {meta + ".json.gz", meta + ".json"});
-  if (!path.empty()) read_metadata(path, data);
+Dataset load(const std::vector<std::string>& files, const ImportOptions& options) {
+  Dataset data = read_reviews(files.front(), options);
+  std::vector<std::string> names;
+  for (const std::string& ending : kEndings) names.push_back("meta_" + data.name + ending);
+  const std::string path = !options.items.empty() ? options.items : find_beside(files.front(), names);
+  if (!path.empty()) read_metadata(path, data, options);
   return data;
 }
 
 }  // namespace
 
 Importer amazon_importer() {
-  return {"amazon", {".json.gz", ".json"}, recognises, load};
+  return {"amazon", kEndings, recognises, load};
 }
 
 }  // namespace sllmr

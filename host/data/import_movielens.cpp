@@ -1,6 +1,6 @@
 // MovieLens: u.data (tab-separated), ratings.dat (`::`) or ratings.csv (with header), all of them user, item,
 // rating, timestamp, and beside them u.item, movies.dat or movies.csv. Every rating counts as an interaction,
-// whatever its value. Genres become attributes.
+// whatever its value, unless data.keep says otherwise. Genres become categories.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "host/data/importer.h"
+#include "host/data/row_filter.h"
 #include "host/data/tables.h"
 
 namespace sllmr {
@@ -38,8 +39,18 @@ void split_csv(std::string_view line, std::vector<std::string>& fields) {
   }
 }
 
-Dataset read_ratings(const std::string& path) {
+/// The folder's name, also of "." and "..".
+std::string folder_name(const std::string& file) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::absolute(file).parent_path();
+  const std::string name = folder.filename().string();
+  return name.empty() || name == "." || name == ".." ? fs::canonical(folder).filename().string() : name;
+}
+
+Dataset read_ratings(const std::string& path, const ImportOptions& options) {
   LineReader reader(path);
+  const std::vector<std::string> columns{"rating"};
+  RowFilter filter(path, options.keep, columns);
   InteractionTable interactions;
   std::string_view line = reader.first();
   const std::string_view separator = line.find("::") != line.npos   ? "::"
@@ -53,20 +64,23 @@ Dataset read_ratings(const std::string& path) {
   }
   for (std::vector<std::string_view> fields; more; more = reader.next(line)) {
     reader.split_exactly(line, separator, 4, fields);
-    interactions.add(reader, fields[0], fields[1], reader.number(fields[3], "timestamp"));
+    if (!filter.keeps(reader, [&](std::size_t) { return fields[2]; })) continue;
+    interactions.add(reader, fields[0], fields[1], reader.time(fields[3], "timestamp"));
   }
-  const std::string folder = std::filesystem::absolute(path).parent_path().filename().string();
-  return interactions.build(reader, folder.empty() ? "movielens" : folder);
+  Dataset data = interactions.build(reader, folder_name(path), options.duplicates);
+  filter.report(data.notes);
+  return data;
 }
 
 /// u.item: id|title|release|video release|url|19 genre flags.
 void read_u_item(LineReader& reader, std::string_view line, ItemTable& items) {
-  std::vector<std::string_view> fields, genres;
+  std::vector<std::string_view> fields;
+  std::vector<Attribute> genres;
   do {
     reader.split_exactly(line, "|", 5 + kGenres.size(), fields);
     genres.clear();
     for (std::size_t k = 0; k < kGenres.size(); ++k) {
-      if (fields[5 + k] == "1") genres.emplace_back(kGenres[k]);
+      if (fields[5 + k] == "1") genres.push_back({kGenres[k], AttributeKind::category});
     }
     items.add(reader, fields[0], fields[1], genres);
   } while (reader.next(line));
@@ -77,7 +91,9 @@ void add_movie(const LineReader& reader, std::string_view id, std::string_view t
                ItemTable& items) {
   std::vector<std::string_view> names;
   if (genres != "(no genres listed)") split(genres, "|", names);
-  items.add(reader, id, title, names);
+  std::vector<Attribute> attributes;
+  for (const std::string_view name : names) attributes.push_back({name, AttributeKind::category});
+  items.add(reader, id, title, attributes);
 }
 
 void read_movies_dat(LineReader& reader, std::string_view line, ItemTable& items) {
@@ -97,9 +113,9 @@ void read_movies_csv(LineReader& reader, ItemTable& items) {
   }
 }
 
-void read_movies(const std::string& path, Dataset& data) {
+void read_movies(const std::string& path, Dataset& data, const ImportOptions& options) {
   LineReader reader(path);
-  ItemTable items(data);
+  ItemTable items(data, options);
   const std::string_view line = reader.first();
   if (line == kMoviesHeader)
     read_movies_csv(reader, items);
@@ -107,26 +123,27 @@ void read_movies(const std::string& path, Dataset& data) {
     read_movies_dat(reader, line, items);
   else
     read_u_item(reader, line, items);
-  items.finish();
+  items.finish(reader);
 }
 
 bool recognises(std::string_view file_name, std::string_view first_line) {
-  return file_name == "u.data" || first_line == kRatingsHeader ||
+  return file_name == "u.data" || file_name == "u.data.gz" || first_line == kRatingsHeader ||
          (file_name.starts_with("ratings.dat") && first_line.find("::") != first_line.npos);
 }
 
-Dataset load(const std::string& interactions, const std::string& items) {
-  Dataset data = read_ratings(interactions);
+Dataset load(const std::vector<std::string>& files, const ImportOptions& options) {
+  Dataset data = read_ratings(files.front(), options);
   const std::string path =
-      !items.empty() ? items : find_beside(interactions, {"u.item", "movies.dat", "movies.csv"});
-  if (!path.empty()) read_movies(path, data);
+      !options.items.empty() ? options.items
+                             : find_beside(files.front(), with_gzip({"u.item", "movies.dat", "movies.csv"}));
+  if (!path.empty()) read_movies(path, data, options);
   return data;
 }
 
 }  // namespace
 
 Importer movielens_importer() {
-  return {"movielens", {".data", ".dat", ".csv"}, recognises, load};
+  return {"movielens", with_gzip({".data", ".dat", ".csv"}), recognises, load};
 }
 
 }  // namespace sllmr

@@ -1,28 +1,43 @@
-// RecBole atomic files: NAME.inter, and where they exist NAME.item and NAME.user. Tab-separated; the header
-// names and types the columns, in any order; lists (token_seq) are split by blanks. Histories are ordered by
-// `timestamp` or, without it, by `position`. An item's text is its `title` (or `movie_title`, `item_name`,
-// `name`); its attributes are the values of `attributes`, `categories`, `brand`, `class`, `genre` and
-// `genres`.
+// RecBole atomic files: NAME.inter, or NAME.train.inter, NAME.valid.inter and NAME.test.inter, and where they
+// exist NAME.item and NAME.user. Tab-separated; the header names and types the columns, in any order; for
+// lists (token_seq) see split_list(). Histories are ordered by `timestamp` or, without it, by `position`; the
+// parts of a split need neither. RowFilter says which rows are positives. An item's text is its `title` (or
+// `movie_title`, `item_name`, `name`); its brand is `brand`, its categories are `categories`, `category`,
+// `class`, `genre` and `genres`; `attributes` are unlabelled. Other columns are noted.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <memory>
+#include <utility>
 
 #include "host/atomic_file.h"
 #include "host/data/import.h"
 #include "host/data/importer.h"
+#include "host/data/list_cell.h"
+#include "host/data/row_filter.h"
+#include "host/data/split.h"
 #include "host/data/tables.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
 namespace {
 
-const std::vector<std::string> kEndings{".inter", ".inter.gz"};
+const std::vector<std::string> kEndings = with_gzip({".inter"});
+const std::vector<std::string> kPartEndings = with_gzip({".train.inter", ".valid.inter", ".test.inter"});
 constexpr std::array kTypes{"token", "token_seq", "float", "float_seq"};
 constexpr std::array kTimes{"timestamp", "position"};
 constexpr std::array kTitles{"title", "movie_title", "item_name", "name"};
-constexpr std::array kAttributes{"attributes", "categories", "brand", "class", "genre", "genres"};
+struct LabelledColumn {
+  const char* name;
+  AttributeKind kind;
+};
+constexpr LabelledColumn kAttributes[] = {
+    {"brand", AttributeKind::brand},          {"categories", AttributeKind::category},
+    {"category", AttributeKind::category},    {"class", AttributeKind::category},
+    {"genre", AttributeKind::category},       {"genres", AttributeKind::category},
+    {"attributes", AttributeKind::unlabelled}};
 
 /// A RecBole file: reads the header, then rows of as many fields.
 class AtomicTable {
@@ -41,7 +56,9 @@ class AtomicTable {
         reader_.fail(fmt::format("header '{}' is not name:type with type {}; correct it", cell,
                                  fmt::join(kTypes, ", ")));
       }
-      columns_.push_back({std::string(cell.substr(0, colon)), std::string(type)});
+      const std::string name(cell.substr(0, colon));
+      if (find(std::array{name}) >= 0) reader_.fail(fmt::format("the header has '{}' twice; keep one", name));
+      columns_.push_back({name, std::string(type)});
     }
   }
 
@@ -72,6 +89,14 @@ class AtomicTable {
   }
   std::string_view operator[](std::size_t column) const { return fields_[column]; }
   const std::vector<Column>& columns() const { return columns_; }
+  /// Names of the columns that are none of `used`.
+  std::vector<std::string> others(std::span<const std::size_t> used) const {
+    std::vector<std::string> names;
+    for (std::size_t k = 0; k < columns_.size(); ++k) {
+      if (std::ranges::find(used, k) == used.end()) names.push_back(columns_[k].name);
+    }
+    return names;
+  }
   const LineReader& reader() const { return reader_; }
 
  private:
@@ -80,57 +105,92 @@ class AtomicTable {
   std::vector<std::string_view> fields_;
 };
 
-Dataset read_interactions(const std::string& path) {
-  AtomicTable table(path);
-  const std::size_t user = table.require_column(std::array{"user_id"});
-  const std::size_t item = table.require_column(std::array{"item_id"});
-  const std::size_t time = table.require_column(kTimes);
-  InteractionTable interactions;
+/// Adds the rows of one file. Without a time they keep their order where that is allowed.
+void read_interactions(AtomicTable& table, Part part, bool needs_time, const std::string& keep,
+                       InteractionTable& interactions, std::vector<std::string>& notes) {
+  std::vector<std::size_t> used{table.require_column(std::array{"user_id"}),
+                                table.require_column(std::array{"item_id"})};
+  const std::size_t user = used[0], item = used[1];
+  const int time = needs_time ? static_cast<int>(table.require_column(kTimes)) : table.find(kTimes);
+  if (time >= 0) used.push_back(static_cast<std::size_t>(time));
+  const std::vector<std::string> others = table.others(used);
+  RowFilter filter(table.reader().path(), keep, others);
+  std::vector<std::size_t> place;  // of the others
+  for (const std::string& name : others)
+    place.push_back(static_cast<std::size_t>(table.find(std::array{name})));
   while (table.next()) {
-    const double when = table.reader().number(table[time], table.columns()[time].name);
-    interactions.add(table.reader(), table[user], table[item], when);
+    if (!filter.keeps(table.reader(), [&](std::size_t other) { return table[place[other]]; })) continue;
+    const Time when = time < 0 ? Time{table.reader().line_number()}
+                               : table.reader().time(table[static_cast<std::size_t>(time)],
+                                                     table.columns()[static_cast<std::size_t>(time)].name);
+    interactions.add(table.reader(), table[user], table[item], when, part);
   }
-  return interactions.build(table.reader(), base_name(path, kEndings));
+  filter.report(notes);
 }
 
-void read_items(const std::string& path, Dataset& data) {
+void read_items(const std::string& path, Dataset& data, const ImportOptions& options) {
   AtomicTable table(path);
   const std::size_t item = table.require_column(std::array{"item_id"});
   const int title = table.find(kTitles);
-  std::vector<std::size_t> attribute_columns;
-  for (const auto* name : kAttributes) {
-    if (const int column = table.find(std::array{name}); column >= 0) attribute_columns.push_back(column);
+  std::vector<std::size_t> used{item};
+  if (title >= 0) used.push_back(static_cast<std::size_t>(title));
+  std::vector<std::pair<std::size_t, AttributeKind>> attribute_columns;
+  for (const LabelledColumn& labelled : kAttributes) {
+    const int column = table.find(std::array{labelled.name});
+    if (column < 0) continue;
+    used.push_back(static_cast<std::size_t>(column));
+    attribute_columns.emplace_back(column, labelled.kind);
   }
-  ItemTable items(data);
-  std::vector<std::string_view> values, attributes;
+  if (const auto unused = table.others(used); !unused.empty()) {
+    data.notes.push_back(fmt::format("note: {}: not used: {}", path, fmt::join(unused, ", ")));
+  }
+  ItemTable items(data, options);
+  std::vector<std::vector<std::string>> values(attribute_columns.size());
+  std::vector<Attribute> attributes;
   while (table.next()) {
     attributes.clear();
-    for (const std::size_t column : attribute_columns) {
-      const bool list = table.columns()[column].type == "token_seq";
-      split(table[column], list ? " " : "\t", values);  // a single token has no tab in it
-      attributes.insert(attributes.end(), values.begin(), values.end());
+    for (std::size_t k = 0; k < attribute_columns.size(); ++k) {
+      const auto& [column, kind] = attribute_columns[k];
+      // An item has one brand, so blanks do not separate brands whatever the type.
+      const bool words = table.columns()[column].type == "token_seq" && kind != AttributeKind::brand;
+      values[k] = split_list(table[column], words);
+      for (const std::string& value : values[k]) attributes.push_back({value, kind});
     }
-    items.add(table.reader(), table[item], title < 0 ? "" : table[title], attributes);
+    items.add(table.reader(), table[item], title < 0 ? "" : table[static_cast<std::size_t>(title)],
+              attributes);
   }
-  items.finish();
+  items.finish(table.reader());
 }
 
 /// Nothing of a user file is used yet, but a broken one points to a broken copy of the data.
-void check_users(const std::string& path) {
+void check_users(const std::string& path, Dataset& data, const ImportOptions& options) {
   AtomicTable table(path);
   const std::size_t user = table.require_column(std::array{"user_id"});
   TokenMap seen;
   std::vector<std::int64_t> lines{0};
+  std::int64_t repeated = 0, described = 0;
+  std::string first_repeated;
   while (table.next()) {
     const Id id = seen.add(table[user]);
+    if (id == 0) table.reader().fail("the user id is empty; correct or delete the line");
     if (id < static_cast<Id>(lines.size())) {
-      table.reader().fail(
-          id == 0 ? "the user id is empty; correct or delete the line"
-                  : fmt::format("user '{}' is described in line {} already; delete one of the lines",
-                                table[user], lines[id]));
+      if (repeated++ == 0) {
+        first_repeated = fmt::format("{}:{}: user '{}' is described in line {} already", path,
+                                     table.reader().line_number(), table[user], lines[id]);
+      }
+      continue;
     }
     lines.push_back(table.reader().line_number());
+    if (data.users.find(table[user]) != 0) ++described;
   }
+  if (repeated > 0) {
+    if (options.duplicates == Duplicates::error) {
+      throw Error(fmt::format("{}; {} in all: set data.duplicates to first or last, or delete such lines",
+                              first_repeated, repeated));
+    }
+    data.notes.push_back(fmt::format("note: {}: {} lines describe a user again", path, repeated));
+  }
+  note_described(data, path, "users", described, data.users.count(), seen.count(), seen.count() - described);
 }
 
 bool recognises(std::string_view file_name, std::string_view) {
@@ -138,21 +198,89 @@ bool recognises(std::string_view file_name, std::string_view) {
                              [&](const std::string& ending) { return file_name.ends_with(ending); });
 }
 
-Dataset load(const std::string& interactions, const std::string& items) {
-  Dataset data = read_interactions(interactions);
-  const std::string name = base_name(interactions, kEndings);
+/// NAME of NAME.inter and of NAME.train.inter.
+std::string data_name(const std::string& path) {
+  return base_name(part_of(path) ? part_of(path)->prefix : path, kEndings);
+}
+
+Dataset load(const std::vector<std::string>& files, const ImportOptions& options) {
+  const bool given = files.size() > 1 && options.split != SplitSource::leave_one_out;
+  InteractionTable interactions;
+  std::vector<std::string> notes;
+  std::unique_ptr<AtomicTable> table;
+  for (const std::string& file : files) {
+    table = std::make_unique<AtomicTable>(file);
+    const auto part = part_of(file);
+    read_interactions(*table, files.size() > 1 && part ? part->part : Part::train, !given, options.keep,
+                      interactions, notes);
+    if (files.size() == 1 && part) {
+      notes.push_back(
+          fmt::format("note: {}: this is one part of a data set that came split, and is read by itself; {} "
+                      "names the whole",
+                      file, part->prefix));
+    }
+  }
+  const std::string name = data_name(files.front());
+  Dataset data = interactions.build(table->reader(), name, options.duplicates, given);
+  data.notes.insert(data.notes.begin(), notes.begin(), notes.end());
   const std::string item_path =
-      !items.empty() ? items : find_beside(interactions, {name + ".item", name + ".item.gz"});
-  if (!item_path.empty()) read_items(item_path, data);
-  const std::string user_path = find_beside(interactions, {name + ".user", name + ".user.gz"});
-  if (!user_path.empty()) check_users(user_path);
+      !options.items.empty() ? options.items : find_beside(files.front(), with_gzip({name + ".item"}));
+  if (!item_path.empty()) read_items(item_path, data, options);
+  const std::string user_path = find_beside(files.front(), with_gzip({name + ".user"}));
+  if (!user_path.empty()) check_users(user_path, data, options);
   return data;
+}
+
+/// The cell of an item's attributes of one kind.
+std::string attribute_cell(const Dataset& data, Id item, AttributeKind kind) {
+  std::vector<std::string_view> values;
+  const auto begin = static_cast<std::size_t>(data.attribute_offsets[item]),
+             end = static_cast<std::size_t>(data.attribute_offsets[item + 1]);
+  for (std::size_t k = begin; k < end; ++k) {
+    if (data.kind_of(k) == kind) values.push_back(data.attributes.token(data.item_attributes[k]));
+  }
+  return join_list(values, kind != AttributeKind::brand);
+}
+
+void write_items(const Dataset& data, std::ostream& out) {
+  std::vector<AttributeKind> kinds;
+  for (const AttributeKind kind :
+       {AttributeKind::brand, AttributeKind::category, AttributeKind::unlabelled}) {
+    const bool unlabelled = kind == AttributeKind::unlabelled;
+    if (data.attribute_kinds.empty() ? unlabelled : std::ranges::count(data.attribute_kinds, kind) > 0) {
+      kinds.push_back(kind);
+    }
+  }
+  out << "item_id:token\ttitle:token_seq";
+  for (const AttributeKind kind : kinds) {
+    constexpr const char* kHeaders[] = {"brand:token", "categories:token_seq", "attributes:token_seq"};
+    out << '\t' << kHeaders[static_cast<std::size_t>(kind)];
+  }
+  out << '\n';
+  for (Id item = 1; item < data.items.rows(); ++item) {
+    out << data.items.token(item) << '\t' << data.titles[item];
+    for (const AttributeKind kind : kinds) out << '\t' << attribute_cell(data, item, kind);
+    out << '\n';
+  }
 }
 
 }  // namespace
 
 Importer recbole_importer() {
-  return {"recbole", kEndings, recognises, load};
+  std::vector<std::string> endings = kEndings;
+  endings.insert(endings.end(), kPartEndings.begin(), kPartEndings.end());
+  return {"recbole", endings, recognises, load};
+}
+
+std::optional<PartFile> part_of(const std::string& file) {
+  for (std::size_t part = 0; part < std::size(kPartNames); ++part) {
+    for (const std::string& ending : with_gzip({fmt::format(".{}.inter", kPartNames[part])})) {
+      if (file.ends_with(ending)) {
+        return PartFile{file.substr(0, file.size() - ending.size()), static_cast<Part>(part)};
+      }
+    }
+  }
+  return std::nullopt;
 }
 
 void save_recbole(const Dataset& data, const std::string& folder) {
@@ -163,28 +291,30 @@ void save_recbole(const Dataset& data, const std::string& folder) {
   const std::string prefix = (std::filesystem::path(folder) / data.name).string();
 
   AtomicFile items(prefix + ".item");
-  items.stream() << "item_id:token\ttitle:token_seq\tattributes:token_seq\n";
-  for (Id item = 1; item < data.items.rows(); ++item) {
-    items.stream() << data.items.token(item) << '\t' << data.titles[item] << '\t';
-    const char* separator = "";
-    for (const Id attribute : data.attributes_of(item)) {
-      items.stream() << separator << data.attributes.token(attribute);
-      separator = " ";
-    }
-    items.stream() << '\n';
-  }
+  write_items(data, items.stream());
 
-  AtomicFile interactions(prefix + ".inter");
-  interactions.stream() << "user_id:token\titem_id:token\tposition:float\n";
+  const bool given = !data.held_out.empty();
+  std::vector<std::unique_ptr<AtomicFile>> files;
+  for (const char* part : kPartNames) {
+    if (!given && !files.empty()) break;
+    files.push_back(
+        std::make_unique<AtomicFile>(given ? fmt::format("{}.{}.inter", prefix, part) : prefix + ".inter"));
+    files.back()->stream() << "user_id:token\titem_id:token\tposition:float\n";
+  }
+  const Split split = leave_one_out(data);
   for (Id user = 1; user < data.users.rows(); ++user) {
-    std::int64_t position = 0;
-    for (const Id item : data.user_history(user)) {
-      interactions.stream() << data.users.token(user) << '\t' << data.items.token(item) << '\t' << position++
-                            << '\n';
+    const auto history = data.user_history(user);
+    for (std::size_t k = 0; k < history.size(); ++k) {
+      Part part = Part::train;
+      if (given && k >= split.train_items(user).size()) {
+        part = k + 1 == history.size() && split.test[user] != 0 ? Part::test : Part::valid;
+      }
+      files[static_cast<std::size_t>(part)]->stream()
+          << data.users.token(user) << '\t' << data.items.token(history[k]) << '\t' << k << '\n';
     }
   }
   items.commit();
-  interactions.commit();
+  for (const auto& file : files) file->commit();
 }
 
 }  // namespace sllmr

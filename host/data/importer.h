@@ -5,7 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "host/data/dataset.h"
+#include <optional>
+#include "host/data/import.h"
 
 namespace sllmr {
 
@@ -15,10 +16,10 @@ struct Importer {
   std::vector<std::string> endings;
   /// Whether a file with this name (without folders) and this first line holds interactions in this format.
   bool (*recognises)(std::string_view file_name, std::string_view first_line);
-  /// Reads interactions and items. `items` is empty where the caller named no item file: then one is taken
-  /// that lies beside the interactions under its usual name, if there is one. Throws Error naming file, line
-  /// and remedy.
-  Dataset (*load)(const std::string& interactions, const std::string& items);
+  /// Reads interactions and items. `interactions` is one file, or the parts of data that came split. Where
+  /// options.items is empty an item file is taken that lies beside the interactions under its usual name, if
+  /// there is one. Throws Error naming file, line and remedy.
+  Dataset (*load)(const std::vector<std::string>& interactions, const ImportOptions& options);
 };
 
 Importer recbole_importer();
@@ -26,9 +27,22 @@ Importer amazon_importer();
 Importer movielens_importer();
 Importer s3rec_importer();
 
+/// The parts of data that came split, in their order in a history.
+enum class Part : std::uint8_t { train, valid, test };
+inline constexpr const char* kPartNames[] = {"train", "valid", "test"};
+
+/// For NAME.train.inter: NAME, with its folders, and the part. Nothing for other files.
+struct PartFile {
+  std::string prefix;
+  Part part;
+};
+std::optional<PartFile> part_of(const std::string& file);
+
+/// Each of `endings`, and each with .gz.
+std::vector<std::string> with_gzip(const std::vector<std::string>& endings);
 /// The file name in `path` without its folders and without the first of `endings` that it has.
 std::string base_name(const std::string& path, const std::vector<std::string>& endings);
-/// The first of `names` that exists in the folder of `file`, or "".
+/// The file among `names` that exists in the folder of `file`, or "". Throws Error where several do.
 std::string find_beside(const std::string& file, const std::vector<std::string>& names);
 
 }  // namespace sllmr

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -20,31 +19,22 @@ void split(std::string_view line, std::string_view separator, std::vector<std::s
   fields.push_back(line.substr(begin));
 }
 
-LineReader::LineReader(std::string path) : path_(std::move(path)), buffer_(1 << 20) {
-  errno = 0;
-  file_.reset(gzopen(path_.c_str(), "rb"));  // reads plain files as they are
-  if (!file_)
-    throw Error(fmt::format("{}: cannot be opened ({}); check the path", path_, std::strerror(errno)));
-  gzbuffer(file_.get(), 1 << 18);
+bool is_utf16(std::string_view text) {
+  return text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF") ||
+         text.starts_with(std::string_view("\0\0\xFE\xFF", 4));
 }
+
+LineReader::LineReader(std::string path) : path_(std::move(path)), file_(path_), buffer_(1 << 20) {}
 
 void LineReader::refill() {
   std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
   end_ -= begin_;
   begin_ = 0;
   if (end_ == buffer_.size()) buffer_.resize(2 * buffer_.size());  // a line longer than the buffer
-  const std::size_t room = std::min<std::size_t>(buffer_.size() - end_, 1 << 30);
-  const int got = gzread(file_.get(), buffer_.data() + end_, static_cast<unsigned>(room));
-  int code = Z_OK;
-  const char* reason = gzerror(file_.get(), &code);
-  if (got < 0) {
-    ++line_number_;
-    fail(fmt::format("cannot be read ({}); copy or unpack the file again",
-                     code == Z_ERRNO ? std::strerror(errno) : reason));
-  }
-  end_ += static_cast<std::size_t>(got);
-  end_of_file_ = static_cast<std::size_t>(got) < room;
-  cut_off_ = code == Z_BUF_ERROR;
+  const std::size_t room = buffer_.size() - end_;
+  const std::size_t got = file_.read(buffer_.data() + end_, room);
+  end_ += got;
+  end_of_file_ = got < room;
 }
 
 bool LineReader::next_raw(std::string_view& line) {
@@ -58,9 +48,9 @@ bool LineReader::next_raw(std::string_view& line) {
       break;
     }
     if (end_of_file_) {
-      if (cut_off_) {
+      if (!file_.fault().empty()) {
         ++line_number_;
-        fail("the gzip stream ends early, the file is truncated; copy it again");
+        fail(file_.fault());
       }
       if (size == 0) return false;
       line = {start, size};
@@ -72,8 +62,15 @@ bool LineReader::next_raw(std::string_view& line) {
     refill();
   }
   ++line_number_;
-  if (line_number_ == 1 && line.starts_with("\xEF\xBB\xBF")) line.remove_prefix(3);
+  if (line_number_ == 1) {
+    if (is_utf16(line))
+      fail("the file is in UTF-16 or UTF-32; convert it to UTF-8 (iconv -f UTF-16 -t UTF-8)");
+    if (line.starts_with(kUtf8Mark)) line.remove_prefix(kUtf8Mark.size());
+  }
   if (line.ends_with('\r')) line.remove_suffix(1);
+  if (line.find('\0') != line.npos) {
+    fail("the line holds a NUL byte: the file is damaged, or no text in UTF-8; copy or convert it again");
+  }
   return true;
 }
 
@@ -124,6 +121,15 @@ double LineReader::number(std::string_view field, std::string_view column) const
     fail(fmt::format("{} is '{}', not a finite number; correct or delete the line", column, field));
   }
   return value;
+}
+
+Time LineReader::time(std::string_view field, std::string_view column) const {
+  const std::optional<Time> value = parse_time(field);
+  if (!value) {
+    fail(fmt::format("{} is '{}', not a finite number below 1.7e20; correct or delete the line", column,
+                     field));
+  }
+  return *value;
 }
 
 }  // namespace sllmr

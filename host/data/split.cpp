@@ -45,21 +45,34 @@ class NegativeSampler {
   std::vector<Id> touched_;
 };
 
-/// One positive and one negative for each user with an item in `targets`, which stands `from_end` items
-/// before the end of the history.
-std::vector<CtrRow> held_out_rows(const Split& split, const std::vector<Id>& targets, int from_end,
+/// One positive and one negative for each user with an item in `targets`, which stands at `position(user)` of
+/// the history.
+template <class Position>
+std::vector<CtrRow> held_out_rows(const Split& split, const std::vector<Id>& targets, Position position_of,
                                   std::uint64_t seed, Purpose purpose) {
   std::vector<CtrRow> rows;
   NegativeSampler negatives(*split.data, seed, purpose);
   for (Id user = 1; user < split.data->users.rows(); ++user) {
     const Id target = targets[user];
     if (target == 0) continue;
-    const auto position = static_cast<std::int32_t>(split.data->user_history(user).size()) - from_end;
+    const std::int32_t position = position_of(user);
     negatives.set_user(user);
     rows.push_back({user, target, position, 1});
     rows.push_back({user, negatives.draw(static_cast<std::uint64_t>(user)), position, 0});
   }
   return rows;
+}
+
+HeldOut held_out(const Dataset& data, Id user) {
+  if (!data.held_out.empty()) return data.held_out[static_cast<std::size_t>(user)];
+  const bool long_enough = data.user_history(user).size() >= 3;
+  return {long_enough, long_enough};
+}
+
+/// Leading items of the user's history that make rows of the ctr protocol: one each but the first.
+std::int32_t ctr_items(const Split& split, Id user) {
+  const auto at = static_cast<std::size_t>(user);
+  return split.test[at] == 0 && split.data->held_out.empty() ? 0 : split.train_size[at];
 }
 
 }  // namespace
@@ -88,11 +101,10 @@ Split leave_one_out(const Dataset& data, const SliceThresholds& thresholds) {
   for (Id user = 1; user < data.users.rows(); ++user) {
     const auto history = data.user_history(user);
     const auto n = static_cast<std::int32_t>(history.size());
-    split.train_size[user] = n < 3 ? n : n - 2;
-    if (n >= 3) {
-      split.validation[user] = history[n - 2];
-      split.test[user] = history[n - 1];
-    }
+    const HeldOut held = held_out(data, user);
+    split.train_size[user] = n - (held.validation ? 1 : 0) - (held.test ? 1 : 0);
+    if (held.validation) split.validation[user] = history[split.train_size[user]];
+    if (held.test) split.test[user] = history[n - 1];
     split.cold[user] = split.train_size[user] < thresholds.cold_history;
     for (const Id item : split.train_items(user)) ++split.popularity[item];
   }
@@ -112,7 +124,7 @@ std::vector<CtrRow> ctr_train_rows(const Split& split, std::uint64_t seed) {
   NegativeSampler negatives(*split.data, seed, Purpose::ctr_train_negative);
   for (Id user = 1; user < split.data->users.rows(); ++user) {
     const auto items = split.train_items(user);
-    const std::int32_t end = split.test[user] == 0 ? 0 : static_cast<std::int32_t>(items.size());
+    const std::int32_t end = ctr_items(split, user);
     if (end > 1) negatives.set_user(user);
     for (std::int32_t position = 1; position < end; ++position) {
       rows.push_back({user, items[position], position, 1});
@@ -123,11 +135,15 @@ std::vector<CtrRow> ctr_train_rows(const Split& split, std::uint64_t seed) {
 }
 
 std::vector<CtrRow> ctr_validation_rows(const Split& split, std::uint64_t seed) {
-  return held_out_rows(split, split.validation, 2, seed, Purpose::ctr_validation_negative);
+  const auto position = [&](Id user) { return split.train_size[static_cast<std::size_t>(user)]; };
+  return held_out_rows(split, split.validation, position, seed, Purpose::ctr_validation_negative);
 }
 
 std::vector<CtrRow> ctr_test_rows(const Split& split, std::uint64_t seed) {
-  return held_out_rows(split, split.test, 1, seed, Purpose::ctr_test_negative);
+  const auto position = [&](Id user) {
+    return static_cast<std::int32_t>(split.data->user_history(user).size()) - 1;
+  };
+  return held_out_rows(split, split.test, position, seed, Purpose::ctr_test_negative);
 }
 
 DataStats data_stats(const Split& split) {
@@ -142,11 +158,8 @@ DataStats data_stats(const Split& split) {
   stats.attributes = data.attributes.count();
   for (Id item = 1; item < data.items.rows(); ++item) stats.items_without_text += data.titles[item].empty();
   for (Id user = 1; user < data.users.rows(); ++user) {
-    if (split.test[user] == 0) {
-      ++stats.users_below_three;
-      continue;
-    }
-    const std::int32_t positions = split.train_size[user] - 1;
+    if (split.test[user] == 0) ++stats.users_below_three;
+    const std::int32_t positions = std::max(ctr_items(split, user), 1) - 1;
     stats.ctr_rows += 2 * positions;
     stats.ctr_cold_rows += 2 * std::min(positions, kColdRowHistory);
   }

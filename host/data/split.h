@@ -20,7 +20,8 @@ struct SliceThresholds {
 };
 
 /// The leave-one-out split of a data set: a user's last item is the test item, the last but one validates.
-/// Users with fewer than 3 interactions are kept for training, with no validation and no test item.
+/// Users with fewer than 3 interactions are kept for training, with no validation and no test item. Of data
+/// that came split (Dataset::held_out) it is that split.
 struct Split {
   const Dataset* data = nullptr;
   SliceThresholds thresholds;
@@ -54,8 +55,8 @@ struct CtrRow {
 /// Training rows of the `ctr` protocol: each position after the first and before the last two, as one
 /// positive and one negative, uniform over the items that the user never touches (counter-based, so a row's
 /// negative depends on seed and row only). 2 (n - 3) rows a user, by user and position, each positive
-/// followed by its negative. These three functions throw Error for a user who has touched every item, as
-/// there is no negative then.
+/// followed by its negative. Users without a test item have none, unless the data came split. These three
+/// functions throw Error for a user who has touched every item, as there is no negative then.
 std::vector<CtrRow> ctr_train_rows(const Split& split, std::uint64_t seed);
 /// Test rows (or validation rows): one positive and one negative a user, fixed by the seed. A test row sees
 /// all items before it, the validation item among them.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "kernels/exec/error.h"
 
@@ -67,56 +68,125 @@ Id add_token(const LineReader& reader, TokenMap& vocabulary, std::string_view to
 
 }  // namespace
 
-void InteractionTable::add(const LineReader& reader, std::string_view user, std::string_view item,
-                           double time) {
+void InteractionTable::add(const LineReader& reader, std::string_view user, std::string_view item, Time time,
+                           Part part) {
+  const auto at = static_cast<std::size_t>(part);
+  if (paths_[at].empty()) paths_[at] = reader.path();
   const Id user_id = add_token(reader, users_, user, "user");
   const Id item_id = add_token(reader, items_, item, "item");
-  rows_.push_back({user_id, item_id, time, reader.line_number()});
+  rows_.push_back({user_id, item_id, time, 4 * reader.line_number() + static_cast<std::int64_t>(part)});
 }
 
-void InteractionTable::sort_by_user_and_time(const std::vector<std::int64_t>& history_offsets) {
+std::string InteractionTable::where(const Row& row) const {
+  return fmt::format("{}:{}", paths_[static_cast<std::size_t>(row.part())], row.line());
+}
+
+void InteractionTable::count_rows() {
+  first_row_.assign(users_.rows() + 1, 0);
+  for (const Row& row : rows_) ++first_row_[row.user + 1];
+  std::partial_sum(first_row_.begin(), first_row_.end(), first_row_.begin());
+}
+
+void InteractionTable::sort_by_user_and_time(bool given) {
+  count_rows();
   std::vector<Row> sorted(rows_.size());
-  std::vector<std::int64_t> next(history_offsets);
+  std::vector<std::int64_t> next(first_row_);
   for (const Row& row : rows_) sorted[next[row.user]++] = row;
   rows_ = std::move(sorted);
   for (Id user = 1; user < users_.rows(); ++user) {
-    const auto first = rows_.begin() + history_offsets[user],
-               last = rows_.begin() + history_offsets[user + 1];
-    const auto earlier = [](const Row& a, const Row& b) { return a.time < b.time; };
+    const auto first = rows_.begin() + first_row_[user], last = rows_.begin() + first_row_[user + 1];
+    const auto earlier = [given](const Row& a, const Row& b) {
+      if (given && a.part() != b.part()) return a.part() < b.part();
+      return a.time < b.time;
+    };
     if (!std::is_sorted(first, last, earlier)) std::stable_sort(first, last, earlier);
   }
 }
 
-void InteractionTable::check_duplicates(const LineReader& reader, std::span<const Row> history) const {
-  std::vector<Row> same_time;
-  for (std::size_t begin = 0, end; begin < history.size(); begin = end) {
-    end = begin + 1;
-    while (end < history.size() && history[end].time == history[begin].time) ++end;
-    if (end == begin + 1) continue;
-    same_time.assign(history.begin() + begin, history.begin() + end);
-    std::ranges::stable_sort(same_time, {}, &Row::item);
-    const auto twin = std::ranges::adjacent_find(same_time, {}, &Row::item);
-    if (twin == same_time.end()) continue;
-    throw Error(fmt::format(
-        "{}:{}: user '{}', item '{}' and time are those of line {}; delete one of the lines", reader.path(),
-        twin[1].line, users_.token(twin->user), items_.token(twin->item), twin->line));
+void InteractionTable::treat_duplicates(Dataset& data, Duplicates duplicates, bool given) {
+  std::vector<std::uint8_t> dropped(rows_.size(), 0);
+  std::vector<std::size_t> order;
+  std::int64_t repeated = 0;
+  std::string first_pair;
+  for (Id user = 1; user < users_.rows(); ++user) {
+    const auto begin = static_cast<std::size_t>(first_row_[user]),
+               end = static_cast<std::size_t>(first_row_[user + 1]);
+    const auto history = std::span(rows_).subspan(begin, end - begin);
+    if (!given && std::ranges::adjacent_find(history, {}, &Row::time) == history.end()) continue;
+    order.resize(end - begin);
+    std::iota(order.begin(), order.end(), begin);
+    // Rows of a user are by time and then in file order, so twins end up side by side in file order.
+    std::ranges::stable_sort(order, {},
+                             [&](std::size_t k) { return std::pair(rows_[k].item, rows_[k].time); });
+    for (std::size_t k = 1; k < order.size(); ++k) {
+      const Row &row = rows_[order[k - 1]], &twin = rows_[order[k]];
+      if (row.item != twin.item || row.time != twin.time) continue;
+      const auto pair = [&] {
+        return fmt::format("{}: user '{}', item '{}' and time are those of {}", where(twin),
+                           users_.token(twin.user), items_.token(twin.item),
+                           row.part() == twin.part() ? fmt::format("line {}", row.line()) : where(row));
+      };
+      if (given && row.part() != twin.part() && duplicates != Duplicates::keep) {
+        throw Error(
+            pair() +
+            ", so what is tested was trained on; delete one of the lines, or set data.duplicates=keep");
+      }
+      if (repeated++ == 0) first_pair = pair();
+      dropped[duplicates == Duplicates::last ? order[k - 1] : order[k]] = 1;
+    }
   }
+  if (repeated == 0 || duplicates == Duplicates::keep) return;
+  if (duplicates == Duplicates::error) {
+    throw Error(
+        fmt::format("{}; {} such row{} in all: set data.duplicates to first, last or keep, or delete {}",
+                    first_pair, repeated, repeated == 1 ? "" : "s", repeated == 1 ? "it" : "them"));
+  }
+  const auto total = rows_.size();
+  std::size_t kept = 0;
+  for (std::size_t k = 0; k < rows_.size(); ++k) {
+    if (dropped[k] == 0) rows_[kept++] = rows_[k];
+  }
+  rows_.resize(kept);
+  count_rows();
+  data.notes.push_back(
+      fmt::format("note: {}: {} of {} rows repeat user, item and time of another; the {} is kept "
+                  "(data.duplicates={})",
+                  data.source, repeated, total, duplicates == Duplicates::first ? "first" : "last",
+                  duplicates == Duplicates::first ? "first" : "last"));
 }
 
-Dataset InteractionTable::build(const LineReader& reader, std::string name) {
-  if (rows_.empty()) reader.fail("there are no interactions; copy or create the file again");
+std::vector<HeldOut> InteractionTable::held_out() const {
+  std::vector<HeldOut> held(users_.rows());
+  std::vector<const Row*> before(users_.rows());  // the user's row of the part
+  for (const Row& row : rows_) {
+    if (row.part() == Part::train) continue;
+    const bool test = row.part() == Part::test;
+    bool& mark = test ? held[row.user].test : held[row.user].validation;
+    if (mark) {
+      throw Error(fmt::format(
+          "{}: user '{}' has a {} item in line {} already, and one a user is ranked; keep one, or set "
+          "data.split=leave_one_out",
+          where(row), users_.token(row.user), test ? "test" : "validation", before[row.user]->line()));
+    }
+    mark = true;
+    before[row.user] = &row;
+  }
+  return held;
+}
+
+Dataset InteractionTable::build(const LineReader& reader, std::string name, Duplicates duplicates,
+                                bool given) {
+  if (rows_.empty()) {
+    reader.fail("there are no interactions; copy or create the file again, or look at data.keep");
+  }
   Dataset data;
   data.name = std::move(name);
-  data.source = reader.path();
-  data.history_offsets.assign(users_.rows() + 1, 0);
-  for (const Row& row : rows_) ++data.history_offsets[row.user + 1];
-  std::partial_sum(data.history_offsets.begin(), data.history_offsets.end(), data.history_offsets.begin());
-  sort_by_user_and_time(data.history_offsets);
-  for (Id user = 1; user < users_.rows(); ++user) {
-    const std::int64_t begin = data.history_offsets[user], end = data.history_offsets[user + 1];
-    check_duplicates(reader, std::span(rows_).subspan(begin, end - begin));
-  }
+  data.source = paths_[static_cast<std::size_t>(rows_.front().part())];
+  sort_by_user_and_time(given);
+  treat_duplicates(data, duplicates, given);
+  if (given) data.held_out = held_out();
 
+  data.history_offsets = first_row_;
   std::vector<Id> item_ids(items_.rows(), 0);
   data.history.reserve(rows_.size());
   for (const Row& row : rows_) {
@@ -132,32 +202,95 @@ Dataset InteractionTable::build(const LineReader& reader, std::string name) {
   return data;
 }
 
-ItemTable::ItemTable(Dataset& data) : data_(data), lists_(data.items.rows()), lines_(data.items.rows(), 0) {}
+ItemTable::ItemTable(Dataset& data, const ImportOptions& options)
+    : data_(data), options_(options), entries_(data.items.rows()) {}
 
 void ItemTable::add(const LineReader& reader, std::string_view item, std::string_view title,
-                    std::span<const std::string_view> attributes) {
+                    std::span<const Attribute> attributes) {
   if (item.empty()) reader.fail("the item id is empty; correct or delete the line");
+  ++lines_;
   const Id id = data_.items.find(item);
-  if (id == 0) return;
-  if (lines_[id] != 0) {
-    reader.fail(
-        fmt::format("item '{}' is described in line {} already; delete one of the lines", item, lines_[id]));
+  if (id == 0) {
+    ++unknown_;
+    return;
   }
-  lines_[id] = reader.line_number();
-  data_.titles[id] = clean_text(title, ' ');
-  for (const std::string_view attribute : attributes) {
-    const Id added = attributes_.add(clean_text(attribute, '_'));
-    if (added != 0 && std::ranges::find(lists_[id], added) == lists_[id].end()) lists_[id].push_back(added);
+  Entry entry{reader.line_number(), clean_text(title, ' '), {}};
+  for (const Attribute& attribute : attributes) {
+    const std::pair added(attribute.kind, attributes_.add(clean_text(attribute.value, '_')));
+    if (added.second != 0 && std::ranges::find(entry.attributes, added) == entry.attributes.end()) {
+      entry.attributes.push_back(added);
+    }
+  }
+  std::ranges::stable_sort(entry.attributes, {}, &std::pair<AttributeKind, Id>::first);
+
+  Entry& stored = entries_[id];
+  if (stored.line != 0) {
+    if (repeated_++ == 0) {
+      first_repeated_ = fmt::format("{}:{}: item '{}' is described in line {} already", reader.path(),
+                                    entry.line, item, stored.line);
+    }
+    if (entry.title != stored.title || entry.attributes != stored.attributes) ++contradicting_;
+    if (options_.duplicates != Duplicates::last) return;
+  }
+  stored = std::move(entry);
+}
+
+void ItemTable::note_repeated(const LineReader& reader) const {
+  if (repeated_ == 0) return;
+  if (options_.duplicates == Duplicates::error) {
+    throw Error(fmt::format("{}; {} such line{} in all: set data.duplicates to first or last, or delete {}",
+                            first_repeated_, repeated_, repeated_ == 1 ? "" : "s",
+                            repeated_ == 1 ? "it" : "them"));
+  }
+  data_.notes.push_back(fmt::format(
+      "note: {}: {} lines describe an item again, {} of them otherwise; the {} one counts (data.duplicates)",
+      reader.path(), repeated_, contradicting_, options_.duplicates == Duplicates::last ? "last" : "first"));
+}
+
+void ItemTable::check_described(const LineReader& reader) const {
+  const auto described = std::ranges::count_if(entries_, [](const Entry& entry) { return entry.line != 0; });
+  note_described(data_, reader.path(), "items", described, data_.items.count(), lines_, unknown_);
+  if (static_cast<double>(described) < options_.min_described * static_cast<double>(data_.items.count())) {
+    throw Error(fmt::format(
+        "{}: {} of {} items are described, a smaller share than data.min_described={}; are the ids spelled "
+        "as in the interactions?",
+        reader.path(), described, data_.items.count(), options_.min_described));
   }
 }
 
-void ItemTable::finish() {
+void ItemTable::finish(const LineReader& reader) {
+  note_repeated(reader);
+  check_described(reader);
+  bool labelled = false;
+  std::int64_t several_brands = 0;
   for (Id item = 1; item < data_.items.rows(); ++item) {
-    for (const Id attribute : lists_[item]) {
+    std::int64_t brands = 0;
+    Entry& entry = entries_[item];
+    data_.titles[item] = std::move(entry.title);
+    for (const auto& [kind, attribute] : entry.attributes) {
       data_.item_attributes.push_back(data_.attributes.add(attributes_.token(attribute)));
+      data_.attribute_kinds.push_back(kind);
+      labelled = labelled || kind != AttributeKind::unlabelled;
+      brands += kind == AttributeKind::brand ? 1 : 0;
     }
+    several_brands += brands > 1 ? 1 : 0;
     data_.attribute_offsets[item + 1] = static_cast<std::int64_t>(data_.item_attributes.size());
   }
+  if (!labelled) data_.attribute_kinds.clear();
+  if (several_brands > 0) {
+    data_.notes.push_back(fmt::format("note: {}: {} items have several brands; deep backbones read the first",
+                                      reader.path(), several_brands));
+  }
+}
+
+void note_described(Dataset& data, const std::string& path, std::string_view what, std::int64_t described,
+                    std::int64_t known, std::int64_t lines, std::int64_t unknown) {
+  constexpr double kExpected = 0.9;
+  if (static_cast<double>(described) >= kExpected * static_cast<double>(known)) return;
+  data.notes.push_back(fmt::format(
+      "warning: {0}: {1} of the {2} {3} are described; {4} of {5} lines describe none of them. Are "
+      "the ids spelled as in the interactions?",
+      path, described, known, what, unknown, lines));
 }
 
 }  // namespace sllmr

@@ -1,60 +1,96 @@
 // What importers fill: interactions and items in the order of the files, turned into a Dataset.
 #pragma once
 
+#include <array>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "host/data/dataset.h"
+#include "host/data/importer.h"
 #include "host/data/line_reader.h"
 
 namespace sllmr {
 
-/// The interactions of one file.
+/// The interactions of one file, or of the parts of data that came split.
 class InteractionTable {
  public:
-  /// Adds an interaction that stands in the current line of `reader`. Any unit of `time` will do.
-  void add(const LineReader& reader, std::string_view user, std::string_view item, double time);
+  /// Adds an interaction that stands in the current line of `reader`. Any unit of `time` will do. Each part
+  /// has one file.
+  void add(const LineReader& reader, std::string_view user, std::string_view item, Time time,
+           Part part = Part::train);
 
-  /// Histories by time, equal times in file order; no texts. Empties the table. Throws Error when there are
-  /// no interactions or when the same user, item and time come twice (the same user and item at different
-  /// times are legal).
-  Dataset build(const LineReader& reader, std::string name);
+  /// Histories by time, equal times in file order; no texts. Where the split is `given`, training items come
+  /// before the validation and the test item, whatever their times. Empties the table. The same user, item
+  /// and time twice are treated as `duplicates` says and noted (the same user and item at different times are
+  /// legal). Throws Error when there are no interactions, when duplicates are errors, and for a given split
+  /// when a user has two validation or test items, or an interaction is in two parts.
+  Dataset build(const LineReader& reader, std::string name, Duplicates duplicates, bool given = false);
 
  private:
   struct Row {
     Id user, item;  // ids in file order
-    double time;
-    std::int64_t line;
+    Time time;
+    std::int64_t place;  // 4 times the line, plus the part
+
+    std::int64_t line() const { return place / 4; }
+    Part part() const { return static_cast<Part>(place % 4); }
   };
 
-  void sort_by_user_and_time(const std::vector<std::int64_t>& history_offsets);
-  void check_duplicates(const LineReader& reader, std::span<const Row> history) const;
+  std::string where(const Row& row) const;
+  void sort_by_user_and_time(bool given);
+  void count_rows();
+  void treat_duplicates(Dataset& data, Duplicates duplicates, bool given);
+  std::vector<HeldOut> held_out() const;
 
   TokenMap users_, items_;
   std::vector<Row> rows_;
+  std::vector<std::int64_t> first_row_;  // by user, of the sorted rows
+  std::array<std::string, 3> paths_;     // by part
+};
+
+/// An attribute of an item as a file has it.
+struct Attribute {
+  std::string_view value;
+  AttributeKind kind = AttributeKind::unlabelled;
 };
 
 /// Titles and attributes of the items of a data set, in the order of an item file.
 class ItemTable {
  public:
-  explicit ItemTable(Dataset& data);
+  ItemTable(Dataset& data, const ImportOptions& options);
 
-  /// Adds an item that stands in the current line of `reader`; items without interactions are skipped. White
-  /// space in the title shrinks to single blanks and that of an attribute to underscores; text that is not
-  /// UTF-8 is taken for Latin-1; repeated and empty attributes are dropped. Throws Error when the item was
-  /// added before.
+  /// Adds an item that stands in the current line of `reader`; items without interactions are counted only.
+  /// White space in the title shrinks to single blanks and that of an attribute to underscores; text that is
+  /// not UTF-8 is taken for Latin-1; repeated and empty attributes are dropped, and brands put first.
   void add(const LineReader& reader, std::string_view item, std::string_view title,
-           std::span<const std::string_view> attributes);
-  /// Writes titles, attributes and their vocabulary into the data set.
-  void finish();
+           std::span<const Attribute> attributes);
+  /// Writes titles, attributes and their vocabulary into the data set, and notes of what does not fit. Throws
+  /// Error where too few items are described, or an item twice and duplicates are errors.
+  void finish(const LineReader& reader);
 
  private:
+  struct Entry {
+    std::int64_t line = 0;  // 0: not seen
+    std::string title;
+    std::vector<std::pair<AttributeKind, Id>> attributes;
+  };
+
+  void note_repeated(const LineReader& reader) const;
+  void check_described(const LineReader& reader) const;
+
   Dataset& data_;
-  TokenMap attributes_;                 // ids in file order
-  std::vector<std::vector<Id>> lists_;  // by item
-  std::vector<std::int64_t> lines_;     // by item, 0: not seen
+  const ImportOptions& options_;
+  TokenMap attributes_;         // ids in file order
+  std::vector<Entry> entries_;  // by item
+  std::int64_t lines_ = 0, unknown_ = 0, repeated_ = 0, contradicting_ = 0;
+  std::string first_repeated_;  // for an error
 };
+
+/// Notes a file of users or items (`what`) that describes few of the `known` ones.
+void note_described(Dataset& data, const std::string& path, std::string_view what, std::int64_t described,
+                    std::int64_t known, std::int64_t lines, std::int64_t unknown);
 
 }  // namespace sllmr

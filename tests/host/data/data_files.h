@@ -42,6 +42,14 @@ class DataFiles : public testing::Test {
        std::to_string(::getpid()));
 };
 
+/// The default options but for one.
+template <class Member, class Value>
+ImportOptions options_with(Member ImportOptions::*member, const Value& value) {
+  ImportOptions options;
+  options.*member = value;
+  return options;
+}
+
 inline std::string load_error(const std::string& path, const ImportOptions& options = {}) {
   return error_of([&] { load_dataset(path, options); });
 }

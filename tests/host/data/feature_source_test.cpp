@@ -60,6 +60,19 @@ TEST(FeatureSource, WithoutAttributesThereAreNone) {
   }
 }
 
+TEST(FeatureSource, LabelsDecideWhereThereAreSome) {
+  using enum AttributeKind;
+  Dataset data = data_with({{"hair", "acme"}, {"acme", "hair"}, {"skin"}, {"oil"}});
+  data.attribute_kinds = {category, brand, category, brand, unlabelled, category};
+  const FeatureSource source = feature_source(data);
+  EXPECT_EQ(source.brands, (std::vector<Id>{0, 1, 2, 0, 0}));
+  EXPECT_EQ(categories_of(source), (std::vector<std::vector<Id>>{{1}, {2}, {3}, {4}}))
+      << "acme, hair are both";
+  // Without labelled brands the unlabelled ones are told apart by place, among themselves.
+  data.attribute_kinds = {category, unlabelled, unlabelled, category, unlabelled, category};
+  EXPECT_EQ(feature_source(data).brands, (std::vector<Id>{0, 1, 1, 2, 0}));
+}
+
 TEST(FeatureHash, SeesWhatEachItemsBrandAndCategoriesAre) {
   const std::uint64_t hash = feature_hash(data_with({{"acme", "hair"}, {"zeta", "hair"}}));
   EXPECT_EQ(feature_hash(data_with({{"acme", "hair"}, {"zeta", "hair"}})), hash);

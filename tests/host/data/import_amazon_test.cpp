@@ -1,3 +1,4 @@
+#include "host/data/feature_source.h"
 #include "host/data/python_literal.h"
 #include "tests/host/data/data_files.h"
 
@@ -75,7 +76,7 @@ TEST_F(AmazonTest, TruncatedGzipIsAnError) {
 
 TEST_F(AmazonTest, MissingKeysAreNamed) {
   const auto error = [&](const std::string& review) {
-    return load_error(write("r.json", review + "\n"), {.format = "amazon", .items = ""});
+    return load_error(write("r.json", review + "\n"), options_with(&ImportOptions::format, "amazon"));
   };
   EXPECT_THAT(error(R"({"asin": "B", "unixReviewTime": 1})"),
               HasSubstr("r.json:1: there is no string reviewerID"));
@@ -88,18 +89,56 @@ TEST_F(AmazonTest, MissingKeysAreNamed) {
   EXPECT_THAT(error("[1]"), HasSubstr("r.json:1: not a JSON object"));
 }
 
-TEST_F(AmazonTest, DuplicateReviewNamesBothLines) {
+TEST_F(AmazonTest, ReviewsAndMetadataMayBeThereTwice) {
   const std::string file =
-      write("r.json", kReviews + R"({"reviewerID": "V", "asin": "B2", "unixReviewTime": 7})"
-                                 "\n");
-  EXPECT_THAT(load_error(file), HasSubstr(file + ":4: user 'V', item 'B2' and time are those of line 2"));
+      write("Beauty_5.json", kReviews + R"({"reviewerID": "V", "asin": "B2", "unixReviewTime": 7})"
+                                        "\n");
+  write("meta_Beauty.json", "{'asin': 'B1'}\n{'asin': 'B2'}\n{'asin': 'B1'}\n");
+  const Dataset data = load_dataset(file);
+  EXPECT_EQ(data.interactions(), 3);
+  EXPECT_THAT(data.notes, testing::IsSupersetOf({HasSubstr("1 of 4 rows repeat user, item and time"),
+                                                 HasSubstr("1 lines describe an item again, 0 of them")}));
+  EXPECT_THAT(load_error(file, options_with(&ImportOptions::duplicates, Duplicates::error)),
+              HasSubstr(file + ":4: user 'V', item 'B2' and time are those of line 2"));
 }
 
-TEST_F(AmazonTest, DuplicateMetadataNameBothLines) {
+TEST_F(AmazonTest, ReviewsMayBeChosenByTheirRating) {
+  std::string reviews;
+  for (const char* item : {"A", "B", "C"}) {
+    reviews += std::string(R"({"reviewerID": "U", "verified": true, "asin": ")") + item +
+               R"(", "overall": )" + (item[0] == 'B' ? "2.0" : "5.0") + R"(, "unixReviewTime": 1})" + "\n";
+  }
+  const std::string file = write("r.json", reviews);
+  EXPECT_EQ(load_dataset(file).interactions(), 3);
+  EXPECT_THAT(load_dataset(file).notes, ElementsAre(HasSubstr("a row counts whatever its overall")));
+  EXPECT_THAT(
+      history_of(load_dataset(file, options_with(&ImportOptions::keep, "overall >= 4, verified == 1")), "U"),
+      ElementsAre("A", "C"));
+}
+
+TEST_F(AmazonTest, BrandAndCategoriesAreLabelled) {
   write("Beauty_5.json", kReviews);
-  write("meta_Beauty.json", "{'asin': 'B1'}\n{'asin': 'B2'}\n{'asin': 'B1'}\n");
-  EXPECT_THAT(load_error(path("Beauty_5")),
-              HasSubstr("meta_Beauty.json:3: item 'B1' is described in line 1 already"));
+  write("meta_Beauty.json",
+        "{'asin': 'B1', 'categories': [['Hair', 'Care']]}\n{'asin': 'B2', 'categories': [['OPI']], 'brand': "
+        "'OPI'}\n");
+  const Dataset data = load_dataset(path("Beauty_5"));
+  const FeatureSource source = feature_source(data);
+  EXPECT_EQ(source.brands[data.items.find("B1")], 0);
+  EXPECT_EQ(source.brands[data.items.find("B2")], 1);
+  EXPECT_EQ(source.category_rows, 4);
+}
+
+TEST_F(AmazonTest, MetadataAreFoundUnderEveryEndingOfReviews) {
+  write("Beauty_5.json", kReviews);
+  for (const std::string ending : {".json", ".jsonl"}) {
+    const std::string meta = write("meta_Beauty" + ending, "{'asin': 'B1', 'title': 'x'}\n");
+    EXPECT_EQ(title_of(load_dataset(path("Beauty_5")), "B1"), "x");
+    const std::string packed = write_gzip("meta_Beauty" + ending + ".gz", "{'asin': 'B1', 'title': 'y'}\n");
+    EXPECT_THAT(load_error(path("Beauty_5")), HasSubstr("there are several item files beside it"));
+    std::filesystem::remove(meta);
+    EXPECT_EQ(title_of(load_dataset(path("Beauty_5")), "B1"), "y");
+    std::filesystem::remove(packed);
+  }
 }
 
 TEST_F(AmazonTest, MetadataThatAreNoLiteralAreAnError) {

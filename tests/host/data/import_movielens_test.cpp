@@ -1,3 +1,4 @@
+#include "host/data/feature_source.h"
 #include "tests/host/data/data_files.h"
 
 namespace sllmr {
@@ -50,12 +51,13 @@ TEST_F(MovieLensTest, ReadsTheCsvRelease) {
 TEST_F(MovieLensTest, AnyRatingFileIsReadWhenTheFormatIsNamed) {
   write("fold/u1.base", "1\t2\t3\t4\n");
   EXPECT_THAT(load_error(path("fold/u1.base")), HasSubstr("the format cannot be told"));
-  EXPECT_EQ(load_dataset(path("fold/u1.base"), {.format = "movielens", .items = ""}).name, "fold");
+  EXPECT_EQ(load_dataset(path("fold/u1.base"), options_with(&ImportOptions::format, "movielens")).name,
+            "fold");
 }
 
 TEST_F(MovieLensTest, WrongCsvHeaderIsAnError) {
   const std::string file = write("ratings.csv", "user,movie,rating,timestamp\n1,2,3,4\n");
-  EXPECT_EQ(load_error(file, {.format = "movielens", .items = ""}),
+  EXPECT_EQ(load_error(file, options_with(&ImportOptions::format, "movielens")),
             file + ":1: the header is not 'userId,movieId,rating,timestamp'; correct it");
 }
 
@@ -63,11 +65,51 @@ TEST_F(MovieLensTest, BrokenRatingsAreErrors) {
   EXPECT_THAT(load_error(write("a/u.data", "1\t2\t3\t4\n1\t2\t3")),
               HasSubstr("u.data:2: 3 fields where 4 are expected; the file is truncated"));
   EXPECT_THAT(load_error(write("b/u.data", "1\t2\t3\tnever\n")), HasSubstr("u.data:1: timestamp is 'never'"));
-  EXPECT_THAT(load_error(write("c/u.data", "1\t2\t3\t4\n1\t2\t5\t4\n")),
+  EXPECT_THAT(load_error(write("c/u.data", "1\t2\t3\t4\n1\t2\t5\t4\n"),
+                         options_with(&ImportOptions::duplicates, Duplicates::error)),
               HasSubstr("u.data:2: user '1', item '2' and time are those of line 1"));
   EXPECT_THAT(load_error(write("d/u.data", "")), HasSubstr("u.data:1: the file is empty"));
   EXPECT_THAT(load_error(write("e/ratings.csv", "userId,movieId,rating,timestamp\n")),
               HasSubstr("ratings.csv:1: there are no interactions"));
+}
+
+TEST_F(MovieLensTest, GenresAreCategories) {
+  write("ml/ratings.dat", "1::1::5::1\n1::2::3::2\n");
+  write("ml/movies.dat", "1::A::Action\n2::B::Action|Drama\n");
+  const FeatureSource source = feature_source(load_dataset(path("ml")));
+  EXPECT_EQ(source.brand_rows, 1);
+  EXPECT_EQ(source.category_rows, 3);
+}
+
+TEST_F(MovieLensTest, RatingsMayBeThresholded) {
+  const std::string file = write("ml/u.data", "1\t2\t3\t4\n1\t5\t4\t5\n");
+  EXPECT_THAT(load_dataset(file).notes,
+              ElementsAre("note: " + file +
+                          ": a row counts whatever its rating (data.keep='rating >= "
+                          "4' would choose)"));
+  EXPECT_THAT(history_of(load_dataset(file, options_with(&ImportOptions::keep, "rating >= 4")), "1"),
+              ElementsAre("5"));
+}
+
+TEST_F(MovieLensTest, TheNameIsTheFoldersHoweverItIsSpelled) {
+  write("ml-tiny/u.data", "1\t2\t3\t4\n");
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(path("ml-tiny"));
+  for (const char* spelling :
+       {".", "./u.data", "u.data", "../ml-tiny/.", "../ml-tiny/./u.data", "../ml-tiny/"}) {
+    EXPECT_EQ(load_dataset(spelling).name, "ml-tiny") << spelling;
+  }
+  std::filesystem::create_directories("sub");
+  std::filesystem::current_path("sub");
+  EXPECT_EQ(load_dataset("..").name, "ml-tiny");
+  std::filesystem::current_path(before);
+}
+
+TEST_F(MovieLensTest, ReadsGzip) {
+  std::filesystem::create_directories(path("ml"));
+  write_gzip("ml/u.data.gz", "1\t2\t3\t4\n");
+  write_gzip("ml/movies.csv.gz", "movieId,title,genres\n2,\"A, B\",Drama\n");
+  EXPECT_EQ(title_of(load_dataset(path("ml")), "2"), "A, B");
 }
 
 TEST_F(MovieLensTest, BrokenMoviesAreErrors) {

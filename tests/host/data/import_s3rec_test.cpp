@@ -34,6 +34,26 @@ TEST_F(S3RecTest, UserOnTwoLinesIsAnError) {
   EXPECT_EQ(load_error(file), file + ":3: user '1' has line 1 already; merge the lines");
 }
 
+TEST_F(S3RecTest, TheSameLineTwiceCountsOnce) {
+  const std::string file = write("a.txt", "1 10 11\n2 10\n1 10 11 \n");
+  const Dataset data = load_dataset(file);
+  EXPECT_EQ(data.interactions(), 3);
+  EXPECT_THAT(data.notes, ElementsAre(HasSubstr("1 lines are there twice")));
+  EXPECT_EQ(load_error(file, options_with(&ImportOptions::duplicates, Duplicates::error)),
+            file + ":3: user '1' has the same line 1 already; delete one");
+}
+
+TEST_F(S3RecTest, ThereIsNothingToChooseRowsBy) {
+  EXPECT_THAT(load_error(write("a.txt", "1 10 11\n"), options_with(&ImportOptions::keep, "rating >= 4")),
+              HasSubstr("there are none to choose by"));
+}
+
+TEST_F(S3RecTest, AttributesAreFoundInGzipToo) {
+  write("a.txt", "1 10 11\n");
+  write_gzip("a_item2attributes.json.gz", "{\"10\": [7], \"11\": [8]}\n");
+  EXPECT_THAT(attributes_of(load_dataset(path("a")), "10"), ElementsAre("7"));
+}
+
 TEST_F(S3RecTest, UserWithoutItemsIsAnError) {
   EXPECT_THAT(load_error(write("a.txt", "1 10 11\n2\n")), HasSubstr("a.txt:2: the user has no items"));
 }

@@ -75,6 +75,39 @@ TEST_F(LineReaderTest, CorruptGzipIsAnError) {
   EXPECT_THAT(error_of([&] { lines_of(file); }), HasSubstr("copy or unpack the file again"));
 }
 
+std::string bytes_of(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+TEST_F(LineReaderTest, GzipMembersAreReadOneAfterTheOther) {
+  const std::string one = bytes_of(write_gzip("one.gz", "one\ntw")),
+                    two = bytes_of(write_gzip("two.gz", "o\n"));
+  EXPECT_THAT(lines_of(write("both.gz", one + two)), ElementsAre("one", "two"));
+  EXPECT_THAT(lines_of(write("padded.gz", one + two + std::string(512, '\0'))), ElementsAre("one", "two"));
+  const std::string cut = write("cut.gz", one + two.substr(0, two.size() - 3));
+  EXPECT_EQ(error_of([&] { lines_of(cut); }),
+            cut + ":3: the gzip stream ends early, the file is truncated; copy it again");
+}
+
+TEST_F(LineReaderTest, WhatFollowsAGzipStreamIsAnError) {
+  const std::string whole = bytes_of(write_gzip("a.gz", "one\n"));
+  for (const std::string& garbage : {std::string("garbage"), std::string("\n"), std::string("\0\0x", 3)}) {
+    const std::string file = write("b.gz", whole + garbage);
+    EXPECT_THAT(error_of([&] { lines_of(file); }),
+                HasSubstr(file + ":2: something else follows the gzip stream"));
+  }
+}
+
+TEST_F(LineReaderTest, WhatIsNotUtf8TextIsAnError) {
+  for (const std::string& mark : {std::string("\xFF\xFE"), std::string("\xFE\xFF")}) {
+    const std::string file = write("a", mark + std::string("o\0n\0\n\0", 6));
+    EXPECT_THAT(error_of([&] { lines_of(file); }), HasSubstr(file + ":1: the file is in UTF-16 or UTF-32"));
+  }
+  const std::string file = write("b", std::string("one\ntw\0o\n", 9));
+  EXPECT_THAT(error_of([&] { lines_of(file); }), HasSubstr(file + ":2: the line holds a NUL byte"));
+}
+
 TEST_F(LineReaderTest, FirstLineOfAnEmptyFileIsAnError) {
   LineReader reader(write("a", ""));
   EXPECT_EQ(error_of([&] { reader.first(); }), path("a") + ":1: the file is empty; copy or create it again");
@@ -88,6 +121,14 @@ TEST_F(LineReaderTest, NumbersMustBeWholeFieldsAndFinite) {
     EXPECT_EQ(error_of([&] { reader.number(field, "time"); }),
               path("a") + ":1: time is '" + field + "', not a finite number; correct or delete the line");
   }
+}
+
+TEST_F(LineReaderTest, TimesNameTheirColumn) {
+  LineReader reader(write("a", "line\n"));
+  reader.first();
+  EXPECT_TRUE(reader.time("2", "time") == 2 * reader.time("1", "time"));
+  EXPECT_THAT(error_of([&] { reader.time("nan", "time"); }),
+              HasSubstr(":1: time is 'nan', not a finite number"));
 }
 
 TEST_F(LineReaderTest, TooFewFieldsInAnUnfinishedLastLineMeanTruncation) {

@@ -1,0 +1,45 @@
+#include "experiments/commands/import_options.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+namespace sllmr {
+namespace {
+
+const std::map<std::string, Duplicates> kDuplicates{{"error", Duplicates::error},
+                                                    {"first", Duplicates::first},
+                                                    {"last", Duplicates::last},
+                                                    {"keep", Duplicates::keep}};
+const std::map<std::string, SplitSource> kSplits{{"auto", SplitSource::automatic},
+                                                 {"leave_one_out", SplitSource::leave_one_out},
+                                                 {"given", SplitSource::given}};
+
+}  // namespace
+
+void add_import_options(CLI::App& command, ImportOptions& options, const std::string& format_flag) {
+  command.add_option(format_flag, options.format, fmt::format("auto, {}", fmt::join(import_formats(), ", ")))
+      ->capture_default_str();
+  command.add_option("--items", options.items, "Item file, where it does not lie beside the interactions");
+  command
+      .add_option("--keep", options.keep,
+                  "Rows that count: auto (label, is_click or click > 0), all, or conditions (rating >= 4)")
+      ->capture_default_str();
+  command
+      .add_option("--duplicates", options.duplicates,
+                  "Rows of the same user, item and time, items described twice: error, first, last or keep")
+      ->transform(CLI::Transformer(kDuplicates))
+      ->default_str("first");
+  command
+      .add_option("--split", options.split,
+                  "auto, leave_one_out, or given by NAME.train.inter, NAME.valid.inter and NAME.test.inter")
+      ->transform(CLI::Transformer(kSplits))
+      ->default_str("auto");
+  command
+      .add_option("--min-described", options.min_described,
+                  "Least share of the items that the item file must describe")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+}
+
+}  // namespace sllmr

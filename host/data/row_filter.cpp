@@ -1,0 +1,114 @@
+#include "host/data/row_filter.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "kernels/exec/error.h"
+
+namespace sllmr {
+namespace {
+
+constexpr std::array<std::string_view, 3> kLabels{"label", "is_click", "click"};
+constexpr std::array<std::string_view, 4> kRatings{"rating", "overall", "stars", "score"};
+constexpr std::array<std::string_view, 6> kComparisons{">=", "<=", "==", "!=", ">", "<"};  // longest first
+
+std::string_view trim(std::string_view text) {
+  while (text.starts_with(' ')) text.remove_prefix(1);
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  return text;
+}
+
+RowFilter::Condition parse_condition(std::string_view text, std::string_view keep) {
+  const std::size_t at = text.find_first_of("<>=!");
+  for (const std::string_view comparison : kComparisons) {
+    if (at == text.npos || !text.substr(at).starts_with(comparison)) continue;
+    const std::string_view name = trim(text.substr(0, at)),
+                           number = trim(text.substr(at + comparison.size()));
+    double value = 0;
+    const char* const end = number.data() + number.size();
+    const auto [stopped, error] = std::from_chars(number.data(), end, value);
+    if (name.empty() || error != std::errc() || stopped != end) break;
+    return {0, std::string(name), std::string(comparison), value};
+  }
+  throw Error(
+      fmt::format("data.keep is '{}'; write auto, all, or conditions such as 'rating >= 4' or 'rating >= 4, "
+                  "is_click > 0'",
+                  keep));
+}
+
+}  // namespace
+
+RowFilter::RowFilter(const std::string& path, const std::string& keep, std::span<const std::string> columns)
+    : path_(path), keep_(keep) {
+  if (keep == "auto") {
+    for (const std::string_view label : kLabels) {
+      const auto found = std::ranges::find(columns, label);
+      if (found == columns.end()) continue;
+      conditions_.push_back({static_cast<std::size_t>(found - columns.begin()), *found, ">", 0});
+      break;
+    }
+  } else if (keep != "all") {
+    std::vector<std::string_view> parts;
+    split(keep, ",", parts);
+    for (const std::string_view part : parts) {
+      Condition condition = parse_condition(part, keep);
+      const auto found = std::ranges::find(columns, condition.name);
+      require(found != columns.end(),
+              fmt::format("{}: there is no column '{}' as data.keep ({}) asks for; {}", path, condition.name,
+                          keep,
+                          columns.empty() ? "there are none to choose by"
+                                          : fmt::format("choose by {}", fmt::join(columns, ", "))));
+      condition.column = static_cast<std::size_t>(found - columns.begin());
+      conditions_.push_back(std::move(condition));
+    }
+  }
+  for (const std::string& column : columns) {
+    if (std::ranges::find(conditions_, column, &Condition::name) != conditions_.end()) continue;
+    const bool rating = std::ranges::find(kRatings, column) != kRatings.end();
+    (rating ? ratings_ : unused_).push_back(column);
+  }
+}
+
+bool RowFilter::holds(const LineReader& reader, const Condition& condition, std::string_view field) {
+  double x = 0;
+  if (field == "true" || field == "True" || field == "TRUE") {
+    x = 1;
+  } else if (field != "false" && field != "False" && field != "FALSE") {
+    const char* const end = field.data() + field.size();
+    const auto [stopped, error] = std::from_chars(field.data(), end, x);
+    if (error != std::errc() || stopped != end || x != x) {
+      reader.fail(fmt::format("{} is '{}', not a number; correct or delete the line, or set data.keep=all",
+                              condition.name, field));
+    }
+  }
+  const std::string& comparison = condition.comparison;
+  if (comparison == ">=") return x >= condition.value;
+  if (comparison == "<=") return x <= condition.value;
+  if (comparison == "==") return x == condition.value;
+  if (comparison == "!=") return x != condition.value;
+  return comparison == ">" ? x > condition.value : x < condition.value;
+}
+
+void RowFilter::report(std::vector<std::string>& notes) const {
+  std::vector<std::string> parts;
+  if (left_out_ > 0) {
+    std::vector<std::string> texts;
+    for (const Condition& c : conditions_) {
+      texts.push_back(fmt::format("{} {} {}", c.name, c.comparison, c.value));
+    }
+    parts.push_back(fmt::format("{} of {} rows are left out, as they are not {} (data.keep={})", left_out_,
+                                rows_, fmt::join(texts, ", "), keep_));
+  }
+  if (!ratings_.empty()) {
+    parts.push_back(fmt::format("a row counts whatever its {0} (data.keep='{1} >= 4' would choose)",
+                                fmt::join(ratings_, ", "), ratings_.front()));
+  }
+  if (!unused_.empty()) parts.push_back(fmt::format("not used: {}", fmt::join(unused_, ", ")));
+  if (!parts.empty()) notes.push_back(fmt::format("note: {}: {}", path_, fmt::join(parts, "; ")));
+}
+
+}  // namespace sllmr

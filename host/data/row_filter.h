@@ -1,0 +1,58 @@
+// Which rows of an interaction file are positives.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/data/line_reader.h"
+
+namespace sllmr {
+
+/// Decides by a file's other columns which of its rows count as interactions, and says what it does.
+///
+/// `keep` is "auto", "all" or conditions that all must hold, as in "rating >= 4, is_click > 0". With auto a
+/// column that labels rows as positive and negative (the first of label, is_click, click) must be above 0;
+/// ratings are not looked at.
+class RowFilter {
+ public:
+  struct Condition {
+    std::size_t column;
+    std::string name;
+    std::string comparison;  // >=, >, <=, <, ==, !=
+    double value;
+  };
+
+  /// For a file with these `columns`, without those that name user, item and time. Throws Error where
+  /// `keep` is none of the above or names another column.
+  RowFilter(const std::string& path, const std::string& keep, std::span<const std::string> columns);
+
+  const std::vector<Condition>& conditions() const { return conditions_; }
+  /// Whether the current line of `reader` counts. `field(column)` is what it has in a column: a number, true
+  /// or false, else Error.
+  template <class Field>
+  bool keeps(const LineReader& reader, const Field& field) {
+    ++rows_;
+    for (const Condition& condition : conditions_) {
+      if (holds(reader, condition, field(condition.column))) continue;
+      ++left_out_;
+      return false;
+    }
+    return true;
+  }
+  /// Appends one line to `notes` about rows that were left out and columns that were not looked at, if there
+  /// are any.
+  void report(std::vector<std::string>& notes) const;
+
+ private:
+  static bool holds(const LineReader& reader, const Condition& condition, std::string_view field);
+
+  std::string path_, keep_;
+  std::vector<Condition> conditions_;
+  std::vector<std::string> ratings_, unused_;  // columns
+  std::int64_t rows_ = 0, left_out_ = 0;
+};
+
+}  // namespace sllmr
