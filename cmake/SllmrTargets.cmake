@@ -107,8 +107,13 @@ function(sllmr_layer target)
 endfunction()
 
 # All tests/<folder>/**/*.cpp become one executable, each case a ctest test. It runs in the root of the repository and
-# finds its files from there (SLLMR_SOURCE_DIR is "."), so that it also runs in a copy on another machine.
+# finds its files from there (SLLMR_SOURCE_DIR is "."), so that it also runs in a copy on another machine. ctest begins with
+# the tests of highest COST: long ones, that no core ends alone with one.
 function(sllmr_test folder)
+  cmake_parse_arguments(PARSE_ARGV 1 _test "" COST "")
+  if(NOT _test_COST)
+    set(_test_COST 0)
+  endif()
   file(GLOB_RECURSE _sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cpp)
   if(NOT _sources)
     return()
@@ -124,8 +129,8 @@ function(sllmr_test folder)
   endif()
   sllmr_precompile(${_target} algorithm cmath filesystem fstream map memory string vector
                    gmock/gmock.h gtest/gtest.h nlohmann/json.hpp)
-  target_link_libraries(${_target} PRIVATE ${ARGN} GTest::gmock GTest::gtest_main)
+  target_link_libraries(${_target} PRIVATE ${_test_UNPARSED_ARGUMENTS} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${_target} PRIVATE SLLMR_SOURCE_DIR=".")
   gtest_discover_tests(${_target} TEST_PREFIX ${folder}. WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} NO_PRETTY_VALUES
-                       DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600)
+                       DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600 COST ${_test_COST})
 endfunction()
