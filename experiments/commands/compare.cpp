@@ -39,15 +39,15 @@ void compare(const CompareOptions& options) {
       runs.push_back(load_config(options.recipe, overrides));
     }
   }
-  check_runs(runs);
-  auto run = runs.begin();
+  const std::vector<RunInputs> inputs = check_runs(runs);
   std::string table, protocol;
-  nlohmann::json first;
+  std::vector<nlohmann::json> summaries;
   for (const std::string& method : options.methods) {
     std::map<std::string, std::vector<nlohmann::json>> columns;
     for (std::size_t k = 0; k < options.seeds.size(); ++k) {
-      const nlohmann::json summary = run_once(*run++);
-      if (first.is_null()) first = summary;
+      const std::size_t run = summaries.size();
+      summaries.push_back(run_once(runs[run], inputs[run]));
+      const nlohmann::json& summary = summaries.back();
       const nlohmann::json& test = summary.at("test");
       for (const char* slice : {"all", "cold", "tail"}) columns[slice].push_back(test.at("auc").at(slice));
       // Ranking quality or calibration, whichever the protocol has.
@@ -57,7 +57,7 @@ void compare(const CompareOptions& options) {
       columns["alpha"].push_back(summary.at("gate").at("mean_alpha"));
     }
     if (table.empty()) {
-      protocol = first.at("test").at("protocol");
+      protocol = summaries.front().at("test").at("protocol");
       table = fmt::format("| method | AUC all | cold | tail | {} | mean alpha |\n|---|---|---|---|---|---|\n",
                           protocol == "full" ? "NDCG@10" : "log-loss");
     }
@@ -68,7 +68,7 @@ void compare(const CompareOptions& options) {
     table += " |\n";
   }
   fmt::print("{}\nprotocol {}, mean ± standard deviation over seeds {}; {}\n", table, protocol,
-             fmt::join(options.seeds, ", "), provenance_text(first));
+             fmt::join(options.seeds, ", "), provenance_text(summaries));
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ namespace {
 struct DataOptions {
   std::string path, out;
   ImportOptions import;
-  bool json = false;
+  bool json = false, force = false;
 };
 
 struct Figure {
@@ -81,8 +81,10 @@ void add_data_command(CLI::App& app) {
   CLI::App* convert = data->add_subcommand("import", "Convert a data set to RecBole atomic files");
   add_path(*convert, *options);
   convert->add_option("--out", options->out, "Folder that receives NAME.inter and NAME.item")->required();
+  convert->add_flag("--force", options->force, "Replace files that this command did not write");
   convert->callback([options] {
     const Dataset dataset = load_dataset(options->path, options->import);
+    check_recbole_output(dataset, options->out, options->force);
     save_recbole(dataset, options->out);
     const char* parts = dataset.held_out.empty() ? "" : ".{train,valid,test}";
     fmt::print(

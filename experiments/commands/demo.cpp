@@ -10,9 +10,11 @@
 #include <vector>
 
 #include "experiments/report/text.h"
+#include "host/atomic_file.h"
 #include "host/data/import.h"
 #include "host/data/synthetic.h"
 #include "host/train/interrupt.h"
+#include "host/train/run_folder.h"
 #include "host/train/training.h"
 
 namespace sllmr {
@@ -34,11 +36,34 @@ int cold_history_for(const Dataset& data) {
   return std::max(SliceThresholds{}.cold_history, static_cast<int>(lengths[lengths.size() / 5]) + 1);
 }
 
+constexpr const char* kMarker = "made_by_demo";  // in the folders of its runs
+
+/// Removes the run of an earlier demo and marks the folder of the next. Throws Error where a run is somebody
+/// else's.
+void make_room(const std::string& run_dir) {
+  namespace fs = std::filesystem;
+  const fs::path marker = fs::path(run_dir) / kMarker;
+  if (fs::exists(marker)) {
+    RunFolder::remove(run_dir);
+  } else {
+    for (const std::string& file : run_files(run_dir)) {
+      require(!fs::exists(file),
+              fmt::format("'{}' is of a run that no demo made: choose another --out", file));
+    }
+  }
+  std::error_code error;
+  fs::create_directories(run_dir, error);
+  require(!error, fmt::format("cannot create run folder '{}': {}", run_dir, error.message()));
+  AtomicFile(marker.string()).commit();
+}
+
 void demo(const DemoOptions& options) {
   std::string path = options.data;
   if (path.empty()) {
     path = options.out + "/synthetic";
-    save_recbole(synthetic_dataset({}), options.out);
+    const Dataset synthetic = synthetic_dataset({});
+    check_recbole_output(synthetic, options.out, false);
+    save_recbole(synthetic, options.out);
     fmt::print("data: a built-in cold-start world (no --data given), written to {}.inter\n", path);
   } else {
     fmt::print("data: {}\n", path);
@@ -51,22 +76,25 @@ void demo(const DemoOptions& options) {
              data.users.count(), data.items.count(), data.interactions(), cold_history);
   fmt::print("LLM scores: the 'lexical' scorer, a stand-in (TF-IDF of item texts), no LLM\n\n");
 
-  std::vector<std::vector<std::string>> table = {
-      {"method", "AUC all", "cold", "tail", "mean gate", "seconds"}};
+  std::vector<Config> runs;
   for (const char* method : {"none", "global", "agreement"}) {
-    const std::string run_dir = fmt::format("{}/{}", options.out, method);
-    std::filesystem::remove_all(run_dir);
     const std::vector<std::string> overrides = {fmt::format("method={}", method),
-                                                "run_dir=" + run_dir,
+                                                fmt::format("run_dir={}/{}", options.out, method),
                                                 "device=" + options.device,
                                                 "data.path=" + path,
                                                 "data.format=" + options.format,
                                                 fmt::format("data.cold_history={}", cold_history),
                                                 fmt::format("train.epochs={}", options.epochs)};
-    const nlohmann::json summary = train(load_config("", overrides), false);
+    runs.push_back(load_config("", overrides));
+  }
+  for (const Config& run : runs) make_room(run.run_dir);
+  std::vector<std::vector<std::string>> table = {
+      {"method", "AUC all", "cold", "tail", "mean gate", "seconds"}};
+  for (const Config& run : runs) {
+    const nlohmann::json summary = train(run, false);
     if (summary.is_null()) throw Interrupted();
     const nlohmann::json& auc = summary.at("test").at("auc");
-    table.push_back({method, figure(auc.at("all")), figure(auc.at("cold")), figure(auc.at("tail")),
+    table.push_back({run.method, figure(auc.at("all")), figure(auc.at("cold")), figure(auc.at("tail")),
                      figure(summary.at("gate").at("mean_alpha")),
                      fmt::format("{:.1f}", summary.at("seconds").at("total").get<double>())});
   }

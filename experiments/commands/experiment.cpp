@@ -149,6 +149,7 @@ struct ExperimentOptions {
 struct Cell {
   const Axis *row, *column;
   Config run;
+  RunInputs inputs = {};
 };
 
 bool wanted(const std::vector<std::string>& names, const std::string& name) {
@@ -193,7 +194,8 @@ std::vector<Cell> plan_runs(const Experiment& experiment, const ExperimentOption
       }
     }
   }
-  check_runs(runs);
+  const std::vector<RunInputs> inputs = check_runs(runs);
+  for (std::size_t k = 0; k < plan.size(); ++k) plan[k].inputs = inputs[k];
   return plan;
 }
 
@@ -220,7 +222,7 @@ void run_experiment(const ExperimentOptions& options) {
   table += "\n" + rule + "\n";
   double distance = 0;
   int cells = 0;
-  nlohmann::json any;
+  std::vector<nlohmann::json> summaries;
   for (const Axis& row : experiment.rows) {
     if (!wanted(options.rows, row.name)) continue;
     table += "| " + row.name + " |";
@@ -229,8 +231,8 @@ void run_experiment(const ExperimentOptions& options) {
       std::vector<nlohmann::json> values;
       for (const Cell& cell : plan) {
         if (cell.row != &row || cell.column != &column) continue;
-        const nlohmann::json summary = run_once(cell.run);
-        if (any.is_null()) any = summary;
+        summaries.push_back(run_once(cell.run, cell.inputs));
+        const nlohmann::json& summary = summaries.back();
         values.push_back(value_at(summary, experiment.metric));
         fmt::print(stderr, "{} {} seed {}: {} ({:.0f} s)\n", row.name, column.name, cell.run.seed,
                    figure(values.back()), summary.at("seconds").at("total").get<double>());
@@ -252,7 +254,7 @@ void run_experiment(const ExperimentOptions& options) {
   fmt::print("{}\n\n{}\n", experiment.title, table);
   if (cells > 0) fmt::print("mean absolute difference {:.4f} over {} cells\n", distance / cells, cells);
   fmt::print("{} of {}, mean ± standard deviation over seeds; {}\n", experiment.metric, experiment.recipe,
-             provenance_text(any));
+             provenance_text(summaries));
 }
 
 }  // namespace

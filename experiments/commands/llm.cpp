@@ -6,6 +6,9 @@
 #include <cmath>
 #include <ctime>
 #include <filesystem>
+#include <fstream>
+#include <initializer_list>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <memory>
@@ -28,6 +31,7 @@
 #include "host/llm/report.h"
 #include "host/llm/scorer.h"
 #include "host/llm/table_origin.h"
+#include "host/output_file.h"
 #include "host/train/interrupt.h"
 #include "kernels/exec/error.h"
 
@@ -49,7 +53,8 @@ struct LlmOptions {
   std::string priority = "sampled";
   std::string key_variable;
   std::vector<std::string> parameters;
-  bool forecast_only = false;
+  bool forecast_only = false, force = false;
+  double min_known = kMinKnown;
 };
 
 std::int64_t now() {
@@ -66,6 +71,43 @@ void add_table_options(CLI::App& command, LlmOptions& options) {
   command.add_option("--format", options.format, "Format of the score file")
       ->check(CLI::IsMember({"tsv", "jsonl"}))
       ->capture_default_str();
+}
+
+void add_force(CLI::App& command, LlmOptions& options) {
+  command.add_flag("--force", options.force, "Replace files that this command did not make");
+}
+
+void add_min_known(CLI::App& command, LlmOptions& options) {
+  command
+      .add_option("--min-known", options.min_known,
+                  "Least share of a table's rows that must name users and items of the data")
+      ->check(number_in(0.0, 1.0))
+      ->capture_default_str();
+}
+
+/// The files of the data and `more`.
+std::vector<std::string> inputs_of(const Dataset& data, std::initializer_list<std::string> more) {
+  std::vector<std::string> files = data.files;
+  files.insert(files.end(), more);
+  return files;
+}
+
+bool has_origin(const std::string& table) {
+  try {
+    return read_origin(table).has_value();
+  } catch (const Error&) {  // TABLE.json is something else
+    return false;
+  }
+}
+
+/// Looks at the table that the scores will go to, and at its origin.
+void check_table_output(const LlmOptions& options, const Dataset& data) {
+  const std::vector<std::string> inputs =
+      inputs_of(data, {options.in, options.scoring.prompt, options.scoring.cache});
+  check_output(options.out, inputs, has_origin, options.force);
+  check_output(
+      origin_path(options.out), inputs, [&](const std::string&) { return has_origin(options.out); },
+      options.force);
 }
 
 void write_and_summarise(const ScoreTable& table, const Split& split, const LlmOptions& options) {
@@ -209,11 +251,13 @@ void run_score(LlmOptions& options) {
   if (!key.note.empty()) fmt::print(stderr, "note: {}\n", key.note);
   scoring.http.key = std::move(key.key);
   scoring.file = options.in;
+  scoring.min_known = options.min_known;
   scoring.seed = options.candidates.seed;
   scoring.progress = true;
   if (scoring.cache.empty()) scoring.cache = options.out + ".cache";
 
   const Dataset data = load_dataset(options.data);
+  if (!options.forecast_only) check_table_output(options, data);
   const Split split = leave_one_out(data);
   const auto sets = plan(split, options, scorer.asks);
   const PlanAudit audit = audit_plan(split, sets);
@@ -321,6 +365,8 @@ void add_score_command(CLI::App& llm) {
   add("--cache", scoring.cache, "Answer cache (default: OUT.cache)")->group("Run");
   add("--batch", scoring.batch, "Folder of batch files (scorer batch)")->group("Run");
   add("--in", options->in, "Finished table (scorer file)")->group("Run");
+  add_min_known(*score, *options);
+  add_force(*score, *options);
   number("--max-bad", scoring.max_bad_share, "Share of bad answers above which the run stops", 0.0, 1.0)
       ->group("Run");
   score->add_flag("--forecast", options->forecast_only, "Say what it would cost, and ask nobody")
@@ -394,6 +440,8 @@ void add_import_command(CLI::App& llm) {
       ->check(CLI::IsMember({"tsv", "jsonl"}))
       ->capture_default_str();
   convert->add_option("--cache", options->scoring.cache, "Answer cache to add the answers to");
+  add_min_known(*convert, *options);
+  add_force(*convert, *options);
   convert->callback([options] {
     if (!options->scoring.cache.empty()) {
       require(options->data.empty() && options->out.empty(),
@@ -405,8 +453,28 @@ void add_import_command(CLI::App& llm) {
     require(!options->data.empty() && !options->out.empty(), "a score file needs --data and --out");
     const Dataset data = load_dataset(options->data);
     const Split split = leave_one_out(data);
-    write_and_summarise(read_scores(options->in, split), split, *options);
+    const ScoreTable table = read_scores(options->in, split, options->min_known);
+    const auto holds_the_same = [&](const std::string& path) {
+      try {
+        const ScoreTable there = read_scores(path, split);
+        return there.offsets == table.offsets && there.items == table.items && there.scores == table.scores &&
+               there.probe == table.probe && there.unknown_rows == 0;
+      } catch (const Error&) {
+        return false;
+      }
+    };
+    check_output(options->out, inputs_of(data, {options->in}), holds_the_same, options->force);
+    write_and_summarise(table, split, *options);
   });
+}
+
+/// Is the first line an exported answer?
+bool is_export(const std::string& path) {
+  std::string line;
+  std::getline(std::ifstream(path, std::ios::binary), line);
+  const auto answer = parse_json(line);
+  return answer && answer->is_object() && answer->contains("key") && answer->contains("answer") &&
+         answer->contains("template");
 }
 
 void add_cache_commands(CLI::App& llm) {
@@ -418,8 +486,10 @@ void add_cache_commands(CLI::App& llm) {
   CLI::App* write = llm.add_subcommand("export", "Write the answers of a cache as JSON lines");
   write->add_option("cache", options->scoring.cache, "Answer cache")->required();
   write->add_option("--out", options->out, "File to write")->required();
+  add_force(*write, *options);
   write->callback([=] {
     AnswerCache cache = open(options->scoring.cache);
+    check_output(options->out, std::vector<std::string>{options->scoring.cache}, is_export, options->force);
     fmt::print("{} answers in {}\n", cache.export_to(options->out), options->out);
   });
   CLI::App* stats =
@@ -438,6 +508,16 @@ void add_cache_commands(CLI::App& llm) {
   });
 }
 
+/// Does the folder's report.json, and with it the rest, come from `llm report`?
+bool is_report(const std::string& folder) {
+  std::ifstream in(folder + "/report.json", std::ios::binary);
+  const auto report = parse_json(std::string{std::istreambuf_iterator<char>(in), {}});
+  return report && report->is_object() && report->contains("leakage") && report->contains("reliability") &&
+         report->contains("calibration");
+}
+
+constexpr const char* kReportFiles[] = {"report.md", "report.json", "reliability.svg"};
+
 void add_report_command(CLI::App& llm) {
   const auto options = std::make_shared<LlmOptions>();
   CLI::App* command = llm.add_subcommand(
@@ -445,10 +525,18 @@ void add_report_command(CLI::App& llm) {
   add_data_option(*command, *options);
   command->add_option("--scores", options->in, "Score file")->required();
   command->add_option("--out", options->out, "Folder for report.md, report.json and reliability.svg");
+  add_min_known(*command, *options);
+  add_force(*command, *options);
   command->callback([options] {
     const Dataset data = load_dataset(options->data);
     const Split split = leave_one_out(data);
-    const ScoreTable table = read_scores(options->in, split);
+    for (const char* name : kReportFiles) {
+      if (options->out.empty()) break;
+      check_output(
+          options->out + "/" + name, inputs_of(data, {options->in, origin_path(options->in)}),
+          [&](const std::string&) { return is_report(options->out); }, options->force);
+    }
+    const ScoreTable table = read_scores(options->in, split, options->min_known);
     const json result = report(table, split, read_origin(options->in), now());
     const std::string text = llm_report_text(result);
     fmt::print("{}", text);
@@ -459,9 +547,9 @@ void add_report_command(CLI::App& llm) {
       file.stream() << content;
       file.commit();
     };
-    write("report.md", text);
-    write("report.json", result.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
-    write("reliability.svg", reliability_svg(result));
+    write(kReportFiles[0], text);
+    write(kReportFiles[1], result.dump(1, ' ', false, json::error_handler_t::replace) + "\n");
+    write(kReportFiles[2], reliability_svg(result));
   });
 }
 

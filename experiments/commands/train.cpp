@@ -79,6 +79,7 @@ void add_eval_command(CLI::App& app) {
   command->add_option("--device", options.device, "auto, cpu or cuda")->capture_default_str();
   command->add_option("--predictions", options.predictions,
                       "Write a line for each row to this TSV file: rank and AUC, or logit");
+  command->add_flag("--force", options.force, "Replace a file of other content by the predictions");
   command->add_flag("--json", words->json, "Print JSON");
   command->callback([words] {
     words->options.target = words->target == "test" ? Target::test : Target::validation;

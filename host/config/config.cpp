@@ -15,6 +15,7 @@
 #include "host/config/nearest.h"
 #include "host/text_file.h"
 #include "host/toml_text.h"
+#include "host/utf8.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -63,7 +64,8 @@ struct Range {
 // What trains is float, in which these neither vanish nor overflow.
 constexpr Range positive{"in [1e-30, 1e30]", [](double x) { return x >= 1e-30 && x <= 1e30; }};
 constexpr Range non_negative{"in [0, 1e30]", [](double x) { return x >= 0 && x <= 1e30; }};
-constexpr Range fraction{"in [0, 1)", [](double x) { return x >= 0 && x < 1; }};
+// Beyond it nothing but rounding is kept (kernels/layers/dropout.h).
+constexpr Range dropout_range{"in [0, 0.9999]", [](double x) { return x >= 0 && x <= 0.9999; }};
 constexpr Range share{"in [0, 1]", [](double x) { return x >= 0 && x <= 1; }};
 
 template <class Member>
@@ -184,7 +186,7 @@ const std::vector<Key>& key_table() {
       integer(SLLMR_KEY(model.width), 1, "embedding width", kMostWidth),
       number(SLLMR_KEY(model.init_std), non_negative, "standard deviation of the initial embeddings (mf)"),
       integers(SLLMR_KEY(model.hidden), Ascending::no, 16, kMostUnits, "units of the deep part's layers"),
-      number(SLLMR_KEY(model.dropout), fraction, "dropout of the deep part"),
+      number(SLLMR_KEY(model.dropout), dropout_range, "dropout of the deep part"),
       choice(SLLMR_KEY(model.cross), {"mixture", "full"}, "DCNv2: low-rank experts, or one matrix a layer"),
       flag(SLLMR_KEY(model.frozen_bias), "LLM-CF's quirk: DeepFM's and xDeepFM's bias is never trained"),
       flag(SLLMR_KEY(model.relu_deep_logit), "LLM-CF's quirk: xDeepFM's deep logit passes a ReLU"),
@@ -228,6 +230,10 @@ const std::vector<Key>& key_table() {
              "share of the users who have interacted since whose scores are kept (drawn)"),
       number(SLLMR_KEY(llm.max_age_days), non_negative,
              "a table older than this is stale too; 0: any age will do"),
+      flag(SLLMR_KEY(llm.allow_leak),
+           "train with a table whose candidates hold more of the held-out items than chance puts there"),
+      number(SLLMR_KEY(llm.min_known), share,
+             "least share of a table's rows that must name users and items of the data"),
 
       text(SLLMR_KEY(gate.rule), "gating rule"),
       text(SLLMR_KEY(gate.objective), "what the gate learns from"),
@@ -409,6 +415,11 @@ Config load_config(const std::string& recipe_path, std::span<const std::string> 
     const auto equals = assignment.find('=');
     require(equals != assignment.npos && equals > 0,
             fmt::format("override '{}': expected key=value, such as llm.lambda=0.5", assignment));
+    require(
+        is_utf8(assignment),
+        fmt::format("override '{}' is not UTF-8, and a run's config.toml can hold nothing else; rename the "
+                    "file, or name a symbolic link to it",
+                    assignment));
     const std::string name = assignment.substr(0, equals);
     const Given given = parse_override(name, assignment.substr(equals + 1));
     assign(config, name, given);

@@ -73,6 +73,8 @@ struct LlmConfig {
   Stale stale = Stale::warn;
   double stale_weight = 1.0;
   double max_age_days = 0.0;
+  bool allow_leak = false;
+  double min_known = kMinKnown;
 };
 
 struct GateConfig {

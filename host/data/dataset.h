@@ -59,8 +59,9 @@ struct HeldOut {
 /// 1, 2, 3, ... So ids depend on the order of the users and on the histories, and not on how the file
 /// interleaves them. Items without an interaction have no id.
 struct Dataset {
-  std::string name;    // "beauty"
-  std::string source;  // the path it was read from
+  std::string name;                // "beauty"
+  std::string source;              // the path it was read from
+  std::vector<std::string> files;  // all that were read
   // The same data give the same hashes, whatever the format. Set where the data are read or made.
   std::uint64_t hash = 0;          // content_hash(): users, items and histories
   std::uint64_t feature_hash = 0;  // feature_hash() of host/data/feature_source.h: what deep backbones read

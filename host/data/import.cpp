@@ -232,7 +232,9 @@ std::vector<std::string> import_formats() {
 
 Dataset load_dataset(const std::string& path, const ImportOptions& options) {
   const Source source = find_source(path, options);
+  const ReadFiles read;
   Dataset data = source.importer->load(source.files, options);
+  data.files = read.paths();
   data.name.erase(0, data.name.find_first_not_of('.'));  // files are named after it, and must not be hidden
   if (data.name.empty()) data.name = source.importer->name;
   data.feature_hash = feature_hash(data);

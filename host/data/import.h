@@ -38,6 +38,10 @@ std::vector<std::string> import_formats();
 /// line, and so on.
 Dataset load_dataset(const std::string& path, const ImportOptions& options = {});
 
+/// Throws Error where save_recbole() would write over one of the files that the data were read from, or,
+/// unless `force`, over a file that it did not write.
+void check_recbole_output(const Dataset& data, const std::string& folder, bool force);
+
 /// Writes NAME.inter and NAME.item (RecBole atomic files) under `folder`, each of them whole or not at all;
 /// of data that came split NAME.train.inter, NAME.valid.inter and NAME.test.inter. They read back to equal
 /// hashes.

@@ -19,10 +19,14 @@
 #include "host/data/row_filter.h"
 #include "host/data/split.h"
 #include "host/data/tables.h"
+#include "host/output_file.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
 namespace {
+
+/// The header of the interactions that save_recbole() writes.
+constexpr const char* kWrittenInteractions = "user_id:token\titem_id:token\tposition:float";
 
 const std::vector<std::string> kEndings = with_gzip({".inter"});
 const std::vector<std::string> kPartEndings = with_gzip({".train.inter", ".valid.inter", ".test.inter"});
@@ -242,6 +246,37 @@ std::string attribute_cell(const Dataset& data, Id item, AttributeKind kind) {
   return join_list(values, kind != AttributeKind::brand);
 }
 
+/// Where save_recbole() puts the interactions: one file, or the parts of a given split in the order of Part.
+std::vector<std::string> interaction_files(const Dataset& data, const std::string& prefix) {
+  if (data.held_out.empty()) return {prefix + ".inter"};
+  std::vector<std::string> files;
+  for (const char* part : kPartNames) files.push_back(fmt::format("{}.{}.inter", prefix, part));
+  return files;
+}
+
+std::string items_header(std::span<const AttributeKind> kinds) {
+  constexpr const char* kHeaders[] = {"brand:token", "categories:token_seq", "attributes:token_seq"};
+  std::string header = "item_id:token\ttitle:token_seq";
+  for (const AttributeKind kind : kinds) {
+    header += '\t';
+    header += kHeaders[static_cast<std::size_t>(kind)];
+  }
+  return header;
+}
+
+/// Begins the file as save_recbole() begins items, whichever attributes they have?
+bool has_items_header(const std::string& path) {
+  constexpr AttributeKind kAll[] = {AttributeKind::brand, AttributeKind::category, AttributeKind::unlabelled};
+  for (unsigned subset = 0; subset < 1U << std::size(kAll); ++subset) {
+    std::vector<AttributeKind> kinds;
+    for (std::size_t k = 0; k < std::size(kAll); ++k) {
+      if ((subset >> k & 1U) != 0) kinds.push_back(kAll[k]);
+    }
+    if (has_first_line(path, items_header(kinds))) return true;
+  }
+  return false;
+}
+
 void write_items(const Dataset& data, std::ostream& out) {
   std::vector<AttributeKind> kinds;
   for (const AttributeKind kind :
@@ -251,12 +286,7 @@ void write_items(const Dataset& data, std::ostream& out) {
       kinds.push_back(kind);
     }
   }
-  out << "item_id:token\ttitle:token_seq";
-  for (const AttributeKind kind : kinds) {
-    constexpr const char* kHeaders[] = {"brand:token", "categories:token_seq", "attributes:token_seq"};
-    out << '\t' << kHeaders[static_cast<std::size_t>(kind)];
-  }
-  out << '\n';
+  out << items_header(kinds) << '\n';
   for (Id item = 1; item < data.items.rows(); ++item) {
     out << data.items.token(item) << '\t' << data.titles[item];
     for (const AttributeKind kind : kinds) out << '\t' << attribute_cell(data, item, kind);
@@ -283,6 +313,14 @@ std::optional<PartFile> part_of(const std::string& file) {
   return std::nullopt;
 }
 
+void check_recbole_output(const Dataset& data, const std::string& folder, bool force) {
+  const std::string prefix = (std::filesystem::path(folder) / data.name).string();
+  check_output(prefix + ".item", data.files, has_items_header, force);
+  const auto is_ours = [](const std::string& path) { return has_first_line(path, kWrittenInteractions); };
+  for (const std::string& file : interaction_files(data, prefix))
+    check_output(file, data.files, is_ours, force);
+}
+
 void save_recbole(const Dataset& data, const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
@@ -295,11 +333,9 @@ void save_recbole(const Dataset& data, const std::string& folder) {
 
   const bool given = !data.held_out.empty();
   std::vector<std::unique_ptr<AtomicFile>> files;
-  for (const char* part : kPartNames) {
-    if (!given && !files.empty()) break;
-    files.push_back(
-        std::make_unique<AtomicFile>(given ? fmt::format("{}.{}.inter", prefix, part) : prefix + ".inter"));
-    files.back()->stream() << "user_id:token\titem_id:token\tposition:float\n";
+  for (const std::string& file : interaction_files(data, prefix)) {
+    files.push_back(std::make_unique<AtomicFile>(file));
+    files.back()->stream() << kWrittenInteractions << '\n';
   }
   const Split split = leave_one_out(data);
   for (Id user = 1; user < data.users.rows(); ++user) {

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "kernels/exec/error.h"
 
@@ -24,7 +25,19 @@ bool is_utf16(std::string_view text) {
          text.starts_with(std::string_view("\0\0\xFE\xFF", 4));
 }
 
-LineReader::LineReader(std::string path) : path_(std::move(path)), file_(path_), buffer_(1 << 20) {}
+namespace {
+thread_local ReadFiles* read_files = nullptr;
+}
+
+ReadFiles::ReadFiles() : outer_(std::exchange(read_files, this)) {}
+
+ReadFiles::~ReadFiles() {
+  read_files = outer_;
+}
+
+LineReader::LineReader(std::string path) : path_(std::move(path)), file_(path_), buffer_(1 << 20) {
+  if (read_files != nullptr) read_files->paths_.push_back(path_);
+}
 
 void LineReader::refill() {
   std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);

@@ -19,6 +19,22 @@ inline constexpr std::string_view kUtf8Mark = "\xEF\xBB\xBF";
 /// Whether a file that begins with `text` is in UTF-16 or UTF-32, by its byte order mark.
 bool is_utf16(std::string_view text);
 
+/// While it lives, keeps the paths of the files that this thread's LineReaders open. One within another: the
+/// inner one keeps them.
+class ReadFiles {
+ public:
+  ReadFiles();
+  ~ReadFiles();
+  ReadFiles(const ReadFiles&) = delete;
+  ReadFiles& operator=(const ReadFiles&) = delete;
+  const std::vector<std::string>& paths() const { return paths_; }
+
+ private:
+  friend class LineReader;
+  ReadFiles* outer_;
+  std::vector<std::string> paths_;
+};
+
 /// Streams a file line by line in constant memory. Line ends are "\n" or "\r\n"; the byte order mark of UTF-8
 /// is skipped.
 class LineReader {

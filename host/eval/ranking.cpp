@@ -26,6 +26,7 @@ struct RankingPlan {
   std::int64_t without_negatives = 0;
 };
 
+/// Throws Error when there is nothing to rank.
 RankingPlan plan_ranking(const Split& split, Target target, int max_users) {
   RankingPlan plan;
   const std::vector<Id>& targets = target == Target::test ? split.test : split.validation;
@@ -56,6 +57,9 @@ RankingPlan plan_ranking(const Split& split, Target target, int max_users) {
     plan.excluded.insert(plan.excluded.end(), seen.begin(), seen.end());
     plan.excluded_offsets.push_back(static_cast<std::int64_t>(plan.excluded.size()));
   }
+  require(!plan.users.empty(), fmt::format("nothing to rank: no user has a {} item and an item to rank it "
+                                           "against (users need at least 3 interactions)",
+                                           target == Target::test ? "test" : "validation"));
   return plan;
 }
 
@@ -137,6 +141,10 @@ double RankedRow::auc() const {
   return ranking_auc(above, ties, negatives);
 }
 
+void check_rankable(const Split& split, Target target, int max_users) {
+  plan_ranking(split, target, max_users);
+}
+
 RankingResult evaluate_full(const Context& context, const Scorer& scorer, const Split& split, Target target,
                             std::span<const int> top_k, int max_users) {
   require(scorer.item_rows() == split.data->items.rows(),
@@ -146,9 +154,6 @@ RankingResult evaluate_full(const Context& context, const Scorer& scorer, const 
     require(k >= 1, fmt::format("eval.topk: {} is below 1", k));
   }
   const RankingPlan plan = plan_ranking(split, target, max_users);
-  require(!plan.users.empty(), fmt::format("nothing to rank: no user has a {} item and an item to rank it "
-                                           "against (users need at least 3 interactions)",
-                                           target == Target::test ? "test" : "validation"));
   const std::vector<RankCounts> counts = count_all(context, scorer, plan);
 
   RankingResult result;

@@ -42,6 +42,9 @@ struct RankingResult {
   std::int64_t without_negatives = 0;  // rows left out because the user has touched every other item
 };
 
+/// Throws Error where evaluate_full() would have no row to rank.
+void check_rankable(const Split& split, Target target, int max_users = 0);
+
 /// Ranks each user's test item against all items that the user has not interacted with in training or
 /// validation; for Target::validation, against all that the user has not interacted with in training: the
 /// test item is then an ordinary negative, as nothing may know it. Users without such an item are left out.

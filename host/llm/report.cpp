@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/math/special_functions/gamma.hpp>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -15,6 +16,7 @@ using nlohmann::json;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kZ = 1.959964;  // 95 %
+constexpr double kRare = 1e-3;   // probability below which a count is none of chance
 
 // Upper ends of the buckets of history lengths, the probe not counted.
 constexpr std::array<std::size_t, 5> kHistory = {2, 4, 6, 9, 14};
@@ -49,7 +51,7 @@ json number(double value) {
   return std::isfinite(value) ? json(value) : json();
 }
 
-json to_json(const Share& share) {
+json to_json(const Proportion& share) {
   return {{"value", number(share.value)},
           {"low", number(share.low)},
           {"high", number(share.high)},
@@ -80,7 +82,7 @@ double spearman(const std::vector<double>& y) {
 
 }  // namespace
 
-Share wilson(double mean, std::int64_t n) {
+Proportion wilson(double mean, std::int64_t n) {
   if (n <= 0) return {kNaN, kNaN, kNaN, 0};
   const auto count = static_cast<double>(n);
   const double z2 = kZ * kZ / count;
@@ -181,54 +183,70 @@ Calibration calibration(const ScoreTable& table) {
 }
 
 bool LeakageAudit::too_many() const {
-  return static_cast<double>(held_out_candidates) > held_out_expected + 3 * std::sqrt(held_out_expected + 1);
+  // P(X >= found) of a Poisson distribution is a regularised gamma function of its mean.
+  return held_out_candidates > 0 &&
+         boost::math::gamma_p(static_cast<double>(held_out_candidates), held_out_expected) < kRare;
 }
 
 bool LeakageAudit::too_few() const {
-  // Poisson: the probability of none at all, or of so few, is below 1 in 1000.
-  double probability = 0, term = std::exp(-held_out_expected);
-  for (std::int64_t k = 0; k <= held_out_candidates; ++k) {
-    probability += term;
-    term *= held_out_expected / static_cast<double>(k + 1);
-  }
-  return probability < 1e-3;
+  // P(X <= found).
+  return boost::math::gamma_q(static_cast<double>(held_out_candidates) + 1, held_out_expected) < kRare;
 }
 
 LeakageAudit audit_table(const ScoreTable& table, const Split& split) {
   LeakageAudit audit;
-  std::vector<double> shown(static_cast<std::size_t>(split.data->items.rows()), 0.0);
-  std::int64_t users = 0;
-  for (Id user = 1; user < split.data->users.rows(); ++user) {
+  const Dataset& data = *split.data;
+  const auto in = [](std::span<const Id> list, Id item) {
+    return std::find(list.begin(), list.end(), item) != list.end();
+  };
+  const auto is_probe = [&](Id user, std::size_t k) {
+    return static_cast<std::int32_t>(k) == table.probe[user];
+  };
+  std::vector<std::int64_t> shown(static_cast<std::size_t>(data.items.rows()), 0);  // probes do not count
+  for (Id user = 1; user < data.users.rows(); ++user) {
     const auto items = table.items_of(user);
-    users += !items.empty();
-    const auto all = split.data->user_history(user);
     const auto train = split.train_items(user);
-    const auto held_out = all.subspan(train.size());
-    const auto in = [](std::span<const Id> list, Id item) {
-      return std::find(list.begin(), list.end(), item) != list.end();
-    };
+    const auto held_out = data.user_history(user).subspan(train.size());
     for (std::size_t k = 0; k < items.size(); ++k) {
-      if (static_cast<std::int32_t>(k) == table.probe[user]) {
+      const bool known = in(train, items[k]);
+      if (is_probe(user, k)) {
         ++audit.probes;
-        audit.probes_not_in_training += !in(train, items[k]);
+        audit.probes_not_in_training += !known;
         continue;
       }
       ++audit.candidates;
       ++shown[items[k]];
-      const bool known = in(train, items[k]);
       audit.training_candidates += known;
       audit.held_out_candidates += !known && in(held_out, items[k]);
     }
   }
-  for (Id user = 1; user < split.data->users.rows(); ++user) {
-    if (table.items_of(user).empty()) continue;
+  std::vector<Id> held_out;
+  for (Id user = 1; user < data.users.rows(); ++user) {
+    const auto items = table.items_of(user);
+    const auto own = static_cast<double>(items.size()) - (table.probe[user] >= 0 ? 1.0 : 0.0);
+    if (own == 0) continue;
     const auto train = split.train_items(user);
-    for (const Id item : split.data->user_history(user).subspan(train.size())) {
-      if (std::find(train.begin(), train.end(), item) != train.end()) continue;
-      audit.held_out_expected += shown[item] / static_cast<double>(std::max<std::int64_t>(users, 1));
+    const auto rest = data.user_history(user).subspan(train.size());
+    held_out.assign(rest.begin(), rest.end());
+    std::sort(held_out.begin(), held_out.end());
+    held_out.erase(std::unique(held_out.begin(), held_out.end()), held_out.end());
+    for (const Id item : held_out) {
+      if (in(train, item)) continue;
+      std::int64_t others = shown[item];
+      for (std::size_t k = 0; k < items.size(); ++k) others -= items[k] == item && !is_probe(user, k);
+      const double share =
+          (static_cast<double>(others) + own / static_cast<double>(data.items.count())) /
+          static_cast<double>(audit.candidates);  // of the others' candidates and `own` uniform draws
+      audit.held_out_expected += std::min(1.0, own * share);
     }
   }
   return audit;
+}
+
+std::string leak_text(const LeakageAudit& audit) {
+  return fmt::format(
+      "{} of the users' validation and test items are among their {} candidates, where chance puts {:.1f}",
+      audit.held_out_candidates, audit.candidates, audit.held_out_expected);
 }
 
 Coverage coverage(const ScoreTable& table, const Split& split) {
@@ -306,6 +324,7 @@ json report(const ScoreTable& table, const Split& split, const std::optional<Tab
                      {"scored_tail_items", c.scored_tail},
                      {"pairs", c.pairs},
                      {"at_default", c.at_default},
+                     {"unknown_rows", table.unknown_rows},
                      {"candidates_per_user", {{"fewest", c.fewest}, {"median", c.median}, {"most", c.most}}},
                      {"ties", number(c.ties)}};
 

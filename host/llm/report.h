@@ -14,15 +14,15 @@ namespace sllmr {
 
 /// A share with the limits of its 95 % interval (Wilson's). For means of values in [0, 1] too: there the
 /// interval is wider than need be. All NaN for n = 0.
-struct Share {
+struct Proportion {
   double value = 0, low = 0, high = 0;
   std::int64_t n = 0;
 };
-Share wilson(double mean, std::int64_t n);
+Proportion wilson(double mean, std::int64_t n);
 
 /// Agreement of a user: the share of the other candidates ranked below the probe, ties half.
 struct ReliabilityCell {
-  Share llm;              // mean over users
+  Proportion llm;         // mean over users
   double popularity = 0;  // the same for the order by training popularity, to compare with
 };
 
@@ -40,7 +40,7 @@ ReliabilityMap reliability_map(const ScoreTable& table, const Split& split);
 struct CalibrationBin {
   double low = 0, high = 0;  // of the scores; the last bin includes 1
   double mean_score = 0;
-  Share probes;
+  Proportion probes;
 };
 struct Calibration {
   std::vector<CalibrationBin> bins;  // ten; empty ones have n = 0
@@ -56,14 +56,20 @@ struct LeakageAudit {
   std::int64_t training_candidates =
       0;  // the user's training items among them: the LLM may have seen the answer
   std::int64_t held_out_candidates = 0;  // the user's validation and test items among them
-  /// How many held-out items chance puts there: by how often other users got the item as a candidate.
+  /// How many held-out items chance puts there, by how often other users got the item as a candidate. For
+  /// each user, they count with as many uniform draws from the catalogue as the user has candidates, so that
+  /// what few users got is no certainty.
   double held_out_expected = 0;
-  /// More than 3 standard deviations above chance: candidates were drawn with knowledge of held-out items.
+  /// More than chance puts there once in a thousand tables (Poisson): candidates were drawn with knowledge of
+  /// held-out items.
   bool too_many() const;
-  /// Far fewer than chance: held-out items were kept away, which takes the same knowledge.
+  /// As few as chance puts there once in a thousand tables: held-out items were kept away, which takes the
+  /// same knowledge.
   bool too_few() const;
 };
 LeakageAudit audit_table(const ScoreTable& table, const Split& split);
+/// "2018 of the users' validation and test items are among their 80720 candidates, where chance puts 27.4".
+std::string leak_text(const LeakageAudit& audit);
 
 struct Coverage {
   std::int64_t users = 0, scored_users = 0, cold_users = 0, scored_cold = 0;

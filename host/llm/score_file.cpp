@@ -23,15 +23,48 @@ using nlohmann::json;
 constexpr std::array<std::string_view, 4> kColumns = {"user_id", "item_id", "score", "probe"};
 constexpr std::size_t kRequired = 3;  // the probe may be absent
 
-LlmScore find_pair(const LineReader& lines, const Dataset& data, std::string_view user,
-                   std::string_view item) {
-  LlmScore pair;
-  pair.user = data.users.find(user);
-  pair.item = data.items.find(item);
-  if (pair.user == 0) lines.fail(fmt::format("unknown user '{}'; score the users of {}", user, data.name));
-  if (pair.item == 0) lines.fail(fmt::format("unknown item '{}'; score the items of {}", item, data.name));
-  return pair;
-}
+/// The rows of a file whose users and items the data know.
+class KnownRows {
+ public:
+  KnownRows(const LineReader& lines, const Dataset& data) : lines_(lines), data_(data) {}
+
+  /// Adds the row of the reader's line, `rest` with its ids.
+  void add(std::string_view user, std::string_view item, LlmScore rest) {
+    rest.user = data_.users.find(user);
+    rest.item = data_.items.find(item);
+    if (rest.user != 0 && rest.item != 0) {
+      scores.push_back(rest);
+      numbers.push_back(lines_.line_number());
+      return;
+    }
+    ++unknown;
+    if (!first_unknown.empty()) return;
+    first_unknown = fmt::format("{}:{}: unknown {} '{}'", lines_.path(), lines_.line_number(),
+                                rest.user == 0 ? "user" : "item", rest.user == 0 ? user : item);
+  }
+  std::int64_t rows() const { return static_cast<std::int64_t>(scores.size()) + unknown; }
+  /// Tells of what was left out, or throws Error where that is too much.
+  void check(double min_known) const {
+    if (unknown == 0) return;
+    const double known = static_cast<double>(scores.size()) / static_cast<double>(rows());
+    const std::string fault = fmt::format("{}; {} of {} rows name users or items that are not in {}",
+                                          first_unknown, unknown, rows(), data_.name);
+    require(!scores.empty() && known >= min_known,
+            fmt::format("{}: score these data, or name those that the scores are of (a smaller "
+                        "llm.min_known, or --min-known, than {} lets a table pass that fits less)",
+                        fault, min_known));
+    fmt::print(stderr, "warning: {}; they are left out\n", fault);
+  }
+
+  std::vector<LlmScore> scores;
+  std::vector<std::int64_t> numbers;  // of their lines
+  std::int64_t unknown = 0;
+  std::string first_unknown;
+
+ private:
+  const LineReader& lines_;
+  const Dataset& data_;
+};
 
 /// The place of each of kColumns in a TSV line; n_fields for an absent probe.
 struct Header {
@@ -65,14 +98,13 @@ Header parse_header(const LineReader& lines, std::string_view line) {
   return header;
 }
 
-std::vector<LlmScore> parse_tsv(LineReader& lines, std::string_view line, const Dataset& data) {
+void parse_tsv(LineReader& lines, std::string_view line, KnownRows& rows) {
   const Header header = parse_header(lines, line);
   const auto [user, item, score, probe] = header.place;
-  std::vector<LlmScore> scores;
   std::vector<std::string_view> fields;
   while (lines.next(line)) {
     lines.split_exactly(line, "\t", header.n_fields, fields);
-    LlmScore entry = find_pair(lines, data, fields[user], fields[item]);
+    LlmScore entry;
     entry.score = static_cast<float>(lines.number(fields[score], "score"));
     if (probe < header.n_fields) {
       entry.probe = fields[probe] == "1";
@@ -80,15 +112,14 @@ std::vector<LlmScore> parse_tsv(LineReader& lines, std::string_view line, const 
         lines.fail(fmt::format("probe '{}' is neither 0 nor 1; write one of them", fields[probe]));
       }
     }
-    scores.push_back(entry);
+    rows.add(fields[user], fields[item], entry);
   }
-  if (scores.empty()) lines.fail("no scores after the header; write the file again");
+  if (rows.rows() == 0) lines.fail("no scores after the header; write the file again");
   // A score cut from 0.25 to 0.2 passes every other check.
   if (lines.may_be_truncated()) {
     lines.fail(
         "the last line has no line end, so the file may be truncated; write it again, or end the line");
   }
-  return scores;
 }
 
 std::string raw_id(const LineReader& lines, const json& object, std::string_view key) {
@@ -98,7 +129,7 @@ std::string raw_id(const LineReader& lines, const json& object, std::string_view
   lines.fail(fmt::format("{} is neither a string nor an integer; write the raw id", key));
 }
 
-LlmScore parse_object(const LineReader& lines, std::string_view line, const Dataset& data) {
+void parse_object(const LineReader& lines, std::string_view line, KnownRows& rows) {
   const std::optional<json> read = parse_json(line);
   if (!read || !read->is_object()) {
     lines.fail(
@@ -114,7 +145,7 @@ LlmScore parse_object(const LineReader& lines, std::string_view line, const Data
   for (std::size_t c = 0; c < kRequired; ++c) {
     if (!object.contains(kColumns[c])) lines.fail(fmt::format("the object has no '{}'; add it", kColumns[c]));
   }
-  LlmScore entry = find_pair(lines, data, raw_id(lines, object, "user_id"), raw_id(lines, object, "item_id"));
+  LlmScore entry;
   const json& score = object.at("score");
   if (!score.is_number()) lines.fail("score is not a number; write one in [0, 1]");
   entry.score = static_cast<float>(score.get<double>());
@@ -122,28 +153,30 @@ LlmScore parse_object(const LineReader& lines, std::string_view line, const Data
     if (!probe->is_boolean()) lines.fail("probe is neither true nor false; write one of them");
     entry.probe = probe->get<bool>();
   }
-  return entry;
+  rows.add(raw_id(lines, object, "user_id"), raw_id(lines, object, "item_id"), entry);
 }
 
-std::vector<LlmScore> parse_json_lines(LineReader& lines, std::string_view line, const Dataset& data) {
-  std::vector<LlmScore> scores;
-  do scores.push_back(parse_object(lines, line, data));
+void parse_json_lines(LineReader& lines, std::string_view line, KnownRows& rows) {
+  do parse_object(lines, line, rows);
   while (lines.next(line));
-  return scores;
 }
 
 /// Reads the file; with a split, refuses probes that are not training items and marks probes where there are
 /// none.
-ScoreTable read_table(const std::string& path, const Dataset& data, const Split* leave_one_out) {
+ScoreTable read_table(const std::string& path, const Dataset& data, const Split* leave_one_out,
+                      double min_known) {
   LineReader lines(path);
   const std::string_view line = lines.first();
   const bool json_lines = line.starts_with('{');
-  const std::vector<LlmScore> scores =
-      json_lines ? parse_json_lines(lines, line, data) : parse_tsv(lines, line, data);
-
-  // The reader skips no line, so a score's place in the file follows from its index.
-  const std::size_t first_line = json_lines ? 1 : 2;
-  const auto origin = [&](std::size_t i) { return fmt::format("{}:{}: ", path, first_line + i); };
+  KnownRows rows(lines, data);
+  if (json_lines) {
+    parse_json_lines(lines, line, rows);
+  } else {
+    parse_tsv(lines, line, rows);
+  }
+  rows.check(min_known);
+  const std::vector<LlmScore>& scores = rows.scores;
+  const auto origin = [&](std::size_t i) { return fmt::format("{}:{}: ", path, rows.numbers[i]); };
   for (std::size_t i = 0; leave_one_out && i < scores.size(); ++i) {
     if (!scores[i].probe) continue;
     const std::string fault = probe_fault(*leave_one_out, scores[i].user, scores[i].item);
@@ -151,6 +184,7 @@ ScoreTable read_table(const std::string& path, const Dataset& data, const Split*
   }
   const std::string name = std::filesystem::path(path).filename().string();
   ScoreTable table = make_score_table(data, scores, "file:" + name, origin);
+  table.unknown_rows = rows.unknown;
   if (leave_one_out) mark_probes(table, *leave_one_out);
   return table;
 }
@@ -172,12 +206,12 @@ std::string spell(std::string_view token, bool json_lines) {
 
 }  // namespace
 
-ScoreTable read_scores(const std::string& path, const Dataset& data) {
-  return read_table(path, data, nullptr);
+ScoreTable read_scores(const std::string& path, const Dataset& data, double min_known) {
+  return read_table(path, data, nullptr, min_known);
 }
 
-ScoreTable read_scores(const std::string& path, const Split& split) {
-  return read_table(path, *split.data, &split);
+ScoreTable read_scores(const std::string& path, const Split& split, double min_known) {
+  return read_table(path, *split.data, &split, min_known);
 }
 
 void write_scores(const std::string& path, const ScoreTable& table, const Dataset& data, bool json_lines) {

@@ -28,6 +28,7 @@ struct ScoreTable {
   std::vector<float> scores;
   std::vector<std::int32_t> probe;  // by user: index of the probe among the user's entries, -1 without one
   std::string scorer;               // who judged: "lexical", "file:toys.scores"
+  std::int64_t unknown_rows = 0;    // of the file, left out: they name users or items that the data lack
 
   std::int64_t size() const { return static_cast<std::int64_t>(items.size()); }
   /// Users with at least one entry.
@@ -75,12 +76,17 @@ struct ScoreStats {
 };
 ScoreStats score_stats(const ScoreTable& table, const Split& split);
 
+/// The least share of a score file's rows that must name users and items of the data, unless told otherwise.
+inline constexpr double kMinKnown = 0.5;
+
 /// TSV (`user_id item_id score [probe]`, header `name[:type]`) and JSON lines of objects with the same keys.
-/// The reader tells them by content. Throws Error naming file and line for unknown users or items, unknown
-/// columns, malformed, empty or truncated lines, and for all that make_score_table refuses.
-ScoreTable read_scores(const std::string& path, const Dataset& data);
+/// The reader tells them by content. Rows that name unknown users or items are left out, counted and told on
+/// standard error. Throws Error naming file and line where the share of the others is below `min_known` or
+/// there are none, for unknown columns, malformed, empty or truncated lines, and for all that
+/// make_score_table refuses.
+ScoreTable read_scores(const std::string& path, const Dataset& data, double min_known = kMinKnown);
 /// The same, then mark_probes() and check_probes(), the latter naming file and line.
-ScoreTable read_scores(const std::string& path, const Split& split);
+ScoreTable read_scores(const std::string& path, const Split& split, double min_known = kMinKnown);
 /// Writes the whole table or nothing; read_scores() gives back the same table, bit by bit.
 void write_scores(const std::string& path, const ScoreTable& table, const Dataset& data, bool json_lines);
 

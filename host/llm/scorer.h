@@ -24,10 +24,11 @@ struct ScorerOptions {
   std::string prompt = "scores";  // template: name or file
   std::string domain;             // how the prompt calls the data; empty: the data's name
   ChatParameters chat;
-  HttpOptions http;      // holds the key
-  std::string cache;     // file of the answer cache
-  std::string batch;     // folder of batch files
-  std::string file;      // finished table
+  HttpOptions http;              // holds the key
+  std::string cache;             // file of the answer cache
+  std::string batch;             // folder of batch files
+  std::string file;              // finished table
+  double min_known = kMinKnown;  // of it; see read_scores()
   int permutations = 1;  // prompts a user, each with the candidates in another order; scores are averaged
   bool debias = true;    // choice: take off what a position gets on average
   int texts_per_request = 64;  // embeddings

@@ -8,7 +8,7 @@ namespace sllmr {
 
 ScoreResult score_file(const ScoreJob& job) {
   require(!job.options.file.empty(), "the scorer file needs a table: give --in");
-  const ScoreTable table = read_scores(job.options.file, *job.split.data);
+  const ScoreTable table = read_scores(job.options.file, *job.split.data, job.options.min_known);
   ScoreResult result;
   for (const CandidateSet& set : job.sets) {
     const auto items = table.items_of(set.user);

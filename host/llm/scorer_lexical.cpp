@@ -8,6 +8,7 @@
 // user's largest, which keeps their order. Without a text, a history or any common term there is no
 // judgement: 0.5.
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <map>
 #include <span>
@@ -89,9 +90,10 @@ TextIndex index_texts(const Dataset& data) {
   return index;
 }
 
-/// Writes the scores of a set's candidates to `out`. `query` has a zero for every term, and has so again
-/// afterwards.
-void score_set(const TextIndex& index, const CandidateSet& set, std::vector<double>& query, LlmScore* out) {
+/// Writes the scores of a set's candidates to `out` and returns how many have no judgement. `query` has a
+/// zero for every term, and has so again afterwards.
+std::int64_t score_set(const TextIndex& index, const CandidateSet& set, std::vector<double>& query,
+                       LlmScore* out) {
   for (const Id item : set.history) {
     for (const Term& term : index.of(item)) query[term.id] += term.weight;
   }
@@ -108,11 +110,14 @@ void score_set(const TextIndex& index, const CandidateSet& set, std::vector<doub
   }
 
   const double largest = cosine.empty() ? 0.0 : *std::max_element(cosine.begin(), cosine.end());
+  std::int64_t defaulted = 0;
   for (std::size_t k = 0; k < cosine.size(); ++k) {
     const bool judged = largest > 0 && cosine[k] >= 0;
+    defaulted += !judged;
     out[k] = {set.user, set.candidates[k], judged ? static_cast<float>(cosine[k] / largest) : kNoJudgement,
               set.candidates[k] == set.probe};
   }
+  return defaulted;
 }
 
 }  // namespace
@@ -128,17 +133,19 @@ ScoreResult score_lexical(const ScoreJob& job) {
   scores.resize(first.back());
   const auto n_sets = static_cast<std::int64_t>(sets.size());
   constexpr std::int64_t kSetsAtOnce = 64;
+  std::atomic<std::int64_t> defaulted = 0;
   SharedItems blocks((n_sets + kSetsAtOnce - 1) / kSetsAtOnce);
   on_threads(omp_get_max_threads(), [&](int) {
     std::vector<double> query(index.n_terms, 0.0);
     blocks.take([&](std::int64_t block) {
       const std::int64_t end = std::min(n_sets, (block + 1) * kSetsAtOnce);
       for (std::int64_t k = block * kSetsAtOnce; k < end; ++k) {
-        score_set(index, sets[k], query, scores.data() + first[k]);
+        defaulted += score_set(index, sets[k], query, scores.data() + first[k]);
       }
     });
   });
   result.summary.pairs = static_cast<std::int64_t>(scores.size());
+  result.summary.defaulted = defaulted;
   return result;
 }
 

@@ -50,13 +50,6 @@ std::vector<Id> sorted_training_items(const Split& split, Id user) {
   return own;
 }
 
-bool reads_attributes(Backbone<float>& backbone) {
-  return std::ranges::any_of(backbone.embeddings(), [](const Embedding<float>* embedding) {
-    return embedding->table(Vocabulary::brand) != nullptr ||
-           embedding->table(Vocabulary::category) != nullptr;
-  });
-}
-
 }  // namespace
 
 std::vector<Interaction> training_interactions(const Split& split) {
@@ -94,9 +87,10 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Method& m
   options.seed = config.seed;
   options.table_rows = features_->table_rows();
   options.interactions = training_interactions(split);
-  backbone_ = find_backbone(config.model.name)->make(context, options);
+  const BackboneInfo& info = *find_backbone(config.model.name);
+  backbone_ = info.make(context, options);
   const FeatureSource& source = features_->source();
-  if (source.brand_rows == 1 && source.category_rows == 1 && reads_attributes(*backbone_)) {
+  if (source.brand_rows == 1 && source.category_rows == 1 && info.reads_attributes) {
     require(config.data.allow_missing_attributes,
             split.data->source + ": no item has attributes, but model.name=" + config.model.name +
                 " reads brand and categories: add an item file with attributes (data.items), or set "

@@ -15,18 +15,25 @@
 #include "host/data/import.h"
 #include "host/eval/ctr.h"
 #include "host/json_text.h"
+#include "host/llm/report.h"
 #include "host/llm/scorer.h"
 #include "host/llm/table_origin.h"
+#include "host/output_file.h"
 #include "host/train/interrupt.h"
 #include "host/train/progress.h"
 #include "host/train/provenance.h"
 #include "host/train/run_folder.h"
+#include "host/train/run_inputs.h"
 #include "host/train/trainer.h"
 
 namespace sllmr {
 
 namespace {
 
+constexpr const char* kNoCtrRow =
+    "nothing to evaluate: no user has a row of the ctr protocol (users need at least 3 interactions)";
+constexpr const char* kRankHeader = "user_id\titem_id\trank\tauc";
+constexpr const char* kLogitHeader = "user_id\titem_id\tlabel\tlogit";
 constexpr const char* kFormat = "sllmr-checkpoint-1";
 // In the metadata of a checkpoint whose epoch was trained, but whose validation was stopped.
 constexpr const char* kValidationDue = "validation_due";
@@ -39,10 +46,6 @@ class Stopwatch {
   using Clock = std::chrono::steady_clock;
   Clock::time_point start_ = Clock::now();
 };
-
-std::string hex(std::uint64_t hash) {
-  return fmt::format("{:016x}", hash);
-}
 
 /// FNV-1a over everything that training reads of a score table.
 std::uint64_t hash_scores(const ScoreTable& table) {
@@ -59,18 +62,6 @@ std::uint64_t hash_scores(const ScoreTable& table) {
   return hash;
 }
 
-/// Where a run happens, which two parts of it need not agree on.
-constexpr std::string_view kWhere[] = {"run_dir", "device", "threads"};
-
-/// The rest, as a checkpoint stores it: equal runs have equal checkpoints.
-std::string stored_text(Config config) {
-  config.origins.clear();
-  config.run_dir.clear();
-  config.device = Config::Device::automatic;
-  config.threads = 0;
-  return to_toml(config);
-}
-
 EpochReport stored_report(const SafetensorsFile& checkpoint) {
   const auto stored = parse_json(checkpoint.meta("last_report"));
   try {
@@ -80,6 +71,14 @@ EpochReport stored_report(const SafetensorsFile& checkpoint) {
         "checkpoint '{}' is damaged: its last_report: {}; restore a copy, or delete it and train again",
         checkpoint.path, error.what()));
   }
+}
+
+/// What a checkpoint keeps of run_inputs.h.
+StoredValue stored_in(const SafetensorsFile& checkpoint) {
+  return [&checkpoint](const std::string& name) {
+    const auto found = checkpoint.metadata.find(name);
+    return found == checkpoint.metadata.end() ? std::string() : found->second;
+  };
 }
 
 std::string device_name(const Config& config) {
@@ -129,7 +128,7 @@ struct Validation {
 
 void write_predictions(const std::string& path, const RankingResult& result, const Dataset& data) {
   AtomicFile file(path);
-  file.stream() << "user_id\titem_id\trank\tauc\n";
+  file.stream() << kRankHeader << '\n';
   for (const RankedRow& row : result.rows) {
     file.stream() << fmt::format("{}\t{}\t{}\t{:.6f}\n", data.users.token(row.user),
                                  data.items.token(row.item), row.rank(), row.auc());
@@ -140,7 +139,7 @@ void write_predictions(const std::string& path, const RankingResult& result, con
 void write_predictions(const std::string& path, std::span<const CtrRow> rows, std::span<const float> logits,
                        const Dataset& data) {
   AtomicFile file(path);
-  file.stream() << "user_id\titem_id\tlabel\tlogit\n";
+  file.stream() << kLogitHeader << '\n';
   for (std::size_t k = 0; k < rows.size(); ++k) {
     file.stream() << fmt::format("{}\t{}\t{}\t{}\n", data.users.token(rows[k].user),
                                  data.items.token(rows[k].item), static_cast<int>(rows[k].label), logits[k]);
@@ -163,13 +162,6 @@ nlohmann::json evaluate(const Context& context, const Config& config, Trainer& t
       evaluate_full(context, trainer.scorer(target), split, target, config.eval.topk, config.eval.max_users);
   if (!predictions.empty()) write_predictions(predictions, result, *split.data);
   return to_json(result);
-}
-
-void check_protocol(const Config& config) {
-  if (config.eval.protocol == EvalConfig::Protocol::full) return;
-  for (const char* key : {"eval.topk", "eval.max_users"}) {
-    require_not_set(config, key, "eval.protocol=ctr ranks no catalogue");
-  }
 }
 
 /// Warns of a table that the data have left behind, refuses it, or keeps a share of what is stale, as
@@ -198,6 +190,38 @@ void check_freshness(const Config& config, const Split& split, ScoreTable& table
   }
 }
 
+/// Stops at a table that knows held-out items, warns of one that avoids them.
+LeakageAudit check_leaks(const Config& config, const Split& split, const ScoreTable& table) {
+  const LeakageAudit audit = audit_table(table, split);
+  if (audit.too_many()) {
+    const std::string leak = fmt::format("{}: leak: {}, so they were drawn with knowledge of them",
+                                         config.llm.scores, leak_text(audit));
+    require(
+        config.llm.allow_leak,
+        fmt::format("{}, and figures would be worth nothing; draw candidates from training items alone (as "
+                    "sllmr llm score does), or set llm.allow_leak=true",
+                    leak));
+    fmt::print(stderr, "warning: {}\n", leak);
+  } else if (audit.too_few()) {
+    fmt::print(stderr, "warning: {}: {}: they were kept away, which takes knowledge of them\n",
+               config.llm.scores, leak_text(audit));
+  }
+  return audit;
+}
+
+/// Says how many items a scorer that reads texts knows nothing of.
+void warn_of_missing_texts(const Config& config, const Dataset& data) {
+  Id without = 0;
+  for (Id item = 1; item < data.items.rows(); ++item) {
+    without += data.titles[item].empty() && data.attributes_of(item).empty();
+  }
+  if (without == 0) return;
+  fmt::print(
+      stderr,
+      "warning: {}: {} of {} items have no text, so llm.scorer={} has no judgement of them and takes {}\n",
+      data.source, without, data.items.count(), config.llm.scorer, kNoJudgement);
+}
+
 /// One run, from its folder to its summary.
 class Run {
  public:
@@ -206,13 +230,11 @@ class Run {
         method_(resolve_method(config)),
         context_(parse_device(device_name(config)), config.threads),
         world_(load_world(config)) {
-    check_protocol(config);
-    if (method_.uses_llm) {
-      table_ = std::make_unique<ScoreTable>(load_scores(config_, world_.split));
-      scores_hash_ = hash_scores(*table_);
-    }
+    check_protocol(config, world_.split);
+    if (method_.uses_llm) scores_ = std::make_unique<LlmScores>(load_scores(config_, world_.split));
+    inputs_ = run_inputs(*world_.data, scores_ ? scores_->hash : 0);
     prepare_seconds_ = watch_.seconds();
-    trainer_ = make_trainer(context_, config_, method_, world_.split, table_.get());
+    trainer_ = make_trainer(context_, config_, method_, world_.split, scores_ ? &scores_->table : nullptr);
     // Last, so that a run that cannot start leaves no folder.
     folder_.emplace(resume ? RunFolder::resume(config.run_dir) : RunFolder::create(config.run_dir, config));
     if (resume) load_checkpoint();
@@ -225,6 +247,8 @@ class Run {
       nlohmann::json stored = read_summary(folder_->path());
       if (!stored.is_null()) return stored;
     }
+    // Without an epoch there is one too: every finished run can be evaluated.
+    if (is_over() && !std::filesystem::exists(folder_->file(kCheckpointFile))) save(kCheckpointFile);
     try {
       bool going_on = !validation_due_ || finish_epoch();
       while (going_on && !is_over()) going_on = run_epoch();
@@ -305,7 +329,10 @@ class Run {
     const Stopwatch watch;
     const nlohmann::json test = evaluate(context_, config_, *trainer_, world_.split, Target::test);
     const double eval_seconds = watch.seconds();
-    nlohmann::json summary = provenance(gpu_name(context_), world_.data->hash);
+    nlohmann::json summary = provenance(gpu_name(context_), inputs_.data);
+    for (const auto& [name, value] : stored_form(inputs_)) summary[name] = value;
+    summary["device"] = context_.device() == Device::cpu ? "cpu" : "cuda";
+    summary["threads"] = context_.threads();
     summary["method"] = config_.method;
     summary["seed"] = config_.seed;
     summary["model"] = config_.model.name;
@@ -315,10 +342,14 @@ class Run {
       summary["gate"]["rule"] = method_.rule->name;
       summary["gate"]["objective"] = method_.objective->name;
       summary["gate"]["parameters"] = trainer_->gate_parameters();
-      summary["llm"] = {{"scorer", table_->scorer},
-                        {"pairs", table_->size()},
-                        {"users", table_->scored_users()},
-                        {"hash", hex(scores_hash_)}};
+      const ScoreTable& table = scores_->table;
+      summary["llm"] = {{"scorer", table.scorer}, {"pairs", table.size()}, {"users", table.scored_users()}};
+      if (scores_->audit) {
+        summary["llm"]["unknown_rows"] = scores_->unknown_rows;
+        summary["llm"]["leakage"] = {{"held_out_candidates", scores_->audit->held_out_candidates},
+                                     {"expected_by_chance", scores_->audit->held_out_expected},
+                                     {"allowed", scores_->audit->too_many()}};
+      }
     }
     summary["epochs"] = trainer_->epoch();
     if (validation_.best_epoch > 0) {
@@ -343,21 +374,19 @@ class Run {
 
   void save(const char* name) {
     const InterruptDelay whole;
-    std::map<std::string, std::string> metadata = {
-        {"format", kFormat},
-        {"config", stored_text(config_)},
-        {"data_hash", hex(world_.data->hash)},
-        {"scores_hash", hex(scores_hash_)},
-        {"last_report", to_json(last_).dump()},
-        {"best_auc", fmt::format("{}", validation_.best)},
-        {"best_epoch", std::to_string(validation_.best_epoch)},
-        {"without_gain", std::to_string(validation_.without_gain)}};
+    std::map<std::string, std::string> metadata = stored_form(inputs_);
+    metadata.insert({{"format", kFormat},
+                     {"config", to_toml(decisive(config_))},
+                     {"last_report", to_json(last_).dump()},
+                     {"best_auc", fmt::format("{}", validation_.best)},
+                     {"best_epoch", std::to_string(validation_.best_epoch)},
+                     {"without_gain", std::to_string(validation_.without_gain)}});
     if (validation_due_) metadata[kValidationDue] = "1";
     trainer_->save(folder_->file(name), std::move(metadata));
   }
 
   void require_same_configuration(const std::string& path, const Config& then) const {
-    const std::string change = first_difference(then, config_, kWhere);
+    const std::string change = first_difference(then, decisive(config_));
     if (change.empty()) return;
     throw Error(
         fmt::format("{}: cannot resume with another configuration ({}): repeat the first run's recipe and "
@@ -373,7 +402,7 @@ class Run {
   void load_checkpoint() {
     const std::string path = folder_->file(kCheckpointFile);
     if (!std::filesystem::exists(path)) {  // killed before the first checkpoint: start anew
-      require_same_configuration(folder_->path(), load_config(folder_->file("config.toml"), {}));
+      require_same_configuration(folder_->path(), decisive(load_config(folder_->file("config.toml"), {})));
       folder_->drop_events_after(0);
       return;
     }
@@ -381,19 +410,16 @@ class Run {
     if (checkpoint.meta("format") != kFormat) {
       throw Error(fmt::format("{}: not a checkpoint of this program; choose another run_dir", path));
     }
-    require_same_configuration(path, parse_config(checkpoint.meta("config"), path));
-    if (checkpoint.meta("data_hash") != hex(world_.data->hash)) {
-      throw Error(
-          fmt::format("{}: cannot resume: the data at '{}' are not those of the checkpoint; restore them, or "
-                      "choose another run_dir",
-                      path, config_.data.path));
+    const StoredValue stored = stored_in(checkpoint);
+    // A program that came to other figures may have written its configuration in another way too.
+    if (stored("numbers_version") == std::to_string(kNumbersVersion)) {
+      require_same_configuration(path, parse_config(checkpoint.meta("config"), path));
     }
-    if (checkpoint.meta("scores_hash") != hex(scores_hash_)) {
-      throw Error(
-          fmt::format("{}: cannot resume: the LLM scores are not those of the checkpoint; restore them, or "
-                      "choose another run_dir",
-                      path));
-    }
+    const std::string change = changed_input(config_, inputs_, stored);
+    require(change.empty(),
+            fmt::format("{}: cannot resume: {} are not those of the checkpoint; restore them, or "
+                        "choose another run_dir",
+                        path, change));
     trainer_->resume(checkpoint);
     validation_due_ = checkpoint.metadata.contains(kValidationDue);
     take_best(checkpoint);
@@ -409,8 +435,8 @@ class Run {
   Context context_;
   World world_;
   std::optional<RunFolder> folder_;
-  std::unique_ptr<ScoreTable> table_;
-  std::uint64_t scores_hash_ = 0;
+  std::unique_ptr<LlmScores> scores_;
+  RunInputs inputs_;
   std::unique_ptr<Trainer> trainer_;
   EpochReport last_;
   Validation validation_;
@@ -432,17 +458,41 @@ World load_world(const Config& config) {
   return world;
 }
 
-ScoreTable load_scores(const Config& config, const Split& split) {
-  ScoreTable table;
+void check_protocol(const Config& config, const Split& split) {
+  const bool ctr = config.eval.protocol == EvalConfig::Protocol::ctr;
+  if (ctr) {
+    for (const char* key : {"eval.topk", "eval.max_users"}) {
+      require_not_set(config, key, "eval.protocol=ctr ranks no catalogue");
+    }
+  }
+  const auto check = [&](Target target) {
+    if (ctr) {
+      require(!ctr_rows(split, target, config.seed).empty(), kNoCtrRow);
+    } else {
+      check_rankable(split, target, config.eval.max_users);
+    }
+  };
+  check(Target::test);
+  if (config.train.eval_every > 0) check(Target::validation);
+}
+
+LlmScores load_scores(const Config& config, const Split& split) {
+  LlmScores scores;
+  ScoreTable& table = scores.table;
   if (config.llm.scorer == "file") {
     for (const char* key : {"llm.candidates", "llm.prompt_history"}) {
       require_not_set(config, key, "llm.scorer=file reads a finished table");
     }
     require(!config.llm.scores.empty(), "llm.scorer=file needs llm.scores, the path of the table");
-    table = read_scores(config.llm.scores, split);
+    table = read_scores(config.llm.scores, split, config.llm.min_known);
+    check_probes(table, split);
+    scores.unknown_rows = table.unknown_rows;
+    scores.audit = check_leaks(config, split, table);
+    scores.hash = hash_scores(table);
     check_freshness(config, split, table);
   } else {
-    for (const char* key : {"llm.stale", "llm.stale_weight", "llm.max_age_days"}) {
+    for (const char* key :
+         {"llm.stale", "llm.stale_weight", "llm.max_age_days", "llm.allow_leak", "llm.min_known"}) {
       require_not_set(config, key, "llm.scorer=" + config.llm.scorer + " scores the data as they are");
     }
     require_not_set(config, "llm.scores",
@@ -452,12 +502,14 @@ ScoreTable load_scores(const Config& config, const Split& split) {
     options.prompt_history = config.llm.prompt_history;
     options.seed = config.seed;
     const ScorerInfo& scorer = find_scorer(config.llm.scorer);
+    warn_of_missing_texts(config, *split.data);
     table = make_score_table(*split.data, scorer.score(split, plan_candidates(split, options)), scorer.name);
+    check_probes(table, split);
+    scores.hash = hash_scores(table);
   }
-  check_probes(table, split);
   if (config.llm.noise > 0)
     corrupt_scores(table, split, config.llm.noise, config.llm.noise_slice, config.seed);
-  return table;
+  return scores;
 }
 
 nlohmann::json train(const Config& config, bool resume) {
@@ -475,13 +527,25 @@ nlohmann::json evaluate_run(const EvalOptions& options) {
       parse_config(checkpoint.meta("config"), checkpoint.path).model.name == config.model.name,
       fmt::format("{}: {}/config.toml has another model.name; restore it", checkpoint.path, options.run_dir));
   const World world = load_world(config);
-  if (checkpoint.meta("data_hash") != hex(world.data->hash)) {
-    throw Error(fmt::format("{}: the data at '{}' are not those of the checkpoint", checkpoint.path,
-                            config.data.path));
+  if (!options.predictions.empty()) {
+    std::vector<std::string> inputs = run_files(options.run_dir);
+    inputs.insert(inputs.end(), world.data->files.begin(), world.data->files.end());
+    inputs.push_back(config.llm.scores);
+    const auto is_ours = [](const std::string& path) {
+      return has_first_line(path, kRankHeader) || has_first_line(path, kLogitHeader);
+    };
+    check_output(options.predictions, inputs, is_ours, options.force);
   }
-  Context context(parse_device(options.device), config.threads);
-  // The gate has no part in scoring, so the model is loaded as one that was trained without it.
+  // The gate has no part in scoring, nor has a GPU's way to train, so the model is loaded as one that was
+  // trained without them; and whichever program trained it, this one's figures are right.
   config.method = "none";
+  config.train.cuda_graph = false;
+  const std::string change = changed_input(config, run_inputs(*world.data), [&](const std::string& name) {
+    return name == "numbers_version" ? std::to_string(kNumbersVersion) : stored_in(checkpoint)(name);
+  });
+  require(change.empty(),
+          fmt::format("{}: {} are not those of the checkpoint; restore them", checkpoint.path, change));
+  Context context(parse_device(options.device), config.threads);
   const std::unique_ptr<Trainer> trainer =
       make_trainer(context, config, Method{"none", false, nullptr, nullptr}, world.split, nullptr);
   trainer->load(checkpoint);

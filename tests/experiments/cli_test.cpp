@@ -10,7 +10,9 @@
 
 #include "experiments/app.h"
 #include "host/data/import.h"
+#include "host/data/split.h"
 #include "host/data/synthetic.h"
+#include "host/llm/score_table.h"
 #include "kernels/gates/registry.h"
 #include "tests/host/support.h"
 #include "tests/support/process.h"
@@ -131,6 +133,165 @@ TEST_F(Cli, CompareTabulatesMethodsAndSeedsAndKeepsFinishedRuns) {
   EXPECT_EQ(run(words).out, first.out);
   EXPECT_EQ(std::filesystem::last_write_time(folder_ / "runs/agreement_2/summary.json"), written);
   EXPECT_THAT(run({"compare", recipe, "seed=3", "--out", folder_ / "x"}).err, HasSubstr("--seeds"));
+}
+
+/// Neither command puts runs of two data sets, or of two tables of scores, into one table.
+TEST_F(Cli, StoredRunsOfOtherDataOrScoresAreNotReused) {
+  const std::string recipe = folder_ / "recipe.toml", table = folder_ / "table.toml",
+                    scores = folder_ / "s.tsv";
+  std::ofstream(recipe) << "[data]\npath = '" << data()
+                        << "'\n[train]\nepochs = 1\n[llm]\nscorer = 'file'\nscores = '" << scores << "'\n";
+  std::ofstream(table) << "title = 't'\nrecipe = '" << recipe << "'\nmetric = 'test.auc.all'\nout = '"
+                       << (folder_ / "table")
+                       << "'\n[[column]]\nname = 'c'\nset = ['threads=1', 'device=cpu']\nseeds = [1]\n"
+                          "[[row]]\nname = 'r'\nset = ['method=global']\n";
+  ASSERT_EQ(run({"llm", "score", "--data", data(), "--scorer", "lexical", "--out", scores}).status, 0);
+  const auto compare = [&](const char* methods, std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {"compare", recipe, "threads=1", "device=cpu", "--methods", methods, "--seeds",
+                               "1", "--out", folder_ / "compared"});
+    return run(more);
+  };
+  const Outcome first = compare("none,global");
+  ASSERT_EQ(first.status, 0) << first.err;
+  EXPECT_THAT(first.out, testing::AllOf(HasSubstr("data "), HasSubstr("scores ")));
+  ASSERT_EQ(run({"experiment", "run", table}).status, 0);
+  EXPECT_THAT(compare("none", {"threads=2"}).err, HasSubstr("threads was 1, is 2"))
+      << "fused training is no other way";
+
+  // Scores made again, with another seed: not for the run that reads none.
+  ASSERT_EQ(
+      run({"llm", "score", "--data", data(), "--scorer", "lexical", "--seed", "2", "--out", scores}).status,
+      0);
+  EXPECT_EQ(compare("none").status, 0);
+  for (const Outcome& outcome : {compare("none,global,hinge"), run({"experiment", "run", table})}) {
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_THAT(outcome.out, IsEmpty());
+    EXPECT_THAT(outcome.err, testing::AllOf(HasSubstr("holds a run of other data"), HasSubstr("LLM scores"),
+                                            HasSubstr("choose another folder")));
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "compared/hinge_1")) << "said before anything is trained";
+
+  SyntheticOptions other;
+  other.users = 300;
+  other.items = 200;
+  other.topics = 5;
+  other.seed = 9;
+  save_recbole(synthetic_dataset(other), folder_.path());
+  EXPECT_THAT(compare("none").err,
+              testing::AllOf(HasSubstr("holds a run of other data"), HasSubstr("the data at")));
+
+  // A run of a program that counted otherwise.
+  const std::string path = folder_ / "compared/none_1/summary.json";
+  nlohmann::json summary = nlohmann::json::parse(read_all(path));
+  summary["numbers_version"] = "0";
+  std::ofstream(path) << summary;
+  EXPECT_THAT(compare("none").err, HasSubstr("another version of the program"));
+}
+
+TEST_F(Cli, TablesThatLeakStopBeforeAnythingIsTrained) {
+  const Dataset dataset = load_dataset(data());
+  const Split split = leave_one_out(dataset);
+  std::vector<LlmScore> scores;
+  for (Id user = 1; user < dataset.users.rows(); ++user) {
+    if (split.test[user] != 0) scores.push_back({user, split.test[user], 1.0F});
+  }
+  const std::string leak = folder_ / "leak.tsv", recipe = folder_ / "recipe.toml",
+                    table = folder_ / "table.toml";
+  write_scores(leak, make_score_table(dataset, scores, "x"), dataset, false);
+  std::ofstream(recipe) << "[data]\npath = '" << data() << "'\n[llm]\nscorer = 'file'\nscores = '" << leak
+                        << "'\n";
+  std::ofstream(table) << "title = 't'\nrecipe = '" << recipe << "'\nmetric = 'test.auc.all'\nout = '"
+                       << (folder_ / "runs") << "'\n[[column]]\nname = 'c'\nseeds = [1, 2]\n"
+                       << "[[row]]\nname = 'none'\nset = ['method=none']\n[[row]]\nname = 'global'\nset = "
+                          "['method=global']\n";
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"train", recipe, "run_dir=" + (folder_ / "runs")},
+           {"compare", recipe, "--methods", "none,global", "--out", folder_ / "runs"},
+           {"experiment", "run", table}}) {
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.status, 1) << words[0];
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    EXPECT_THAT(outcome.err,
+                testing::AllOf(HasSubstr("leak.tsv: leak: 300 of"), HasSubstr("llm.allow_leak=true")));
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "runs")) << words[0];
+  }
+}
+
+/// Inputs stay as they are; so does what no such command made; a command's own outputs are made anew.
+TEST_F(Cli, OutputsDestroyNothing) {
+  ASSERT_EQ(run(train_words()).status, 0);
+  const std::string scores = folder_ / "s.tsv", run_dir = folder_ / "run";
+  const std::vector<std::string> score = {"llm", "score", "--data", data(), "--scorer", "lexical", "--out"},
+                                 report = {"llm", "report", "--data", data(), "--scores", scores, "--out"},
+                                 import_scores = {"llm", "import", scores, "--data", data(), "--out"},
+                                 import_data = {"data", "import", data(), "--out"},
+                                 predict = {"eval", run_dir, "--predictions"};
+  const auto outcome = [&](std::vector<std::string> words, const std::string& out, bool force = false) {
+    words.push_back(out);
+    if (force) words.emplace_back("--force");
+    return run(words);
+  };
+  ASSERT_EQ(outcome(score, scores).status, 0);
+
+  const auto refused = [&](const std::vector<std::string>& words, const std::string& out,
+                           const std::string& file) {
+    const std::string before = read_all(file);
+    for (const bool force : {false, true}) {
+      const Outcome refusal = outcome(words, out, force);
+      EXPECT_EQ(refusal.status, 1) << words[0] << out;
+      EXPECT_THAT(refusal.err, HasSubstr("is read by this command"));
+      EXPECT_EQ(read_all(file), before) << words[0] << out;
+    }
+  };
+  const std::string inter = data() + ".inter", item = data() + ".item";
+  refused(import_data, folder_.path(), inter);
+  refused(score, inter, inter);
+  refused(predict, item, item);
+  refused(predict, run_dir + "/summary.json", run_dir + "/summary.json");
+  refused(import_scores, scores, scores);
+
+  struct Output {
+    const std::vector<std::string>& words;
+    std::string out, file;
+  };
+  for (const Output& each : std::vector<Output>{{score, folder_ / "t.tsv", folder_ / "t.tsv"},
+                                                {score, folder_ / "u.tsv", folder_ / "u.tsv.json"},
+                                                {import_scores, folder_ / "v.tsv", folder_ / "v.tsv"},
+                                                {report, folder_ / "r", folder_ / "r/report.md"},
+                                                {import_data, folder_ / "d", folder_ / "d/synthetic.item"},
+                                                {predict, folder_ / "p.tsv", folder_ / "p.tsv"}}) {
+    std::filesystem::create_directories(std::filesystem::path(each.file).parent_path());
+    std::ofstream(each.file) << "mine\n";
+    const Outcome refusal = outcome(each.words, each.out);
+    EXPECT_EQ(refusal.status, 1) << each.file;
+    EXPECT_THAT(refusal.err, HasSubstr("give --force")) << each.file;
+    EXPECT_EQ(read_all(each.file), "mine\n");
+    EXPECT_EQ(outcome(each.words, each.out, true).status, 0) << each.file;
+    EXPECT_NE(read_all(each.file), "mine\n");
+    EXPECT_EQ(outcome(each.words, each.out).status, 0) << each.file << " is its own now";
+  }
+}
+
+TEST_F(Cli, DemoReplacesRunsOfDemosAlone) {
+  const std::string out = folder_ / "demo";
+  const auto demo = [&] {
+    return run({"demo", "--data", data(), "--epochs", "1", "--out", out, "--device", "cpu"});
+  };
+  ASSERT_EQ(
+      run({"train", "data.path=" + data(), "run_dir=" + out + "/global", "train.epochs=1", "device=cpu"})
+          .status,
+      0);
+  const std::string before = read_all(out + "/global/summary.json");
+  const Outcome refusal = demo();
+  EXPECT_EQ(refusal.status, 1);
+  EXPECT_THAT(refusal.err, HasSubstr("choose another --out"));
+  EXPECT_EQ(read_all(out + "/global/summary.json"), before);
+  std::filesystem::remove_all(out + "/global");
+  std::filesystem::create_directories(out + "/none");
+  std::ofstream(out + "/none/notes.txt") << "mine";
+  ASSERT_EQ(demo().status, 0);
+  ASSERT_EQ(demo().status, 0) << "its own runs are made anew";
+  EXPECT_EQ(read_all(out + "/none/notes.txt"), "mine");
 }
 
 TEST_F(Cli, DemoComparesThreeMethods) {

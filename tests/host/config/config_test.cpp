@@ -288,5 +288,22 @@ TEST(Config, EveryKeyIsListedOnceWithTypeDefaultAndDoc) {
   EXPECT_THAT(names, testing::IsSupersetOf({"method", "train.chunk_rows", "llm.noise_slice", "eval.topk"}));
 }
 
+TEST(Config, TextThatAStoredConfigurationCannotHoldIsRefused) {
+  EXPECT_THAT(error_of([] { load_config("", std::vector<std::string>{"data.path=caf\xE9"}); }),
+              testing::AllOf(HasSubstr("'data.path=caf\xE9' is not UTF-8"), HasSubstr("symbolic link")));
+  // All else comes back as it was.
+  for (const std::string path :
+       {"caf\xC3\xA9", "a b", "tab\there", "line\nbreak", "\x01\x7F", "#=[\"\\'", ""}) {
+    const Config config = load_config("", std::vector<std::string>{"data.path=" + path});
+    EXPECT_EQ(parse_config(to_toml(config), "stored").data.path, path);
+  }
+}
+
+TEST(Config, DropoutLeavesSomethingToKeep) {
+  EXPECT_THAT(error_of([] { load_config("", std::vector<std::string>{"model.dropout=0.999999"}); }),
+              HasSubstr("in [0, 0.9999]"));
+  EXPECT_EQ(load_config("", std::vector<std::string>{"model.dropout=0.9999"}).model.dropout, 0.9999);
+}
+
 }  // namespace
 }  // namespace sllmr

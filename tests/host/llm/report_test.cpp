@@ -15,7 +15,7 @@ namespace {
 using testing::HasSubstr;
 
 TEST(Wilson, IsTheTextbookInterval) {
-  const Share share = wilson(0.8, 10);
+  const Proportion share = wilson(0.8, 10);
   EXPECT_NEAR(share.low, 0.4902, 1e-4);
   EXPECT_NEAR(share.high, 0.9433, 1e-4);
   EXPECT_NEAR(wilson(0, 5).low, 0, 1e-12);
@@ -65,10 +65,45 @@ TEST_F(ReportTest, LeaksAreFound) {
   EXPECT_EQ(leaks.probes_not_in_training, 1);
   EXPECT_EQ(leaks.training_candidates, 1);
   EXPECT_EQ(leaks.held_out_candidates, 1);
+  EXPECT_FALSE((LeakageAudit{0, 0, 100, 0, 0, 0.0}).too_many());
+  EXPECT_FALSE((LeakageAudit{0, 0, 100, 0, 0, 0.0}).too_few());
   EXPECT_FALSE((LeakageAudit{0, 0, 100, 0, 9, 8.0}).too_many());
   EXPECT_TRUE((LeakageAudit{0, 0, 100, 0, 90, 8.0}).too_many());
   EXPECT_TRUE((LeakageAudit{0, 0, 100, 0, 0, 8.0}).too_few());
   EXPECT_FALSE((LeakageAudit{0, 0, 100, 0, 0, 3.0}).too_few());
+}
+
+/// Where exp(-expected) is no double any more.
+TEST_F(ReportTest, LargeTablesAreJudgedAsSmallOnes) {
+  for (const double expected : {746.0, 1e4, 1e6}) {
+    const auto audit = [&](double deviations) {
+      LeakageAudit found;
+      found.held_out_candidates = std::llround(expected + deviations * std::sqrt(expected));
+      found.held_out_expected = expected;
+      return found;
+    };
+    for (const double deviations : {-2.5, 0.0, 2.5}) {
+      EXPECT_FALSE(audit(deviations).too_few()) << expected;
+      EXPECT_FALSE(audit(deviations).too_many()) << expected;
+    }
+    EXPECT_TRUE(audit(-4).too_few());
+    EXPECT_TRUE(audit(4).too_many());
+  }
+}
+
+TEST_F(ReportTest, WhatAUserWasShownSaysNothingOfChanceForThatUser) {
+  const auto audit = [&](const std::vector<LlmScore>& scores) {
+    return audit_table(make_score_table(data_, scores, "x"), split_);
+  };
+  // User 1's only candidate is the test item: of 10 items, each of the two that are held out had one chance
+  // in 10.
+  LeakageAudit one = audit({{1, 8, 0.5F}});
+  EXPECT_EQ(one.held_out_candidates, 1);
+  EXPECT_NEAR(one.held_out_expected, 0.2, 1e-12);
+  // User 2 was shown 8 and 10, user 1 one item: (1 + 1/10) / (2 + 1) for item 8, (0 + 1/10) / 3 for item 7.
+  // Of user 2's, 7 and 9, nobody else was shown one: two draws at (0 + 2/10) / (1 + 2).
+  one = audit({{1, 8, 0.5F}, {2, 8, 0.5F}, {2, 10, 0.4F}});
+  EXPECT_NEAR(one.held_out_expected, (1.1 + 0.1) / 3 + 2 * 2 * 0.2 / 3, 1e-12);
 }
 
 TEST_F(ReportTest, CoverageAndTies) {
@@ -125,6 +160,7 @@ TEST(Report, TheFrontierModelsTableGivesTheMeasuredAgreement) {
   EXPECT_NEAR(result["reliability"]["cold"]["value"].get<double>(), 0.772, 6e-4);
   EXPECT_NEAR(result["reliability"]["warm"]["value"].get<double>(), 0.793, 6e-4);
   EXPECT_EQ(result["leakage"]["held_out_items_among_candidates"], 0);
+  EXPECT_TRUE(result["leakage"]["too_few_held_out"].get<bool>());
   EXPECT_EQ(result["coverage"]["scored_users"], 3000);
   EXPECT_EQ(result["freshness"]["stale_users"], 0);
   EXPECT_GT(result["calibration"]["rank_correlation"].get<double>(), 0.9);

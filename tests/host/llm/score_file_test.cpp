@@ -157,6 +157,31 @@ TEST_F(ScoreFileTest, DeepNestingIsAnErrorOfItsLine) {
               StartsWith(":2: not a JSON object"));
 }
 
+TEST_F(ScoreFileTest, RowsOfOthersAreCountedAndLeftOut) {
+  const TemporaryFile file("user_id\titem_id\tscore\tprobe\nu7\ti8\t0.9\t0\nu1\ti8\t0.5\t0\nu1\ti77\t1\t0\n" +
+                           std::string("u1\ti9\t0.25\t0\nu1\ti3\t0.25\t1\n"));
+  testing::internal::CaptureStderr();
+  const ScoreTable table = read_scores(file.path(), split_);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              AllOf(HasSubstr(":2: unknown user 'u7'; 2 of 5 rows name users or items that are not in toy"),
+                    HasSubstr("left out")));
+  EXPECT_EQ(table.unknown_rows, 2);
+  EXPECT_THAT(table.items_of(1), ElementsAre(8, 3, 9));
+  EXPECT_THAT(error_of([&] { read_scores(file.path(), split_, 0.61); }),
+              AllOf(StartsWith(file.path() + ":2: unknown user 'u7'; 2 of 5"), HasSubstr("llm.min_known")));
+  EXPECT_EQ(read_scores(file.path(), split_, 0.6).unknown_rows, 2);
+}
+
+TEST_F(ScoreFileTest, AFaultAfterRowsOfOthersNamesItsLine) {
+  EXPECT_THAT(read_error(kHeader + "u7\ti8\t0.5\t0\nu1\ti8\t0.5\t0\nu1\ti8\t0.6\t0\n"),
+              AllOf(StartsWith(":4: "), HasSubstr("second score for item i8")));
+}
+
+TEST_F(ScoreFileTest, ATableOfOthersAloneIsRefusedWhateverTheShare) {
+  const TemporaryFile file(kHeader + "u7\ti8\t0.5\t0\n");
+  EXPECT_THAT(error_of([&] { read_scores(file.path(), data_, 0); }), HasSubstr("1 of 1 rows"));
+}
+
 TEST_F(ScoreFileTest, NamesAMissingFile) {
   EXPECT_THAT(error_of([&] { read_scores("/nowhere/toys.scores", data_); }),
               AllOf(StartsWith("/nowhere/toys.scores"), HasSubstr("No such file")));

@@ -27,7 +27,7 @@ class Bench {
         context_(device, threads),
         world_(load_world(config_)),
         method_(resolve_method(config_)) {
-    if (method_.uses_llm) table_ = load_scores(config_, world_.split);
+    if (method_.uses_llm) table_ = load_scores(config_, world_.split).table;
     trainer_ = make_trainer(context_, config_, method_, world_.split, &table_);
   }
   Trainer& trainer() { return *trainer_; }

@@ -27,7 +27,7 @@ class StaleScores : public testing::Test {
     options.topics = 5;
     save_recbole(synthetic_dataset(options), folder_.path());
     world_ = load_world(config({}));
-    table_ = load_scores(config({"llm.scorer=lexical"}), world_.split);
+    table_ = load_scores(config({"llm.scorer=lexical"}), world_.split).table;
     write_scores(path(), table_, *world_.data, false);
   }
   std::string path() const { return folder_ / "scores.tsv"; }
@@ -130,8 +130,9 @@ TEST_F(StaleScores, UsersWhoHaveInteractedSinceCanBeDropped) {
   const auto first = static_cast<std::size_t>(moved.history_offsets[static_cast<std::size_t>(stale)]);
   std::swap(moved.history[first], moved.history[first + moved.user_history(stale).size() - 3]);
   const Split split = leave_one_out(moved);
-  EXPECT_THAT(load_scores(reading(), split).items_of(stale), testing::SizeIs(table_.items_of(stale).size()));
-  EXPECT_THAT(load_scores(reading({"llm.stale_weight=0"}), split).items_of(stale), IsEmpty());
+  EXPECT_THAT(load_scores(reading(), split).table.items_of(stale),
+              testing::SizeIs(table_.items_of(stale).size()));
+  EXPECT_THAT(load_scores(reading({"llm.stale_weight=0"}), split).table.items_of(stale), IsEmpty());
   EXPECT_THAT(error_of([&] {
                 load_scores(config({"llm.scorer=lexical", "llm.stale_weight=0"}), split);
               }),

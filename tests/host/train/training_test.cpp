@@ -3,7 +3,10 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "host/data/import.h"
@@ -198,6 +201,162 @@ TEST_F(Training, ResumingOnOtherDataIsRefused) {
   other.seed = 2;
   save_recbole(synthetic_dataset(other), folder_.path());
   EXPECT_THAT(error_of([&] { train(config({}), true); }), HasSubstr("are not those of the checkpoint"));
+}
+
+/// Attributes are read by deep backbones and by lexical scores, and by nothing else.
+TEST_F(Training, ChangedItemsAreRefusedWhereTheyAreRead) {
+  const std::vector<std::string> deep = {"method=none",         "model.name=dcnv2",     "train.mode=exact",
+                                         "train.loss=bce",      "train.optimizer=adam", "train.lr=0.01",
+                                         "train.batch_size=64", "train.epochs=1",       "model.hidden=[8]"};
+  const auto config_at = [this](std::vector<std::string> overrides, const char* name) {
+    overrides.push_back("run_dir=" + (folder_ / name));
+    return config(std::move(overrides));
+  };
+  train(config_at(deep, "deep"), false);
+  train(config_at({"method=none"}, "mf"), false);
+  train(config_at({"method=global"}, "lexical"), false);
+  Dataset data = load_dataset(folder_ / "synthetic");
+  std::reverse(data.item_attributes.begin(), data.item_attributes.end());
+  save_recbole(data, folder_.path());
+
+  for (const bool resume : {false, true}) {
+    EXPECT_THAT(error_of([&] {
+                  if (resume) {
+                    train(config_at(deep, "deep"), true);
+                  } else {
+                    evaluate_run({folder_ / "deep", Target::test, "cpu", ""});
+                  }
+                }),
+                HasSubstr("brands and categories"));
+  }
+  EXPECT_NO_THROW(train(config_at({"method=none"}, "mf"), true));
+  EXPECT_NO_THROW(evaluate_run({folder_ / "mf", Target::test, "cpu", ""}));
+  EXPECT_THAT(error_of([&] { train(config_at({"method=global"}, "lexical"), true); }), HasSubstr("texts"));
+  EXPECT_NO_THROW(evaluate_run({folder_ / "lexical", Target::test, "cpu", ""})) << "its scores are learnt";
+}
+
+TEST_F(Training, ACheckpointOfAProgramThatCountedOtherwiseIsNotResumed) {
+  train(config({"method=none"}), false);
+  const std::string path = folder_ / "run/model.safetensors";
+  const SafetensorsFile stored = read_safetensors(path);
+  const auto store = [&](const std::map<std::string, std::string>& metadata) {
+    std::vector<TensorView> tensors;
+    for (const StoredTensor& tensor : stored.tensors) {
+      tensors.push_back({tensor.name, tensor.dtype, tensor.shape, tensor.bytes});
+    }
+    write_safetensors(path, tensors, metadata);
+    return error_of([&] { train(config({"method=none"}), true); });
+  };
+  std::map<std::string, std::string> metadata = stored.metadata;
+  metadata["numbers_version"] = "0";
+  EXPECT_THAT(store(metadata), HasSubstr("numbers_version 0 then"));
+  metadata.erase("numbers_version");
+  EXPECT_THAT(store(metadata), HasSubstr("kept no numbers_version"));
+  EXPECT_NO_THROW(evaluate_run({folder_ / "run", Target::test, "cpu", ""}));
+}
+
+TEST_F(Training, ATableOfHeldOutItemsStopsTheRun) {
+  const World world = load_world(config({}));
+  std::vector<LlmScore> scores;
+  for (Id user = 1; user < world.data->users.rows(); ++user) {
+    if (world.split.test[user] == 0) continue;
+    scores.push_back({user, world.split.test[user], 1.0F});
+    scores.push_back({user, world.split.train_items(user).back(), 0.5F, true});
+  }
+  write_scores(folder_ / "leak.tsv", make_score_table(*world.data, scores, "x"), *world.data, false);
+  const auto with = [this](std::vector<std::string> more = {}) {
+    more.insert(more.end(), {"method=global", "llm.scorer=file", "llm.scores=" + (folder_ / "leak.tsv")});
+    return config(more);
+  };
+  EXPECT_THAT(
+      error_of([&] { train(with(), false); }),
+      testing::AllOf(HasSubstr("leak.tsv: leak: "), HasSubstr("600 of the users' validation and test items"),
+                     HasSubstr("llm.allow_leak=true")));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
+  testing::internal::CaptureStderr();
+  const nlohmann::json summary = train(with({"llm.allow_leak=true", "train.epochs=1"}), false);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("warning: " + (folder_ / "leak.tsv") + ": leak"));
+  EXPECT_EQ(summary["llm"]["leakage"]["held_out_candidates"], 600);
+  EXPECT_TRUE(summary["llm"]["leakage"]["allowed"].get<bool>());
+}
+
+TEST_F(Training, ATableThatAvoidsHeldOutItemsIsWarnedOf) {
+  const World world = load_world(config({}));
+  const ScoreTable clean = load_scores(config({}), world.split).table;
+  std::vector<LlmScore> scores;
+  for (Id user = 1; user < world.data->users.rows(); ++user) {
+    const auto items = clean.items_of(user);
+    for (std::size_t k = 0; k < items.size(); ++k) {
+      if (items[k] == world.split.test[user] || items[k] == world.split.validation[user]) continue;
+      scores.push_back({user, items[k], clean.scores_of(user)[k], static_cast<int>(k) == clean.probe[user]});
+    }
+  }
+  const auto warning = [&](const ScoreTable& table) {
+    write_scores(folder_ / "t.tsv", table, *world.data, false);
+    testing::internal::CaptureStderr();
+    load_scores(config({"llm.scorer=file", "llm.scores=" + (folder_ / "t.tsv")}), world.split);
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_THAT(warning(clean), IsEmpty());
+  EXPECT_THAT(warning(make_score_table(*world.data, scores, "x")), HasSubstr("0 of the users' validation"));
+}
+
+/// Nobody has three interactions: known before anything is trained.
+TEST_F(Training, NothingToRankIsSaidBeforeTraining) {
+  Dataset data = load_dataset(folder_ / "synthetic");
+  data.history.clear();
+  for (Id user = 1; user < data.users.rows(); ++user) {
+    data.history.insert(data.history.end(), {1 + user % 50, 51 + user % 50});
+    data.history_offsets[static_cast<std::size_t>(user) + 1] = data.interactions();
+  }
+  data.name = "two";
+  save_recbole(data, folder_.path());
+  for (const char* protocol : {"full", "ctr"}) {
+    EXPECT_THAT(error_of([&] {
+                  train(config({"method=none", "data.path=" + (folder_ / "two"),
+                                std::string("eval.protocol=") + protocol}),
+                        false);
+                }),
+                HasSubstr("users need at least 3 interactions"))
+        << protocol;
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
+  }
+}
+
+TEST_F(Training, EveryFinishedRunCanBeEvaluated) {
+  const nlohmann::json none = train(config({"train.epochs=0"}), false);
+  EXPECT_EQ(evaluate_run({folder_ / "run", Target::test, "cpu", ""}), none["test"]);
+  EXPECT_EQ(train(config({"train.epochs=0"}), true), none);
+}
+
+/// As a run that was trained on a GPU says.
+TEST_F(Training, EvaluationLeavesOutWhatOnlyTrainingOnAGpuKnows) {
+  const nlohmann::json summary = train(
+      exact_config({"method=none", "model.name=lightgcn", "train.optimizer=adam", "train.epochs=1"}), false);
+  const std::string path = folder_ / "run/config.toml";
+  std::string text = read_all(path);
+  const std::string off = "cuda_graph = false";
+  ASSERT_NE(text.find(off), std::string::npos);
+  std::ofstream(path) << text.replace(text.find(off), off.size(), "cuda_graph = true");
+  EXPECT_EQ(evaluate_run({folder_ / "run", Target::test, "cpu", ""}), summary["test"]);
+}
+
+TEST_F(Training, AnItemWithoutTextIsSaidToHaveNone) {
+  Dataset data = load_dataset(folder_ / "synthetic");
+  data.titles[3].clear();
+  std::vector<Id> kept;
+  for (Id item = 1; item < data.items.rows(); ++item) {
+    if (item != 3) kept.insert(kept.end(), data.attributes_of(item).begin(), data.attributes_of(item).end());
+  }
+  const std::int64_t own = data.attribute_offsets[4] - data.attribute_offsets[3];
+  for (Id item = 4; item <= data.items.rows(); ++item) data.attribute_offsets[item] -= own;
+  data.item_attributes = kept;
+  save_recbole(data, folder_.path());
+  testing::internal::CaptureStderr();
+  train(config({"method=global", "train.epochs=1"}), false);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr(": 1 of " + std::to_string(data.items.count()) + " items have no text"));
 }
 
 TEST_F(Training, ARunThatCannotStartLeavesNoFolder) {

@@ -1,0 +1,44 @@
+// What a run's figures come from, and whether it is still there: stored work is reused only where all of it
+// is.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "host/config/config.h"
+#include "host/data/dataset.h"
+
+namespace sllmr {
+
+/// Raised by one with every change of the program that gives other figures for the same configuration, data
+/// and scores (another draw, order of sums, default split, formula); not for one that only adds or speeds up.
+inline constexpr int kNumbersVersion = 1;
+
+/// Hashes of what a run reads. Of a table of scores, as it was read or made: what llm.stale_weight and
+/// llm.noise make of it follows from the configuration.
+struct RunInputs {
+  std::uint64_t data = 0, features = 0, texts = 0;  // see Dataset
+  std::uint64_t scores = 0;                         // 0: none, or made anew from data and texts
+};
+RunInputs run_inputs(const Dataset& data, std::uint64_t scores = 0);
+
+/// By the names under which summaries and checkpoints store them: "numbers_version", "data_hash",
+/// "feature_hash", "text_hash", "scores_hash".
+std::map<std::string, std::string> stored_form(const RunInputs& inputs);
+
+/// Looks a name of stored_form() up in something stored; "" where it is missing.
+using StoredValue = std::function<std::string(const std::string& name)>;
+
+/// What of all that the run of `config` depends on was another when the stored run was made: "the data at
+/// 'beauty' (580f.. then, 41c3.. now)"; empty for nothing. Features count for backbones that read them, texts
+/// where a scorer reads them in training.
+std::string changed_input(const Config& config, const RunInputs& now, const StoredValue& stored);
+
+/// The configuration without what the figures do not depend on: the folder, where a value was set and, as the
+/// exact mode and CUDA give the same bits with any number of them, the threads. Device and threads that are
+/// left open become those of this machine.
+Config decisive(Config config);
+
+}  // namespace sllmr
