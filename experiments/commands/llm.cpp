@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "experiments/commands/flags.h"
+#include "experiments/commands/import_options.h"
 #include "experiments/report/llm_report.h"
 #include "experiments/report/text.h"
 #include "host/atomic_file.h"
@@ -45,6 +46,7 @@ constexpr double kDay = 86400;       // in seconds
 constexpr double kMost = 1e15;       // tokens, prompts, money: beyond any bill, and exact as a double
 
 struct LlmOptions {
+  ImportOptions import;
   std::string data, in, out, scorer;
   std::string format = "tsv";
   CandidateOptions candidates;
@@ -64,6 +66,7 @@ std::int64_t now() {
 void add_data_option(CLI::App& command, LlmOptions& options) {
   command.add_option("--data", options.data, "File, prefix (../data/beauty) or folder of the data")
       ->required();
+  add_import_options(command, options.import, "--data-format");
 }
 
 void add_table_options(CLI::App& command, LlmOptions& options) {
@@ -256,7 +259,7 @@ void run_score(LlmOptions& options) {
   scoring.progress = true;
   if (scoring.cache.empty()) scoring.cache = options.out + ".cache";
 
-  const Dataset data = load_dataset(options.data);
+  const Dataset data = load_dataset(options.data, options.import);
   if (!options.forecast_only) check_table_output(options, data);
   const Split split = leave_one_out(data);
   const auto sets = plan(split, options, scorer.asks);
@@ -391,6 +394,7 @@ void add_score_command(CLI::App& llm) {
 void add_prompt_command(CLI::App& llm) {
   struct Options {
     std::string name = "scores", data, user;
+    ImportOptions import;
     int candidates = 20;
   };
   const auto options = std::make_shared<Options>();
@@ -399,6 +403,7 @@ void add_prompt_command(CLI::App& llm) {
   show->add_option("template", options->name, "scores, choice, yes_no, or a TOML file")
       ->capture_default_str();
   CLI::Option* data_option = show->add_option("--data", options->data, "File, prefix or folder of the data");
+  add_import_options(*show, options->import, "--data-format");
   show->add_option("--user", options->user, "Raw id of the user (default: the first)")->needs(data_option);
   show->add_option("--candidates", options->candidates, "Candidates of a user")
       ->check(number_in(2, kMostItems))
@@ -409,7 +414,7 @@ void add_prompt_command(CLI::App& llm) {
       return;
     }
     const PromptTemplate prompt = load_prompt_template(options->name);
-    const Dataset data = load_dataset(options->data);
+    const Dataset data = load_dataset(options->data, options->import);
     const Split split = leave_one_out(data);
     const Id user = options->user.empty() ? 1 : data.users.find(options->user);
     require(user > 0 && user < data.users.rows(),
@@ -435,6 +440,7 @@ void add_import_command(CLI::App& llm) {
                    "Score file, TSV or JSON lines (user_id, item_id, score and probe), or exported answers")
       ->required();
   convert->add_option("--data", options->data, "File, prefix (../data/beauty) or folder of the data");
+  add_import_options(*convert, options->import, "--data-format");
   convert->add_option("--out", options->out, "Score file to write");
   convert->add_option("--format", options->format, "Format of the score file")
       ->check(CLI::IsMember({"tsv", "jsonl"}))
@@ -451,7 +457,7 @@ void add_import_command(CLI::App& llm) {
       return;
     }
     require(!options->data.empty() && !options->out.empty(), "a score file needs --data and --out");
-    const Dataset data = load_dataset(options->data);
+    const Dataset data = load_dataset(options->data, options->import);
     const Split split = leave_one_out(data);
     const ScoreTable table = read_scores(options->in, split, options->min_known);
     const auto holds_the_same = [&](const std::string& path) {
@@ -528,7 +534,7 @@ void add_report_command(CLI::App& llm) {
   add_min_known(*command, *options);
   add_force(*command, *options);
   command->callback([options] {
-    const Dataset data = load_dataset(options->data);
+    const Dataset data = load_dataset(options->data, options->import);
     const Split split = leave_one_out(data);
     for (const char* name : kReportFiles) {
       if (options->out.empty()) break;
