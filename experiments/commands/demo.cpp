@@ -111,7 +111,9 @@ void add_demo_command(CLI::App& app) {
                       "File, prefix or folder of a data set; without it, a built-in world");
   command->add_option("--format", options->format, "Format of the data")->capture_default_str();
   command->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
-  command->add_option("--epochs", options->epochs, "Epochs of each run")->capture_default_str();
+  command->add_option("--epochs", options->epochs, "Epochs of each run")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
   command->add_option("--out", options->out, "Folder for the runs; an earlier demo's runs there are replaced")
       ->capture_default_str();
   command->callback([options] { demo(*options); });

@@ -329,21 +329,26 @@ std::string to_text(const Value& value) {
   return fmt::format("[{}]", fmt::join(std::get<std::vector<std::int64_t>>(value), ", "));
 }
 
+/// As much of it as fits a message.
+std::string shown(const std::string& text) {
+  constexpr std::size_t kLongest = 200;
+  return text.size() <= kLongest ? text : text.substr(0, kLongest) + "...";
+}
+
 void assign(Config& config, const std::string& name, const Given& given) {
   const Key* key = find_key(name);
   if (!key) {
     require(!is_section(name),
             fmt::format("'{}' ({}) is a section: set its keys instead", name, given.origin));
-    throw Error(fmt::format("unknown config key '{}' ({}); did you mean '{}'?", name, given.origin,
-                            suggestion_for(name)));
+    throw Error(fmt::format("unknown config key '{}' ({}); did you mean '{}'?", shown(name), given.origin,
+                            suggestion_for(shown(name))));
   }
   if (given.value && key->set(config, *given.value)) return;
-  constexpr std::size_t kShown = 200;
-  std::string message = fmt::format("'{}' ({}): expected {}, got {}{}", name, given.origin, key->expects,
-                                    given.text.substr(0, kShown), given.text.size() > kShown ? "..." : "");
+  std::string message =
+      fmt::format("'{}' ({}): expected {}, got {}", name, given.origin, key->expects, shown(given.text));
   if (!key->choices.empty() && given.value && std::holds_alternative<std::string>(*given.value)) {
-    message +=
-        fmt::format("; did you mean '{}'?", nearest_name(std::get<std::string>(*given.value), key->choices));
+    message += fmt::format("; did you mean '{}'?",
+                           nearest_name(shown(std::get<std::string>(*given.value)), key->choices));
   }
   throw Error(message);
 }

@@ -178,6 +178,8 @@ TEST_F(RecipeTest, DeepNestingIsAnError) {
     EXPECT_THAT(message, HasSubstr("(command line): expected an ascending array"));
     EXPECT_LT(message.size(), 500U) << "the value is shown in part";
   }
+  EXPECT_LT(override_error(deep + "=1").size(), 500U);
+  EXPECT_LT(override_error("device=" + deep).size(), 500U);
   EXPECT_THAT(override_error("seed=1\nmethod='none'"), HasSubstr("expected an integer"));
 }
 
