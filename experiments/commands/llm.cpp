@@ -133,9 +133,13 @@ void print_summary(const ScoreSummary& s) {
   fmt::print("{:>12}  answers: {} from the cache, {} bad, {} without a reply\n", s.answers, s.cached, s.bad,
              s.failed);
   fmt::print(
-      "{:>12}  scores missing, {} not a number, {} out of range, {} repeated, {} unknown, {} converted\n",
-      s.faults.missing, s.faults.not_a_number, s.faults.out_of_range, s.faults.repeated, s.faults.unknown,
-      s.faults.converted);
+      "{:>12}  scores missing, {} not a number, {} out of range, {} repeated, {} contradicted, {} unknown, "
+      "{} "
+      "converted\n",
+      s.faults.missing, s.faults.not_a_number, s.faults.out_of_range, s.faults.repeated,
+      s.faults.contradicted, s.faults.unknown, s.faults.converted);
+  fmt::print("{:>12}  answers cut off by the limit of tokens, {} stopped by a filter, {} refused\n",
+             s.cut_off, s.filtered, s.refused);
   fmt::print("{:>12}  second tries: {} rate limit, {} server error, {} time-out, {} broken, {} malformed\n",
              s.http.rate_limited + s.http.server_errors + s.http.timeouts + s.http.broken + s.http.rejected,
              s.http.rate_limited, s.http.server_errors, s.http.timeouts, s.http.broken, s.http.rejected);
@@ -279,6 +283,14 @@ void run_score(LlmOptions& options) {
     fmt::print("{:>12.4f}  money\n", f.money);
     if (std::isfinite(f.seconds)) fmt::print("{:>12.0f}  seconds\n", f.seconds);
     std::fflush(stdout);
+    if (const auto old = AnswerCache(scoring.cache).without_server(); old > 0) {
+      fmt::print(
+          stderr,
+          "note: {} answers in {} are of an older version, which did not keep their server; they are not "
+          "used. To use them: sllmr llm export CACHE --out FILE, and sllmr llm import FILE --cache CACHE "
+          "--server ADDRESS\n",
+          old, scoring.cache);
+    }
   }
   if (options.forecast_only) {
     require(scorer.asks, fmt::format("the scorer {} has no bill to forecast", scorer.name));
@@ -330,6 +342,8 @@ void add_score_command(CLI::App& llm) {
          std::numeric_limits<std::int64_t>::max());
 
   add("--url", scoring.url, "Address of the server, up to and with /v1")->group("Server");
+  add("--server", scoring.server, "Name of the server in the answer cache (default: its address)")
+      ->group("Server");
   add("--model", scoring.chat.model, "Model, as the server calls it")->group("Server");
   add("--key-env", options->key_variable,
       "Environment variable that holds the key (default: OPENAI_API_KEY, and that for https://api.openai.com "
@@ -446,6 +460,8 @@ void add_import_command(CLI::App& llm) {
       ->check(CLI::IsMember({"tsv", "jsonl"}))
       ->capture_default_str();
   convert->add_option("--cache", options->scoring.cache, "Answer cache to add the answers to");
+  convert->add_option("--server", options->scoring.server,
+                      "Address or name of the server that gave answers of an older version");
   add_min_known(*convert, *options);
   add_force(*convert, *options);
   convert->callback([options] {
@@ -453,7 +469,8 @@ void add_import_command(CLI::App& llm) {
       require(options->data.empty() && options->out.empty(),
               "--cache takes answers; --data and --out take scores");
       AnswerCache cache(options->scoring.cache);
-      fmt::print("{} new answers in {}\n", cache.import_from(options->in), options->scoring.cache);
+      fmt::print("{} new answers in {}\n", cache.import_from(options->in, options->scoring.server),
+                 options->scoring.cache);
       return;
     }
     require(!options->data.empty() && !options->out.empty(), "a score file needs --data and --out");

@@ -75,10 +75,10 @@ void add_cost(std::string& out, const json& run) {
       fmt::format("| pairs without a judgement, taken as 0.5 | {} |\n", share_of(s["defaulted"], s["pairs"]));
   const json& f = s["faults"];
   out += fmt::format(
-      "| faults in answers | missing {}, not a number {}, out of range {}, repeated {}, unknown {}, "
-      "converted {} |\n",
+      "| faults in answers | missing {}, not a number {}, out of range {}, repeated {}, contradicted {}, "
+      "unknown {}, converted {} |\n",
       f["missing"].dump(), f["not_a_number"].dump(), f["out_of_range"].dump(), f["repeated"].dump(),
-      f["unknown"].dump(), f["converted"].dump());
+      f.value("contradicted", 0), f["unknown"].dump(), f["converted"].dump());
   const json& r = s["retries"];
   out += fmt::format(
       "| second tries | rate limit {}, server error {}, time-out {}, broken connection {}, malformed {} |\n",

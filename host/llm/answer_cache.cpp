@@ -10,6 +10,7 @@
 
 #include "host/atomic_file.h"
 #include "host/data/line_reader.h"
+#include "host/json_text.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -17,7 +18,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kFormat = 1;  // user_version of the file
+constexpr int kFormat = 2;  // user_version of the file; 1 has no column for the server
 constexpr std::size_t kKeyDigits = 32;
 constexpr int kBusyMs = 30000;
 
@@ -77,8 +78,8 @@ class AnswerCache::Statement {
   std::int64_t integer(int column) const { return sqlite3_column_int64(statement_, column); }
   double real(int column) const { return sqlite3_column_double(statement_, column); }
   CachedAnswer answer(int first) const {
-    return {text(first),        text(first + 1), text(first + 2),   integer(first + 3),
-            integer(first + 4), real(first + 5), integer(first + 6)};
+    return {text(first),        text(first + 1), text(first + 2),    integer(first + 3),
+            integer(first + 4), real(first + 5), integer(first + 6), text(first + 7)};
   }
 
  private:
@@ -99,7 +100,7 @@ AnswerCache::AnswerCache(const std::string& path) : path_(path) {
     tables.step();
     const bool empty = tables.integer(0) == 0;
     tables.reset();
-    require(format == kFormat || (format == 0 && empty),
+    require(format == kFormat || format == 1 || (format == 0 && empty),
             fmt::format("'{}' is a database, but no answer cache of this version; name another file", path));
     // In WAL mode NORMAL syncs at checkpoints only: an answer is safe from the death of the process at once.
     execute("PRAGMA journal_mode = WAL");
@@ -108,16 +109,20 @@ AnswerCache::AnswerCache(const std::string& path) : path_(path) {
         "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL, model TEXT NOT "
         "NULL, "
         "template TEXT NOT NULL, tokens_in INTEGER NOT NULL, tokens_out INTEGER NOT NULL, "
-        "seconds REAL NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID");
+        "seconds REAL NOT NULL, created INTEGER NOT NULL, server TEXT NOT NULL DEFAULT '') WITHOUT ROWID");
+    if (format == 1) add_server();
     execute(fmt::format("PRAGMA user_version = {}", kFormat).c_str());
     find_ = std::make_unique<Statement>(*this,
                                         "SELECT answer, model, template, tokens_in, tokens_out, seconds, "
-                                        "created FROM answers WHERE key = ?1");
+                                        "created, server FROM answers WHERE key = ?1");
     put_ = std::make_unique<Statement>(
-        *this, "INSERT OR IGNORE INTO answers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+        *this, "INSERT OR IGNORE INTO answers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
+    replace_ = std::make_unique<Statement>(
+        *this, "INSERT OR REPLACE INTO answers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
   } catch (...) {
     find_.reset();
     put_.reset();
+    replace_.reset();
     sqlite3_close(database_);
     throw;
   }
@@ -126,6 +131,7 @@ AnswerCache::AnswerCache(const std::string& path) : path_(path) {
 AnswerCache::~AnswerCache() {
   find_.reset();
   put_.reset();
+  replace_.reset();
   sqlite3_close(database_);
 }
 
@@ -144,24 +150,40 @@ bool AnswerCache::contains(std::string_view key) {
   return found;
 }
 
-bool AnswerCache::put(std::string_view key, const CachedAnswer& answer) {
-  put_->bind(1, key);
-  put_->bind(2, std::string_view(answer.text));
-  put_->bind(3, std::string_view(answer.model));
-  put_->bind(4, std::string_view(answer.template_name));
-  put_->bind(5, answer.tokens_in);
-  put_->bind(6, answer.tokens_out);
-  put_->bind(7, answer.seconds);
-  put_->bind(8, answer.created != 0 ? answer.created : static_cast<std::int64_t>(std::time(nullptr)));
-  put_->step();
-  put_->reset();
+bool AnswerCache::write(Statement& statement, std::string_view key, const CachedAnswer& answer) {
+  statement.bind(1, key);
+  statement.bind(2, std::string_view(answer.text));
+  statement.bind(3, std::string_view(answer.model));
+  statement.bind(4, std::string_view(answer.template_name));
+  statement.bind(5, answer.tokens_in);
+  statement.bind(6, answer.tokens_out);
+  statement.bind(7, answer.seconds);
+  statement.bind(8, answer.created != 0 ? answer.created : static_cast<std::int64_t>(std::time(nullptr)));
+  statement.bind(9, std::string_view(answer.server));
+  statement.step();
+  statement.reset();
   return sqlite3_changes(database_) > 0;
 }
 
+bool AnswerCache::put(std::string_view key, const CachedAnswer& answer) {
+  return write(*put_, key, answer);
+}
+
+void AnswerCache::replace(std::string_view key, const CachedAnswer& answer) {
+  write(*replace_, key, answer);
+}
+
+std::int64_t AnswerCache::without_server() {
+  Statement count(*this, "SELECT count(*) FROM answers WHERE server = ''");
+  count.step();
+  return count.integer(0);
+}
+
 void AnswerCache::for_each(const std::function<void(std::string_view, const CachedAnswer&)>& use) {
-  Statement all(*this,
-                "SELECT key, answer, model, template, tokens_in, tokens_out, seconds, created FROM answers "
-                "ORDER BY key");
+  Statement all(
+      *this,
+      "SELECT key, answer, model, template, tokens_in, tokens_out, seconds, created, server FROM answers "
+      "ORDER BY key");
   while (all.step()) use(all.text(0), all.answer(1));
 }
 
@@ -188,21 +210,22 @@ std::int64_t AnswerCache::export_to(const std::string& path) {
                        {"tokens_in", answer.tokens_in},
                        {"tokens_out", answer.tokens_out},
                        {"seconds", answer.seconds},
-                       {"created", answer.created}};
-    file.stream() << line.dump(-1, ' ', false, json::error_handler_t::replace) << '\n';
+                       {"created", answer.created},
+                       {"server", answer.server}};
+    file.stream() << json_text(line) << '\n';
     ++count;
   });
   file.commit();
   return count;
 }
 
-std::int64_t AnswerCache::import_from(const std::string& path) {
+std::int64_t AnswerCache::import_from(const std::string& path, const std::string& server) {
   LineReader lines(path);
   std::int64_t added = 0;
   execute("BEGIN");
   try {
     for (std::string_view line; lines.next(line);) {
-      const json object = json::parse(line, nullptr, /*allow_exceptions=*/false);
+      const json object = parse_json(line).value_or(json());
       CachedAnswer answer;
       std::string key;
       try {
@@ -210,11 +233,18 @@ std::int64_t AnswerCache::import_from(const std::string& path) {
         answer = {object.at("answer").get<std::string>(),      object.at("model").get<std::string>(),
                   object.at("template").get<std::string>(),    object.at("tokens_in").get<std::int64_t>(),
                   object.at("tokens_out").get<std::int64_t>(), object.at("seconds").get<double>(),
-                  object.at("created").get<std::int64_t>()};
+                  object.at("created").get<std::int64_t>(),    object.value("server", "")};
       } catch (const json::exception&) {
         lines.fail("not an exported answer, or a truncated one; export the cache again");
       }
       if (!is_key(key)) lines.fail("the key is not 32 hexadecimal digits; export the cache again");
+      if (answer.server.empty()) {
+        if (server.empty())
+          lines.fail(
+              "an answer of an older version does not say which server gave it; name it with --server");
+        key = answer_key({server, key});
+        answer.server = server;
+      }
       added += put(key, answer);
     }
   } catch (...) {
@@ -223,6 +253,17 @@ std::int64_t AnswerCache::import_from(const std::string& path) {
   }
   execute("COMMIT");
   return added;
+}
+
+void AnswerCache::add_server() {
+  // Another process may be at it.
+  execute("BEGIN IMMEDIATE");
+  Statement columns(*this, "SELECT count(*) FROM pragma_table_info('answers') WHERE name = 'server'");
+  columns.step();
+  const bool there = columns.integer(0) > 0;
+  columns.reset();
+  if (!there) execute("ALTER TABLE answers ADD COLUMN server TEXT NOT NULL DEFAULT ''");
+  execute("COMMIT");
 }
 
 void AnswerCache::execute(const char* sql) {

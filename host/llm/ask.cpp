@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -9,7 +10,7 @@
 #include <optional>
 #include <unordered_map>
 
-#include "host/llm/answer_cache.h"
+#include "host/json_text.h"
 #include "host/train/interrupt.h"
 #include "host/train/progress.h"
 #include "kernels/exec/error.h"
@@ -17,30 +18,67 @@
 namespace sllmr {
 namespace {
 
-using nlohmann::json;
+constexpr std::int64_t kFirstFailures = 3;  // without an answer before them: nobody is there
+constexpr int kReadingTries = 3;            // of a prompt whose answers cannot be read
+
+/// A question that the server has.
+struct Open {
+  Question question;
+  std::optional<ChatAnswer> answer;  // the last one that came
+  ReadAnswer read;
+};
 
 }  // namespace
 
 std::string server_message(const std::string& body) {
-  const json reply = json::parse(body, nullptr, /*allow_exceptions=*/false);
-  if (reply.is_object()) {
-    const auto error = reply.find("error");
-    if (error != reply.end() && error->is_string()) return excerpt(error->get<std::string>());
-    if (error != reply.end() && error->is_object() && error->contains("message") &&
-        (*error)["message"].is_string())
-      return excerpt((*error)["message"].get<std::string>());
-  }
-  return excerpt(body);
+  const auto reply = parse_json(body);
+  if (!reply || !reply->is_object() || !reply->contains("error")) return excerpt(body);
+  return error_message((*reply)["error"]);
 }
 
-void check_fatal(const HttpReply& reply, const std::string& url) {
+FirstReplies::FirstReplies(std::string url, std::int64_t requests)
+    : url_(std::move(url)), left_(std::clamp<std::int64_t>(requests, 1, kFirstFailures)) {}
+
+void FirstReplies::failed(const HttpReply& reply) {
   const char* remedy = nullptr;
+  bool hopeless = false;
   if (reply.status == 401 || reply.status == 403) remedy = "check the key (--key-env)";
   if (reply.status == 404) remedy = "check the address (--url, up to and with /v1) and the model (--model)";
   if (reply.status >= 300 && reply.status < 400) remedy = "give the address that it redirects to (--url)";
-  if (remedy == nullptr) return;
-  throw Error(fmt::format("the server at {} refuses with status {}: {}; {}", url, reply.status,
+  if (remedy != nullptr) hopeless = reply.status != 403 && reply.status != 404;
+  // Once something has worked, these are a prompt's own: a moderated text, a server that is away for a
+  // moment.
+  if ((remedy != nullptr || reply.status == 0) && !worked_) hopeless = --left_ <= 0 || hopeless;
+  if (!hopeless) return;
+  if (remedy == nullptr)
+    throw Error(fmt::format("no answer from {}: {} after {} tries", url_, reply.error, reply.tries));
+  throw Error(fmt::format("the server at {} refuses with status {}: {}; {}", url_, reply.status,
                           server_message(reply.body), remedy));
+}
+
+std::optional<StoredAnswer> stored_answer(const Questions& questions, const Question& question,
+                                          AnswerCache& cache) {
+  auto cost = cache.find(question.key);
+  if (!cost) return std::nullopt;
+  auto answer = from_cache_text(cost->text);
+  if (!answer) return std::nullopt;
+  ReadAnswer read = questions.read(question, *answer);
+  if (!read.usable()) return std::nullopt;
+  return StoredAnswer{std::move(*cost), std::move(*answer), std::move(read)};
+}
+
+void store_answer(const Questions& questions, const Question& question, const ChatAnswer& answer,
+                  double seconds, AnswerCache& cache) {
+  CachedAnswer stored;
+  stored.text = to_cache_text(answer);
+  stored.model = questions.job().options.chat.model;
+  stored.template_name = questions.prompt().name;
+  stored.tokens_in = answer.tokens_in;
+  stored.tokens_out = answer.tokens_out;
+  stored.seconds = seconds;
+  stored.server = questions.server();
+  if (!cache.put(question.key, stored) && !stored_answer(questions, question, cache))
+    cache.replace(question.key, stored);
 }
 
 void fill_costs(ScoreSummary& summary, const TokenPrices& prices, double seconds) {
@@ -57,7 +95,7 @@ bool ask_all(const Questions& questions, AnswerCache& cache, Tally& tally) {
   const auto start = std::chrono::steady_clock::now();
 
   ScoreSummary& summary = tally.summary;
-  std::unordered_map<std::int64_t, Question> under_way;
+  std::unordered_map<std::int64_t, Open> under_way;
   std::int64_t next = 0;
   std::optional<Progress> progress;
   if (options.progress) progress.emplace("asking", questions.count(), "answers");
@@ -73,12 +111,10 @@ bool ask_all(const Questions& questions, AnswerCache& cache, Tally& tally) {
   const auto source = [&]() -> std::optional<HttpRequest> {
     for (; next < questions.count() && !interrupted(); ++next) {
       Question question = questions.at(next);
-      const auto stored = cache.find(question.key);
-      const auto answer = stored ? from_cache_text(stored->text) : std::nullopt;
-      if (answer) {
+      if (const auto stored = stored_answer(questions, question, cache)) {
         ++summary.cached;
-        count(stored->tokens_in, stored->tokens_out);
-        tally.answer(question, next, *answer);
+        count(stored->cost.tokens_in, stored->cost.tokens_out);
+        tally.answer(question, next, stored->answer, stored->read);
         draw();
         continue;
       }
@@ -90,45 +126,43 @@ bool ask_all(const Questions& questions, AnswerCache& cache, Tally& tally) {
       request.tokens = static_cast<std::int64_t>(kTokensPerByte * static_cast<double>(question.prompt_bytes) +
                                                  questions.expected_answer_tokens(question));
       question.body.clear();
-      under_way.emplace(next++, std::move(question));
+      under_way.emplace(next++, Open{std::move(question), std::nullopt, {}});
       return request;
     }
     return std::nullopt;
   };
+  const auto accept = [&](std::uint64_t id, const std::string& body, int tries) {
+    Open& open = under_way.at(static_cast<std::int64_t>(id));
+    ChatReply reply = read_chat_body(body);
+    // Paid for, whatever it is worth.
+    count(reply.answer.tokens_in, reply.answer.tokens_out);
+    summary.paid_tokens_in += reply.answer.tokens_in;
+    summary.paid_tokens_out += reply.answer.tokens_out;
+    if (!reply.fault.empty()) return Verdict{std::move(reply.fault)};
+    open.read = questions.read(open.question, reply.answer);
+    open.answer = std::move(reply.answer);
+    if (open.read.usable()) return Verdict();
+    // It is the model's fault, which often repeats itself, not the server's.
+    return Verdict{why_unusable(questions.prompt().answer, *open.answer, open.read), tries < kReadingTries};
+  };
+  FirstReplies first_replies(url, questions.count());
   const auto sink = [&](HttpReply reply) {
     const auto number = static_cast<std::int64_t>(reply.id);
     const auto found = under_way.find(number);
-    const Question question = std::move(found->second);
+    const Open open = std::move(found->second);
     under_way.erase(found);
-    if (!reply.error.empty()) {
-      check_fatal(reply, url);
-      const std::string detail = server_message(reply.body);
-      const std::string reason =
-          fmt::format("{} after {} tries{}{}", reply.error, reply.tries, detail.empty() ? "" : ": ", detail);
-      // Nothing has ever worked: the address is wrong, or nobody is there.
-      require(reply.status != 0 || summary.answers > 0, fmt::format("no answer from {}: {}", url, reason));
-      tally.failure(question, reason);
+    if (open.answer) {
+      first_replies.worked();
+      if (reply.error.empty()) store_answer(questions, open.question, *open.answer, reply.seconds, cache);
+      tally.answer(open.question, number, *open.answer, open.read);
     } else {
-      const ChatAnswer answer = *read_chat_body(reply.body);
-      CachedAnswer stored;
-      stored.text = to_cache_text(answer);
-      stored.model = options.chat.model;
-      stored.template_name = questions.prompt().name;
-      stored.tokens_in = answer.tokens_in;
-      stored.tokens_out = answer.tokens_out;
-      stored.seconds = reply.seconds;
-      cache.put(question.key, stored);
-      count(answer.tokens_in, answer.tokens_out);
-      summary.paid_tokens_in += answer.tokens_in;
-      summary.paid_tokens_out += answer.tokens_out;
-      // As the cache will give it back, byte for byte.
-      tally.answer(question, number, *from_cache_text(stored.text));
+      first_replies.failed(reply);
+      const std::string detail = reply.status >= 200 && reply.status < 300 ? "" : server_message(reply.body);
+      tally.failure(open.question, fmt::format("{} after {} tries{}{}", reply.error, reply.tries,
+                                               detail.empty() ? "" : ": ", detail));
     }
     tally.check_bad_share(false);
     draw();
-  };
-  const auto accept = [](std::uint64_t, const std::string& body, int) {
-    return Verdict{read_chat_body(body) ? "" : "an answer that is not of the protocol"};
   };
 
   HttpClient client(options.http);
@@ -149,12 +183,11 @@ Forecast forecast(const ScoreJob& job) {
   double new_bytes = 0, known_bytes = 0, known_tokens = 0, known_seconds = 0;
   for (std::int64_t k = 0; k < questions.count(); ++k) {
     const Question question = questions.at(k);
-    const auto stored = cache.find(question.key);
-    if (stored) {
+    if (const auto stored = stored_answer(questions, question, cache)) {
       ++result.cached;
       known_bytes += static_cast<double>(question.prompt_bytes);
-      known_tokens += static_cast<double>(stored->tokens_in);
-      known_seconds += stored->seconds;
+      known_tokens += static_cast<double>(stored->cost.tokens_in);
+      known_seconds += stored->cost.seconds;
     } else {
       new_bytes += static_cast<double>(question.prompt_bytes);
       result.tokens_out += questions.expected_answer_tokens(question);

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "host/json_text.h"
+#include "host/llm/thought.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -11,34 +14,131 @@ namespace {
 
 using nlohmann::json;
 
-std::string text_of(const json& body) {
-  // Item titles may hold anything; JSON is UTF-8.
-  return body.dump(-1, ' ', false, json::error_handler_t::replace);
+constexpr std::int64_t kMostTokens = std::int64_t{1} << 40;  // of one reply
+
+const json& member(const json& object, const char* key) {
+  static const json kNull;
+  if (!object.is_object()) return kNull;
+  const auto found = object.find(key);
+  return found == object.end() ? kNull : *found;
 }
 
-std::vector<TokenLogprob> top_of_first_token(const json& choice) {
+/// Some servers send an empty error with every reply.
+bool is_error(const json& error) {
+  return !error.is_null() && !(error.is_boolean() && !error.get<bool>()) && error != "" &&
+         error != json::object();
+}
+
+/// Content is a text, null, or parts: {"type": "text", "text": ...}, texts, and thoughts, which are left out.
+std::string content_text(const json& content) {
+  if (content.is_string()) return content.get<std::string>();
+  std::string text;
+  if (content.is_array()) {
+    for (const json& part : content) text += content_text(part);
+  } else if (content.is_object()) {
+    const json& type = member(content, "type");
+    if (!type.is_null() && type != "text" && type != "output_text") return text;
+    const json& value = member(content, "text");
+    text = content_text(value.is_object() ? member(value, "value") : value);
+  }
+  return text;
+}
+
+void add_logprob(std::vector<TokenLogprob>& top, const std::string& token, const json& logprob) {
+  if (logprob.is_number()) top.emplace_back(token, logprob.get<double>());
+}
+
+/// The likeliest tokens at one place: [{"token": ..., "logprob": ...}] or {token: logprob}.
+std::vector<TokenLogprob> top_tokens(const json& listed) {
   std::vector<TokenLogprob> top;
-  const auto logprobs = choice.find("logprobs");
-  if (logprobs == choice.end() || !logprobs->is_object()) return top;
-  const auto content = logprobs->find("content");
-  if (content == logprobs->end() || !content->is_array() || content->empty()) return top;
-  const json& first = content->front();
-  if (!first.is_object()) return top;
-  const auto listed = first.find("top_logprobs");
-  if (listed == first.end() || !listed->is_array()) return top;
-  for (const json& entry : *listed) {
-    if (!entry.is_object()) continue;
-    const auto token = entry.find("token"), logprob = entry.find("logprob");
-    if (token == entry.end() || !token->is_string() || logprob == entry.end() || !logprob->is_number())
-      continue;
-    top.emplace_back(token->get<std::string>(), logprob->get<double>());
+  for (const auto& [key, entry] : listed.items()) {
+    if (listed.is_object()) add_logprob(top, key, entry);
+    const json& token = member(entry, "token");
+    if (listed.is_array() && token.is_string())
+      add_logprob(top, token.get<std::string>(), member(entry, "logprob"));
   }
   return top;
 }
 
-std::int64_t count_of(const json& usage, const char* key) {
-  const auto found = usage.find(key);
-  return found != usage.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
+/// Whether nothing but blanks is in the token, in the spellings of common vocabularies too.
+bool is_blank(std::string_view token) {
+  for (const std::string_view blank : {"\xE2\x96\x81", "\xC4\xA0", "\xC4\x8A", " ", "\n", "\t", "\r"}) {
+    while (token.starts_with(blank)) token.remove_prefix(blank.size());
+  }
+  return token.empty();
+}
+
+/// Index of the first token that is the answer's: no blank, no thought. Without any that is no blank, 0.
+std::optional<std::size_t> first_of_answer(const std::vector<std::string>& tokens) {
+  std::string text;
+  std::vector<std::size_t> begins;
+  for (const std::string& token : tokens) {
+    begins.push_back(text.size());
+    text += token;
+  }
+  if (is_blank(text)) return 0;
+  // A marker that is still being spelled.
+  const std::string_view spelled =
+      std::string_view(text).substr(std::min(text.find_first_not_of(" \n"), text.size()));
+  for (const std::string_view marker : {"<think>", "[THINK]", "<|channel|>"}) {
+    if (marker.starts_with(spelled)) return std::nullopt;
+  }
+  for (const auto& [begin, end] : answer_parts(text)) {
+    for (std::size_t k = 0; k < tokens.size(); ++k) {
+      if (begins[k] >= begin && begins[k] < end && !is_blank(tokens[k])) return k;
+    }
+  }
+  return std::nullopt;
+}
+
+/// Sets `top` of the answer, or why there is none.
+void read_logprobs(const json& logprobs, ChatAnswer& answer) {
+  answer.no_top = "the server sent no log-probabilities";
+  if (logprobs.is_null()) return;
+  answer.no_top =
+      fmt::format("log-probabilities came in a form that is not known: {}", excerpt(json_text(logprobs), 80));
+  std::vector<std::string> tokens;
+  std::vector<std::vector<TokenLogprob>> tops;
+  const json& content = member(logprobs, "content");
+  const json& names = member(logprobs, "tokens");  // of the older format: lists beside each other
+  for (const json& entry : content.is_array() ? content : names.is_array() ? names : json::array()) {
+    const json& token = content.is_array() ? member(entry, "token") : entry;
+    tokens.push_back(token.is_string() ? token.get<std::string>() : "");
+    if (content.is_array()) {
+      tops.push_back(top_tokens(member(entry, "top_logprobs")));
+      if (tops.back().empty()) add_logprob(tops.back(), tokens.back(), member(entry, "logprob"));
+    } else {
+      const json& lists = member(logprobs, "top_logprobs");
+      const json& own = member(logprobs, "token_logprobs");
+      tops.emplace_back();
+      if (lists.is_array() && tops.size() <= lists.size()) tops.back() = top_tokens(lists[tops.size() - 1]);
+      if (tops.back().empty() && own.is_array() && tops.size() <= own.size())
+        add_logprob(tops.back(), tokens.back(), own[tops.size() - 1]);
+    }
+  }
+  if (tokens.empty()) return;
+  if (const auto first = first_of_answer(tokens)) {
+    answer.top = std::move(tops[*first]);
+    if (!answer.top.empty()) answer.no_top.clear();
+  } else {
+    answer.no_top = "the model begins with a thought; turn its thinking off";
+  }
+}
+
+/// Sets the ending; says why it is a fault of the server.
+std::string read_ending(const json& reason, ChatAnswer& answer) {
+  if (!reason.is_string()) return {};
+  std::string word = reason.get<std::string>();
+  for (char& c : word) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  if (word == "length" || word == "max_tokens" || word == "model_length") answer.ending = Ending::cut_off;
+  if (word == "content_filter" || word == "safety") answer.ending = Ending::filtered;
+  for (const std::string_view broken :
+       {"error", "abort", "aborted", "cancelled", "insufficient_system_resource"}) {
+    if (word == broken) return fmt::format("a reply that the server broke off (finish_reason {})", word);
+  }
+  return {};
 }
 
 }  // namespace
@@ -55,53 +155,87 @@ std::string chat_body(const ChatParameters& parameters, AnswerKind kind, const P
     body["top_logprobs"] = parameters.top_logprobs;
   }
   for (const auto& [name, value] : parameters.extra) {
-    json parsed = json::parse(value, nullptr, /*allow_exceptions=*/false);
-    require(!parsed.is_discarded(),
+    auto parsed = parse_json(value);
+    require(parsed.has_value(),
             fmt::format("the parameter {} is '{}', which is not JSON; quote strings twice: {}='\"text\"'",
                         name, value, name));
-    body[name] = std::move(parsed);
+    body[name] = std::move(*parsed);
   }
-  return text_of(body);
+  // Item titles may hold anything; JSON is UTF-8.
+  return json_text(body);
 }
 
-std::optional<ChatAnswer> read_chat_body(const std::string& body) {
-  const json reply = json::parse(body, nullptr, /*allow_exceptions=*/false);
-  if (!reply.is_object()) return std::nullopt;
-  const auto choices = reply.find("choices");
-  if (choices == reply.end() || !choices->is_array() || choices->empty()) return std::nullopt;
-  const json& choice = choices->front();
-  if (!choice.is_object()) return std::nullopt;
-  const auto message = choice.find("message");
-  if (message == choice.end() || !message->is_object()) return std::nullopt;
-  ChatAnswer answer;
-  // A model that refuses sends null.
-  const auto content = message->find("content");
-  if (content != message->end() && content->is_string()) answer.text = content->get<std::string>();
-  answer.top = top_of_first_token(choice);
-  const auto usage = reply.find("usage");
-  if (usage != reply.end() && usage->is_object()) {
-    answer.tokens_in = count_of(*usage, "prompt_tokens");
-    answer.tokens_out = count_of(*usage, "completion_tokens");
+std::int64_t token_count(const json& reply, const char* key) {
+  const json& count = member(member(reply, "usage"), key);
+  if (!count.is_number_integer()) return 0;
+  const bool sane = count.is_number_unsigned()
+                        ? count.get<std::uint64_t>() <= static_cast<std::uint64_t>(kMostTokens)
+                        : count.get<std::int64_t>() >= 0 && count.get<std::int64_t>() <= kMostTokens;
+  return sane ? count.get<std::int64_t>() : 0;
+}
+
+std::string error_message(const json& error) {
+  const json& message = member(error, "message");
+  const json& said = message.is_string() ? message : error;
+  return excerpt(said.is_string() ? said.get<std::string>() : json_text(said));
+}
+
+ChatReply read_chat_body(const std::string& body) {
+  const auto reply = parse_json(body);
+  return reply ? read_chat_body(*reply) : ChatReply{{}, "an answer that is not of the protocol: no JSON"};
+}
+
+ChatReply read_chat_body(const json& body) {
+  ChatReply reply;
+  ChatAnswer& answer = reply.answer;
+  answer.tokens_in = token_count(body, "prompt_tokens");
+  answer.tokens_out = token_count(body, "completion_tokens");
+  const json& choices = member(body, "choices");
+  static const json kNoChoice;
+  const json& first = choices.is_array() && !choices.empty() ? choices.front() : kNoChoice;
+  for (const json* place : {&body, &first}) {
+    const json& error = member(*place, "error");
+    if (!is_error(error)) continue;
+    reply.fault = fmt::format("an error instead of an answer: {}", error_message(error));
+    return reply;
   }
-  return answer;
+  const json& message = member(first, "message");
+  if (!message.is_object()) {
+    reply.fault = "an answer that is not of the protocol";
+    return reply;
+  }
+  reply.fault = read_ending(member(first, "finish_reason"), answer);
+  if (!reply.fault.empty()) return reply;
+  answer.text = content_text(member(message, "content"));
+  const json& refusal = member(message, "refusal");
+  answer.refused = refusal.is_string() && refusal != "";
+  if (answer.refused && answer.text.empty()) answer.text = refusal.get<std::string>();
+  read_logprobs(member(first, "logprobs"), answer);
+  return reply;
 }
 
 std::string to_cache_text(const ChatAnswer& answer) {
   json stored = {{"text", answer.text}};
   if (!answer.top.empty()) stored["top"] = answer.top;
-  return text_of(stored);
+  if (answer.ending == Ending::cut_off) stored["finish"] = "length";
+  if (answer.ending == Ending::filtered) stored["finish"] = "content_filter";
+  if (answer.refused) stored["refused"] = true;
+  return json_text(stored);
 }
 
 std::optional<ChatAnswer> from_cache_text(const std::string& text) {
+  const auto stored = parse_json(text);
+  if (!stored || !member(*stored, "text").is_string()) return std::nullopt;
+  ChatAnswer answer;
+  answer.text = (*stored)["text"].get<std::string>();
   try {
-    const json stored = json::parse(text);
-    ChatAnswer answer;
-    answer.text = stored.at("text").get<std::string>();
-    if (stored.contains("top")) answer.top = stored["top"].get<std::vector<TokenLogprob>>();
-    return answer;
+    if (stored->contains("top")) answer.top = (*stored)["top"].get<std::vector<TokenLogprob>>();
   } catch (const json::exception&) {
     return std::nullopt;
   }
+  read_ending(member(*stored, "finish"), answer);
+  answer.refused = member(*stored, "refused") == true;
+  return answer;
 }
 
 ReadAnswer read_answer(AnswerKind kind, const ChatAnswer& answer, std::size_t candidates) {
@@ -113,7 +247,20 @@ ReadAnswer read_answer(AnswerKind kind, const ChatAnswer& answer, std::size_t ca
     case AnswerKind::scores:
       break;
   }
-  return read_scores_text(answer.text, candidates);
+  return read_scores_text(answer.text, candidates, answer.ending == Ending::cut_off);
+}
+
+std::string why_unusable(AnswerKind kind, const ChatAnswer& answer, const ReadAnswer& read) {
+  std::string what = fmt::format("{} of {} scores could be read", read.read(), read.scores.size());
+  const bool text = kind == AnswerKind::scores;
+  if (!text && answer.top.empty()) what += ", " + answer.no_top;
+  if (text && answer.ending == Ending::cut_off) what += ", cut off by the limit of tokens";
+  if (answer.ending == Ending::filtered) what += ", stopped by a content filter";
+  if (answer.refused) what += ", refused";
+  const auto blank = [](const std::string& said) { return said.find_first_not_of(" \t\r\n") == said.npos; };
+  if (text && blank(answer.text)) return what + ", the answer is empty";
+  if (text && blank(without_thoughts(answer.text))) what += ", a thought and no answer";
+  return fmt::format("{}; the answer: {}", what, excerpt(answer.text));
 }
 
 std::string excerpt(const std::string& text, std::size_t length) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,15 +24,36 @@ struct ChatParameters {
 /// The body of a request. Throws Error for an extra parameter that is not JSON.
 std::string chat_body(const ChatParameters& parameters, AnswerKind kind, const Prompt& prompt);
 
+/// Why an answer ends (finish_reason).
+enum class Ending {
+  whole,     // the model was done, or the server does not say
+  cut_off,   // by the limit of tokens
+  filtered,  // by a content filter
+};
+
 struct ChatAnswer {
-  std::string text;
-  std::vector<TokenLogprob> top;  // of the first token, where it was asked for
+  std::string text;               // of the content, its parts joined; parts that are thoughts are left out
+  std::vector<TokenLogprob> top;  // of the answer's first token, where it was asked for
+  std::string no_top;             // why there are none, as far as it is known
+  Ending ending = Ending::whole;
+  bool refused = false;  // the reply says so
   std::int64_t tokens_in = 0, tokens_out = 0;
 };
 
-/// Reads the body of a reply. Nothing where it is not one of a chat completion: the server is at fault then,
-/// not the model.
-std::optional<ChatAnswer> read_chat_body(const std::string& body);
+struct ChatReply {
+  ChatAnswer answer;  // with a fault: its tokens alone
+  std::string fault;  // why it is no reply of a chat completion: the server is at fault then, not the model
+};
+
+/// Reads the body of a reply. Content: a string, null, parts. Log-probabilities: those of chat completions
+/// and those of the older completions.
+ChatReply read_chat_body(const std::string& body);
+ChatReply read_chat_body(const nlohmann::json& body);
+
+/// A number of tokens in a reply's `usage`; 0 for what is none: missing, negative, absurd, not whole.
+std::int64_t token_count(const nlohmann::json& reply, const char* key);
+/// The message of a reply's error, which may be a text or an object.
+std::string error_message(const nlohmann::json& error);
 
 /// What the cache keeps of an answer: everything but the cost.
 std::string to_cache_text(const ChatAnswer& answer);
@@ -40,6 +62,8 @@ std::optional<ChatAnswer> from_cache_text(const std::string& text);
 
 /// Scores of an answer, by position.
 ReadAnswer read_answer(AnswerKind kind, const ChatAnswer& answer, std::size_t candidates);
+/// What to say of an answer that is not usable().
+std::string why_unusable(AnswerKind kind, const ChatAnswer& answer, const ReadAnswer& read);
 
 /// The beginning of a text on one line, for messages.
 std::string excerpt(const std::string& text, std::size_t length = 160);

@@ -37,6 +37,7 @@ Questions::Questions(const ScoreJob& job)
     : job_(job),
       prompt_(load_prompt_template(job.options.prompt)),
       domain_(job.options.domain.empty() ? job.split.data->name : job.options.domain),
+      server_(server_name(job.options)),
       first_{0} {
   const ScorerOptions& options = job.options;
   const bool yes_no = prompt_.answer == AnswerKind::yes_no;
@@ -71,7 +72,8 @@ Question Questions::at(std::int64_t number) const {
   question.body = chat_body(job_.options.chat, prompt_.answer, prompt);
   question.prompt_bytes = static_cast<std::int64_t>(prompt.system.size() + prompt.user.size());
   // The body holds model, parameters and prompt.
-  question.key = answer_key({job_.options.chat.model, prompt_.name, question.body});
+  question.id = answer_key({job_.options.chat.model, prompt_.name, question.body});
+  question.key = answer_key({server_, question.id});
   return question;
 }
 
@@ -98,19 +100,18 @@ Tally::Tally(const Questions& questions) : questions_(questions) {
   values_.assign(values, std::numeric_limits<float>::quiet_NaN());
 }
 
-void Tally::answer(const Question& question, std::int64_t number, const ChatAnswer& answer) {
-  const std::size_t size = question.order.size();
-  const ReadAnswer read = read_answer(questions_.prompt().answer, answer, size);
+void Tally::answer(const Question& question, std::int64_t number, const ChatAnswer& answer,
+                   const ReadAnswer& read) {
   std::copy(read.scores.begin(), read.scores.end(),
             values_.begin() + static_cast<std::ptrdiff_t>(first_[static_cast<std::size_t>(number)]));
+  const AnswerKind kind = questions_.prompt().answer;
   summary.faults += read.faults;
+  // An answer of one token is always cut off.
+  summary.cut_off += answer.ending == Ending::cut_off && kind == AnswerKind::scores;
+  summary.filtered += answer.ending == Ending::filtered;
+  summary.refused += answer.refused;
   ++summary.answers;
-  if (2 * read.read() < static_cast<std::int64_t>(size)) {
-    const bool from_tokens = questions_.prompt().answer != AnswerKind::scores;
-    std::string what = fmt::format("{} of {} scores could be read", read.read(), size);
-    if (from_tokens && answer.top.empty()) what += ", the server sent no log-probabilities";
-    bad(question, fmt::format("{}; the answer: {}", what, excerpt(answer.text)));
-  }
+  if (!read.usable()) bad(question, why_unusable(kind, answer, read));
 }
 
 void Tally::failure(const Question& question, const std::string& reason) {

@@ -14,7 +14,8 @@ struct Question {
   std::size_t set = 0;             // index of the candidate set
   std::vector<std::size_t> order;  // by position in the prompt: index of the candidate in the set
   std::string body;                // of the request
-  std::string key;                 // in the answer cache
+  std::string id;                  // of model, template, parameters and prompt
+  std::string key;                 // in the answer cache: of server and id
   std::int64_t prompt_bytes = 0;
 };
 
@@ -30,12 +31,16 @@ class Questions {
   /// Tokens that an answer is expected to have.
   double expected_answer_tokens(const Question& question) const;
   const PromptTemplate& prompt() const { return prompt_; }
+  const std::string& server() const { return server_; }
+  ReadAnswer read(const Question& question, const ChatAnswer& answer) const {
+    return read_answer(prompt_.answer, answer, question.order.size());
+  }
   const ScoreJob& job() const { return job_; }
 
  private:
   const ScoreJob& job_;
   PromptTemplate prompt_;
-  std::string domain_;
+  std::string domain_, server_;
   std::vector<std::int64_t> first_;  // by set: number of its first question; one more at the end
 };
 
@@ -44,7 +49,9 @@ class Tally {
  public:
   explicit Tally(const Questions& questions);
 
-  void answer(const Question& question, std::int64_t number, const ChatAnswer& answer);
+  /// `read` is what questions.read() says; what is not usable() is bad, and what could be read of it counts.
+  void answer(const Question& question, std::int64_t number, const ChatAnswer& answer,
+              const ReadAnswer& read);
   void failure(const Question& question, const std::string& reason);
   /// Throws Error with the first examples when the share of bad answers is above the limit; before 20 answers
   /// only where `all` says that there are no more.

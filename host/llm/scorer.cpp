@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "host/config/nearest.h"
@@ -27,6 +28,19 @@ const std::vector<ScorerInfo>& scorers() {
        score_lexical, false, false},
   };
   return all;
+}
+
+std::string server_name(const ScorerOptions& options) {
+  if (!options.server.empty()) return options.server;
+  if (options.url.empty()) return options.batch.empty() ? "" : "https://api.openai.com/v1";
+  std::string name = checked_server_url(options.url);
+  const std::size_t host = name.find("://") + 3;
+  const std::size_t path = std::min(name.find('/', host), name.size());
+  std::transform(name.begin(), name.begin() + static_cast<std::ptrdiff_t>(path), name.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  const std::string port = name.starts_with("https") ? ":443" : ":80";
+  if (name.substr(0, path).ends_with(port)) name.erase(path - port.size(), port.size());
+  return name;
 }
 
 std::vector<LlmScore> ScorerInfo::score(const Split& split, const std::vector<CandidateSet>& sets) const {
@@ -55,8 +69,12 @@ void to_json(nlohmann::json& out, const ScoreSummary& s) {
            {"not_a_number", s.faults.not_a_number},
            {"out_of_range", s.faults.out_of_range},
            {"repeated", s.faults.repeated},
+           {"contradicted", s.faults.contradicted},
            {"unknown", s.faults.unknown},
            {"converted", s.faults.converted}}},
+         {"cut_off", s.cut_off},
+         {"filtered", s.filtered},
+         {"refused", s.refused},
          {"retries",
           {{"rate_limited", s.http.rate_limited},
            {"server_errors", s.http.server_errors},

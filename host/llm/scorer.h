@@ -21,6 +21,7 @@ struct TokenPrices {
 /// What a scorer may be told. Each reads what it needs.
 struct ScorerOptions {
   std::string url;                // of the server, up to and with /v1
+  std::string server;             // its name in the answer cache; empty: the address
   std::string prompt = "scores";  // template: name or file
   std::string domain;             // how the prompt calls the data; empty: the data's name
   ChatParameters chat;
@@ -38,6 +39,10 @@ struct ScorerOptions {
   bool progress = false;  // draw a bar on a terminal
 };
 
+/// Who answers, as the answer cache knows it: options.server, or the address without its case and default
+/// port. Batch files without either are OpenAI's; otherwise empty.
+std::string server_name(const ScorerOptions& options);
+
 struct ScoreJob {
   const Split& split;
   const std::vector<CandidateSet>& sets;
@@ -52,6 +57,8 @@ struct ScoreSummary {
   std::int64_t paid_tokens_in = 0, paid_tokens_out = 0;  // of this run's
   double money = 0, paid_money = 0, seconds = 0;
   AnswerFaults faults;
+  std::int64_t cut_off = 0, filtered = 0,
+               refused = 0;  // answers: by the limit of tokens, a filter, the model
   HttpStats http;
   std::vector<std::string> examples;  // of bad answers, the first few
   std::vector<double> position_mean;  // mean score by position in the prompt; empty where there is none

@@ -1,21 +1,27 @@
 // OpenAI's batch files: the requests of all prompts that have no answer yet as JSON lines, and the results
 // back.
 //
-// The folder holds requests-1.jsonl, requests-2.jsonl, ... as written here, results under any other name
-// ending in .jsonl as downloaded, in any order and number, and failures.jsonl: custom_id, user and reason of
-// each prompt that came back without an answer. A custom_id is the prompt's key in the answer cache, so
-// results can be read again, by any later call, and the same prompt is never paid twice.
+// The folder holds requests-1.jsonl, requests-2.jsonl, ... and failures.jsonl (custom_id, user and reason of
+// each prompt that came back without an answer) as written here, and results as downloaded, in any order and
+// number, under any other name ending in .jsonl. Only files that have the program's names and hold what it
+// writes are replaced or removed: results that were saved over a request file are read like others.
+//
+// A custom_id is the prompt's hash (Question::id), so results can be read again, by any later call, and the
+// same prompt is never paid twice.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <unordered_map>
 
 #include "host/atomic_file.h"
 #include "host/data/line_reader.h"
+#include "host/json_text.h"
 #include "host/llm/answer_cache.h"
 #include "host/llm/ask.h"
 #include "kernels/exec/error.h"
@@ -29,43 +35,109 @@ namespace fs = std::filesystem;
 // What OpenAI takes at most in one file.
 constexpr std::int64_t kMostRequests = 50000;
 constexpr std::int64_t kMostBytes = 190'000'000;
-constexpr const char* kFailures = "failures.jsonl";
+constexpr const char* kFailures = "failures";
 
-std::vector<std::string> result_files(const std::string& folder) {
-  std::vector<std::string> files;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (name.ends_with(".jsonl") && !name.starts_with("requests-") && name != kFailures)
-      files.push_back(entry.path().string());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
+/// What a file of the folder is, by its first line.
+enum class Content { results, requests, failures, nothing };
+
+Content content_of(const std::string& path) {
+  LineReader lines(path);
+  std::string_view text;
+  if (!lines.next(text)) return Content::nothing;
+  const auto line = parse_json(text);
+  if (!line || !line->is_object() || line->contains("response") || line->contains("error"))
+    return Content::results;
+  if (line->contains("method") && line->contains("body")) return Content::requests;
+  return line->contains("custom_id") && line->contains("reason") ? Content::failures : Content::results;
 }
+
+/// The k-th file of a kind that this program writes: requests-3.jsonl; failures.jsonl, failures-2.jsonl.
+std::string own_name(const std::string& stem, std::int64_t k) {
+  return stem == kFailures && k == 1 ? stem + ".jsonl" : fmt::format("{}-{}.jsonl", stem, k);
+}
+
+/// Its number; nothing for any other name.
+std::optional<std::int64_t> own_number(const std::string& name, const std::string& stem) {
+  std::int64_t k = 1;
+  if (name.starts_with(stem + "-"))
+    std::from_chars(name.data() + stem.size() + 1, name.data() + name.size(), k);
+  return k > 0 && own_name(stem, k) == name ? std::optional(k) : std::nullopt;
+}
+
+/// The folder's files, as far as they concern this program.
+struct Folder {
+  std::string path;
+  std::vector<std::string> results;   // paths
+  std::set<std::string> own, others;  // names that may be, and may not be, replaced
+
+  explicit Folder(const std::string& folder) : path(folder) {
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      const std::string name = entry.path().filename().string();
+      others.insert(name);
+      if (!name.ends_with(".jsonl") || !entry.is_regular_file()) continue;
+      const Content content = content_of(entry.path().string());
+      if (content == Content::results) results.push_back(entry.path().string());
+      const bool plain = entry.symlink_status().type() == fs::file_type::regular;
+      const bool ours =
+          (own_number(name, "requests") && (content == Content::requests || content == Content::nothing)) ||
+          (own_number(name, kFailures) && (content == Content::failures || content == Content::nothing));
+      if (!plain || !ours) continue;
+      others.erase(name);
+      own.insert(name);
+    }
+    std::sort(results.begin(), results.end());
+  }
+  /// The next file of a kind that may be written, counting `k` on.
+  std::string next(const std::string& stem, std::int64_t& k) {
+    do ++k;
+    while (others.contains(own_name(stem, k)));
+    own.erase(own_name(stem, k));
+    return path + "/" + own_name(stem, k);
+  }
+  /// Removes the program's files of earlier calls that were not written again.
+  void remove_rest() {
+    for (const std::string& name : own) fs::remove(path + "/" + name);
+  }
+};
 
 /// Why a result line holds no answer; empty where it does, and then `answer` is set.
 std::string read_result(const json& line, ChatAnswer& answer) {
   const auto error = line.find("error");
-  if (error != line.end() && !error->is_null()) return server_message(json{{"error", *error}}.dump());
+  if (error != line.end() && !error->is_null()) return error_message(*error);
   const auto response = line.find("response");
   if (response == line.end() || !response->is_object()) return "no response";
-  const json body = response->value("body", json());
-  const json status = response->value("status_code", json(200));
-  if (status != 200) return fmt::format("status {}: {}", status.dump(), server_message(body.dump()));
-  const auto read = read_chat_body(body.dump());
-  if (!read) return "the body is not one of a chat completion";
-  answer = *read;
-  return {};
+  static const json kNone;
+  const auto body = response->find("body"), status = response->find("status_code");
+  const json& said = body == response->end() ? kNone : *body;
+  if (status != response->end() && *status != 200) {
+    return fmt::format("status {}: {}", json_text(*status),
+                       error_message(said.is_object() && said.contains("error") ? said["error"] : said));
+  }
+  ChatReply reply = read_chat_body(said);
+  answer = std::move(reply.answer);
+  return reply.fault;
+}
+
+/// The custom_id of a line that is no JSON, or JSON that is nested too deep; empty where it has none.
+std::string id_in_damaged(std::string_view line) {
+  constexpr std::string_view kName = "\"custom_id\"";
+  const auto name = line.find(kName);
+  if (name == line.npos) return {};
+  const auto begin = line.find('"', name + kName.size());
+  const auto end = begin == line.npos ? begin : line.find('"', begin + 1);
+  return end == line.npos ? std::string() : std::string(line.substr(begin + 1, end - begin - 1));
 }
 
 /// Writes the requests in files of the size that OpenAI takes.
 class RequestFiles {
  public:
-  explicit RequestFiles(std::string folder) : folder_(std::move(folder)) {}
+  explicit RequestFiles(Folder& folder) : folder_(folder) {}
   void add(const std::string& line) {
     if (file_ && (requests_ >= kMostRequests || bytes_ + static_cast<std::int64_t>(line.size()) > kMostBytes))
       finish();
     if (!file_) {
-      file_ = std::make_unique<AtomicFile>(fmt::format("{}/requests-{}.jsonl", folder_, ++files_));
+      file_ = std::make_unique<AtomicFile>(folder_.next("requests", number_));
+      ++files_;
       requests_ = bytes_ = 0;
     }
     file_->stream() << line << '\n';
@@ -79,41 +151,49 @@ class RequestFiles {
   }
 
  private:
-  std::string folder_;
+  Folder& folder_;
   std::unique_ptr<AtomicFile> file_;
   int files_ = 0;
-  std::int64_t requests_ = 0, bytes_ = 0;
+  std::int64_t number_ = 0, requests_ = 0, bytes_ = 0;
 };
 
-/// Puts all results into the cache. Returns custom_id to reason for those that hold no answer.
-std::unordered_map<std::string, std::string> take_results(const ScoreJob& job, const Questions& questions,
+/// Puts all results into the cache. Returns the id to the reason for those that hold no answer.
+std::unordered_map<std::string, std::string> take_results(const Questions& questions, const Folder& folder,
                                                           AnswerCache& cache, ScoreSummary& summary) {
-  std::set<std::string> asked;
-  for (std::int64_t k = 0; k < questions.count(); ++k) asked.insert(questions.at(k).key);
+  std::unordered_map<std::string, std::int64_t> asked;
+  for (std::int64_t k = 0; k < questions.count(); ++k) asked.emplace(questions.at(k).id, k);
   std::unordered_map<std::string, std::string> failures;
-  for (const std::string& path : result_files(job.options.batch)) {
+  for (const std::string& path : folder.results) {
     LineReader lines(path);
     for (std::string_view text; lines.next(text);) {
-      const json line = json::parse(text, nullptr, /*allow_exceptions=*/false);
-      if (!line.is_object() || !line.contains("custom_id") || !line["custom_id"].is_string()) {
-        lines.fail("not a batch result, or a truncated one; download the file again");
-      }
-      const auto id = line["custom_id"].get<std::string>();
-      if (!asked.contains(id)) continue;  // of another template, model or plan
-      ChatAnswer answer;
-      if (std::string reason = read_result(line, answer); !reason.empty()) {
-        failures.emplace(id, std::move(reason));
+      const auto line = parse_json(text);
+      const bool named =
+          line && line->is_object() && line->contains("custom_id") && (*line)["custom_id"].is_string();
+      const std::string id = named  ? (*line)["custom_id"].get<std::string>()
+                             : line ? ""
+                                    : id_in_damaged(text);
+      if (id.empty()) lines.fail("not a batch result, or a truncated one; download the file again");
+      const auto number = asked.find(id);
+      if (number == asked.end()) continue;  // of another template, model or plan
+      if (!line) {
+        failures.emplace(id, "a result that is cut off, no JSON, or nested too deep");
         continue;
       }
-      CachedAnswer stored;
-      stored.text = to_cache_text(answer);
-      stored.model = job.options.chat.model;
-      stored.template_name = questions.prompt().name;
-      stored.tokens_in = answer.tokens_in;
-      stored.tokens_out = answer.tokens_out;
-      if (!cache.put(id, stored)) continue;  // read before, or a duplicate
+      const Question question = questions.at(number->second);
+      if (stored_answer(questions, question, cache)) continue;  // read before, or a duplicate
+      ChatAnswer answer;
+      std::string reason = read_result(*line, answer);
       summary.paid_tokens_in += answer.tokens_in;
       summary.paid_tokens_out += answer.tokens_out;
+      if (reason.empty()) {
+        const ReadAnswer read = questions.read(question, answer);
+        if (!read.usable()) reason = why_unusable(questions.prompt().answer, answer, read);
+      }
+      if (reason.empty()) {
+        store_answer(questions, question, answer, 0, cache);
+      } else {
+        failures.insert_or_assign(id, std::move(reason));
+      }
     }
   }
   return failures;
@@ -131,41 +211,38 @@ ScoreResult score_batch(const ScoreJob& job) {
   AnswerCache cache(options.cache);
   ScoreResult result;
   ScoreSummary& summary = tally.summary;
-  const bool results_came = !result_files(options.batch).empty();
-  const auto failures = take_results(job, questions, cache, summary);
+  Folder folder(options.batch);
+  const bool results_came = !folder.results.empty();
+  const auto failures = take_results(questions, folder, cache, summary);
 
-  for (const auto& entry : fs::directory_iterator(options.batch)) {
-    // Of the last call: what is still open is written again.
-    if (entry.path().filename().string().starts_with("requests-")) fs::remove(entry.path());
-  }
-  RequestFiles requests(options.batch);
-  AtomicFile failed(options.batch + "/" + kFailures);
+  RequestFiles requests(folder);
+  std::int64_t failure_files = 0;
+  AtomicFile failed(folder.next(kFailures, failure_files));
   std::int64_t open = 0;
   for (std::int64_t k = 0; k < questions.count(); ++k) {
     const Question question = questions.at(k);
-    const auto stored = cache.find(question.key);
-    const auto answer = stored ? from_cache_text(stored->text) : std::nullopt;
-    if (answer) {
+    if (const auto stored = stored_answer(questions, question, cache)) {
       ++summary.cached;
-      summary.tokens_in += stored->tokens_in;
-      summary.tokens_out += stored->tokens_out;
-      tally.answer(question, k, *answer);
+      summary.tokens_in += stored->cost.tokens_in;
+      summary.tokens_out += stored->cost.tokens_out;
+      tally.answer(question, k, stored->answer, stored->read);
       continue;
     }
     ++open;
     requests.add(fmt::format(R"({{"custom_id":"{}","method":"POST","url":"/v1/chat/completions","body":{}}})",
-                             question.key, question.body));
-    const auto found = failures.find(question.key);
+                             question.id, question.body));
+    const auto found = failures.find(question.id);
     const std::string reason = found == failures.end() ? "no result" : found->second;
     if (results_came) {
       const auto user = job.split.data->users.token(job.sets[question.set].user);
-      const json line = {{"custom_id", question.key}, {"user_id", user}, {"reason", reason}};
-      failed.stream() << line.dump(-1, ' ', false, json::error_handler_t::replace) << '\n';
+      failed.stream() << json_text({{"custom_id", question.id}, {"user_id", user}, {"reason", reason}})
+                      << '\n';
     }
     tally.failure(question, reason);
   }
   const int files = requests.finish();
   failed.commit();
+  folder.remove_rest();
   if (open > 0 && !results_came) {
     result.pending = fmt::format(
         "wrote {} requests to {}/requests-*.jsonl ({} file{}). Submit them, put the results beside them, "

@@ -1,16 +1,19 @@
 // Sentence embeddings from any /v1/embeddings server: how near is the candidate's text to the history's?
 //
-// Every text is embedded once and cached by (model, text). A user's history is the mean of its items' unit
-// vectors; a score is (1 + cosine) / 2. Without a history or a vector there is no judgement: 0.5.
+// Every text is embedded once and cached by (server, model, text). A user's history is the mean of its items'
+// unit vectors; a score is (1 + cosine) / 2. Without a history or a vector there is no judgement: 0.5.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstring>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <unordered_map>
 
+#include "host/json_text.h"
 #include "host/llm/answer_cache.h"
 #include "host/llm/ask.h"
 #include "host/train/interrupt.h"
@@ -23,6 +26,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kTemplate = "embeddings";
+constexpr std::int64_t kFirstCheck = 20;  // requests before the share of bad ones means anything
 
 using Vector = std::vector<float>;
 
@@ -36,23 +40,73 @@ std::optional<Vector> unit(Vector vector) {
   return vector;
 }
 
-/// The vectors of a reply, by their index in the request. Nothing where it is not one of an embeddings server
-/// or does not hold `count` vectors.
-std::optional<std::vector<Vector>> read_reply(const std::string& body, std::size_t count,
-                                              std::int64_t& tokens) {
-  const json reply = json::parse(body, nullptr, /*allow_exceptions=*/false);
-  if (!reply.is_object()) return std::nullopt;
-  std::vector<Vector> vectors(count);
-  try {
-    for (const json& entry : reply.at("data")) {
-      vectors.at(entry.at("index").get<std::size_t>()) = entry.at("embedding").get<Vector>();
-    }
-    tokens = reply.value("usage", json::object()).value("prompt_tokens", std::int64_t{0});
-  } catch (const std::exception&) {  // json's, and out_of_range for an index
-    return std::nullopt;
+/// The bytes of a little-endian float each, as base64; nothing for what is something else.
+std::optional<Vector> decode_base64(std::string_view text) {
+  constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  while (text.ends_with('=')) text.remove_suffix(1);
+  std::vector<std::uint8_t> bytes;
+  std::uint32_t bits = 0;
+  int n_bits = 0;
+  for (const char c : text) {
+    const auto digit = kDigits.find(c);
+    if (digit == kDigits.npos) return std::nullopt;
+    bits = bits << 6 | static_cast<std::uint32_t>(digit);
+    n_bits += 6;
+    if (n_bits < 8) continue;
+    n_bits -= 8;
+    bytes.push_back(static_cast<std::uint8_t>(bits >> n_bits));
   }
-  if (std::any_of(vectors.begin(), vectors.end(), [](const Vector& v) { return v.empty(); }))
+  if (bytes.empty() || bytes.size() % sizeof(float) != 0) return std::nullopt;
+  Vector vector(bytes.size() / sizeof(float));
+  std::memcpy(vector.data(), bytes.data(), bytes.size());
+  return vector;
+}
+
+/// Finite numbers, one or more; nothing for anything else.
+std::optional<Vector> read_vector(const json& embedding) {
+  std::optional<Vector> vector;
+  if (embedding.is_string()) {
+    vector = decode_base64(embedding.get_ref<const std::string&>());
+  } else if (embedding.is_array() && !embedding.empty()) {
+    vector.emplace();
+    for (const json& number : embedding) {
+      if (!number.is_number()) return std::nullopt;
+      const double value = number.get<double>();
+      // A conversion of what no float holds is undefined.
+      if (!(std::fabs(value) <= static_cast<double>(std::numeric_limits<float>::max()))) return std::nullopt;
+      vector->push_back(static_cast<float>(value));
+    }
+  }
+  if (vector && !std::all_of(vector->begin(), vector->end(), [](float x) { return std::isfinite(x); }))
     return std::nullopt;
+  return vector;
+}
+
+/// The vectors of a reply in the order of the request: by index where all have one, by position where none
+/// has. Nothing where it is not one of an embeddings server, or not one vector for each of `count` texts, all
+/// of one size.
+std::optional<std::vector<Vector>> read_reply(const json& reply, std::size_t count) {
+  if (!reply.is_object() || !reply.contains("data") || !reply["data"].is_array()) return std::nullopt;
+  const json& data = reply["data"];
+  if (data.size() != count) return std::nullopt;
+  const auto has_index = [](const json& entry) {
+    return entry.is_object() && entry.contains("index") && !entry["index"].is_null();
+  };
+  const bool by_index = std::all_of(data.begin(), data.end(), has_index);
+  if (!by_index && std::any_of(data.begin(), data.end(), has_index)) return std::nullopt;
+  std::vector<Vector> vectors(count);
+  for (std::size_t k = 0; k < count; ++k) {
+    const json& entry = data[k];
+    if (!entry.is_object() || !entry.contains("embedding")) return std::nullopt;
+    if (by_index && !entry["index"].is_number_unsigned()) return std::nullopt;
+    const std::size_t place = by_index ? entry["index"].get<std::size_t>() : k;
+    auto vector = read_vector(entry["embedding"]);
+    if (place >= count || !vectors[place].empty() || !vector) return std::nullopt;
+    vectors[place] = std::move(*vector);
+  }
+  for (const Vector& vector : vectors) {
+    if (vector.size() != vectors[0].size()) return std::nullopt;
+  }
   return vectors;
 }
 
@@ -73,16 +127,16 @@ class Embedder {
     for (Id item = 1; item < data.items.rows(); ++item) {
       if (!shown[item]) continue;
       Text text{item, item_text(data, item), {}};
-      text.key = answer_key({options_.chat.model, kTemplate, text.text});
+      text.key = answer_key({server_name(options_), answer_key({options_.chat.model, kTemplate, text.text})});
       ++summary_.answers;
-      if (const auto stored = cache_.find(text.key)) {
-        const json vector = json::parse(stored->text, nullptr, /*allow_exceptions=*/false);
-        if (auto direction = unit(vector.is_array() ? vector.get<Vector>() : Vector())) {
-          by_item[item] = std::move(*direction);
-        }
+      const auto stored = cache_.find(text.key);
+      auto vector = stored ? read_vector(parse_json(stored->text).value_or(json())) : std::nullopt;
+      if (vector && fits(*vector)) {
+        if (auto direction = unit(std::move(*vector))) by_item[item] = std::move(*direction);
         ++summary_.cached;
         summary_.tokens_in += stored->tokens_in;
       } else {
+        text.damaged = stored.has_value();
         missing_.push_back(std::move(text));
       }
     }
@@ -93,7 +147,14 @@ class Embedder {
   struct Text {
     Id item;
     std::string text, key;
+    bool damaged = false;  // what the cache holds
   };
+
+  /// Vectors of different sizes are of different models: the first one decides.
+  bool fits(const Vector& vector) {
+    if (width_ == 0) width_ = vector.size();
+    return vector.size() == width_;
+  }
 
   bool ask(std::vector<Vector>& by_item) {
     const std::string url = checked_server_url(options_.url) + "/embeddings";
@@ -107,7 +168,10 @@ class Embedder {
     std::optional<Progress> progress;
     if (options_.progress) progress.emplace("embedding", summary_.answers, "texts");
     std::size_t next = 0;
-    std::int64_t done = summary_.cached;
+    std::int64_t done = summary_.cached, replies = 0;
+    std::unordered_map<std::uint64_t, std::vector<Vector>> taken;  // between a reply's verdict and its use
+    std::int64_t tokens = 0;                                       // of that reply
+    FirstReplies first_replies(url, static_cast<std::int64_t>((missing_.size() + step - 1) / step));
     const auto source = [&]() -> std::optional<HttpRequest> {
       if (next * step >= missing_.size()) return std::nullopt;
       HttpRequest request;
@@ -119,55 +183,68 @@ class Embedder {
         body["input"].push_back(text.text);
         bytes += text.text.size();
       }
-      request.body = body.dump(-1, ' ', false, json::error_handler_t::replace);
+      request.body = json_text(body);
       request.tokens = static_cast<std::int64_t>(bytes / 4);
       return request;
     };
+    const auto accept = [&](std::uint64_t id, const std::string& body, int) {
+      const json reply = parse_json(body).value_or(json());
+      summary_.tokens_in += token_count(reply, "prompt_tokens");
+      summary_.paid_tokens_in += token_count(reply, "prompt_tokens");
+      auto vectors = read_reply(reply, chunk(id).size());
+      if (!vectors)
+        return Verdict{
+            fmt::format("an answer that is not one vector for each of {} texts", chunk(id).size())};
+      if (!fits(vectors->front())) {
+        return Verdict{fmt::format("vectors of {} numbers where others have {}; name another --cache",
+                                   vectors->front().size(), width_)};
+      }
+      tokens = token_count(reply, "prompt_tokens");
+      taken[id] = std::move(*vectors);
+      return Verdict();
+    };
     const auto sink = [&](HttpReply reply) {
       const auto texts = chunk(reply.id);
+      const auto n = static_cast<std::int64_t>(texts.size());
+      done += n;
+      ++replies;
       if (!reply.error.empty()) {
-        check_fatal(reply, url);
-        const std::string reason =
-            fmt::format("{} after {} tries: {}", reply.error, reply.tries, server_message(reply.body));
-        require(reply.status != 0 || done > 0, fmt::format("no answer from {}: {}", url, reason));
-        summary_.failed += static_cast<std::int64_t>(texts.size());
-        summary_.bad += static_cast<std::int64_t>(texts.size());
-        if (summary_.examples.size() < 3) summary_.examples.push_back(reason);
-        check_share(done += static_cast<std::int64_t>(texts.size()));
+        first_replies.failed(reply);
+        const std::string detail =
+            reply.status >= 200 && reply.status < 300 ? "" : server_message(reply.body);
+        summary_.failed += n;
+        summary_.bad += n;
+        if (summary_.examples.size() < 3) {
+          summary_.examples.push_back(fmt::format("{} after {} tries{}{}", reply.error, reply.tries,
+                                                  detail.empty() ? "" : ": ", detail));
+        }
+        if (replies >= kFirstCheck) check_share(done);
         return;
       }
-      std::int64_t tokens = 0;
-      auto vectors = read_reply(reply.body, texts.size(), tokens);
-      require(vectors.has_value(), fmt::format("{} sent {} vectors that do not fit {} texts", url,
-                                               excerpt(reply.body, 40), texts.size()));
+      first_replies.worked();
+      auto vectors = std::move(taken.extract(reply.id).mapped());
       for (std::size_t k = 0; k < texts.size(); ++k) {
         CachedAnswer stored;
-        stored.text = json((*vectors)[k]).dump();
+        stored.text = json(vectors[k]).dump();
         stored.model = options_.chat.model;
         stored.template_name = kTemplate;
+        stored.server = server_name(options_);
         // A request's bill, spread over its texts so that the sum stays.
-        const auto n = static_cast<std::int64_t>(texts.size()), at = static_cast<std::int64_t>(k);
+        const auto at = static_cast<std::int64_t>(k);
         stored.tokens_in = tokens * (at + 1) / n - tokens * at / n;
         stored.seconds = reply.seconds / static_cast<double>(texts.size());
-        cache_.put(texts[k].key, stored);
-        if (auto direction = unit(std::move((*vectors)[k]))) by_item[texts[k].item] = std::move(*direction);
+        if (texts[k].damaged) cache_.replace(texts[k].key, stored);
+        if (!texts[k].damaged) cache_.put(texts[k].key, stored);
+        if (auto direction = unit(std::move(vectors[k]))) by_item[texts[k].item] = std::move(*direction);
       }
-      summary_.tokens_in += tokens;
-      summary_.paid_tokens_in += tokens;
-      done += static_cast<std::int64_t>(texts.size());
       if (progress) progress->update(done);
-    };
-    // The sizes of the requests differ only at the end, so any reply with vectors is read; the sink checks
-    // the rest.
-    const auto accept = [](std::uint64_t, const std::string& body, int) {
-      const json reply = json::parse(body, nullptr, /*allow_exceptions=*/false);
-      const bool read = reply.is_object() && reply.contains("data") && reply["data"].is_array();
-      return Verdict{read ? "" : "an answer that is not of the protocol"};
     };
     HttpClient client(options_.http);
     const InterruptGuard guard;
     summary_.http = client.run(source, sink, accept, interrupted);
-    return !interrupted();
+    if (interrupted()) return false;
+    check_share(summary_.answers);
+    return true;
   }
 
   void check_share(std::int64_t done) const {
@@ -180,6 +257,7 @@ class Embedder {
   ScoreSummary& summary_;
   AnswerCache cache_;
   std::vector<Text> missing_;
+  std::size_t width_ = 0;
 };
 
 }  // namespace

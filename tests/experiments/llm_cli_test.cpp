@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
@@ -75,22 +77,26 @@ std::size_t pick(const std::string& text, std::size_t n) {
   return (hash >> 20) % n;
 }
 
-/// What the model says to a prompt: mostly scores, now and then rubbish; always the same for the same prompt.
+/// What the model says to a prompt; always the same for the same prompt.
 std::string model_answer(const std::string& body) {
   std::string scores;
   for (std::size_t k = 0; k < kCandidates; ++k) {
     scores += std::string(k == 0 ? "" : ", ") + "\\\"" + candidate_label(k) + "\\\": 0." +
               std::to_string(pick(body + candidate_label(k), 90) + 10);
   }
+  if (pick(body, 20) == 2) return "```json\\n{" + scores + ", \\\"Z\\\": 3}\\n``` Enjoy!";
+  return "{" + scores + "}";
+}
+
+/// The same, but for one prompt in ten, of whose answer nothing or half can be read.
+std::string moody_answer(const std::string& body) {
   switch (pick(body, 20)) {
     case 0:
       return "I would rather not say.";
     case 1:
-      return "Here you are: {" + scores.substr(0, scores.size() / 2);
-    case 2:
-      return "```json\\n{" + scores + ", \\\"Z\\\": 3}\\n``` Enjoy!";
+      return "Here you are: " + model_answer(body).substr(0, 40);
     default:
-      return "{" + scores + "}";
+      return model_answer(body);
   }
 }
 
@@ -98,9 +104,12 @@ FakeReply good(const std::string& body) {
   return {FakeReply::Kind::answer, 200, "", test::chat_completion(model_answer(body)), 0};
 }
 
+FakeReply moody(const std::string& body) {
+  return {FakeReply::Kind::answer, 200, "", test::chat_completion(moody_answer(body)), 0};
+}
+
 /// One in five tries goes wrong, in all the ways there are; `salt` makes every try another draw.
-FakeReply faulty(const std::string& body, int salt) {
-  FakeReply reply = good(body);
+FakeReply faulty(FakeReply reply, const std::string& body, int salt) {
   reply.delay_ms = static_cast<int>(pick(body + "delay", 4));  // answers overtake each other
   switch (pick(body + std::to_string(salt), 50)) {
     case 0:
@@ -192,7 +201,7 @@ TEST_F(LlmCli, TenThousandRequestsAFifthOfThemFaulty) {
   std::string calm_table;
   json calm;
   {
-    FakeLlmServer server([](const std::string&, const std::string& body, int) { return good(body); });
+    FakeLlmServer server([](const std::string&, const std::string& body, int) { return moody(body); });
     const double before = processor_seconds();
     const Outcome outcome = run(with(words(server, "calm.tsv"), {"--users", "10000"}));
     // With the server's own time and all that a run does: reading the data, the plan, prompts, cache, table.
@@ -200,12 +209,15 @@ TEST_F(LlmCli, TenThousandRequestsAFifthOfThemFaulty) {
     RecordProperty("requests_per_cpu_second", static_cast<int>(rate));
     EXPECT_GE(rate, kSanitized ? 200 : 2000);
     ASSERT_EQ(outcome.status, 0) << outcome.err;
-    EXPECT_EQ(server.requests(), 10000);
     calm_table = read_all(folder_ / "calm.tsv");
     calm = origin("calm.tsv");
+    const json& summary = calm["run"]["summary"];
+    EXPECT_NEAR(summary["bad"].get<double>(), 500, 100);
+    EXPECT_EQ(server.requests(), 10000 + 2 * summary["bad"].get<int>()) << "those are asked three times";
+    EXPECT_EQ(summary["paid_tokens_in"], 100 * server.requests()) << "and paid for";
   }
   FakeLlmServer server(
-      [](const std::string&, const std::string& body, int seen) { return faulty(body, seen); });
+      [](const std::string&, const std::string& body, int seen) { return faulty(moody(body), body, seen); });
   const Outcome outcome = run(with(words(server, "faulty.tsv"), {"--users", "10000"}));
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   const json summary = origin("faulty.tsv")["run"]["summary"];
@@ -236,14 +248,14 @@ TEST_F(LlmCli, KilledTenTimesAndResumedTheTableIsTheSame) {
   make_data(2000);
   const std::int64_t users = askable();
   FakeLlmServer server([](const std::string&, const std::string& body, int seen) {
-    FakeReply reply = faulty(body, seen);
+    FakeReply reply = faulty(good(body), body, seen);
     if (reply.kind == FakeReply::Kind::hang) reply.kind = FakeReply::Kind::drop;
     return reply;
   });
   ASSERT_EQ(run(words(server, "whole.tsv")).status, 0);
 
   FakeLlmServer second([](const std::string&, const std::string& body, int seen) {
-    FakeReply reply = faulty(body, seen);
+    FakeReply reply = faulty(good(body), body, seen);
     if (reply.kind == FakeReply::Kind::hang) reply.kind = FakeReply::Kind::drop;
     return reply;
   });
@@ -493,11 +505,84 @@ TEST_F(LlmCli, TooManyBadAnswersStopTheRunWithExamples) {
   EXPECT_THAT(outcome.err,
               testing::AllOf(HasSubstr("--max-bad"), HasSubstr("I have no taste"), HasSubstr("user ")));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "scores.tsv"));
-  EXPECT_LT(server.requests(), 200) << "it stopped early";
+  EXPECT_LT(server.requests(), 500) << "it stopped early";
   const Outcome allowed = run(with(words(server, "scores.tsv"), {"--max-bad", "1"}));
   EXPECT_EQ(allowed.status, 0) << allowed.err;
   EXPECT_EQ(origin("scores.tsv")["run"]["summary"]["defaulted"],
             origin("scores.tsv")["run"]["summary"]["pairs"]);
+}
+
+TEST_F(LlmCli, RepliesWithoutAnAnswerAreAskedAgainAndNeverCached) {
+  // One reply in ten holds nothing, in a way that depends on the prompt.
+  const std::string draft = R"({\"A\": 0.5, \"B\": 0.5, \"C\": 0.5, \"D\": 0.5, \"E\": 0.5, \"F\": 0.5})";
+  const auto nothing = [&](const std::string& body) -> std::string {
+    switch (pick(body + "kind", 6)) {
+      case 0:
+        return R"({"choices": [{"message": {"content": null}}]})";
+      case 1:
+        return test::chat_completion("");
+      case 2:
+        return R"({"choices": [{"finish_reason": "error", "error": {"message": "down"}, "message": {"content": ""}}]})";
+      case 3:
+        return test::chat_completion("<think>A draft: " + draft);
+      case 4:
+        return test::chat_completion("analysisA draft: " + draft);
+      default:
+        return R"({"choices": [{"message": {"content": null, "reasoning_content": ")" + draft + R"("}}]})";
+    }
+  };
+  std::atomic<int> bad_tries{1};  // of such a prompt, before its answer
+  FakeLlmServer server([&](const std::string&, const std::string& body, int seen) {
+    if (pick(body + "nothing", 10) != 0 || seen >= bad_tries) return good(body);
+    return FakeReply{FakeReply::Kind::answer, 200, "", nothing(body), 0};
+  });
+  // A second try gets the answer.
+  ASSERT_EQ(run(words(server, "second.tsv")).status, 0);
+  const json summary = origin("second.tsv")["run"]["summary"];
+  EXPECT_EQ(summary["bad"], 0);
+  EXPECT_EQ(summary["defaulted"], 0);
+  EXPECT_GT(summary["retries"]["rejected"].get<int>(), 10);
+  const std::string right = read_all(folder_ / "second.tsv");
+  // All tries fail: bad, and asked again by the next command, which then has the right table.
+  FakeLlmServer other([&](const std::string&, const std::string& body, int) {
+    if (pick(body + "nothing", 10) != 0 || bad_tries == 0) return good(body);
+    return FakeReply{FakeReply::Kind::answer, 200, "", nothing(body), 0};
+  });
+  auto twice = words(other, "twice.tsv");
+  *std::next(std::find(twice.begin(), twice.end(), "--tries")) = "2";
+  ASSERT_EQ(run(twice).status, 0);
+  const json first = origin("twice.tsv")["run"]["summary"];
+  EXPECT_EQ(first["bad"], summary["retries"]["rejected"]);
+  EXPECT_EQ(first["defaulted"].get<int>(), kCandidates * first["bad"].get<int>()) << "no draft is a score";
+  bad_tries = 0;
+  const std::int64_t before = other.requests();
+  ASSERT_EQ(run(twice).status, 0);
+  EXPECT_EQ(other.requests() - before, first["bad"].get<std::int64_t>());
+  EXPECT_EQ(read_all(folder_ / "twice.tsv"), right);
+}
+
+TEST_F(LlmCli, AnotherServerIsAskedUnlessItHasTheSameName) {
+  FakeLlmServer one([](const std::string&, const std::string& body, int) { return good(body); });
+  FakeLlmServer two([](const std::string&, const std::string& body, int) { return good(body); });
+  const std::string cache = folder_ / "cache";
+  ASSERT_EQ(run(with(words(one, "a.tsv"), {"--cache", cache})).status, 0);
+  ASSERT_EQ(run(with(words(two, "b.tsv"), {"--cache", cache})).status, 0);
+  EXPECT_EQ(two.requests(), askable());
+  ASSERT_EQ(run(with(words(one, "c.tsv"), {"--cache", cache, "--server", "mine"})).status, 0);
+  EXPECT_EQ(one.requests(), 2 * askable());
+  ASSERT_EQ(run(with(words(two, "d.tsv"), {"--cache", cache, "--server", "mine"})).status, 0);
+  EXPECT_EQ(two.requests(), askable());
+}
+
+TEST_F(LlmCli, OnePromptThatTheServerRefusesDoesNotEndTheRun) {
+  FakeLlmServer server([](const std::string&, const std::string& body, int) {
+    return pick(body, 50) == 0 ? FakeReply{FakeReply::Kind::answer, 403, "", R"({"error":"moderated"})", 0}
+                               : good(body);
+  });
+  const Outcome outcome = run(words(server, "scores.tsv"));
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_GT(origin("scores.tsv")["run"]["summary"]["failed"].get<int>(), 0);
+  EXPECT_THAT(outcome.out, HasSubstr("moderated"));
 }
 
 TEST_F(LlmCli, TheForecastAsksNobodyAndBudgetsHold) {
@@ -584,6 +669,149 @@ TEST_F(LlmCli, BatchFilesGoOutAndComeBackInAnyOrder) {
   EXPECT_LE(different, 2);
   const std::string again = read_all(folder_ / "batch/requests-1.jsonl");
   EXPECT_EQ(std::count(again.begin(), again.end(), '\n'), 2) << "what is open is written again";
+}
+
+TEST_F(LlmCli, OnlyTheProgramsOwnFilesOfABatchFolderAreReplaced) {
+  make_data(40);
+  const std::string batch = folder_ / "batch/";
+  const auto score = [&](const std::string& out) {
+    return run({"score", "--data", data(), "--scorer", "batch", "--model", "fake", "--candidates",
+                std::to_string(kCandidates), "--batch", folder_ / "batch", "--max-bad", "1", "--out",
+                folder_ / out});
+  };
+  ASSERT_EQ(score("t.tsv").status, 0);
+  std::vector<std::string> results;
+  std::ifstream requests(batch + "requests-1.jsonl");
+  for (std::string line; std::getline(requests, line);) {
+    const json content =
+        results.size() == 0 ? json() : json(R"({"A":0.1,"B":0.2,"C":0.3,"D":0.4,"E":0.5,"F":0.6})");
+    const json body = {{"choices", {{{"message", {{"content", content}}}}}}};
+    const json id = json::parse(line)["custom_id"];
+    results.push_back(
+        results.size() == 1
+            ? "{\"custom_id\":" + id.dump() + ",\"response\":{\"body\":" + std::string(60000, '[')
+            : json({{"custom_id", id}, {"error", nullptr}, {"response", {{"body", body}}}}).dump());
+  }
+  requests.close();
+  ASSERT_GT(results.size(), 20U);
+  // A part of them under each name that somebody may give, over the program's own files too.
+  std::map<std::string, std::string> files = {{"requests-1_results.jsonl", ""}, {"requests-01.jsonl", ""},
+                                              {"requests-1.jsonl", ""},         {"failures.jsonl", ""},
+                                              {"failures_old.jsonl", ""},       {"requests-2.jsonl", ""}};
+  auto file = files.begin();
+  for (const std::string& result : results) {
+    file->second += result + "\n";
+    if (++file == files.end()) file = files.begin();
+  }
+  files["requests-backup.tar.gz"] = "archive";
+  files["requests-1.out"] = "something";
+  files["requests-old.jsonl"] = R"({"custom_id":"x","method":"POST","body":{}})";
+  for (const auto& [name, text] : files) std::ofstream(batch + name) << text;
+  std::filesystem::create_directories(batch + "requests-old");
+  std::filesystem::create_directories(batch + "requests-9.jsonl/x");
+  std::ofstream(batch + "requests-7.jsonl") << R"({"custom_id":"x","method":"POST","url":"u","body":{}})";
+
+  const Outcome read = score("t.tsv");
+  ASSERT_EQ(read.status, 0) << read.err;
+  for (const auto& [name, text] : files) EXPECT_EQ(read_all(batch + name), text) << name;
+  EXPECT_TRUE(std::filesystem::exists(batch + "requests-9.jsonl/x"));
+  EXPECT_FALSE(std::filesystem::exists(batch + "requests-7.jsonl"))
+      << "the program's own, of an earlier call";
+  const json summary = origin("t.tsv")["run"]["summary"];
+  EXPECT_EQ(summary["failed"], 2);
+  EXPECT_EQ(summary["cached"].get<std::size_t>(), results.size() - 2);
+  // What holds no answer is listed and written again, beside what stands there.
+  const std::string again = read_all(batch + "requests-3.jsonl"),
+                    failures = read_all(batch + "failures-2.jsonl");
+  EXPECT_EQ(std::count(again.begin(), again.end(), '\n'), 2);
+  EXPECT_EQ(std::count(failures.begin(), failures.end(), '\n'), 2);
+  EXPECT_THAT(failures, testing::AllOf(HasSubstr("the answer is empty"), HasSubstr("nested too deep")));
+  ASSERT_EQ(score("t.tsv").status, 0);
+  EXPECT_EQ(read_all(batch + "requests-3.jsonl"), again) << "replaced, as it is the program's";
+}
+
+TEST_F(LlmCli, MalformedEmbeddingsAreAskedAgain) {
+  make_data(60);
+  enum {
+    fine,
+    no_index,
+    half_index,
+    twice,
+    beyond,
+    negative,
+    few,
+    null,
+    words_,
+    huge,
+    ragged,
+    deep,
+    base64,
+    kinds
+  };
+  std::atomic<int> fault{fine};
+  std::atomic<bool> once{true};
+  FakeLlmServer server([&](const std::string&, const std::string& body, int seen) {
+    json rows = json::array();
+    const json request = json::parse(body);
+    for (const json& input : request["input"]) {
+      const auto text = input.get<std::string>();
+      rows.push_back(
+          {{"index", rows.size()}, {"embedding", {double(pick(text, 7)), 1.0, double(pick(text + "x", 5))}}});
+    }
+    const int kind = seen > 0 && once && fault != no_index && fault != base64 ? int(fine) : fault.load();
+    json usage = {{"prompt_tokens", 10}};
+    if (kind == no_index)
+      for (json& row : rows) row.erase("index");
+    if (kind == half_index) rows[0].erase("index");
+    if (kind == twice) rows[1]["index"] = 0;
+    if (kind == beyond) rows[0]["index"] = rows.size();
+    if (kind == negative) rows[0]["index"] = -1;
+    if (kind == few) rows.erase(rows.size() - 1);
+    if (kind == null) rows[0]["embedding"] = nullptr;
+    if (kind == words_) rows[0]["embedding"] = {"a", "b", "c"};
+    if (kind == huge) rows[0]["embedding"] = {1e39, 1.0, 1.0};
+    if (kind == ragged) rows[0]["embedding"] = {1.0};
+    if (kind == base64)
+      for (json& row : rows) row["embedding"] = "AACAPwAAAEAAAEBA";  // 1, 2, 3
+    std::string text = json{{"data", rows}, {"usage", usage}}.dump();
+    if (kind == deep)
+      text.insert(text.size() - 1, ",\"x\":" + std::string(60000, '[') + std::string(60000, ']'));
+    return FakeReply{FakeReply::Kind::answer, 200, "", text, 0};
+  });
+  const auto embed = [&](const std::string& out, const char* tries = "3") {
+    auto command = with(words(server, out), {"--server", out});
+    *std::find(command.begin(), command.end(), "openai") = "embeddings";
+    *std::next(std::find(command.begin(), command.end(), "--tries")) = tries;
+    return run(command);
+  };
+  ASSERT_EQ(embed("right.tsv").status, 0);
+  const std::string right = read_all(folder_ / "right.tsv");
+  for (fault = no_index; fault < base64; ++fault) {
+    const std::string out = "e" + std::to_string(fault) + ".tsv";
+    server.forget();
+    const Outcome outcome = embed(out);
+    ASSERT_EQ(outcome.status, 0) << fault << outcome.err;
+    EXPECT_EQ(read_all(folder_ / out), right) << fault;
+    EXPECT_EQ(origin(out)["run"]["summary"]["retries"]["rejected"].get<int>() > 0, fault != no_index)
+        << fault;
+  }
+  fault = base64;
+  ASSERT_EQ(embed("b.tsv").status, 0);
+  EXPECT_EQ(origin("b.tsv")["run"]["summary"]["bad"], 0);
+  // For ever: bad, not cached, and mended by the next command.
+  once = false;
+  fault = huge;
+  EXPECT_THAT(embed("never.tsv", "2").err, HasSubstr("--max-bad"));
+  fault = fine;
+  ASSERT_EQ(embed("never.tsv").status, 0);
+  EXPECT_EQ(read_all(folder_ / "never.tsv"), right);
+  // A cache with a null, as older versions kept it.
+  sqlite3* cache = nullptr;
+  ASSERT_EQ(sqlite3_open((folder_ / "never.tsv.cache").c_str(), &cache), SQLITE_OK);
+  sqlite3_exec(cache, "UPDATE answers SET answer = '[null,1,2]' WHERE key < '8'", nullptr, nullptr, nullptr);
+  sqlite3_close(cache);
+  ASSERT_EQ(embed("never.tsv").status, 0);
+  EXPECT_EQ(read_all(folder_ / "never.tsv"), right);
 }
 
 TEST_F(LlmCli, EmbeddingsAreCosinesAndCached) {

@@ -80,6 +80,11 @@ class FakeLlmServer {
     for (const auto& [hash, count] : good_) most = std::max(most, count);
     return most;
   }
+  /// Every body is new again.
+  void forget() {
+    const std::lock_guard lock(mutex_);
+    seen_.clear();
+  }
   /// Forget which bodies came; for servers that serve very many.
   void keep_no_history() { history_ = false; }
 

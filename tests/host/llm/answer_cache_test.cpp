@@ -1,6 +1,7 @@
 #include "host/llm/answer_cache.h"
 
 #include <gmock/gmock.h>
+#include <sqlite3.h>
 
 #include <fstream>
 
@@ -12,7 +13,7 @@ namespace {
 using testing::HasSubstr;
 
 CachedAnswer answer(const std::string& text, const std::string& model = "m") {
-  return {text, model, "t", 100, 20, 0.5, 1000};
+  return {text, model, "t", 100, 20, 0.5, 1000, "server"};
 }
 
 TEST(AnswerCache, GivesBackWhatWasPutAndKeepsTheFirst) {
@@ -60,6 +61,48 @@ TEST(AnswerCache, ExportAndImportCarryAllAnswers) {
   const auto sums = other.sums();
   EXPECT_EQ(sums.at({"n", "t"}).answers, 1);
   EXPECT_EQ(sums.at({"m", "t"}).tokens_in, 100);
+}
+
+TEST(AnswerCache, AnAnswerIsReplacedWhereItIsSaidSo) {
+  const TemporaryFolder folder;
+  AnswerCache cache(folder / "cache");
+  const std::string key = answer_key({"1"});
+  cache.put(key, answer("empty"));
+  cache.replace(key, answer("full"));
+  EXPECT_EQ(cache.find(key)->text, "full");
+  EXPECT_EQ(cache.sums().at({"m", "t"}).answers, 1);
+}
+
+TEST(AnswerCache, AnswersOfOlderVersionsBelongToNoServerUntilItIsNamed) {
+  const TemporaryFolder folder;
+  const std::string id = answer_key({"m", "t", "prompt"}), key = answer_key({"http://here/v1", id});
+  sqlite3* old = nullptr;
+  ASSERT_EQ(sqlite3_open((folder / "cache").c_str(), &old), SQLITE_OK);
+  const std::string sql =
+      "CREATE TABLE answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL, model TEXT NOT NULL, template TEXT "
+      "NOT "
+      "NULL, tokens_in INTEGER NOT NULL, tokens_out INTEGER NOT NULL, seconds REAL NOT NULL, created INTEGER "
+      "NOT "
+      "NULL) WITHOUT ROWID; PRAGMA user_version = 1; INSERT INTO answers VALUES ('" +
+      id + "', 'old', 'm', 't', 100, 20, 0.5, 1000)";
+  ASSERT_EQ(sqlite3_exec(old, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(old);
+  AnswerCache cache(folder / "cache");
+  EXPECT_EQ(cache.without_server(), 1);
+  EXPECT_FALSE(cache.find(key));
+  EXPECT_EQ(cache.export_to(folder / "answers.jsonl"), 1);
+  EXPECT_THAT(error_of([&] { cache.import_from(folder / "answers.jsonl"); }), HasSubstr("--server"));
+  EXPECT_EQ(cache.import_from(folder / "answers.jsonl", "http://here/v1"), 1);
+  EXPECT_EQ(cache.find(key)->text, "old");
+  EXPECT_EQ(cache.find(key)->server, "http://here/v1");
+  // What says its server keeps it.
+  CachedAnswer mine = answer("mine");
+  mine.server = "here";
+  AnswerCache first(folder / "first"), second(folder / "second");
+  first.put(key, mine);
+  first.export_to(folder / "mine.jsonl");
+  EXPECT_EQ(second.import_from(folder / "mine.jsonl", "elsewhere"), 1);
+  EXPECT_EQ(second.find(key)->server, "here");
 }
 
 TEST(AnswerCache, ATruncatedImportNamesTheLineAndAddsNothing) {

@@ -69,6 +69,11 @@ TEST_F(LexicalScorerTest, WithoutEvidenceTheScoreIsOneHalf) {
   EXPECT_EQ(score({6}, {2, 3}), (std::vector{0.5F, 0.5F})) << "no common term with any candidate";
 }
 
+TEST_F(LexicalScorerTest, PairsWithoutAJudgementAreCounted) {
+  const std::vector<CandidateSet> sets = {{1, {1}, {2, 5}, 0}, {1, {5}, {2, 3}, 0}, {1, {6}, {2, 3}, 0}};
+  EXPECT_EQ(find_scorer("lexical").run({split_, sets, {}}).summary.defaulted, 1 + 2 + 2);
+}
+
 TEST_F(LexicalScorerTest, BytesBeyondAsciiBelongToWords) {
   data_.titles[3] = "cr\xC3\xA8me";
   data_.titles[4] = "cr";
@@ -120,6 +125,21 @@ TEST_P(AnyScorerTest, ScoresEveryCandidateOnceInTheUnitInterval) {
 
 INSTANTIATE_TEST_SUITE_P(Registry, AnyScorerTest, testing::ValuesIn(scorers()),
                          [](const auto& test) { return test.param.name; });
+
+TEST(ServerName, IsTheAddressOrWhatTheUserSays) {
+  ScorerOptions options;
+  EXPECT_EQ(server_name(options), "");
+  for (const char* url : {"http://localhost:80/v1", "http://LocalHost/v1/", "http://localhost/v1"}) {
+    options.url = url;
+    EXPECT_EQ(server_name(options), "http://localhost/v1") << url;
+  }
+  options.url = "https://Example.org:443/V1";
+  EXPECT_EQ(server_name(options), "https://example.org/V1");
+  options.url = "https://example.org:80/v1";
+  EXPECT_EQ(server_name(options), options.url);
+  options.server = "mine";
+  EXPECT_EQ(server_name(options), "mine");
+}
 
 TEST(ScorerRegistry, FindsByNameAndSuggestsTheNearest) {
   EXPECT_STREQ(find_scorer("lexical").name, "lexical");

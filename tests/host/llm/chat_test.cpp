@@ -1,0 +1,144 @@
+#include "host/llm/chat.h"
+
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "tests/support/fake_llm_server.h"
+
+namespace sllmr {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+/// A reply whose choice is `choice`, with `more` beside it.
+ChatReply reply(const std::string& choice, const std::string& more = "") {
+  return read_chat_body(R"({"choices": [)" + choice + "]" + more + "}");
+}
+std::string text_of(const std::string& content, const std::string& more = "") {
+  const ChatReply read = reply(R"({"message": {"content": )" + content + more + "}}");
+  EXPECT_EQ(read.fault, "") << content;
+  return read.answer.text;
+}
+
+TEST(Chat, ContentInAllItsForms) {
+  EXPECT_EQ(text_of(R"("text")"), "text");
+  EXPECT_EQ(text_of("null"), "");
+  EXPECT_EQ(text_of(R"([{"type": "text", "text": "te"}, {"type": "output_text", "text": "xt"}])"), "text");
+  EXPECT_EQ(text_of(R"(["te", {"text": "xt"}])"), "text");
+  EXPECT_EQ(text_of(R"([{"type": "thinking", "thinking": [{"type": "text", "text": "draft"}]},
+                        {"type": "reasoning", "text": "draft"}, {"type": "text", "text": "text"}])"),
+            "text");
+  EXPECT_EQ(text_of(R"({"type": "text", "text": {"value": "text"}})"), "text");
+  EXPECT_EQ(text_of("[1, null, {}]"), "");
+  EXPECT_EQ(text_of("null", R"(, "reasoning_content": "draft", "reasoning": "draft")"), "");
+}
+
+TEST(Chat, ErrorsInsteadOfAnAnswerAreTheServersFault) {
+  for (const char* error : {R"({"message": "provider is down"})", R"("provider is down")"}) {
+    EXPECT_THAT(reply(R"({"message": {"content": "x"}, "error": )" + std::string(error) + "}").fault,
+                HasSubstr("provider is down"));
+    EXPECT_THAT(reply(R"({"message": {"content": "x"}})", R"(, "error": )" + std::string(error)).fault,
+                HasSubstr("provider is down"));
+  }
+  EXPECT_THAT(read_chat_body(R"({"error": {"message": "overloaded"}})").fault, HasSubstr("overloaded"));
+  EXPECT_THAT(reply(R"({"finish_reason": "error", "message": {"content": "x"}})").fault, HasSubstr("error"));
+  EXPECT_EQ(reply(R"({"message": {"content": "x"}, "error": null})", R"(, "error": null)").fault, "");
+  for (const std::string& body :
+       {std::string("no JSON"), std::string("[]"), std::string(R"({"choices": []})"),
+        std::string(R"({"choices": [{"text": "x"}]})"), std::string(100'000, '['),
+        R"({"choices": [{"message": {"content": )" + std::string(100'000, '[')}) {
+    EXPECT_NE(read_chat_body(body).fault, "") << body.substr(0, 40);
+  }
+}
+
+TEST(Chat, EndingsAreReadAndKept) {
+  const auto ending = [](const std::string& reason) {
+    const ChatAnswer answer =
+        reply(R"({"finish_reason": )" + reason + R"(, "message": {"content": "x"}})").answer;
+    EXPECT_EQ(from_cache_text(to_cache_text(answer))->ending, answer.ending);
+    return answer.ending;
+  };
+  EXPECT_EQ(ending(R"("stop")"), Ending::whole);
+  EXPECT_EQ(ending("null"), Ending::whole);
+  EXPECT_EQ(ending(R"("length")"), Ending::cut_off);
+  EXPECT_EQ(ending(R"("MAX_TOKENS")"), Ending::cut_off);
+  EXPECT_EQ(ending(R"("content_filter")"), Ending::filtered);
+  const ChatAnswer refused = reply(R"({"message": {"content": null, "refusal": "I will not."}})").answer;
+  EXPECT_TRUE(refused.refused);
+  EXPECT_THAT(why_unusable(AnswerKind::scores, refused, read_answer(AnswerKind::scores, refused, 3)),
+              testing::AllOf(HasSubstr("0 of 3"), HasSubstr("refused"), HasSubstr("I will not.")));
+  // The text's end is a cut: the last number is none.
+  const ChatAnswer cut =
+      reply(R"({"finish_reason": "length", "message": {"content": "A: 0.1\nB: 0"}})").answer;
+  EXPECT_TRUE(std::isnan(read_answer(AnswerKind::scores, cut, 2).scores[1]));
+}
+
+TEST(Chat, TokensThatNoReplyHasAreNone) {
+  const auto tokens = [](const std::string& count) {
+    const ChatReply read = reply(R"({"message": {"content": "x"}})",
+                                 R"(, "usage": {"prompt_tokens": )" + count + R"(, "completion_tokens": 7})");
+    EXPECT_EQ(read.answer.tokens_out, 7);
+    return read.answer.tokens_in;
+  };
+  EXPECT_EQ(tokens("100"), 100);
+  EXPECT_EQ(tokens("1099511627776"), std::int64_t{1} << 40);
+  for (const char* count :
+       {"1099511627777", "18446744073709551615", "-5", "1.5", "1e30", "\"100\"", "null", "[1]"}) {
+    EXPECT_EQ(tokens(count), 0) << count;
+  }
+}
+
+ChatAnswer with_logprobs(const std::string& logprobs) {
+  return read_chat_body(test::chat_completion("A", logprobs)).answer;
+}
+
+TEST(Chat, BothFormatsOfLogProbabilitiesAreTheSame) {
+  const std::string modern = R"({"content": [{"token": "A", "logprob": -0.2, "top_logprobs": [
+      {"token": "A", "logprob": -0.2}, {"token": "B", "logprob": -2.5}]}]})";
+  const auto expected = ElementsAre(TokenLogprob("A", -0.2), TokenLogprob("B", -2.5));
+  EXPECT_THAT(with_logprobs(modern).top, expected);
+  EXPECT_THAT(with_logprobs(R"({"tokens": ["A"], "token_logprobs": [-0.2], "text_offset": [0],
+                                "top_logprobs": [{"A": -0.2, "B": -2.5}]})")
+                  .top,
+              expected);
+  EXPECT_THAT(with_logprobs(R"({"content": [{"token": "A", "top_logprobs": {"A": -0.2, "B": -2.5}}]})").top,
+              expected);
+  EXPECT_THAT(with_logprobs(R"({"tokens": ["A"], "token_logprobs": [-0.2], "top_logprobs": null})").top,
+              ElementsAre(TokenLogprob("A", -0.2)));
+}
+
+TEST(Chat, TheTokenThatCountsIsTheFirstOfTheAnswer) {
+  const auto entry = [](const std::string& token, const std::string& top) {
+    return R"({"token": ")" + token + R"(", "logprob": -1, "top_logprobs": [{"token": ")" + top +
+           R"(", "logprob": -1}]})";
+  };
+  EXPECT_THAT(with_logprobs(R"({"content": [)" + entry("\\n", "B") + "," + entry(" A", "A") + "]}").top,
+              ElementsAre(TokenLogprob("A", -1)));
+  EXPECT_THAT(with_logprobs(R"({"content": [)" + entry("<think>", "B") + "," + entry("\\n", "B") + "," +
+                            entry("</think>", "B") + "," + entry("A", "A") + "]}")
+                  .top,
+              ElementsAre(TokenLogprob("A", -1)));
+  EXPECT_THAT(with_logprobs(R"({"content": [)" + entry("\\n", "B") + "]}").top,
+              ElementsAre(TokenLogprob("B", -1)))
+      << "nothing but a blank";
+  for (const char* thought : {"<think>", "<", "<|channel|>", "[THINK]"}) {
+    const ChatAnswer answer = with_logprobs(R"({"content": [)" + entry(thought, "A") + "]}");
+    EXPECT_TRUE(answer.top.empty()) << thought;
+    EXPECT_THAT(answer.no_top, HasSubstr("thought"));
+  }
+  EXPECT_THAT(with_logprobs("null").no_top, HasSubstr("sent no log-probabilities"));
+  EXPECT_THAT(with_logprobs(R"([{"A": 0.3}])").no_top, HasSubstr("form that is not known"));
+  EXPECT_THAT(with_logprobs(R"({"probs": [0.3]})").no_top, HasSubstr("form that is not known"));
+}
+
+TEST(Chat, DamagedCacheTextsAreNone) {
+  for (const char* text : {"", "{", "{}", R"({"text": 1})", R"({"text": "x", "top": [1]})", "[]"}) {
+    EXPECT_FALSE(from_cache_text(text)) << text;
+  }
+  EXPECT_FALSE(from_cache_text(std::string(100'000, '[')));
+}
+
+}  // namespace
+}  // namespace sllmr
