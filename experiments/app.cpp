@@ -20,7 +20,7 @@
 #include "experiments/commands/llm.h"
 #include "experiments/commands/train.h"
 #include "experiments/report/text.h"
-#include "host/train/interrupt.h"
+#include "kernels/exec/interrupt.h"
 
 namespace sllmr {
 

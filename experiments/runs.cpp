@@ -12,10 +12,10 @@
 #include <utility>
 
 #include "experiments/report/text.h"
-#include "host/train/interrupt.h"
 #include "host/train/method.h"
 #include "host/train/run_folder.h"
 #include "host/train/training.h"
+#include "kernels/exec/interrupt.h"
 #include "models/registry.h"
 
 namespace sllmr {

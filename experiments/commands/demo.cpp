@@ -13,9 +13,9 @@
 #include "host/atomic_file.h"
 #include "host/data/import.h"
 #include "host/data/synthetic.h"
-#include "host/train/interrupt.h"
 #include "host/train/run_folder.h"
 #include "host/train/training.h"
+#include "kernels/exec/interrupt.h"
 
 namespace sllmr {
 namespace {

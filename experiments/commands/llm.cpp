@@ -33,8 +33,8 @@
 #include "host/llm/scorer.h"
 #include "host/llm/table_origin.h"
 #include "host/output_file.h"
-#include "host/train/interrupt.h"
 #include "kernels/exec/error.h"
+#include "kernels/exec/interrupt.h"
 
 namespace sllmr {
 namespace {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "experiments/report/text.h"
-#include "host/train/interrupt.h"
 #include "host/train/training.h"
+#include "kernels/exec/interrupt.h"
 
 namespace sllmr {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "host/eval/errors.h"
 #include "host/eval/metrics.h"
-#include "host/train/interrupt.h"
+#include "kernels/exec/interrupt.h"
 #include "kernels/exec/memory.h"
 #include "kernels/exec/parallel.h"
 #include "kernels/ranking.h"

@@ -53,7 +53,7 @@ void check_rankable(const Split& split, Target target, int max_users = 0);
 /// `max_users`: rank that many users only, evenly spread over those with such an item; 0: all.
 ///
 /// Throws Error when a logit is NaN, when there is no row at all, when the model was not made for these data,
-/// and for a cut-off below 1; Interrupted when the process is asked to stop (host/train/interrupt.h).
+/// and for a cut-off below 1; Interrupted when the process is asked to stop (kernels/exec/interrupt.h).
 RankingResult evaluate_full(const Context& context, const Scorer& scorer, const Split& split, Target target,
                             std::span<const int> top_k, int max_users = 0);
 

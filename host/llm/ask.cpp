@@ -11,9 +11,10 @@
 #include <unordered_map>
 
 #include "host/json_text.h"
-#include "host/train/interrupt.h"
+#include "host/llm/answer_cache.h"
 #include "host/train/progress.h"
 #include "kernels/exec/error.h"
+#include "kernels/exec/interrupt.h"
 
 namespace sllmr {
 namespace {

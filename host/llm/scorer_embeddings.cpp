@@ -16,9 +16,9 @@
 #include "host/json_text.h"
 #include "host/llm/answer_cache.h"
 #include "host/llm/ask.h"
-#include "host/train/interrupt.h"
 #include "host/train/progress.h"
 #include "kernels/exec/error.h"
+#include "kernels/exec/interrupt.h"
 
 namespace sllmr {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "host/train/interrupt.h"
+#include "kernels/exec/interrupt.h"
 
 namespace sllmr {
 
@@ -53,7 +53,6 @@ void RankingScorer::rank(const Context& context, std::span<const Id> users, floa
       {static_cast<std::int64_t>(kUsersAtOnce), backbone_.wants_sequence(), false, Side::user});
   std::vector<FeatureRow> rows;
   for (std::size_t first = 0; first < users.size(); first += kUsersAtOnce) {
-    throw_if_interrupted();
     rows.clear();
     for (const Id user : users.subspan(first, std::min(kUsersAtOnce, users.size() - first))) {
       rows.push_back(row_of(user, kAnyId));

@@ -19,12 +19,12 @@
 #include "host/llm/scorer.h"
 #include "host/llm/table_origin.h"
 #include "host/output_file.h"
-#include "host/train/interrupt.h"
 #include "host/train/progress.h"
 #include "host/train/provenance.h"
 #include "host/train/run_folder.h"
 #include "host/train/run_inputs.h"
 #include "host/train/trainer.h"
+#include "kernels/exec/interrupt.h"
 
 namespace sllmr {
 

@@ -5,19 +5,24 @@
 #include <cstdint>
 
 #include "kernels/exec/gemm.h"
+#include "kernels/exec/interrupt.h"
 #include "kernels/exec/tensor.h"
 
 namespace sllmr {
 
 /// Calls body(user, first, count) for every one of `users` and stretches that cover `items` items. On the CPU
 /// a stretch's activations stay in a core's cache, and users take turns at a stretch, so that its own part of
-/// the network does, too; on CUDA a stretch is large enough to fill the device.
+/// the network does, too; on CUDA a stretch is large enough to fill the device. Throws Interrupted between
+/// two tiles.
 template <class Body>
 void for_rank_tiles(const Context& context, std::int64_t users, std::int64_t items, const Body& body) {
   const std::int64_t rows = context.device() == Device::cpu ? 256 : 1 << 14;
   for (std::int64_t first = 0; first < items; first += rows) {
     const std::int64_t count = std::min(rows, items - first);
-    for (std::int64_t user = 0; user < users; ++user) body(user, first, count);
+    for (std::int64_t user = 0; user < users; ++user) {
+      throw_if_interrupted();
+      body(user, first, count);
+    }
   }
 }
 

@@ -12,7 +12,7 @@
 #include <random>
 #include <set>
 
-#include "host/train/interrupt.h"
+#include "kernels/exec/interrupt.h"
 #include "models/mf.h"
 #include "tests/host/eval/worlds.h"
 #include "tests/host/support.h"

@@ -1,4 +1,4 @@
-#include "host/train/interrupt.h"
+#include "kernels/exec/interrupt.h"
 
 #include <gtest/gtest.h>
 #include <poll.h>
