@@ -375,7 +375,7 @@ TEST_F(Cli, ANegativeBudgetIsRefused) {
   const Outcome outcome =
       run({"llm", "score", "--data", data(), "--out", folder_ / "s", "--scorer", "lexical", "--users=-5"});
   EXPECT_NE(outcome.status, 0);
-  EXPECT_THAT(outcome.err, HasSubstr("'-5' is negative"));
+  EXPECT_THAT(outcome.err, HasSubstr("'-5' is not an integer in [0, "));
 }
 
 TEST_F(Cli, BadInputIsOneLineOnStandardErrorAndStatusOne) {
