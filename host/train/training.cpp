@@ -381,7 +381,7 @@ class Run {
                      {"best_auc", fmt::format("{}", validation_.best)},
                      {"best_epoch", std::to_string(validation_.best_epoch)},
                      {"without_gain", std::to_string(validation_.without_gain)}});
-    if (validation_due_) metadata[kValidationDue] = "1";
+    if (validation_due_) metadata.emplace(kValidationDue, "1");
     trainer_->save(folder_->file(name), std::move(metadata));
   }
 
