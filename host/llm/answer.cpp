@@ -687,7 +687,8 @@ class TextReader {
       // "0" may be the beginning of "0.85", and "0," that of "0,85".
       const char last = repaired.back();
       const bool comma = last == ',' && repaired.size() > 1 && is_digit(repaired[repaired.size() - 2]);
-      if (comma || trim(repaired.substr(repaired.size() - 1), " \t\r\n,}]\"") != "") reader.drop_last();
+      const bool between = std::string_view(" \t\r\n,}]\"").find(last) != std::string_view::npos;
+      if (comma || !between) reader.drop_last();
     }
     bool any = false;
     for (const bool aside : {true, false}) {

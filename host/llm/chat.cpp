@@ -17,16 +17,20 @@ using nlohmann::json;
 constexpr std::int64_t kMostTokens = std::int64_t{1} << 40;  // of one reply
 
 const json& member(const json& object, const char* key) {
-  static const json kNull;
-  if (!object.is_object()) return kNull;
+  static const json none;
+  if (!object.is_object()) return none;
   const auto found = object.find(key);
-  return found == object.end() ? kNull : *found;
+  return found == object.end() ? none : *found;
+}
+
+bool is_text(const json& value) {
+  return value.is_string() && !value.get_ref<const std::string&>().empty();
 }
 
 /// Some servers send an empty error with every reply.
 bool is_error(const json& error) {
-  return !error.is_null() && !(error.is_boolean() && !error.get<bool>()) && error != "" &&
-         error != json::object();
+  if (error.is_boolean()) return error.get<bool>();
+  return error.is_string() ? is_text(error) : !error.empty();
 }
 
 /// Content is a text, null, or parts: {"type": "text", "text": ...}, texts, and thoughts, which are left out.
@@ -191,8 +195,8 @@ ChatReply read_chat_body(const json& body) {
   answer.tokens_in = token_count(body, "prompt_tokens");
   answer.tokens_out = token_count(body, "completion_tokens");
   const json& choices = member(body, "choices");
-  static const json kNoChoice;
-  const json& first = choices.is_array() && !choices.empty() ? choices.front() : kNoChoice;
+  static const json no_choice;
+  const json& first = choices.is_array() && !choices.empty() ? choices.front() : no_choice;
   for (const json* place : {&body, &first}) {
     const json& error = member(*place, "error");
     if (!is_error(error)) continue;
@@ -208,7 +212,7 @@ ChatReply read_chat_body(const json& body) {
   if (!reply.fault.empty()) return reply;
   answer.text = content_text(member(message, "content"));
   const json& refusal = member(message, "refusal");
-  answer.refused = refusal.is_string() && refusal != "";
+  answer.refused = is_text(refusal);
   if (answer.refused && answer.text.empty()) answer.text = refusal.get<std::string>();
   read_logprobs(member(first, "logprobs"), answer);
   return reply;

@@ -106,9 +106,9 @@ std::string read_result(const json& line, ChatAnswer& answer) {
   if (error != line.end() && !error->is_null()) return error_message(*error);
   const auto response = line.find("response");
   if (response == line.end() || !response->is_object()) return "no response";
-  static const json kNone;
+  static const json none;
   const auto body = response->find("body"), status = response->find("status_code");
-  const json& said = body == response->end() ? kNone : *body;
+  const json& said = body == response->end() ? none : *body;
   if (status != response->end() && *status != 200) {
     return fmt::format("status {}: {}", json_text(*status),
                        error_message(said.is_object() && said.contains("error") ? said["error"] : said));

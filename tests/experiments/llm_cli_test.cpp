@@ -741,7 +741,7 @@ TEST_F(LlmCli, MalformedEmbeddingsAreAskedAgain) {
     negative,
     few,
     null,
-    words_,
+    strings,
     huge,
     ragged,
     deep,
@@ -768,7 +768,7 @@ TEST_F(LlmCli, MalformedEmbeddingsAreAskedAgain) {
     if (kind == negative) rows[0]["index"] = -1;
     if (kind == few) rows.erase(rows.size() - 1);
     if (kind == null) rows[0]["embedding"] = nullptr;
-    if (kind == words_) rows[0]["embedding"] = {"a", "b", "c"};
+    if (kind == strings) rows[0]["embedding"] = {"a", "b", "c"};
     if (kind == huge) rows[0]["embedding"] = {1e39, 1.0, 1.0};
     if (kind == ragged) rows[0]["embedding"] = {1.0};
     if (kind == base64)
