@@ -213,8 +213,10 @@ TEST_F(LlmCli, TenThousandRequestsAFifthOfThemFaulty) {
     calm = origin("calm.tsv");
     const json& summary = calm["run"]["summary"];
     EXPECT_NEAR(summary["bad"].get<double>(), 500, 100);
-    EXPECT_EQ(server.requests(), 10000 + 2 * summary["bad"].get<int>()) << "those are asked three times";
-    EXPECT_EQ(summary["paid_tokens_in"], 100 * server.requests()) << "and paid for";
+    // A busy machine may let a reply come too late.
+    const std::int64_t answered = server.requests() - summary["retries"]["timeouts"].get<int>();
+    EXPECT_EQ(answered, 10000 + 2 * summary["bad"].get<int>()) << "those are asked three times";
+    EXPECT_EQ(summary["paid_tokens_in"], 100 * answered) << "and paid for";
   }
   FakeLlmServer server(
       [](const std::string&, const std::string& body, int seen) { return faulty(moody(body), body, seen); });
