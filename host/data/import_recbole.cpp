@@ -10,6 +10,7 @@
 #include <array>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "host/atomic_file.h"
@@ -109,7 +110,7 @@ class AtomicTable {
   std::vector<std::string_view> fields_;
 };
 
-/// Adds the rows of one file. Without a time they keep their order where that is allowed.
+/// Adds the rows of one file. Without a time, where that is allowed, they keep their order.
 void read_interactions(AtomicTable& table, Part part, bool needs_time, const std::string& keep,
                        InteractionTable& interactions, std::vector<std::string>& notes) {
   std::vector<std::size_t> used{table.require_column(std::array{"user_id"}),
@@ -124,9 +125,11 @@ void read_interactions(AtomicTable& table, Part part, bool needs_time, const std
     place.push_back(static_cast<std::size_t>(table.find(std::array{name})));
   while (table.next()) {
     if (!filter.keeps(table.reader(), [&](std::size_t other) { return table[place[other]]; })) continue;
-    const Time when = time < 0 ? Time{table.reader().line_number()}
-                               : table.reader().time(table[static_cast<std::size_t>(time)],
-                                                     table.columns()[static_cast<std::size_t>(time)].name);
+    std::optional<Time> when;
+    if (time >= 0) {
+      const auto column = static_cast<std::size_t>(time);
+      when = table.reader().time(table[column], table.columns()[column].name);
+    }
     interactions.add(table.reader(), table[user], table[item], when, part);
   }
   filter.report(notes);

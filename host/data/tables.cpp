@@ -49,13 +49,15 @@ Id add_token(const LineReader& reader, TokenMap& vocabulary, std::string_view to
 
 }  // namespace
 
-void InteractionTable::add(const LineReader& reader, std::string_view user, std::string_view item, Time time,
-                           Part part) {
+void InteractionTable::add(const LineReader& reader, std::string_view user, std::string_view item,
+                           std::optional<Time> time, Part part) {
   const auto at = static_cast<std::size_t>(part);
   if (paths_[at].empty()) paths_[at] = reader.path();
+  timed_[at] = time.has_value();
   const Id user_id = add_token(reader, users_, user, "user");
   const Id item_id = add_token(reader, items_, item, "item");
-  rows_.push_back({user_id, item_id, time, 4 * reader.line_number() + static_cast<std::int64_t>(part)});
+  rows_.push_back(
+      {user_id, item_id, time.value_or(Time{0}), 4 * reader.line_number() + static_cast<std::int64_t>(part)});
 }
 
 std::string InteractionTable::where(const Row& row) const {
@@ -101,10 +103,12 @@ void InteractionTable::treat_duplicates(Dataset& data, Duplicates duplicates, bo
                              [&](std::size_t k) { return std::pair(rows_[k].item, rows_[k].time); });
     for (std::size_t k = 1; k < order.size(); ++k) {
       const Row &row = rows_[order[k - 1]], &twin = rows_[order[k]];
-      if (row.item != twin.item || row.time != twin.time) continue;
+      const bool timed = is_timed(row) && is_timed(twin);
+      if (row.item != twin.item || (timed && row.time != twin.time)) continue;
       const auto pair = [&] {
-        return fmt::format("{}: user '{}', item '{}' and time are those of {}", where(twin),
-                           users_.token(twin.user), items_.token(twin.item),
+        return fmt::format("{}: user '{}'{} item '{}'{} are those of {}", where(twin),
+                           users_.token(twin.user), timed ? "," : " and", items_.token(twin.item),
+                           timed ? " and time" : "",
                            row.part() == twin.part() ? fmt::format("line {}", row.line()) : where(row));
       };
       if (given && row.part() != twin.part() && duplicates != Duplicates::keep) {
@@ -123,6 +127,7 @@ void InteractionTable::treat_duplicates(Dataset& data, Duplicates duplicates, bo
                     first_pair, repeated, repeated == 1 ? "" : "s", repeated == 1 ? "it" : "them"));
   }
   const auto total = rows_.size();
+  const bool timed = std::ranges::find(timed_, true) != timed_.end();
   std::size_t kept = 0;
   for (std::size_t k = 0; k < rows_.size(); ++k) {
     if (dropped[k] == 0) rows_[kept++] = rows_[k];
@@ -130,9 +135,9 @@ void InteractionTable::treat_duplicates(Dataset& data, Duplicates duplicates, bo
   rows_.resize(kept);
   count_rows();
   data.notes.push_back(
-      fmt::format("note: {}: {} of {} rows repeat user, item and time of another; the {} is kept "
-                  "(data.duplicates={})",
-                  data.source, repeated, total, duplicates == Duplicates::first ? "first" : "last",
+      fmt::format("note: {}: {} of {} rows repeat {} of another; the {} is kept (data.duplicates={})",
+                  data.source, repeated, total, timed ? "user, item and time" : "user and item",
+                  duplicates == Duplicates::first ? "first" : "last",
                   duplicates == Duplicates::first ? "first" : "last"));
 }
 

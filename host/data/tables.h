@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,21 +19,22 @@ namespace sllmr {
 class InteractionTable {
  public:
   /// Adds an interaction that stands in the current line of `reader`. Any unit of `time` will do. Each part
-  /// has one file.
-  void add(const LineReader& reader, std::string_view user, std::string_view item, Time time,
+  /// has one file, whose rows have all a time or none.
+  void add(const LineReader& reader, std::string_view user, std::string_view item, std::optional<Time> time,
            Part part = Part::train);
 
   /// Histories by time, equal times in file order; no texts. Where the split is `given`, training items come
   /// before the validation and the test item, whatever their times. Empties the table. The same user, item
   /// and time twice are treated as `duplicates` says and noted (the same user and item at different times are
-  /// legal). Throws Error when there are no interactions, when duplicates are errors, and for a given split
-  /// when a user has two validation or test items, or an interaction is in two parts.
+  /// legal); rows without times are the same where user and item are. Throws Error when there are no
+  /// interactions, when duplicates are errors, and for a given split when a user has two validation or test
+  /// items, or an interaction is in two parts.
   Dataset build(const LineReader& reader, std::string name, Duplicates duplicates, bool given = false);
 
  private:
   struct Row {
-    Id user, item;  // ids in file order
-    Time time;
+    Id user, item;       // ids in file order
+    Time time;           // 0: none
     std::int64_t place;  // 4 times the line, plus the part
 
     std::int64_t line() const { return place / 4; }
@@ -40,6 +42,7 @@ class InteractionTable {
   };
 
   std::string where(const Row& row) const;
+  bool is_timed(const Row& row) const { return timed_[static_cast<std::size_t>(row.part())]; }
   void sort_by_user_and_time(bool given);
   void count_rows();
   void treat_duplicates(Dataset& data, Duplicates duplicates, bool given);
@@ -49,6 +52,7 @@ class InteractionTable {
   std::vector<Row> rows_;
   std::vector<std::int64_t> first_row_;  // by user, of the sorted rows
   std::array<std::string, 3> paths_;     // by part
+  std::array<bool, 3> timed_{};          // by part: whether its rows have times
 };
 
 /// An attribute of an item as a file has it.

@@ -395,6 +395,30 @@ TEST_F(GivenSplitTest, NeedsNoTimes) {
   EXPECT_THAT(history_of(load_dataset(path("x")), "u"), ElementsAre("b", "a", "c"));
 }
 
+TEST_F(GivenSplitTest, RowsWithoutTimesRepeatWhereUserAndItemDo) {
+  const std::string header = "user_id:token\titem_id:token\n";
+  const std::string train = write("g/g.train.inter", header + "u\ta\nu\tb\nu\tb\nu\tc\n");
+  write("g/g.valid.inter", header + "u\td\n");
+  write("g/g.test.inter", header + "u\te\n");
+  const Dataset data = load_dataset(path("g"));
+  EXPECT_THAT(history_of(data, "u"), ElementsAre("a", "b", "c", "d", "e"));
+  EXPECT_THAT(data.notes, ElementsAre("note: " + train +
+                                      ": 1 of 6 rows repeat user and item of another; the first is kept "
+                                      "(data.duplicates=first)"));
+  const auto overlap = [&](const std::string& test, int line) {
+    return test + ":2: user 'u' and item 'c' are those of " + train + ":" + std::to_string(line) +
+           ", so what is tested was trained on; delete one of the lines, or set data.duplicates=keep";
+  };
+  const std::string test = write("g/g.test.inter", header + "u\tc\n");
+  EXPECT_EQ(load_error(path("g")), overlap(test, 5));
+  EXPECT_THAT(
+      history_of(load_dataset(path("g"), options_with(&ImportOptions::duplicates, Duplicates::keep)), "u"),
+      ElementsAre("a", "b", "b", "c", "d", "c"));
+  write("g/g.train.inter", kHeader + "u\ta\t-1\nu\tc\t-2\nu\tc\t-3\n");
+  EXPECT_THAT(load_error(path("g")), HasSubstr("user 'u' and item 'c' are those of "))
+      << "one of the two files has times";
+}
+
 TEST_F(RecBoleTest, MissingColumnsAreNamed) {
   const std::string file = path("toy.inter");
   write("toy.inter", "item_id:token\ttimestamp:float\na\t1\n");
