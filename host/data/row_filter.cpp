@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 
 #include "kernels/exec/error.h"
 
@@ -22,17 +23,25 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
+/// A finite number that `text` consists of.
+std::optional<double> parse_number(std::string_view text) {
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
+  double value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stopped != end || !std::isfinite(value)) return std::nullopt;
+  return value;
+}
+
 RowFilter::Condition parse_condition(std::string_view text, std::string_view keep) {
   const std::size_t at = text.find_first_of("<>=!");
   for (const std::string_view comparison : kComparisons) {
     if (at == text.npos || !text.substr(at).starts_with(comparison)) continue;
     const std::string_view name = trim(text.substr(0, at)),
                            number = trim(text.substr(at + comparison.size()));
-    double value = 0;
-    const char* const end = number.data() + number.size();
-    const auto [stopped, error] = std::from_chars(number.data(), end, value);
-    if (name.empty() || error != std::errc() || stopped != end) break;
-    return {0, std::string(name), std::string(comparison), value};
+    const std::optional<double> value = parse_number(number);
+    if (name.empty() || !value) break;
+    return {0, std::string(name), std::string(comparison), *value};
   }
   throw Error(
       fmt::format("data.keep is '{}'; write auto, all, or conditions such as 'rating >= 4' or 'rating >= 4, "
@@ -41,6 +50,17 @@ RowFilter::Condition parse_condition(std::string_view text, std::string_view kee
 }
 
 }  // namespace
+
+std::optional<double> filter_value(std::string_view field) {
+  field = trim(field);
+  if (field == "true" || field == "True" || field == "TRUE") return 1;
+  if (field == "false" || field == "False" || field == "FALSE") return 0;
+  return parse_number(field);
+}
+
+bool is_label(std::string_view column) {
+  return std::ranges::find(kLabels, column) != kLabels.end();
+}
 
 RowFilter::RowFilter(const std::string& path, const std::string& keep, std::span<const std::string> columns)
     : path_(path), keep_(keep) {
@@ -74,17 +94,13 @@ RowFilter::RowFilter(const std::string& path, const std::string& keep, std::span
 }
 
 bool RowFilter::holds(const LineReader& reader, const Condition& condition, std::string_view field) {
-  double x = 0;
-  if (field == "true" || field == "True" || field == "TRUE") {
-    x = 1;
-  } else if (field != "false" && field != "False" && field != "FALSE") {
-    const char* const end = field.data() + field.size();
-    const auto [stopped, error] = std::from_chars(field.data(), end, x);
-    if (error != std::errc() || stopped != end || x != x) {
-      reader.fail(fmt::format("{} is '{}', not a number; correct or delete the line, or set data.keep=all",
-                              condition.name, field));
-    }
+  const std::optional<double> value = filter_value(field);
+  if (!value) {
+    reader.fail(
+        fmt::format("{} is '{}', not a finite number; correct or delete the line, or set data.keep=all",
+                    condition.name, field));
   }
+  const double x = *value;
   const std::string& comparison = condition.comparison;
   if (comparison == ">=") return x >= condition.value;
   if (comparison == "<=") return x <= condition.value;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,6 +11,13 @@
 #include "host/data/line_reader.h"
 
 namespace sllmr {
+
+/// The finite number in `field`, which blanks may surround and a plus begin; 1 for true and 0 for false.
+/// Nothing for other text.
+std::optional<double> filter_value(std::string_view field);
+
+/// Whether data.keep=auto takes a column of this name for one that labels rows as positive and negative.
+bool is_label(std::string_view column);
 
 /// Decides by a file's other columns which of its rows count as interactions, and says what it does.
 ///

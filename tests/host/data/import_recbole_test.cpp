@@ -197,7 +197,8 @@ TEST_F(RecBoleTest, RatingsAreThresholdedWhereThatIsAskedFor) {
   EXPECT_THAT(load_error(file, options_with(&ImportOptions::keep, "stars > 3")),
               AllOf(HasSubstr("no column 'stars'"), HasSubstr("rating, price")));
   for (const char* malformed :
-       {"", "rating", "rating >", "> 3", "rating => x", "rating >= 4,", "rating >= nanx"}) {
+       {"", "rating", "rating >", "> 3", "rating => x", "rating >= 4,", "rating >= nanx", "rating > nan",
+        "rating < inf", "rating > -inf", "rating >= +-4", "rating >= 1e400"}) {
     EXPECT_THAT(load_error(file, options_with(&ImportOptions::keep, malformed)), HasSubstr("data.keep is '"))
         << malformed;
   }
@@ -209,8 +210,19 @@ TEST_F(RecBoleTest, LabelsThatAreNoNumbersAreErrors) {
   const std::string header = "user_id:token\titem_id:token\ttimestamp:float\tlabel:token\n";
   EXPECT_EQ(load_dataset(write("a.inter", header + "u\ta\t1\tTrue\nu\tb\t2\tfalse\n")).interactions(), 1);
   EXPECT_THAT(load_error(write("b.inter", header + "u\ta\t1\tyes\n")),
-              HasSubstr("b.inter:2: label is 'yes', not a number"));
+              HasSubstr("b.inter:2: label is 'yes', not a finite number"));
   EXPECT_THAT(load_error(write("c.inter", header + "u\ta\t1\t\n")), HasSubstr("c.inter:2: label is ''"));
+  EXPECT_THAT(load_error(write("d.inter", header + "u\ta\t1\tinf\n")),
+              HasSubstr("d.inter:2: label is 'inf'"));
+}
+
+TEST_F(RecBoleTest, LabelsAndThresholdsMayHaveAPlusAndBlanks) {
+  const std::string file = write("toy.inter",
+                                 "user_id:token\titem_id:token\ttimestamp:float\tlabel:float\n"
+                                 "u\ta\t1\t+1\nu\tb\t2\t 1\nu\tc\t3\t+0 \nu\td\t4\t -1\nu\te\t5\t+2e0\n");
+  EXPECT_THAT(history_of(load_dataset(file), "u"), ElementsAre("a", "b", "e"));
+  EXPECT_THAT(history_of(load_dataset(file, options_with(&ImportOptions::keep, "label > +1")), "u"),
+              ElementsAre("e"));
 }
 
 TEST_F(RecBoleTest, LabelledColumnsAreWhatTheirLabelsSay) {
