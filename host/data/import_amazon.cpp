@@ -1,12 +1,16 @@
 // Amazon reviews (reviews_Beauty_5.json.gz, Beauty_5.json): one JSON object a line with reviewerID, asin and
 // unixReviewTime. Every review counts as an interaction, whatever its rating (`overall`), unless data.keep
-// says otherwise. Metadata (meta_Beauty.json.gz) are one object a line too, in JSON or as Python prints them,
-// with asin, title, brand and categories (or `category`); brand and categories become attributes labelled so.
+// says otherwise; a key that labels reviews (`label`, see RowFilter) must be in all or none. Metadata
+// (meta_Beauty.json.gz) are one object a line too, in JSON or as Python prints them, with asin, title, brand
+// and categories (or `category`); brand and categories become attributes labelled so.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "host/data/importer.h"
@@ -56,13 +60,32 @@ std::string category_name(const std::string& path) {
   return name;
 }
 
-/// Keys of a review that rows may be chosen by: those of numbers and of true or false.
+/// A value as RowFilter reads it.
+std::string filter_text(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : json_text(value);
+}
+
+/// Keys of a review that rows may be chosen by: labels, and those of numbers and of true or false.
 std::vector<std::string> choosable(const Json& review) {
+  constexpr std::array<std::string_view, 6> kOthers{"reviewerID",   "asin",       "unixReviewTime",
+                                                    "reviewerName", "reviewText", "summary"};
   std::vector<std::string> keys;
   for (const auto& [key, value] : review.items()) {
-    if ((value.is_number() || value.is_boolean()) && key != "unixReviewTime") keys.push_back(key);
+    if (std::ranges::find(kOthers, key) != kOthers.end()) continue;
+    if (is_label(key) || filter_value(filter_text(value))) keys.push_back(key);
   }
   return keys;
+}
+
+/// Error where the review has a label and the first one, whose `columns` these are, had none.
+void check_labels(const LineReader& reader, const Json& review, std::span<const std::string> columns) {
+  for (const auto& [key, value] : review.items()) {
+    if (is_label(key) && std::ranges::find(columns, key) == columns.end()) {
+      reader.fail(fmt::format(
+          "there is a {}, which line 1 lacks; add it to all lines, or set data.keep to all or to conditions",
+          key));
+    }
+  }
 }
 
 Time review_time(const LineReader& reader, const Json& review) {
@@ -87,9 +110,10 @@ Dataset read_reviews(const std::string& path, const ImportOptions& options) {
   std::string text;
   do {
     const Json review = parse_object(reader, line);
+    if (options.keep == "auto") check_labels(reader, review, columns);
     const bool keep = filter.keeps(reader, [&](std::size_t column) -> std::string_view {
       const auto value = review.find(columns[column]);
-      text = value == review.end() ? "" : json_text(*value);
+      text = value == review.end() ? "" : filter_text(*value);
       return text;
     });
     if (!keep) continue;

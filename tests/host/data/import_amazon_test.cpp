@@ -116,6 +116,33 @@ TEST_F(AmazonTest, ReviewsMayBeChosenByTheirRating) {
       ElementsAre("A", "C"));
 }
 
+TEST_F(AmazonTest, LabelsCountAsStringsAndMustBeInAllReviews) {
+  const auto review = [](const std::string& asin, const std::string& rest) {
+    return R"({"reviewerID": "7", "asin": ")" + asin + R"(", "unixReviewTime": 1)" + rest + "}\n";
+  };
+  EXPECT_THAT(
+      history_of(load_dataset(
+                     write("a.json", review("1", R"(, "label": "0")") + review("2", R"(, "label": "1")") +
+                                         review("3", R"(, "label": 0)") + review("4", R"(, "label": true)"))),
+                 "7"),
+      ElementsAre("2", "4"));
+  const std::string late = write("b.json", review("1", "") + review("2", R"(, "click": 0)"));
+  EXPECT_EQ(
+      load_error(late),
+      late +
+          ":2: there is a click, which line 1 lacks; add it to all lines, or set data.keep to all or to "
+          "conditions");
+  EXPECT_EQ(load_dataset(late, options_with(&ImportOptions::keep, "all")).interactions(), 2);
+  EXPECT_THAT(load_error(write("c.json", review("1", R"(, "label": 1)") + review("2", ""))),
+              HasSubstr("c.json:2: label is ''"));
+  EXPECT_THAT(load_error(write("d.json", review("1", R"(, "is_click": "yes")"))),
+              HasSubstr("d.json:1: is_click is 'yes'"));
+  const std::string rated =
+      write("e.json", review("1", R"(, "overall": "5.0")") + review("2", R"(, "overall": "2.0")"));
+  EXPECT_THAT(history_of(load_dataset(rated, options_with(&ImportOptions::keep, "overall >= 4")), "7"),
+              ElementsAre("1"));
+}
+
 TEST_F(AmazonTest, BrandAndCategoriesAreLabelled) {
   write("Beauty_5.json", kReviews);
   write("meta_Beauty.json",
