@@ -249,9 +249,10 @@ std::string attribute_cell(const Dataset& data, Id item, AttributeKind kind) {
   return join_list(values, kind != AttributeKind::brand);
 }
 
-/// Where save_recbole() puts the interactions: one file, or the parts of a given split in the order of Part.
-std::vector<std::string> interaction_files(const Dataset& data, const std::string& prefix) {
-  if (data.held_out.empty()) return {prefix + ".inter"};
+/// Where save_recbole() puts the interactions: one file, or the parts of a `given` split in the order of
+/// Part.
+std::vector<std::string> interaction_files(bool given, const std::string& prefix) {
+  if (!given) return {prefix + ".inter"};
   std::vector<std::string> files;
   for (const char* part : kPartNames) files.push_back(fmt::format("{}.{}.inter", prefix, part));
   return files;
@@ -318,9 +319,15 @@ std::optional<PartFile> part_of(const std::string& file) {
 
 void check_recbole_output(const Dataset& data, const std::string& folder, bool force) {
   const std::string prefix = (std::filesystem::path(folder) / data.name).string();
-  check_output(prefix + ".item", data.files, has_items_header, force);
+  const bool given = !data.held_out.empty();
   const auto is_ours = [](const std::string& path) { return has_first_line(path, kWrittenInteractions); };
-  for (const std::string& file : interaction_files(data, prefix))
+  // Anybody may begin an item file with our header; ours has interactions with ours beside it.
+  const auto are_our_items = [&](const std::string& path) {
+    return has_items_header(path) && (std::ranges::any_of(interaction_files(false, prefix), is_ours) ||
+                                      std::ranges::any_of(interaction_files(true, prefix), is_ours));
+  };
+  check_output(prefix + ".item", data.files, are_our_items, force);
+  for (const std::string& file : interaction_files(given, prefix))
     check_output(file, data.files, is_ours, force);
 }
 
@@ -336,7 +343,7 @@ void save_recbole(const Dataset& data, const std::string& folder) {
 
   const bool given = !data.held_out.empty();
   std::vector<std::unique_ptr<AtomicFile>> files;
-  for (const std::string& file : interaction_files(data, prefix)) {
+  for (const std::string& file : interaction_files(given, prefix)) {
     files.push_back(std::make_unique<AtomicFile>(file));
     files.back()->stream() << kWrittenInteractions << '\n';
   }

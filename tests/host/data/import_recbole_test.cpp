@@ -138,6 +138,24 @@ TEST_F(RecBoleTest, SavingWhereNoFolderCanBeIsAnError) {
   EXPECT_THAT(error_of([&] { save_recbole(data, path("toy.inter")); }), HasSubstr(path("toy.inter")));
 }
 
+TEST_F(RecBoleTest, AnItemFileIsOursOnlyBesideInteractionsOfOurs) {
+  const Dataset data = load_dataset(write("in/toy.inter", kHeader + "u\ta\t1\n"));
+  const auto error = [&](bool force) {
+    return error_of([&] { check_recbole_output(data, path("out"), force); });
+  };
+  const std::string by_hand = "item_id:token\ttitle:token_seq\tbrand:token\na\tA\tx\n";
+  const std::string items = write("out/toy.item", by_hand);
+  EXPECT_EQ(error(false), "'" + items +
+                              "' exists and was not made by this command: name another file, or give --force "
+                              "to replace it");
+  EXPECT_EQ(error(true), "no error");
+  save_recbole(data, path("out"));
+  EXPECT_EQ(error(false), "no error");
+  write("out/toy.item", by_hand);
+  write("out/toy.inter", kHeader + "u\ta\t1\n");
+  EXPECT_THAT(error(false), HasSubstr("toy.item' exists and was not made by this command"));
+}
+
 const std::string kTwins = kHeader + "u\ta\t1\nv\ta\t1\nu\tb\t1\nu\tc\t1\nu\ta\t1.0\nu\ta\t1\nv\ta\t2\n";
 
 TEST_F(RecBoleTest, OneOfEqualRowsIsKeptAndTheOthersAreCounted) {
