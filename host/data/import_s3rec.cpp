@@ -40,8 +40,9 @@ Dataset read_sequences(const std::string& path, const ImportOptions& options) {
         ++repeated;
         continue;
       }
-      reader.fail(fmt::format("user '{}' has {} {} already; {}", tokens[0], equal ? "the same line" : "line",
-                              seen[user].line, equal ? "delete one" : "merge the lines"));
+      reader.fail(fmt::format(
+          "user '{}' has {} {} already; {}", tokens[0], equal ? "the same line" : "line", seen[user].line,
+          equal ? "delete one, or set data.duplicates to first or last" : "merge the lines"));
     }
     seen.push_back({reader.line_number(), hash});
     if (tokens.size() < 2)

@@ -39,8 +39,12 @@ TEST_F(S3RecTest, TheSameLineTwiceCountsOnce) {
   const Dataset data = load_dataset(file);
   EXPECT_EQ(data.interactions(), 3);
   EXPECT_THAT(data.notes, ElementsAre(HasSubstr("1 lines are there twice")));
-  EXPECT_EQ(load_error(file, options_with(&ImportOptions::duplicates, Duplicates::error)),
-            file + ":3: user '1' has the same line 1 already; delete one");
+  for (const Duplicates duplicates : {Duplicates::error, Duplicates::keep}) {
+    EXPECT_EQ(load_error(file, options_with(&ImportOptions::duplicates, duplicates)),
+              file +
+                  ":3: user '1' has the same line 1 already; delete one, or set data.duplicates to first or "
+                  "last");
+  }
 }
 
 TEST_F(S3RecTest, ThereIsNothingToChooseRowsBy) {
