@@ -33,6 +33,7 @@ const std::vector<Importer>& importers() {
 struct Source {
   const Importer* importer;
   std::vector<std::string> files;
+  std::vector<std::string> notes{};  // of what lies beside them and is not read
 };
 
 std::vector<const Importer*> choose_importers(const std::string& format) {
@@ -77,7 +78,8 @@ struct Search {
     }
   }
 
-  /// Joins the parts of data that came split. Where NAME.inter is there too, the split decides.
+  /// Joins the parts of data that came split. Where NAME.inter is there too, the split decides, and what
+  /// is left out unasked is noted.
   void join_parts(SplitSource split) {
     std::vector<Source> whole, parts;
     std::vector<std::string> prefixes;  // of the parts
@@ -96,13 +98,19 @@ struct Search {
       }
     }
     for (std::size_t k = 0; k < parts.size(); ++k) {
+      std::ranges::sort(parts[k].files, {}, [](const std::string& file) { return part_of(file)->part; });
       const auto is_same_data = [&](const Source& source) {
         return source.files.front() == prefixes[k] + ".inter" ||
                source.files.front() == prefixes[k] + ".inter.gz";
       };
       if (split == SplitSource::given) {
         std::erase_if(whole, is_same_data);
-      } else if (std::ranges::any_of(whole, is_same_data)) {
+      } else if (const auto same = std::ranges::find_if(whole, is_same_data); same != whole.end()) {
+        if (split == SplitSource::automatic) {
+          same->notes.push_back(fmt::format(
+              "note: {}: read without the split that lies beside it ({}); data.split=given reads that",
+              same->files.front(), fmt::join(parts[k].files, ", ")));
+        }
         continue;
       }
       check_parts(parts[k].files, prefixes[k]);
@@ -112,9 +120,8 @@ struct Search {
   }
 
  private:
-  /// Puts them in order; Error where one is missing or there twice.
-  static void check_parts(std::vector<std::string>& files, const std::string& prefix) {
-    std::ranges::sort(files, {}, [](const std::string& file) { return part_of(file)->part; });
+  /// Error where one is missing or there twice.
+  static void check_parts(const std::vector<std::string>& files, const std::string& prefix) {
     for (const Part part : {Part::train, Part::valid, Part::test}) {
       const auto count =
           std::ranges::count(files, part, [](const std::string& file) { return part_of(file)->part; });
@@ -235,6 +242,7 @@ Dataset load_dataset(const std::string& path, const ImportOptions& options) {
   const ReadFiles read;
   Dataset data = source.importer->load(source.files, options);
   data.files = read.paths();
+  data.notes.insert(data.notes.begin(), source.notes.begin(), source.notes.end());
   data.name.erase(0, data.name.find_first_not_of('.'));  // files are named after it, and must not be hidden
   if (data.name.empty()) data.name = source.importer->name;
   data.feature_hash = feature_hash(data);

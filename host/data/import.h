@@ -14,7 +14,7 @@ enum class Duplicates { error, first, last, keep };
 
 /// How interactions are divided into training, validation and test.
 enum class SplitSource {
-  automatic,      // as the files are, where there is NAME.train.inter and no NAME.inter
+  automatic,      // as the files are, where there is NAME.train.inter and no NAME.inter (else that is noted)
   leave_one_out,  // files that came split are joined
   given,          // by NAME.train.inter, NAME.valid.inter and NAME.test.inter
 };
@@ -39,7 +39,7 @@ std::vector<std::string> import_formats();
 Dataset load_dataset(const std::string& path, const ImportOptions& options = {});
 
 /// Throws Error where save_recbole() would write over one of the files that the data were read from, or,
-/// unless `force`, over a file that it did not write.
+/// unless `force`, over a file that it did not write or beside the same data in the other form, split or not.
 void check_recbole_output(const Dataset& data, const std::string& folder, bool force);
 
 /// Writes NAME.inter and NAME.item (RecBole atomic files) under `folder`, each of them whole or not at all;

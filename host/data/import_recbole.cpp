@@ -329,6 +329,14 @@ void check_recbole_output(const Dataset& data, const std::string& folder, bool f
   check_output(prefix + ".item", data.files, are_our_items, force);
   for (const std::string& file : interaction_files(given, prefix))
     check_output(file, data.files, is_ours, force);
+  if (force) return;
+  for (const std::string& file : with_gzip(interaction_files(!given, prefix))) {
+    require(
+        !std::filesystem::exists(file),
+        fmt::format("'{}' holds '{}' {} a split, and of the two forms one is read: remove it, name another "
+                    "folder for the output, or give --force",
+                    file, data.name, given ? "without" : "with"));
+  }
 }
 
 void save_recbole(const Dataset& data, const std::string& folder) {

@@ -395,6 +395,28 @@ TEST_F(GivenSplitTest, ReadsBackTheSame) {
   EXPECT_EQ(copy.history, data.history);
 }
 
+TEST_F(GivenSplitTest, IsNotWrittenBesideTheWholeNorTheWholeBesideIt) {
+  const Dataset split = load_dataset(path("pre"));
+  const Dataset whole = load_dataset(write("one/pre.inter", kHeader + "u\ta\t1\n"));
+  save_recbole(split, path("a"));
+  save_recbole(whole, path("b"));
+  const auto error = [&](const Dataset& data, const std::string& folder, bool force) {
+    return error_of([&] { check_recbole_output(data, path(folder), force); });
+  };
+  EXPECT_EQ(error(split, "a", false), "no error");
+  EXPECT_EQ(
+      error(whole, "a", false),
+      "'" + path("a/pre.train.inter") +
+          "' holds 'pre' with a split, and of the two forms one is read: remove it, name another folder "
+          "for the output, or give --force");
+  EXPECT_EQ(error(whole, "a", true), "no error");
+  EXPECT_THAT(error(split, "b", false), HasSubstr("pre.inter' holds 'pre' without a split"));
+  std::filesystem::remove_all(path("b"));
+  std::filesystem::create_directories(path("b"));
+  write_gzip("b/pre.inter.gz", kHeader + "u\ta\t1\n");
+  EXPECT_THAT(error(split, "b", false), HasSubstr("pre.inter.gz' holds"));
+}
+
 TEST_F(GivenSplitTest, WhatCannotBeRankedIsAnError) {
   const std::string test = write("pre/pre.test.inter", kHeader + "u\td\t5\nv\ta\t1\nu\tb\t6\n");
   EXPECT_EQ(load_error(path("pre")), test +
@@ -409,8 +431,18 @@ TEST_F(GivenSplitTest, WhatCannotBeRankedIsAnError) {
 }
 
 TEST_F(GivenSplitTest, AWholeFileBesideThePartsIsReadUnlessTheSplitIsAskedFor) {
-  write("pre/pre.inter", kHeader + "u\ta\t1\n");
-  EXPECT_EQ(load_dataset(path("pre")).interactions(), 1);
+  const std::string whole = write("pre/pre.inter", kHeader + "u\ta\t1\nu\tb\t2\n");
+  const auto of_the_split = HasSubstr("read without the split");
+  for (const std::string where : {"pre", "pre/pre"}) {
+    const Dataset data = load_dataset(path(where));
+    EXPECT_EQ(data.interactions(), 2);
+    EXPECT_EQ(data.notes.front(), "note: " + whole + ": read without the split that lies beside it (" +
+                                      path("pre/pre.train.inter") + ", " + path("pre/pre.valid.inter") +
+                                      ", " + path("pre/pre.test.inter") + "); data.split=given reads that");
+  }
+  EXPECT_THAT(
+      load_dataset(path("pre"), options_with(&ImportOptions::split, SplitSource::leave_one_out)).notes,
+      testing::Not(testing::Contains(of_the_split)));
   EXPECT_EQ(
       load_dataset(path("pre/pre"), options_with(&ImportOptions::split, SplitSource::given)).interactions(),
       7);
