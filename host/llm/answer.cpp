@@ -778,11 +778,16 @@ ReadAnswer read_choice(std::span<const TokenLogprob> top, std::size_t candidates
   }
   ReadAnswer answer;
   double lowest = std::numeric_limits<double>::infinity(), sum = 0;
+  std::size_t listed = 0;
   for (const double m : mass) {
-    if (m > 0) lowest = std::min(lowest, m);
-    answer.faults.missing += !(m > 0);
+    if (!(m > 0)) continue;
+    lowest = std::min(lowest, m);
+    ++listed;
   }
-  if (!std::isfinite(lowest)) {
+  // One label of several says nothing of the others, and all would score the same.
+  if (listed < std::min<std::size_t>(candidates, 2)) listed = 0;
+  answer.faults.missing = static_cast<std::int64_t>(candidates - listed);
+  if (listed == 0) {
     answer.scores.assign(candidates, kNone);
     return answer;
   }

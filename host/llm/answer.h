@@ -49,8 +49,8 @@ ReadAnswer read_scores_text(std::string_view text, std::size_t candidates, bool 
 using TokenLogprob = std::pair<std::string, double>;
 
 /// For AnswerKind::choice: by position, the log-probability of each label among `top`, normalised over the
-/// labels; a label that is not listed takes the lowest listed one and counts as missing. All NaN where no
-/// label is listed.
+/// labels; a label that is not listed takes the lowest listed one and counts as missing. All NaN where fewer
+/// than two labels are listed, but for a single candidate.
 ReadAnswer read_choice(std::span<const TokenLogprob> top, std::size_t candidates);
 
 /// For AnswerKind::yes_no: P(yes) / (P(yes) + P(no)), NaN where neither is listed.

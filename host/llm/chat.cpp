@@ -52,7 +52,8 @@ void add_logprob(std::vector<TokenLogprob>& top, const std::string& token, const
   if (logprob.is_number()) top.emplace_back(token, logprob.get<double>());
 }
 
-/// The likeliest tokens at one place: [{"token": ..., "logprob": ...}] or {token: logprob}.
+/// The likeliest tokens at one place: [{"token": ..., "logprob": ...}], [[token, logprob]] or {token:
+/// logprob}.
 std::vector<TokenLogprob> top_tokens(const json& listed) {
   std::vector<TokenLogprob> top;
   for (const auto& [key, entry] : listed.items()) {
@@ -60,6 +61,8 @@ std::vector<TokenLogprob> top_tokens(const json& listed) {
     const json& token = member(entry, "token");
     if (listed.is_array() && token.is_string())
       add_logprob(top, token.get<std::string>(), member(entry, "logprob"));
+    if (listed.is_array() && entry.is_array() && entry.size() == 2 && entry[0].is_string())
+      add_logprob(top, entry[0].get<std::string>(), entry[1]);
   }
   return top;
 }
@@ -110,20 +113,16 @@ void read_logprobs(const json& logprobs, ChatAnswer& answer) {
     tokens.push_back(token.is_string() ? token.get<std::string>() : "");
     if (content.is_array()) {
       tops.push_back(top_tokens(member(entry, "top_logprobs")));
-      if (tops.back().empty()) add_logprob(tops.back(), tokens.back(), member(entry, "logprob"));
     } else {
       const json& lists = member(logprobs, "top_logprobs");
-      const json& own = member(logprobs, "token_logprobs");
       tops.emplace_back();
       if (lists.is_array() && tops.size() <= lists.size()) tops.back() = top_tokens(lists[tops.size() - 1]);
-      if (tops.back().empty() && own.is_array() && tops.size() <= own.size())
-        add_logprob(tops.back(), tokens.back(), own[tops.size() - 1]);
     }
   }
   if (tokens.empty()) return;
   if (const auto first = first_of_answer(tokens)) {
     answer.top = std::move(tops[*first]);
-    if (!answer.top.empty()) answer.no_top.clear();
+    answer.no_top = answer.top.empty() ? "the server sent only the chosen token's log-probability" : "";
   } else {
     answer.no_top = "the model begins with a thought; turn its thinking off";
   }
@@ -258,6 +257,8 @@ std::string why_unusable(AnswerKind kind, const ChatAnswer& answer, const ReadAn
   std::string what = fmt::format("{} of {} scores could be read", read.read(), read.scores.size());
   const bool text = kind == AnswerKind::scores;
   if (!text && answer.top.empty()) what += ", " + answer.no_top;
+  if (kind == AnswerKind::choice && !answer.top.empty())
+    what += ", fewer than two labels are among the likeliest tokens";
   if (text && answer.ending == Ending::cut_off) what += ", cut off by the limit of tokens";
   if (answer.ending == Ending::filtered) what += ", stopped by a content filter";
   if (answer.refused) what += ", refused";

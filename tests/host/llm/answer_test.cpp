@@ -273,6 +273,15 @@ TEST(Answer, ChoiceIsTheLabelsShareOfTheProbability) {
   EXPECT_EQ(read_choice({}, 3).read(), 0);
 }
 
+TEST(Answer, OneLabelOfSeveralIsNoChoice) {
+  const std::vector<TokenLogprob> top = {
+      {"A", std::log(0.9)}, {" A", std::log(0.05)}, {"The", std::log(0.05)}};
+  const ReadAnswer answer = read_choice(top, 3);
+  EXPECT_EQ(answer.read(), 0);
+  EXPECT_EQ(answer.faults.missing, 3);
+  EXPECT_EQ(read_choice(top, 1).scores, std::vector<float>{0.0F}) << "there is no other";
+}
+
 TEST(Answer, YesAndNoInAnySpelling) {
   const std::vector<TokenLogprob> top = {
       {"Yes", std::log(0.3)}, {" yes", std::log(0.3)}, {"NO", std::log(0.2)}};

@@ -105,8 +105,24 @@ TEST(Chat, BothFormatsOfLogProbabilitiesAreTheSame) {
               expected);
   EXPECT_THAT(with_logprobs(R"({"content": [{"token": "A", "top_logprobs": {"A": -0.2, "B": -2.5}}]})").top,
               expected);
-  EXPECT_THAT(with_logprobs(R"({"tokens": ["A"], "token_logprobs": [-0.2], "top_logprobs": null})").top,
-              ElementsAre(TokenLogprob("A", -0.2)));
+  EXPECT_THAT(with_logprobs(R"({"tokens": ["A"], "top_logprobs": [[["A", -0.2], ["B", -2.5]]]})").top,
+              expected);
+}
+
+TEST(Chat, TheChosenTokensLogProbabilityAloneIsNoAnswer) {
+  for (const char* alone : {
+           R"({"content": [{"token": "A", "logprob": -0.2, "top_logprobs": []}]})",
+           R"({"content": [{"token": "A", "logprob": -0.2}]})",
+           R"({"tokens": ["A"], "token_logprobs": [-0.2], "top_logprobs": null})",
+           R"({"tokens": ["A"], "token_logprobs": [-0.2], "top_logprobs": [{}]})",
+       }) {
+    const ChatAnswer answer = with_logprobs(alone);
+    for (const AnswerKind kind : {AnswerKind::choice, AnswerKind::yes_no}) {
+      const ReadAnswer read = read_answer(kind, answer, kind == AnswerKind::choice ? 3 : 1);
+      EXPECT_FALSE(read.usable()) << alone;
+      EXPECT_THAT(why_unusable(kind, answer, read), HasSubstr("only the chosen token's")) << alone;
+    }
+  }
 }
 
 TEST(Chat, TheTokenThatCountsIsTheFirstOfTheAnswer) {
