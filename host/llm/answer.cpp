@@ -581,22 +581,23 @@ class TextReader {
     std::stable_sort(listings_.all.begin(), listings_.all.end(),
                      [](const Listing& a, const Listing& b) { return a.begin < b.begin; });
 
-    const Listing* last = last_complete(listings_.all, false);
+    const std::vector<Listing> answers = merged(listings_.all);
+    const Listing* last = last_complete(answers, false);
     const Listing* tail = nullptr;
-    for (const Listing& listing : listings_.all) {
+    for (const Listing& listing : answers) {
       if (listing.cut_off && listing.named > 0) tail = &listing;
     }
     if (tail != nullptr && !tail->aside && (last == nullptr || (tail > last && differ(*tail, *last)))) {
-      if (last != nullptr || 2 * tail->named > candidates_) return with_contradictions(*tail, listings_.all);
+      if (last != nullptr || 2 * tail->named > candidates_) return with_contradictions(*tail, answers);
     }
-    if (last != nullptr) return with_contradictions(*last, listings_.all);
+    if (last != nullptr) return with_contradictions(*last, answers);
     Listings prose(candidates_);
     prose.begin(0);
     for (const PlacedPair& pair : pairs_) prose.add({pair.pair}, pair.begin);
     if (const Listing* found = last_complete(prose.all, false)) return with_contradictions(*found, prose.all);
     if (const Listing* found = last_complete(listings_.all, true)) return finish(*found, candidates_);
     const Listing* most = &prose.all.front();
-    for (const auto* listings : {&listings_.all, &prose.all}) {
+    for (const std::vector<Listing>* listings : {&answers, &std::as_const(prose.all)}) {
       for (const Listing& listing : *listings) {
         if (!listing.aside && listing.named > most->named) most = &listing;
       }
@@ -608,6 +609,32 @@ class TextReader {
   // Looking for brackets and parsing is bounded, in bytes.
   std::size_t budget() const { return kMostLooks * text_.size() + kFewBytes; }
   bool complete(const Listing& listing) const { return 2 * listing.named > candidates_ && !listing.cut_off; }
+  /// `all` with parts of one answer joined, such as groups by how likely they are: listings in a row, asides
+  /// left out of account, that share no label.
+  std::vector<Listing> merged(const std::vector<Listing>& all) const {
+    std::vector<Listing> result;
+    std::vector<std::size_t> last(candidates_, kUnknown);  // by candidate: the answer that named it last
+    std::size_t answer = kUnknown;                         // that takes more parts
+    for (const Listing& listing : all) {
+      if (listing.named == 0) continue;
+      const auto named = [&](const Pair& pair) { return last[pair.place] == answer; };
+      const bool another = listing.aside || answer == kUnknown ||
+                           std::any_of(listing.pairs.begin(), listing.pairs.end(), named);
+      if (another) {
+        if (!listing.aside) answer = result.size();
+        result.push_back(listing);
+      } else {
+        Listing& whole = result[answer];
+        whole.pairs.insert(whole.pairs.end(), listing.pairs.begin(), listing.pairs.end());
+        whole.named += listing.named;
+        whole.faults += listing.faults;
+        whole.cut_off = whole.cut_off || listing.cut_off;
+      }
+      if (listing.aside) continue;
+      for (const Pair& pair : listing.pairs) last[pair.place] = answer;
+    }
+    return result;
+  }
   const Listing* last_complete(const std::vector<Listing>& all, bool aside) const {
     const Listing* last = nullptr;
     for (const Listing& listing : all) {

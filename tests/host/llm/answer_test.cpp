@@ -147,6 +147,29 @@ TEST(Answer, OfSeveralAnswersTheLastWholeOneCounts) {
       << "remarks";
 }
 
+TEST(Answer, GroupsWithoutACommonLabelAreOneAnswer) {
+  const auto expected = ElementsAre(0.1F, 0.2F, 0.3F, 0.4F, 0.5F, 0.6F, 0.7F, 0.8F);
+  for (const char* text : {
+           "Likely:\n{\"E\": 0.5, \"F\": 0.6, \"G\": 0.7, \"H\": 0.8}\n"
+           "Unlikely:\n{\"A\": 0.1, \"B\": 0.2, \"C\": 0.3, \"D\": 0.4}",
+           "Likely:\n{\"D\": 0.4, \"E\": 0.5, \"F\": 0.6, \"G\": 0.7, \"H\": 0.8}\n"
+           "Unlikely:\n{\"A\": 0.1, \"B\": 0.2, \"C\": 0.3}",
+           "Likely:\n{\"F\": 0.6, \"G\": 0.7, \"H\": 0.8}\nMaybe:\n{\"C\": 0.3, \"D\": 0.4, \"E\": 0.5}\n"
+           "Unlikely:\n{\"A\": 0.1, \"B\": 0.2}",
+           "Likely:\nD: 0.4\nE: 0.5\nF: 0.6\nG: 0.7\nH: 0.8\nUnlikely:\nA: 0.1\nB: 0.2\nC: 0.3",
+       }) {
+    const ReadAnswer answer = read_scores_text(text, 8);
+    EXPECT_THAT(scores(answer), expected) << text;
+    EXPECT_EQ(answer.faults.missing + answer.faults.contradicted, 0) << text;
+  }
+  const std::string draft = "Likely: {\"C\": 0.6} Unlikely: {\"A\": 0.4, \"B\": 0.5} ";
+  const ReadAnswer again =
+      read_scores_text(draft + "Final, likely: {\"C\": 0.9} Unlikely: {\"A\": 0.1, \"B\": 0.5}", 3);
+  EXPECT_THAT(scores(again), ElementsAre(0.1F, 0.5F, 0.9F)) << "a label of the draft begins another answer";
+  EXPECT_EQ(again.faults.contradicted, 2);
+  EXPECT_THAT(read("Likely: {\"C\": 0.9} Unlikely: {\"A\": 0.1, \"B\": 0"), ElementsAre(0.1F, kNone, 0.9F));
+}
+
 TEST(Answer, AnAnswerThatIsCutOffAfterADraftIsNotTheDraft) {
   const std::string draft = R"({"A": 0.4, "B": 0.5, "C": 0.6})";
   EXPECT_EQ(read_scores_text(draft + R"( Final: {"A": 0.1, "B")", 3).read(), 1);
