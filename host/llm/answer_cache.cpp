@@ -21,12 +21,24 @@ using nlohmann::json;
 constexpr int kFormat = 2;  // user_version of the file; 1 has no column for the server
 constexpr std::size_t kKeyDigits = 32;
 constexpr int kBusyMs = 30000;
+constexpr std::int64_t kMostOfAnswer = std::int64_t{1} << 40;  // tokens, seconds or the time of one answer
 
-bool is_key(std::string_view key) {
-  return key.size() == kKeyDigits && key.find_first_not_of("0123456789abcdef") == key.npos;
+/// A column's number in SQL; 0 for one that no answer can have: it would go into bills and budgets.
+std::string bounded(const char* column) {
+  return fmt::format("CASE WHEN {0} BETWEEN 0 AND {1} THEN {0} ELSE 0 END", column, kMostOfAnswer);
+}
+
+/// The columns of a CachedAnswer, in order.
+std::string answer_columns() {
+  return fmt::format("answer, model, template, {}, {}, {}, {}, server", bounded("tokens_in"),
+                     bounded("tokens_out"), bounded("seconds"), bounded("created"));
 }
 
 }  // namespace
+
+bool is_answer_key(std::string_view text) {
+  return text.size() == kKeyDigits && text.find_first_not_of("0123456789abcdef") == text.npos;
+}
 
 std::string answer_key(std::initializer_list<std::string_view> parts) {
   constexpr auto kPrime = (static_cast<unsigned __int128>(1) << 88) + 0x13B;
@@ -45,8 +57,9 @@ std::string answer_key(std::initializer_list<std::string_view> parts) {
 /// A prepared statement; its columns are those of CachedAnswer, in order.
 class AnswerCache::Statement {
  public:
-  Statement(AnswerCache& cache, const char* sql) : cache_(cache) {
-    if (sqlite3_prepare_v2(cache.database_, sql, -1, &statement_, nullptr) != SQLITE_OK) cache.fail("read");
+  Statement(AnswerCache& cache, const std::string& sql) : cache_(cache) {
+    if (sqlite3_prepare_v2(cache.database_, sql.c_str(), -1, &statement_, nullptr) != SQLITE_OK)
+      cache.fail("read");
   }
   ~Statement() { sqlite3_finalize(statement_); }
   Statement(const Statement&) = delete;
@@ -112,9 +125,8 @@ AnswerCache::AnswerCache(const std::string& path) : path_(path) {
         "seconds REAL NOT NULL, created INTEGER NOT NULL, server TEXT NOT NULL DEFAULT '') WITHOUT ROWID");
     if (format == 1) add_server();
     execute(fmt::format("PRAGMA user_version = {}", kFormat).c_str());
-    find_ = std::make_unique<Statement>(*this,
-                                        "SELECT answer, model, template, tokens_in, tokens_out, seconds, "
-                                        "created, server FROM answers WHERE key = ?1");
+    find_ = std::make_unique<Statement>(
+        *this, fmt::format("SELECT {} FROM answers WHERE key = ?1", answer_columns()));
     put_ = std::make_unique<Statement>(
         *this, "INSERT OR IGNORE INTO answers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
     replace_ = std::make_unique<Statement>(
@@ -180,17 +192,16 @@ std::int64_t AnswerCache::without_server() {
 }
 
 void AnswerCache::for_each(const std::function<void(std::string_view, const CachedAnswer&)>& use) {
-  Statement all(
-      *this,
-      "SELECT key, answer, model, template, tokens_in, tokens_out, seconds, created, server FROM answers "
-      "ORDER BY key");
+  Statement all(*this, fmt::format("SELECT key, {} FROM answers ORDER BY key", answer_columns()));
   while (all.step()) use(all.text(0), all.answer(1));
 }
 
 std::map<std::pair<std::string, std::string>, AnswerCache::Sums> AnswerCache::sums() {
-  Statement groups(*this,
-                   "SELECT model, template, count(*), sum(tokens_in), sum(tokens_out), min(created), "
-                   "max(created), sum(seconds) FROM answers GROUP BY model, template");
+  Statement groups(
+      *this,
+      fmt::format("SELECT model, template, count(*), sum({0}), sum({1}), min({2}), max({2}), sum({3}) "
+                  "FROM answers GROUP BY model, template",
+                  bounded("tokens_in"), bounded("tokens_out"), bounded("created"), bounded("seconds")));
   std::map<std::pair<std::string, std::string>, Sums> result;
   while (groups.step()) {
     result[{groups.text(0), groups.text(1)}] = {groups.integer(2), groups.integer(3), groups.integer(4),
@@ -228,16 +239,30 @@ std::int64_t AnswerCache::import_from(const std::string& path, const std::string
       const json object = parse_json(line).value_or(json());
       CachedAnswer answer;
       std::string key;
+      // What adds up to a bill.
+      const auto bounded_number = [&](const char* name, bool whole) -> const json& {
+        const json& value = object.at(name);
+        const bool is_number = whole ? value.is_number_integer() : value.is_number();
+        const double number = is_number ? value.get<double>() : -1;
+        if (!(number >= 0 && number <= static_cast<double>(kMostOfAnswer)))
+          lines.fail(fmt::format("'{}' is not {} from 0 to 2^40; correct it, or export the cache again", name,
+                                 whole ? "an integer" : "a number"));
+        return value;
+      };
       try {
         key = object.at("key").get<std::string>();
-        answer = {object.at("answer").get<std::string>(),      object.at("model").get<std::string>(),
-                  object.at("template").get<std::string>(),    object.at("tokens_in").get<std::int64_t>(),
-                  object.at("tokens_out").get<std::int64_t>(), object.at("seconds").get<double>(),
-                  object.at("created").get<std::int64_t>(),    object.value("server", "")};
+        answer = {object.at("answer").get<std::string>(),
+                  object.at("model").get<std::string>(),
+                  object.at("template").get<std::string>(),
+                  bounded_number("tokens_in", true).get<std::int64_t>(),
+                  bounded_number("tokens_out", true).get<std::int64_t>(),
+                  bounded_number("seconds", false).get<double>(),
+                  bounded_number("created", true).get<std::int64_t>(),
+                  object.value("server", "")};
       } catch (const json::exception&) {
         lines.fail("not an exported answer, or a truncated one; export the cache again");
       }
-      if (!is_key(key)) lines.fail("the key is not 32 hexadecimal digits; export the cache again");
+      if (!is_answer_key(key)) lines.fail("the key is not 32 hexadecimal digits; export the cache again");
       if (answer.server.empty()) {
         if (server.empty())
           lines.fail(

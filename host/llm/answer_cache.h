@@ -28,8 +28,12 @@ struct CachedAnswer {
 /// influences an answer is a part: the server, and the key of model, template, parameters and prompt.
 std::string answer_key(std::initializer_list<std::string_view> parts);
 
+/// Whether a text has the form of answer_key().
+bool is_answer_key(std::string_view text);
+
 /// A SQLite file in WAL mode. put() returns when the answer survives the death of the process; a power cut
-/// may cost the last ones, and never the file. Several processes may share a cache. All functions throw Error
+/// may cost the last ones, and never the file. Tokens, seconds and times that no server can have reported
+/// (negative, or beyond 2^40) are read as 0. Several processes may share a cache. All functions throw Error
 /// with the path for what SQLite refuses: no space, no permission, not a cache.
 class AnswerCache {
  public:
@@ -60,6 +64,7 @@ class AnswerCache {
   /// JSON lines of all answers, the file whole or not at all. Returns how many.
   std::int64_t export_to(const std::string& path);
   /// Adds what export_to() wrote, all or nothing; answers that are there stay. Returns how many were new.
+  /// Error naming the line for what no export holds, a negative number of tokens say.
   /// `server` gave the answers of older versions; Error where there are some and it is empty.
   std::int64_t import_from(const std::string& path, const std::string& server = "");
 

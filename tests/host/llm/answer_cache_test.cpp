@@ -63,6 +63,40 @@ TEST(AnswerCache, ExportAndImportCarryAllAnswers) {
   EXPECT_EQ(sums.at({"m", "t"}).tokens_in, 100);
 }
 
+TEST(AnswerCache, NumbersThatNoAnswerHasAreNeitherImportedNorRead) {
+  const TemporaryFolder folder;
+  AnswerCache cache(folder / "cache");
+  const std::string key = answer_key({"1"});
+  const auto import = [&](const char* in, const char* out, const char* seconds, const char* created) {
+    std::ofstream(folder / "answers.jsonl")
+        << R"({"answer":"x","created":)" << created << R"(,"key":")" << key << R"(","model":"m","seconds":)"
+        << seconds << R"(,"server":"s","template":"t","tokens_in":)" << in << R"(,"tokens_out":)" << out
+        << "}\n";
+    return error_of([&] { cache.import_from(folder / "answers.jsonl"); });
+  };
+  for (const char* bad : {"-1", "1099511627777", "18446744073709551615", "1e300", "null", "\"5\""}) {
+    for (int place = 0; place < 4; ++place) {
+      const auto at = [&](int k) { return k == place ? bad : "0"; };
+      EXPECT_THAT(import(at(0), at(1), at(2), at(3)),
+                  testing::AllOf(HasSubstr("answers.jsonl:1: '"), HasSubstr("from 0 to 2^40")))
+          << bad << ' ' << place;
+    }
+  }
+  EXPECT_FALSE(cache.contains(key));
+  EXPECT_EQ(import("1099511627776", "0", "0.5", "7"), "no error");
+  cache.put("negative", {"y", "m", "t", -5, -6, -7, -8, "s"});
+  const auto found = cache.find("negative");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->tokens_in, 0);
+  EXPECT_EQ(found->tokens_out, 0);
+  EXPECT_EQ(found->seconds, 0);
+  EXPECT_EQ(found->created, 0);
+  const auto sums = cache.sums().at({"m", "t"});
+  EXPECT_EQ(sums.answers, 2);
+  EXPECT_EQ(sums.tokens_in, 1099511627776);
+  EXPECT_EQ(sums.seconds, 0.5);
+}
+
 TEST(AnswerCache, AnAnswerIsReplacedWhereItIsSaidSo) {
   const TemporaryFolder folder;
   AnswerCache cache(folder / "cache");
