@@ -455,15 +455,32 @@ void require_private(const std::string& url) {
                   part_of(url, CURLUPART_HOST)));
 }
 
+namespace {
+
+/// Whether a text may be the name of an environment variable and not a key that was given in its place: by
+/// convention a name has no small letters.
+bool is_variable_name(std::string_view text) {
+  constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+  return !text.empty() && !(text[0] >= '0' && text[0] <= '9') &&
+         text.find_first_not_of(kLetters) == text.npos;
+}
+
+}  // namespace
+
 ServerKey server_key(const std::string& url, const std::string& variable) {
   constexpr const char* kOpenAi = "OPENAI_API_KEY";
   const std::string name = variable.empty() ? kOpenAi : variable;
   const char* value = std::getenv(name.c_str());
-  require(variable.empty() || (value != nullptr && *value != '\0'),
+  const bool there = value != nullptr && *value != '\0';
+  require(
+      variable.empty() || there || is_variable_name(variable),
+      "--key-env takes the name of an environment variable, as OPENAI_API_KEY, and no key: the environment "
+      "has no variable of the name given, which is not repeated as it may be a key");
+  require(variable.empty() || there,
           fmt::format("--key-env {}: the environment has no such variable, or an empty one; export it, or "
                       "leave --key-env out to send no key",
                       variable));
-  if (value == nullptr || *value == '\0' || url.empty()) return {};
+  if (!there || url.empty()) return {};
   checked_server_url(url);
   if (variable.empty() &&
       (part_of(url, CURLUPART_SCHEME) != "https" || part_of(url, CURLUPART_PORT) != "443" ||

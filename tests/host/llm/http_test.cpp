@@ -419,6 +419,13 @@ TEST(ServerKey, ANamedVariableMustBeThere) {
               HasSubstr("--key-env SLLMR_NO_KEY"));
 }
 
+TEST(ServerKey, AKeyInTheNamesPlaceIsNotRepeated) {
+  for (const char* key : {"sk-abcdefgh12345", "gsk_abcdefgh12345", "1ABCDEFGH", "ABC DEFGH"}) {
+    EXPECT_THAT(error_of([&] { server_key("https://example.org", key); }),
+                testing::AllOf(HasSubstr("--key-env takes the name"), Not(HasSubstr(key))));
+  }
+}
+
 TEST(ServerKey, BadKeysAreRefusedAndShortOnesNoted) {
   for (const char* bad : {"sk-secret\r\nX: y", "sk secret",
                           "sk-s\xC3\xA9"
