@@ -4,6 +4,8 @@
 
 #include <map>
 
+#include "experiments/commands/flags.h"
+
 namespace sllmr {
 namespace {
 
@@ -38,7 +40,7 @@ void add_import_options(CLI::App& command, ImportOptions& options, const std::st
   command
       .add_option("--min-described", options.min_described,
                   "Least share of the items that the item file must describe")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(number_in(0.0, 1.0))
       ->capture_default_str();
 }
 

@@ -448,6 +448,7 @@ TEST_F(LlmCli, NumbersOutOfRangeAreRefusedBeforeAnythingIsDone) {
       {"--requests-per-minute", {"nan", "-1", "inf", "1e300"}},
       {"--tokens-per-minute", {"nan", "-1", "inf"}},
       {"--max-bad", {"nan", "-0.1", "1.1", "inf"}},
+      {"--min-described", {"nan", "-0.1", "1.1", "inf"}},
       {"--seed", {"-1", "1.5", "9223372036854775808", "x"}},
       {"--temperature", {"nan", "-1", "inf"}},
       {"--max-tokens", {"-1", "4294967296"}},
