@@ -3,8 +3,9 @@
 //
 // The folder holds requests-1.jsonl, requests-2.jsonl, ... and failures.jsonl (custom_id, user and reason of
 // each prompt that came back without an answer) as written here, and results as downloaded, in any order and
-// number, under any other name ending in .jsonl. Only files that have the program's names and hold what it
-// writes are replaced or removed: results that were saved over a request file are read like others.
+// number, under any other name. Only files that have the program's names and hold nothing but what it writes
+// are replaced or removed: results that were saved over a request file, or behind its lines, are read like
+// others.
 //
 // A custom_id is the prompt's hash (Question::id), so results can be read again, by any later call, and the
 // same prompt is never paid twice.
@@ -20,7 +21,7 @@
 #include <unordered_map>
 
 #include "host/atomic_file.h"
-#include "host/data/line_reader.h"
+#include "host/data/input_file.h"
 #include "host/json_text.h"
 #include "host/llm/answer_cache.h"
 #include "host/llm/ask.h"
@@ -37,18 +38,87 @@ constexpr std::int64_t kMostRequests = 50000;
 constexpr std::int64_t kMostBytes = 190'000'000;
 constexpr const char* kFailures = "failures";
 
-/// What a file of the folder is, by its first line.
-enum class Content { results, requests, failures, nothing };
+constexpr std::string_view kBlank = " \t\r";
+constexpr std::size_t kChunk = std::size_t{1} << 16;
 
-Content content_of(const std::string& path) {
-  LineReader lines(path);
-  std::string_view text;
-  if (!lines.next(text)) return Content::nothing;
-  const auto line = parse_json(text);
+/// The lines of a file, plain or gzip, that are not blank. Others than LineReader's: a line that somebody
+/// damaged costs no more than itself.
+class Lines {
+ public:
+  explicit Lines(const std::string& path) : path_(path), file_(path), buffer_(kChunk) {}
+
+  /// Moves to the next one, valid until the next call; false at the end of the file. Throws Error for what
+  /// cannot be read.
+  bool next(std::string_view& line) {
+    do {
+      if (!next_raw(line)) return false;
+    } while (line.find_first_not_of(kBlank) == line.npos);
+    return true;
+  }
+  std::int64_t number() const { return number_; }
+
+ private:
+  bool next_raw(std::string_view& line) {
+    text_.clear();
+    for (bool any = false;; any = true) {
+      if (begin_ == end_) {
+        begin_ = 0;
+        end_ = file_.read(buffer_.data(), buffer_.size());
+        require(file_.fault().empty(), fmt::format("{}: {}", path_, file_.fault()));
+        if (end_ == 0) {
+          number_ += any;
+          line = text_;
+          return any;
+        }
+      }
+      const std::string_view rest(buffer_.data() + begin_, end_ - begin_);
+      const std::size_t size = std::min(rest.find('\n'), rest.size());
+      text_ += rest.substr(0, size);
+      begin_ += std::min(size + 1, rest.size());
+      if (size == rest.size()) continue;
+      ++number_;
+      line = text_;
+      return true;
+    }
+  }
+
+  std::string path_;
+  InputFile file_;
+  std::vector<char> buffer_;
+  std::size_t begin_ = 0, end_ = 0;  // what of buffer_ was not returned yet
+  std::string text_;
+  std::int64_t number_ = 0;
+};
+
+constexpr const char* kMethod = "POST";
+constexpr const char* kUrl = "/v1/chat/completions";
+
+enum class Kind { result, request, failure };
+
+/// What a line is: a result, unless it is clearly something else.
+Kind kind_of(const std::optional<json>& line) {
   if (!line || !line->is_object() || line->contains("response") || line->contains("error"))
-    return Content::results;
-  if (line->contains("method") && line->contains("body")) return Content::requests;
-  return line->contains("custom_id") && line->contains("reason") ? Content::failures : Content::results;
+    return Kind::result;
+  if (line->contains("method") && line->contains("body")) return Kind::request;
+  return line->contains("custom_id") && line->contains("reason") ? Kind::failure : Kind::result;
+}
+
+/// Whether the file holds lines of this kind alone, and as this program writes them.
+bool is_own(const std::string& path, Kind kind) {
+  Lines lines(path);
+  for (std::string_view text; lines.next(text);) {
+    const auto line = parse_json(text);
+    if (kind_of(line) != kind) return false;
+    const auto is = [&](const char* name, const char* value) {
+      const auto found = line->find(name);
+      return found != line->end() && *found == value;
+    };
+    const auto id = line->find("custom_id");
+    if (id == line->end() || !id->is_string() || !is_answer_key(id->get_ref<const std::string&>()))
+      return false;
+    if (kind == Kind::request && !(is("method", kMethod) && is("url", kUrl))) return false;
+  }
+  return true;
 }
 
 /// The k-th file of a kind that this program writes: requests-3.jsonl; failures.jsonl, failures-2.jsonl.
@@ -67,7 +137,7 @@ std::optional<std::int64_t> own_number(const std::string& name, const std::strin
 /// The folder's files, as far as they concern this program.
 struct Folder {
   std::string path;
-  std::vector<std::string> results;   // paths
+  std::vector<std::string> results;   // paths of what may hold some
   std::set<std::string> own, others;  // names that may be, and may not be, replaced
 
   explicit Folder(const std::string& folder) : path(folder) {
@@ -75,13 +145,11 @@ struct Folder {
       const std::string name = entry.path().filename().string();
       others.insert(name);
       if (!name.ends_with(".jsonl") || !entry.is_regular_file()) continue;
-      const Content content = content_of(entry.path().string());
-      if (content == Content::results) results.push_back(entry.path().string());
-      const bool plain = entry.symlink_status().type() == fs::file_type::regular;
-      const bool ours =
-          (own_number(name, "requests") && (content == Content::requests || content == Content::nothing)) ||
-          (own_number(name, kFailures) && (content == Content::failures || content == Content::nothing));
-      if (!plain || !ours) continue;
+      const std::string file = entry.path().string();
+      const bool ours = (own_number(name, "requests") && is_own(file, Kind::request)) ||
+                        (own_number(name, kFailures) && is_own(file, Kind::failure));
+      if (!ours) results.push_back(file);
+      if (!ours || entry.symlink_status().type() != fs::file_type::regular) continue;
       others.erase(name);
       own.insert(name);
     }
@@ -157,14 +225,22 @@ class RequestFiles {
   std::int64_t number_ = 0, requests_ = 0, bytes_ = 0;
 };
 
-/// Puts all results into the cache. Returns the id to the reason for those that hold no answer.
-std::unordered_map<std::string, std::string> take_results(const Questions& questions, const Folder& folder,
-                                                          AnswerCache& cache, ScoreSummary& summary) {
+/// What came back.
+struct Results {
+  bool any = false;
+  std::unordered_map<std::string, std::string> failures;  // id to reason, of those that hold no answer
+};
+
+/// Puts all results into the cache. Warns of lines that belong to no prompt.
+Results take_results(const Questions& questions, const Folder& folder, AnswerCache& cache,
+                     ScoreSummary& summary) {
   std::unordered_map<std::string, std::int64_t> asked;
   for (std::int64_t k = 0; k < questions.count(); ++k) asked.emplace(questions.at(k).id, k);
-  std::unordered_map<std::string, std::string> failures;
+  Results results;
+  auto& failures = results.failures;
   for (const std::string& path : folder.results) {
-    LineReader lines(path);
+    Lines lines(path);
+    std::int64_t with_id = 0, without_id = 0, first_without = 0;
     for (std::string_view text; lines.next(text);) {
       const auto line = parse_json(text);
       const bool named =
@@ -172,7 +248,13 @@ std::unordered_map<std::string, std::string> take_results(const Questions& quest
       const std::string id = named  ? (*line)["custom_id"].get<std::string>()
                              : line ? ""
                                     : id_in_damaged(text);
-      if (id.empty()) lines.fail("not a batch result, or a truncated one; download the file again");
+      if (id.empty()) {
+        if (without_id++ == 0) first_without = lines.number();
+        continue;
+      }
+      ++with_id;
+      if (kind_of(line) != Kind::result) continue;
+      results.any = true;
       const auto number = asked.find(id);
       if (number == asked.end()) continue;  // of another template, model or plan
       if (!line) {
@@ -195,8 +277,18 @@ std::unordered_map<std::string, std::string> take_results(const Questions& quest
         failures.insert_or_assign(id, std::move(reason));
       }
     }
+    if (without_id > 0 && with_id == 0) {
+      fmt::print(stderr, "warning: {}: no line has a custom_id: no batch results; the file is left alone\n",
+                 path);
+    } else if (without_id > 0) {
+      fmt::print(
+          stderr,
+          "warning: {}: lines without a custom_id: {}, the first is line {}; they are skipped. Download "
+          "the file again if it is damaged\n",
+          path, without_id, first_without);
+    }
   }
-  return failures;
+  return results;
 }
 
 }  // namespace
@@ -212,8 +304,7 @@ ScoreResult score_batch(const ScoreJob& job) {
   ScoreResult result;
   ScoreSummary& summary = tally.summary;
   Folder folder(options.batch);
-  const bool results_came = !folder.results.empty();
-  const auto failures = take_results(questions, folder, cache, summary);
+  const Results results = take_results(questions, folder, cache, summary);
 
   RequestFiles requests(folder);
   std::int64_t failure_files = 0;
@@ -229,11 +320,11 @@ ScoreResult score_batch(const ScoreJob& job) {
       continue;
     }
     ++open;
-    requests.add(fmt::format(R"({{"custom_id":"{}","method":"POST","url":"/v1/chat/completions","body":{}}})",
-                             question.id, question.body));
-    const auto found = failures.find(question.id);
-    const std::string reason = found == failures.end() ? "no result" : found->second;
-    if (results_came) {
+    requests.add(fmt::format(R"({{"custom_id":"{}","method":"{}","url":"{}","body":{}}})", question.id,
+                             kMethod, kUrl, question.body));
+    const auto found = results.failures.find(question.id);
+    const std::string reason = found == results.failures.end() ? "no result" : found->second;
+    if (results.any) {
       const auto user = job.split.data->users.token(job.sets[question.set].user);
       failed.stream() << json_text({{"custom_id", question.id}, {"user_id", user}, {"reason", reason}})
                       << '\n';
@@ -243,7 +334,7 @@ ScoreResult score_batch(const ScoreJob& job) {
   const int files = requests.finish();
   failed.commit();
   folder.remove_rest();
-  if (open > 0 && !results_came) {
+  if (open > 0 && !results.any) {
     result.pending = fmt::format(
         "wrote {} requests to {}/requests-*.jsonl ({} file{}). Submit them, put the results beside them, "
         "under any "

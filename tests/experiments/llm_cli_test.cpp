@@ -709,10 +709,13 @@ TEST_F(LlmCli, OnlyTheProgramsOwnFilesOfABatchFolderAreReplaced) {
   files["requests-backup.tar.gz"] = "archive";
   files["requests-1.out"] = "something";
   files["requests-old.jsonl"] = R"({"custom_id":"x","method":"POST","body":{}})";
+  // Requests of somebody else under the program's name.
+  files["requests-5.jsonl"] = R"({"custom_id":"mine-1","method":"POST","url":"/v1/embeddings","body":{}})";
   for (const auto& [name, text] : files) std::ofstream(batch + name) << text;
   std::filesystem::create_directories(batch + "requests-old");
   std::filesystem::create_directories(batch + "requests-9.jsonl/x");
-  std::ofstream(batch + "requests-7.jsonl") << R"({"custom_id":"x","method":"POST","url":"u","body":{}})";
+  std::ofstream(batch + "requests-7.jsonl") << R"({"custom_id":")" << std::string(32, 'a')
+                                            << R"(","method":"POST","url":"/v1/chat/completions","body":{}})";
 
   const Outcome read = score("t.tsv");
   ASSERT_EQ(read.status, 0) << read.err;
@@ -731,6 +734,82 @@ TEST_F(LlmCli, OnlyTheProgramsOwnFilesOfABatchFolderAreReplaced) {
   EXPECT_THAT(failures, testing::AllOf(HasSubstr("the answer is empty"), HasSubstr("nested too deep")));
   ASSERT_EQ(score("t.tsv").status, 0);
   EXPECT_EQ(read_all(batch + "requests-3.jsonl"), again) << "replaced, as it is the program's";
+}
+
+/// A batch folder with the requests of 40 users.
+class LlmBatch : public LlmCli {
+ protected:
+  void SetUp() override {
+    LlmCli::SetUp();
+    make_data(40);
+    ASSERT_EQ(score().status, 0);
+    std::istringstream requests(text("requests-1.jsonl"));
+    for (std::string line; std::getline(requests, line);) {
+      const json content = R"({"A":0.1,"B":0.2,"C":0.3,"D":0.4,"E":0.5,"F":0.6})";
+      const json body = {{"choices", {{{"message", {{"content", content}}}}}}};
+      results_.push_back({{"custom_id", json::parse(line)["custom_id"]},
+                          {"error", nullptr},
+                          {"response", {{"status_code", 200}, {"body", body}}}});
+    }
+    ASSERT_GT(results_.size(), 20U);
+  }
+  Outcome score() const {
+    return run({"score", "--data", data(), "--scorer", "batch", "--model", "fake", "--candidates",
+                std::to_string(kCandidates), "--batch", folder_ / "batch", "--out", folder_ / "t.tsv"});
+  }
+  std::string path(const std::string& name) const { return folder_ / ("batch/" + name); }
+  std::string text(const std::string& name) const { return read_all(path(name)); }
+  /// Results `from` to `to` as lines.
+  std::string lines(std::size_t from, std::size_t to) const {
+    std::string all;
+    for (std::size_t k = from; k < to; ++k) all += results_[k].dump() + "\n";
+    return all;
+  }
+  /// All is answered by what came back.
+  void expect_whole(const Outcome& outcome) const {
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_EQ(origin("t.tsv")["run"]["summary"]["failed"], 0);
+    EXPECT_EQ(origin("t.tsv")["run"]["summary"]["cached"], results_.size());
+  }
+
+  std::vector<json> results_;
+};
+
+TEST_F(LlmBatch, ResultsBehindTheProgramsOwnLinesAreReadAndKept) {
+  const std::size_t half = results_.size() / 2;
+  const std::string requests = text("requests-1.jsonl") + lines(0, half);
+  const std::string failures = json({{"custom_id", results_[0]["custom_id"]}, {"reason", "r"}}).dump() +
+                               "\n" + lines(half, results_.size());
+  std::ofstream(path("requests-1.jsonl")) << requests;
+  std::ofstream(path("failures.jsonl")) << failures;
+  const Outcome outcome = score();
+  expect_whole(outcome);
+  EXPECT_EQ(text("requests-1.jsonl"), requests);
+  EXPECT_EQ(text("failures.jsonl"), failures);
+  EXPECT_THAT(outcome.err, Not(HasSubstr("warning")));
+}
+
+TEST_F(LlmBatch, LinesOfNobodyCostOnlyThemselves) {
+  const std::string notes = "{\"note\":\"mine\"}\n";
+  std::ofstream(path("notes.jsonl")) << notes;
+  // What is no result brings none.
+  Outcome outcome = score();
+  EXPECT_THAT(outcome.err, HasSubstr("notes.jsonl: no line has a custom_id"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "t.tsv"));
+  std::ofstream(path("out.jsonl")) << lines(0, 3) << "\n \r\ngarbage\n[]\nnull\n{\"custom_id\":7}\n"
+                                   << std::string("\0\n", 2) << lines(3, results_.size());
+  outcome = score();
+  expect_whole(outcome);
+  EXPECT_THAT(outcome.err, HasSubstr("out.jsonl: lines without a custom_id: 5, the first is line 6;"));
+  EXPECT_EQ(text("notes.jsonl"), notes);
+}
+
+TEST_F(LlmBatch, LinesLongerThanAnyBufferAreReadWhole) {
+  results_[1]["padding"] = std::string(200'000, 'x');
+  std::string all = lines(0, results_.size());
+  all.pop_back();  // nor does the last one need an end
+  std::ofstream(path("out.jsonl")) << all;
+  expect_whole(score());
 }
 
 TEST_F(LlmCli, MalformedEmbeddingsAreAskedAgain) {
