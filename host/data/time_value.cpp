@@ -8,7 +8,7 @@ namespace sllmr {
 std::optional<Time> parse_time(std::string_view text) {
   constexpr int kDecimals = 18;
   const bool negative = text.starts_with('-');
-  if (negative) text.remove_prefix(1);
+  if (negative || text.starts_with('+')) text.remove_prefix(1);
 
   std::string digits;  // without leading zeros
   bool any = false, fraction = false;

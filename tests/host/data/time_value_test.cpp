@@ -20,7 +20,7 @@ TEST(TimeTest, NeighbouringIntegersOfAnySizeStayApart) {
 }
 
 TEST(TimeTest, SpellingsOfANumberAreEqual) {
-  for (const char* text : {"1500", "1500.0", "1.5e3", "1.5E+3", "15000e-1", "0001500", "1500."}) {
+  for (const char* text : {"1500", "1500.0", "1.5e3", "1.5E+3", "15000e-1", "0001500", "1500.", "+1500"}) {
     ASSERT_TRUE(parse_time(text)) << text;
     EXPECT_TRUE(*parse_time(text) == *parse_time("1500")) << text;
   }
@@ -41,7 +41,9 @@ TEST(TimeTest, WhatIsNoFiniteNumberIsNoTime) {
                            "nan",
                            "inf",
                            "-inf",
-                           "+1",
+                           "+",
+                           "+-1",
+                           "-+1",
                            "1e",
                            "1e+",
                            "1e+-2",
