@@ -39,7 +39,7 @@ void add_import_options(CLI::App& command, ImportOptions& options, const std::st
       ->default_str("auto");
   command
       .add_option("--min-described", options.min_described,
-                  "Least share of the items that the item file must describe")
+                  "Least share of the items that must have a title or attributes")
       ->check(number_in(0.0, 1.0))
       ->capture_default_str();
 }

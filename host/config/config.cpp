@@ -175,7 +175,7 @@ const std::vector<Key>& key_table() {
           SLLMR_KEY(data.split), {"auto", "leave_one_out", "given"},
           "each user's last two items, or as NAME.train.inter, .valid and .test have it; auto: as the files"),
       number(SLLMR_KEY(data.min_described), share,
-             "least share of the items that the item file must describe"),
+             "least share of the items that must have a title or attributes"),
       integer(SLLMR_KEY(data.cold_history), 0, "a user with fewer training interactions is cold"),
       number(SLLMR_KEY(data.tail_share), share, "share of the items, least popular first, that is the tail"),
       integer(SLLMR_KEY(data.max_history), 1, "items of the history that a deep backbone sees, the latest"),

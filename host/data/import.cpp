@@ -12,6 +12,7 @@
 #include "host/data/feature_source.h"
 #include "host/data/importer.h"
 #include "host/data/line_reader.h"
+#include "host/data/tables.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -241,6 +242,7 @@ Dataset load_dataset(const std::string& path, const ImportOptions& options) {
   const Source source = find_source(path, options);
   const ReadFiles read;
   Dataset data = source.importer->load(source.files, options);
+  require_described(data, options.min_described, data.source);  // there may be no item file
   data.files = read.paths();
   data.notes.insert(data.notes.begin(), source.notes.begin(), source.notes.end());
   data.name.erase(0, data.name.find_first_not_of('.'));  // files are named after it, and must not be hidden

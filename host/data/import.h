@@ -26,7 +26,7 @@ struct ImportOptions {
   std::string keep = "auto";    // which rows are positives: see RowFilter
   Duplicates duplicates = Duplicates::first;
   SplitSource split = SplitSource::automatic;
-  double min_described = 0;  // an item file that describes a smaller share of the items is an Error
+  double min_described = 0;  // a smaller share of items with a title or attributes is an Error
 };
 
 /// Names of all importers: recbole, amazon, movielens, s3rec.

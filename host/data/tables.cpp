@@ -233,20 +233,10 @@ void ItemTable::note_repeated(const LineReader& reader) const {
       reader.path(), repeated_, contradicting_, options_.duplicates == Duplicates::last ? "last" : "first"));
 }
 
-void ItemTable::check_described(const LineReader& reader) const {
-  const auto described = std::ranges::count_if(entries_, [](const Entry& entry) { return entry.line != 0; });
-  note_described(data_, reader.path(), "items", described, data_.items.count(), lines_, unknown_);
-  if (static_cast<double>(described) < options_.min_described * static_cast<double>(data_.items.count())) {
-    throw Error(fmt::format(
-        "{}: {} of {} items are described, a smaller share than data.min_described={}; are the ids spelled "
-        "as in the interactions?",
-        reader.path(), described, data_.items.count(), options_.min_described));
-  }
-}
-
 void ItemTable::finish(const LineReader& reader) {
   note_repeated(reader);
-  check_described(reader);
+  const auto listed = std::ranges::count_if(entries_, [](const Entry& entry) { return entry.line != 0; });
+  note_described(data_, reader.path(), "items", listed, data_.items.count(), lines_, unknown_);
   bool labelled = false;
   std::int64_t several_brands = 0;
   for (Id item = 1; item < data_.items.rows(); ++item) {
@@ -267,6 +257,20 @@ void ItemTable::finish(const LineReader& reader) {
     data_.notes.push_back(fmt::format("note: {}: {} items have several brands; deep backbones read the first",
                                       reader.path(), several_brands));
   }
+  require_described(data_, options_.min_described, reader.path());
+}
+
+void require_described(const Dataset& data, double min_described, const std::string& path) {
+  std::int64_t described = 0;
+  for (Id item = 1; item < data.items.rows(); ++item) {
+    described += data.titles[item].empty() && data.attributes_of(item).empty() ? 0 : 1;
+  }
+  require(
+      static_cast<double>(described) >= min_described * static_cast<double>(data.items.count()),
+      fmt::format("{}: {} of {} items are described, a smaller share than data.min_described={}; is there an "
+                  "item file (data.items), with titles or attributes, and are the ids spelled as in the "
+                  "interactions?",
+                  path, described, data.items.count(), min_described));
 }
 
 void note_described(Dataset& data, const std::string& path, std::string_view what, std::int64_t described,

@@ -72,7 +72,7 @@ class ItemTable {
   void add(const LineReader& reader, std::string_view item, std::string_view title,
            std::span<const Attribute> attributes);
   /// Writes titles, attributes and their vocabulary into the data set, and notes of what does not fit. Throws
-  /// Error where too few items are described, or an item twice and duplicates are errors.
+  /// Error where require_described() does, and where an item is described twice and duplicates are errors.
   void finish(const LineReader& reader);
 
  private:
@@ -83,7 +83,6 @@ class ItemTable {
   };
 
   void note_repeated(const LineReader& reader) const;
-  void check_described(const LineReader& reader) const;
 
   Dataset& data_;
   const ImportOptions& options_;
@@ -92,6 +91,10 @@ class ItemTable {
   std::int64_t lines_ = 0, unknown_ = 0, repeated_ = 0, contradicting_ = 0;
   std::string first_repeated_;  // for an error
 };
+
+/// Throws Error where a smaller share of the items than `min_described` has a title or attributes; `path` is
+/// the item file, or the interactions where there is none.
+void require_described(const Dataset& data, double min_described, const std::string& path);
 
 /// Notes a file of users or items (`what`) that describes few of the `known` ones.
 void note_described(Dataset& data, const std::string& path, std::string_view what, std::int64_t described,

@@ -581,7 +581,23 @@ TEST_F(RecBoleTest, FilesThatDescribeOtherItemsOrUsersAreToldOf) {
               HasSubstr(items + ": 0 of 2 items are described, a smaller share than data.min_described=0.5"));
   std::filesystem::remove(items);
   std::filesystem::remove(users);
-  EXPECT_THAT(load_dataset(path("toy"), options_with(&ImportOptions::min_described, 0.5)).notes, IsEmpty());
+  EXPECT_THAT(load_dataset(path("toy")).notes, IsEmpty());
+}
+
+TEST_F(RecBoleTest, ItemsAreDescribedByATitleOrAttributes) {
+  const std::string file = write("toy.inter", kHeader + "u\ta\t1\nu\tb\t2\n");
+  const auto half = options_with(&ImportOptions::min_described, 0.5);
+  EXPECT_THAT(load_error(file, half),
+              HasSubstr(file + ": 0 of 2 items are described, a smaller share than data.min_described=0.5"));
+  const std::string header = "item_id:token\ttitle:token_seq\tattributes:token_seq\n";
+  const std::string items = write("toy.item", header + "a\t \t\nb\t\t\n");
+  EXPECT_THAT(load_error(file, half), HasSubstr(items + ": 0 of 2 items are described"));
+  for (const std::string line : {"b\tball\t\n", "b\t\tred\n"}) {
+    write("toy.item", header + "a\t\t\n" + line);
+    EXPECT_EQ(load_error(file, half), "no error");
+    EXPECT_THAT(load_error(file, options_with(&ImportOptions::min_described, 0.6)),
+                HasSubstr(items + ": 1 of 2 items are described"));
+  }
 }
 
 TEST_F(RecBoleTest, UserFileIsChecked) {
