@@ -635,10 +635,12 @@ class TextReader {
     }
     return result;
   }
+  /// The last of those that name the most: a remark on a part of the candidates is no answer.
   const Listing* last_complete(const std::vector<Listing>& all, bool aside) const {
     const Listing* last = nullptr;
     for (const Listing& listing : all) {
-      if (listing.aside == aside && complete(listing)) last = &listing;
+      if (listing.aside != aside || !complete(listing)) continue;
+      if (last == nullptr || listing.named >= last->named) last = &listing;
     }
     return last;
   }

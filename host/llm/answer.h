@@ -36,9 +36,9 @@ struct ReadAnswer {
 /// where there is no such JSON, pairs like "A: 0.8". Labels in any case, bare or as "(A)", "A.", "Item A".
 ///
 /// JSON and lists that fill their lines, in a row and without a common label, are parts of one answer. Of
-/// several answers the last one counts that names more than half of the candidates; one that the text's end
-/// cuts off and that contradicts it counts instead. `cut_off`: the server says that the text ends early, so a
-/// number at its end is none.
+/// several answers that name more than half of the candidates the last one of those that name the most
+/// counts; one that the text's end cuts off and that contradicts it counts instead. `cut_off`: the server
+/// says that the text ends early, so a number at its end is none.
 ///
 /// Numbers may be strings ("0.8", "80%", "8/10") and have a decimal comma; what may mean two things ("1,000",
 /// "0.5-0.7") is no number. Where plain numbers of an answer exceed 1, the answer's scale is taken to be 0 to

@@ -170,6 +170,17 @@ TEST(Answer, GroupsWithoutACommonLabelAreOneAnswer) {
   EXPECT_THAT(read("Likely: {\"C\": 0.9} Unlikely: {\"A\": 0.1, \"B\": 0"), ElementsAre(0.1F, kNone, 0.9F));
 }
 
+TEST(Answer, ARemarkOnMostCandidatesIsNotTheAnswer) {
+  const std::string good = R"({"A": 0.1, "B": 0.5, "C": 0.9})";
+  for (const std::string& text :
+       {good + "\nWithout the bonus: {\"A\": 0.1, \"B\": 0.4}",
+        "First: {\"A\": 0.1, \"B\": 0.4}\nThen: " + good, good + "\nWithout the bonus:\nA: 0.1\nB: 0.4\n"}) {
+    const ReadAnswer answer = read_scores_text(text, 3);
+    EXPECT_THAT(scores(answer), ElementsAre(0.1F, 0.5F, 0.9F)) << text;
+    EXPECT_EQ(answer.faults.contradicted, 1) << text;
+  }
+}
+
 TEST(Answer, AnAnswerThatIsCutOffAfterADraftIsNotTheDraft) {
   const std::string draft = R"({"A": 0.4, "B": 0.5, "C": 0.6})";
   EXPECT_EQ(read_scores_text(draft + R"( Final: {"A": 0.1, "B")", 3).read(), 1);
