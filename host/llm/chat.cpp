@@ -27,9 +27,10 @@ bool is_text(const json& value) {
   return value.is_string() && !value.get_ref<const std::string&>().empty();
 }
 
-/// Some servers send an empty error with every reply.
+/// Some servers send an empty error, or 0, with every reply.
 bool is_error(const json& error) {
   if (error.is_boolean()) return error.get<bool>();
+  if (error.is_number()) return error != 0;
   return error.is_string() ? is_text(error) : !error.empty();
 }
 
@@ -128,6 +129,24 @@ void read_logprobs(const json& logprobs, ChatAnswer& answer) {
   }
 }
 
+/// The choice that was asked for: the one of index 0, or the first where none says so.
+const json& first_choice(const json& choices) {
+  static const json none;
+  if (!choices.is_array() || choices.empty()) return none;
+  const auto found = std::find_if(choices.begin(), choices.end(),
+                                  [](const json& choice) { return member(choice, "index") == 0; });
+  return found == choices.end() ? choices.front() : *found;
+}
+
+/// Why a choice ends, under the names of several servers.
+const json& ending_reason(const json& choice) {
+  for (const char* key : {"finish_reason", "stop_reason", "done_reason"}) {
+    const json& reason = member(choice, key);
+    if (reason.is_string()) return reason;
+  }
+  return member(choice, "finish_reason");
+}
+
 /// Sets the ending; says why it is a fault of the server.
 std::string read_ending(const json& reason, ChatAnswer& answer) {
   if (!reason.is_string()) return {};
@@ -135,10 +154,13 @@ std::string read_ending(const json& reason, ChatAnswer& answer) {
   for (char& c : word) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
-  if (word == "length" || word == "max_tokens" || word == "model_length") answer.ending = Ending::cut_off;
+  for (const std::string_view cut :
+       {"length", "max_tokens", "max_output_tokens", "token_limit", "model_length"}) {
+    if (word == cut) answer.ending = Ending::cut_off;
+  }
   if (word == "content_filter" || word == "safety") answer.ending = Ending::filtered;
   for (const std::string_view broken :
-       {"error", "abort", "aborted", "cancelled", "insufficient_system_resource"}) {
+       {"error", "failed", "timeout", "abort", "aborted", "cancelled", "insufficient_system_resource"}) {
     if (word == broken) return fmt::format("a reply that the server broke off (finish_reason {})", word);
   }
   return {};
@@ -193,26 +215,24 @@ ChatReply read_chat_body(const json& body) {
   ChatAnswer& answer = reply.answer;
   answer.tokens_in = token_count(body, "prompt_tokens");
   answer.tokens_out = token_count(body, "completion_tokens");
-  const json& choices = member(body, "choices");
-  static const json no_choice;
-  const json& first = choices.is_array() && !choices.empty() ? choices.front() : no_choice;
-  for (const json* place : {&body, &first}) {
+  const json& first = first_choice(member(body, "choices"));
+  const json& message = member(first, "message");
+  for (const json* place : {&body, &first, &message}) {
     const json& error = member(*place, "error");
     if (!is_error(error)) continue;
     reply.fault = fmt::format("an error instead of an answer: {}", error_message(error));
     return reply;
   }
-  const json& message = member(first, "message");
   if (!message.is_object()) {
     reply.fault = "an answer that is not of the protocol";
     return reply;
   }
-  reply.fault = read_ending(member(first, "finish_reason"), answer);
+  reply.fault = read_ending(ending_reason(first), answer);
   if (!reply.fault.empty()) return reply;
   answer.text = content_text(member(message, "content"));
   const json& refusal = member(message, "refusal");
   answer.refused = is_text(refusal);
-  if (answer.refused && answer.text.empty()) answer.text = refusal.get<std::string>();
+  if (answer.refused && answer.text.empty()) answer.refusal = refusal.get<std::string>();
   read_logprobs(member(first, "logprobs"), answer);
   return reply;
 }
@@ -223,6 +243,7 @@ std::string to_cache_text(const ChatAnswer& answer) {
   if (answer.ending == Ending::cut_off) stored["finish"] = "length";
   if (answer.ending == Ending::filtered) stored["finish"] = "content_filter";
   if (answer.refused) stored["refused"] = true;
+  if (!answer.refusal.empty()) stored["refusal"] = answer.refusal;
   return json_text(stored);
 }
 
@@ -238,6 +259,8 @@ std::optional<ChatAnswer> from_cache_text(const std::string& text) {
   }
   read_ending(member(*stored, "finish"), answer);
   answer.refused = member(*stored, "refused") == true;
+  if (const json& refusal = member(*stored, "refusal"); is_text(refusal))
+    answer.refusal = refusal.get<std::string>();
   return answer;
 }
 
@@ -263,9 +286,10 @@ std::string why_unusable(AnswerKind kind, const ChatAnswer& answer, const ReadAn
   if (answer.ending == Ending::filtered) what += ", stopped by a content filter";
   if (answer.refused) what += ", refused";
   const auto blank = [](const std::string& said) { return said.find_first_not_of(" \t\r\n") == said.npos; };
-  if (text && blank(answer.text)) return what + ", the answer is empty";
-  if (text && blank(without_thoughts(answer.text))) what += ", a thought and no answer";
-  return fmt::format("{}; the answer: {}", what, excerpt(answer.text));
+  const std::string& said = answer.text.empty() ? answer.refusal : answer.text;
+  if (text && blank(said)) return what + ", the answer is empty";
+  if (text && blank(without_thoughts(said))) what += ", a thought and no answer";
+  return fmt::format("{}; the answer: {}", what, excerpt(said));
 }
 
 std::string excerpt(const std::string& text, std::size_t length) {

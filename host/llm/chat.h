@@ -24,7 +24,7 @@ struct ChatParameters {
 /// The body of a request. Throws Error for an extra parameter that is not JSON.
 std::string chat_body(const ChatParameters& parameters, AnswerKind kind, const Prompt& prompt);
 
-/// Why an answer ends (finish_reason).
+/// Why an answer ends (finish_reason, or stop_reason and done_reason where there is none).
 enum class Ending {
   whole,     // the model was done, or the server does not say
   cut_off,   // by the limit of tokens
@@ -37,6 +37,7 @@ struct ChatAnswer {
   std::string no_top;             // why there are none, as far as it is known
   Ending ending = Ending::whole;
   bool refused = false;  // the reply says so
+  std::string refusal;   // what it says where it has no content; never read for scores
   std::int64_t tokens_in = 0, tokens_out = 0;
 };
 

@@ -44,7 +44,17 @@ TEST(Chat, ErrorsInsteadOfAnAnswerAreTheServersFault) {
   }
   EXPECT_THAT(read_chat_body(R"({"error": {"message": "overloaded"}})").fault, HasSubstr("overloaded"));
   EXPECT_THAT(reply(R"({"finish_reason": "error", "message": {"content": "x"}})").fault, HasSubstr("error"));
-  EXPECT_EQ(reply(R"({"message": {"content": "x"}, "error": null})", R"(, "error": null)").fault, "");
+  for (const char* reason : {"failed", "timeout"}) {
+    EXPECT_THAT(
+        reply(R"({"finish_reason": ")" + std::string(reason) + R"(", "message": {"content": "x"}})").fault,
+        HasSubstr(reason));
+  }
+  EXPECT_THAT(reply(R"({"message": {"content": "x", "error": {"message": "down"}}})").fault,
+              HasSubstr("down"));
+  for (const char* none : {"null", "0", "false", "\"\"", "{}"}) {
+    const std::string error = R"(, "error": )" + std::string(none);
+    EXPECT_EQ(reply(R"({"message": {"content": "x")" + error + "}" + error + "}", error).fault, "") << none;
+  }
   for (const std::string& body :
        {std::string("no JSON"), std::string("[]"), std::string(R"({"choices": []})"),
         std::string(R"({"choices": [{"text": "x"}]})"), std::string(100'000, '['),
@@ -65,14 +75,31 @@ TEST(Chat, EndingsAreReadAndKept) {
   EXPECT_EQ(ending(R"("length")"), Ending::cut_off);
   EXPECT_EQ(ending(R"("MAX_TOKENS")"), Ending::cut_off);
   EXPECT_EQ(ending(R"("content_filter")"), Ending::filtered);
+  EXPECT_EQ(ending(R"("max_output_tokens")"), Ending::cut_off);
+  EXPECT_EQ(ending(R"("token_limit")"), Ending::cut_off);
+  EXPECT_EQ(ending(R"(null, "stop_reason": "max_tokens")"), Ending::cut_off);
+  EXPECT_EQ(ending(R"(null, "done_reason": "length")"), Ending::cut_off);
+  EXPECT_EQ(ending(R"("stop", "stop_reason": "length")"), Ending::whole);
   const ChatAnswer refused = reply(R"({"message": {"content": null, "refusal": "I will not."}})").answer;
   EXPECT_TRUE(refused.refused);
   EXPECT_THAT(why_unusable(AnswerKind::scores, refused, read_answer(AnswerKind::scores, refused, 3)),
               testing::AllOf(HasSubstr("0 of 3"), HasSubstr("refused"), HasSubstr("I will not.")));
+  const ChatAnswer scored =
+      reply(R"({"message": {"content": null, "refusal": "Not A: 0.1, B: 0.2"}})").answer;
+  EXPECT_EQ(read_answer(AnswerKind::scores, scored, 2).read(), 0);
+  EXPECT_EQ(from_cache_text(to_cache_text(scored))->refusal, scored.refusal);
   // The text's end is a cut: the last number is none.
   const ChatAnswer cut =
       reply(R"({"finish_reason": "length", "message": {"content": "A: 0.1\nB: 0"}})").answer;
   EXPECT_TRUE(std::isnan(read_answer(AnswerKind::scores, cut, 2).scores[1]));
+}
+
+TEST(Chat, OfSeveralChoicesTheOneOfIndexZeroCounts) {
+  const auto choice = [](const std::string& text, const std::string& index) {
+    return R"({"message": {"content": ")" + text + R"("}, "index": )" + index + "}";
+  };
+  EXPECT_EQ(reply(choice("b", "1") + "," + choice("a", "0")).answer.text, "a");
+  EXPECT_EQ(reply(choice("a", "null") + "," + choice("b", "null")).answer.text, "a");
 }
 
 TEST(Chat, TokensThatNoReplyHasAreNone) {
