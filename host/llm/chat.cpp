@@ -43,6 +43,7 @@ std::string content_text(const json& content) {
   } else if (content.is_object()) {
     const json& type = member(content, "type");
     if (!type.is_null() && type != "text" && type != "output_text") return text;
+    if (member(content, "thought") == true) return text;
     const json& value = member(content, "text");
     text = content_text(value.is_object() ? member(value, "value") : value);
   }

@@ -48,7 +48,7 @@ std::size_t skip_spaces(std::string_view text, std::size_t at) {
 
 /// Names of tags around thoughts: <think>, [THINK].
 bool is_thought(std::string_view name) {
-  constexpr std::array<std::string_view, 17> kNames = {"think",
+  constexpr std::array<std::string_view, 20> kNames = {"think",
                                                        "thinking",
                                                        "thought",
                                                        "thoughts",
@@ -64,8 +64,19 @@ bool is_thought(std::string_view name) {
                                                        "chain_of_thought",
                                                        "inner_monologue",
                                                        "internal_thoughts",
-                                                       "thought_process"};
+                                                       "thought_process",
+                                                       "thinking_process",
+                                                       "reasoning_content",
+                                                       "ant_thinking"};
   return std::find(kNames.begin(), kNames.end(), name) != kNames.end();
+}
+
+constexpr std::string_view kDetails = "details", kFence = "fence";
+
+/// Whether an end of this family means something only behind its beginning: <details> without a type, and
+/// fences around anything else, end in the same way.
+bool is_shared_end(std::string_view family) {
+  return family == kDetails || family == kFence;
 }
 
 /// Markers that are always written the same way.
@@ -85,6 +96,9 @@ constexpr auto kFixed = std::to_array<Fixed>({
     {"<|END_THINKING|>", Marker::Kind::close, "cohere"},
     {"<|inner_prefix|>", Marker::Kind::open, "inner"},
     {"<|inner_suffix|>", Marker::Kind::close, "inner"},
+    {"<|thinking|>", Marker::Kind::open, "thinking token"},
+    {"<|/thinking|>", Marker::Kind::close, "thinking token"},
+    {"</|thinking|>", Marker::Kind::close, "thinking token"},
     {"<|think|>", Marker::Kind::open, "think token"},
     {"<|/think|>", Marker::Kind::close, "think token"},
     {"<|channel>thought", Marker::Kind::open, "gemma"},
@@ -106,7 +120,19 @@ Marker::Kind channel_kind(std::string_view name) {
   return name == "final" ? Marker::Kind::answer : Marker::Kind::aside;
 }
 
-/// <name>, </name>, <name attribute="x">, [NAME]; also where the text ends within the name's tag.
+/// ```thinking at the beginning of a line, and, `within` such a block, its end.
+std::optional<Marker> fence_at(std::string_view text, std::size_t at, bool within) {
+  if (!text.substr(at).starts_with("```") || (at > 0 && text[at - 1] != '\n')) return std::nullopt;
+  const std::size_t name = at + 3;
+  const std::size_t end = std::min(text.find('\n', name), text.size());
+  std::string word = lower(text.substr(name, end - name));
+  while (!word.empty() && is_space(word.back())) word.pop_back();
+  if (within ? !word.empty() : !is_thought(word)) return std::nullopt;
+  return Marker{at, end, within ? Marker::Kind::close : Marker::Kind::open, std::string(kFence)};
+}
+
+/// <name>, </name>, <name attribute="x">, [NAME]; also where the text ends within the name's tag. Of
+/// <details> only what is of the type "reasoning".
 std::optional<Marker> tag_at(std::string_view text, std::size_t at) {
   const std::size_t begin = at;
   const bool escaped = text.substr(at, 4) == "&lt;", bracket = text[at] == '[';
@@ -117,10 +143,11 @@ std::optional<Marker> tag_at(std::string_view text, std::size_t at) {
   while (at < text.size() && at - name < 32 && (is_letter(text[at]) || text[at] == '_' || text[at] == ':'))
     ++at;
   std::string word = lower(text.substr(name, at - name));
-  if (!is_thought(word)) return std::nullopt;
+  const bool details = word == kDetails && !bracket;
+  if (!is_thought(word) && !details) return std::nullopt;
   Marker marker{begin, text.size(), closes ? Marker::Kind::close : Marker::Kind::open, std::move(word)};
   if (bracket) marker.family += ']';
-  if (at == text.size()) return marker;
+  if (at == text.size()) return details ? std::nullopt : std::optional(marker);
   const std::string_view stop = escaped ? "&gt;" : bracket ? "]" : ">", rest = text.substr(at, kLongestTag);
   const std::size_t until = rest.find(stop);
   if (until == rest.npos) return std::nullopt;
@@ -130,6 +157,7 @@ std::optional<Marker> tag_at(std::string_view text, std::size_t at) {
   const bool attributes = !bracket && !blank && is_space(between[0]) && between.find('=') != between.npos &&
                           between.find('<') == between.npos && !between.ends_with('/');
   if (!blank && !attributes) return std::nullopt;
+  if (details && !closes && between.find("reasoning") == between.npos) return std::nullopt;
   marker.end = at + until + stop.size();
   return marker;
 }
@@ -154,6 +182,7 @@ std::vector<Marker> find_markers(std::string_view text) {
     if (stripped) add(first, first + name.size(), Marker::Kind::aside);
   }
   bool header = false;  // between a channel's name and its message
+  bool fenced = false;  // in a block of code that is a thought
   for (std::size_t at = first; at < text.size();) {
     const std::size_t before = markers.size();
     const std::string_view rest = text.substr(at);
@@ -195,6 +224,12 @@ std::vector<Marker> find_markers(std::string_view text) {
       case '&':
         if (text[at] == '<' || text[at] == '[' || rest.starts_with("&lt;")) {
           if (auto tag = tag_at(text, at)) markers.push_back(std::move(*tag));
+        }
+        break;
+      case '`':
+        if (auto fence = fence_at(text, at, fenced)) {
+          markers.push_back(std::move(*fence));
+          fenced = !fenced;
         }
         break;
       case 'a': {
@@ -270,12 +305,16 @@ std::vector<std::pair<std::size_t, std::size_t>> answer_parts(std::string_view t
         break;
       }
       case Marker::Kind::close: {
-        if (silent) break;
+        if (silent || (open.empty() && is_shared_end(marker.family))) break;
         const auto found = depth.find(marker.family);
-        if (found != depth.end() && found->second > 0) {
+        const bool own = found != depth.end() && found->second > 0;
+        // Models mix the names of tags up.
+        const bool other =
+            !own && is_thought(marker.family) && !open.empty() && is_thought(open.back()->family);
+        if (own || other) {
           bool matched = false;
           while (!matched) {
-            matched = open.back()->family == marker.family;
+            matched = other || open.back()->family == marker.family;
             --depth[open.back()->family];
             open.pop_back();
           }

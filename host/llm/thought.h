@@ -13,7 +13,8 @@ namespace sllmr {
 ///
 /// A thought is what stands between an opening marker and its end, or the end of the text, and what stands
 /// before a closing marker that nothing opened (the prompt's template did). Markers: <think>, <reasoning> and
-/// their kin with attributes and in any case, [THINK], the tokens of Kimi, Seed, Cohere, Gemma and others,
+/// their kin with attributes and in any case, which also end one another, <details type="reasoning">, blocks
+/// of code named "thinking", [THINK], the tokens of Kimi, Seed, Cohere, Gemma and others,
 /// and the channels of gpt-oss, of which only the last `final` is an answer, also where a server stripped
 /// their tokens ("analysis...assistantfinal..."). A marker inside of whole JSON is a text like any other.
 /// Linear in the text.

@@ -31,6 +31,7 @@ TEST(Chat, ContentInAllItsForms) {
                         {"type": "reasoning", "text": "draft"}, {"type": "text", "text": "text"}])"),
             "text");
   EXPECT_EQ(text_of(R"({"type": "text", "text": {"value": "text"}})"), "text");
+  EXPECT_EQ(text_of(R"([{"text": "draft", "thought": true}, {"text": "text", "thought": false}])"), "text");
   EXPECT_EQ(text_of("[1, null, {}]"), "");
   EXPECT_EQ(text_of("null", R"(, "reasoning_content": "draft", "reasoning": "draft")"), "");
 }

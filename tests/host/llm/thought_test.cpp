@@ -17,6 +17,13 @@ TEST(Thought, WhatIsBetweenMarkersIsLeftOut) {
            "<reasoning>draft <b>not</b></reasoning>answer",
            "&lt;think&gt;draft&lt;/think&gt;answer",
            "[THINK]draft[/THINK]answer",
+           "<think>draft</thinking>answer",
+           "<think>draft<reflection>draft</reflection>draft</reasoning>answer",
+           "<thinking_process>draft</thinking_process>answer",
+           "<reasoning_content>draft</reasoning_content>answer",
+           "<ant_thinking>draft</ant_thinking>answer",
+           "<|thinking|>draft<|/thinking|>answer",
+           "<details type=\"reasoning\" done=\"true\">draft</details>answer",
            "<seed:think>draft</seed:think>answer",
            "\xE2\x97\x81think\xE2\x96\xB7"
            "draft\xE2\x97\x81/think\xE2\x96\xB7"
@@ -42,6 +49,7 @@ TEST(Thought, WhatIsBetweenMarkersIsLeftOut) {
     EXPECT_EQ(without_thoughts(text), "answer") << text;
   }
   EXPECT_EQ(without_thoughts("one<think>draft</think>two"), "one\ntwo");
+  EXPECT_EQ(without_thoughts("```thinking\n{\"A\": 1}\n```\n```json\n{}\n```"), "\n```json\n{}\n```");
 }
 
 TEST(Thought, WithoutAnEndNothingIsLeft) {
@@ -50,7 +58,14 @@ TEST(Thought, WithoutAnEndNothingIsLeft) {
            "<think>a</think><thinking>draft",
            "<think>a<think>b</think> draft",
            "<think>a<reflection>b</reflection> draft",
-           "<think>draft</thought>",
+           "<|thinking|>draft",
+           "<thinking_process>draft",
+           "<reasoning_content>draft",
+           "<ant_thinking>draft",
+           "<details type=\"reasoning\">draft",
+           "```thinking\ndraft",
+           "```thought\ndraft",
+           "```Reasoning \ndraft\n```json\ndraft",
            "[THINK]draft",
            "<think",
            "draft</think>",
@@ -75,6 +90,10 @@ TEST(Thought, WordsAndStringsAreNoMarkers) {
            "<think/>A: 0.5",
            "<thinker> A: 0.5",
            "a <thinking man> A: 0.5",
+           "A: 0.5 <details>B: 0.5</details>",
+           "A: 0.5\n</details>",
+           "```json\nA: 0.5\n```",
+           "A: 0.5 ```thinking\n",
            R"({"A": 0.5, "why": "the <think> book"})",
            R"({"why": "</think> and <|channel|>analysis", "A": 0.5})",
            R"([{"item": "[THINK]", "score": 0.5}])",
