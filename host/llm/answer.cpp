@@ -162,6 +162,7 @@ constexpr std::size_t kUnknown = std::numeric_limits<std::size_t>::max();
 struct Pair {
   std::size_t place = kUnknown;  // in the prompt; kUnknown: a label that it does not have
   std::optional<Number> value;
+  bool contradicted = false;  // by an earlier pair of the same list
 };
 
 /// One answer of a text, which may hold several: each label once.
@@ -177,7 +178,7 @@ struct Listing {
 /// Splits lists of pairs into listings: a list with a label that was named before begins another one.
 class Listings {
  public:
-  explicit Listings(std::size_t candidates) : last_(candidates, 0) {}
+  explicit Listings(std::size_t candidates) : last_(candidates, 0), index_(candidates, 0) {}
 
   std::vector<Listing> all;
 
@@ -199,8 +200,14 @@ class Listings {
         ++listing.faults.unknown;
       } else if (named(pair)) {
         ++listing.faults.repeated;
+        // As parsers of JSON do: the last one counts.
+        Pair& first = listing.pairs[index_[pair.place]];
+        if (!pair.value) continue;
+        first.contradicted |= first.value && first.value->value != pair.value->value;
+        first.value = pair.value;
       } else {
         last_[pair.place] = all.size();
+        index_[pair.place] = listing.pairs.size();
         listing.pairs.push_back(pair);
         ++listing.named;
       }
@@ -208,7 +215,8 @@ class Listings {
   }
 
  private:
-  std::vector<std::size_t> last_;  // by candidate: number of the listing that named it last
+  std::vector<std::size_t> last_;   // by candidate: number of the listing that named it last
+  std::vector<std::size_t> index_;  // by candidate: its pair's there
 };
 
 ReadAnswer finish(const Listing& listing, std::size_t candidates) {
@@ -221,7 +229,8 @@ ReadAnswer finish(const Listing& listing, std::size_t candidates) {
   }
   const double scale = largest <= 1 ? 1 : largest <= 10 ? 10 : kLargestScale;
   answer.faults.missing = static_cast<std::int64_t>(candidates - listing.named);
-  for (const auto& [place, value] : listing.pairs) {
+  for (const auto& [place, value, contradicted] : listing.pairs) {
+    answer.faults.contradicted += contradicted;
     if (!value) {
       ++answer.faults.not_a_number;
       continue;
@@ -247,6 +256,13 @@ bool names_an_aside(const std::string& key) {
        {"rank", "order", "position", "index", "confidence", "certainty", "draft", "guess", "initial",
         "example", "think", "thought", "reasoning", "reflection", "analysis"}) {
     if (key.find(word) != key.npos) return true;
+  }
+  // Not within a word: "threshold" holds "old".
+  for (const std::string_view word : {"previous", "before", "old", "first_pass", "raw", "unadjusted"}) {
+    for (std::size_t at = key.find(word); at != key.npos; at = key.find(word, at + 1)) {
+      const std::size_t end = at + word.size();
+      if ((at == 0 || key[at - 1] == '_') && (end == key.size() || key[end] == '_')) return true;
+    }
   }
   return false;
 }
@@ -332,7 +348,7 @@ class JsonReader : public nlohmann::json_sax<json> {
   void add(Frame& frame, std::string_view label, const std::optional<Number>& number) {
     const auto place = labels_.find(label);
     if (!place && !number) return;  // a text beside the scores, such as a reason, is no fault
-    put(frame, {place.value_or(kUnknown), number});
+    put(frame, {place.value_or(kUnknown), number, false});
     labelled_ = labelled_ || place;
   }
   void put(Frame& frame, const Pair& pair) {
@@ -394,7 +410,7 @@ class JsonReader : public nlohmann::json_sax<json> {
     // As many numbers as candidates and no labels: by position.
     if (!frame.object && frame.elements == candidates_ && frame.numbers.size() == frame.elements &&
         !labelled_) {
-      for (std::size_t k = 0; k < frame.numbers.size(); ++k) put(frame, {k, frame.numbers[k]});
+      for (std::size_t k = 0; k < frame.numbers.size(); ++k) put(frame, {k, frame.numbers[k], false});
     }
     return true;
   }
@@ -532,7 +548,7 @@ std::vector<PlacedPair> read_pairs(std::string_view text, const Labels& labels) 
     } else {
       continue;
     }
-    pairs.push_back({{*place, figure.number}, begin, at});
+    pairs.push_back({{*place, figure.number, false}, begin, at});
   }
   return pairs;
 }
@@ -656,6 +672,7 @@ class TextReader {
   ReadAnswer with_contradictions(const Listing& chosen, const std::vector<Listing>& all) const {
     ReadAnswer answer = finish(chosen, candidates_);
     std::vector<bool> contradicted(candidates_, false);
+    for (const Pair& pair : chosen.pairs) contradicted[pair.place] = pair.contradicted;
     for (const Listing& listing : all) {
       if (&listing == &chosen || listing.aside || !complete(listing)) continue;
       const ReadAnswer other = finish(listing, candidates_);

@@ -15,8 +15,8 @@ struct AnswerFaults {
   std::int64_t missing = 0;       // no score at all
   std::int64_t not_a_number = 0;  // null, NaN, a word
   std::int64_t out_of_range = 0;  // negative or beyond any known scale
-  std::int64_t repeated = 0;      // named again in the same list; the first score counts
-  std::int64_t contradicted = 0;  // another score in an earlier answer of the same text; the last one counts
+  std::int64_t repeated = 0;      // named again in the same list; the last score counts
+  std::int64_t contradicted = 0;  // another score earlier in the same text; the last one counts
   std::int64_t unknown = 0;       // a score for a label that the prompt does not have
   std::int64_t converted = 0;     // a string, a percentage or another scale, put right
   AnswerFaults& operator+=(const AnswerFaults& other);

@@ -87,8 +87,9 @@ TEST(Answer, WhatIsNoScoreIsCountedByItsFault) {
   EXPECT_EQ(answer.faults.not_a_number, 1);
   EXPECT_EQ(answer.faults.missing, 1);
   answer = read_scores_text(R"({"A": 0.2, "A": 0.9, "Z": 0.5, "B": 1e300, "C": 5000})", 3);
-  EXPECT_EQ(answer.scores[0], 0.2F) << "the first counts";
+  EXPECT_EQ(answer.scores[0], 0.9F) << "the last counts";
   EXPECT_EQ(answer.faults.repeated, 1);
+  EXPECT_EQ(answer.faults.contradicted, 1);
   EXPECT_EQ(answer.faults.unknown, 1);
   EXPECT_EQ(answer.faults.out_of_range, 2);
   EXPECT_TRUE(std::isnan(answer.scores[2]));
@@ -168,6 +169,26 @@ TEST(Answer, GroupsWithoutACommonLabelAreOneAnswer) {
   EXPECT_THAT(scores(again), ElementsAre(0.1F, 0.5F, 0.9F)) << "a label of the draft begins another answer";
   EXPECT_EQ(again.faults.contradicted, 2);
   EXPECT_THAT(read("Likely: {\"C\": 0.9} Unlikely: {\"A\": 0.1, \"B\": 0"), ElementsAre(0.1F, kNone, 0.9F));
+}
+
+TEST(Answer, OneObjectMayContradictItself) {
+  const std::string draft = R"({"A": 0.4, "B": 0.5, "C": 0.6})", good = R"({"A": 0.1, "B": 0.5, "C": 0.9})";
+  const auto expected = ElementsAre(0.1F, 0.5F, 0.9F);
+  for (const std::string key :
+       {"previous_scores", "before", "old", "scores_old", "first_pass", "raw", "Unadjusted"}) {
+    for (const std::string& text : {R"({"scores": )" + good + ", \"" + key + "\": " + draft + "}",
+                                    "{\"" + key + "\": " + draft + R"(, "scores": )" + good + "}"}) {
+      const ReadAnswer answer = read_scores_text(text, 3);
+      EXPECT_THAT(scores(answer), expected) << text;
+      EXPECT_EQ(answer.faults.contradicted, 0) << text;
+    }
+  }
+  EXPECT_THAT(read(R"({"before": )" + draft + R"(, "above_threshold": )" + good + "}"), expected);
+  const ReadAnswer twice =
+      read_scores_text(R"({"A": 0.4, "B": 0.5, "C": 0.6, "A": 0.1, "B": 0.5, "C": 0.9})", 3);
+  EXPECT_THAT(scores(twice), expected);
+  EXPECT_EQ(twice.faults.repeated, 3);
+  EXPECT_EQ(twice.faults.contradicted, 2) << "B says the same again";
 }
 
 TEST(Answer, ARemarkOnMostCandidatesIsNotTheAnswer) {
