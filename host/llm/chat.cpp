@@ -27,13 +27,6 @@ bool is_text(const json& value) {
   return value.is_string() && !value.get_ref<const std::string&>().empty();
 }
 
-/// Some servers send an empty error, or 0, with every reply.
-bool is_error(const json& error) {
-  if (error.is_boolean()) return error.get<bool>();
-  if (error.is_number()) return error != 0;
-  return error.is_string() ? is_text(error) : !error.empty();
-}
-
 /// Content is a text, null, or parts: {"type": "text", "text": ...}, texts, and thoughts, which are left out.
 std::string content_text(const json& content) {
   if (content.is_string()) return content.get<std::string>();
@@ -198,6 +191,12 @@ std::int64_t token_count(const json& reply, const char* key) {
                         ? count.get<std::uint64_t>() <= static_cast<std::uint64_t>(kMostTokens)
                         : count.get<std::int64_t>() >= 0 && count.get<std::int64_t>() <= kMostTokens;
   return sane ? count.get<std::int64_t>() : 0;
+}
+
+bool is_error(const json& error) {
+  if (error.is_boolean()) return error.get<bool>();
+  if (error.is_number()) return error != 0;
+  return error.is_string() ? is_text(error) : !error.empty();
 }
 
 std::string error_message(const json& error) {

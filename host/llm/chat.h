@@ -53,6 +53,8 @@ ChatReply read_chat_body(const nlohmann::json& body);
 
 /// A number of tokens in a reply's `usage`; 0 for what is none: missing, negative, absurd, not whole.
 std::int64_t token_count(const nlohmann::json& reply, const char* key);
+/// Whether the error of a reply is one: some servers send an empty one, or 0, with every reply.
+bool is_error(const nlohmann::json& error);
 /// The message of a reply's error, which may be a text or an object.
 std::string error_message(const nlohmann::json& error);
 

@@ -121,6 +121,19 @@ bool is_own(const std::string& path, Kind kind) {
   return true;
 }
 
+/// Whether a file whose name does not say so seems to hold results. Never throws.
+bool seems_results(const std::string& path) {
+  std::string head(kChunk, '\0');
+  try {
+    head.resize(InputFile(path).read(head.data(), head.size()));
+  } catch (const Error&) {
+    return false;  // somebody else's, and closed to us
+  }
+  const auto begin = head.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
+  return begin != head.npos && head[begin] == '{' && head.find(R"("custom_id")") != head.npos &&
+         head.find(R"("response")") != head.npos;
+}
+
 /// The k-th file of a kind that this program writes: requests-3.jsonl; failures.jsonl, failures-2.jsonl.
 std::string own_name(const std::string& stem, std::int64_t k) {
   return stem == kFailures && k == 1 ? stem + ".jsonl" : fmt::format("{}-{}.jsonl", stem, k);
@@ -144,8 +157,8 @@ struct Folder {
     for (const auto& entry : fs::directory_iterator(folder)) {
       const std::string name = entry.path().filename().string();
       others.insert(name);
-      if (!name.ends_with(".jsonl") || !entry.is_regular_file()) continue;
       const std::string file = entry.path().string();
+      if (!entry.is_regular_file() || !(name.ends_with(".jsonl") || seems_results(file))) continue;
       const bool ours = (own_number(name, "requests") && is_own(file, Kind::request)) ||
                         (own_number(name, kFailures) && is_own(file, Kind::failure));
       if (!ours) results.push_back(file);
@@ -168,16 +181,22 @@ struct Folder {
   }
 };
 
+/// Of a status_code: 2xx, as a number or its digits.
+bool is_success(const json& status) {
+  const std::string code = status.is_string() ? status.get<std::string>() : json_text(status);
+  return code.size() == 3 && code[0] == '2' && code.find_first_not_of("0123456789") == code.npos;
+}
+
 /// Why a result line holds no answer; empty where it does, and then `answer` is set.
 std::string read_result(const json& line, ChatAnswer& answer) {
   const auto error = line.find("error");
-  if (error != line.end() && !error->is_null()) return error_message(*error);
+  if (error != line.end() && is_error(*error)) return error_message(*error);
   const auto response = line.find("response");
   if (response == line.end() || !response->is_object()) return "no response";
   static const json none;
   const auto body = response->find("body"), status = response->find("status_code");
   const json& said = body == response->end() ? none : *body;
-  if (status != response->end() && *status != 200) {
+  if (status != response->end() && !is_success(*status)) {
     return fmt::format("status {}: {}", json_text(*status),
                        error_message(said.is_object() && said.contains("error") ? said["error"] : said));
   }
@@ -338,7 +357,7 @@ ScoreResult score_batch(const ScoreJob& job) {
     result.pending = fmt::format(
         "wrote {} requests to {}/requests-*.jsonl ({} file{}). Submit them, put the results beside them, "
         "under any "
-        "other name ending in .jsonl, and run the same command again",
+        "other name, and run the same command again",
         open, options.batch, files, files == 1 ? "" : "s");
     result.summary = std::move(summary);
     return result;

@@ -804,6 +804,39 @@ TEST_F(LlmBatch, LinesOfNobodyCostOnlyThemselves) {
   EXPECT_EQ(text("notes.jsonl"), notes);
 }
 
+TEST_F(LlmBatch, AnEmptyErrorAndAnySuccessAreAnswers) {
+  const std::vector<json> errors = {"", json::object(), json::array(), false, nullptr};
+  const std::vector<json> codes = {200, "200", 201, "299"};
+  for (std::size_t k = 0; k < results_.size(); ++k) {
+    results_[k]["error"] = errors[k % errors.size()];
+    results_[k]["response"]["status_code"] = codes[k % codes.size()];
+  }
+  // And those are none.
+  results_[0]["error"] = "busy";
+  results_[1]["error"] = {{"message", "full"}};
+  results_[2]["response"]["status_code"] = "429";
+  results_[3]["response"]["status_code"] = 300;
+  results_[4]["response"]["status_code"] = 20;
+  std::ofstream(path("out.jsonl")) << lines(0, results_.size());
+  score();
+  const std::string failures = text("failures.jsonl");
+  EXPECT_EQ(std::count(failures.begin(), failures.end(), '\n'), 5);
+  EXPECT_THAT(failures, testing::AllOf(HasSubstr("busy"), HasSubstr("full"), HasSubstr("429"),
+                                       HasSubstr("status 300"), HasSubstr("status 20:")));
+}
+
+TEST_F(LlmBatch, ResultsAreReadUnderAnyName) {
+  const std::size_t third = results_.size() / 3;
+  std::ofstream(path("out.JSONL")) << "\xEF\xBB\xBF" << lines(0, third);
+  std::ofstream(path("out.json")) << lines(third, 2 * third);
+  std::ofstream(path("out")) << lines(2 * third, results_.size());
+  std::ofstream(path("readme.txt")) << R"(The "custom_id" and the "response")";
+  std::ofstream(path("notes.json")) << R"({"custom_id": "mine"})";
+  const Outcome outcome = score();
+  expect_whole(outcome);
+  EXPECT_THAT(outcome.err, Not(HasSubstr("warning")));
+}
+
 TEST_F(LlmBatch, LinesLongerThanAnyBufferAreReadWhole) {
   results_[1]["padding"] = std::string(200'000, 'x');
   std::string all = lines(0, results_.size());
