@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <unordered_map>
@@ -30,12 +31,15 @@ constexpr std::int64_t kFirstCheck = 20;  // requests before the share of bad on
 
 using Vector = std::vector<float>;
 
-/// Unit length; nothing for what is no direction: empty, not finite, all zero.
-std::optional<Vector> unit(Vector vector) {
+double sum_of_squares(const Vector& vector) {
   double squares = 0;
   for (const float x : vector) squares += static_cast<double>(x) * static_cast<double>(x);
-  if (!(squares > 0) || !std::isfinite(squares)) return std::nullopt;
-  const auto scale = static_cast<float>(1 / std::sqrt(squares));
+  return squares;
+}
+
+/// The direction, in unit length, of what read_vector() gave.
+Vector unit(Vector vector) {
+  const auto scale = static_cast<float>(1 / std::sqrt(sum_of_squares(vector)));
   for (float& x : vector) x *= scale;
   return vector;
 }
@@ -62,7 +66,8 @@ std::optional<Vector> decode_base64(std::string_view text) {
   return vector;
 }
 
-/// Finite numbers, one or more; nothing for anything else.
+/// Finite numbers that have a direction; nothing for anything else: none, all zero, or so small that a float
+/// does not hold the inverse of their length.
 std::optional<Vector> read_vector(const json& embedding) {
   std::optional<Vector> vector;
   if (embedding.is_string()) {
@@ -77,9 +82,11 @@ std::optional<Vector> read_vector(const json& embedding) {
       vector->push_back(static_cast<float>(value));
     }
   }
-  if (vector && !std::all_of(vector->begin(), vector->end(), [](float x) { return std::isfinite(x); }))
-    return std::nullopt;
-  return vector;
+  if (!vector) return std::nullopt;
+  const double length = std::sqrt(sum_of_squares(*vector));
+  const bool directed =
+      std::isfinite(length) && length >= static_cast<double>(std::numeric_limits<float>::min());
+  return directed ? vector : std::nullopt;
 }
 
 /// The vectors of a reply in the order of the request: by index where all have one, by position where none
@@ -110,13 +117,19 @@ std::optional<std::vector<Vector>> read_reply(const json& reply, std::size_t cou
   return vectors;
 }
 
+void add(HttpStats& sum, const HttpStats& more) {
+  for (const auto count :
+       {&HttpStats::succeeded, &HttpStats::failed, &HttpStats::rate_limited, &HttpStats::server_errors,
+        &HttpStats::timeouts, &HttpStats::broken, &HttpStats::rejected})
+    sum.*count += more.*count;
+}
+
 class Embedder {
  public:
   Embedder(const ScorerOptions& options, ScoreSummary& summary)
       : options_(options), summary_(summary), cache_(options.cache) {}
 
-  /// Unit vectors by item; empty for items that no set shows and for texts without a direction. False after
-  /// Ctrl-C.
+  /// Unit vectors by item; empty for items that no set shows and for texts that got none. False after Ctrl-C.
   bool embed(const Dataset& data, const std::vector<CandidateSet>& sets, std::vector<Vector>& by_item) {
     by_item.assign(static_cast<std::size_t>(data.items.rows()), {});
     std::vector<std::uint8_t> shown(by_item.size(), 0);
@@ -124,15 +137,17 @@ class Embedder {
       for (const Id item : set.history) shown[item] = 1;
       for (const Id item : set.candidates) shown[item] = 1;
     }
+    summary_.answers = std::count(shown.begin() + 1, shown.end(), 1);
+    std::vector<std::uint8_t> cached(by_item.size(), 0);
     for (Id item = 1; item < data.items.rows(); ++item) {
       if (!shown[item]) continue;
-      Text text{item, item_text(data, item), {}};
-      text.key = answer_key({server_name(options_), answer_key({options_.chat.model, kTemplate, text.text})});
-      ++summary_.answers;
+      Text text = text_of(data, item);
       const auto stored = cache_.find(text.key);
       auto vector = stored ? read_vector(parse_json(stored->text).value_or(json())) : std::nullopt;
-      if (vector && fits(*vector)) {
-        if (auto direction = unit(std::move(*vector))) by_item[item] = std::move(*direction);
+      if (vector) {
+        cached[item] = 1;
+        count(*vector, 1);
+        by_item[item] = unit(std::move(*vector));
         ++summary_.cached;
         summary_.tokens_in += stored->tokens_in;
       } else {
@@ -140,7 +155,25 @@ class Embedder {
         missing_.push_back(std::move(text));
       }
     }
-    return ask(by_item);
+    if (!ask(by_item)) return false;
+    // Those of another size are asked for once more.
+    const auto by_count = [](const auto& a, const auto& b) { return a.second < b.second; };
+    const auto most = std::max_element(counts_.rbegin(), counts_.rend(), by_count);  // of equals the widest
+    if (width_ == 0 && most != counts_.rend()) width_ = most->first;
+    missing_.clear();
+    for (Id item = 1; item < data.items.rows(); ++item) {
+      if (by_item[item].empty() || by_item[item].size() == width_) continue;
+      by_item[item].clear();
+      Text text = text_of(data, item);
+      text.damaged = true;
+      const auto stored = cached[item] ? cache_.find(text.key) : std::nullopt;
+      if (stored) {
+        --summary_.cached;
+        summary_.tokens_in -= stored->tokens_in;
+      }
+      missing_.push_back(std::move(text));
+    }
+    return missing_.empty() || ask(by_item);
   }
 
  private:
@@ -150,12 +183,20 @@ class Embedder {
     bool damaged = false;  // what the cache holds
   };
 
-  /// Vectors of different sizes are of different models: the first one decides.
-  bool fits(const Vector& vector) {
-    if (width_ == 0) width_ = vector.size();
-    return vector.size() == width_;
+  Text text_of(const Dataset& data, Id item) const {
+    Text text{item, item_text(data, item), {}};
+    text.key = answer_key({server_name(options_), answer_key({options_.chat.model, kTemplate, text.text})});
+    return text;
   }
 
+  /// Vectors of different sizes are of different models, and most are of the right one: a size that more than
+  /// half of all texts have is settled.
+  void count(const Vector& vector, std::int64_t texts) {
+    const std::int64_t so_far = counts_[vector.size()] += texts;
+    if (2 * so_far > summary_.answers) width_ = vector.size();
+  }
+
+  /// Asks for the missing texts. False after Ctrl-C.
   bool ask(std::vector<Vector>& by_item) {
     const std::string url = checked_server_url(options_.url) + "/embeddings";
     require(!options_.chat.model.empty(), "the server needs to know which model: give --model");
@@ -168,7 +209,7 @@ class Embedder {
     std::optional<Progress> progress;
     if (options_.progress) progress.emplace("embedding", summary_.answers, "texts");
     std::size_t next = 0;
-    std::int64_t done = summary_.cached, replies = 0;
+    std::int64_t done = summary_.answers - static_cast<std::int64_t>(missing_.size()), replies = 0;
     std::unordered_map<std::uint64_t, std::vector<Vector>> taken;  // between a reply's verdict and its use
     std::int64_t tokens = 0;                                       // of that reply
     FirstReplies first_replies(url, static_cast<std::int64_t>((missing_.size() + step - 1) / step));
@@ -195,7 +236,7 @@ class Embedder {
       if (!vectors)
         return Verdict{
             fmt::format("an answer that is not one vector for each of {} texts", chunk(id).size())};
-      if (!fits(vectors->front())) {
+      if (width_ != 0 && vectors->front().size() != width_) {
         return Verdict{fmt::format("vectors of {} numbers where others have {}; name another --cache",
                                    vectors->front().size(), width_)};
       }
@@ -223,6 +264,7 @@ class Embedder {
       }
       first_replies.worked();
       auto vectors = std::move(taken.extract(reply.id).mapped());
+      count(vectors.front(), n);
       for (std::size_t k = 0; k < texts.size(); ++k) {
         CachedAnswer stored;
         stored.text = json(vectors[k]).dump();
@@ -235,13 +277,13 @@ class Embedder {
         stored.seconds = reply.seconds / static_cast<double>(texts.size());
         if (texts[k].damaged) cache_.replace(texts[k].key, stored);
         if (!texts[k].damaged) cache_.put(texts[k].key, stored);
-        if (auto direction = unit(std::move(vectors[k]))) by_item[texts[k].item] = std::move(*direction);
+        by_item[texts[k].item] = unit(std::move(vectors[k]));
       }
       if (progress) progress->update(done);
     };
     HttpClient client(options_.http);
     const InterruptGuard guard;
-    summary_.http = client.run(source, sink, accept, interrupted);
+    add(summary_.http, client.run(source, sink, accept, interrupted));
     if (interrupted()) return false;
     check_share(summary_.answers);
     return true;
@@ -257,7 +299,8 @@ class Embedder {
   ScoreSummary& summary_;
   AnswerCache cache_;
   std::vector<Text> missing_;
-  std::size_t width_ = 0;
+  std::map<std::size_t, std::int64_t> counts_;  // size of a vector to the texts that have one
+  std::size_t width_ = 0;                       // 0: not settled
 };
 
 }  // namespace

@@ -859,6 +859,8 @@ TEST_F(LlmCli, MalformedEmbeddingsAreAskedAgain) {
     strings,
     huge,
     ragged,
+    zero,
+    tiny,
     deep,
     base64,
     kinds
@@ -886,6 +888,8 @@ TEST_F(LlmCli, MalformedEmbeddingsAreAskedAgain) {
     if (kind == strings) rows[0]["embedding"] = {"a", "b", "c"};
     if (kind == huge) rows[0]["embedding"] = {1e39, 1.0, 1.0};
     if (kind == ragged) rows[0]["embedding"] = {1.0};
+    if (kind == zero) rows[0]["embedding"] = {0.0, 0.0, 0.0};
+    if (kind == tiny) rows[0]["embedding"] = {1e-44, 0.0, 0.0};
     if (kind == base64)
       for (json& row : rows) row["embedding"] = "AACAPwAAAEAAAEBA";  // 1, 2, 3
     std::string text = json{{"data", rows}, {"usage", usage}}.dump();
@@ -920,13 +924,72 @@ TEST_F(LlmCli, MalformedEmbeddingsAreAskedAgain) {
   fault = fine;
   ASSERT_EQ(embed("never.tsv").status, 0);
   EXPECT_EQ(read_all(folder_ / "never.tsv"), right);
-  // A cache with a null, as older versions kept it.
+  // A cache with nulls and zeros, as older versions kept them.
   sqlite3* cache = nullptr;
   ASSERT_EQ(sqlite3_open((folder_ / "never.tsv.cache").c_str(), &cache), SQLITE_OK);
-  sqlite3_exec(cache, "UPDATE answers SET answer = '[null,1,2]' WHERE key < '8'", nullptr, nullptr, nullptr);
+  sqlite3_exec(cache, "UPDATE answers SET answer = '[null,1,2]' WHERE key < '4'", nullptr, nullptr, nullptr);
+  sqlite3_exec(cache, "UPDATE answers SET answer = '[0,0,0]' WHERE key > 'c'", nullptr, nullptr, nullptr);
   sqlite3_close(cache);
   ASSERT_EQ(embed("never.tsv").status, 0);
   EXPECT_EQ(read_all(folder_ / "never.tsv"), right);
+}
+
+TEST_F(LlmCli, EmbeddingsHaveTheSizeOfMost) {
+  make_data(60);
+  std::atomic<std::int64_t> wrong{0};  // replies of the wrong size, the first ones
+  const auto serve = [&](const std::string&, const std::string& body, int) {
+    const bool narrow = wrong > 0 && wrong-- > 0;
+    json rows = json::array();
+    const json request = json::parse(body);
+    for (const json& input : request["input"]) {
+      const auto text = input.get<std::string>();
+      json vector = {double(pick(text, 7)), 1.0, double(pick(text + "x", 5))};
+      if (narrow) vector.erase(0);
+      rows.push_back({{"index", rows.size()}, {"embedding", vector}});
+    }
+    return FakeReply{FakeReply::Kind::answer, 200, "", json({{"data", rows}, {"usage", nullptr}}).dump(), 0};
+  };
+  FakeLlmServer server(serve);
+  const auto embed = [&](const std::string& out) {
+    auto command = with(words(server, out), {"--server", out});
+    *std::find(command.begin(), command.end(), "openai") = "embeddings";
+    *std::next(std::find(command.begin(), command.end(), "--in-flight")) = "1";
+    *std::next(std::find(command.begin(), command.end(), "--tries")) = "2";
+    return run(command);
+  };
+  ASSERT_EQ(embed("right.tsv").status, 0);
+  const std::string right = read_all(folder_ / "right.tsv");
+  const std::int64_t whole = server.requests();
+  ASSERT_GT(whole, 3);
+  // The first reply decides nothing, and only its texts are asked for again.
+  wrong = 1;
+  ASSERT_EQ(embed("first.tsv").status, 0);
+  EXPECT_EQ(read_all(folder_ / "first.tsv"), right);
+  EXPECT_EQ(server.requests(), 2 * whole + 1);
+  EXPECT_EQ(origin("first.tsv")["run"]["summary"]["bad"], 0);
+  // A cache with vectors of another model: those alone are asked for.
+  sqlite3* cache = nullptr;
+  ASSERT_EQ(sqlite3_open((folder_ / "first.tsv.cache").c_str(), &cache), SQLITE_OK);
+  sqlite3_exec(cache, "UPDATE answers SET answer = '[1,2]' WHERE key < '2'", nullptr, nullptr, nullptr);
+  const int changed = sqlite3_changes(cache);
+  sqlite3_close(cache);
+  ASSERT_GT(changed, 0);
+  ASSERT_EQ(embed("first.tsv").status, 0);
+  EXPECT_EQ(read_all(folder_ / "first.tsv"), right);
+  EXPECT_EQ(server.requests(), 2 * whole + 1 + (changed + 63) / 64);
+  const json summary = origin("first.tsv")["run"]["summary"];
+  EXPECT_EQ(summary["cached"].get<int>(), summary["answers"].get<int>() - changed);
+  // A server that goes on: bad, until it is mended.
+  cache = nullptr;
+  ASSERT_EQ(sqlite3_open((folder_ / "first.tsv.cache").c_str(), &cache), SQLITE_OK);
+  sqlite3_exec(cache, "UPDATE answers SET answer = '[1,2]' WHERE key < '2'", nullptr, nullptr, nullptr);
+  sqlite3_close(cache);
+  wrong = 1000;
+  ASSERT_EQ(embed("first.tsv").status, 0);
+  EXPECT_EQ(origin("first.tsv")["run"]["summary"]["bad"], changed);
+  wrong = 0;
+  ASSERT_EQ(embed("first.tsv").status, 0);
+  EXPECT_EQ(read_all(folder_ / "first.tsv"), right);
 }
 
 TEST_F(LlmCli, EmbeddingsAreCosinesAndCached) {
