@@ -98,6 +98,10 @@ std::vector<RunInputs> check_runs(std::span<const Config> runs) {
       check_protocol(run, world.split);
       inputs[k] = run_inputs(*world.data);
       if (!resolve_method(run).uses_llm || run.llm.scorer != "file") continue;
+      std::error_code missing;  // told by the reader
+      require(!std::filesystem::is_fifo(run.llm.scores, missing),
+              fmt::format("llm.scores '{}' is a pipe, and it is read more than once: write it to a file",
+                          run.llm.scores));
       Config reading;
       reading.llm.scores = run.llm.scores;
       reading.llm.min_known = run.llm.min_known;

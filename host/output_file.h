@@ -13,7 +13,7 @@ namespace sllmr {
 using IsOurs = std::function<bool(const std::string& path)>;
 
 /// Throws Error where `path` is one of `inputs`, also by another name or link; and, unless `force`, where it
-/// is a file that is not empty and that `is_ours` does not know. Inputs that do not exist are left out.
+/// is a file that is not empty and that `is_ours` does not know. Empty inputs are left out.
 void check_output(const std::string& path, std::span<const std::string> inputs, const IsOurs& is_ours,
                   bool force);
 

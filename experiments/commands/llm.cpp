@@ -312,7 +312,8 @@ void run_score(LlmOptions& options) {
   const ScoreTable table = make_score_table(data, result.scores, who);
   write_and_summarise(table, split, options);
   print_summary(result.summary);
-  TableOrigin origin{scorer.name, scoring.chat.model, prompt_name, data.name, data.hash, now(), {}};
+  TableOrigin origin{scorer.name, scoring.chat.model, prompt_name, data.name, data.hash, now(),
+                     {},          data.text_hash};
   origin.run = {{"settings", settings(options)}, {"summary", result.summary}, {"audit", to_json(audit)}};
   if (scorer.asks) origin.run["forecast"] = foreseen;
   write_origin(options.out, origin);
@@ -468,6 +469,7 @@ void add_import_command(CLI::App& llm) {
     if (!options->scoring.cache.empty()) {
       require(options->data.empty() && options->out.empty(),
               "--cache takes answers; --data and --out take scores");
+      require(std::filesystem::exists(options->in), fmt::format("there is no file '{}'", options->in));
       AnswerCache cache(options->scoring.cache);
       fmt::print("{} new answers in {}\n", cache.import_from(options->in, options->scoring.server),
                  options->scoring.cache);
@@ -487,6 +489,10 @@ void add_import_command(CLI::App& llm) {
       }
     };
     check_output(options->out, inputs_of(data, {options->in}), holds_the_same, options->force);
+    const LeakageAudit audit = audit_table(table, split);
+    if (audit.too_many() || audit.too_few()) {
+      fmt::print(stderr, "warning: {}: {}\n", options->in, leak_text(audit));
+    }
     write_and_summarise(table, split, *options);
   });
 }
@@ -564,7 +570,9 @@ void add_report_command(CLI::App& llm) {
     const std::string text = llm_report_text(result);
     fmt::print("{}", text);
     if (options->out.empty()) return;
-    std::filesystem::create_directories(options->out);
+    std::error_code error;
+    std::filesystem::create_directories(options->out, error);
+    require(!error, fmt::format("cannot make the folder '{}': {}", options->out, error.message()));
     const auto write = [&](const char* name, const std::string& content) {
       AtomicFile file(options->out + "/" + name);
       file.stream() << content;

@@ -205,9 +205,10 @@ std::string llm_report_text(const json& report) {
   if (run.contains("summary")) add_position_bias(out, run["summary"]);
   const json& fresh = report["freshness"];
   out += fmt::format("\n## Freshness\n\n{}. Users whose last training item is no longer the probe: {}.\n",
-                     !fresh["known"].get<bool>()      ? "The table does not say where it comes from"
-                     : fresh["same_data"].get<bool>() ? "Made from these data"
-                                                      : "Made from other data",
+                     !fresh["known"].get<bool>()        ? "The table does not say where it comes from"
+                     : !fresh["same_data"].get<bool>()  ? "Made from other data"
+                     : !fresh["same_texts"].get<bool>() ? "Made from other texts of these data"
+                                                        : "Made from these data",
                      share_of(fresh["stale_users"], fresh["scored_users"]));
   if (const std::string warning = fresh["warning"]; !warning.empty())
     out += fmt::format("Warning: {}.\n", warning);

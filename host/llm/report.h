@@ -56,9 +56,11 @@ struct LeakageAudit {
   std::int64_t training_candidates =
       0;  // the user's training items among them: the LLM may have seen the answer
   std::int64_t held_out_candidates = 0;  // the user's validation and test items among them
-  /// How many held-out items chance puts there, by how often other users got the item as a candidate. For
-  /// each user, they count with as many uniform draws from the catalogue as the user has candidates, so that
-  /// what few users got is no certainty.
+  /// How many held-out items chance puts there, the larger of two estimates. By others: how often other users
+  /// got the item as a candidate, with as many uniform draws from the catalogue as the user has candidates,
+  /// so that what few users got is no certainty. By controls: how many of the 20 items next to it in
+  /// popularity that the user has not touched are candidates, since who has touched much of what is popular
+  /// gets the rest of it more often than others do.
   double held_out_expected = 0;
   /// More than chance puts there once in a thousand tables (Poisson): candidates were drawn with knowledge of
   /// held-out items.

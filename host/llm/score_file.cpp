@@ -6,8 +6,10 @@
 #include <filesystem>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
 #include <string_view>
+#include <tuple>
 
 #include "host/atomic_file.h"
 #include "host/data/line_reader.h"
@@ -54,6 +56,31 @@ class KnownRows {
                         "llm.min_known, or --min-known, than {} lets a table pass that fits less)",
                         fault, min_known));
     fmt::print(stderr, "warning: {}; they are left out\n", fault);
+  }
+
+  /// Keeps the first of rows that are equal, and tells how many were not.
+  void drop_repeats() {
+    std::vector<std::size_t> order(scores.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    const auto values = [this](std::size_t k) {
+      const LlmScore& s = scores[k];
+      return std::tuple(s.user, s.item, s.score, s.probe);
+    };
+    std::ranges::stable_sort(order, {}, values);
+    std::vector<std::uint8_t> repeats(scores.size(), 0);
+    for (std::size_t k = 1; k < order.size(); ++k)
+      repeats[order[k]] = values(order[k]) == values(order[k - 1]);
+    std::size_t kept = 0;
+    for (std::size_t k = 0; k < scores.size(); ++k) {
+      if (repeats[k] != 0) continue;
+      scores[kept] = scores[k];
+      numbers[kept++] = numbers[k];
+    }
+    if (kept == scores.size()) return;
+    fmt::print(stderr, "warning: {}: {} rows repeat another one and are left out\n", lines_.path(),
+               scores.size() - kept);
+    scores.resize(kept);
+    numbers.resize(kept);
   }
 
   std::vector<LlmScore> scores;
@@ -175,6 +202,7 @@ ScoreTable read_table(const std::string& path, const Dataset& data, const Split*
     parse_tsv(lines, line, rows);
   }
   rows.check(min_known);
+  rows.drop_repeats();
   const std::vector<LlmScore>& scores = rows.scores;
   const auto origin = [&](std::size_t i) { return fmt::format("{}:{}: ", path, rows.numbers[i]); };
   for (std::size_t i = 0; leave_one_out && i < scores.size(); ++i) {

@@ -18,17 +18,30 @@ namespace sllmr {
 
 using nlohmann::json;
 
+namespace {
+
+std::optional<std::uint64_t> read_hash(const json& stored) {
+  const auto text = stored.get<std::string>();
+  std::uint64_t hash = 0;
+  const auto [stopped, error] = std::from_chars(text.data(), text.data() + text.size(), hash, 16);
+  if (error != std::errc() || stopped != text.data() + text.size()) return std::nullopt;
+  return hash;
+}
+
+}  // namespace
+
 std::string origin_path(const std::string& table_path) {
   return table_path + ".json";
 }
 
 void write_origin(const std::string& table_path, const TableOrigin& origin) {
-  const json stored = {{"scorer", origin.scorer},
-                       {"model", origin.model},
-                       {"prompt", origin.prompt},
-                       {"data", {{"name", origin.data}, {"hash", fmt::format("{:016x}", origin.data_hash)}}},
-                       {"created", origin.created},
-                       {"run", origin.run}};
+  json stored = {{"scorer", origin.scorer},
+                 {"model", origin.model},
+                 {"prompt", origin.prompt},
+                 {"data", {{"name", origin.data}, {"hash", fmt::format("{:016x}", origin.data_hash)}}},
+                 {"created", origin.created},
+                 {"run", origin.run}};
+  if (origin.text_hash) stored["data"]["text_hash"] = fmt::format("{:016x}", *origin.text_hash);
   AtomicFile file(origin_path(table_path));
   file.stream() << stored.dump(1, ' ', false, json::error_handler_t::replace) << '\n';
   file.commit();
@@ -45,13 +58,14 @@ std::optional<TableOrigin> read_origin(const std::string& table_path) {
     origin.model = stored.at("model").get<std::string>();
     origin.prompt = stored.at("prompt").get<std::string>();
     origin.data = stored.at("data").at("name").get<std::string>();
-    const auto hash = stored.at("data").at("hash").get<std::string>();
-    const auto [stopped, error] =
-        std::from_chars(hash.data(), hash.data() + hash.size(), origin.data_hash, 16);
+    const json& data = stored.at("data");
+    const std::optional<std::uint64_t> hash = read_hash(data.at("hash"));
+    if (data.contains("text_hash")) origin.text_hash = read_hash(data.at("text_hash"));
     const json& created = stored.at("created");
     origin.run = stored.at("run");
-    if (error == std::errc() && stopped == hash.data() + hash.size() && created.is_number_integer() &&
+    if (hash && origin.text_hash.has_value() == data.contains("text_hash") && created.is_number_integer() &&
         created >= 0) {
+      origin.data_hash = *hash;
       origin.created = created.get<std::int64_t>();
       return origin;
     }
@@ -75,6 +89,7 @@ Freshness freshness(const ScoreTable& table, const std::optional<TableOrigin>& o
   Freshness result;
   result.known = origin.has_value();
   result.same_data = origin && origin->data_hash == split.data->hash;
+  result.same_texts = !origin || origin->text_hash.value_or(split.data->text_hash) == split.data->text_hash;
   result.age_days = origin
                         ? (static_cast<double>(now) - static_cast<double>(origin->created)) / kSecondsPerDay
                         : std::numeric_limits<double>::quiet_NaN();
@@ -110,6 +125,7 @@ std::string freshness_warning(const Freshness& f) {
   if (f.age_days < -kClockSkewDays) {
     return fmt::format("the table is dated {:.1f} days in the future, so its age is not known", -f.age_days);
   }
+  if (f.same_data && !f.same_texts) return "the items' texts have changed since the scores were made";
   if (f.same_data || (!f.known && f.stale_users == 0)) return {};
   return fmt::format(
       "the scores were made from other data: {} of {} scored users have new interactions since{}",

@@ -17,6 +17,7 @@ struct TableOrigin {
   std::uint64_t data_hash = 0;  // content_hash() of it
   std::int64_t created = 0;     // Unix time
   nlohmann::json run;           // what the scoring run says of itself: settings, summary, audit
+  std::optional<std::uint64_t> text_hash = {};  // text_hash() of the data; older versions did not keep it
 };
 
 /// "scores.tsv.json" for "scores.tsv".
@@ -29,6 +30,7 @@ std::optional<TableOrigin> read_origin(const std::string& table_path);
 struct Freshness {
   bool known = false;             // the table has an origin
   bool same_data = false;         // its data hash is that of the data
+  bool same_texts = true;         // its text hash, where it has one, is that of the data
   double age_days = 0;            // NaN without an origin; negative for a table dated in the future
   std::int64_t scored_users = 0;  // with a probe
   std::int64_t stale_users =

@@ -19,6 +19,7 @@
 
 #include "host/atomic_file.h"
 #include "host/json_text.h"
+#include "host/text_file.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -171,6 +172,7 @@ void RunFolder::drop_events_after(const char* name, std::int64_t epoch) const {
 std::vector<std::string> run_files(const std::string& folder) {
   std::vector<std::string> files;
   for (const char* name : own_files) files.push_back(fmt::format("{}/{}", folder, name));
+  files.push_back(fmt::format("{}/{}", folder, lock_file));
   return files;
 }
 
@@ -222,9 +224,7 @@ std::string fault_of(const nlohmann::json& summary) {
 nlohmann::json read_summary(const std::string& folder) {
   const std::string path = (fs::path(folder) / summary_file).string();
   if (!fs::exists(path)) return nullptr;
-  std::ifstream in(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  const std::optional<nlohmann::json> summary = parse_json(text);
+  const std::optional<nlohmann::json> summary = parse_json(read_text_file(path, "the summary"));
   const std::string fault = summary ? fault_of(*summary) : "it is no JSON";
   require(fault.empty(),
           fmt::format("{}: not a run's summary ({}); remove the folder, or choose another one", path, fault));

@@ -1,6 +1,7 @@
 // The program as its users meet it: exit status, what goes to standard output, what goes to standard error.
 #include <gmock/gmock.h>
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <csignal>
@@ -215,6 +216,16 @@ TEST_F(Cli, TablesThatLeakStopBeforeAnythingIsTrained) {
                 testing::AllOf(HasSubstr("leak.tsv: leak: 300 of"), HasSubstr("llm.allow_leak=true")));
     EXPECT_FALSE(std::filesystem::exists(folder_ / "runs")) << words[0];
   }
+}
+
+TEST_F(Cli, ScoresFromAPipeAreRefusedWhereSeveralRunsReadThem) {
+  const std::string pipe = folder_ / "pipe", recipe = folder_ / "recipe.toml";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::ofstream(recipe) << "[data]\npath = '" << data() << "'\n[llm]\nscorer = 'file'\nscores = '" << pipe
+                        << "'\n";
+  const Outcome outcome = run({"compare", recipe, "--methods", "global", "--out", folder_ / "runs"});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("is a pipe"));
 }
 
 /// Inputs stay as they are; so does what no such command made; a command's own outputs are made anew.

@@ -41,6 +41,12 @@ TEST_F(OutputFile, AnInputIsNotWrittenOverWhateverItsNameAndWithForce) {
   }
 }
 
+TEST_F(OutputFile, AnInputThatIsStillToBeMadeIsNoOutputEither) {
+  for (const char* name : {"none", "./none", "f/../none"}) {
+    EXPECT_THAT(error(folder_ / name), HasSubstr("is read by this command")) << name;
+  }
+}
+
 TEST_F(OutputFile, SomebodyElsesFileIsReplacedByForceAlone) {
   const std::string path = write("notes", "ours, as they say\n");
   EXPECT_THAT(error(path), HasSubstr("give --force"));

@@ -1,8 +1,10 @@
 #include "host/llm/prompt.h"
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include "tests/host/llm/toy_data.h"
+#include "tests/host/support.h"
 #include "tests/support/errors.h"
 
 namespace sllmr {
@@ -46,6 +48,13 @@ TEST(Prompt, EveryBuiltInTemplateCanBeReadAndShown) {
     EXPECT_EQ(prompt.name, name);
     EXPECT_THAT(render_prompt(prompt, data, "d", history, candidates).user, HasSubstr("blue soap"));
   }
+}
+
+TEST(Prompt, APipeIsNoTemplateAsItIsReadMoreThanOnce) {
+  const TemporaryFolder folder;
+  const std::string pipe = folder / "mine.toml";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THAT(error_of([&] { load_prompt_template(pipe); }), HasSubstr("is a pipe"));
 }
 
 TEST(Prompt, AFileSetsEveryTextAndMistakesAreNamed) {

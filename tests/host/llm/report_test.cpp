@@ -4,8 +4,10 @@
 
 #include <cmath>
 #include <filesystem>
+#include <random>
 
 #include "host/data/import.h"
+#include "host/llm/candidates.h"
 #include "tests/host/llm/toy_data.h"
 #include "tests/host/support.h"
 
@@ -100,10 +102,47 @@ TEST_F(ReportTest, WhatAUserWasShownSaysNothingOfChanceForThatUser) {
   LeakageAudit one = audit({{1, 8, 0.5F}});
   EXPECT_EQ(one.held_out_candidates, 1);
   EXPECT_NEAR(one.held_out_expected, 0.2, 1e-12);
-  // User 2 was shown 8 and 10, user 1 one item: (1 + 1/10) / (2 + 1) for item 8, (0 + 1/10) / 3 for item 7.
-  // Of user 2's, 7 and 9, nobody else was shown one: two draws at (0 + 2/10) / (1 + 2).
+  // User 2 got 8 and 10. Of the four items that user 2 has not touched (1, 6, 8, 10) these are two, and two
+  // draws of five items are the fifth control: (2 + 2/5) / (4 + 1) for 7 and for 9. Of the five that user 1
+  // has not touched none was shown: (0 + 1/6) / (5 + 1) for 7 and for 8.
   one = audit({{1, 8, 0.5F}, {2, 8, 0.5F}, {2, 10, 0.4F}});
-  EXPECT_NEAR(one.held_out_expected, (1.1 + 0.1) / 3 + 2 * 2 * 0.2 / 3, 1e-12);
+  EXPECT_NEAR(one.held_out_expected, 2 * 2.4 / 5 + 2.0 / 36, 1e-12);
+  // By others it would be less: (1 + 1/10) / (2 + 1) for item 8, (0 + 1/10) / 3 for item 7, and 7 and 9 of
+  // user 2, which nobody else was shown, at two draws of (0 + 2/10) / (1 + 2) each.
+  EXPECT_LT((1.1 + 0.1) / 3 + 2 * 2 * 0.2 / 3, one.held_out_expected);
+}
+
+/// Users who have touched much of what is popular: what is left of it are their held-out items and few
+/// others.
+TEST(Report, OwnTablesOfDenseDataAreNoLeak) {
+  std::mt19937 random(1);
+  constexpr Id kItems = 60;
+  std::vector<std::vector<Id>> histories(400);
+  for (std::vector<Id>& history : histories) {
+    const std::size_t length = random() % 40 + 6;
+    while (history.size() < length) {
+      const double u = (static_cast<double>(random()) + 1) / 4294967297.0;
+      const Id item = 1 + static_cast<Id>(kItems * u * u);  // low ids are popular
+      if (std::ranges::find(history, item) == history.end()) history.push_back(item);
+    }
+  }
+  const Dataset data = test::make_dataset(histories, kItems);
+  const Split split = leave_one_out(data);
+  for (const int candidates : {8, 20, 40}) {
+    CandidateOptions options;
+    options.per_user = candidates;
+    std::vector<LlmScore> scores, leak;
+    for (const CandidateSet& set : plan_candidates(split, options)) {
+      for (const Id item : set.candidates) {
+        scores.push_back({set.user, item, 0.5F, item == set.probe});
+        if (item == set.probe) leak.push_back(scores.back());
+      }
+      leak.push_back({set.user, data.user_history(set.user).back(), 0.5F, false});
+    }
+    const LeakageAudit own = audit_table(make_score_table(data, scores, "x"), split);
+    EXPECT_FALSE(own.too_many()) << leak_text(own);
+    EXPECT_TRUE(audit_table(make_score_table(data, leak, "x"), split).too_many());
+  }
 }
 
 TEST_F(ReportTest, CoverageAndTies) {

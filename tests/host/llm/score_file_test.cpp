@@ -177,6 +177,17 @@ TEST_F(ScoreFileTest, AFaultAfterRowsOfOthersNamesItsLine) {
               AllOf(StartsWith(":4: "), HasSubstr("second score for item i8")));
 }
 
+TEST_F(ScoreFileTest, EqualRowsCountOnce) {
+  testing::internal::CaptureStderr();
+  const ScoreTable table =
+      read(kHeader + "u1\ti8\t0.5\t0\nu1\ti3\t0.25\t1\nu1\ti8\t0.5\t0\nu1\ti8\t0.5\t0\n");
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("2 rows repeat another one"));
+  EXPECT_THAT(table.items_of(1), ElementsAre(8, 3));
+  EXPECT_THAT(table.probe, ElementsAre(-1, 1, -1));
+  // The line of what contradicts is its own.
+  EXPECT_THAT(read_error(kHeader + "u1\ti8\t0.5\t0\nu1\ti8\t0.5\t0\nu1\ti8\t0.6\t0\n"), StartsWith(":4: "));
+}
+
 TEST_F(ScoreFileTest, ATableOfOthersAloneIsRefusedWhateverTheShare) {
   const TemporaryFile file(kHeader + "u7\ti8\t0.5\t0\n");
   EXPECT_THAT(error_of([&] { read_scores(file.path(), data_, 0); }), HasSubstr("1 of 1 rows"));
@@ -254,7 +265,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadFile{"ProbeNumber", R"({"user_id":"u1","item_id":"i3","score":0.5,"probe":1})",
                 ":1: ", "probe is neither"},
         BadFile{"EmptyLine", kObject + "\n" + kObject, ":2: ", "empty"},
-        BadFile{"PairTwice", kObject + kObject, ":2: ", "second score for item i8"},
+        BadFile{"PairTwice", kObject + R"({"user_id":"u1","item_id":"i8","score":0.75})",
+                ":2: ", "second score for item i8"},
         BadFile{"ProbeIsTestItem", R"({"user_id":"u1","item_id":"i5","score":0.5,"probe":true})",
                 ":1: ", "held out"}),
     [](const auto& test) { return test.param.name; });

@@ -71,6 +71,23 @@ TEST_F(StaleScores, OtherDataAreAWarningOrAnError) {
               HasSubstr("llm.stale=warn"));
 }
 
+TEST_F(StaleScores, SoAreOtherTexts) {
+  const auto write_texts = [&](std::uint64_t hash) {
+    TableOrigin origin;
+    origin.data_hash = world_.data->hash;
+    origin.created = static_cast<std::int64_t>(std::time(nullptr));
+    origin.text_hash = hash;
+    write_origin(path(), origin);
+    EXPECT_EQ(read_origin(path())->text_hash, hash);
+  };
+  write_texts(world_.data->text_hash);
+  EXPECT_THAT(warning_of(reading()), IsEmpty());
+  write_texts(world_.data->text_hash + 1);
+  EXPECT_THAT(warning_of(reading()), HasSubstr("texts have changed"));
+  EXPECT_THAT(error_of([&] { load_scores(reading({"llm.stale=refuse"}), world_.split); }),
+              HasSubstr("llm.stale=warn"));
+}
+
 TEST_F(StaleScores, SoIsAge) {
   EXPECT_THAT(error_of([&] { load_scores(reading({"llm.max_age_days=1"}), world_.split); }),
               HasSubstr("origin"));
