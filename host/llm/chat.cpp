@@ -207,10 +207,10 @@ std::string error_message(const json& error) {
 
 ChatReply read_chat_body(const std::string& body) {
   const auto reply = parse_json(body);
-  return reply ? read_chat_body(*reply) : ChatReply{{}, "an answer that is not of the protocol: no JSON"};
+  return reply ? read_chat_reply(*reply) : ChatReply{{}, "an answer that is not of the protocol: no JSON"};
 }
 
-ChatReply read_chat_body(const json& body) {
+ChatReply read_chat_reply(const json& body) {
   ChatReply reply;
   ChatAnswer& answer = reply.answer;
   answer.tokens_in = token_count(body, "prompt_tokens");

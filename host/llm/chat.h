@@ -49,7 +49,7 @@ struct ChatReply {
 /// Reads the body of a reply. Content: a string, null, parts. Log-probabilities: those of chat completions
 /// and those of the older completions.
 ChatReply read_chat_body(const std::string& body);
-ChatReply read_chat_body(const nlohmann::json& body);
+ChatReply read_chat_reply(const nlohmann::json& body);
 
 /// A number of tokens in a reply's `usage`; 0 for what is none: missing, negative, absurd, not whole.
 std::int64_t token_count(const nlohmann::json& reply, const char* key);

@@ -200,7 +200,7 @@ std::string read_result(const json& line, ChatAnswer& answer) {
     return fmt::format("status {}: {}", json_text(*status),
                        error_message(said.is_object() && said.contains("error") ? said["error"] : said));
   }
-  ChatReply reply = read_chat_body(said);
+  ChatReply reply = read_chat_reply(said);
   answer = std::move(reply.answer);
   return reply.fault;
 }
