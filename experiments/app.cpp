@@ -28,9 +28,14 @@ namespace {
 
 constexpr int kFailed = 1, kInterrupted = 130;
 
-/// Never throws, as fmt::print() does where standard error cannot be written either.
+/// Never throws, as fmt::print() does where standard error cannot be written either. A message that quotes a
+/// whole file's worth of input loses its middle: place and remedy stand at its ends.
 void print_error(const std::string& message) {
-  std::fprintf(stderr, "sllmr: error: %s\n", message.c_str());
+  constexpr std::size_t kEnd = 1500;
+  const bool is_long = message.size() > 2 * kEnd;
+  const std::size_t first = is_long ? kEnd : message.size(), last = is_long ? message.size() - kEnd : first;
+  std::fprintf(stderr, "sllmr: error: %.*s%s%s\n", static_cast<int>(first), message.c_str(),
+               is_long ? " [...] " : "", message.c_str() + last);
 }
 
 int run_command(int argc, const char* const* argv) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/commands/flags.h"
 #include "experiments/runs.h"
 #include "host/config/config.h"
 #include "kernels/exec/error.h"
@@ -85,7 +86,7 @@ void add_compare_command(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--seeds", options->seeds, "Seeds, separated by commas")
       ->delimiter(',')
-      ->check(CLI::Range(0, std::numeric_limits<int>::max()))
+      ->check(number_in(0, std::numeric_limits<int>::max()))
       ->allow_extra_args(false)
       ->capture_default_str();
   command->add_option("--out", options->out, "Folder for the run folders")->required();

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/commands/flags.h"
 #include "experiments/report/text.h"
 #include "host/atomic_file.h"
 #include "host/data/import.h"
@@ -112,7 +113,7 @@ void add_demo_command(CLI::App& app) {
   command->add_option("--format", options->format, "Format of the data")->capture_default_str();
   command->add_option("--device", options->device, "auto, cpu or cuda")->capture_default_str();
   command->add_option("--epochs", options->epochs, "Epochs of each run")
-      ->check(CLI::Range(0, 1'000'000))
+      ->check(number_in(0, 1'000'000))
       ->capture_default_str();
   command->add_option("--out", options->out, "Folder for the runs; an earlier demo's runs there are replaced")
       ->capture_default_str();

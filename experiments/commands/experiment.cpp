@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "experiments/commands/flags.h"
 #include "experiments/report/text.h"
 #include "experiments/runs.h"
 #include "host/config/nearest.h"
@@ -277,7 +278,7 @@ void add_experiment_command(CLI::App& app) {
       ->allow_extra_args(false);
   run->add_option("--seeds", options->seeds, "Instead of the columns' own, separated by commas")
       ->delimiter(',')
-      ->check(CLI::Range(0, std::numeric_limits<int>::max()))
+      ->check(number_in(0, std::numeric_limits<int>::max()))
       ->allow_extra_args(false);
   run->add_option("--out", options->out, "Folder for the run folders (default: the experiment's)");
   run->callback([options] { run_experiment(*options); });

@@ -4,15 +4,10 @@
 #include <optional>
 
 #include "host/data/line_reader.h"
+#include "host/trim.h"
 
 namespace sllmr {
 namespace {
-
-std::string_view trim(std::string_view text) {
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  while (text.ends_with(' ')) text.remove_suffix(1);
-  return text;
-}
 
 bool is_quote(char c) {
   return c == '\'' || c == '"';

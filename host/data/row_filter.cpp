@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "host/trim.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -16,12 +17,6 @@ namespace {
 constexpr std::array<std::string_view, 3> kLabels{"label", "is_click", "click"};
 constexpr std::array<std::string_view, 4> kRatings{"rating", "overall", "stars", "score"};
 constexpr std::array<std::string_view, 6> kComparisons{">=", "<=", "==", "!=", ">", "<"};  // longest first
-
-std::string_view trim(std::string_view text) {
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  while (text.ends_with(' ')) text.remove_suffix(1);
-  return text;
-}
 
 /// A finite number that `text` consists of.
 std::optional<double> parse_number(std::string_view text) {

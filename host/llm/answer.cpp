@@ -16,6 +16,7 @@
 #include "host/json_text.h"
 #include "host/llm/prompt.h"
 #include "host/llm/thought.h"
+#include "host/trim.h"
 
 namespace sllmr {
 namespace {
@@ -33,12 +34,6 @@ std::string lower(std::string_view text) {
   std::string result(text);
   std::transform(result.begin(), result.end(), result.begin(), [](char c) { return lower(c); });
   return result;
-}
-
-std::string_view trim(std::string_view text, std::string_view what = " \t\r\n") {
-  const auto first = text.find_first_not_of(what);
-  if (first == text.npos) return {};
-  return text.substr(first, text.find_last_not_of(what) - first + 1);
 }
 
 /// A number as a model writes one.

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
+#include <deque>
 #include <limits>
 #include <memory>
 #include <random>
@@ -25,6 +26,7 @@ using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
 constexpr std::size_t kLargestBody = std::size_t{16} << 20;
+constexpr std::size_t kPiece = std::size_t{1} << 16;
 constexpr std::size_t kLargestTotal = std::size_t{64} << 20;  // of all bodies under way
 constexpr double kLongestRetryAfter = 600;
 constexpr int kPollMs = 200;  // longest sleep, so that `stop` is asked in time
@@ -76,7 +78,8 @@ class Room;
 struct Place {
   std::unique_ptr<CURL, EasyDeleter> handle;
   HttpRequest request;
-  std::string body;
+  std::deque<std::string> body;  // in pieces: a string that grows to megabytes leaves holes in the heap
+  std::size_t body_size = 0;
   Room* room = nullptr;
   bool sending = false;
   int tries = 0;
@@ -89,8 +92,7 @@ class Room {
  public:
   /// As curl's write function: how much was taken, or that the transfer is to wait.
   std::size_t take(Place& place, std::string_view bytes) {
-    if (place.body.size() + bytes.size() > kLargestBody) return 0;  // curl takes it for a failed write
-    const std::size_t before = place.body.capacity();
+    if (place.body_size + bytes.size() > kLargestBody) return 0;  // curl takes it for a failed write
     if (held_ + bytes.size() > kLargestTotal && privileged_ != &place) {
       if (privileged_ != nullptr) {
         paused_.push_back(&place);
@@ -98,17 +100,22 @@ class Room {
       }
       privileged_ = &place;
     }
-    place.body.append(bytes);
-    held_ += place.body.capacity() - before;
+    if (place.body.empty() || place.body.back().size() >= kPiece) place.body.emplace_back();
+    place.body.back().append(bytes);
+    place.body_size += bytes.size();
+    held_ += bytes.size();
     return bytes.size();
   }
 
   /// The body, which is the caller's from now on.
   std::string release(Place& place) {
-    held_ -= place.body.capacity() - std::string().capacity();
+    held_ -= place.body_size;
     if (privileged_ == &place) privileged_ = nullptr;
     std::erase(paused_, &place);
-    return std::exchange(place.body, {});
+    std::string body;
+    body.reserve(std::exchange(place.body_size, 0));
+    for (; !place.body.empty(); place.body.pop_front()) body += place.body.front();
+    return body;
   }
 
   void resume_paused() {
@@ -435,7 +442,7 @@ std::string checked_server_url(const std::string& url) {
   const auto scheme = url.find("://");
   const std::string name = url.substr(0, scheme == url.npos ? 0 : scheme);
   // The address is not repeated where it may hold a password.
-  require(name == "http" || name == "https",
+  require(same_name(name, "http") || same_name(name, "https"),
           "the server's address must begin with http:// or https://, for example http://localhost:8000/v1");
   const std::string authority = url.substr(scheme + 3, url.find('/', scheme + 3) - (scheme + 3));
   require(authority.find('@') == authority.npos,
@@ -483,7 +490,7 @@ ServerKey server_key(const std::string& url, const std::string& variable) {
   if (!there || url.empty()) return {};
   checked_server_url(url);
   if (variable.empty() &&
-      (part_of(url, CURLUPART_SCHEME) != "https" || part_of(url, CURLUPART_PORT) != "443" ||
+      (!same_name(part_of(url, CURLUPART_SCHEME), "https") || part_of(url, CURLUPART_PORT) != "443" ||
        !same_name(part_of(url, CURLUPART_HOST), "api.openai.com"))) {
     return {"", fmt::format("{} is set, but not sent: by itself it goes to https://api.openai.com only; to "
                             "send it to {}, add --key-env {}",

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "host/atomic_file.h"
+#include "host/data/fnv.h"
 #include "host/data/import.h"
 #include "host/eval/ctr.h"
 #include "host/json_text.h"
@@ -49,17 +50,13 @@ class Stopwatch {
 
 /// FNV-1a over everything that training reads of a score table.
 std::uint64_t hash_scores(const ScoreTable& table) {
-  std::uint64_t hash = 0xCBF29CE484222325U;
-  const auto add = [&hash](const auto& values) {
-    for (const std::byte byte : std::as_bytes(std::span(values))) {
-      hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001B3U;
-    }
-  };
+  Fnv hash;
+  const auto add = [&hash](const auto& values) { hash.add_bytes(std::as_bytes(std::span(values))); };
   add(table.offsets);
   add(table.items);
   add(table.scores);
   add(table.probe);
-  return hash;
+  return hash.value();
 }
 
 EpochReport stored_report(const SafetensorsFile& checkpoint) {

@@ -410,6 +410,11 @@ TEST_F(Cli, BadInputIsOneLineOnStandardErrorAndStatusOne) {
   EXPECT_THAT(failed(words), HasSubstr("device"));
   EXPECT_THAT(failed({"train", "run_dir=" + (folder_ / "x")}), HasSubstr("data.path"));
   EXPECT_THAT(failed({"eval", folder_ / "nothing"}), HasSubstr("nothing"));
+  EXPECT_THAT(failed({"llm", "prompt", "mine.toml"}), HasSubstr("--data"));
+  words.back() = "llm.lambda=" + std::string(100'000, 'x') + "z";
+  const std::string long_value = failed(words);
+  EXPECT_THAT(long_value, testing::AllOf(HasSubstr("llm.lambda"), HasSubstr("xxx [...] xxx"), HasSubstr("xz")));
+  EXPECT_LT(long_value.size(), 4000);
 }
 
 TEST_F(Cli, OutputThatIsLostIsAFailure) {

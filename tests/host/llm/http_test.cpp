@@ -385,7 +385,7 @@ class Variable {
 TEST(ServerKey, OpenAisKeyGoesByItselfToOpenAiOnly) {
   const Variable set("OPENAI_API_KEY", "sk-openai-0123456789");
   for (const char* url : {"https://api.openai.com", "https://api.openai.com/v1",
-                          "https://api.openai.com:443/v1/", "https://API.OpenAI.com/v1"}) {
+                          "https://api.openai.com:443/v1/", "HTTPS://API.OpenAI.com/v1"}) {
     const ServerKey found = server_key(url, "");
     EXPECT_EQ(found.key, "sk-openai-0123456789") << url;
     EXPECT_EQ(found.note, "");
@@ -485,7 +485,8 @@ TEST(HttpClient, AHundredThousandRequestsTakeLittleTimeAndNoMemory) {
 
 TEST(HttpClient, AddressesWithCredentialsAreRefused) {
   EXPECT_EQ(checked_server_url("http://localhost:8000/v1/"), "http://localhost:8000/v1");
-  for (const char* bad : {"localhost:8000", "ftp://x/v1", "https://", "http://x/v1?key=1", ""}) {
+  EXPECT_EQ(checked_server_url("HTTP://localhost:8000/v1/"), "HTTP://localhost:8000/v1");
+  for (const char* bad : {"localhost:8000", "ftp://x/v1", "https://", "HTTP://x/v1?key=1", ""}) {
     EXPECT_NE(error_of([&] { checked_server_url(bad); }), "no error") << bad;
   }
   EXPECT_THAT(error_of([] { checked_server_url("https://me:sesame@host/v1"); }), Not(HasSubstr("sesame")));
