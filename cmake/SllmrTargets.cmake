@@ -104,6 +104,14 @@ function(sllmr_layer target)
   endif()
   target_compile_definitions(${target} PUBLIC SLLMR_WITH_CUDA=${SLLMR_WITH_CUDA})
   sllmr_target_defaults(${target})
+  # Of a build with sanitizers the tests wait for xDeepFM's products, and the build for what parses flags.
+  if(SLLMR_SANITIZE)
+    list(FILTER _cpp INCLUDE REGEX "/cin\\.")
+    set_source_files_properties(${_cpp} PROPERTIES COMPILE_OPTIONS -O2)
+    if(${target} MATCHES "experiments")
+      target_compile_options(${target} PRIVATE -O0)
+    endif()
+  endif()
 endfunction()
 
 # All tests/<folder>/**/*.cpp become one executable, each case a ctest test. It runs in the root of the repository and

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "experiments/report/text.h"
-#include "host/train/method.h"
+#include "host/guidance/registry.h"
 #include "host/train/run_folder.h"
 #include "host/train/training.h"
 #include "kernels/exec/interrupt.h"
@@ -81,7 +81,7 @@ std::vector<RunInputs> check_runs(std::span<const Config> runs) {
   std::set<std::string> folders;
   std::map<std::string, std::vector<std::size_t>> by_data;
   for (std::size_t k = 0; k < runs.size(); ++k) {
-    resolve_method(runs[k]);
+    find_guidance(runs[k]);
     require(folders.insert(runs[k].run_dir).second,
             fmt::format("two runs have the folder {}: give rows and columns names of their own",
                         runs[k].run_dir));
@@ -97,7 +97,7 @@ std::vector<RunInputs> check_runs(std::span<const Config> runs) {
       const Config& run = runs[k];
       check_protocol(run, world.split);
       inputs[k] = run_inputs(*world.data);
-      if (!resolve_method(run).uses_llm || run.llm.scorer != "file") continue;
+      if (!find_guidance(run).reads_scores || run.llm.scorer != "file") continue;
       std::error_code missing;  // told by the reader
       require(!std::filesystem::is_fifo(run.llm.scores, missing),
               fmt::format("llm.scores '{}' is a pipe, and it is read more than once: write it to a file",

@@ -17,15 +17,26 @@ SLLMR_HD LossAndSlope log_sigmoid_loss(float x) {
   return {(x > 0 ? 0.0F : -x) + std::log1p(decay), -(x > 0 ? decay : 1.0F) / (1.0F + decay)};
 }
 
-SLLMR_HD LossAndSlope clamped_bce(float logit, float label) {
+SLLMR_HD LossAndSlope bce(float logit, float target) {
+  if (target == 0.0F || target == 1.0F) {
+    const float sign = target == 1.0F ? 1.0F : -1.0F;
+    LossAndSlope x = log_sigmoid_loss(sign * logit);
+    x.slope *= sign;
+    return x;
+  }
+  const LossAndSlope x = log_sigmoid_loss(logit);
+  return {x.loss + (1.0F - target) * logit, x.slope + (1.0F - target)};
+}
+
+SLLMR_HD LossAndSlope clamped_bce(float logit, float target) {
   const float p = 1.0F / (1.0F + std::exp(-logit));
   const auto clamped_log = [](float x) {
     const float y = std::log(x);
     return y < -100.0F ? -100.0F : y;
   };
-  const float loss = -(label * clamped_log(p) + (1.0F - label) * clamped_log(1.0F - p));
+  const float loss = -(target * clamped_log(p) + (1.0F - target) * clamped_log(1.0F - p));
   const float both = p * (1.0F - p);
-  return {loss, (p - label) / (both < 1e-12F ? 1e-12F : both) * both};
+  return {loss, (p - target) / (both < 1e-12F ? 1e-12F : both) * both};
 }
 
 /// How many items the base loss has: one a row, or one every two rows.
@@ -36,24 +47,19 @@ std::int64_t base_items(const LossHeadArgs& args) {
 
 /// Writes the gradient of item k of the base loss; returns its loss, that of both rows for bpr.
 SLLMR_HD float base_gradient(const LossHeadArgs& args, std::int64_t k) {
-  const float mean = 1.0F / static_cast<float>(args.rows);
-  if (args.loss == BaseLoss::bpr) {
+  const bool pairwise = args.loss == BaseLoss::bpr;
+  const float weight = args.weights == nullptr ? 1.0F : args.weights[pairwise ? 2 * k : k];
+  const float mean = weight / static_cast<float>(args.rows);
+  if (pairwise) {
     const LossAndSlope x = log_sigmoid_loss(args.logits[2 * k] - args.logits[2 * k + 1]);
     args.d_logits[2 * k] = 2.0F * mean * x.slope;
     args.d_logits[2 * k + 1] = -2.0F * mean * x.slope;
-    return 2.0F * x.loss;  // counts for both rows, so that the mean over rows is that over triples
+    return weight * 2.0F * x.loss;  // counts for both rows, so that the mean over rows is that over triples
   }
-  const float logit = args.logits[k], label = args.labels[k];
-  LossAndSlope x{};
-  if (args.loss == BaseLoss::clamped_bce) {
-    x = clamped_bce(logit, label);
-  } else {
-    const float sign = label > 0.5F ? 1.0F : -1.0F;
-    x = log_sigmoid_loss(sign * logit);
-    x.slope *= sign;
-  }
+  const float logit = args.logits[k], target = args.targets[k];
+  const LossAndSlope x = args.loss == BaseLoss::clamped_bce ? clamped_bce(logit, target) : bce(logit, target);
   args.d_logits[k] = mean * x.slope;
-  return x.loss;
+  return weight * x.loss;
 }
 
 /// Items 0 .. base - 1 are those of the base loss; then the LLM pairs.

@@ -8,7 +8,8 @@
 
 namespace sllmr {
 
-/// bce: binary cross-entropy of each row. bpr: -log sigmoid(s_positive - s_negative) of rows 2k and 2k + 1.
+/// bce: binary cross-entropy of each row with its target. bpr: -log sigmoid(s_positive - s_negative) of rows
+/// 2k and 2k + 1.
 /// clamped_bce: LLM-CF's cross-entropy of the probability, whose logarithms stop at -100 and whose gradient
 /// stops at p (1 - p) = 1e-12: rows that are confidently wrong teach nothing.
 enum class BaseLoss : int { bce, bpr, clamped_bce };
@@ -22,12 +23,14 @@ struct HeadPair {
   std::int32_t row = 0;       // the training row that drew the pair, of the same user
 };
 
-/// Loss of a batch: the mean of the base loss over its `rows` training rows, plus the sum of weight * hinge
-/// over its pairs, divided by `rows` too (paper.md, section 1; the weight is the gate's, see gate_pair).
+/// Loss of a batch: the mean of weight * base loss over its `rows` training rows, plus the sum of weight *
+/// hinge over its pairs, divided by `rows` too (paper.md, section 1; the weight is the gate's, see
+/// gate_pair).
 struct LossHeadArgs {
-  const float* logits = nullptr;  // [rows, then those of the pairs]
-  const float* labels = nullptr;  // [rows], 0 or 1; of bpr: not read
-  std::int64_t rows = 0;          // training rows of the batch; even for bpr; 0 with probes alone
+  const float* logits = nullptr;   // [rows, then those of the pairs]
+  const float* targets = nullptr;  // [rows], in [0, 1]: labels, or soft; of bpr: not read
+  const float* weights = nullptr;  // [rows]; of bpr: the positives' count; null: 1 each
+  std::int64_t rows = 0;           // training rows of the batch; even for bpr; 0 with probes alone
   BaseLoss loss = BaseLoss::bce;
   const HeadPair* pairs = nullptr;  // [n_pairs]; no two share a row
   std::int64_t n_pairs = 0;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "experiments/commands/flags.h"
+#include "experiments/report/text.h"
 #include "experiments/runs.h"
 #include "host/config/config.h"
 #include "kernels/exec/error.h"
@@ -41,6 +42,7 @@ void compare(const CompareOptions& options) {
     }
   }
   const std::vector<RunInputs> inputs = check_runs(runs);
+  const std::vector<GuidanceColumn> guidance = guidance_columns(options.methods, true);
   std::string table, protocol;
   std::vector<nlohmann::json> summaries;
   for (const std::string& method : options.methods) {
@@ -55,17 +57,26 @@ void compare(const CompareOptions& options) {
       columns["other"].push_back(test.contains("ndcg@10")    ? test.at("ndcg@10").at("all")
                                  : test.contains("log_loss") ? test.at("log_loss").at("all")
                                                              : nlohmann::json());
-      columns["alpha"].push_back(summary.at("gate").at("mean_alpha"));
+      for (const GuidanceColumn& column : guidance) {
+        columns[column.path].push_back(guidance_figure(summary, column));
+      }
     }
     if (table.empty()) {
       protocol = summaries.front().at("test").at("protocol");
-      table = fmt::format("| method | AUC all | cold | tail | {} | mean alpha |\n|---|---|---|---|---|---|\n",
-                          protocol == "full" ? "NDCG@10" : "log-loss");
+      std::string rule = "\n|---|---|---|---|---|";
+      table =
+          fmt::format("| method | AUC all | cold | tail | {} |", protocol == "full" ? "NDCG@10" : "log-loss");
+      for (const GuidanceColumn& column : guidance) {
+        table += fmt::format(" {} |", column.title);
+        rule += "---|";
+      }
+      table += rule + "\n";
     }
     table += "| " + method;
-    for (const char* column : {"all", "cold", "tail", "other", "alpha"}) {
+    for (const char* column : {"all", "cold", "tail", "other"}) {
       table += " | " + to_text(spread_of(columns[column]));
     }
+    for (const GuidanceColumn& column : guidance) table += " | " + to_text(spread_of(columns[column.path]));
     table += " |\n";
   }
   fmt::print("{}\nprotocol {}, mean ± standard deviation over seeds {}; {}\n", table, protocol,

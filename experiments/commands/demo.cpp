@@ -96,7 +96,7 @@ void demo(const DemoOptions& options) {
     if (summary.is_null()) throw Interrupted();
     const nlohmann::json& auc = summary.at("test").at("auc");
     table.push_back({run.method, figure(auc.at("all")), figure(auc.at("cold")), figure(auc.at("tail")),
-                     figure(summary.at("gate").at("mean_alpha")),
+                     figure(guidance_figure(summary, {"mean gate", "/mean_alpha"})),
                      fmt::format("{:.1f}", summary.at("seconds").at("total").get<double>())});
   }
   fmt::print("{}\nfull ranking of each user's last item; run folders in {}\n", aligned(table), options.out);

@@ -425,8 +425,9 @@ void add_prompt_command(CLI::App& llm) {
       ->capture_default_str();
   show->callback([options] {
     if (options->data.empty()) {
-      require(!options->name.ends_with(".toml"),
-              fmt::format("'{}' is a file, which prints itself; give --data for a user's prompt", options->name));
+      require(
+          !options->name.ends_with(".toml"),
+          fmt::format("'{}' is a file, which prints itself; give --data for a user's prompt", options->name));
       fmt::print("{}", prompt_template_text(options->name));
       return;
     }

@@ -27,6 +27,11 @@ std::string figure(const nlohmann::json& value) {
   return value.is_null() ? "-" : fmt::format("{:.4f}", value.get<double>());
 }
 
+nlohmann::json guidance_figure(const nlohmann::json& summary, const GuidanceColumn& column) {
+  const nlohmann::json::json_pointer path("/guidance" + column.path);
+  return summary.contains(path) && summary.at(path).is_number() ? summary.at(path) : nlohmann::json();
+}
+
 std::string figures_text(const nlohmann::json& result) {
   std::vector<std::vector<std::string>> rows = {
       {"protocol " + result.at("protocol").get<std::string>(), "all", "cold", "tail"}};
@@ -54,13 +59,12 @@ std::string rate_text(const nlohmann::json& summary) {
 
 std::string summary_text(const nlohmann::json& summary, const std::string& run_dir) {
   std::string text = figures_text(summary.at("test"));
-  if (summary.contains("llm")) {
-    text += fmt::format("gate: mean alpha {:.3f}", summary.at("gate").at("mean_alpha").get<double>());
-    for (const auto& [name, bucket] : summary.at("gate").at("buckets").items()) {
-      text += fmt::format(", {} {:.3f}", name, bucket.at("mean_alpha").get<double>());
-    }
-    text += '\n';
+  std::string guidance;
+  for (const GuidanceColumn& column : guidance_columns({summary.at("method").get<std::string>()}, false)) {
+    guidance += fmt::format("{}{} {}", guidance.empty() ? "" : ", ", column.title,
+                            figure(guidance_figure(summary, column)));
   }
+  if (!guidance.empty()) text += fmt::format("guidance: {}\n", guidance);
   const nlohmann::json& seconds = summary.at("seconds");
   text += fmt::format("{:.1f} s, {:.1f} s of them training ({}); run folder {}\n",
                       seconds.at("total").get<double>(), seconds.at("train").get<double>(),

@@ -10,7 +10,6 @@
 #include <sstream>
 #include <type_traits>
 #include <utility>
-#include <variant>
 
 #include "host/config/nearest.h"
 #include "host/text_file.h"
@@ -21,8 +20,7 @@
 namespace sllmr {
 namespace {
 
-// A value as TOML knows it.
-using Value = std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>>;
+using Value = ConfigValue;
 
 struct Key {
   std::string name;
@@ -147,6 +145,43 @@ Key integers(std::string name, Member member, Ascending ascending, std::size_t m
           std::move(doc), get, set};
 }
 
+/// Stored in Config::parts, for which `index` of the variant says the type.
+Key part_key(const PartKey& part) {
+  const auto get = [&part](const Config& config) {
+    const auto found = config.parts.find(part.name);
+    return found == config.parts.end() ? part.standard : found->second;
+  };
+  const auto fits = [&part](const Value& value) {
+    const auto* real = std::get_if<double>(&value);
+    const auto* whole = std::get_if<std::int64_t>(&value);
+    if (real || whole) {
+      const double number = real ? *real : static_cast<double>(*whole);
+      return number >= part.low && number <= part.high;
+    }
+    const auto* text = std::get_if<std::string>(&value);
+    return !text || part.choices.empty() || std::ranges::find(part.choices, *text) != part.choices.end();
+  };
+  const auto set = [&part, fits](Config& config, Value value) {
+    if (const auto* whole = std::get_if<std::int64_t>(&value);
+        whole && std::holds_alternative<double>(part.standard)) {
+      value = static_cast<double>(*whole);
+    }
+    if (value.index() != part.standard.index() || !fits(value)) return false;
+    config.parts.insert_or_assign(part.name, std::move(value));
+    return true;
+  };
+  std::string expects = "a string";
+  if (std::holds_alternative<bool>(part.standard)) expects = "true or false";
+  if (std::holds_alternative<double>(part.standard)) {
+    expects = fmt::format("a number in [{}, {}]", part.low, part.high);
+  }
+  if (std::holds_alternative<std::int64_t>(part.standard)) {
+    expects = fmt::format("an integer in [{}, {}]", part.low, part.high);
+  }
+  if (!part.choices.empty()) expects = fmt::format("one of {}", fmt::join(part.choices, ", "));
+  return {part.name, expects, part.doc, get, set, part.choices};
+}
+
 // A key is spelled once: its name is the path of its member.
 // clang-format off
 #define SLLMR_KEY(path) #path, [](auto& config) -> auto& { return config.path; }
@@ -156,9 +191,10 @@ Key integers(std::string name, Member member, Ascending ascending, std::size_t m
 // side by side, below 2^31; what memory holds may be less.
 constexpr int kMostWidth = 4096, kMostUnits = 32768, kMostRows = 1 << 24;
 
-const std::vector<Key>& key_table() {
-  static const std::vector<Key> table = {
-      text(SLLMR_KEY(method), "none, global, or the name of a gate objective or gating rule"),
+std::vector<Key> own_keys() {
+  return {
+      text(SLLMR_KEY(method),
+           "how the LLM guides: none, global, a gate objective, a gating rule, or another method"),
       integer(SLLMR_KEY(seed), 0, "seed of every random draw"),
       text(SLLMR_KEY(run_dir), "folder of the run, new or with --resume; needed"),
       choice(SLLMR_KEY(device), {"auto", "cpu", "cuda"}, "where to train; auto: cuda where there is one"),
@@ -253,6 +289,14 @@ const std::vector<Key>& key_table() {
       integer(SLLMR_KEY(eval.max_users), 0,
               "rank this many users only, evenly spread; 0: all (protocol full)"),
   };
+}
+
+const std::vector<Key>& key_table() {
+  static const std::vector<Key> table = [] {
+    std::vector<Key> keys = own_keys();
+    for (const PartKey& part : part_keys()) keys.push_back(part_key(part));
+    return keys;
+  }();
   return table;
 }
 
@@ -411,6 +455,13 @@ void write_keys(std::string& out, const Config& config, bool set) {
 
 bool Config::is_set(std::string_view key) const {
   return origins.contains(known_key(key).name);
+}
+
+const ConfigValue& Config::part_value(std::string_view key) const {
+  if (const auto found = parts.find(key); found != parts.end()) return found->second;
+  const auto part = std::ranges::find(part_keys(), key, &PartKey::name);
+  require(part != part_keys().end(), fmt::format("no config key is named '{}'", key));
+  return part->standard;
 }
 
 Config load_config(const std::string& recipe_path, std::span<const std::string> overrides) {

@@ -7,12 +7,27 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "host/data/import.h"
 #include "host/llm/score_table.h"
 
 namespace sllmr {
+
+/// A value as TOML knows it.
+using ConfigValue = std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>>;
+
+/// A key that a part of the program brings along: "kd.weight" of the guidance method kd.
+struct PartKey {
+  std::string name;
+  ConfigValue standard;  // its default: true or false, a number, a string, or one of `choices`
+  std::string doc;
+  double low = 0, high = 1e30;            // of a number
+  std::vector<std::string> choices = {};  // of a string
+};
+/// The keys of all guidance methods; host/guidance/registry.cpp lists them.
+const std::vector<PartKey>& part_keys();
 
 struct DataConfig : ImportOptions {
   std::string path;
@@ -113,12 +128,20 @@ struct Config {
   LlmConfig llm;
   GateConfig gate;
   EvalConfig eval;
+  std::map<std::string, ConfigValue, std::less<>>
+      parts;  // of part_keys(), those with another value than theirs
 
   /// Who set a key: "recipe.toml:12" or "command line". Keys that nobody set are absent.
   std::map<std::string, std::string, std::less<>> origins;
 
   /// Was the key ("train.batch_size") set, rather than left at its default? Throws Error for an unknown key.
   bool is_set(std::string_view key) const;
+  /// The value of one of part_keys(), whose type is Value. Throws Error for an unknown key.
+  template <class Value>
+  const Value& part(std::string_view key) const {
+    return std::get<Value>(part_value(key));
+  }
+  const ConfigValue& part_value(std::string_view key) const;
 };
 
 /// Reads a recipe (none when `recipe_path` is empty), then applies `key=value` overrides; the last one wins.

@@ -145,9 +145,10 @@ std::string probe_fault(const Split& split, Id user, Id item) {
   const char* what = std::find(held_out, history.end(), item) != history.end()
                          ? "is held out for validation or test, which training must not see"
                          : "is not one of the user's training items";
-  return fmt::format("the probe {} of user {} {}; make the last training item the probe, or read the data as "
-                     "they were when they were scored (data.keep, data.duplicates, data.split)",
-                     split.data->items.token(item), split.data->users.token(user), what);
+  return fmt::format(
+      "the probe {} of user {} {}; make the last training item the probe, or read the data as "
+      "they were when they were scored (data.keep, data.duplicates, data.split)",
+      split.data->items.token(item), split.data->users.token(user), what);
 }
 
 void check_probes(const ScoreTable& table, const Split& split) {

@@ -4,10 +4,10 @@
 #include <cmath>
 #include <utility>
 
+#include "host/guidance/registry.h"
 #include "host/train/ahead.h"
 #include "kernels/exec/random.h"
 #include "models/registry.h"
-#include "models/user_cosines.h"
 
 namespace sllmr {
 
@@ -60,21 +60,18 @@ std::vector<Interaction> training_interactions(const Split& split) {
   return interactions;
 }
 
-DeepTrainer::DeepTrainer(Context& context, const Config& config, const Method& method, const Split& split,
-                         const ScoreTable* table)
+DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& split, const ScoreTable* table)
     : Trainer(context),
       config_(config),
       split_(split),
       fresh_negatives_(config.eval.protocol == EvalConfig::Protocol::full),
-      skips_closed_(method.uses_llm && config.gate.skip_below > 0 &&
-                    (method.objective->skips_closed || method.rule->n_params == 0)),
       rows_(ctr_train_rows(split, config.seed)) {
   check_options(context, config);
   require(!rows_.empty(), "there is no training row: every user has fewer than 4 interactions");
   // No buffer is larger than an epoch.
   batch_size_ = std::min<std::int64_t>(config.train.batch_size, rows_per_epoch());
   const std::int64_t batch = batch_size_;
-  stretch_ = (std::min(config.train.chunk_rows, rows_per_epoch()) + batch - 1) / batch * batch;
+  chunk_ = (std::min(config.train.chunk_rows, rows_per_epoch()) + batch - 1) / batch * batch;
 
   features_ = std::make_unique<FeatureStore>(context, feature_source(*split.data), config.data.max_history);
   BackboneOptions options;
@@ -105,26 +102,21 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Method& m
                                                 config.train.optimizer == TrainConfig::Optimizer::lazy_adam});
   scorer_ = std::make_unique<RankingScorer>(*features_, *backbone_, split);
 
-  // A row brings at most one guiding pair, of two rows.
-  const std::int64_t most_rows = method.uses_llm ? 3 * batch : batch,
-                     most_items = method.uses_llm ? 2 * batch : batch;
+  guidance_ = find_guidance(config).make(
+      {context, config, split, table, batch, chunk_, static_cast<int>(batch), backbone_.get()});
   // The next batches are assembled while the device is at work, or the other threads are: with two of them
   // nothing was gained.
   constexpr std::size_t kAhead = 3;
   prepared_.resize(context.device() == Device::cuda || context.threads() > 2 ? kAhead : 1);
   for (Prepared& each : prepared_) {
+    each.plan.own = guidance_->make_own();
     each.batcher = std::make_unique<FeatureBatcher>(
-        context, *features_, FeatureBatcherOptions{most_rows, backbone_->wants_sequence(), true});
+        context, *features_,
+        FeatureBatcherOptions{guidance_->most_rows(), backbone_->wants_sequence(), true});
   }
-  selective_ = std::make_unique<Selective>(context, config, method, split, table, batch, stretch_,
-                                           static_cast<int>(most_items));
-  labels_ = Buffer<float>(context, static_cast<std::size_t>(batch));
+  targets_ = Buffer<float>(context, static_cast<std::size_t>(batch));
+  weights_ = Buffer<float>(context, static_cast<std::size_t>(batch));
   if (config.train.cuda_graph) graph_ = std::make_unique<LaunchGraph>(context);
-  if (!selective_->uses_llm()) return;
-  if (method.objective->uses_cosine) require_user_rows(*backbone_);
-  triples_ = Buffer<Triple>(context, static_cast<std::size_t>(stretch_));
-  heads_ = Buffer<HeadPair>(context, static_cast<std::size_t>(batch));
-  host_gate_ = selective_->host_gate();
 }
 
 DeepTrainer::~DeepTrainer() = default;
@@ -134,49 +126,42 @@ std::optional<EpochReport> DeepTrainer::train_epoch(const std::function<bool(std
   scorer_->release();
   start_epoch();
   while (row_ < total) {
-    const std::int64_t count = std::min(stretch_, total - row_);
-    order_stretch(row_, count);
+    const std::int64_t count = std::min(chunk_, total - row_);
+    begin_chunk(row_, count);
     if (!take_batches(count, stop)) return std::nullopt;
-    take_probes();
-    selective_->finish_stretch(selective_->gate().n_slots);
-    fetch_gate();
+    guidance_->end_chunk(guidance_->gate().n_slots,
+                         [this](std::span<const FeatureRow> rows) { return forward(rows); });
     row_ += count;
     taken_ = 0;
     if (row_ < total && stop(row_)) return std::nullopt;
   }
   ++epoch_;
   row_ = 0;
-  return selective_->report(total);
+  return guidance_->report(total);
 }
 
 bool DeepTrainer::take_batches(std::int64_t count, const std::function<bool(std::int64_t)>& stop) {
-  const RowPairs* pairs = stretch_pairs_.data();
   const std::int64_t size = batch_size_, begun = taken_;
-  selective_->start_stretch();
-  probe_rows_.clear();
-  probe_heads_.clear();
   bool whole = true;
   run_ahead((count + size - 1) / size, std::ssize(prepared_),
             [&](std::int64_t k, std::int64_t slot) {
               const std::int64_t first = row_ + k * size, n = std::min(size, row_ + count - first);
-              prepare(first, n, pairs, prepared_[static_cast<std::size_t>(slot)]);
-              pairs += selective_->pair_rate().count(first, n);
+              prepare(first, n, prepared_[static_cast<std::size_t>(slot)]);
             },
             [&](std::int64_t k, std::int64_t slot) {
               const std::int64_t done = std::min(count, (k + 1) * size);
-              if (done <= begun)
-                return true;  // before the run was resumed; only its probes were still wanted
+              if (done <= begun) return true;  // before the run was resumed: the guidance alone wanted it
               take_batch(prepared_[static_cast<std::size_t>(slot)]);
               taken_ = done;
               whole = done == count || !stop(row_ + done);
               return whole;
             });
-  if (!whole) selective_->forget_stretch();
+  if (!whole) guidance_->leave_chunk();
   return whole;
 }
 
 void DeepTrainer::start_epoch() {
-  if (row_ == 0) selective_->start_epoch();
+  if (row_ == 0) guidance_->start_epoch();
   if (!fresh_negatives_) return;
   // Drawn anew even when an epoch is resumed: they depend on (seed, epoch, row) alone.
   std::vector<Id> own;
@@ -198,7 +183,7 @@ void DeepTrainer::start_epoch() {
   }
 }
 
-void DeepTrainer::order_stretch(std::int64_t first, std::int64_t count) {
+void DeepTrainer::begin_chunk(std::int64_t first, std::int64_t count) {
   const auto total = static_cast<std::uint64_t>(rows_per_epoch());
   const bool twos = config_.train.loss == TrainConfig::Loss::bpr;
   const Permutation shuffle(config_.seed, static_cast<std::uint32_t>(epoch_), twos ? total / 2 : total);
@@ -208,137 +193,53 @@ void DeepTrainer::order_stretch(std::int64_t first, std::int64_t count) {
     order_[static_cast<std::size_t>(k)] =
         static_cast<std::int64_t>(twos ? 2 * shuffle(at / 2) + at % 2 : shuffle(at));
   }
-  if (!selective_->uses_llm()) return;
-  std::vector<Triple> triples(static_cast<std::size_t>(stretch_));
+  std::vector<Id> users(order_.size());
   for (std::size_t k = 0; k < order_.size(); ++k) {
-    triples[k].user = rows_[static_cast<std::size_t>(order_[k])].user;
+    users[k] = rows_[static_cast<std::size_t>(order_[k])].user;
   }
-  triples_.assign(context_, std::span<const Triple>(triples));
-  selective_->sample(static_cast<std::uint32_t>(epoch_), first, count, triples_.data());
-  if (config_.llm.max_pairs_per_batch > 0) {
-    RowPairs* pairs = selective_->pairs();
-    for (std::int64_t batch = first; batch < first + count; batch += batch_size_) {
-      const std::int64_t n =
-          selective_->pair_rate().count(batch, std::min(batch_size_, first + count - batch));
-      selective_->keep_largest(pairs, n);
-      pairs += n;
-    }
-  }
-  // All at once: the device would have to be waited for at each batch.
-  stretch_pairs_.resize(static_cast<std::size_t>(selective_->pair_rate().count(first, count)));
-  if (stretch_pairs_.empty()) return;
-  copy_to_host(context_, stretch_pairs_.data(), selective_->pairs(),
-               stretch_pairs_.size() * sizeof(RowPairs));
+  guidance_->begin_chunk({static_cast<std::uint32_t>(epoch_), first, count, batch_size_, users});
 }
 
-bool DeepTrainer::open(const LlmPair& pair, Id user) {
-  if (!skips_closed_) return true;
-  // The gate's uncertainty is known only after the forward pass; a rule need not be monotonic in it, but is
-  // smooth enough for these.
-  constexpr float kUncertainties[] = {0.0F, 0.25F, 0.5F, 0.75F, 1.0F};
-  float most = 0, sum_a = 0, sum_b = 0;
-  GateSignals a = gate_signals(host_gate_, user, pair.a, pair.gap),
-              b = gate_signals(host_gate_, user, pair.b, pair.gap);
-  for (const float q : kUncertainties) {
-    a.uncertainty = b.uncertainty = q;
-    const float alpha_a = gate_alpha(host_gate_, a), alpha_b = gate_alpha(host_gate_, b);
-    most = std::max({most, alpha_a, alpha_b});
-    sum_a += alpha_a;
-    sum_b += alpha_b;
-  }
-  if (!(most < static_cast<float>(config_.gate.skip_below))) return true;
-  constexpr float kMean = 1.0F / std::size(kUncertainties);
-  selective_->count_closed(a, kMean * sum_a);
-  selective_->count_closed(b, kMean * sum_b);
-  return false;
+Tensor<float> DeepTrainer::forward(std::span<const FeatureRow> rows) {
+  const FeatureBatch& batch = prepared_.front().batcher->make(context_, rows);
+  adam_->begin(context_, batch);  // no step follows: it brings the rows up to date
+  return backbone_->forward(context_, batch, Pass{}, nullptr);
 }
 
-void DeepTrainer::append_pairs(const RowPairs& pairs, std::int32_t row, Prepared& batch) {
-  const Id user = batch.rows[static_cast<std::size_t>(row)].user;
-  // The probe is the last training item: neither the LLM nor the model may see it in the history. (That of a
-  // table older than the data lies in the history; only the gate's uncertainty can tell.)
-  const std::int32_t position = std::max(0, split_.train_size[static_cast<std::size_t>(user)] - 1);
-  const LlmPair &guide = pairs.guide, &probe = pairs.probe;
-  if (guide.a != 0 && open(guide, user)) {
-    const auto a = static_cast<std::int32_t>(batch.rows.size());
-    batch.rows.push_back({user, guide.a, position});
-    batch.heads.push_back({guide, user, a, 0, 0, row});
-  }
-  if (probe.a != 0) {
-    probe_rows_.push_back({user, probe.a, position});
-    probe_rows_.push_back({user, probe.b, position});
-    probe_heads_.push_back({probe, user, 0, 0, 1});
-  }
-}
-
-void DeepTrainer::take_probes() {
-  LossHeadArgs head;
-  head.gate = selective_->gate();
-  head.pairs = heads_.data();
-  for (std::size_t first = 0; first < probe_heads_.size(); first += heads_.size()) {
-    const std::size_t n = std::min(heads_.size(), probe_heads_.size() - first);
-    for (std::size_t k = 0; k < n; ++k) {
-      HeadPair& pair = probe_heads_[first + k];
-      pair.row_a = static_cast<std::int32_t>(2 * k);
-      pair.row_b = pair.row_a + 1;
-    }
-    copy_to_device(context_, heads_.data(), probe_heads_.data() + first, n * sizeof(HeadPair));
-    const FeatureBatch& batch = prepared_.front().batcher->make(
-        context_, std::span<const FeatureRow>(probe_rows_).subspan(2 * first, 2 * n));
-    adam_->begin(context_, batch);  // no step follows: it brings the rows up to date
-    const Tensor<float> logits = backbone_->forward(context_, batch, Pass{}, nullptr);
-    const Tensor<float> d_logits(context_, logits.rows(), 1);  // nobody reads it
-    head.logits = logits.data();
-    head.d_logits = d_logits.data();
-    head.n_pairs = static_cast<std::int64_t>(n);
-    loss_head(context_, head);
-  }
-  probe_rows_.clear();
-  probe_heads_.clear();
-}
-
-void DeepTrainer::prepare(std::int64_t first, std::int64_t count, const RowPairs* pairs, Prepared& batch) {
-  batch.rows.clear();
-  batch.labels.assign(labels_.size(), 0.0F);
-  batch.heads.clear();
-  batch.count = count;
+void DeepTrainer::prepare(std::int64_t first, std::int64_t count, Prepared& batch) {
+  BatchPlan& plan = batch.plan;
+  plan.first = first;
+  plan.count = count;
+  plan.rows.clear();
+  plan.targets.resize(static_cast<std::size_t>(count));
+  plan.weights.clear();
+  plan.twins = 0;
   for (std::int64_t k = 0; k < count; ++k) {
     const CtrRow& row = rows_[static_cast<std::size_t>(order_[static_cast<std::size_t>(first - row_ + k)])];
-    batch.rows.push_back({row.user, row.item, row.position});
-    batch.labels[static_cast<std::size_t>(k)] = row.label;
+    plan.rows.push_back({row.user, row.item, row.position});
+    plan.targets[static_cast<std::size_t>(k)] = row.label;
   }
-  if (selective_->uses_llm()) {
-    const Share rate = selective_->pair_rate();
-    for (std::int64_t k = 0; k < count; ++k) {
-      if (rate.selects(static_cast<std::uint64_t>(first + k))) {
-        append_pairs(*pairs++, static_cast<std::int32_t>(k), batch);
-      }
-    }
-    for (HeadPair& head : batch.heads) {
-      const FeatureRow twin = batch.rows[static_cast<std::size_t>(head.row_a)];
-      head.row_b = static_cast<std::int32_t>(batch.rows.size());
-      batch.rows.push_back({twin.user, head.pair.b, twin.position});
-    }
-  }
-  batch.batcher->assemble(batch.rows, batch.heads.size());
+  guidance_->plan(plan);
+  batch.batcher->assemble(plan.rows, plan.twins);
 }
 
 void DeepTrainer::take_batch(Prepared& prepared) {
-  if (!prepared.heads.empty()) {
-    copy_to_device(context_, heads_.data(), prepared.heads.data(), prepared.heads.size() * sizeof(HeadPair));
+  const BatchPlan& plan = prepared.plan;
+  guidance_->upload(plan);
+  copy_to_device(context_, targets_.data(), plan.targets.data(), plan.targets.size() * sizeof(float));
+  if (!plan.weights.empty()) {
+    copy_to_device(context_, weights_.data(), plan.weights.data(), plan.weights.size() * sizeof(float));
   }
-  labels_.assign(context_, std::span<const float>(prepared.labels));
   const FeatureBatch& batch = prepared.batcher->upload(context_);
-  const auto pairs = static_cast<std::int64_t>(prepared.heads.size());
   if (graph_) {
-    graph_->run([&] { take_step(batch, prepared.count, pairs); });
+    graph_->run([&] { take_step(batch, plan); });
   } else {
-    take_step(batch, prepared.count, pairs);
+    take_step(batch, plan);
   }
   ++model_steps_;
 }
 
-void DeepTrainer::take_step(const FeatureBatch& batch, std::int64_t count, std::int64_t pairs) {
+void DeepTrainer::take_step(const FeatureBatch& batch, const BatchPlan& plan) {
   adam_->begin(context_, batch);
   std::unique_ptr<Backbone<float>::Saved> saved;
   const Pass pass{true, config_.seed, static_cast<std::uint32_t>(model_steps_)};
@@ -346,19 +247,13 @@ void DeepTrainer::take_step(const FeatureBatch& batch, std::int64_t count, std::
   const Tensor<float> d_logits(context_, logits.rows(), 1);
   LossHeadArgs head;
   head.logits = logits.data();
-  head.labels = labels_.data();
-  head.rows = count;
+  head.targets = targets_.data();
+  if (!plan.weights.empty()) head.weights = weights_.data();
+  head.rows = plan.count;
   head.loss = base_loss(config_.train.loss);
-  head.pairs = heads_.data();
-  head.n_pairs = pairs;
-  head.gate = selective_->gate();
+  head.gate = guidance_->gate();
   head.d_logits = d_logits.data();
-  Tensor<float> cosines;
-  if (head.gate.uses_cosine && head.n_pairs > 0) {
-    cosines = user_cosines(context_, *backbone_, batch, *saved, head);
-    head.cosines = cosines.data();
-  }
-  loss_head(context_, head);
+  guidance_->loss({plan, batch, *backbone_, *saved, head});
   backbone_->backward(context_, batch, *saved, d_logits);
   adam_->step(context_, batch);
 }
@@ -380,33 +275,23 @@ std::vector<float> DeepTrainer::ctr_logits(std::span<const CtrRow> rows) {
 
 void DeepTrainer::prepare_save() {
   adam_->flush(context_);
-  selective_->add_closed();
+  guidance_->settle();
 }
 
 std::vector<NamedBuffer> DeepTrainer::named_buffers() {
   std::vector<NamedBuffer> named = sllmr::named_buffers(*backbone_);
   for (NamedBuffer& each : adam_->named_buffers()) named.push_back(std::move(each));
-  for (NamedBuffer& each : selective_->named_buffers()) named.push_back(std::move(each));
+  for (NamedBuffer& each : guidance_->named_buffers()) named.push_back(std::move(each));
   return named;
 }
 
-std::vector<NamedBuffer> DeepTrainer::stretch_buffers() {
-  return {selective_->sums_of_stretch()};
-}
-
 std::vector<Trainer::Counter> DeepTrainer::counters() {
-  return {{"gate_steps", &selective_->steps()}, {"model_steps", &model_steps_}};
+  return {{"gate_steps", &guidance_->steps()}, {"model_steps", &model_steps_}};
 }
 
 void DeepTrainer::after_load() {
   adam_->set_steps(context_, model_steps_);
-  fetch_gate();
-}
-
-void DeepTrainer::fetch_gate() {
-  if (!skips_closed_) return;  // this waits for the device
-  selective_->fetch_parameters();
-  host_gate_ = selective_->host_gate();
+  guidance_->after_load();
 }
 
 }  // namespace sllmr

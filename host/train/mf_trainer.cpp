@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "host/eval/ctr.h"
+#include "host/guidance/registry.h"
 #include "kernels/fused_mf_step.h"
 
 namespace sllmr {
@@ -43,8 +44,7 @@ void check_mode(const Config& config) {
 
 }  // namespace
 
-MfTrainer::MfTrainer(Context& context, const Config& config, const Method& method, const Split& split,
-                     const ScoreTable* table)
+MfTrainer::MfTrainer(Context& context, const Config& config, const Split& split, const ScoreTable* table)
     : Trainer(context), config_(config), optimizer_(optimizer_kind(config.train.optimizer)) {
   check_mode(config);
   const Dataset& data = *split.data;
@@ -80,13 +80,13 @@ MfTrainer::MfTrainer(Context& context, const Config& config, const Method& metho
                    static_cast<std::int64_t>(users.size()),
                    data.items.count()};
 
-  // The exact mode samples whole batches; a stretch of many saves launches. No buffer is larger than an
+  // The exact mode samples whole batches; a chunk of many saves launches. No buffer is larger than an
   // epoch.
-  constexpr std::int64_t kExactStretch = 16384;
+  constexpr std::int64_t kExactChunk = 16384;
   batch_size_ = std::min<std::int64_t>(config.train.batch_size, interactions_.n);
-  stretch_ = exact ? (std::min(kExactStretch, interactions_.n) + batch_size_ - 1) / batch_size_ * batch_size_
-                   : std::min(config.train.chunk_rows, interactions_.n);
-  triples_ = Buffer<Triple>(context, static_cast<std::size_t>(stretch_));
+  chunk_ = exact ? (std::min(kExactChunk, interactions_.n) + batch_size_ - 1) / batch_size_ * batch_size_
+                 : std::min(config.train.chunk_rows, interactions_.n);
+  triples_ = Buffer<Triple>(context, static_cast<std::size_t>(chunk_));
 
   model_ =
       std::make_unique<Mf>(context, data.users.rows(), data.items.rows(),
@@ -96,54 +96,52 @@ MfTrainer::MfTrainer(Context& context, const Config& config, const Method& metho
     batch_ = std::make_unique<MfBatch>(context, config.model.width, data.users.rows(), data.items.rows(),
                                        batch_size_, optimizer_);
   }
-  selective_ =
-      std::make_unique<Selective>(context, config, method, split, table, batch_size_, stretch_, slots);
+  guidance_ = find_guidance(config).make({context, config, split, table, batch_size_, chunk_, slots});
   args_.users = model_->users();
   args_.items = model_->items();
   args_.optimizer = {static_cast<float>(config.train.lr), static_cast<float>(config.train.l2)};
-  args_.gate = selective_->gate();
-  args_.pair_rate = selective_->pair_rate();
+  args_.gate = guidance_->gate();
+  if (MfPairs* pairs = guidance_->mf_pairs()) args_.pair_rate = pairs->pair_rate();
 }
 
 std::optional<EpochReport> MfTrainer::train_epoch(const std::function<bool(std::int64_t)>& stop) {
-  if (row_ == 0) selective_->start_epoch();
+  if (row_ == 0) guidance_->start_epoch();
   while (row_ < interactions_.n) {
-    const std::int64_t count = std::min(stretch_, interactions_.n - row_);
-    take_stretch(count);
+    const std::int64_t count = std::min(chunk_, interactions_.n - row_);
+    take_chunk(count);
     row_ += count;
     if (row_ < interactions_.n && stop(row_)) return std::nullopt;
   }
   ++epoch_;
   row_ = 0;
-  return selective_->report(interactions_.n);
+  return guidance_->report(interactions_.n);
 }
 
-void MfTrainer::take_stretch(std::int64_t count) {
+void MfTrainer::take_chunk(std::int64_t count) {
   const auto epoch = static_cast<std::uint32_t>(epoch_);
   sample_triples(context_, interactions_, config_.seed, epoch, row_, count, triples_.data());
-  if (selective_->uses_llm()) selective_->sample(epoch, row_, count, triples_.data());
+  MfPairs* source = guidance_->mf_pairs();
+  if (source != nullptr) source->sample(epoch, row_, count, triples_.data());
   if (batch_ == nullptr) {
     args_.triples = triples_.data();
     args_.rows = count;
     args_.first_row = row_;
-    args_.pairs = selective_->uses_llm() ? selective_->pairs() : nullptr;
+    args_.pairs = source != nullptr ? source->pairs() : nullptr;
     fused_mf_step(context_, config_.model.width, optimizer_, args_);
-    selective_->finish_stretch(args_.gate.n_slots);
+    guidance_->end_chunk(args_.gate.n_slots, nullptr);
     return;
   }
   for (std::int64_t first = 0; first < count; first += batch_size_) {
     args_.triples = triples_.data() + first;
     args_.rows = std::min(batch_size_, count - first);
     args_.first_row = row_ + first;
-    if (selective_->uses_llm()) {
-      RowPairs* pairs = selective_->pairs() + args_.pair_rate.count(row_, first);
+    if (source != nullptr) {
+      RowPairs* pairs = source->pairs() + args_.pair_rate.count(row_, first);
       args_.pairs = pairs;
-      if (config_.llm.max_pairs_per_batch > 0) {
-        selective_->keep_largest(pairs, args_.pair_rate.count(args_.first_row, args_.rows));
-      }
+      source->limit(pairs, args_.pair_rate.count(args_.first_row, args_.rows));
     }
     batch_->step(context_, ++model_steps_, args_);
-    selective_->finish_stretch(static_cast<int>(args_.rows));
+    guidance_->end_chunk(static_cast<int>(args_.rows), nullptr);
   }
 }
 
@@ -153,12 +151,12 @@ std::vector<float> MfTrainer::ctr_logits(std::span<const CtrRow> rows) {
 
 std::vector<NamedBuffer> MfTrainer::named_buffers() {
   std::vector<NamedBuffer> named = model_->named_buffers();
-  for (NamedBuffer& each : selective_->named_buffers()) named.push_back(std::move(each));
+  for (NamedBuffer& each : guidance_->named_buffers()) named.push_back(std::move(each));
   return named;
 }
 
 std::vector<Trainer::Counter> MfTrainer::counters() {
-  return {{"gate_steps", &selective_->steps()}, {"model_steps", &model_steps_}};
+  return {{"gate_steps", &guidance_->steps()}, {"model_steps", &model_steps_}};
 }
 
 }  // namespace sllmr

@@ -15,10 +15,8 @@ namespace sllmr {
 
 class MfTrainer final : public Trainer {
  public:
-  /// `table` may be null only for a method without the LLM. Keeps references to its arguments. Throws Error
-  /// for options that contradict each other.
-  MfTrainer(Context& context, const Config& config, const Method& method, const Split& split,
-            const ScoreTable* table);
+  /// See make_trainer().
+  MfTrainer(Context& context, const Config& config, const Split& split, const ScoreTable* table);
 
   Mf& model() { return *model_; }
   const char* unit() const override { return "triples"; }
@@ -27,22 +25,22 @@ class MfTrainer final : public Trainer {
   const Scorer& scorer(Target) override { return *model_; }
   std::vector<float> ctr_logits(std::span<const CtrRow> rows) override;
   std::vector<NamedBuffer> named_buffers() override;
-  std::vector<float> gate_parameters() const override { return selective_->parameters(); }
 
  private:
-  void take_stretch(std::int64_t count);
+  void take_chunk(std::int64_t count);
+  void prepare_save() override { guidance_->settle(); }
   std::vector<Counter> counters() override;
 
   const Config& config_;
   OptimizerKind optimizer_;
   std::unique_ptr<Mf> model_;
   std::unique_ptr<MfBatch> batch_;  // exact mode
-  std::unique_ptr<Selective> selective_;
+  std::unique_ptr<Guidance> guidance_;
 
   Buffer<Id> users_, items_, sorted_items_;  // training interactions, one row each
   Buffer<std::int64_t> offsets_;
   InteractionView interactions_;
-  std::int64_t batch_size_, stretch_;  // rows of a mini-batch (exact mode), and sampled at once
+  std::int64_t batch_size_, chunk_;  // rows of a mini-batch (exact mode), and sampled at once
   Buffer<Triple> triples_;
   MfArgs args_;
   std::int32_t model_steps_ = 0;

@@ -30,10 +30,10 @@ namespace fs = std::filesystem;
 constexpr const char* config_file =
     "config.toml";  // written first: its presence says that the folder holds a run
 constexpr const char* metrics_file = "metrics.jsonl";
-constexpr const char* gate_file = "gate.jsonl";
+constexpr const char* guidance_file = "guidance.jsonl";
 constexpr const char* summary_file = "summary.json";
 constexpr const char* lock_file = ".lock";
-constexpr const char* own_files[] = {config_file,  metrics_file,    gate_file,
+constexpr const char* own_files[] = {config_file,  metrics_file,    guidance_file,
                                      summary_file, kCheckpointFile, kBestFile};
 
 void write_file(const std::string& path, std::string_view text) {
@@ -115,13 +115,13 @@ void RunFolder::log(const nlohmann::json& event) {
   append(metrics_, metrics_file, event);
 }
 
-void RunFolder::log_gate(const nlohmann::json& event) {
-  append(gate_, gate_file, event);
+void RunFolder::log_guidance(const nlohmann::json& event) {
+  append(guidance_, guidance_file, event);
 }
 
 void RunFolder::drop_events_after(std::int64_t epoch) {
   drop_events_after(metrics_file, epoch);
-  drop_events_after(gate_file, epoch);
+  drop_events_after(guidance_file, epoch);
   open_logs();  // the descriptors still point to the files that were replaced
 }
 
@@ -137,7 +137,7 @@ RunFolder::Descriptor RunFolder::open(const char* name, int flags) const {
 
 void RunFolder::open_logs() {
   metrics_ = open(metrics_file, O_WRONLY | O_CREAT | O_APPEND);
-  gate_ = open(gate_file, O_WRONLY | O_CREAT | O_APPEND);
+  guidance_ = open(guidance_file, O_WRONLY | O_CREAT | O_APPEND);
 }
 
 void RunFolder::append(const Descriptor& log, const char* name, const nlohmann::json& event) const {
@@ -194,10 +194,10 @@ std::string fault_of(const nlohmann::json& summary) {
              return value.contains(slice) && figure(value.at(slice));
            });
   };
-  for (const char* at : {"/config", "/data_hash", "/commit", "/test/protocol"}) {
+  for (const char* at : {"/config", "/data_hash", "/commit", "/method", "/test/protocol"}) {
     if (!is(at, text)) return fmt::format("it has no text '{}'", at);
   }
-  for (const char* at : {"/gate/mean_alpha", "/seconds/total", "/seconds/train"}) {
+  for (const char* at : {"/seconds/total", "/seconds/train"}) {
     if (!is(at, number)) return fmt::format("it has no number '{}'", at);
   }
   for (const char* name : {"triples_per_s", "rows_per_s"}) {
@@ -207,14 +207,6 @@ std::string fault_of(const nlohmann::json& summary) {
   if (!is("/test/auc", slices)) return "it has no figures '/test/auc'";
   for (const auto& [name, value] : summary["test"].items()) {
     if (value.is_object() && !slices(value)) return fmt::format("'/test/{}' has no figures", name);
-  }
-  if (!is("/gate/buckets", [](const nlohmann::json& value) { return value.is_object(); })) {
-    return "it has no '/gate/buckets'";
-  }
-  for (const auto& [name, bucket] : summary["gate"]["buckets"].items()) {
-    if (!bucket.is_object() || !bucket.contains("mean_alpha") || !number(bucket["mean_alpha"])) {
-      return fmt::format("'/gate/buckets/{}' has no mean_alpha", name);
-    }
   }
   return {};
 }

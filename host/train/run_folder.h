@@ -1,4 +1,4 @@
-// What a run leaves behind: config.toml, metrics.jsonl, gate.jsonl, summary.json and checkpoints.
+// What a run leaves behind: config.toml, metrics.jsonl, guidance.jsonl, summary.json and checkpoints.
 #pragma once
 
 #include <cstdint>
@@ -36,9 +36,9 @@ class RunFolder {
   /// Path of a file of the run: file("model.safetensors").
   std::string file(const std::string& name) const { return path_ + "/" + name; }
 
-  /// Appends a line to metrics.jsonl, or to gate.jsonl. It is in the file when the call returns.
+  /// Appends a line to metrics.jsonl, or to guidance.jsonl. It is in the file when the call returns.
   void log(const nlohmann::json& event);
-  void log_gate(const nlohmann::json& event);
+  void log_guidance(const nlohmann::json& event);
   /// Drops, from both logs, the first event with "epoch" above `epoch` and all that follow, and a torn last
   /// line: with the checkpoint's epoch, a resumed run logs what an uninterrupted one does.
   void drop_events_after(std::int64_t epoch);
@@ -67,12 +67,12 @@ class RunFolder {
   void drop_events_after(const char* name, std::int64_t epoch) const;
 
   std::string path_;
-  Descriptor lock_, metrics_, gate_;
+  Descriptor lock_, metrics_, guidance_;
 };
 
 /// The summary of the run in a folder; null where it has none. Throws Error naming path, fault and remedy for
-/// one that can't be read, or lacks what every summary has: config, provenance, and the figures of "test",
-/// "gate" and "seconds".
+/// one that can't be read, or lacks what every summary has: config, provenance, and the figures of "test" and
+/// "seconds".
 nlohmann::json read_summary(const std::string& folder);
 
 }  // namespace sllmr

@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "host/guidance/registry.h"
 #include "host/train/deep_trainer.h"
 #include "host/train/mf_trainer.h"
 #include "models/registry.h"
@@ -17,7 +18,7 @@ void Trainer::save(const std::string& path, std::map<std::string, std::string> m
   std::vector<TensorView> tensors;
   std::vector<NamedBuffer> buffers = named_buffers();
   if (taken_ > 0) {
-    for (NamedBuffer& each : stretch_buffers()) buffers.push_back(std::move(each));
+    for (NamedBuffer& each : chunk_buffers()) buffers.push_back(std::move(each));
     metadata["taken"] = std::to_string(taken_);
   }
   for (const NamedBuffer& named : buffers) {
@@ -69,7 +70,7 @@ void Trainer::resume(const SafetensorsFile& checkpoint) {
   require(taken_ > 0 && taken_ < rows_per_epoch() - row_,
           "checkpoint '" + checkpoint.path + "' is damaged: it was written " + std::to_string(taken_) +
               " rows after row " + std::to_string(row_) + " of " + std::to_string(rows_per_epoch()));
-  load_buffers(checkpoint, stretch_buffers());
+  load_buffers(checkpoint, chunk_buffers());
 }
 
 void check_common_options(const Config& config) {
@@ -83,8 +84,10 @@ void check_common_options(const Config& config) {
   if (config.llm.noise == 0) require_not_set(config, "llm.noise_slice", "llm.noise is 0");
 }
 
-std::unique_ptr<Trainer> make_trainer(Context& context, const Config& config, const Method& method,
-                                      const Split& split, const ScoreTable* table) {
+std::unique_ptr<Trainer> make_trainer(Context& context, const Config& config, const Split& split,
+                                      const ScoreTable* table) {
+  const GuidanceInfo& guidance = find_guidance(config);
+  require(!guidance.reads_scores || table != nullptr, "method=" + config.method + " needs LLM scores");
   std::vector<std::string> names;
   for (const BackboneInfo& info : backbones()) names.emplace_back(info.name);
   require_known_name(config, "model.name", names);
@@ -96,10 +99,10 @@ std::unique_ptr<Trainer> make_trainer(Context& context, const Config& config, co
       }
     }
   }
-  if (config.model.name == "mf" && config.train.loss == TrainConfig::Loss::bpr) {
-    return std::make_unique<MfTrainer>(context, config, method, split, table);
+  if (config.model.name == "mf" && config.train.loss == TrainConfig::Loss::bpr && guidance.trains_mf) {
+    return std::make_unique<MfTrainer>(context, config, split, table);
   }
-  return std::make_unique<DeepTrainer>(context, config, method, split, table);
+  return std::make_unique<DeepTrainer>(context, config, split, table);
 }
 
 }  // namespace sllmr

@@ -13,10 +13,9 @@
 #include "host/config/config.h"
 #include "host/data/split.h"
 #include "host/eval/ranking.h"
+#include "host/guidance/guidance.h"
 #include "host/llm/score_table.h"
-#include "host/train/method.h"
 #include "host/train/safetensors.h"
-#include "host/train/selective.h"
 #include "models/named_buffer.h"
 #include "models/scorer.h"
 
@@ -47,10 +46,8 @@ class Trainer {
   virtual const Scorer& scorer(Target target) = 0;
   /// The model's logits for rows of the `ctr` protocol.
   virtual std::vector<float> ctr_logits(std::span<const CtrRow> rows) = 0;
-  /// Parameters of the gate's rule; empty without one.
-  virtual std::vector<float> gate_parameters() const = 0;
 
-  /// Parameters, optimiser state and the gate's, in a fixed order.
+  /// Parameters, optimiser state and the guidance's, in a fixed order.
   virtual std::vector<NamedBuffer> named_buffers() = 0;
   /// Everything that a bit-identical continuation needs.
   void save(const std::string& path, std::map<std::string, std::string> metadata);
@@ -68,14 +65,14 @@ class Trainer {
   /// Brings everything that named_buffers() lists up to date.
   virtual void prepare_save() {}
   virtual std::vector<Counter> counters() = 0;
-  /// What a stretch of rows that has begun has summed up so far.
-  virtual std::vector<NamedBuffer> stretch_buffers() { return {}; }
+  /// What a chunk of rows that has begun has summed up so far.
+  virtual std::vector<NamedBuffer> chunk_buffers() { return {}; }
   virtual void after_load() {}
 
   const Context& context_;
   int epoch_ = 0;
-  std::int64_t row_ = 0;    // of the next epoch: where the stretch at hand begins
-  std::int64_t taken_ = 0;  // rows of the stretch
+  std::int64_t row_ = 0;    // of the next epoch: where the chunk at hand begins
+  std::int64_t taken_ = 0;  // rows of the chunk
 
  private:
   void load_buffers(const SafetensorsFile& checkpoint, const std::vector<NamedBuffer>& buffers);
@@ -84,11 +81,11 @@ class Trainer {
 /// Throws Error for options that do not apply, whichever the trainer.
 void check_common_options(const Config& config);
 
-/// The trainer that config.model.name asks for: matrix factorisation with BPR has its own (mf_trainer.h), all
-/// else is trained through the contract of backbones (deep_trainer.h). Keeps references to its arguments;
-/// `table` may be null only for a method without the LLM. Throws Error for options that contradict each other
-/// and for an unknown model.
-std::unique_ptr<Trainer> make_trainer(Context& context, const Config& config, const Method& method,
-                                      const Split& split, const ScoreTable* table);
+/// The trainer that config.model.name and config.method ask for: matrix factorisation with BPR and a method
+/// that its kernels know has its own (mf_trainer.h), all else is trained through the contract of backbones
+/// (deep_trainer.h). Keeps references to its arguments; `table` may be null only for a method that reads no
+/// scores. Throws Error for options that contradict each other and for an unknown model or method.
+std::unique_ptr<Trainer> make_trainer(Context& context, const Config& config, const Split& split,
+                                      const ScoreTable* table);
 
 }  // namespace sllmr

@@ -15,6 +15,7 @@
 #include "host/data/fnv.h"
 #include "host/data/import.h"
 #include "host/eval/ctr.h"
+#include "host/guidance/registry.h"
 #include "host/json_text.h"
 #include "host/llm/report.h"
 #include "host/llm/scorer.h"
@@ -224,14 +225,14 @@ class Run {
  public:
   Run(const Config& config, bool resume)
       : config_(config),
-        method_(resolve_method(config)),
+        guidance_(find_guidance(config)),
         context_(parse_device(device_name(config)), config.threads),
         world_(load_world(config)) {
     check_protocol(config, world_.split);
-    if (method_.uses_llm) scores_ = std::make_unique<LlmScores>(load_scores(config_, world_.split));
+    if (guidance_.reads_scores) scores_ = std::make_unique<LlmScores>(load_scores(config_, world_.split));
     inputs_ = run_inputs(*world_.data, scores_ ? scores_->hash : 0);
     prepare_seconds_ = watch_.seconds();
-    trainer_ = make_trainer(context_, config_, method_, world_.split, scores_ ? &scores_->table : nullptr);
+    trainer_ = make_trainer(context_, config_, world_.split, scores_ ? &scores_->table : nullptr);
     // Last, so that a run that cannot start leaves no folder.
     folder_.emplace(resume ? RunFolder::resume(config.run_dir) : RunFolder::create(config.run_dir, config));
     if (resume) load_checkpoint();
@@ -283,11 +284,10 @@ class Run {
                   {"loss", report->loss},
                   {"rows", report->rows},
                   {"seconds", watch.seconds()}});
-    if (method_.uses_llm) {
-      nlohmann::json gate = to_json(*report);
-      gate["epoch"] = epoch;
-      gate["parameters"] = trainer_->gate_parameters();
-      folder_->log_gate(gate);
+    if (!report->guidance.is_null()) {
+      nlohmann::json event = report->guidance;
+      event["epoch"] = epoch;
+      folder_->log_guidance(event);
     }
     validation_due_ = config_.train.eval_every > 0 && epoch % config_.train.eval_every == 0;
     return finish_epoch();
@@ -334,11 +334,8 @@ class Run {
     summary["seed"] = config_.seed;
     summary["model"] = config_.model.name;
     summary["test"] = test;
-    summary["gate"] = to_json(last_);
-    if (method_.uses_llm) {
-      summary["gate"]["rule"] = method_.rule->name;
-      summary["gate"]["objective"] = method_.objective->name;
-      summary["gate"]["parameters"] = trainer_->gate_parameters();
+    summary["guidance"] = last_.guidance;
+    if (scores_) {
       const ScoreTable& table = scores_->table;
       summary["llm"] = {{"scorer", table.scorer}, {"pairs", table.size()}, {"users", table.scored_users()}};
       if (scores_->audit) {
@@ -428,7 +425,7 @@ class Run {
 
   const Config& config_;
   Stopwatch watch_;
-  Method method_;
+  const GuidanceInfo& guidance_;
   Context context_;
   World world_;
   std::optional<RunFolder> folder_;
@@ -543,8 +540,7 @@ nlohmann::json evaluate_run(const EvalOptions& options) {
   require(change.empty(),
           fmt::format("{}: {} are not those of the checkpoint; restore them", checkpoint.path, change));
   Context context(parse_device(options.device), config.threads);
-  const std::unique_ptr<Trainer> trainer =
-      make_trainer(context, config, Method{"none", false, nullptr, nullptr}, world.split, nullptr);
+  const std::unique_ptr<Trainer> trainer = make_trainer(context, config, world.split, nullptr);
   trainer->load(checkpoint);
   return evaluate(context, config, *trainer, world.split, options.target, options.predictions);
 }

@@ -11,7 +11,6 @@
 #include "host/eval/ranking.h"
 #include "host/llm/report.h"
 #include "host/llm/score_table.h"
-#include "host/train/method.h"
 
 namespace sllmr {
 
@@ -38,10 +37,11 @@ LlmScores load_scores(const Config& config, const Split& split);
 /// train.eval_every asks for.
 void check_protocol(const Config& config, const Split& split);
 
-/// Trains as `config` says and writes the run folder config.run_dir: config.toml, metrics.jsonl, gate.jsonl,
-/// model.safetensors, best.safetensors (with train.eval_every) and summary.json. Returns the summary, or null
-/// when Ctrl-C stopped the run; its checkpoint is then saved. With `resume` the run goes on from the
-/// checkpoint; throws Error where what decides its figures (run_inputs.h) is not that of the checkpoint.
+/// Trains as `config` says and writes the run folder config.run_dir: config.toml, metrics.jsonl,
+/// guidance.jsonl, model.safetensors, best.safetensors (with train.eval_every) and summary.json. Returns the
+/// summary, or null when Ctrl-C stopped the run; its checkpoint is then saved. With `resume` the run goes on
+/// from the checkpoint; throws Error where what decides its figures (run_inputs.h) is not that of the
+/// checkpoint.
 nlohmann::json train(const Config& config, bool resume);
 
 struct EvalOptions {

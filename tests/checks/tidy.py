@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
-from check_layers import INCLUDE
+from check_layers import FOLDERS, INCLUDE
 
 ROOT = Path(__file__).parents[2].resolve()
 
@@ -41,8 +41,13 @@ def inputs(path):
     return sorted(seen)
 
 
+@lru_cache(maxsize=None)
+def settings():
+    return [read(path) for path in [ROOT / ".clang-tidy", *(p for f in FOLDERS for p in sorted((ROOT / f).rglob(".clang-tidy")))]]
+
+
 def digest(version, command):
-    parts = [version, command["command"], read(ROOT / ".clang-tidy"), read(ROOT / "tests/.clang-tidy")]
+    parts = [version, command["command"], *settings()]
     for file in inputs(Path(command["file"])):
         parts += [str(file), read(file)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()

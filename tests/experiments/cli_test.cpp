@@ -411,9 +411,10 @@ TEST_F(Cli, BadInputIsOneLineOnStandardErrorAndStatusOne) {
   EXPECT_THAT(failed({"train", "run_dir=" + (folder_ / "x")}), HasSubstr("data.path"));
   EXPECT_THAT(failed({"eval", folder_ / "nothing"}), HasSubstr("nothing"));
   EXPECT_THAT(failed({"llm", "prompt", "mine.toml"}), HasSubstr("--data"));
-  words.back() = "llm.lambda=" + std::string(100'000, 'x') + "z";
+  words.back() = "model.name=" + std::string(100'000, 'x');
   const std::string long_value = failed(words);
-  EXPECT_THAT(long_value, testing::AllOf(HasSubstr("llm.lambda"), HasSubstr("xxx [...] xxx"), HasSubstr("xz")));
+  EXPECT_THAT(long_value,
+              testing::AllOf(HasSubstr("model.name"), HasSubstr("xxx [...] xxx"), HasSubstr("deepfm")));
   EXPECT_LT(long_value.size(), 4000);
 }
 
@@ -454,7 +455,7 @@ TEST_P(Resuming, AStoppedRunEndsWithTheSameBitsAsAWholeOne) {
   const Outcome whole = run(words("whole"));
   ASSERT_EQ(whole.status, 0) << whole.err;
   EXPECT_EQ(read_all(folder_ / "stopped/model.safetensors"), read_all(folder_ / "whole/model.safetensors"));
-  EXPECT_EQ(read_all(folder_ / "stopped/gate.jsonl"), read_all(folder_ / "whole/gate.jsonl"));
+  EXPECT_EQ(read_all(folder_ / "stopped/guidance.jsonl"), read_all(folder_ / "whole/guidance.jsonl"));
 }
 INSTANTIATE_TEST_SUITE_P(Signals, Resuming, testing::Values(SIGKILL, SIGINT),
                          [](const auto& test) { return test.param == SIGINT ? "CtrlC" : "Kill"; });

@@ -70,11 +70,11 @@ std::vector<Phase> phases() {
        {"train.epochs=200", "train.checkpoint_every=50", "threads=1"},
        "metrics.jsonl",
        "epoch"},
-      {"DeepTrainingWithinAStretch",
+      {"DeepTrainingWithinAChunk",
        deep({"model.name=dcnv2", "train.batch_size=16", "train.epochs=4", "eval.protocol=ctr", "threads=2"}),
        "metrics.jsonl", "epoch"},
       {"ValidationRanking", slow({"train.eval_every=1"}), "metrics.jsonl", "epoch"},
-      {"TestRanking", slow({}), "model.safetensors", "gate"},
+      {"TestRanking", slow({}), "model.safetensors", "guidance"},
   };
 }
 
@@ -125,7 +125,7 @@ TEST_P(Stopping, CtrlCIsHeardWithinASecondAndNothingIsLost) {
   again.emplace_back("--resume");
   ASSERT_EQ(Process(again).wait(), 0);
   ASSERT_EQ(Process(words("whole")).wait(), 0);
-  for (const char* file : {"model.safetensors", "gate.jsonl"}) {
+  for (const char* file : {"model.safetensors", "guidance.jsonl"}) {
     EXPECT_EQ(read_all(folder_ / ("stopped/" + std::string(file))),
               read_all(folder_ / ("whole/" + std::string(file))))
         << file;

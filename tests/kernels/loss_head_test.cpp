@@ -20,7 +20,8 @@ namespace {
 /// Six training rows, then a guiding pair with room to its margin, one without, and a probe pair.
 struct Head {
   std::vector<float> logits = {0.3F, -1.2F, 2.5F, 0.1F, -30.0F, 40.0F, 0.2F, 0.5F, 3.0F, -1.0F, 0.4F, 0.4F};
-  std::vector<float> labels = {1, 0, 1, 0, 1, 0};
+  std::vector<float> targets = {1, 0, 1, 0, 1, 0};
+  std::vector<float> weights;  // 1 each where it is empty
   std::vector<HeadPair> pairs = {{{1, 2, 0.5F, 1.0F}, 1, 6, 7, 0},
                                  {{2, 3, 0.2F, 1.0F}, 2, 8, 9, 0},
                                  {{3, 1, 0.1F, -1.0F}, 1, 10, 11, 1}};
@@ -35,13 +36,14 @@ struct Outcome {
 
 Outcome run(const Context& context, const Head& head, BaseLoss loss, int rule = rule_id("always"),
             int objective = objective_id("hinge")) {
-  const auto rows = static_cast<std::int64_t>(head.labels.size());
+  const auto rows = static_cast<std::int64_t>(head.targets.size());
   const int slots = static_cast<int>(rows) + static_cast<int>(head.pairs.size());
   const std::vector<float> theta = initial_gate_params(rule, 1);
   const Buffer<float> logits(context, std::span<const float>(head.logits)),
-      labels(context, std::span<const float>(head.labels)),
+      targets(context, std::span<const float>(head.targets)),
       parameters(context, std::span<const float>(theta)), running(context, 2);
   const Buffer<HeadPair> pairs(context, std::span<const HeadPair>(head.pairs));
+  const Buffer<float> weights(context, std::span<const float>(head.weights));
   const Buffer<float> cosines(context, std::span<const float>(head.cosines));
   const Buffer<UserSignals> users(context, 4);
   const Buffer<ItemSignals> items(context, 4);
@@ -49,7 +51,8 @@ Outcome run(const Context& context, const Head& head, BaseLoss loss, int rule = 
       sums(context, static_cast<std::size_t>(slots) * GateColumns::stride);
   LossHeadArgs args;
   args.logits = logits.data();
-  args.labels = labels.data();
+  args.targets = targets.data();
+  args.weights = head.weights.empty() ? nullptr : weights.data();
   args.rows = rows;
   args.loss = loss;
   args.pairs = pairs.data();
@@ -83,17 +86,18 @@ double sigmoid_of(double x) {
 
 /// The whole loss in double precision, written naively, with all gates open.
 double reference_loss(const Head& head, BaseLoss loss, const std::vector<double>& s) {
-  const std::size_t rows = head.labels.size();
+  const std::size_t rows = head.targets.size();
   double sum = 0;
   for (std::size_t k = 0; k < rows; ++k) {
-    const double y = static_cast<double>(head.labels[k]);
+    const double y = static_cast<double>(head.targets[k]);
+    const double weight = head.weights.empty() ? 1 : static_cast<double>(head.weights[k]);
     if (loss == BaseLoss::bpr) {
-      if (k % 2 == 0) sum += 2 * std::log1p(std::exp(-(s[k] - s[k + 1])));
+      if (k % 2 == 0) sum += weight * 2 * std::log1p(std::exp(-(s[k] - s[k + 1])));
     } else if (loss == BaseLoss::bce) {
-      sum += y > 0.5 ? std::log1p(std::exp(-s[k])) : s[k] + std::log1p(std::exp(-s[k]));
+      sum += weight * (std::log1p(std::exp(-s[k])) + (1 - y) * s[k]);
     } else {
       const double p = sigmoid_of(s[k]);
-      sum -= y * std::max(std::log(p), -100.0) + (1 - y) * std::max(std::log(1 - p), -100.0);
+      sum -= weight * (y * std::max(std::log(p), -100.0) + (1 - y) * std::max(std::log(1 - p), -100.0));
     }
   }
   for (const HeadPair& both : head.pairs) {
@@ -132,6 +136,34 @@ void expect_gradients(const Context& context) {
 
 TEST(LossHead, GradientsAreThoseOfTheLoss) {
   expect_gradients(Context(Device::cpu));
+}
+
+TEST(LossHead, TakesSoftTargetsAndWeights) {
+  const Context context(Device::cpu);
+  Head soft;
+  soft.targets = {0.9F, 0.25F, 0.5F, 1.0F, 0.125F, 0.0F};
+  soft.weights = {1.0F, 0.5F, 0.0F, 3.0F, 1.5F, 0.25F};
+  soft.logits[4] = -9.0F, soft.logits[5] = 8.0F;
+  const std::vector<double> s(soft.logits.begin(), soft.logits.end());
+  for (const BaseLoss loss : {BaseLoss::bce, BaseLoss::bpr, BaseLoss::clamped_bce}) {
+    const Outcome out = run(context, soft, loss);
+    EXPECT_TRUE(all_near(out.d_logits, reference_gradient(soft, loss), {2e-6, 1e-3}))
+        << static_cast<int>(loss);
+    Head base = soft;
+    base.lambda = 0;
+    EXPECT_NEAR(out.totals[GateColumns::loss], 6 * reference_loss(base, loss, s), 1e-3);
+  }
+}
+
+TEST(LossHead, AWeightOfOneIsNone) {
+  const Context context(Device::cpu);
+  Head head;
+  for (const BaseLoss loss : {BaseLoss::bce, BaseLoss::bpr, BaseLoss::clamped_bce}) {
+    head.weights.clear();
+    const Outcome without = run(context, head, loss);
+    head.weights.assign(6, 1.0F);
+    EXPECT_EQ(run(context, head, loss).d_logits, without.d_logits);
+  }
 }
 
 TEST(LossHead, SumsLossAndTelemetry) {
@@ -199,11 +231,11 @@ TEST(LossHead, AlignmentFollowsTheCosines) {
 }
 
 LossHeadArgs args_of(const Head& head, BaseLoss loss, const Buffer<float>& logits,
-                     const Buffer<float>& labels, const Buffer<HeadPair>& pairs) {
+                     const Buffer<float>& targets, const Buffer<HeadPair>& pairs) {
   LossHeadArgs args;
   args.logits = logits.data();
-  args.labels = labels.data();
-  args.rows = static_cast<std::int64_t>(head.labels.size());
+  args.targets = targets.data();
+  args.rows = static_cast<std::int64_t>(head.targets.size());
   args.loss = loss;
   args.pairs = pairs.data();
   args.n_pairs = static_cast<std::int64_t>(head.pairs.size());
@@ -215,11 +247,11 @@ void expect_split_gradients(const Context& context) {
   Head head;
   head.logits[4] = -9.0F, head.logits[5] = 8.0F;
   const Buffer<float> logits(context, std::span<const float>(head.logits)),
-      labels(context, std::span<const float>(head.labels));
+      targets(context, std::span<const float>(head.targets));
   const Buffer<HeadPair> pairs(context, std::span<const HeadPair>(head.pairs));
   for (const BaseLoss loss : {BaseLoss::bce, BaseLoss::bpr, BaseLoss::clamped_bce}) {
     Buffer<float> d_base(context, head.logits.size()), d_hinge(context, head.logits.size());
-    LossHeadArgs args = args_of(head, loss, logits, labels, pairs);
+    LossHeadArgs args = args_of(head, loss, logits, targets, pairs);
     args.d_logits = d_base.data();
     split_gradients(context, args, d_hinge.data());
     Head alone = head;
@@ -241,11 +273,11 @@ void expect_pair_cosines(const Context& context) {
   const std::vector<float> base(numbers.begin(), numbers.begin() + half),
       hinge(numbers.begin() + half, numbers.end());
   const Buffer<float> logits(context, std::span<const float>(head.logits)),
-      labels(context, std::span<const float>(head.labels));
+      targets(context, std::span<const float>(head.targets));
   const Buffer<HeadPair> pairs(context, std::span<const HeadPair>(head.pairs));
   for (const BaseLoss loss : {BaseLoss::bce, BaseLoss::bpr}) {
     Buffer<float> cosines(context, head.pairs.size());
-    pair_cosines(context, args_of(head, loss, logits, labels, pairs),
+    pair_cosines(context, args_of(head, loss, logits, targets, pairs),
                  Tensor<float>::from(context, rows, width, base),
                  Tensor<float>::from(context, rows, width, hinge), cosines.data());
     const auto reference = [&](const std::vector<int>& of_base, const HeadPair& both) {
@@ -281,7 +313,7 @@ TEST(LossHead, CosinesOfPairs) {
 TEST(LossHead, ClampedCrossEntropyForgetsTheConfidentlyWrong) {
   const Context context(Device::cpu);
   Head head;
-  head.labels = {0, 0, 0, 0, 0, 0};
+  head.targets = {0, 0, 0, 0, 0, 0};
   head.logits[5] = 30.0F;  // p rounds to 1
   EXPECT_EQ(run(context, head, BaseLoss::clamped_bce).d_logits[5], 0.0F);
   EXPECT_NEAR(run(context, head, BaseLoss::bce).d_logits[5], 1.0 / 6, 1e-6);
@@ -306,7 +338,7 @@ TEST(LossHead, ExtremeLogitsStayFiniteAndNanReachesTheGradient) {
 TEST(LossHead, RefusesWhatDoesNotFit) {
   const Context context(Device::cpu);
   Head head;
-  head.labels.resize(5);
+  head.targets.resize(5);
   EXPECT_THAT(error_of([&] { run(context, head, BaseLoss::bpr); }), testing::HasSubstr("two by two"));
 }
 

@@ -79,7 +79,7 @@ std::vector<float> cosines_of(const Context& context, Backbone<float>& model, co
   const Tensor<float> logits = model.forward(context, features.batch(), kTraining, &saved);
   LossHeadArgs args;
   args.logits = logits.data();
-  args.labels = labels.data();
+  args.targets = labels.data();
   args.rows = kTrainingRows;
   args.loss = loss;
   args.pairs = pairs.data();

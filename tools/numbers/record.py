@@ -5,7 +5,7 @@ usage: record.py PROGRAM [--check FILE]
 
 Trains one epoch of each backbone (exact mode) and of MF in fused mode with one thread, under none, global, hinge,
 agreement and alignment, without and with noise in the scores, on data made up here, and prints one JSON object:
-{cell: {"loss": .., "gate": .., "test": ..}}. With --check, compares with an earlier one and names every difference: a
+{cell: {"loss": .., "guidance": .., "test": ..}}. With --check, compares with an earlier one and names every difference: a
 change that should change no figure changes none here. OpenBLAS has kernels of its own for each kind of processor, so
 compare what one machine has printed.
 """
@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 METHODS = ["none", "global", "hinge", "agreement", "alignment"]
-GATE = ["mean_alpha", "pairs", "probes", "active_share", "agreement", "parameters"]
+TOLD = ["mean_alpha", "pairs", "probes", "active_share", "agreement", "parameters"]
 DEEP = ["lightgcn", "deepfm", "xdeepfm", "autoint", "dcnv1", "dcnv2", "din"]
 MF = ["model.name=mf", "model.width=32"]
 SMALL = ["model.width=16", "model.hidden=[24,12]", "train.mode=exact", "train.optimizer=adam", "train.lr=0.01",
@@ -74,8 +74,9 @@ def record(program):
                         cells[cell] = {"refused": done.stderr.splitlines()[-1]}
                         continue
                     summary = json.loads((run / "summary.json").read_text())
-                    gate = {key: summary["gate"][key] for key in GATE if key in summary["gate"]}
-                    cells[cell] = {"loss": summary["loss"], "gate": gate, "test": summary["test"]}
+                    told = {} if method == "none" else summary["guidance"]
+                    cells[cell] = {"loss": summary["loss"], "guidance": {key: told[key] for key in TOLD if key in told},
+                                   "test": summary["test"]}
     return cells
 
 

@@ -2,9 +2,13 @@
 #pragma once
 
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "host/data/synthetic.h"
+#include "host/guidance/registry.h"
 #include "host/train/trainer.h"
 #include "host/train/training.h"
 #include "tests/host/support.h"
@@ -19,16 +23,18 @@ inline SyntheticOptions small_world(int users, int items) {
   return options;
 }
 
+/// A number that the guidance tells of an epoch; 0 where it does not.
+inline double told(const EpochReport& report, const char* name) {
+  return report.guidance.is_object() ? report.guidance.value(name, 0.0) : 0.0;
+}
+
 /// A trainer and all that it refers to.
 class Bench {
  public:
   explicit Bench(const Config& config, int threads = 1, Device device = Device::cpu)
-      : config_(config),
-        context_(device, threads),
-        world_(load_world(config_)),
-        method_(resolve_method(config_)) {
-    if (method_.uses_llm) table_ = load_scores(config_, world_.split).table;
-    trainer_ = make_trainer(context_, config_, method_, world_.split, &table_);
+      : config_(config), context_(device, threads), world_(load_world(config_)) {
+    if (find_guidance(config_).reads_scores) table_ = load_scores(config_, world_.split).table;
+    trainer_ = make_trainer(context_, config_, world_.split, &table_);
   }
   Trainer& trainer() { return *trainer_; }
   /// All epochs that are left.
@@ -44,6 +50,13 @@ class Bench {
     trainer_->save(path, {});
     return read_all(path);
   }
+  /// Parameters of the gate's rule.
+  std::vector<float> gate_parameters() {
+    for (const NamedBuffer& named : trainer_->named_buffers()) {
+      if (named.name == "gate.theta") return std::get<Buffer<float>*>(named.buffer)->to_host(context_);
+    }
+    return {};
+  }
   RankingResult test() {
     return evaluate_full(context_, trainer_->scorer(Target::test), world_.split, Target::test, {});
   }
@@ -52,7 +65,6 @@ class Bench {
   Config config_;
   Context context_;
   World world_;
-  Method method_;
   ScoreTable table_;
   std::unique_ptr<Trainer> trainer_;
 };

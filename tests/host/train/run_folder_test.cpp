@@ -25,7 +25,7 @@ class RunFolderTest : public testing::Test {
   TemporaryFolder folder_;
   std::string path_ = folder_ / "runs/beauty";
   std::string metrics_ = path_ + "/metrics.jsonl";
-  std::string gate_ = path_ + "/gate.jsonl";
+  std::string guidance_ = path_ + "/guidance.jsonl";
 };
 
 TEST_F(RunFolderTest, StoresTheConfigAndOneEventALine) {
@@ -34,9 +34,9 @@ TEST_F(RunFolderTest, StoresTheConfigAndOneEventALine) {
   RunFolder run = RunFolder::create(path_, config);
   run.log({{"epoch", 1}, {"loss", 0.5}});
   run.log({{"epoch", 2}});
-  run.log_gate({{"epoch", 1}, {"alpha", 0.75}});
+  run.log_guidance({{"epoch", 1}, {"alpha", 0.75}});
   EXPECT_EQ(read_all(metrics_), "{\"epoch\":1,\"loss\":0.5}\n{\"epoch\":2}\n");  // while the run is open
-  EXPECT_EQ(read_all(gate_), "{\"alpha\":0.75,\"epoch\":1}\n");
+  EXPECT_EQ(read_all(guidance_), "{\"alpha\":0.75,\"epoch\":1}\n");
   EXPECT_EQ(load_config(run.file("config.toml"), {}).llm.lambda, 0.25);
   run.write_summary({{"auc", 0.7}});
   EXPECT_EQ(read_all(run.file("summary.json")), "{\n  \"auc\": 0.7\n}\n");
@@ -124,15 +124,15 @@ TEST_F(RunFolderTest, EventsAfterTheCheckpointAreDropped) {
   { RunFolder::create(path_, {}); }
   const std::string kept = "{\"event\":\"start\"}\n{\"epoch\":1}\n{\"epoch\":2}\n{\"event\":\"note\"}\n";
   std::ofstream(metrics_) << kept << "{\"epoch\":3}\n{\"event\":\"end\"}\n{\"epo";
-  std::ofstream(gate_) << "{\"epoch\":3}\n";
+  std::ofstream(guidance_) << "{\"epoch\":3}\n";
   RunFolder run = RunFolder::resume(path_);
   run.drop_events_after(2);
   EXPECT_EQ(read_all(metrics_), kept);
-  EXPECT_EQ(read_all(gate_), "");
+  EXPECT_EQ(read_all(guidance_), "");
   run.log({{"epoch", 3}});
-  run.log_gate({{"epoch", 3}});
+  run.log_guidance({{"epoch", 3}});
   EXPECT_EQ(read_all(metrics_), kept + "{\"epoch\":3}\n");
-  EXPECT_EQ(read_all(gate_), "{\"epoch\":3}\n");
+  EXPECT_EQ(read_all(guidance_), "{\"epoch\":3}\n");
 }
 
 TEST_F(RunFolderTest, ATornLastLineIsDroppedEvenIfItParses) {
@@ -156,11 +156,11 @@ TEST_F(RunFolderTest, AnEpochThatIsNoneIsAnErrorNamingTheLine) {
   RunFolder run = RunFolder::resume(path_);
   for (const char* epoch : {"\"x\"", "null", "[1]", "1.5", "-1", "18446744073709551615", "99999999999"}) {
     const std::string text = "{\"epoch\":1}\n{\"epoch\":" + std::string(epoch) + "}\n";
-    std::ofstream(gate_, std::ios::trunc) << text;
+    std::ofstream(guidance_, std::ios::trunc) << text;
     EXPECT_THAT(error_of([&] { run.drop_events_after(2); }),
-                AllOf(HasSubstr("gate.jsonl:2: "), HasSubstr("remove the line to resume")))
+                AllOf(HasSubstr("guidance.jsonl:2: "), HasSubstr("remove the line to resume")))
         << epoch;
-    EXPECT_EQ(read_all(gate_), text);
+    EXPECT_EQ(read_all(guidance_), text);
   }
 }
 
@@ -173,7 +173,7 @@ TEST_F(RunFolderTest, ADamagedSummaryIsAnErrorThatNamesItsFault) {
       {"commit", ""},
       {"machine", "m"},
       {"test", {{"protocol", "full"}, {"auc", {{"all", 0.5}, {"cold", nullptr}, {"tail", 1}}}}},
-      {"gate", {{"mean_alpha", 0}, {"buckets", {{"cold_tail", {{"mean_alpha", 0}}}}}}},
+      {"method", "none"},
       {"seconds", {{"total", 1}, {"train", 1}}}};
   std::ofstream(path_ + "/summary.json") << whole;
   EXPECT_EQ(read_summary(path_), whole);

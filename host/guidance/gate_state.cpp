@@ -1,0 +1,91 @@
+#include "host/guidance/gate_state.h"
+
+#include <span>
+#include <utility>
+
+#include "kernels/gate_step.h"
+
+namespace sllmr {
+
+int concurrent_slots(const Context& context) {
+  return context.device() == Device::cpu ? context.threads() : 256;
+}
+
+GateState::GateState(Context& context, const Config& config, const GateParts& parts, int slots)
+    : context_(context), learning_rate_(static_cast<float>(config.gate.lr)) {
+  slots_ = Buffer<float>(context, size_product(slots, GateColumns::stride));
+  totals_ = Buffer<double>(context, GateColumns::used);
+  scratch_ = Buffer<float>(context, GateColumns::used);
+  // Until the first chunk has told, all pairs count as open: `normalised` then starts like `hinge`.
+  const float running[] = {1.0F, 0.0F};
+  running_ = Buffer<float>(context, std::span<const float>(running));
+  gate_.slots = slots_.data();
+  gate_.n_slots = slots;
+  gate_.running = running_.data();
+  gate_.seed = config.seed;
+  gate_.lambda = static_cast<float>(config.llm.lambda);
+  gate_.margin = static_cast<float>(config.llm.margin);
+  if (parts.rule == nullptr) return;
+
+  const std::vector<float> theta = initial_gate_params(parts.rule->id, config.seed);
+  theta_ = Buffer<float>(context, std::span<const float>(theta));
+  first_ = Buffer<float>(context, theta.size());
+  second_ = Buffer<float>(context, theta.size());
+  gate_.theta = theta_.data();
+  gate_.rule = parts.rule->id;
+  gate_.objective = parts.objective->id;
+  // A rule without parameters has nothing to learn from probes.
+  gate_.uses_probes = parts.objective->uses_probes && parts.rule->n_params > 0;
+  gate_.uses_draw = parts.rule->uses_draw;
+  gate_.uses_cosine = parts.objective->uses_cosine;
+  gate_.uncertainty = config.gate.uncertainty == GateConfig::Uncertainty::entropy ? Uncertainty::entropy
+                                                                                  : Uncertainty::confidence;
+  gate_.price = static_cast<float>(config.gate.price);
+  gate_.budget_weight = static_cast<float>(config.gate.budget_weight);
+  gate_.budget_target = static_cast<float>(config.gate.budget_target);
+}
+
+void GateState::start_epoch() {
+  totals_.zero(context_);
+}
+
+void GateState::step(int slots) {
+  GateStepArgs step;
+  step.slots = slots_.data();
+  step.n_slots = slots;
+  step.n_params = n_params();
+  step.learning_rate = learning_rate_;
+  step.step = ++steps_;
+  step.theta = theta_.data();
+  step.first = first_.data();
+  step.second = second_.data();
+  step.running = running_.data();
+  step.totals = totals_.data();
+  step.scratch = scratch_.data();
+  gate_step(context_, step);
+}
+
+void GateState::add_to_totals(const std::vector<double>& more) {
+  std::vector<double> sums = totals();
+  for (std::size_t k = 0; k < sums.size(); ++k) sums[k] += more[k];
+  totals_.assign(context_, std::span<const double>(sums));
+}
+
+std::vector<NamedBuffer> GateState::named_buffers() {
+  std::vector<NamedBuffer> named;
+  const auto vector = [&](const char* name, auto& buffer) {
+    if (buffer.size() != 0) named.push_back({name, {static_cast<std::int64_t>(buffer.size())}, &buffer});
+  };
+  vector("gate.theta", theta_);
+  vector("gate.first", first_);
+  vector("gate.second", second_);
+  vector("gate.running", running_);
+  vector("gate.totals", totals_);
+  return named;
+}
+
+NamedBuffer GateState::sums_of_chunk() {
+  return {"gate.slots", {static_cast<std::int64_t>(slots_.size())}, &slots_};
+}
+
+}  // namespace sllmr

@@ -1,0 +1,280 @@
+#include "host/guidance/gated.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <utility>
+
+#include "host/guidance/signals.h"
+#include "models/user_cosines.h"
+
+namespace sllmr {
+
+namespace {
+constexpr const char* kBuckets[] = {"warm_head", "warm_tail", "cold_head", "cold_tail"};
+}
+
+Gated::Gated(const GuidanceSetup& setup, const GateParts& parts)
+    : Guidance(setup, parts, setup.backbone ? setup.batch : 0),
+      parts_(parts),
+      skips_closed_(setup.backbone && setup.config.gate.skip_below > 0 &&
+                    (parts.objective->skips_closed || parts.rule->n_params == 0)),
+      users_(user_signals(setup.split, *setup.table)),
+      items_(item_signals(setup.split)),
+      device_users_(setup.context, std::span<const UserSignals>(users_)),
+      device_items_(setup.context, std::span<const ItemSignals>(items_)),
+      draws_(setup.context, setup.config, *setup.table, gate().uses_probes, setup.batch, setup.chunk) {
+  state_.gate().users = device_users_.data();
+  state_.gate().items = device_items_.data();
+  if (!setup.backbone) return;
+  if (parts.objective->uses_cosine) require_user_rows(*setup.backbone);
+  triples_ = Buffer<Triple>(setup.context, static_cast<std::size_t>(setup.chunk));
+  heads_ = Buffer<HeadPair>(setup.context, static_cast<std::size_t>(setup.batch));
+  fetch_gate();
+}
+
+void Gated::begin_chunk(const Chunk& chunk) {
+  std::vector<Triple> triples(triples_.size());
+  for (std::size_t k = 0; k < chunk.users.size(); ++k) triples[k].user = chunk.users[k];
+  triples_.assign(setup_.context, std::span<const Triple>(triples));
+  draws_.sample(chunk.epoch, chunk.first, chunk.count, triples_.data());
+  RowPairs* pairs = draws_.pairs();
+  for (std::int64_t batch = chunk.first; batch < chunk.first + chunk.count; batch += chunk.batch) {
+    const std::int64_t rows = std::min(chunk.batch, chunk.first + chunk.count - batch);
+    const std::int64_t count = draws_.rate().count(batch, rows);
+    draws_.limit(pairs, count);
+    pairs += count;
+  }
+  // All at once: the device would have to be waited for at each batch.
+  chunk_pairs_.resize(static_cast<std::size_t>(draws_.rate().count(chunk.first, chunk.count)));
+  if (!chunk_pairs_.empty()) {
+    copy_to_host(setup_.context, chunk_pairs_.data(), draws_.pairs(), chunk_pairs_.size() * sizeof(RowPairs));
+  }
+  next_pair_ = chunk_pairs_.data();
+  closed_before_ = closed_;
+  probe_rows_.clear();
+  probe_heads_.clear();
+}
+
+void Gated::plan(BatchPlan& plan) {
+  std::vector<HeadPair>& heads = static_cast<Rows&>(*plan.own).heads;
+  heads.clear();
+  for (std::int64_t k = 0; k < plan.count; ++k) {
+    if (draws_.rate().selects(static_cast<std::uint64_t>(plan.first + k))) {
+      add_pair(*next_pair_++, static_cast<std::int32_t>(k), plan);
+    }
+  }
+  for (HeadPair& head : heads) {
+    const FeatureRow twin = plan.rows[static_cast<std::size_t>(head.row_a)];
+    head.row_b = static_cast<std::int32_t>(plan.rows.size());
+    plan.rows.push_back({twin.user, head.pair.b, twin.position});
+  }
+  plan.twins = heads.size();
+}
+
+void Gated::add_pair(const RowPairs& pairs, std::int32_t row, BatchPlan& plan) {
+  const Id user = plan.rows[static_cast<std::size_t>(row)].user;
+  // The probe is the last training item: neither the LLM nor the model may see it in the history. (That of a
+  // table older than the data lies in the history; only the gate's uncertainty can tell.)
+  const std::int32_t position = std::max(0, setup_.split.train_size[static_cast<std::size_t>(user)] - 1);
+  const LlmPair &guide = pairs.guide, &probe = pairs.probe;
+  if (guide.a != 0 && open(guide, user)) {
+    const auto a = static_cast<std::int32_t>(plan.rows.size());
+    plan.rows.push_back({user, guide.a, position});
+    static_cast<Rows&>(*plan.own).heads.push_back({guide, user, a, 0, 0, row});
+  }
+  if (probe.a != 0) {
+    probe_rows_.push_back({user, probe.a, position});
+    probe_rows_.push_back({user, probe.b, position});
+    probe_heads_.push_back({probe, user, 0, 0, 1});
+  }
+}
+
+bool Gated::open(const LlmPair& pair, Id user) {
+  if (!skips_closed_) return true;
+  // The gate's uncertainty is known only after the forward pass; a rule need not be monotonic in it, but is
+  // smooth enough for these.
+  constexpr float kUncertainties[] = {0.0F, 0.25F, 0.5F, 0.75F, 1.0F};
+  float most = 0, sum_a = 0, sum_b = 0;
+  GateSignals a = gate_signals(host_gate_, user, pair.a, pair.gap),
+              b = gate_signals(host_gate_, user, pair.b, pair.gap);
+  for (const float q : kUncertainties) {
+    a.uncertainty = b.uncertainty = q;
+    const float alpha_a = gate_alpha(host_gate_, a), alpha_b = gate_alpha(host_gate_, b);
+    most = std::max({most, alpha_a, alpha_b});
+    sum_a += alpha_a;
+    sum_b += alpha_b;
+  }
+  if (!(most < static_cast<float>(setup_.config.gate.skip_below))) return true;
+  constexpr float kMean = 1.0F / std::size(kUncertainties);
+  count_closed(a, kMean * sum_a);
+  count_closed(b, kMean * sum_b);
+  return false;
+}
+
+void Gated::count_closed(const GateSignals& signals, float alpha) {
+  closed_.resize(GateColumns::used);
+  double* bucket = closed_.data() + GateColumns::bucket +
+                   GateColumns::bucket_columns * (2 * (signals.cold > 0) + (signals.tail > 0));
+  const double a = static_cast<double>(alpha);
+  bucket[0] += 1;
+  bucket[1] += a;
+  bucket[2] += a * a;
+  closed_[GateColumns::pairs] += 0.5;
+  closed_[GateColumns::pair_alpha] += 0.5 * a;
+}
+
+void Gated::settle() {
+  if (closed_.empty()) return;
+  state_.add_to_totals(closed_);
+  closed_.clear();
+}
+
+void Gated::upload(const BatchPlan& plan) {
+  const std::vector<HeadPair>& heads = rows_of(plan).heads;
+  if (heads.empty()) return;
+  copy_to_device(setup_.context, heads_.data(), heads.data(), heads.size() * sizeof(HeadPair));
+}
+
+void Gated::loss(const StepView& step) {
+  LossHeadArgs head = step.head;
+  head.pairs = heads_.data();
+  head.n_pairs = std::ssize(rows_of(step.plan).heads);
+  Tensor<float> cosines;
+  if (head.gate.uses_cosine && head.n_pairs > 0) {
+    cosines = user_cosines(setup_.context, step.backbone, step.batch, step.saved, head);
+    head.cosines = cosines.data();
+  }
+  loss_head(setup_.context, head);
+}
+
+void Gated::take_probes(const Forward& forward) {
+  LossHeadArgs head;
+  head.gate = gate();
+  head.pairs = heads_.data();
+  for (std::size_t first = 0; first < probe_heads_.size(); first += heads_.size()) {
+    const std::size_t n = std::min(heads_.size(), probe_heads_.size() - first);
+    for (std::size_t k = 0; k < n; ++k) {
+      HeadPair& pair = probe_heads_[first + k];
+      pair.row_a = static_cast<std::int32_t>(2 * k);
+      pair.row_b = pair.row_a + 1;
+    }
+    copy_to_device(setup_.context, heads_.data(), probe_heads_.data() + first, n * sizeof(HeadPair));
+    const Tensor<float> logits = forward(std::span<const FeatureRow>(probe_rows_).subspan(2 * first, 2 * n));
+    const Tensor<float> d_logits(setup_.context, logits.rows(), 1);  // nobody reads it
+    head.logits = logits.data();
+    head.d_logits = d_logits.data();
+    head.n_pairs = static_cast<std::int64_t>(n);
+    loss_head(setup_.context, head);
+  }
+}
+
+void Gated::end_chunk(int slots, const Forward& forward) {
+  if (forward) take_probes(forward);
+  state_.step(slots);
+  fetch_gate();
+}
+
+void Gated::fetch_gate() {
+  if (!skips_closed_) return;  // this waits for the device
+  host_theta_ = state_.parameters();
+  host_running_ = state_.running();
+  host_gate_ = gate();
+  host_gate_.theta = host_theta_.data();
+  host_gate_.running = host_running_.data();
+  host_gate_.users = users_.data();
+  host_gate_.items = items_.data();
+}
+
+nlohmann::json Gated::telemetry(const std::vector<double>& totals) {
+  const auto mean = [](double sum, double count) { return count > 0 ? sum / count : 0.0; };
+  const double pairs = totals[GateColumns::pairs], probes = totals[GateColumns::probes];
+  nlohmann::json out = {{"rule", parts_.rule->name},
+                        {"objective", parts_.objective->name},
+                        {"parameters", state_.parameters()},
+                        {"pairs", pairs},
+                        {"probes", probes},
+                        {"active_share", mean(totals[GateColumns::active], pairs)},
+                        {"agreement", mean(totals[GateColumns::agreement], probes)}};
+  double count = 0, alpha = 0;
+  for (std::size_t b = 0; b < std::size(kBuckets); ++b) {
+    const double* sums = totals.data() + GateColumns::bucket + GateColumns::bucket_columns * b;
+    const double own = mean(sums[1], sums[0]);
+    out["buckets"][kBuckets[b]] = {
+        {"count", sums[0]},
+        {"mean_alpha", own},
+        {"deviation", std::sqrt(std::max(0.0, mean(sums[2], sums[0]) - own * own))}};
+    count += sums[0];
+    alpha += sums[1];
+  }
+  out["mean_alpha"] = mean(alpha, count);
+  require_converged(mean(alpha, count));
+  return out;
+}
+
+namespace {
+
+std::vector<std::string> names_of(const std::vector<GatePart>& parts) {
+  std::vector<std::string> names;
+  for (const GatePart& part : parts) names.emplace_back(part.name);
+  return names;
+}
+
+const GatePart* known_part(const Config& config, const char* key, const std::vector<GatePart>& parts,
+                           const std::string& name) {
+  require_known_name(config, key, names_of(parts));
+  return find_gate_part(parts, name);
+}
+
+std::vector<std::string> gated_words() {
+  std::vector<std::string> words = {"global"};
+  for (const auto* parts : {&gate_objectives(), &gate_rules()}) {
+    for (const GatePart& part : *parts) words.emplace_back(part.name);
+  }
+  return words;
+}
+
+}  // namespace
+
+std::vector<GuidanceColumn> gate_columns() {
+  std::vector<GuidanceColumn> columns = {{"mean alpha", "/mean_alpha"}};
+  for (const char* bucket : kBuckets) {
+    columns.push_back({bucket, fmt::format("/buckets/{}/mean_alpha", bucket), false});
+  }
+  return columns;
+}
+
+GateParts gate_parts(const Config& config) {
+  const std::string word = config.method == "global" ? "always" : config.method;
+  GateParts parts{find_gate_part(gate_rules(), word), find_gate_part(gate_objectives(), word)};
+  if (parts.objective != nullptr) {
+    require_not_set(config, "gate.objective", "method=" + config.method + " names the objective");
+    parts.rule = known_part(config, "gate.rule", gate_rules(), config.gate.rule);
+  } else {
+    if (parts.rule != nullptr) {
+      require_not_set(config, "gate.rule", "method=" + config.method + " names the rule");
+    } else {
+      parts.rule = known_part(config, "gate.rule", gate_rules(), config.gate.rule);
+    }
+    parts.objective = known_part(config, "gate.objective", gate_objectives(), config.gate.objective);
+  }
+  return parts;
+}
+
+/// `global` (every pair counts fully), the name of a gate objective (with gate.rule) or that of a gate rule
+/// (with gate.objective).
+GuidanceInfo gated_guidance() {
+  return {.name = "gated",
+          .summary = "S-LLMR: a hinge on pairs of scored items, weighted by a gate",
+          .words = gated_words(),
+          .trains_mf = true,
+          .check = [](const Config& config) { gate_parts(config); },
+          .make = [](const GuidanceSetup& setup) -> std::unique_ptr<Guidance> {
+            return std::make_unique<Gated>(setup, gate_parts(setup.config));
+          },
+          .columns = gate_columns()};
+}
+
+}  // namespace sllmr

@@ -1,0 +1,83 @@
+// S-LLMR: pairs of a user's scored items, a hinge in the LLM's direction, and a gate that says how far it
+// counts (paper.md, section 1).
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "host/guidance/guidance.h"
+#include "host/guidance/pair_draws.h"
+
+namespace sllmr {
+
+/// With a deep backbone the rows of guiding pairs join the batch, but for pairs that the gate holds shut
+/// (gate.skip_below): one forward and one backward pass serve both losses. They see the history that the LLM
+/// saw: all training items but the last. At the end of a chunk the model as it then is scores the chunk's
+/// probes, and the gate takes a step: probes teach the model nothing, and among the rows of a batch they
+/// would change its batch norm's statistics. The objective `alignment` takes two backward passes more, for
+/// the gradients on the user's row that it compares.
+class Gated : public Guidance, private MfPairs {
+ public:
+  Gated(const GuidanceSetup& setup, const GateParts& parts);
+
+  std::int64_t most_rows() const override { return setup_.backbone ? 3 * setup_.batch : setup_.batch; }
+  MfPairs* mf_pairs() override { return this; }
+  void begin_chunk(const Chunk& chunk) override;
+  std::unique_ptr<BatchPlan::Own> make_own() const override { return std::make_unique<Rows>(); }
+  void plan(BatchPlan& plan) override;
+  void upload(const BatchPlan& plan) override;
+  void loss(const StepView& step) override;
+  void end_chunk(int slots, const Forward& forward) override;
+  void leave_chunk() override { closed_ = closed_before_; }
+  void settle() override;
+  void after_load() override { fetch_gate(); }
+
+ protected:
+  struct Rows : BatchPlan::Own {
+    std::vector<HeadPair> heads;
+  };
+  static const Rows& rows_of(const BatchPlan& plan) { return static_cast<const Rows&>(*plan.own); }
+  nlohmann::json telemetry(const std::vector<double>& totals) override;
+
+  Buffer<HeadPair> heads_;  // of the step
+
+ private:
+  Share pair_rate() const override { return draws_.rate(); }
+  void sample(std::uint32_t epoch, std::int64_t first, std::int64_t count, const Triple* triples) override {
+    draws_.sample(epoch, first, count, triples);
+  }
+  RowPairs* pairs() override { return draws_.pairs(); }
+  void limit(RowPairs* pairs, std::int64_t count) override { draws_.limit(pairs, count); }
+
+  void add_pair(const RowPairs& pairs, std::int32_t row, BatchPlan& plan);
+  /// Whether the gate, as it was at the chunk's start, lets the pair in; counts one that it keeps out.
+  bool open(const LlmPair& pair, Id user);
+  void count_closed(const GateSignals& signals, float alpha);
+  void take_probes(const Forward& forward);
+  /// The gate as it is now, for open().
+  void fetch_gate();
+
+  GateParts parts_;
+  bool skips_closed_;
+  std::vector<UserSignals> users_;
+  std::vector<ItemSignals> items_;
+  Buffer<UserSignals> device_users_;
+  Buffer<ItemSignals> device_items_;
+  PairDraws draws_;
+  Buffer<Triple> triples_;  // of the chunk, for the pair sampler: users only
+  std::vector<RowPairs> chunk_pairs_;
+  const RowPairs* next_pair_ = nullptr;
+  std::vector<FeatureRow> probe_rows_;  // of the chunk, two a probe
+  std::vector<HeadPair> probe_heads_;
+  GateArgs host_gate_;  // of fetch_gate(), with signals and parameters on the host
+  std::vector<float> host_theta_, host_running_;
+  std::vector<double> closed_;         // by GateColumns, of pairs kept out since settle(); or empty
+  std::vector<double> closed_before_;  // the same at the start of the chunk
+};
+
+/// The rule and objective of config.method and [gate]. Throws Error where they contradict each other.
+GateParts gate_parts(const Config& config);
+/// What reports show of Gated::telemetry().
+std::vector<GuidanceColumn> gate_columns();
+
+}  // namespace sllmr

@@ -1,0 +1,36 @@
+#include "host/guidance/guidance.h"
+
+#include <cmath>
+
+namespace sllmr {
+
+nlohmann::json to_json(const EpochReport& report) {
+  return {{"rows", report.rows}, {"loss", report.loss}, {"guidance", report.guidance}};
+}
+
+EpochReport report_from_json(const nlohmann::json& json) {
+  return {json.at("rows"), json.at("loss"), json.at("guidance")};
+}
+
+Guidance::Guidance(const GuidanceSetup& setup, const GateParts& parts, std::int64_t own_slots)
+    : setup_(setup), state_(setup.context, setup.config, parts, setup.slots + static_cast<int>(own_slots)) {}
+
+EpochReport Guidance::report(std::int64_t rows) {
+  settle();
+  const std::vector<double> totals = state_.totals();
+  const double counted = totals[GateColumns::rows];
+  EpochReport out;
+  out.rows = rows;
+  out.loss = counted > 0 ? totals[GateColumns::loss] / counted : 0.0;
+  require_converged(out.loss);
+  out.guidance = telemetry(totals);
+  return out;
+}
+
+void Guidance::require_converged(double figure) {
+  require(std::isfinite(figure),
+          "the training loss is not finite: training diverged; lower train.lr (or raise train.l2) and start "
+          "again");
+}
+
+}  // namespace sllmr

@@ -1,0 +1,170 @@
+// How an LLM's scores guide training. A method is one file and one line in registry.cpp: the trainers,
+// config, summaries, telemetry, commands and tests know it by what stands here.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/config/config.h"
+#include "host/data/features.h"
+#include "host/data/split.h"
+#include "host/guidance/gate_state.h"
+#include "host/llm/score_table.h"
+#include "kernels/loss_head.h"
+#include "models/backbone.h"
+#include "models/named_buffer.h"
+
+namespace sllmr {
+
+/// What one epoch did, summed on the device while it trained.
+struct EpochReport {
+  std::int64_t rows = 0;
+  double loss = 0;          // mean base loss of a row
+  nlohmann::json guidance;  // what the method tells of it, an object; null for one that tells nothing
+};
+nlohmann::json to_json(const EpochReport& report);
+/// Throws nlohmann::json::exception for something else.
+EpochReport report_from_json(const nlohmann::json& json);
+
+/// What a method is made for. What is referred to must outlive it.
+struct GuidanceSetup {
+  Context& context;
+  const Config& config;
+  const Split& split;
+  const ScoreTable* table;              // of a method that reads scores; else null
+  std::int64_t batch;                   // most training rows of a step
+  std::int64_t chunk;                   // most training rows between two ends of a chunk
+  int slots;                            // accumulators that the base loss takes
+  Backbone<float>* backbone = nullptr;  // null: the kernels of matrix factorisation take the pairs themselves
+};
+
+/// Training rows that follow each other in the epoch, before which the method last took a step of its own.
+struct Chunk {
+  std::uint32_t epoch;
+  std::int64_t first, count;  // rows of the epoch
+  std::int64_t batch;         // rows of a batch, the last of the chunk aside
+  std::span<const Id> users;  // [count]
+};
+
+/// A batch of a chunk on the host, before its features are assembled.
+struct BatchPlan {
+  /// What a method keeps of a batch.
+  struct Own {
+    virtual ~Own() = default;
+  };
+
+  std::int64_t first = 0, count = 0;  // training rows of the epoch
+  std::vector<FeatureRow> rows;       // [count], then those that the method adds
+  std::vector<float> targets;         // [count]: labels, 0 or 1, where a method does not soften them
+  std::vector<float> weights;         // [count], or empty: 1 each
+  std::size_t twins = 0;              // see FeatureBatcher::assemble()
+  std::unique_ptr<Own> own;           // from Guidance::make_own()
+};
+
+/// A step on the device, between forward and backward.
+struct StepView {
+  const BatchPlan& plan;
+  const FeatureBatch& batch;
+  Backbone<float>& backbone;
+  const Backbone<float>::Saved& saved;
+  LossHeadArgs head;  // of the base loss, without pairs
+};
+
+/// Logits [rows x 1] of the model as it is, without training.
+using Forward = std::function<Tensor<float>(std::span<const FeatureRow> rows)>;
+
+/// The pairs that the kernels of matrix factorisation take with their triples.
+class MfPairs {
+ public:
+  virtual ~MfPairs() = default;
+  /// Which rows of an epoch draw a pair.
+  virtual Share pair_rate() const = 0;
+  /// Draws the pairs of rows first .. first + count - 1 of the epoch, whose users are those of `triples`
+  /// [count]; they lie densely at pairs().
+  virtual void sample(std::uint32_t epoch, std::int64_t first, std::int64_t count, const Triple* triples) = 0;
+  virtual RowPairs* pairs() = 0;
+  /// Of the pairs [count] of a mini-batch only those that llm.max_pairs_per_batch lets in stay.
+  virtual void limit(RowPairs* pairs, std::int64_t count) = 0;
+};
+
+/// One method in one run. As it stands it is none at all: the base loss alone.
+class Guidance {
+ public:
+  explicit Guidance(const GuidanceSetup& setup, const GateParts& parts = {}, std::int64_t own_slots = 0);
+  virtual ~Guidance() = default;
+  Guidance(const Guidance&) = delete;
+  Guidance& operator=(const Guidance&) = delete;
+
+  /// Most rows of a batch, those that the method adds included.
+  virtual std::int64_t most_rows() const { return setup_.batch; }
+  /// Accumulators, for the base loss too, and the gate where there is one.
+  const GateArgs& gate() const { return state_.gate(); }
+  virtual MfPairs* mf_pairs() { return nullptr; }
+
+  void start_epoch() { state_.start_epoch(); }
+  /// Before the batches of the chunk, also where training goes on within it.
+  virtual void begin_chunk(const Chunk& /*chunk*/) {}
+  virtual std::unique_ptr<BatchPlan::Own> make_own() const { return nullptr; }
+  /// Softens targets, sets weights, adds rows; batch by batch in the chunk's order. May run beside the steps
+  /// of batches before.
+  virtual void plan(BatchPlan& /*plan*/) {}
+  /// Brings what plan() made to the device; the step follows.
+  virtual void upload(const BatchPlan& /*plan*/) {}
+  /// Loss of the step: writes the gradient of every logit, and adds the base loss to its slots. Launches
+  /// only.
+  virtual void loss(const StepView& step) { loss_head(setup_.context, step.head); }
+  /// After the last batch of the chunk, of whose slots the first `slots` were used. `forward` is null with
+  /// the kernels of matrix factorisation.
+  virtual void end_chunk(int slots, const Forward& /*forward*/) { state_.step(slots); }
+  /// Training stops within the chunk: whoever resumes begins it again.
+  virtual void leave_chunk() {}
+  /// The epoch's sums. Throws Error when training has diverged.
+  EpochReport report(std::int64_t rows);
+
+  /// What a checkpoint keeps; steps() belongs to it.
+  std::vector<NamedBuffer> named_buffers() { return state_.named_buffers(); }
+  /// The same of a chunk that is under way.
+  std::vector<NamedBuffer> chunk_buffers() { return {state_.sums_of_chunk()}; }
+  std::int32_t& steps() { return state_.steps(); }
+  /// Brings them, and the totals, up to date.
+  virtual void settle() {}
+  virtual void after_load() {}
+
+ protected:
+  /// What the method tells of an epoch, from GateState::totals().
+  virtual nlohmann::json telemetry(const std::vector<double>& /*totals*/) { return nullptr; }
+  /// Throws Error for NaN and infinities.
+  static void require_converged(double figure);
+
+  GuidanceSetup setup_;
+  GateState state_;
+};
+
+/// A number of EpochReport::guidance that reports show.
+struct GuidanceColumn {
+  std::string title;
+  std::string path;       // as of a JSON pointer: "/buckets/warm_head/mean_alpha"
+  bool in_tables = true;  // beside the metrics, or of a single run alone
+};
+
+/// A registered method.
+struct GuidanceInfo {
+  std::string_view name;
+  std::string_view summary;
+  std::vector<std::string> words;  // what `method=` takes for it
+  bool reads_scores = true;        // a table of LLM scores
+  bool trains_mf = false;          // the kernels of matrix factorisation know it
+  std::vector<PartKey> keys = {};  // config keys of its own
+  /// Throws Error for a configuration that it cannot train with.
+  void (*check)(const Config&) = [](const Config&) {};
+  std::unique_ptr<Guidance> (*make)(const GuidanceSetup&) = nullptr;
+  std::vector<GuidanceColumn> columns = {};
+};
+
+}  // namespace sllmr

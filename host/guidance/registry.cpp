@@ -1,0 +1,63 @@
+#include "host/guidance/registry.h"
+
+#include <algorithm>
+
+namespace sllmr {
+
+// A method's file defines GuidanceInfo NAME_guidance().
+#define SLLMR_GUIDANCE(METHOD) \
+  METHOD(none)                 \
+  METHOD(gated)
+
+#define SLLMR_DECLARE(name) GuidanceInfo name##_guidance();
+#define SLLMR_LIST(name) name##_guidance(),
+SLLMR_GUIDANCE(SLLMR_DECLARE)
+
+const std::vector<GuidanceInfo>& guidance_methods() {
+  static const std::vector<GuidanceInfo> all = {SLLMR_GUIDANCE(SLLMR_LIST)};
+  return all;
+}
+
+const std::vector<PartKey>& part_keys() {
+  static const std::vector<PartKey> all = [] {
+    std::vector<PartKey> keys;
+    for (const GuidanceInfo& info : guidance_methods()) {
+      keys.insert(keys.end(), info.keys.begin(), info.keys.end());
+    }
+    return keys;
+  }();
+  return all;
+}
+
+std::vector<std::string> method_names() {
+  std::vector<std::string> names;
+  for (const GuidanceInfo& info : guidance_methods()) {
+    names.insert(names.end(), info.words.begin(), info.words.end());
+  }
+  return names;
+}
+
+std::vector<GuidanceColumn> guidance_columns(const std::vector<std::string>& words, bool in_tables) {
+  std::vector<GuidanceColumn> columns;
+  for (const std::string& word : words) {
+    for (const GuidanceInfo& info : guidance_methods()) {
+      if (std::ranges::find(info.words, word) == info.words.end()) continue;
+      for (const GuidanceColumn& column : info.columns) {
+        const bool known = std::ranges::find(columns, column.path, &GuidanceColumn::path) != columns.end();
+        if (!known && (column.in_tables || !in_tables)) columns.push_back(column);
+      }
+    }
+  }
+  return columns;
+}
+
+const GuidanceInfo& find_guidance(const Config& config) {
+  require_known_name(config, "method", method_names());
+  const auto found = std::ranges::find_if(guidance_methods(), [&](const GuidanceInfo& info) {
+    return std::ranges::find(info.words, config.method) != info.words.end();
+  });
+  found->check(config);
+  return *found;
+}
+
+}  // namespace sllmr

@@ -1,0 +1,20 @@
+// Every method of guidance. Config, commands, summaries and tests enumerate this list.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "host/guidance/guidance.h"
+
+namespace sllmr {
+
+const std::vector<GuidanceInfo>& guidance_methods();
+/// Every word that `method=` takes.
+std::vector<std::string> method_names();
+/// The method of config.method. Throws Error for an unknown word, and where the configuration does not fit
+/// the method.
+const GuidanceInfo& find_guidance(const Config& config);
+/// What reports show of the guidance of runs with these words as method=, in tables of runs, or of one run.
+std::vector<GuidanceColumn> guidance_columns(const std::vector<std::string>& words, bool in_tables);
+
+}  // namespace sllmr
