@@ -61,8 +61,9 @@ std::string summary_text(const nlohmann::json& summary, const std::string& run_d
   std::string text = figures_text(summary.at("test"));
   std::string guidance;
   for (const GuidanceColumn& column : guidance_columns({summary.at("method").get<std::string>()}, false)) {
-    guidance += fmt::format("{}{} {}", guidance.empty() ? "" : ", ", column.title,
-                            figure(guidance_figure(summary, column)));
+    const nlohmann::json value = guidance_figure(summary, column);
+    if (value.is_null()) continue;
+    guidance += fmt::format("{}{} {}", guidance.empty() ? "" : ", ", column.title, figure(value));
   }
   if (!guidance.empty()) text += fmt::format("guidance: {}\n", guidance);
   const nlohmann::json& seconds = summary.at("seconds");

@@ -11,7 +11,7 @@ int concurrent_slots(const Context& context) {
   return context.device() == Device::cpu ? context.threads() : 256;
 }
 
-GateState::GateState(Context& context, const Config& config, const GateParts& parts, int slots)
+GateState::GateState(Context& context, const Config& config, const GateSpec& spec, int slots)
     : context_(context), learning_rate_(static_cast<float>(config.gate.lr)) {
   slots_ = Buffer<float>(context, size_product(slots, GateColumns::stride));
   totals_ = Buffer<double>(context, GateColumns::used);
@@ -25,19 +25,19 @@ GateState::GateState(Context& context, const Config& config, const GateParts& pa
   gate_.seed = config.seed;
   gate_.lambda = static_cast<float>(config.llm.lambda);
   gate_.margin = static_cast<float>(config.llm.margin);
-  if (parts.rule == nullptr) return;
+  if (spec.rule == nullptr) return;
 
-  const std::vector<float> theta = initial_gate_params(parts.rule->id, config.seed);
+  const std::vector<float> theta = initial_gate_params(spec.rule->id, config.seed);
   theta_ = Buffer<float>(context, std::span<const float>(theta));
   first_ = Buffer<float>(context, theta.size());
   second_ = Buffer<float>(context, theta.size());
   gate_.theta = theta_.data();
-  gate_.rule = parts.rule->id;
-  gate_.objective = parts.objective->id;
+  gate_.rule = spec.rule->id;
+  gate_.objective = spec.objective->id;
   // A rule without parameters has nothing to learn from probes.
-  gate_.uses_probes = parts.objective->uses_probes && parts.rule->n_params > 0;
-  gate_.uses_draw = parts.rule->uses_draw;
-  gate_.uses_cosine = parts.objective->uses_cosine;
+  gate_.uses_probes = spec.objective->uses_probes && spec.rule->n_params > 0;
+  gate_.uses_draw = spec.rule->uses_draw;
+  gate_.uses_cosine = spec.objective->uses_cosine;
   gate_.uncertainty = config.gate.uncertainty == GateConfig::Uncertainty::entropy ? Uncertainty::entropy
                                                                                   : Uncertainty::confidence;
   gate_.price = static_cast<float>(config.gate.price);

@@ -14,14 +14,14 @@ namespace sllmr {
 int concurrent_slots(const Context& context);
 
 /// The rule and the objective of a gate; null: no gate.
-struct GateParts {
+struct GateSpec {
   const GatePart* rule = nullptr;
   const GatePart* objective = nullptr;
 };
 
 class GateState {
  public:
-  GateState(Context& context, const Config& config, const GateParts& parts, int slots);
+  GateState(Context& context, const Config& config, const GateSpec& spec, int slots);
 
   /// For the kernels, but for the signals, which are whose pairs they are.
   const GateArgs& gate() const { return gate_; }

@@ -16,11 +16,11 @@ namespace {
 constexpr const char* kBuckets[] = {"warm_head", "warm_tail", "cold_head", "cold_tail"};
 }
 
-Gated::Gated(const GuidanceSetup& setup, const GateParts& parts)
-    : Guidance(setup, parts, setup.backbone ? setup.batch : 0),
-      parts_(parts),
+Gated::Gated(const GuidanceSetup& setup, const GateSpec& spec)
+    : Guidance(setup, spec, setup.backbone ? setup.batch : 0),
+      spec_(spec),
       skips_closed_(setup.backbone && setup.config.gate.skip_below > 0 &&
-                    (parts.objective->skips_closed || parts.rule->n_params == 0)),
+                    (spec.objective->skips_closed || spec.rule->n_params == 0)),
       users_(user_signals(setup.split, *setup.table)),
       items_(item_signals(setup.split)),
       device_users_(setup.context, std::span<const UserSignals>(users_)),
@@ -29,13 +29,13 @@ Gated::Gated(const GuidanceSetup& setup, const GateParts& parts)
   state_.gate().users = device_users_.data();
   state_.gate().items = device_items_.data();
   if (!setup.backbone) return;
-  if (parts.objective->uses_cosine) require_user_rows(*setup.backbone);
+  if (spec.objective->uses_cosine) require_user_rows(*setup.backbone);
   triples_ = Buffer<Triple>(setup.context, static_cast<std::size_t>(setup.chunk));
   heads_ = Buffer<HeadPair>(setup.context, static_cast<std::size_t>(setup.batch));
   fetch_gate();
 }
 
-void Gated::begin_chunk(const Chunk& chunk) {
+void Gated::start_chunk(const Chunk& chunk) {
   std::vector<Triple> triples(triples_.size());
   for (std::size_t k = 0; k < chunk.users.size(); ++k) triples[k].user = chunk.users[k];
   triples_.assign(setup_.context, std::span<const Triple>(triples));
@@ -53,7 +53,6 @@ void Gated::begin_chunk(const Chunk& chunk) {
     copy_to_host(setup_.context, chunk_pairs_.data(), draws_.pairs(), chunk_pairs_.size() * sizeof(RowPairs));
   }
   next_pair_ = chunk_pairs_.data();
-  closed_before_ = closed_;
   probe_rows_.clear();
   probe_heads_.clear();
 }
@@ -115,21 +114,14 @@ bool Gated::open(const LlmPair& pair, Id user) {
 }
 
 void Gated::count_closed(const GateSignals& signals, float alpha) {
-  closed_.resize(GateColumns::used);
-  double* bucket = closed_.data() + GateColumns::bucket +
-                   GateColumns::bucket_columns * (2 * (signals.cold > 0) + (signals.tail > 0));
+  const int bucket =
+      GateColumns::bucket + GateColumns::bucket_columns * (2 * (signals.cold > 0) + (signals.tail > 0));
   const double a = static_cast<double>(alpha);
-  bucket[0] += 1;
-  bucket[1] += a;
-  bucket[2] += a * a;
-  closed_[GateColumns::pairs] += 0.5;
-  closed_[GateColumns::pair_alpha] += 0.5 * a;
-}
-
-void Gated::settle() {
-  if (closed_.empty()) return;
-  state_.add_to_totals(closed_);
-  closed_.clear();
+  count(bucket, 1);
+  count(bucket + 1, a);
+  count(bucket + 2, a * a);
+  count(GateColumns::pairs, 0.5);
+  count(GateColumns::pair_alpha, 0.5 * a);
 }
 
 void Gated::upload(const BatchPlan& plan) {
@@ -191,8 +183,8 @@ void Gated::fetch_gate() {
 nlohmann::json Gated::telemetry(const std::vector<double>& totals) {
   const auto mean = [](double sum, double count) { return count > 0 ? sum / count : 0.0; };
   const double pairs = totals[GateColumns::pairs], probes = totals[GateColumns::probes];
-  nlohmann::json out = {{"rule", parts_.rule->name},
-                        {"objective", parts_.objective->name},
+  nlohmann::json out = {{"rule", spec_.rule->name},
+                        {"objective", spec_.objective->name},
                         {"parameters", state_.parameters()},
                         {"pairs", pairs},
                         {"probes", probes},
@@ -246,21 +238,21 @@ std::vector<GuidanceColumn> gate_columns() {
   return columns;
 }
 
-GateParts gate_parts(const Config& config) {
+GateSpec gate_spec(const Config& config) {
   const std::string word = config.method == "global" ? "always" : config.method;
-  GateParts parts{find_gate_part(gate_rules(), word), find_gate_part(gate_objectives(), word)};
-  if (parts.objective != nullptr) {
+  GateSpec spec{find_gate_part(gate_rules(), word), find_gate_part(gate_objectives(), word)};
+  if (spec.objective != nullptr) {
     require_not_set(config, "gate.objective", "method=" + config.method + " names the objective");
-    parts.rule = known_part(config, "gate.rule", gate_rules(), config.gate.rule);
+    spec.rule = known_part(config, "gate.rule", gate_rules(), config.gate.rule);
   } else {
-    if (parts.rule != nullptr) {
+    if (spec.rule != nullptr) {
       require_not_set(config, "gate.rule", "method=" + config.method + " names the rule");
     } else {
-      parts.rule = known_part(config, "gate.rule", gate_rules(), config.gate.rule);
+      spec.rule = known_part(config, "gate.rule", gate_rules(), config.gate.rule);
     }
-    parts.objective = known_part(config, "gate.objective", gate_objectives(), config.gate.objective);
+    spec.objective = known_part(config, "gate.objective", gate_objectives(), config.gate.objective);
   }
-  return parts;
+  return spec;
 }
 
 /// `global` (every pair counts fully), the name of a gate objective (with gate.rule) or that of a gate rule
@@ -270,9 +262,9 @@ GuidanceInfo gated_guidance() {
           .summary = "S-LLMR: a hinge on pairs of scored items, weighted by a gate",
           .words = gated_words(),
           .trains_mf = true,
-          .check = [](const Config& config) { gate_parts(config); },
+          .check = [](const Config& config) { gate_spec(config); },
           .make = [](const GuidanceSetup& setup) -> std::unique_ptr<Guidance> {
-            return std::make_unique<Gated>(setup, gate_parts(setup.config));
+            return std::make_unique<Gated>(setup, gate_spec(setup.config));
           },
           .columns = gate_columns()};
 }

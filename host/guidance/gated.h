@@ -16,20 +16,17 @@ namespace sllmr {
 /// probes, and the gate takes a step: probes teach the model nothing, and among the rows of a batch they
 /// would change its batch norm's statistics. The objective `alignment` takes two backward passes more, for
 /// the gradients on the user's row that it compares.
-class Gated : public Guidance, private MfPairs {
+class Gated : public Guidance, protected MfPairs {
  public:
-  Gated(const GuidanceSetup& setup, const GateParts& parts);
+  Gated(const GuidanceSetup& setup, const GateSpec& spec);
 
   std::int64_t most_rows() const override { return setup_.backbone ? 3 * setup_.batch : setup_.batch; }
   MfPairs* mf_pairs() override { return this; }
-  void begin_chunk(const Chunk& chunk) override;
   std::unique_ptr<BatchPlan::Own> make_own() const override { return std::make_unique<Rows>(); }
   void plan(BatchPlan& plan) override;
   void upload(const BatchPlan& plan) override;
   void loss(const StepView& step) override;
   void end_chunk(int slots, const Forward& forward) override;
-  void leave_chunk() override { closed_ = closed_before_; }
-  void settle() override;
   void after_load() override { fetch_gate(); }
 
  protected:
@@ -37,6 +34,7 @@ class Gated : public Guidance, private MfPairs {
     std::vector<HeadPair> heads;
   };
   static const Rows& rows_of(const BatchPlan& plan) { return static_cast<const Rows&>(*plan.own); }
+  void start_chunk(const Chunk& chunk) override;
   nlohmann::json telemetry(const std::vector<double>& totals) override;
 
   Buffer<HeadPair> heads_;  // of the step
@@ -57,7 +55,7 @@ class Gated : public Guidance, private MfPairs {
   /// The gate as it is now, for open().
   void fetch_gate();
 
-  GateParts parts_;
+  GateSpec spec_;
   bool skips_closed_;
   std::vector<UserSignals> users_;
   std::vector<ItemSignals> items_;
@@ -71,12 +69,10 @@ class Gated : public Guidance, private MfPairs {
   std::vector<HeadPair> probe_heads_;
   GateArgs host_gate_;  // of fetch_gate(), with signals and parameters on the host
   std::vector<float> host_theta_, host_running_;
-  std::vector<double> closed_;         // by GateColumns, of pairs kept out since settle(); or empty
-  std::vector<double> closed_before_;  // the same at the start of the chunk
 };
 
 /// The rule and objective of config.method and [gate]. Throws Error where they contradict each other.
-GateParts gate_parts(const Config& config);
+GateSpec gate_spec(const Config& config);
 /// What reports show of Gated::telemetry().
 std::vector<GuidanceColumn> gate_columns();
 

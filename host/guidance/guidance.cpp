@@ -12,8 +12,24 @@ EpochReport report_from_json(const nlohmann::json& json) {
   return {json.at("rows"), json.at("loss"), json.at("guidance")};
 }
 
-Guidance::Guidance(const GuidanceSetup& setup, const GateParts& parts, std::int64_t own_slots)
-    : setup_(setup), state_(setup.context, setup.config, parts, setup.slots + static_cast<int>(own_slots)) {}
+Guidance::Guidance(const GuidanceSetup& setup, const GateSpec& spec, std::int64_t own_slots)
+    : setup_(setup), state_(setup.context, setup.config, spec, setup.slots + static_cast<int>(own_slots)) {}
+
+void Guidance::begin_chunk(const Chunk& chunk) {
+  counted_before_ = counted_;
+  start_chunk(chunk);
+}
+
+void Guidance::count(int column, double value) {
+  counted_.resize(GateColumns::used);
+  counted_[static_cast<std::size_t>(column)] += value;
+}
+
+void Guidance::settle() {
+  if (counted_.empty()) return;
+  state_.add_to_totals(counted_);
+  counted_.clear();
+}
 
 EpochReport Guidance::report(std::int64_t rows) {
   settle();

@@ -96,7 +96,7 @@ class MfPairs {
 /// One method in one run. As it stands it is none at all: the base loss alone.
 class Guidance {
  public:
-  explicit Guidance(const GuidanceSetup& setup, const GateParts& parts = {}, std::int64_t own_slots = 0);
+  explicit Guidance(const GuidanceSetup& setup, const GateSpec& spec = {}, std::int64_t own_slots = 0);
   virtual ~Guidance() = default;
   Guidance(const Guidance&) = delete;
   Guidance& operator=(const Guidance&) = delete;
@@ -109,7 +109,7 @@ class Guidance {
 
   void start_epoch() { state_.start_epoch(); }
   /// Before the batches of the chunk, also where training goes on within it.
-  virtual void begin_chunk(const Chunk& /*chunk*/) {}
+  void begin_chunk(const Chunk& chunk);
   virtual std::unique_ptr<BatchPlan::Own> make_own() const { return nullptr; }
   /// Softens targets, sets weights, adds rows; batch by batch in the chunk's order. May run beside the steps
   /// of batches before.
@@ -123,7 +123,7 @@ class Guidance {
   /// the kernels of matrix factorisation.
   virtual void end_chunk(int slots, const Forward& /*forward*/) { state_.step(slots); }
   /// Training stops within the chunk: whoever resumes begins it again.
-  virtual void leave_chunk() {}
+  void leave_chunk() { counted_ = counted_before_; }
   /// The epoch's sums. Throws Error when training has diverged.
   EpochReport report(std::int64_t rows);
 
@@ -132,11 +132,15 @@ class Guidance {
   /// The same of a chunk that is under way.
   std::vector<NamedBuffer> chunk_buffers() { return {state_.sums_of_chunk()}; }
   std::int32_t& steps() { return state_.steps(); }
-  /// Brings them, and the totals, up to date.
-  virtual void settle() {}
+  /// Brings them up to date.
+  void settle();
   virtual void after_load() {}
 
  protected:
+  virtual void start_chunk(const Chunk& /*chunk*/) {}
+  /// Adds to a column of the totals what plan() has seen on the host. A method without a gate may use the
+  /// gate's columns for sums of its own.
+  void count(int column, double value);
   /// What the method tells of an epoch, from GateState::totals().
   virtual nlohmann::json telemetry(const std::vector<double>& /*totals*/) { return nullptr; }
   /// Throws Error for NaN and infinities.
@@ -144,6 +148,10 @@ class Guidance {
 
   GuidanceSetup setup_;
   GateState state_;
+
+ private:
+  std::vector<double> counted_;         // by GateColumns, since settle(); or empty
+  std::vector<double> counted_before_;  // the same at the start of the chunk
 };
 
 /// A number of EpochReport::guidance that reports show.

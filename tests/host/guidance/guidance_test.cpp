@@ -1,0 +1,168 @@
+// Every registered method of guidance, by enumeration: what each must keep,
+// whichever it is.
+#include "host/guidance/registry.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "host/data/import.h"
+#include "tests/host/support.h"
+#include "tests/host/train/bench.h"
+#include "tests/support/compare.h"
+
+namespace sllmr {
+namespace {
+
+using testing::HasSubstr;
+
+/// How each method is switched off by a key of its own; a new method belongs
+/// here.
+const std::map<std::string, std::string> &switched_off() {
+  static const std::map<std::string, std::string> all = {
+      {"none", "method=none"}, {"gated", "method=never"}};
+  return all;
+}
+
+class EveryMethod : public testing::TestWithParam<std::string> {
+protected:
+  void SetUp() override {
+    save_recbole(synthetic_dataset(small_world(300, 200)), folder_.path());
+  }
+
+  const GuidanceInfo &info() const {
+    return *std::ranges::find(guidance_methods(), GetParam(),
+                              &GuidanceInfo::name);
+  }
+  /// The method's first word, on a backbone whose batch norm sees every row of
+  /// a batch.
+  Config config(std::vector<std::string> overrides = {}) const {
+    std::vector<std::string> words = {"data.path=" + (folder_ / "synthetic"),
+                                      "device=cpu",
+                                      "threads=1",
+                                      "model.name=deepfm",
+                                      "model.width=8",
+                                      "model.hidden=[16, 8]",
+                                      "train.loss=bce",
+                                      "train.mode=exact",
+                                      "train.optimizer=adam",
+                                      "train.lr=0.01",
+                                      "train.l2=1e-4",
+                                      "train.batch_size=64",
+                                      "train.chunk_rows=256",
+                                      "train.epochs=2",
+                                      "eval.protocol=ctr",
+                                      "llm.pair_rate=0.5",
+                                      "method=" + info().words.front()};
+    words.insert(words.end(), overrides.begin(), overrides.end());
+    return load_config("", words);
+  }
+
+  TemporaryFolder folder_;
+};
+INSTANTIATE_TEST_SUITE_P(Registry, EveryMethod, testing::ValuesIn([] {
+                           std::vector<std::string> names;
+                           for (const GuidanceInfo &each : guidance_methods())
+                             names.emplace_back(each.name);
+                           return names;
+                         }()),
+                         [](const auto &each) { return each.param; });
+
+TEST_P(EveryMethod, SwitchedOffItIsTheBackboneBitForBit) {
+  ASSERT_TRUE(switched_off().contains(GetParam()))
+      << "say in switched_off() how";
+  const std::vector<CtrRow> rows{{1, 2, 1, 1}, {5, 9, 2, 0}, {7, 3, 1, 1}};
+  const auto logits = [&](const Config &config) {
+    Bench bench(config);
+    bench.train();
+    return bench.trainer().ctr_logits(rows);
+  };
+  const std::vector<float> none = logits(config({"method=none"}));
+  EXPECT_EQ(logits(config({switched_off().at(GetParam())})), none);
+  if (GetParam() != "none") {
+    EXPECT_NE(logits(config()), none) << "the test says nothing";
+  }
+}
+
+TEST_P(EveryMethod, ContinuesBitForBitInTheMiddleOfAnEpoch) {
+  Bench straight(config());
+  const nlohmann::json report = to_json(straight.train());
+  const std::string whole = straight.checkpoint(folder_ / "a");
+  for (const std::int64_t stop : {512, 200, 700}) {
+    Bench begun(config());
+    ASSERT_FALSE(begun.trainer()
+                     .train_epoch([&](std::int64_t row) { return row >= stop; })
+                     .has_value());
+    begun.checkpoint(folder_ / "middle");
+    Bench resumed(config());
+    resumed.trainer().resume(read_safetensors(folder_ / "middle"));
+    EXPECT_EQ(to_json(resumed.train()), report) << stop;
+    EXPECT_EQ(resumed.checkpoint(folder_ / "b"), whole) << stop;
+  }
+}
+
+TEST_P(EveryMethod, DoesNotDependOnThreads) {
+  Bench one(config(), 1), three(config(), 3);
+  EXPECT_EQ(to_json(one.train()), to_json(three.train()));
+  EXPECT_EQ(one.checkpoint(folder_ / "a"), three.checkpoint(folder_ / "b"));
+}
+
+TEST_P(EveryMethod, TellsWhatItsColumnsShow) {
+  const EpochReport report = Bench(config()).train();
+  EXPECT_EQ(to_json(report_from_json(to_json(report))), to_json(report));
+  for (const GuidanceColumn &column : info().columns) {
+    const nlohmann::json::json_pointer path(column.path);
+    ASSERT_TRUE(report.guidance.contains(path)) << column.path;
+    EXPECT_TRUE(std::isfinite(report.guidance.at(path).get<double>()))
+        << column.path;
+  }
+}
+
+/// Rounding differs between the devices and grows from step to step.
+TEST_P(EveryMethod, TrainsOnCudaAsOnTheCpu) {
+  if (!cuda_available())
+    GTEST_SKIP() << "no CUDA device";
+  std::vector<CtrRow> rows;
+  for (Id user = 1; user < 200; ++user)
+    rows.push_back({user, 1 + user % 150, 1, 1});
+  Bench cpu(config({"train.epochs=1"})),
+      cuda(config({"train.epochs=1"}), 1, Device::cuda);
+  const EpochReport expected = cpu.train(), report = cuda.train();
+  EXPECT_TRUE(near(report.loss, expected.loss, {0, 1e-3}));
+  EXPECT_LT(norm_error(cuda.trainer().ctr_logits(rows),
+                       cpu.trainer().ctr_logits(rows)),
+            0.01);
+}
+
+TEST_P(EveryMethod, SaysWhatItIs) {
+  EXPECT_FALSE(info().summary.empty());
+  EXPECT_FALSE(info().words.empty());
+  std::set<std::string> known;
+  for (const ConfigKeyInfo &key : config_keys())
+    known.insert(key.key);
+  for (const PartKey &key : info().keys) {
+    EXPECT_TRUE(known.contains(key.name)) << key.name;
+    EXPECT_EQ(key.name.substr(0, key.name.find('.')), GetParam());
+    EXPECT_FALSE(key.doc.empty());
+  }
+}
+
+TEST(Guidance, WordsNameOneMethodEach) {
+  const std::vector<std::string> words = method_names();
+  EXPECT_EQ(std::set<std::string>(words.begin(), words.end()).size(),
+            words.size());
+  EXPECT_THAT(error_of([] {
+                find_guidance(load_config(
+                    "", std::vector<std::string>{"method=agrement"}));
+              }),
+              HasSubstr("did you mean 'agreement'"));
+}
+
+} // namespace
+} // namespace sllmr
