@@ -7,7 +7,8 @@ namespace sllmr {
 // A method's file defines GuidanceInfo NAME_guidance().
 #define SLLMR_GUIDANCE(METHOD) \
   METHOD(none)                 \
-  METHOD(gated)
+  METHOD(gated)                \
+  METHOD(pointwise)
 
 #define SLLMR_DECLARE(name) GuidanceInfo name##_guidance();
 #define SLLMR_LIST(name) name##_guidance(),

@@ -26,7 +26,9 @@ using testing::HasSubstr;
 /// here.
 const std::map<std::string, std::string> &switched_off() {
   static const std::map<std::string, std::string> all = {
-      {"none", "method=none"}, {"gated", "method=never"}};
+      {"none", "method=none"},
+      {"gated", "method=never"},
+      {"pointwise", "llm.lambda=0"}};
   return all;
 }
 

@@ -1,0 +1,201 @@
+// The pointwise ablation: the judged rows that S-LLMR pairs up, each with the LLM's score as its target. Same
+// rows, same weight (llm.lambda), and on demand the same gate: what differs from `gated` is the loss alone.
+#include <algorithm>
+#include <cmath>
+
+#include "host/guidance/gated.h"
+#include "host/guidance/judged.h"
+#include "kernels/pointwise_loss.h"
+
+namespace sllmr {
+namespace {
+
+constexpr const char *kLoss = "pointwise.loss", *kCalibrate = "pointwise.calibrate",
+                     *kGated = "pointwise.gated";
+
+/// t -> sigmoid(a logit(t) + b).
+struct Calibration {
+  double a = 1, b = 0;
+  bool used = false;
+
+  static double log_odds(double t) {
+    const double kept = std::clamp(t, 0.01, 0.99);
+    return std::log(kept / (1 - kept));
+  }
+  float operator()(float t) const {
+    return used ? static_cast<float>(1 / (1 + std::exp(-a * log_odds(static_cast<double>(t)) - b))) : t;
+  }
+};
+
+/// A judged item as a row of Platt's regression.
+struct Example {
+  double x, weight;  // log-odds of the score
+  bool positive;
+};
+
+/// Every user's probe, a training item, is a positive of weight 1; the other candidates are negatives that
+/// share a weight of 1, as every positive has one negative in training.
+std::vector<Example> examples_of(const ScoreTable& table) {
+  std::vector<Example> examples;
+  for (std::size_t user = 1; user < table.probe.size(); ++user) {
+    const auto scores = table.scores_of(static_cast<Id>(user));
+    if (table.probe[user] < 0 || scores.size() < 2) continue;
+    for (std::size_t k = 0; k < scores.size(); ++k) {
+      const bool positive = static_cast<std::int32_t>(k) == table.probe[user];
+      const double x = Calibration::log_odds(static_cast<double>(scores[k]));
+      examples.push_back({x, positive ? 1 : 1 / static_cast<double>(scores.size() - 1), positive});
+    }
+  }
+  return examples;
+}
+
+/// Platt scaling (Platt 1999): logistic regression of what users did on the LLM's log-odds, by Newton's
+/// method with halved steps where a whole one goes too far.
+Calibration platt(const ScoreTable& table) {
+  const std::vector<Example> examples = examples_of(table);
+  require(!examples.empty(),
+          "pointwise.calibrate=platt learns from probes, and the table has none: use "
+          "pointwise.calibrate=none, or score again");
+  const auto loss = [&](double a, double b) {
+    double sum = 0;
+    for (const Example& e : examples) {
+      const double s = (e.positive ? -1 : 1) * (a * e.x + b);
+      sum += e.weight * (std::max(s, 0.0) + std::log1p(std::exp(-std::fabs(s))));
+    }
+    return sum;
+  };
+  Calibration fit{0, 0, true};
+  constexpr int kMostSteps = 25, kMostHalvings = 30;
+  for (int step = 0; step < kMostSteps; ++step) {
+    double g_a = 0, g_b = 0, h_aa = 1e-9, h_ab = 0,
+           h_bb = 1e-9;  // the ridge: where one score is all there is
+    for (const Example& e : examples) {
+      const double p = 1 / (1 + std::exp(-fit.a * e.x - fit.b)), off = e.weight * (p - (e.positive ? 1 : 0));
+      const double h = e.weight * p * (1 - p);
+      g_a += off * e.x, g_b += off;
+      h_aa += h * e.x * e.x, h_ab += h * e.x, h_bb += h;
+    }
+    const double determinant = h_aa * h_bb - h_ab * h_ab, before = loss(fit.a, fit.b);
+    double d_a = (h_bb * g_a - h_ab * g_b) / determinant, d_b = (h_aa * g_b - h_ab * g_a) / determinant;
+    for (int k = 0; k < kMostHalvings && !(loss(fit.a - d_a, fit.b - d_b) <= before); ++k) d_a /= 2, d_b /= 2;
+    fit.a -= d_a, fit.b -= d_b;
+    if (std::fabs(d_a) + std::fabs(d_b) < 1e-9) break;
+  }
+  return fit;
+}
+
+PointwiseLoss loss_of(const Config& config) {
+  const auto& name = config.part<std::string>(kLoss);
+  return name == "mse" ? PointwiseLoss::mse : name == "bce" ? PointwiseLoss::bce : PointwiseLoss::logit;
+}
+
+GateSpec spec_of(const Config& config) {
+  if (config.part<bool>(kGated)) return gate_spec(config);
+  return {find_gate_part(gate_rules(), "always"), find_gate_part(gate_objectives(), "hinge")};
+}
+
+class Pointwise final : public Gated {
+ public:
+  explicit Pointwise(const GuidanceSetup& setup)
+      : Gated(setup, spec_of(setup.config)),
+        judged_(*setup.table),
+        targets_(setup.context, 2 * heads_.size()) {
+    if (setup.config.part<std::string>(kCalibrate) == "platt") calibration_ = platt(*setup.table);
+  }
+
+  MfPairs* mf_pairs() override { return nullptr; }
+  std::unique_ptr<BatchPlan::Own> make_own() const override { return std::make_unique<JudgedRows>(); }
+
+  void plan(BatchPlan& plan) override {
+    Gated::plan(plan);
+    auto& own = static_cast<JudgedRows&>(*plan.own);
+    own.targets.clear();
+    for (const HeadPair& head : own.heads) {
+      own.targets.push_back(calibration_(judged_.score(head.user, head.pair.a)));
+      own.targets.push_back(calibration_(judged_.score(head.user, head.pair.b)));
+    }
+  }
+
+  void upload(const BatchPlan& plan) override {
+    Gated::upload(plan);
+    const std::vector<float>& targets = static_cast<const JudgedRows&>(*plan.own).targets;
+    copy_to_device(setup_.context, targets_.data(), targets.data(), targets.size() * sizeof(float));
+  }
+
+  void loss(const StepView& step) override {
+    Guidance::loss(step);
+    PointwiseArgs args;
+    args.logits = step.head.logits;
+    args.pairs = heads_.data();
+    args.n_pairs = std::ssize(rows_of(step.plan).heads);
+    args.targets = targets_.data();
+    args.loss = loss_of(setup_.config);
+    args.weight = gate().lambda;
+    args.gate = gate();
+    args.first_slot = step.head.rows;
+    args.d_logits = step.head.d_logits;
+    pointwise_loss(setup_.context, args);
+  }
+
+ protected:
+  nlohmann::json telemetry(const std::vector<double>& totals) override {
+    nlohmann::json out = Gated::telemetry(totals);
+    const double pairs = totals[GateColumns::pairs];
+    out.erase("active_share");
+    out["judged_rows"] = 2 * pairs;
+    out["loss"] = pairs > 0 ? totals[GateColumns::pair_hinge] / pairs : 0.0;
+    if (calibration_.used) out["platt"] = {{"slope", calibration_.a}, {"intercept", calibration_.b}};
+    return out;
+  }
+
+ private:
+  struct JudgedRows : Rows {
+    std::vector<float> targets;
+  };
+  Judged judged_;
+  Calibration calibration_;
+  Buffer<float> targets_;
+};
+
+void check(const Config& config) {
+  require(config.train.loss != TrainConfig::Loss::bpr || loss_of(config) == PointwiseLoss::logit,
+          "method=pointwise: with train.loss=bpr logits are no log-odds: use pointwise.loss=logit, or "
+          "train.loss=bce");
+  if (!config.part<bool>(kGated)) return;
+  const GateSpec spec = gate_spec(config);
+  require(spec.rule->n_params == 0 || spec.objective->uses_probes,
+          "pointwise.gated=true: a gating rule with parameters learns from probes alone here: use "
+          "gate.objective=agreement, or a gate.rule without parameters");
+}
+
+}  // namespace
+
+GuidanceInfo pointwise_guidance() {
+  std::vector<GuidanceColumn> columns = gate_columns();
+  columns.insert(columns.begin(), {"pointwise loss", "/loss"});
+  return {.name = "pointwise",
+          .summary = "the LLM's score as the target of every judged row",
+          .words = {"pointwise"},
+          .keys = {{kLoss,
+                    std::string("mse"),
+                    "loss of a judged row: of the probability, or of the logit",
+                    0,
+                    0,
+                    {"mse", "bce", "logit"}},
+                   {kCalibrate,
+                    std::string("none"),
+                    "platt: scores become probabilities of what users did",
+                    0,
+                    0,
+                    {"none", "platt"}},
+                   {kGated, false, "weigh judged rows by the gate of [gate]"}},
+          .check = check,
+          .make = [](const GuidanceSetup& setup) -> std::unique_ptr<Guidance> {
+            // A weight of 0 brings no rows either: they would change a batch norm's statistics.
+            if (setup.config.llm.lambda == 0) return std::make_unique<Guidance>(setup);
+            return std::make_unique<Pointwise>(setup);
+          },
+          .columns = columns};
+}
+
+}  // namespace sllmr

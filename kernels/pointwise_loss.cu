@@ -1,0 +1,66 @@
+#include "kernels/pointwise_loss.h"
+
+#include "kernels/exec/launch.h"
+
+namespace sllmr {
+
+namespace {
+
+struct LossAndSlope {
+  float loss, slope;  // by the logit
+};
+
+SLLMR_HD LossAndSlope loss_of(PointwiseLoss loss, float s, float t) {
+  const float small = std::exp(-std::fabs(s));
+  const float p = (s < 0.0F ? small : 1.0F) / (1.0F + small);  // written so that a NaN logit stays NaN
+  if (loss == PointwiseLoss::bce) {
+    return {(s < 0.0F ? 0.0F : s) - t * s + std::log1p(small), p - t};
+  }
+  if (loss == PointwiseLoss::mse) {
+    const float off = p - t;
+    return {off * off, 2.0F * off * (small / ((1.0F + small) * (1.0F + small)))};
+  }
+  const float kept = t < 0.01F ? 0.01F : t > 0.99F ? 0.99F : t;
+  const float off = s - std::log(kept / (1.0F - kept));
+  return {off * off, 2.0F * off};
+}
+
+/// Item: one pair.
+struct PointwiseRows {
+  PointwiseArgs args;
+  float scale;  // weight / number of judged rows
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes, std::int64_t k) const {
+    const HeadPair& both = args.pairs[k];
+    float* slot = args.gate.slots + (args.first_slot + k) * GateColumns::stride;
+    for (int side = 0; side < 2; ++side) {
+      const std::int32_t row = side == 0 ? both.row_a : both.row_b;
+      const float s = args.logits[row];
+      GateSignals z =
+          gate_signals(args.gate, both.user, side == 0 ? both.pair.a : both.pair.b, both.pair.gap);
+      z.uncertainty = uncertainty_of(s, args.gate.uncertainty);
+      const float alpha = gate_alpha(args.gate, z);
+      const LossAndSlope x = loss_of(args.loss, s, args.targets[2 * k + side]);
+      args.d_logits[row] = scale * alpha * x.slope;
+      float* bucket = slot + GateColumns::bucket +
+                      GateColumns::bucket_columns * ((z.cold != 0.0F ? 2 : 0) + (z.tail != 0.0F ? 1 : 0));
+      bucket[0] += 1.0F;
+      bucket[1] += alpha;
+      bucket[2] += alpha * alpha;
+      slot[GateColumns::pair_alpha] += 0.5F * alpha;
+      slot[GateColumns::pair_hinge] += 0.5F * alpha * x.loss;
+    }
+    slot[GateColumns::pairs] += 1.0F;
+  }
+};
+
+}  // namespace
+
+void pointwise_loss_on(OnThisDevice, const Context& context, const PointwiseArgs& args) {
+  require(args.first_slot + args.n_pairs <= args.gate.n_slots, "pointwise_loss: too few accumulator slots");
+  const float scale = args.weight / static_cast<float>(args.n_pairs == 0 ? 1 : 2 * args.n_pairs);
+  launch_each(context, "pointwise_loss", args.n_pairs, PointwiseRows{args, scale});
+}
+
+}  // namespace sllmr
