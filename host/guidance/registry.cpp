@@ -8,7 +8,8 @@ namespace sllmr {
 #define SLLMR_GUIDANCE(METHOD) \
   METHOD(none)                 \
   METHOD(gated)                \
-  METHOD(pointwise)
+  METHOD(pointwise)            \
+  METHOD(kd)
 
 #define SLLMR_DECLARE(name) GuidanceInfo name##_guidance();
 #define SLLMR_LIST(name) name##_guidance(),

@@ -28,7 +28,8 @@ const std::map<std::string, std::string> &switched_off() {
   static const std::map<std::string, std::string> all = {
       {"none", "method=none"},
       {"gated", "method=never"},
-      {"pointwise", "llm.lambda=0"}};
+      {"pointwise", "llm.lambda=0"},
+      {"kd", "kd.weight=0"}};
   return all;
 }
 
