@@ -9,7 +9,8 @@ namespace sllmr {
   METHOD(none)                 \
   METHOD(gated)                \
   METHOD(pointwise)            \
-  METHOD(kd)
+  METHOD(kd)                   \
+  METHOD(weights)
 
 #define SLLMR_DECLARE(name) GuidanceInfo name##_guidance();
 #define SLLMR_LIST(name) name##_guidance(),

@@ -29,7 +29,8 @@ const std::map<std::string, std::string> &switched_off() {
       {"none", "method=none"},
       {"gated", "method=never"},
       {"pointwise", "llm.lambda=0"},
-      {"kd", "kd.weight=0"}};
+      {"kd", "kd.weight=0"},
+      {"weights", "weights.strength=0"}};
   return all;
 }
 
