@@ -317,6 +317,7 @@ TEST_P(BackboneGolden, TenStepsArePyTorchsOnCuda) {
 
 TEST_P(BackboneGolden, TrainingMovedWhatIsCompared) {
   const json fixture = read_fixture(GetParam().fixture);
+  ASSERT_FALSE(fixture.is_null()) << "no tests/models/golden/" << GetParam().fixture << ".json";
   const Values initial = fixture["initial"], final = fixture["final"];
   for (const auto& [name, values] : initial) EXPECT_GT(norm_error(final.at(name), values), 0.01) << name;
 }
