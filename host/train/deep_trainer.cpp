@@ -35,7 +35,6 @@ void check_options(const Context& context, const Config& config) {
     throw Error(deep + ": use train.optimizer=adam or lazy_adam");
   }
   require_not_set(config, "model.init_std", deep + " and starts as its paper's code does");
-  check_common_options(config);
   require(config.train.loss != TrainConfig::Loss::bpr || config.train.batch_size % 2 == 0,
           "train.loss=bpr takes rows two by two: train.batch_size must be even");
   require(!config.train.cuda_graph || context.device() == Device::cuda,

@@ -27,7 +27,6 @@ OptimizerKind optimizer_kind(TrainConfig::Optimizer optimizer) {
 }
 
 void check_mode(const Config& config) {
-  check_common_options(config);
   require_not_set(config, "train.cuda_graph", "mf with train.loss=bpr has kernels of its own, few a step");
   if (config.train.mode == TrainConfig::Mode::fused) {
     require_not_set(config, "train.batch_size", "the fused mode has no mini-batches; see train.chunk_rows");

@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "host/config/applicability.h"
 #include "host/guidance/registry.h"
 #include "host/train/deep_trainer.h"
 #include "host/train/mf_trainer.h"
@@ -73,19 +74,9 @@ void Trainer::resume(const SafetensorsFile& checkpoint) {
   load_buffers(checkpoint, chunk_buffers());
 }
 
-void check_common_options(const Config& config) {
-  if (config.train.eval_every == 0 && config.train.patience > 0) {
-    require_not_set(config, "train.patience",
-                    "nothing is validated; set train.eval_every, or train.patience=0");
-  }
-  if (config.llm.pairs == LlmConfig::Pairs::sampled) {
-    require_not_set(config, "llm.largest_pairs", "llm.pairs=sampled draws from all pairs");
-  }
-  if (config.llm.noise == 0) require_not_set(config, "llm.noise_slice", "llm.noise is 0");
-}
-
 std::unique_ptr<Trainer> make_trainer(Context& context, const Config& config, const Split& split,
                                       const ScoreTable* table) {
+  check_applicability(config);
   const GuidanceInfo& guidance = find_guidance(config);
   require(!guidance.reads_scores || table != nullptr, "method=" + config.method + " needs LLM scores");
   std::vector<std::string> names;

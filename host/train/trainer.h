@@ -78,9 +78,6 @@ class Trainer {
   void load_buffers(const SafetensorsFile& checkpoint, const std::vector<NamedBuffer>& buffers);
 };
 
-/// Throws Error for options that do not apply, whichever the trainer.
-void check_common_options(const Config& config);
-
 /// The trainer that config.model.name and config.method ask for: matrix factorisation with BPR and a method
 /// that its kernels know has its own (mf_trainer.h), all else is trained through the contract of backbones
 /// (deep_trainer.h). Keeps references to its arguments; `table` may be null only for a method that reads no

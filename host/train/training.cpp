@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "host/atomic_file.h"
+#include "host/config/applicability.h"
 #include "host/data/fnv.h"
 #include "host/data/import.h"
 #include "host/eval/ctr.h"
@@ -471,12 +472,10 @@ void check_protocol(const Config& config, const Split& split) {
 }
 
 LlmScores load_scores(const Config& config, const Split& split) {
+  check_applicability(config);
   LlmScores scores;
   ScoreTable& table = scores.table;
   if (config.llm.scorer == "file") {
-    for (const char* key : {"llm.candidates", "llm.prompt_history"}) {
-      require_not_set(config, key, "llm.scorer=file reads a finished table");
-    }
     require(!config.llm.scores.empty(), "llm.scorer=file needs llm.scores, the path of the table");
     table = read_scores(config.llm.scores, split, config.llm.min_known);
     check_probes(table, split);
@@ -485,12 +484,6 @@ LlmScores load_scores(const Config& config, const Split& split) {
     scores.hash = hash_scores(table);
     check_freshness(config, split, table);
   } else {
-    for (const char* key :
-         {"llm.stale", "llm.stale_weight", "llm.max_age_days", "llm.allow_leak", "llm.min_known"}) {
-      require_not_set(config, key, "llm.scorer=" + config.llm.scorer + " scores the data as they are");
-    }
-    require_not_set(config, "llm.scores",
-                    "llm.scorer=" + config.llm.scorer + " scores by itself; use llm.scorer=file");
     CandidateOptions options;
     options.per_user = config.llm.candidates;
     options.prompt_history = config.llm.prompt_history;

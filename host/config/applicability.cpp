@@ -1,0 +1,44 @@
+#include "host/config/applicability.h"
+
+#include <string>
+
+namespace sllmr {
+namespace {
+
+struct Condition {
+  const char* key;
+  bool (*applies)(const Config&);
+  const char* otherwise;
+};
+
+constexpr auto kReadsTable = [](const Config& c) { return c.llm.scorer == "file"; };
+constexpr auto kScoresItself = [](const Config& c) { return c.llm.scorer != "file"; };
+
+constexpr const char* kNoTable = "the data are scored as they are, without a table; see llm.scorer=file";
+constexpr const char* kFinished = "llm.scorer=file reads a finished table";
+
+constexpr Condition kConditions[] = {
+    {"train.patience", [](const Config& c) { return c.train.eval_every > 0 || c.train.patience == 0; },
+     "nothing is validated; set train.eval_every, or train.patience=0"},
+    {"llm.scores", kReadsTable, kNoTable},
+    {"llm.stale", kReadsTable, kNoTable},
+    {"llm.stale_weight", kReadsTable, kNoTable},
+    {"llm.max_age_days", kReadsTable, kNoTable},
+    {"llm.allow_leak", kReadsTable, kNoTable},
+    {"llm.min_known", kReadsTable, kNoTable},
+    {"llm.candidates", kScoresItself, kFinished},
+    {"llm.prompt_history", kScoresItself, kFinished},
+    {"llm.largest_pairs", [](const Config& c) { return c.llm.pairs == LlmConfig::Pairs::largest; },
+     "llm.pairs=sampled draws from all pairs"},
+    {"llm.noise_slice", [](const Config& c) { return c.llm.noise > 0; }, "llm.noise is 0"},
+};
+
+}  // namespace
+
+void check_applicability(const Config& config) {
+  for (const Condition& condition : kConditions) {
+    if (!condition.applies(config)) require_not_set(config, condition.key, condition.otherwise);
+  }
+}
+
+}  // namespace sllmr
