@@ -1,7 +1,7 @@
 // Runs that an experiment is made of: each is done once and kept.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <span>
 #include <string>
@@ -28,30 +28,21 @@ void require_distinct(const std::vector<Value>& values, std::string_view option)
   }
 }
 
-/// Checks the runs of a table before any is trained, and returns what they read. Each data set is loaded
-/// once, and each table of scores that is read. Throws Error where a method is unknown, two runs have one
-/// folder, data cannot be trained on or ranked, a table leaks, or a folder holds a run that is not to be
-/// kept; see run_once().
-std::vector<RunInputs> check_runs(std::span<const Config> runs);
+/// A run that may begin.
+struct CheckedRun {
+  RunInputs inputs;
+  nlohmann::json stored;  // the summary of a finished run that is reused, or null
+};
+
+/// Checks the runs of a table before any is trained. Each data set is loaded once, and each table of scores
+/// that is read. Throws Error where a method is unknown, two runs have one folder, data cannot be trained on
+/// or ranked, a table leaks, or a folder holds a run that is not to be kept; see run_once().
+std::vector<CheckedRun> check_runs(std::span<const Config> runs);
 
 /// The summary of one run: the stored one if it is there and of this configuration and these inputs, else a
-/// new or resumed run's. Throws Interrupted after Ctrl-C, and Error where the folder holds a run of another
-/// configuration, other data, features, texts or scores, one that another version of the program would not
-/// repeat, or a summary that cannot be read; and where the inputs changed since check_runs().
+/// new or resumed run's. Throws Interrupted where Ctrl-C ended it, and Error where the folder holds a run of
+/// another configuration, other data, features, texts or scores, one that another version of the program
+/// would not repeat, or a summary that cannot be read; and where the inputs changed since check_runs().
 nlohmann::json run_once(const Config& config, const RunInputs& inputs);
-
-/// Mean and standard deviation over the values that are not null; `n` of them. Without one both are NaN, with
-/// one the deviation is.
-struct Spread {
-  int n = 0;
-  double mean = 0, deviation = 0;
-};
-Spread spread_of(const std::vector<nlohmann::json>& values);
-/// "0.7134 ± 0.0012", "0.7134" for one value, "-" for none.
-std::string to_text(const Spread& spread);
-
-/// "data 1f.., scores 2e.., commit .., machine": where the figures of these summaries come from. Names every
-/// hash that occurs: of data, and where they were read, of features, texts and scores.
-std::string provenance_text(std::span<const nlohmann::json> summaries);
 
 }  // namespace sllmr

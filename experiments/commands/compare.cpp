@@ -1,20 +1,20 @@
 #include "experiments/commands/compare.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <limits>
-#include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "experiments/commands/flags.h"
-#include "experiments/report/text.h"
+#include "experiments/results/markdown.h"
+#include "experiments/run_table.h"
 #include "experiments/runs.h"
 #include "host/config/config.h"
+#include "host/guidance/registry.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -22,9 +22,50 @@ namespace {
 
 struct CompareOptions {
   std::string recipe, out;
-  std::vector<std::string> overrides, methods = {"none", "global", "hinge", "agreement"};
+  std::vector<std::string> overrides, methods = {"none", "global", "hinge", "agreement"}, metrics;
   std::vector<int> seeds = {1, 2, 3};
+  bool force = false;
 };
+
+/// AUC by slice, ranking quality or calibration (whichever the protocol has), and what guidance tells.
+std::vector<ShownFigure> usual_figures(const CompareOptions& options, EvalConfig::Protocol protocol) {
+  std::vector<ShownFigure> shown = auc_by_slice();
+  const bool ranks = protocol == EvalConfig::Protocol::full;
+  shown.push_back({{ranks ? "ndcg@10" : "log_loss"}, ranks ? "NDCG@10" : "log-loss"});
+  for (const GuidanceColumn& column : guidance_columns(options.methods, true)) {
+    shown.push_back({guidance_name(column), column.title});
+  }
+  return shown;
+}
+
+/// Methods by row, in one column, by seed.
+RunPlan plan_comparison(const CompareOptions& options) {
+  RunPlan plan;
+  plan.table.title = "Methods of " + options.recipe;
+  plan.table.recipe = options.recipe;
+  plan.table.rows = options.methods;
+  plan.table.columns = {std::filesystem::path(options.recipe).stem().string()};
+  plan.out = options.out;
+  plan.inputs = {options.recipe};
+  plan.force = options.force;
+  for (std::size_t row = 0; row < options.methods.size(); ++row) {
+    const std::string& method = options.methods[row];
+    for (const int seed : options.seeds) {
+      std::vector<std::string> overrides = options.overrides;
+      overrides.insert(overrides.end(), {"method=" + method, fmt::format("seed={}", seed),
+                                         fmt::format("run_dir={}/{}_{}", options.out, method, seed)});
+      plan.runs.push_back({row, 0, load_config(options.recipe, overrides)});
+    }
+  }
+  const std::vector<FigureName> known = figure_names(plan.runs);
+  for (const std::string& metric : options.metrics) {
+    plan.table.shown.push_back({require_figure(metric, known, "--metric"), metric});
+  }
+  if (options.metrics.empty()) {
+    plan.table.shown = usual_figures(options, plan.runs.front().config.eval.protocol);
+  }
+  return plan;
+}
 
 void compare(const CompareOptions& options) {
   constexpr std::string_view kOwn[] = {"method", "seed", "run_dir"};
@@ -32,55 +73,8 @@ void compare(const CompareOptions& options) {
   require(!options.out.empty(), "--out: name a folder");
   require_distinct(options.methods, "--methods");
   require_distinct(options.seeds, "--seeds");
-  std::vector<Config> runs;  // by method, then by seed
-  for (const std::string& method : options.methods) {
-    for (const int seed : options.seeds) {
-      std::vector<std::string> overrides = options.overrides;
-      overrides.insert(overrides.end(), {"method=" + method, fmt::format("seed={}", seed),
-                                         fmt::format("run_dir={}/{}_{}", options.out, method, seed)});
-      runs.push_back(load_config(options.recipe, overrides));
-    }
-  }
-  const std::vector<RunInputs> inputs = check_runs(runs);
-  const std::vector<GuidanceColumn> guidance = guidance_columns(options.methods, true);
-  std::string table, protocol;
-  std::vector<nlohmann::json> summaries;
-  for (const std::string& method : options.methods) {
-    std::map<std::string, std::vector<nlohmann::json>> columns;
-    for (std::size_t k = 0; k < options.seeds.size(); ++k) {
-      const std::size_t run = summaries.size();
-      summaries.push_back(run_once(runs[run], inputs[run]));
-      const nlohmann::json& summary = summaries.back();
-      const nlohmann::json& test = summary.at("test");
-      for (const char* slice : {"all", "cold", "tail"}) columns[slice].push_back(test.at("auc").at(slice));
-      // Ranking quality or calibration, whichever the protocol has.
-      columns["other"].push_back(test.contains("ndcg@10")    ? test.at("ndcg@10").at("all")
-                                 : test.contains("log_loss") ? test.at("log_loss").at("all")
-                                                             : nlohmann::json());
-      for (const GuidanceColumn& column : guidance) {
-        columns[column.path].push_back(guidance_figure(summary, column));
-      }
-    }
-    if (table.empty()) {
-      protocol = summaries.front().at("test").at("protocol");
-      std::string rule = "\n|---|---|---|---|---|";
-      table =
-          fmt::format("| method | AUC all | cold | tail | {} |", protocol == "full" ? "NDCG@10" : "log-loss");
-      for (const GuidanceColumn& column : guidance) {
-        table += fmt::format(" {} |", column.title);
-        rule += "---|";
-      }
-      table += rule + "\n";
-    }
-    table += "| " + method;
-    for (const char* column : {"all", "cold", "tail", "other"}) {
-      table += " | " + to_text(spread_of(columns[column]));
-    }
-    for (const GuidanceColumn& column : guidance) table += " | " + to_text(spread_of(columns[column.path]));
-    table += " |\n";
-  }
-  fmt::print("{}\nprotocol {}, mean ± standard deviation over seeds {}; {}\n", table, protocol,
-             fmt::join(options.seeds, ", "), provenance_text(summaries));
+  if (!options.metrics.empty()) require_distinct(options.metrics, "--metric");
+  fmt::print("{}", figures_markdown(run_table(plan_comparison(options), [](const RunResult&) {})));
 }
 
 }  // namespace
@@ -100,7 +94,14 @@ void add_compare_command(CLI::App& app) {
       ->check(number_in(0, std::numeric_limits<int>::max()))
       ->allow_extra_args(false)
       ->capture_default_str();
-  command->add_option("--out", options->out, "Folder for the run folders")->required();
+  command
+      ->add_option("--metric", options->metrics,
+                   "Columns of the table, separated by commas: ndcg@20 (of all rows), auc.cold, "
+                   "guidance.mean_alpha (default: AUC, NDCG@10 or log-loss, and what guidance tells)")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command->add_option("--out", options->out, "Folder for the run folders and results.json")->required();
+  command->add_flag("--force", options->force, "Replace a results.json of other content");
   command->callback([options] { compare(*options); });
 }
 

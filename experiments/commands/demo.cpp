@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "experiments/commands/flags.h"
-#include "experiments/report/text.h"
+#include "experiments/results/plain_text.h"
 #include "host/atomic_file.h"
 #include "host/data/import.h"
 #include "host/data/synthetic.h"
@@ -89,17 +89,21 @@ void demo(const DemoOptions& options) {
     runs.push_back(load_config("", overrides));
   }
   for (const Config& run : runs) make_room(run.run_dir);
-  std::vector<std::vector<std::string>> table = {
-      {"method", "AUC all", "cold", "tail", "mean gate", "seconds"}};
+  ResultTable table;
+  table.title = "Demo";
+  table.columns = {path};
+  table.shown = auc_by_slice();
+  table.shown.push_back({guidance_name({"mean gate", "/mean_alpha"}), "mean gate"});
   for (const Config& run : runs) {
     const nlohmann::json summary = train(run, false);
     if (summary.is_null()) throw Interrupted();
-    const nlohmann::json& auc = summary.at("test").at("auc");
-    table.push_back({run.method, figure(auc.at("all")), figure(auc.at("cold")), figure(auc.at("tail")),
-                     figure(guidance_figure(summary, {"mean gate", "/mean_alpha"})),
-                     fmt::format("{:.1f}", summary.at("seconds").at("total").get<double>())});
+    table.runs.push_back(run_result(summary, run));
+    table.runs.back().row = table.rows.size();
+    table.rows.push_back(run.method);
   }
-  fmt::print("{}\nfull ranking of each user's last item; run folders in {}\n", aligned(table), options.out);
+  table.complete = true;
+  fmt::print("{}\nfull ranking of each user's last item; run folders in {}\n", plain_text(table),
+             options.out);
 }
 
 }  // namespace

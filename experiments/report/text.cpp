@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "experiments/results/figures.h"
+#include "host/guidance/registry.h"
+
 namespace sllmr {
 
 std::string aligned(const std::vector<std::vector<std::string>>& rows) {
@@ -23,24 +26,16 @@ std::string aligned(const std::vector<std::vector<std::string>>& rows) {
   return text;
 }
 
-std::string figure(const nlohmann::json& value) {
-  return value.is_null() ? "-" : fmt::format("{:.4f}", value.get<double>());
-}
-
-nlohmann::json guidance_figure(const nlohmann::json& summary, const GuidanceColumn& column) {
-  const nlohmann::json::json_pointer path("/guidance" + column.path);
-  return summary.contains(path) && summary.at(path).is_number() ? summary.at(path) : nlohmann::json();
-}
-
 std::string figures_text(const nlohmann::json& result) {
-  std::vector<std::vector<std::string>> rows = {
-      {"protocol " + result.at("protocol").get<std::string>(), "all", "cold", "tail"}};
+  std::vector<std::vector<std::string>> rows = {{"protocol " + result.at("protocol").get<std::string>()}};
+  rows[0].insert(rows[0].end(), kSlices.begin(), kSlices.end());
   for (const auto& [name, value] : result.items()) {
     if (!value.is_object()) continue;
     std::vector<std::string> row = {name};
-    for (const char* slice : {"all", "cold", "tail"}) {
+    for (const char* slice : kSlices) {
       const nlohmann::json& cell = value.at(slice);
-      row.push_back(cell.is_number_integer() ? std::to_string(cell.get<long>()) : figure(cell));
+      row.push_back(cell.is_number_integer() ? std::to_string(cell.get<long>())
+                                             : figure_text(finite_number(cell)));
     }
     rows.push_back(std::move(row));
   }
@@ -63,7 +58,7 @@ std::string summary_text(const nlohmann::json& summary, const std::string& run_d
   for (const GuidanceColumn& column : guidance_columns({summary.at("method").get<std::string>()}, false)) {
     const nlohmann::json value = guidance_figure(summary, column);
     if (value.is_null()) continue;
-    guidance += fmt::format("{}{} {}", guidance.empty() ? "" : ", ", column.title, figure(value));
+    guidance += fmt::format("{}{} {}", guidance.empty() ? "" : ", ", column.title, figure_text(value));
   }
   if (!guidance.empty()) text += fmt::format("guidance: {}\n", guidance);
   const nlohmann::json& seconds = summary.at("seconds");

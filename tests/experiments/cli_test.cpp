@@ -9,12 +9,12 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "experiments/app.h"
 #include "host/data/import.h"
 #include "host/data/split.h"
 #include "host/data/synthetic.h"
 #include "host/llm/score_table.h"
 #include "kernels/gates/registry.h"
+#include "tests/experiments/cli.h"
 #include "tests/host/support.h"
 #include "tests/support/process.h"
 
@@ -24,35 +24,11 @@ namespace {
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-struct Outcome {
-  int status;
-  std::string out, err;
-};
-
-Outcome run(std::vector<std::string> words) {
-  std::vector<const char*> argv = {"sllmr"};
-  for (const std::string& word : words) argv.push_back(word.c_str());
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  const int status = run_app(static_cast<int>(argv.size()), argv.data());
-  std::fflush(nullptr);
-  return {status, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
-}
-
-class Cli : public testing::Test {
+class Cli : public CliTest {
  protected:
-  void SetUp() override {
-    SyntheticOptions options;
-    options.users = 300;
-    options.items = 200;
-    options.topics = 5;
-    save_recbole(synthetic_dataset(options), folder_.path());
-  }
-  std::string data() const { return folder_ / "synthetic"; }
   std::vector<std::string> train_words() const {
     return {"train", "data.path=" + data(), "run_dir=" + (folder_ / "run"), "device=cpu", "train.epochs=2"};
   }
-  TemporaryFolder folder_;
 };
 
 TEST_F(Cli, RunsATableOfAnExperimentAndKeepsItsCells) {

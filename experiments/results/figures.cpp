@@ -1,0 +1,123 @@
+#include "experiments/results/figures.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "host/config/nearest.h"
+#include "host/eval/ctr.h"
+#include "host/eval/ranking.h"
+#include "host/guidance/registry.h"
+
+namespace sllmr {
+
+std::string to_text(const FigureName& name) {
+  return name.metric + "." + name.slice;
+}
+
+FigureName guidance_name(const GuidanceColumn& column) {
+  std::string metric = "guidance" + column.path;
+  std::ranges::replace(metric, '/', '.');
+  return {metric};
+}
+
+std::vector<Figure> figures_of(const nlohmann::json& summary) {
+  std::vector<Figure> figures;
+  for (const auto& [metric, slices] : summary.at("test").items()) {
+    if (!slices.is_object()) continue;
+    for (const char* slice : kSlices) {
+      figures.push_back({{metric, slice}, finite_number(slices.at(slice))});
+    }
+  }
+  for (const GuidanceColumn& column : guidance_columns({summary.at("method").get<std::string>()}, false)) {
+    figures.push_back({guidance_name(column), guidance_figure(summary, column)});
+  }
+  return figures;
+}
+
+namespace {
+
+/// What a summary has as "test", without a figure.
+nlohmann::json test_without_rows(const EvalConfig& eval) {
+  if (eval.protocol == EvalConfig::Protocol::ctr) return to_json(CtrResult());
+  RankingResult result;
+  result.top_k = eval.topk;
+  return to_json(result);
+}
+
+}  // namespace
+
+std::vector<FigureName> figure_names(const Config& config) {
+  std::vector<FigureName> names;
+  for (Figure& figure : figures_of({{"test", test_without_rows(config.eval)}, {"method", config.method}})) {
+    names.push_back(std::move(figure.name));
+  }
+  return names;
+}
+
+namespace {
+
+std::string_view without_test(std::string_view word) {
+  constexpr std::string_view kTest = "test.";
+  return word.starts_with(kTest) ? word.substr(kTest.size()) : word;
+}
+
+}  // namespace
+
+std::optional<FigureName> find_figure(std::string_view word, std::span<const FigureName> known) {
+  word = without_test(word);
+  const auto found = std::ranges::find_if(known, [&](const FigureName& name) {
+    return word == to_text(name) || (name.slice == kSlices[0] && word == name.metric);
+  });
+  return found == known.end() ? std::nullopt : std::optional(*found);
+}
+
+std::string nearest_figure(std::string_view word, std::span<const FigureName> known) {
+  std::vector<std::string> words;
+  for (const FigureName& name : known) {
+    words.push_back(to_text(name));
+    if (name.slice == kSlices[0]) words.push_back(name.metric);
+  }
+  return nearest_name(without_test(word), words);
+}
+
+std::optional<double> finite_number(const nlohmann::json& value) {
+  if (!value.is_number() || !std::isfinite(value.get<double>())) return std::nullopt;
+  return value.get<double>();
+}
+
+std::optional<double> guidance_figure(const nlohmann::json& summary, const GuidanceColumn& column) {
+  const nlohmann::json::json_pointer path("/guidance" + column.path);
+  return summary.contains(path) ? finite_number(summary.at(path)) : std::nullopt;
+}
+
+std::string figure_text(const std::optional<double>& value) {
+  return value && std::isfinite(*value) ? fmt::format("{:.4f}", *value) : "-";
+}
+
+Spread spread_of(std::span<const std::optional<double>> values) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  double sum = 0, squares = 0;
+  int n = 0;
+  for (const std::optional<double>& value : values) {
+    if (!value) continue;
+    sum += *value;
+    ++n;
+  }
+  if (n == 0) return {0, kNone, kNone};
+  const double mean = sum / n;
+  for (const std::optional<double>& value : values) {
+    if (value) squares += (*value - mean) * (*value - mean);
+  }
+  return {n, mean, n == 1 ? kNone : std::sqrt(squares / (n - 1))};
+}
+
+std::string to_text(const Spread& spread) {
+  const std::string mean = figure_text(spread.mean);
+  return spread.n < 2 ? mean : fmt::format("{} ± {}", mean, figure_text(spread.deviation));
+}
+
+}  // namespace sllmr

@@ -1,0 +1,62 @@
+// Figures of runs: their names, how they are averaged over seeds, and how they are printed.
+#pragma once
+
+#include <array>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/config/config.h"
+#include "host/guidance/guidance.h"
+
+namespace sllmr {
+
+/// The parts of the test rows that figures are of, in the order of tables.
+inline constexpr std::array<const char*, 3> kSlices = {"all", "cold", "tail"};
+
+/// Of the test a metric and a slice: "ndcg@10", "cold". Of anything else a summary tells its dotted path
+/// ("guidance.mean_alpha", "seconds.total"), which is of all rows.
+struct FigureName {
+  std::string metric;
+  std::string slice = kSlices[0];
+  bool operator==(const FigureName&) const = default;
+};
+/// "ndcg@10.cold".
+std::string to_text(const FigureName& name);
+FigureName guidance_name(const GuidanceColumn& column);
+
+struct Figure {
+  FigureName name;
+  std::optional<double> value;  // none: the slice has no row, or guidance tells nothing of the kind
+};
+/// Every metric of a summary's test by slice, and every number of its method's guidance_columns().
+std::vector<Figure> figures_of(const nlohmann::json& summary);
+/// Their names, before there is a summary: those of a run of `config`.
+std::vector<FigureName> figure_names(const Config& config);
+
+/// The one of `known` that a user means by "ndcg@10" (of all rows), "ndcg@10.cold" or "test.ndcg@10.cold".
+std::optional<FigureName> find_figure(std::string_view word, std::span<const FigureName> known);
+/// The word for one of `known` that is nearest to `word`, for messages.
+std::string nearest_figure(std::string_view word, std::span<const FigureName> known);
+
+/// A finite number, else nothing.
+std::optional<double> finite_number(const nlohmann::json& value);
+/// What a summary's guidance tells in this column.
+std::optional<double> guidance_figure(const nlohmann::json& summary, const GuidanceColumn& column);
+/// "0.7134", or "-" for none.
+std::string figure_text(const std::optional<double>& value);
+
+/// Mean and standard deviation (n - 1) over the values that are there; `n` of them. Without one both are NaN,
+/// with one the deviation is.
+struct Spread {
+  int n = 0;
+  double mean = 0, deviation = 0;
+};
+Spread spread_of(std::span<const std::optional<double>> values);
+/// "0.7134 ± 0.0012", "0.7134" for one value, "-" for none.
+std::string to_text(const Spread& spread);
+
+}  // namespace sllmr

@@ -1,0 +1,21 @@
+// Tables of runs as Markdown.
+#pragma once
+
+#include <string>
+
+#include "experiments/results/result_table.h"
+
+namespace sllmr {
+
+/// A line for each row, a column for each shown figure, of the table's only column; and what it comes from.
+std::string figures_markdown(const ResultTable& table);
+
+/// A line for each row, a column for each column of the table, of the first shown figure, beside what was
+/// published; and what it comes from.
+std::string columns_markdown(const ResultTable& table);
+
+/// "data 1f.., scores 2e.., commit .., machine": where the figures come from. Names every hash that occurs:
+/// of data, and where they were read, of features, texts and scores.
+std::string provenance_text(const ResultTable& table);
+
+}  // namespace sllmr

@@ -1,0 +1,43 @@
+// From a plan of runs to the table of their results.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "experiments/results/result_table.h"
+#include "host/config/config.h"
+
+namespace sllmr {
+
+/// A run of the cell (row, column).
+struct PlannedRun {
+  std::size_t row, column;
+  Config config;
+};
+
+struct RunPlan {
+  ResultTable table;                // without runs
+  std::vector<PlannedRun> runs;     // by row, column and seed
+  std::string summary_path;         // a number that the table shows beside figures_of(), dotted; or empty
+  std::string out;                  // folder of the run folders and of results.json
+  std::vector<std::string> inputs;  // files that the command reads
+  bool force = false;               // replace a results.json of other content
+};
+
+/// What any run of the plan has a figure for.
+std::vector<FigureName> figure_names(std::span<const PlannedRun> runs);
+
+/// Throws Error "<what>: ... did you mean ..." for a word that names no figure of these runs.
+FigureName require_figure(std::string_view word, std::span<const FigureName> known, std::string_view what);
+
+/// Makes the plan's runs, or reuses those that are finished, in their order, and calls `after` with each.
+/// results.json holds at any moment all that are finished, also after an error or Ctrl-C. Throws as
+/// check_runs() and run_once() do, before anything is trained where results.json is not to be written over,
+/// and Interrupted after Ctrl-C.
+ResultTable run_table(const RunPlan& plan, const std::function<void(const RunResult&)>& after);
+
+}  // namespace sllmr

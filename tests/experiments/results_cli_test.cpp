@@ -1,0 +1,336 @@
+// results.json as `compare` and `experiment run` leave it, and the columns that --metric asks for.
+#include <gmock/gmock.h>
+
+#include <sys/wait.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <set>
+
+#include "experiments/results/figures.h"
+#include "tests/experiments/cli.h"
+#include "tests/support/process.h"
+
+namespace sllmr {
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+using testing::Not;
+
+class ResultsCli : public CliTest {
+ protected:
+  void SetUp() override {
+    CliTest::SetUp();
+    write_recipe(1);
+    std::ofstream(table_) << "title = 'A table'\nrecipe = '" << recipe_
+                          << "'\nmetric = 'test.auc.cold'\nout = '" << out_
+                          << "'\n[[column]]\nname = 'short'\nset = ['train.epochs=1']\nseeds = [1, 2]\n"
+                             "[[column]]\nname = 'long'\nset = ['train.epochs=2']\nseeds = [1]\n"
+                             "[[row]]\nname = 'plain'\nset = ['method=none']\nreference = [0.5, 0.625]\n"
+                             "[[row]]\nname = 'guided'\nset = ['method=agreement']\n";
+  }
+  void write_recipe(int epochs) const {
+    std::ofstream(recipe_) << "device = 'cpu'\nthreads = 1\n[data]\npath = '" << data()
+                           << "'\n[train]\nepochs = " << epochs << "\n";
+  }
+  std::vector<std::string> compare_words(std::vector<std::string> more = {},
+                                         const std::string& seeds = "1,2") const {
+    more.insert(more.begin(),
+                {"compare", recipe_, "--methods", "none,agreement", "--seeds", seeds, "--out", out_});
+    return more;
+  }
+  json results() const { return json::parse(read_all(results_)); }
+  /// The figure in summary.json of the run folder.
+  json stored(const std::string& run, const std::string& pointer) const {
+    return json::parse(read_all(out_ + "/" + run + "/summary.json")).at(json::json_pointer(pointer));
+  }
+
+  std::string recipe_ = folder_ / "recipe.toml", table_ = folder_ / "table.toml", out_ = folder_ / "runs",
+              results_ = out_ + "/results.json";
+};
+
+/// Names and types of all that a value is made of: "cells[].value" -> {"number", "null"}.
+void add_fields(const json& value, const std::string& name,
+                std::map<std::string, std::set<std::string>>& fields) {
+  if (value.is_object()) {
+    for (const auto& [key, member] : value.items())
+      add_fields(member, name.empty() ? key : name + "." + key, fields);
+  } else if (value.is_array()) {
+    for (const json& element : value) add_fields(element, name + "[]", fields);
+  } else {
+    fields[name].insert(value.is_number_integer() ? "integer" : value.type_name());
+  }
+}
+
+/// Name and type of each field that docs/results.md lists.
+std::map<std::string, std::string> documented_fields() {
+  std::map<std::string, std::string> fields;
+  const std::string text = read_all("docs/results.md");
+  const std::regex line(R"(\n\| `([^`]+)` \| ([^|]+) \|)");
+  for (std::sregex_iterator each(text.begin(), text.end(), line), end; each != end; ++each) {
+    EXPECT_TRUE(fields.emplace((*each)[1], (*each)[2]).second) << (*each)[1] << " is listed twice";
+  }
+  return fields;
+}
+
+TEST_F(ResultsCli, TheDocumentedFieldsAreTheWrittenOnes) {
+  ASSERT_EQ(run({"experiment", "run", table_}).status, 0);
+  std::map<std::string, std::set<std::string>> written;
+  add_fields(results(), "", written);
+  const std::map<std::string, std::string> documented = documented_fields();
+  ASSERT_FALSE(documented.empty());
+  for (const auto& [name, types] : written) {
+    ASSERT_TRUE(documented.contains(name)) << name << " is not in docs/results.md";
+    const std::string& told = documented.at(name);
+    for (const std::string& type : types) {
+      EXPECT_TRUE(told == type || told == type + " or null" || (type == "null" && told.ends_with(" or null")))
+          << name << " is of type " << type << ", docs/results.md says " << told;
+    }
+  }
+  for (const auto& [name, type] : documented)
+    EXPECT_TRUE(written.contains(name)) << name << " is not written";
+}
+
+TEST_F(ResultsCli, TheDocumentedLinesOfPandasReadThem) {
+  if (std::system("python3 -c 'import pandas' 2>/dev/null") != 0) GTEST_SKIP() << "python3 has no pandas";
+  ASSERT_EQ(run({"experiment", "run", table_}).status, 0);
+  const std::string text = read_all("docs/results.md"), fence = "```python\n";
+  const std::size_t begin = text.find(fence), end = text.find("```", begin + fence.size());
+  ASSERT_NE(end, std::string::npos);
+  std::ofstream(out_ + "/read.py") << text.substr(begin + fence.size(), end - begin - fence.size())
+                                   << "print(len(cells), *cells.columns)\n";
+  ASSERT_EQ(std::system(("cd '" + out_ + "' && python3 read.py > printed").c_str()), 0);
+  const std::string printed = read_all(out_ + "/printed");
+  EXPECT_THAT(printed, testing::AllOf(HasSubstr("guided"), HasSubstr("std"), HasSubstr("cold")));
+  EXPECT_THAT(printed, testing::EndsWith(std::to_string(results()["cells"].size()) +
+                                         " row column seed metric slice value\n"));
+}
+
+TEST_F(ResultsCli, CompareKeepsTheFiguresOfEveryRun) {
+  const Outcome first = run(compare_words());
+  ASSERT_EQ(first.status, 0) << first.err;
+  const json whole = results();
+  EXPECT_EQ(whole["complete"], true);
+  EXPECT_EQ(whole["metric"], "auc.all");
+  EXPECT_EQ(whole["rows"], json({"none", "agreement"}));
+  EXPECT_EQ(whole["columns"], json({"recipe"}));
+  EXPECT_EQ(whole["published"], json::array());
+  ASSERT_EQ(whole["runs"].size(), 4);
+  for (const json& each : whole["runs"]) {
+    const std::string name = each["row"].get<std::string>() + "_" + each["seed"].dump();
+    EXPECT_EQ(each["folder"], out_ + "/" + name);
+    for (const char* key : {"data_hash", "commit", "machine", "device", "threads", "config"}) {
+      EXPECT_EQ(each[key], stored(name, std::string("/") + key)) << name << key;
+    }
+    EXPECT_EQ(each["seconds"], stored(name, "/seconds/total"));
+    EXPECT_EQ(each["scores_hash"], each["row"] == "none" ? json() : stored(name, "/scores_hash"));
+  }
+  int tests = 0;
+  for (const json& cell : whole["cells"]) {
+    const std::string metric = cell["metric"], slice = cell["slice"],
+                      name = cell["row"].get<std::string>() + "_" + cell["seed"].dump();
+    if (metric.starts_with("guidance.")) {
+      if (metric == "guidance.mean_alpha") {
+        EXPECT_EQ(cell["value"], stored(name, "/guidance/mean_alpha"));
+      }
+      continue;
+    }
+    EXPECT_EQ(cell["value"], stored(name, "/test/" + metric + "/" + slice)) << name << metric << slice;
+    ++tests;
+  }
+  // n, AUC, and two cut-offs of recall and NDCG, or more; by slice.
+  EXPECT_EQ(tests % 12, 0);
+  EXPECT_GE(tests, 4 * 6 * 3);
+
+  // Again: every run is reused, and a part of the table is told as that part.
+  const auto time = std::filesystem::last_write_time(out_ + "/none_1/summary.json");
+  EXPECT_EQ(run(compare_words()).out, first.out);
+  EXPECT_EQ(results(), whole);
+  ASSERT_EQ(run({"compare", recipe_, "--methods", "none", "--seeds", "2", "--out", out_}).status, 0);
+  EXPECT_EQ(results()["runs"].size(), 1);
+  EXPECT_EQ(results()["runs"][0], whole["runs"][1]);
+  EXPECT_EQ(std::filesystem::last_write_time(out_ + "/none_1/summary.json"), time);
+}
+
+TEST_F(ResultsCli, AnExperimentKeepsWhatWasPublishedToo) {
+  const Outcome outcome = run({"experiment", "run", table_});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const json whole = results();
+  EXPECT_EQ(whole["title"], "A table");
+  EXPECT_EQ(whole["metric"], "auc.cold");
+  EXPECT_EQ(whole["rows"], json({"plain", "guided"}));
+  EXPECT_EQ(whole["columns"], json({"short", "long"}));
+  EXPECT_EQ(whole["runs"].size(), 6);
+  EXPECT_EQ(whole["published"], json::parse(R"([{"row": "plain", "column": "short", "value": 0.5},
+                                                {"row": "plain", "column": "long", "value": 0.625}])"));
+  const double mean = (stored("plain_short_1", "/test/auc/cold").get<double>() +
+                       stored("plain_short_2", "/test/auc/cold").get<double>()) /
+                      2;
+  char text[32];
+  std::snprintf(text, sizeof text, "| plain | %.4f ±", mean);
+  EXPECT_THAT(outcome.out, HasSubstr(text));
+  std::snprintf(text, sizeof text, "| 0.5000 | %+.4f |", mean - 0.5);
+  EXPECT_THAT(outcome.out, HasSubstr(text));
+
+  ASSERT_EQ(run({"experiment", "run", table_, "--columns", "long"}).status, 0);
+  EXPECT_EQ(results()["published"].size(), 1);
+  EXPECT_EQ(results()["published"][0]["value"], 0.625);
+}
+
+TEST_F(ResultsCli, TheMetricOfAnExperimentIsAnyNumberOfASummary) {
+  const std::string text = read_all(table_);
+  const auto with_metric = [&](const std::string& metric) {
+    std::ofstream(table_) << std::regex_replace(text, std::regex("test.auc.cold"), metric);
+    return run({"experiment", "run", table_, "--columns", "long"});
+  };
+  EXPECT_THAT(with_metric("test.acu.all").err,
+              testing::AllOf(HasSubstr("'test.acu.all'"), HasSubstr("did you mean 'auc.all'")));
+  EXPECT_FALSE(std::filesystem::exists(out_)) << "said before anything is trained";
+  for (const char* metric : {"seconds.train", "loss"}) {
+    const Outcome outcome = with_metric(metric);
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    EXPECT_THAT(outcome.out, HasSubstr(std::string(metric) + " of "));
+    const json cell = results()["cells"].back();
+    EXPECT_EQ(cell["metric"], metric);
+    EXPECT_EQ(cell["value"],
+              stored("guided_long_1", metric == std::string("loss") ? "/loss" : "/seconds/train"));
+  }
+  EXPECT_EQ(with_metric("guidance.mean_alpha").status, 0) << "which one of the rows lacks";
+  std::ofstream(table_) << std::regex_replace(text, std::regex("0\\.625"), "nan");
+  EXPECT_THAT(run({"experiment", "run", table_}).err,
+              HasSubstr("'plain' has a reference figure that is not"));
+  EXPECT_THAT(with_metric("seconds.trian").err, HasSubstr("no number 'seconds.trian'"));
+}
+
+TEST_F(ResultsCli, MetricChoosesTheColumnsOfCompare) {
+  const auto compare = [&](const std::string& metrics, std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {"--metric", metrics});
+    return run(compare_words(more, "1"));
+  };
+  const Outcome unknown = compare("auc,ndgc@20");
+  EXPECT_EQ(unknown.status, 1);
+  EXPECT_THAT(unknown.err, testing::AllOf(HasSubstr("--metric: "), HasSubstr("did you mean 'ndcg@20'")));
+  EXPECT_THAT(compare("ndcg@20", {"eval.protocol=ctr"}).err, HasSubstr("no figure 'ndcg@20'"));
+  EXPECT_THAT(compare("ndcg@50").err, HasSubstr("eval.topk"));
+  EXPECT_THAT(compare("auc,auc").err, HasSubstr("--metric: name each value once"));
+  EXPECT_FALSE(std::filesystem::exists(out_)) << "said before anything is trained";
+
+  const Outcome outcome = compare("ndcg@20,auc.cold,guidance.mean_alpha");
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const auto figure = [&](const char* run, const char* pointer) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.4f", stored(run, pointer).get<double>());
+    return std::string(text);
+  };
+  EXPECT_THAT(outcome.out,
+              testing::StartsWith(
+                  "| method | ndcg@20 | auc.cold | guidance.mean_alpha |\n|---|---|---|---|\n| none | " +
+                  figure("none_1", "/test/ndcg@20/all") + " | " + figure("none_1", "/test/auc/cold") +
+                  " | - |\n| agreement | " + figure("agreement_1", "/test/ndcg@20/all") + " | " +
+                  figure("agreement_1", "/test/auc/cold") + " | " +
+                  figure("agreement_1", "/guidance/mean_alpha") + " |\n"));
+  EXPECT_EQ(results()["metric"], "ndcg@20.all");
+  std::filesystem::remove_all(out_);
+  EXPECT_EQ(compare("log_loss.tail", {"eval.protocol=ctr"}).status, 0);
+}
+
+/// What --metric is checked against is what runs then have.
+TEST_F(ResultsCli, NamesOfFiguresAreKnownBeforeTheRun) {
+  for (const char* protocol : {"full", "ctr"}) {
+    for (const char* method : {"none", "agreement"}) {
+      std::vector<std::string> words = {"data.path=" + data(),
+                                        std::string("method=") + method,
+                                        std::string("eval.protocol=") + protocol,
+                                        "run_dir=" + (folder_ / (protocol + std::string(method))),
+                                        "device=cpu",
+                                        "train.epochs=1"};
+      if (protocol == std::string("full")) words.emplace_back("eval.topk=[3, 7]");
+      std::vector<std::string> train = words;
+      train.insert(train.begin(), {"train", "--json"});
+      const Outcome outcome = run(train);
+      ASSERT_EQ(outcome.status, 0) << outcome.err;
+      std::vector<std::string> names, told;
+      for (const FigureName& name : figure_names(load_config("", words))) names.push_back(to_text(name));
+      for (const Figure& figure : figures_of(json::parse(outcome.out))) told.push_back(to_text(figure.name));
+      EXPECT_THAT(names, testing::UnorderedElementsAreArray(told)) << protocol << method;
+      EXPECT_THAT(names, testing::Contains("auc.tail"));
+    }
+  }
+}
+
+TEST_F(ResultsCli, AForeignFileIsNotWrittenOver) {
+  std::filesystem::create_directories(out_);
+  for (const std::string mine : {"mine\n", R"({"results": [1, 2]})"}) {
+    std::ofstream(results_) << mine;
+    for (const std::vector<std::string>& words :
+         {compare_words(), std::vector<std::string>{"experiment", "run", table_}}) {
+      const Outcome refusal = run(words);
+      EXPECT_EQ(refusal.status, 1) << words[0];
+      EXPECT_THAT(refusal.err, testing::AllOf(HasSubstr("results.json"), HasSubstr("give --force")));
+      EXPECT_EQ(read_all(results_), mine);
+    }
+  }
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(out_), {}), 1) << "something was trained";
+  EXPECT_EQ(run(compare_words({"--force"})).status, 0);
+  EXPECT_EQ(results()["complete"], true);
+  EXPECT_EQ(run(compare_words()).status, 0) << "it is its own now";
+}
+
+TEST_F(ResultsCli, AnErrorLosesNoFinishedRun) {
+  ASSERT_EQ(run(compare_words()).status, 0);
+  const std::string whole = read_all(results_);
+  // A run of another configuration: found before anything is written.
+  EXPECT_EQ(run(compare_words({"train.lr=0.001"})).status, 1);
+  EXPECT_EQ(read_all(results_), whole);
+  // A run that cannot begin, found when its turn comes.
+  std::filesystem::remove_all(out_ + "/agreement_1");
+  std::ofstream(out_ + "/agreement_1") << "in the way";
+  EXPECT_EQ(run(compare_words()).status, 1);
+  const json rest = results();
+  EXPECT_EQ(rest["complete"], false);
+  ASSERT_EQ(rest["runs"].size(), 3) << "also those whose turn had not come";
+  EXPECT_EQ(rest["runs"][2]["row"], "agreement");
+  EXPECT_EQ(rest["runs"][2]["seed"], 2);
+}
+
+class StoppedTable : public ResultsCli, public testing::WithParamInterface<int> {};
+
+TEST_P(StoppedTable, KeepsWhatIsFinishedAndGoesOn) {
+  write_recipe(200);  // each with a checkpoint
+  const std::vector<std::string> words = compare_words({}, "1");
+  const int status = Process(words).signal_when(
+      [&] { return read_all(out_ + "/agreement_1/metrics.jsonl").find("epoch") != std::string::npos; },
+      GetParam());
+  ASSERT_NE(status, -1) << "it never came so far";
+  if (GetParam() == SIGINT) {
+    ASSERT_TRUE(WIFEXITED(status));
+    EXPECT_EQ(WEXITSTATUS(status), 130);
+  }
+  ASSERT_FALSE(std::filesystem::exists(out_ + "/agreement_1/summary.json")) << "it ended before the signal";
+  const json stopped = results();
+  EXPECT_EQ(stopped["complete"], false);
+  ASSERT_EQ(stopped["runs"].size(), 1);
+  EXPECT_EQ(stopped["runs"][0]["row"], "none");
+  EXPECT_EQ(stopped["rows"], json({"none", "agreement"}));
+  for (const json& cell : stopped["cells"]) EXPECT_EQ(cell["row"], "none");
+  EXPECT_FALSE(stopped["cells"].empty());
+  const auto time = std::filesystem::last_write_time(out_ + "/none_1/summary.json");
+  const Outcome again = run(words);
+  ASSERT_EQ(again.status, 0) << again.err;
+  EXPECT_EQ(std::filesystem::last_write_time(out_ + "/none_1/summary.json"), time);
+  EXPECT_EQ(results()["complete"], true);
+  EXPECT_EQ(results()["runs"].size(), 2);
+  EXPECT_EQ(results()["runs"][0], stopped["runs"][0]);
+}
+INSTANTIATE_TEST_SUITE_P(Signals, StoppedTable, testing::Values(SIGKILL, SIGINT),
+                         [](const auto& test) { return test.param == SIGINT ? "CtrlC" : "Kill"; });
+
+}  // namespace
+}  // namespace sllmr
