@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "experiments/results/figures.h"
 #include "host/guidance/registry.h"
@@ -56,8 +57,8 @@ std::string summary_text(const nlohmann::json& summary, const std::string& run_d
   std::string text = figures_text(summary.at("test"));
   std::string guidance;
   for (const GuidanceColumn& column : guidance_columns({summary.at("method").get<std::string>()}, false)) {
-    const nlohmann::json value = guidance_figure(summary, column);
-    if (value.is_null()) continue;
+    const std::optional<double> value = guidance_figure(summary, column);
+    if (!value) continue;
     guidance += fmt::format("{}{} {}", guidance.empty() ? "" : ", ", column.title, figure_text(value));
   }
   if (!guidance.empty()) text += fmt::format("guidance: {}\n", guidance);
