@@ -3,10 +3,10 @@
 namespace sllmr {
 namespace {
 
-/// Whether brackets outside strings are open deeper than kDeepestJson. Of text that is no JSON it may say
-/// either.
-bool too_deep(std::string_view text) {
-  std::size_t depth = 0;
+/// Whether, outside strings, brackets are open deeper than kDeepestJson, or commas and opening brackets tell
+/// of more than `most_values` values. Of text that is no JSON it may say either.
+bool too_large(std::string_view text, std::size_t most_values) {
+  std::size_t depth = 0, values = 1;
   bool in_string = false;
   for (std::size_t k = 0; k < text.size(); ++k) {
     const char c = text[k];
@@ -15,19 +15,22 @@ bool too_deep(std::string_view text) {
       if (c == '"') in_string = false;
     } else if (c == '"') {
       in_string = true;
+    } else if (c == ',') {
+      ++values;
     } else if (c == '[' || c == '{') {
+      ++values;
       if (++depth > kDeepestJson) return true;
     } else if ((c == ']' || c == '}') && depth > 0) {
       --depth;
     }
   }
-  return false;
+  return values > most_values;
 }
 
 }  // namespace
 
-std::optional<nlohmann::json> parse_json(std::string_view text) {
-  if (too_deep(text)) return std::nullopt;
+std::optional<nlohmann::json> parse_json(std::string_view text, std::size_t most_values) {
+  if (too_large(text, most_values)) return std::nullopt;
   nlohmann::json value = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (value.is_discarded()) return std::nullopt;
   return value;

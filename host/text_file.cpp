@@ -37,4 +37,10 @@ std::string read_text_file(const std::string& path, std::string_view what) {
   return text;
 }
 
+void require_not_pipe(const std::string& path, std::string_view what) {
+  std::error_code missing;
+  require(!std::filesystem::is_fifo(path, missing),
+          fmt::format("{} '{}' is a pipe, and it is read more than once: write it to a file", what, path));
+}
+
 }  // namespace sllmr

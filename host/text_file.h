@@ -13,4 +13,8 @@ inline constexpr std::size_t kLargestTextFile = std::size_t{64} << 20;
 /// ..." for what is missing, a folder, not readable, or larger than kLargestTextFile.
 std::string read_text_file(const std::string& path, std::string_view what);
 
+/// Throws Error "<what> '<path>' is a pipe ..." for a pipe, which holds its text only once. For what is read
+/// more than once; what does not exist passes, for its reader to tell.
+void require_not_pipe(const std::string& path, std::string_view what);
+
 }  // namespace sllmr

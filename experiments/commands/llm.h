@@ -1,4 +1,4 @@
-// `sllmr llm score` and `sllmr llm import`.
+// `sllmr llm`: making and checking tables of offline LLM scores.
 #pragma once
 
 namespace CLI {

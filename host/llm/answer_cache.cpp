@@ -41,6 +41,8 @@ bool is_answer_key(std::string_view text) {
 }
 
 std::string answer_key(std::initializer_list<std::string_view> parts) {
+  // FNV-1a of 128 bits: two prompts must not share an answer, which the 64 of host/data/fnv.h do not rule
+  // out.
   constexpr auto kPrime = (static_cast<unsigned __int128>(1) << 88) + 0x13B;
   auto hash = (static_cast<unsigned __int128>(0x6C62272E07BB0142U) << 64) + 0x62B821756295C58DU;
   const auto add = [&](std::string_view bytes) {
@@ -65,11 +67,11 @@ class AnswerCache::Statement {
   Statement(const Statement&) = delete;
   Statement& operator=(const Statement&) = delete;
 
-  void bind(int place, std::string_view text) {
-    sqlite3_bind_text64(statement_, place, text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8);
+  void bind(int parameter, std::string_view text) {
+    sqlite3_bind_text64(statement_, parameter, text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8);
   }
-  void bind(int place, std::int64_t number) { sqlite3_bind_int64(statement_, place, number); }
-  void bind(int place, double number) { sqlite3_bind_double(statement_, place, number); }
+  void bind(int parameter, std::int64_t number) { sqlite3_bind_int64(statement_, parameter, number); }
+  void bind(int parameter, double number) { sqlite3_bind_double(statement_, parameter, number); }
 
   /// Is there a row (another row)?
   bool step() {

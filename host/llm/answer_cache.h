@@ -47,7 +47,7 @@ class AnswerCache {
   bool contains(std::string_view key);
   /// Keeps the first answer of a key. Returns whether it was new.
   bool put(std::string_view key, const CachedAnswer& answer);
-  /// Puts an answer in the place of one that cannot be used.
+  /// Puts an answer; it replaces one that cannot be used.
   void replace(std::string_view key, const CachedAnswer& answer);
   /// In the order of the keys.
   void for_each(const std::function<void(std::string_view key, const CachedAnswer&)>& use);

@@ -4,14 +4,15 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <unordered_map>
 
 #include "host/json_text.h"
 #include "host/llm/answer_cache.h"
+#include "host/llm/cost.h"
+#include "host/llm/redact.h"
+#include "host/llm/server_address.h"
 #include "host/train/progress.h"
 #include "kernels/exec/error.h"
 #include "kernels/exec/interrupt.h"
@@ -32,7 +33,7 @@ struct Open {
 }  // namespace
 
 std::string server_message(const std::string& body) {
-  const auto reply = parse_json(body);
+  const auto reply = parse_json(body, kMostReplyValues);
   if (!reply || !reply->is_object() || !reply->contains("error")) return excerpt(body);
   return error_message((*reply)["error"]);
 }
@@ -82,13 +83,6 @@ void store_answer(const Questions& questions, const Question& question, const Ch
     cache.replace(question.key, stored);
 }
 
-void fill_costs(ScoreSummary& summary, const TokenPrices& prices, double seconds) {
-  summary.money = prices.of(static_cast<double>(summary.tokens_in), static_cast<double>(summary.tokens_out));
-  summary.paid_money =
-      prices.of(static_cast<double>(summary.paid_tokens_in), static_cast<double>(summary.paid_tokens_out));
-  summary.seconds = seconds;
-}
-
 bool ask_all(const Questions& questions, AnswerCache& cache, Tally& tally) {
   const ScorerOptions& options = questions.job().options;
   const std::string url = checked_server_url(options.url) + "/chat/completions";
@@ -123,18 +117,17 @@ bool ask_all(const Questions& questions, AnswerCache& cache, Tally& tally) {
       request.id = static_cast<std::uint64_t>(next);
       request.url = url;
       request.body = std::move(question.body);
-      constexpr double kTokensPerByte = 0.25;
-      request.tokens = static_cast<std::int64_t>(kTokensPerByte * static_cast<double>(question.prompt_bytes) +
-                                                 questions.expected_answer_tokens(question));
+      request.tokens = static_cast<std::int64_t>(expected_tokens(questions, question).sum());
       question.body.clear();
       under_way.emplace(next++, Open{std::move(question), std::nullopt, {}});
       return request;
     }
     return std::nullopt;
   };
+  const Redactor redactor(options.http.key);
   const auto accept = [&](std::uint64_t id, const std::string& body, int tries) {
     Open& open = under_way.at(static_cast<std::int64_t>(id));
-    ChatReply reply = read_chat_body(body);
+    ChatReply reply = read_chat_body(body, redactor);
     // Paid for, whatever it is worth.
     count(reply.answer.tokens_in, reply.answer.tokens_out);
     summary.paid_tokens_in += reply.answer.tokens_in;
@@ -174,41 +167,6 @@ bool ask_all(const Questions& questions, AnswerCache& cache, Tally& tally) {
   fill_costs(summary, options.prices,
              std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   return true;
-}
-
-Forecast forecast(const ScoreJob& job) {
-  const Questions questions(job);
-  Forecast result;
-  result.prompts = questions.count();
-  AnswerCache cache(job.options.cache);
-  double new_bytes = 0, known_bytes = 0, known_tokens = 0, known_seconds = 0;
-  for (std::int64_t k = 0; k < questions.count(); ++k) {
-    const Question question = questions.at(k);
-    if (const auto stored = stored_answer(questions, question, cache)) {
-      ++result.cached;
-      known_bytes += static_cast<double>(question.prompt_bytes);
-      known_tokens += static_cast<double>(stored->cost.tokens_in);
-      known_seconds += stored->cost.seconds;
-    } else {
-      new_bytes += static_cast<double>(question.prompt_bytes);
-      result.tokens_out += questions.expected_answer_tokens(question);
-    }
-  }
-  constexpr double kTokensPerByte = 0.25;
-  result.tokens_per_byte = known_tokens > 0 ? known_tokens / known_bytes : kTokensPerByte;
-  result.tokens_in = new_bytes * result.tokens_per_byte;
-  result.money = job.options.prices.of(result.tokens_in, result.tokens_out);
-  const auto left = static_cast<double>(result.prompts - result.cached);
-  const HttpOptions& http = job.options.http;
-  result.seconds = result.cached > 0
-                       ? left * known_seconds / static_cast<double>(result.cached) / http.in_flight
-                       : std::numeric_limits<double>::quiet_NaN();
-  const auto at_least = [&](double amount, double per_minute) {
-    if (per_minute > 0) result.seconds = std::fmax(result.seconds, 60 * amount / per_minute);
-  };
-  at_least(left, http.requests_per_minute);
-  at_least(result.tokens_in + result.tokens_out, http.tokens_per_minute);
-  return result;
 }
 
 }  // namespace sllmr

@@ -17,7 +17,7 @@ struct StoredAnswer {
 /// Nothing where the cache has none, or one that is not usable: such were kept by older versions.
 std::optional<StoredAnswer> stored_answer(const Questions& questions, const Question& question,
                                           AnswerCache& cache);
-/// Puts an answer into the cache, in the place of one that is not usable.
+/// Puts an answer into the cache; it replaces one that is not usable.
 void store_answer(const Questions& questions, const Question& question, const ChatAnswer& answer,
                   double seconds, AnswerCache& cache);
 
@@ -46,8 +46,5 @@ class FirstReplies {
   std::int64_t left_;  // failures until it is hopeless
   bool worked_ = false;
 };
-
-/// Fills money and seconds of the summary from its tokens.
-void fill_costs(ScoreSummary& summary, const TokenPrices& prices, double seconds);
 
 }  // namespace sllmr

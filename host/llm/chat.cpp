@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "host/json_text.h"
+#include "host/llm/lower_case.h"
 #include "host/llm/thought.h"
 #include "kernels/exec/error.h"
 
@@ -47,8 +49,8 @@ void add_logprob(std::vector<TokenLogprob>& top, const std::string& token, const
   if (logprob.is_number()) top.emplace_back(token, logprob.get<double>());
 }
 
-/// The likeliest tokens at one place: [{"token": ..., "logprob": ...}], [[token, logprob]] or {token:
-/// logprob}.
+/// The likeliest tokens at one position: [{"token": ..., "logprob": ...}], [[token, logprob]] or
+/// {token: logprob}.
 std::vector<TokenLogprob> top_tokens(const json& listed) {
   std::vector<TokenLogprob> top;
   for (const auto& [key, entry] : listed.items()) {
@@ -144,10 +146,7 @@ const json& ending_reason(const json& choice) {
 /// Sets the ending; says why it is a fault of the server.
 std::string read_ending(const json& reason, ChatAnswer& answer) {
   if (!reason.is_string()) return {};
-  std::string word = reason.get<std::string>();
-  for (char& c : word) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
+  const std::string word = lower_case(reason.get_ref<const std::string&>());
   for (const std::string_view cut :
        {"length", "max_tokens", "max_output_tokens", "token_limit", "model_length"}) {
     if (word == cut) answer.ending = Ending::cut_off;
@@ -205,9 +204,16 @@ std::string error_message(const json& error) {
   return excerpt(said.is_string() ? said.get<std::string>() : json_text(said));
 }
 
-ChatReply read_chat_body(const std::string& body) {
-  const auto reply = parse_json(body);
-  return reply ? read_chat_reply(*reply) : ChatReply{{}, "an answer that is not of the protocol: no JSON"};
+ChatReply read_chat_body(const std::string& body, const Redactor& redactor) {
+  const auto read = parse_json(body, kMostReplyValues);
+  if (!read)
+    return {{}, "an answer that is not of the protocol: no JSON, or more of it than any answer needs"};
+  ChatReply reply = read_chat_reply(*read);
+  ChatAnswer& answer = reply.answer;
+  for (std::string* text : {&answer.text, &answer.no_top, &answer.refusal, &reply.fault})
+    *text = redactor.text(std::move(*text));
+  for (auto& [token, logprob] : answer.top) token = redactor.text(std::move(token));
+  return reply;
 }
 
 ChatReply read_chat_reply(const json& body) {
@@ -217,8 +223,8 @@ ChatReply read_chat_reply(const json& body) {
   answer.tokens_out = token_count(body, "completion_tokens");
   const json& first = first_choice(member(body, "choices"));
   const json& message = member(first, "message");
-  for (const json* place : {&body, &first, &message}) {
-    const json& error = member(*place, "error");
+  for (const json* object : {&body, &first, &message}) {
+    const json& error = member(*object, "error");
     if (!is_error(error)) continue;
     reply.fault = fmt::format("an error instead of an answer: {}", error_message(error));
     return reply;

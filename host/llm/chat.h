@@ -10,6 +10,7 @@
 
 #include "host/llm/answer.h"
 #include "host/llm/prompt.h"
+#include "host/llm/redact.h"
 
 namespace sllmr {
 
@@ -46,10 +47,13 @@ struct ChatReply {
   std::string fault;  // why it is no reply of a chat completion: the server is at fault then, not the model
 };
 
-/// Reads the body of a reply. Content: a string, null, parts. Log-probabilities: those of chat completions
-/// and those of the older completions.
-ChatReply read_chat_body(const std::string& body);
+/// Reads a reply. Content: a string, null, parts. Log-probabilities: those of chat completions and those of
+/// the older completions.
 ChatReply read_chat_reply(const nlohmann::json& body);
+/// The same from the body, and without the key: the client redacts each string of a body by itself, but a key
+/// may be split across the parts of the content, and stand in names, which tokens may be. A body of more than
+/// kMostReplyValues values is a fault.
+ChatReply read_chat_body(const std::string& body, const Redactor& redactor = Redactor({}));
 
 /// A number of tokens in a reply's `usage`; 0 for what is none: missing, negative, absurd, not whole.
 std::int64_t token_count(const nlohmann::json& reply, const char* key);
@@ -60,7 +64,7 @@ std::string error_message(const nlohmann::json& error);
 
 /// What the cache keeps of an answer: everything but the cost.
 std::string to_cache_text(const ChatAnswer& answer);
-/// The way back. Nothing where `text` is something else.
+/// The answer that to_cache_text() was given, without its cost. Nothing where `text` is something else.
 std::optional<ChatAnswer> from_cache_text(const std::string& text);
 
 /// Scores of an answer, by position.

@@ -52,7 +52,7 @@ struct HttpStats {
 ///
 /// Tried again, after first_delay_s * 2^k with jitter: 408, 425, 429, 5xx, time-outs, broken connections and
 /// bodies that are not accepted (unless their verdict says no). A Retry-After header sets the shortest wait
-/// (at most 10 minutes). A waiting request keeps its place in flight, so a server that pushes back slows the
+/// (at most 10 minutes). A request that waits counts as in flight, so a server that pushes back slows the
 /// whole client down.
 ///
 /// Memory does not grow with the number of requests. A reply has at most 16 MiB, all replies under way have
@@ -84,23 +84,5 @@ class HttpClient {
   class Run;
   HttpOptions options_;
 };
-
-/// Throws Error unless `url` is an http or https address without a user name or password in it, which would
-/// end up in logs. Returns it without a trailing slash.
-std::string checked_server_url(const std::string& url);
-
-/// Throws Error where a key would go to `url` in the clear: by plain HTTP to another machine than this one
-/// (localhost, 127.0.0.0/8, ::1).
-void require_private(const std::string& url);
-
-/// The key for a server and where it came from.
-struct ServerKey {
-  std::string key;   // empty: none
-  std::string note;  // what the user should know; mostly empty
-};
-/// The key of the environment variable `variable`. Where that is empty, OPENAI_API_KEY's, and that only for
-/// https://api.openai.com. Throws Error for a variable that is named and not set, for a key that no header
-/// can hold, and where the key would go over plain HTTP to another machine. No message holds the key.
-ServerKey server_key(const std::string& url, const std::string& variable);
 
 }  // namespace sllmr

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <functional>
 
 #include "host/config/nearest.h"
@@ -132,10 +131,7 @@ PromptTemplate load_prompt_template(const std::string& name_or_path) {
   if (name_or_path.find('/') == name_or_path.npos && !name_or_path.ends_with(".toml")) {
     return parse_prompt_template(prompt_template_text(name_or_path), "template " + name_or_path);
   }
-  std::error_code missing;  // told by the reader
-  require(!std::filesystem::is_fifo(name_or_path, missing),
-          fmt::format("the prompt template '{}' is a pipe, and it is read more than once: write it to a file",
-                      name_or_path));
+  require_not_pipe(name_or_path, "the prompt template");
   return parse_prompt_template(read_text_file(name_or_path, "the prompt template"), name_or_path);
 }
 

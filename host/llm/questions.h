@@ -66,7 +66,7 @@ class Tally {
   void bad(const Question& question, const std::string& what);
 
   const Questions& questions_;
-  std::vector<std::size_t> first_;  // by question: place of its first value
+  std::vector<std::size_t> first_;  // by question: index of its first value
   std::vector<float> values_;       // by question and position; NaN where nothing was read
 };
 

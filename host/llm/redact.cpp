@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "host/json_text.h"
+#include "host/llm/lower_case.h"
 
 namespace sllmr {
 namespace {
@@ -22,10 +23,6 @@ constexpr std::array<std::size_t, 3> kShortestRun = {kGram, 10, 16};
 // Long texts are searched by blocks, so that memory does not grow with them. A block looks as far beyond its
 // end as a piece that begins in it can reach: 16 characters, each escaped three times.
 constexpr std::size_t kBlock = std::size_t{1} << 18, kOverlap = 4096;
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 std::size_t bucket_of(std::uint64_t gram) {
   return static_cast<std::size_t>(gram * 0x9E3779B97F4A7C15U >> 48U);
@@ -99,7 +96,7 @@ std::optional<Escape> escape_at(std::string_view text) {
       if (name == known) return Escape{byte, end + 1};
     }
     if (!name.starts_with('#')) return std::nullopt;
-    const bool hex = name.size() > 1 && lower(name[1]) == 'x';
+    const bool hex = name.size() > 1 && lower_case(name[1]) == 'x';
     const auto code = number(name.substr(hex ? 2 : 1), hex ? 16 : 10);
     return code ? std::optional(Escape{byte_of(*code), end + 1}) : std::nullopt;
   }
@@ -111,8 +108,8 @@ bool may_be_escaped(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](char c) { return c == '%' || c == '\\' || c == '&'; });
 }
 
-/// Takes one layer of escapes off, in place. `begins` has the place in the source of each character, and the
-/// source's end. Returns whether there was an escape.
+/// Takes one layer of escapes off, within `text`. `begins` has the offset in the source of each character,
+/// and the source's end. Returns whether there was an escape.
 bool unescape(std::string& text, std::vector<std::uint32_t>& begins) {
   if (!may_be_escaped(text)) return false;
   std::size_t out = 0;
@@ -146,7 +143,7 @@ Redactor::Redactor(const std::string& key) {
 void Redactor::add(std::string_view spelling, Form form) {
   std::uint64_t gram = 0;
   for (std::size_t k = 0; k < spelling.size(); ++k) {
-    gram = gram << 8U | static_cast<unsigned char>(lower(spelling[k]));
+    gram = gram << 8U | static_cast<unsigned char>(lower_case(spelling[k]));
     if (k + 1 < kGram) continue;
     grams_[gram] |= static_cast<std::uint8_t>(1U << form);
     maybe_.set(bucket_of(gram));
@@ -163,9 +160,9 @@ void Redactor::mark_layer(std::string_view layer, const std::vector<std::uint32_
   std::array<std::size_t, forms> hits{};
   bool running = false;  // whether a form has hits
   std::uint64_t gram = 0;
-  const auto place = [&](std::size_t k) { return offset + (begins.empty() ? k : begins[k]); };
+  const auto source = [&](std::size_t k) { return offset + (begins.empty() ? k : begins[k]); };
   for (std::size_t k = 0; k < layer.size(); ++k) {
-    gram = gram << 8U | static_cast<unsigned char>(lower(layer[k]));
+    gram = gram << 8U | static_cast<unsigned char>(lower_case(layer[k]));
     if (k + 1 < kGram) continue;
     const std::uint8_t found = maybe_[bucket_of(gram)] ? forms_of(gram) : std::uint8_t{0};
     if (found == 0 && !running) continue;
@@ -175,9 +172,9 @@ void Redactor::mark_layer(std::string_view layer, const std::vector<std::uint32_
       const std::size_t run = hits[form] + kGram - 1, shortest = kShortestRun[form];
       if (hits[form] == 0 || run < shortest) continue;
       const std::size_t first = run == shortest ? k + 1 - run : k;
-      const std::size_t end = place(k + 1);
+      const std::size_t end = source(k + 1);
       if (marked.size() < end) marked.resize(end);
-      std::fill(marked.begin() + static_cast<std::ptrdiff_t>(place(first)),
+      std::fill(marked.begin() + static_cast<std::ptrdiff_t>(source(first)),
                 marked.begin() + static_cast<std::ptrdiff_t>(end), true);
     }
   }
@@ -219,7 +216,7 @@ std::string Redactor::text(std::string text) const {
 
 std::string Redactor::body(std::string body) const {
   if (!occurs_in(body)) return body;
-  std::optional<json> document = parse_json(body);
+  std::optional<json> document = parse_json(body, kMostReplyValues);
   if (!document) return text(std::move(body));
   std::vector<json*> open = {&*document};
   while (!open.empty()) {

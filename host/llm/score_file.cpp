@@ -93,9 +93,9 @@ class KnownRows {
   const Dataset& data_;
 };
 
-/// The place of each of kColumns in a TSV line; n_fields for an absent probe.
+/// The index of each of kColumns in a TSV line; n_fields for an absent probe.
 struct Header {
-  std::array<std::size_t, kColumns.size()> place;
+  std::array<std::size_t, kColumns.size()> index;
   std::size_t n_fields;
 };
 
@@ -103,7 +103,7 @@ Header parse_header(const LineReader& lines, std::string_view line) {
   std::vector<std::string_view> fields;
   split(line, "\t", fields);
   Header header{{}, fields.size()};
-  header.place.fill(header.n_fields);
+  header.index.fill(header.n_fields);
   for (std::size_t i = 0; i < fields.size(); ++i) {
     const std::string_view name = fields[i].substr(0, fields[i].find(':'));
     const auto column = std::find(kColumns.begin(), kColumns.end(), name);
@@ -113,12 +113,12 @@ Header parse_header(const LineReader& lines, std::string_view line) {
                       "separated by tabs",
                       name));
     }
-    std::size_t& place = header.place[column - kColumns.begin()];
-    if (place != header.n_fields) lines.fail(fmt::format("column '{}' appears twice; keep one", name));
-    place = i;
+    std::size_t& index = header.index[column - kColumns.begin()];
+    if (index != header.n_fields) lines.fail(fmt::format("column '{}' appears twice; keep one", name));
+    index = i;
   }
   for (std::size_t c = 0; c < kRequired; ++c) {
-    if (header.place[c] == header.n_fields) {
+    if (header.index[c] == header.n_fields) {
       lines.fail(fmt::format("the header names no column '{}'; add it", kColumns[c]));
     }
   }
@@ -127,7 +127,7 @@ Header parse_header(const LineReader& lines, std::string_view line) {
 
 void parse_tsv(LineReader& lines, std::string_view line, KnownRows& rows) {
   const Header header = parse_header(lines, line);
-  const auto [user, item, score, probe] = header.place;
+  const auto [user, item, score, probe] = header.index;
   std::vector<std::string_view> fields;
   while (lines.next(line)) {
     lines.split_exactly(line, "\t", header.n_fields, fields);

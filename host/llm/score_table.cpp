@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "host/llm/agreement.h"
 #include "kernels/exec/error.h"
 #include "kernels/exec/random.h"
 
@@ -21,16 +22,12 @@ std::span<const T> row_of(const std::vector<T>& values, const std::vector<std::i
   return std::span(values).subspan(first, last - first);
 }
 
-// Share of the user's other entries below the probe, ties half; nothing where there is no probe or no other
-// entry.
+/// Nothing where there is no probe or no other entry.
 std::optional<double> agreement_of(const ScoreTable& table, Id user) {
   const auto scores = table.scores_of(user);
   const std::int32_t probe = table.probe[user];
   if (probe < 0 || scores.size() < 2) return std::nullopt;
-  const float reference = scores[probe];
-  double below = -0.5;  // the probe ties with itself
-  for (const float score : scores) below += score < reference ? 1.0 : score == reference ? 0.5 : 0.0;
-  return below / static_cast<double>(scores.size() - 1);
+  return agreement(scores.size(), static_cast<std::size_t>(probe), [&](std::size_t k) { return scores[k]; });
 }
 
 std::vector<LlmScore> entries_of(const ScoreTable& table) {
@@ -193,8 +190,8 @@ ScoreStats score_stats(const ScoreTable& table, const Split& split) {
     const bool cold = split.cold[user] != 0;
     stats.cold_users += cold && !table.items_of(user).empty();
     stats.probes += table.probe[user] >= 0;
-    if (const auto agreement = agreement_of(table, user)) {
-      sum[cold] += *agreement;
+    if (const auto own = agreement_of(table, user)) {
+      sum[cold] += *own;
       ++judged[cold];
     }
   }

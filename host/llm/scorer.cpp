@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "host/config/nearest.h"
+#include "host/llm/lower_case.h"
+#include "host/llm/server_address.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -36,8 +39,7 @@ std::string server_name(const ScorerOptions& options) {
   std::string name = checked_server_url(options.url);
   const std::size_t host = name.find("://") + 3;
   const std::size_t path = std::min(name.find('/', host), name.size());
-  std::transform(name.begin(), name.begin() + static_cast<std::ptrdiff_t>(path), name.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  name = lower_case(std::string_view(name).substr(0, path)) + name.substr(path);
   const std::string port = name.starts_with("https") ? ":443" : ":80";
   if (name.substr(0, path).ends_with(port)) name.erase(path - port.size(), port.size());
   return name;

@@ -92,15 +92,4 @@ const ScorerInfo& find_scorer(const std::string& name);
 
 inline constexpr float kNoJudgement = 0.5F;
 
-/// What a run will cost, before it starts.
-struct Forecast {
-  std::int64_t prompts = 0, cached = 0;
-  double tokens_in = 0, tokens_out = 0;  // of the prompts that are not in the cache
-  double money = 0;
-  double seconds = 0;          // NaN where nothing tells the server's pace
-  double tokens_per_byte = 0;  // of prompts, measured by this model's cached answers, or 1/4
-};
-/// For the scorers that ask. Reads the cache, asks nobody.
-Forecast forecast(const ScoreJob& job);
-
 }  // namespace sllmr

@@ -17,6 +17,8 @@
 #include "host/json_text.h"
 #include "host/llm/answer_cache.h"
 #include "host/llm/ask.h"
+#include "host/llm/cost.h"
+#include "host/llm/server_address.h"
 #include "host/train/progress.h"
 #include "kernels/exec/error.h"
 #include "kernels/exec/interrupt.h"
@@ -106,10 +108,10 @@ std::optional<std::vector<Vector>> read_reply(const json& reply, std::size_t cou
     const json& entry = data[k];
     if (!entry.is_object() || !entry.contains("embedding")) return std::nullopt;
     if (by_index && !entry["index"].is_number_unsigned()) return std::nullopt;
-    const std::size_t place = by_index ? entry["index"].get<std::size_t>() : k;
+    const std::size_t position = by_index ? entry["index"].get<std::size_t>() : k;
     auto vector = read_vector(entry["embedding"]);
-    if (place >= count || !vectors[place].empty() || !vector) return std::nullopt;
-    vectors[place] = std::move(*vector);
+    if (position >= count || !vectors[position].empty() || !vector) return std::nullopt;
+    vectors[position] = std::move(*vector);
   }
   for (const Vector& vector : vectors) {
     if (vector.size() != vectors[0].size()) return std::nullopt;
@@ -225,11 +227,11 @@ class Embedder {
         bytes += text.text.size();
       }
       request.body = json_text(body);
-      request.tokens = static_cast<std::int64_t>(bytes / 4);
+      request.tokens = static_cast<std::int64_t>(kTokensPerByte * static_cast<double>(bytes));
       return request;
     };
     const auto accept = [&](std::uint64_t id, const std::string& body, int) {
-      const json reply = parse_json(body).value_or(json());
+      const json reply = parse_json(body, kMostReplyValues).value_or(json());
       summary_.tokens_in += token_count(reply, "prompt_tokens");
       summary_.paid_tokens_in += token_count(reply, "prompt_tokens");
       auto vectors = read_reply(reply, chunk(id).size());

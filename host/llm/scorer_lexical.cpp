@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "host/llm/lower_case.h"
 #include "host/llm/scorer.h"
 #include "kernels/exec/parallel.h"
 
@@ -32,7 +33,7 @@ void for_each_word(std::string_view text, Use&& use) {
   std::string word;
   for (const char c : text) {
     if (is_word_byte(c)) {
-      word.push_back(c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c);
+      word.push_back(lower_case(c));
     } else if (!word.empty()) {
       use(word);
       word.clear();

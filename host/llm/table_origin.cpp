@@ -6,9 +6,12 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include "host/atomic_file.h"
+#include "host/data/fnv.h"
+#include "host/data/input_file.h"
 #include "host/json_text.h"
 #include "host/text_file.h"
 #include "kernels/exec/error.h"
@@ -28,6 +31,20 @@ std::optional<std::uint64_t> read_hash(const json& stored) {
   return hash;
 }
 
+std::uint64_t hash_of_bytes(const std::string& path) {
+  InputFile file(path);
+  std::vector<char> buffer(1 << 16);
+  Fnv hash;
+  while (const std::size_t count = file.read(buffer.data(), buffer.size()))
+    hash.add_bytes(std::as_bytes(std::span(buffer.data(), count)));
+  require(file.fault().empty(), fmt::format("{}: {}", path, file.fault()));
+  return hash.value();
+}
+
+std::string hex(std::uint64_t hash) {
+  return fmt::format("{:016x}", hash);
+}
+
 }  // namespace
 
 std::string origin_path(const std::string& table_path) {
@@ -35,13 +52,12 @@ std::string origin_path(const std::string& table_path) {
 }
 
 void write_origin(const std::string& table_path, const TableOrigin& origin) {
-  json stored = {{"scorer", origin.scorer},
-                 {"model", origin.model},
-                 {"prompt", origin.prompt},
-                 {"data", {{"name", origin.data}, {"hash", fmt::format("{:016x}", origin.data_hash)}}},
-                 {"created", origin.created},
-                 {"run", origin.run}};
-  if (origin.text_hash) stored["data"]["text_hash"] = fmt::format("{:016x}", *origin.text_hash);
+  json stored = {
+      {"scorer", origin.scorer},   {"model", origin.model},
+      {"prompt", origin.prompt},   {"data", {{"name", origin.data}, {"hash", hex(origin.data_hash)}}},
+      {"created", origin.created}, {"run", origin.run}};
+  if (origin.text_hash) stored["data"]["text_hash"] = hex(*origin.text_hash);
+  if (std::filesystem::is_regular_file(table_path)) stored["table_hash"] = hex(hash_of_bytes(table_path));
   AtomicFile file(origin_path(table_path));
   file.stream() << stored.dump(1, ' ', false, json::error_handler_t::replace) << '\n';
   file.commit();
@@ -61,9 +77,11 @@ std::optional<TableOrigin> read_origin(const std::string& table_path) {
     const json& data = stored.at("data");
     const std::optional<std::uint64_t> hash = read_hash(data.at("hash"));
     if (data.contains("text_hash")) origin.text_hash = read_hash(data.at("text_hash"));
+    if (stored.contains("table_hash")) origin.table_hash = read_hash(stored.at("table_hash"));
     const json& created = stored.at("created");
     origin.run = stored.at("run");
-    if (hash && origin.text_hash.has_value() == data.contains("text_hash") && created.is_number_integer() &&
+    if (hash && origin.text_hash.has_value() == data.contains("text_hash") &&
+        origin.table_hash.has_value() == stored.contains("table_hash") && created.is_number_integer() &&
         created >= 0) {
       origin.data_hash = *hash;
       origin.created = created.get<std::int64_t>();
@@ -75,6 +93,10 @@ std::optional<TableOrigin> read_origin(const std::string& table_path) {
       fmt::format("'{}' does not say where the table comes from, is nested too deep or not JSON; "
                   "remove it, or score again",
                   path));
+}
+
+bool is_origin_of(const TableOrigin& origin, const std::string& table_path) {
+  return !origin.table_hash || *origin.table_hash == hash_of_bytes(table_path);
 }
 
 bool is_stale(const ScoreTable& table, const Split& split, Id user) {

@@ -18,13 +18,21 @@ struct TableOrigin {
   std::int64_t created = 0;     // Unix time
   nlohmann::json run;           // what the scoring run says of itself: settings, summary, audit
   std::optional<std::uint64_t> text_hash = {};  // text_hash() of the data; older versions did not keep it
+  std::optional<std::uint64_t> table_hash =
+      {};  // of its bytes, as write_origin() notes it; nor did they this
 };
 
 /// "scores.tsv.json" for "scores.tsv".
 std::string origin_path(const std::string& table_path);
+/// Writes `origin`, with the hash of the table's bytes where there is a table: write that first.
 void write_origin(const std::string& table_path, const TableOrigin& origin);
 /// Nothing for a table that has none. Throws Error for a file that cannot be read or is something else.
 std::optional<TableOrigin> read_origin(const std::string& table_path);
+
+/// Whether the table is the one that `origin` was written for, and no other under its name: the hashes of its
+/// bytes are equal, or `origin` is of an older version and has none. Throws Error for a table that cannot be
+/// read.
+bool is_origin_of(const TableOrigin& origin, const std::string& table_path);
 
 /// How a table and today's data fit together.
 struct Freshness {

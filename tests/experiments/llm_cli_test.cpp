@@ -23,6 +23,7 @@
 #include "experiments/app.h"
 #include "host/data/import.h"
 #include "host/data/synthetic.h"
+#include "host/json_text.h"
 #include "host/llm/prompt.h"
 #include "host/llm/score_table.h"
 #include "tests/host/support.h"
@@ -368,6 +369,26 @@ TEST_F(LlmCli, TheKeyIsNowhereHoweverTheServerSpellsIt) {
   }
 }
 
+TEST_F(LlmCli, AKeyThatTheServerSplitsIsNowhere) {
+  FakeLlmServer server([](const std::string&, const std::string& body, int) {
+    std::string parts = R"("The key: ")";
+    const std::string key = kKey;
+    for (std::size_t k = 0; k < key.size(); k += 5)
+      parts += R"(, {"type": "text", "text": ")" + key.substr(k, 5) + "\"}";
+    return FakeReply{
+        FakeReply::Kind::answer, 200, "",
+        R"({"choices": [{"message": {"content": [)" + parts + ", \". " + model_answer(body) + R"("]}}]})", 0};
+  });
+  const Outcome outcome = run(with(words(server, "scores.tsv"), {"--users", "20"}));
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  ASSERT_EQ(run({"export", folder_ / "scores.tsv.cache", "--out", folder_ / "answers.jsonl"}).status, 0);
+  EXPECT_THAT(read_all(folder_ / "answers.jsonl"), HasSubstr("The key: [key]. "));
+  std::string written = outcome.out + outcome.err;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path()))
+    written += read_all(entry.path());
+  EXPECT_THAT(written, Not(HasSubstr(kKey)));
+}
+
 TEST_F(LlmCli, AKeyThatWasNotAskedForIsNotSent) {
   ::setenv("OPENAI_API_KEY", kKey, 1);
   std::atomic<int> with_key{0};
@@ -412,6 +433,24 @@ TEST_F(LlmCli, ParametersThatMayBeSecretsAreNotKept) {
   }
 }
 
+/// The most memory that the program takes when it runs `llm` with these words.
+long peak_kib(std::vector<std::string> words) {
+  std::vector<char*> argv = {const_cast<char*>(SLLMR_PROGRAM), const_cast<char*>("llm")};
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t quiet;
+  posix_spawn_file_actions_init(&quiet);
+  posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+  pid_t child = 0;
+  EXPECT_EQ(posix_spawn(&child, SLLMR_PROGRAM, &quiet, nullptr, argv.data(), environ), 0);
+  posix_spawn_file_actions_destroy(&quiet);
+  int status = 0;
+  rusage usage{};
+  EXPECT_EQ(::wait4(child, &status, 0, &usage), child);
+  EXPECT_EQ(status, 0);
+  return usage.ru_maxrss;
+}
+
 TEST_F(LlmCli, SixteenLargeRepliesAtOnceStayWithinBounds) {
   if (kSanitized) GTEST_SKIP() << "freed memory stays for a while";
   // 240 MiB at once, if all of them were held.
@@ -421,27 +460,32 @@ TEST_F(LlmCli, SixteenLargeRepliesAtOnceStayWithinBounds) {
   });
   auto command = with(words(server, "large.tsv"), {"--users", "16", "--max-bad", "1"});
   *(std::find(command.begin(), command.end(), "--timeout") + 1) = "100";
-  const auto peak_kib = [](std::vector<std::string> words) {
-    std::vector<char*> argv = {const_cast<char*>(SLLMR_PROGRAM), const_cast<char*>("llm")};
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    posix_spawn_file_actions_t quiet;
-    posix_spawn_file_actions_init(&quiet);
-    posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    pid_t child = 0;
-    EXPECT_EQ(posix_spawn(&child, SLLMR_PROGRAM, &quiet, nullptr, argv.data(), environ), 0);
-    posix_spawn_file_actions_destroy(&quiet);
-    int status = 0;
-    rusage usage{};
-    EXPECT_EQ(::wait4(child, &status, 0, &usage), child);
-    EXPECT_EQ(status, 0);
-    return usage.ru_maxrss;
-  };
   const auto idle = peak_kib({"--help"});  // CUDA's libraries alone take hundreds of MiB
   const auto peak = peak_kib(command);
   EXPECT_EQ(server.requests(), 16) << "none is asked for twice";
   EXPECT_EQ(origin("large.tsv")["run"]["summary"]["failed"], 16);
   EXPECT_LT(peak - idle, 170 << 10);
+}
+
+TEST_F(LlmCli, AReplyOfManyValuesStaysWithinBounds) {
+  if (kSanitized) GTEST_SKIP() << "freed memory stays for a while";
+  // All that a reply may hold as small objects, and nearly as many values as it may have, at their largest.
+  std::string objects = "[{}", texts = R"({"":"")";
+  while (objects.size() < std::size_t{15} << 20) objects += ",{}";
+  for (std::size_t k = 0; k + 10 < kMostReplyValues; ++k) texts += R"(,")" + std::to_string(k) + R"(":"x")";
+  const auto idle = peak_kib({"--help"});
+  for (const std::string& reply : {objects + "]", texts + "}"}) {
+    FakeLlmServer server([&](const std::string&, const std::string&, int) {
+      return FakeReply{FakeReply::Kind::answer, 200, "", reply, 0};
+    });
+    auto command = with(words(server, "large.tsv"), {"--users", "1", "--max-bad", "1"});
+    *(std::find(command.begin(), command.end(), "--timeout") + 1) = "100";
+    *(std::find(command.begin(), command.end(), "--tries") + 1) = "2";
+    const auto peak = peak_kib(command);
+    EXPECT_EQ(server.requests(), 2);
+    EXPECT_EQ(origin("large.tsv")["run"]["summary"]["failed"], 1);
+    EXPECT_LT(peak - idle, 200 << 10) << reply.substr(0, 20);
+  }
 }
 
 TEST_F(LlmCli, NumbersOutOfRangeAreRefusedBeforeAnythingIsDone) {
@@ -1092,6 +1136,32 @@ TEST_F(LlmCli, TheFileScorerLooksUpWhatIsThere) {
                              "--out", folder_ / "other.tsv"});
   EXPECT_EQ(other.status, 0) << other.err;
   EXPECT_GT(origin("other.tsv")["run"]["summary"]["defaulted"].get<int>(), 0);
+}
+
+TEST_F(LlmCli, AnothersTableBesideAnOldNoteIsNotReplaced) {
+  const std::string table = folder_ / "scores.tsv";
+  const auto score = [&](const std::vector<std::string>& more) {
+    return run(with({"score", "--data", data(), "--scorer", "lexical", "--out", table}, more));
+  };
+  ASSERT_EQ(score({}).status, 0);
+  const std::string own = read_all(table);
+  EXPECT_EQ(score({"--seed", "2"}).status, 0) << "its own table of other settings";
+  EXPECT_NE(read_all(table), own);
+  const std::string others = own + own.substr(own.rfind('\n', own.size() - 2) + 1);
+  std::ofstream(table) << others;
+  const Outcome refusal = score({});
+  EXPECT_EQ(refusal.status, 1);
+  EXPECT_THAT(refusal.err, HasSubstr("give --force"));
+  EXPECT_EQ(read_all(table), others);
+  EXPECT_EQ(score({"--force"}).status, 0);
+  EXPECT_EQ(read_all(table), own);
+  // Older versions did not note which table theirs is.
+  json note = origin("scores.tsv");
+  ASSERT_EQ(note.erase("table_hash"), 1U);
+  std::ofstream(table + ".json") << note;
+  std::ofstream(table) << others;
+  EXPECT_EQ(score({}).status, 0);
+  EXPECT_EQ(read_all(table), own);
 }
 
 TEST_F(LlmCli, MistakesAreNamed) {

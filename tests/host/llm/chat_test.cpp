@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "host/json_text.h"
 #include "tests/support/fake_llm_server.h"
 
 namespace sllmr {
@@ -34,6 +35,37 @@ TEST(Chat, ContentInAllItsForms) {
   EXPECT_EQ(text_of(R"([{"text": "draft", "thought": true}, {"text": "text", "thought": false}])"), "text");
   EXPECT_EQ(text_of("[1, null, {}]"), "");
   EXPECT_EQ(text_of("null", R"(, "reasoning_content": "draft", "reasoning": "draft")"), "");
+}
+
+TEST(Chat, TheKeyIsTakenOutOfWhatIsJoined) {
+  const Redactor redactor("sk-test-0123456789");
+  const auto read = [&](const std::string& choice) {
+    return read_chat_body(R"({"choices": [)" + choice + "]}", redactor).answer;
+  };
+  // Each part is shorter than any piece that is looked for; one holds an escape that ends in the next.
+  EXPECT_EQ(
+      read(R"({"message": {"content": [{"type": "text", "text": "It is sk-te"}, "st-01", {"text": "2345"},
+                     {"type": "thinking", "text": "x"}, "6789."]}})")
+          .text,
+      "It is [key].");
+  EXPECT_EQ(read(R"({"message": {"content": ["sk-te%", "73t-0", "12345", "6789"]}})").text, "[key]");
+  // Names stay in a body, but tokens may be names.
+  const ChatAnswer named = read(R"({"message": {"content": "A"}, "logprobs": {"tokens": ["A"],
+                                    "top_logprobs": [{"sk-test-0123456789": -1.0, "A": -0.5}]}})");
+  ASSERT_EQ(named.top.size(), 2U);
+  for (const auto& [token, logprob] : named.top) EXPECT_EQ(token, logprob == -1.0 ? "[key]" : "A");
+  EXPECT_THAT(read(R"({"message": {"content": "A"}, "logprobs": {"sk-test-0123456789": 1}})").no_top,
+              HasSubstr("[key]"));
+}
+
+TEST(Chat, ARepliesValuesAreBounded) {
+  const auto body = [](std::size_t objects) {
+    std::string text = R"({"choices": [{"message": {"content": "x"}}], "more": [{})";
+    for (std::size_t k = 1; k < objects; ++k) text += ",{}";
+    return text + "]}";
+  };
+  EXPECT_EQ(read_chat_body(body(kMostReplyValues / 2 - 10)).answer.text, "x");
+  EXPECT_THAT(read_chat_body(body(kMostReplyValues / 2 + 10)).fault, HasSubstr("than any answer needs"));
 }
 
 TEST(Chat, ErrorsInsteadOfAnAnswerAreTheServersFault) {

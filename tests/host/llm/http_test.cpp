@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "host/llm/server_address.h"
 #include "tests/support/errors.h"
 #include "tests/support/fake_llm_server.h"
 
