@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "host/guidance/registry.h"
+#include "host/text_file.h"
 #include "host/train/run_folder.h"
 #include "host/train/training.h"
 #include "kernels/exec/interrupt.h"
@@ -93,10 +94,7 @@ std::vector<CheckedRun> check_runs(std::span<const Config> runs) {
       check_protocol(run, world.split);
       checked[k].inputs = run_inputs(*world.data);
       if (!find_guidance(run).reads_scores || run.llm.scorer != "file") continue;
-      std::error_code missing;  // told by the reader
-      require(!std::filesystem::is_fifo(run.llm.scores, missing),
-              fmt::format("llm.scores '{}' is a pipe, and it is read more than once: write it to a file",
-                          run.llm.scores));
+      require_not_pipe(run.llm.scores, "llm.scores");
       Config reading;
       reading.llm.scores = run.llm.scores;
       reading.llm.min_known = run.llm.min_known;
