@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "host/llm/candidates.h"
-#include "host/llm/score_table.h"
+#include "host/ask/candidates.h"
+#include "host/scores/score_table.h"
 #include "kernels/exec/random.h"
 
 namespace sllmr::bench {

@@ -1,4 +1,4 @@
-# Tells a target its commit, as the macro SLLMR_COMMIT of host/train/commit.h. Included, it defines the function; as a
+# Tells a target its commit, as the macro SLLMR_COMMIT of host/runs/commit.h. Included, it defines the function; as a
 # script (cmake -P), which every build runs, it writes the header, and touches it only when the commit changed.
 if(CMAKE_SCRIPT_MODE_FILE)
   set(_commit "$ENV{SLLMR_COMMIT}")
@@ -15,7 +15,7 @@ if(CMAKE_SCRIPT_MODE_FILE)
 endif()
 
 function(sllmr_record_commit target)
-  set(_header ${CMAKE_CURRENT_BINARY_DIR}/generated/host/train/commit.h)
+  set(_header ${CMAKE_CURRENT_BINARY_DIR}/generated/host/runs/commit.h)
   add_custom_target(${target}_commit BYPRODUCTS ${_header}
     COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR} -DHEADER=${_header} -P ${CMAKE_CURRENT_FUNCTION_LIST_FILE})
   add_dependencies(${target} ${target}_commit)

@@ -7,9 +7,9 @@
 #include <optional>
 #include <utility>
 
-#include "host/config/nearest.h"
-#include "host/text_file.h"
-#include "host/toml_text.h"
+#include "host/base/nearest.h"
+#include "host/base/text_file.h"
+#include "host/base/toml_text.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {

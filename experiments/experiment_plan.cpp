@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "experiments/runs.h"
-#include "host/config/nearest.h"
+#include "host/base/nearest.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {

@@ -8,10 +8,10 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "host/base/text_file.h"
 #include "host/guidance/registry.h"
-#include "host/text_file.h"
-#include "host/train/run_folder.h"
-#include "host/train/training.h"
+#include "host/runs/run_folder.h"
+#include "host/runs/training.h"
 #include "kernels/exec/interrupt.h"
 
 namespace sllmr {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "host/config/config.h"
-#include "host/train/run_inputs.h"
+#include "host/runs/run_inputs.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {

@@ -11,11 +11,11 @@
 
 #include "experiments/commands/flags.h"
 #include "experiments/results/plain_text.h"
-#include "host/atomic_file.h"
+#include "host/base/atomic_file.h"
 #include "host/data/import.h"
 #include "host/data/synthetic.h"
-#include "host/train/run_folder.h"
-#include "host/train/training.h"
+#include "host/runs/run_folder.h"
+#include "host/runs/training.h"
 #include "kernels/exec/interrupt.h"
 
 namespace sllmr {

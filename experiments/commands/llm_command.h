@@ -9,7 +9,7 @@
 
 #include "experiments/commands/import_options.h"
 #include "host/data/import.h"
-#include "host/llm/score_table.h"
+#include "host/scores/score_table.h"
 
 namespace sllmr {
 

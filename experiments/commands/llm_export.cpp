@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "experiments/commands/llm_command.h"
-#include "host/json_text.h"
-#include "host/llm/answer_cache.h"
-#include "host/output_file.h"
+#include "host/ask/answer_cache.h"
+#include "host/base/json_text.h"
+#include "host/base/output_file.h"
 
 namespace sllmr {
 namespace {

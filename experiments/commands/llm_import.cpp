@@ -7,11 +7,11 @@
 #include <string>
 
 #include "experiments/commands/llm_command.h"
+#include "host/ask/answer_cache.h"
+#include "host/base/output_file.h"
 #include "host/data/split.h"
-#include "host/llm/answer_cache.h"
-#include "host/llm/leakage_audit.h"
-#include "host/llm/score_table.h"
-#include "host/output_file.h"
+#include "host/scores/leakage_audit.h"
+#include "host/scores/score_table.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {

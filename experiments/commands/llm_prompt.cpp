@@ -9,9 +9,9 @@
 
 #include "experiments/commands/flags.h"
 #include "experiments/commands/llm_command.h"
+#include "host/ask/candidates.h"
+#include "host/ask/prompt.h"
 #include "host/data/split.h"
-#include "host/llm/candidates.h"
-#include "host/llm/prompt.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {

@@ -11,13 +11,13 @@
 
 #include "experiments/commands/llm_command.h"
 #include "experiments/report/llm_report.h"
-#include "host/atomic_file.h"
+#include "host/base/atomic_file.h"
+#include "host/base/json_text.h"
+#include "host/base/output_file.h"
 #include "host/data/split.h"
-#include "host/json_text.h"
-#include "host/llm/report.h"
-#include "host/llm/score_table.h"
-#include "host/llm/table_origin.h"
-#include "host/output_file.h"
+#include "host/scores/report.h"
+#include "host/scores/score_table.h"
+#include "host/scores/table_origin.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {

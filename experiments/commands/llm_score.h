@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "experiments/commands/llm_command.h"
-#include "host/llm/candidates.h"
-#include "host/llm/cost.h"
-#include "host/llm/plan.h"
-#include "host/llm/scorer.h"
+#include "host/ask/candidates.h"
+#include "host/ask/cost.h"
+#include "host/ask/plan.h"
+#include "host/ask/scorer.h"
 
 namespace sllmr {
 

@@ -5,9 +5,9 @@
 #include <string>
 
 #include "experiments/commands/llm_score.h"
-#include "host/json_text.h"
-#include "host/llm/answer_cache.h"
-#include "host/llm/redact.h"
+#include "host/ask/answer_cache.h"
+#include "host/ask/redact.h"
+#include "host/base/json_text.h"
 
 namespace sllmr {
 

@@ -11,13 +11,13 @@
 #include <vector>
 
 #include "experiments/commands/llm_score.h"
+#include "host/ask/answer_cache.h"
+#include "host/ask/prompt.h"
+#include "host/ask/server_address.h"
+#include "host/base/json_text.h"
+#include "host/base/output_file.h"
 #include "host/data/split.h"
-#include "host/json_text.h"
-#include "host/llm/answer_cache.h"
-#include "host/llm/prompt.h"
-#include "host/llm/server_address.h"
-#include "host/llm/table_origin.h"
-#include "host/output_file.h"
+#include "host/scores/table_origin.h"
 #include "kernels/exec/error.h"
 #include "kernels/exec/interrupt.h"
 

@@ -8,7 +8,7 @@
 
 #include "experiments/commands/llm_command.h"
 #include "experiments/report/text.h"
-#include "host/llm/answer_cache.h"
+#include "host/ask/answer_cache.h"
 
 namespace sllmr {
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "experiments/report/text.h"
-#include "host/train/training.h"
+#include "host/runs/training.h"
 #include "kernels/exec/interrupt.h"
 
 namespace sllmr {

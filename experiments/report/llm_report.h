@@ -6,7 +6,7 @@
 
 namespace sllmr {
 
-/// Markdown of report() of host/llm/report.h.
+/// Markdown of report() of host/scores/report.h.
 std::string llm_report_text(const nlohmann::json& report);
 /// The reliability map as an SVG: a cell's colour is the agreement (white at chance, blue above, red below),
 /// its text the agreement, the interval and the number of users.

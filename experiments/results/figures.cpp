@@ -7,7 +7,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "host/config/nearest.h"
+#include "host/base/nearest.h"
 #include "host/eval/ctr.h"
 #include "host/eval/ranking.h"
 #include "host/guidance/registry.h"

@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "host/atomic_file.h"
-#include "host/json_text.h"
-#include "host/output_file.h"
-#include "host/text_file.h"
+#include "host/base/atomic_file.h"
+#include "host/base/json_text.h"
+#include "host/base/output_file.h"
+#include "host/base/text_file.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {

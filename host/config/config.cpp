@@ -11,10 +11,10 @@
 #include <type_traits>
 #include <utility>
 
-#include "host/config/nearest.h"
-#include "host/text_file.h"
-#include "host/toml_text.h"
-#include "host/utf8.h"
+#include "host/base/nearest.h"
+#include "host/base/text_file.h"
+#include "host/base/toml_text.h"
+#include "host/base/utf8.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "host/data/import.h"
-#include "host/llm/score_table.h"
+#include "host/scores/score_table.h"
 
 namespace sllmr {
 

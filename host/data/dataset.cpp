@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "host/data/fnv.h"
+#include "host/base/fnv.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "host/base/fnv.h"
 #include "host/data/dataset.h"
-#include "host/data/fnv.h"
 
 namespace sllmr {
 

@@ -9,9 +9,9 @@
 #include <set>
 #include <utility>
 
+#include "host/base/line_reader.h"
 #include "host/data/feature_source.h"
 #include "host/data/importer.h"
-#include "host/data/line_reader.h"
 #include "host/data/tables.h"
 #include "kernels/exec/error.h"
 

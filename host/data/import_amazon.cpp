@@ -13,11 +13,11 @@
 #include <span>
 #include <utility>
 
+#include "host/base/json_text.h"
 #include "host/data/importer.h"
 #include "host/data/python_literal.h"
 #include "host/data/row_filter.h"
 #include "host/data/tables.h"
-#include "host/json_text.h"
 
 namespace sllmr {
 namespace {

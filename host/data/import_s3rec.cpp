@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "host/base/json_text.h"
 #include "host/data/importer.h"
 #include "host/data/row_filter.h"
 #include "host/data/tables.h"
-#include "host/json_text.h"
 
 namespace sllmr {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "host/data/line_reader.h"
-#include "host/trim.h"
+#include "host/base/line_reader.h"
+#include "host/base/trim.h"
 
 namespace sllmr {
 namespace {

@@ -8,7 +8,7 @@
 #include <charconv>
 #include <cmath>
 
-#include "host/trim.h"
+#include "host/base/trim.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {

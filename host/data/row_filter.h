@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "host/data/line_reader.h"
+#include "host/base/line_reader.h"
 
 namespace sllmr {
 

@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
-#include "host/atomic_file.h"
+#include "host/base/atomic_file.h"
+#include "host/base/output_file.h"
 #include "host/data/import.h"
 #include "host/data/importer.h"
 #include "host/data/list_cell.h"
 #include "host/data/split.h"
-#include "host/output_file.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {

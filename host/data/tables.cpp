@@ -6,7 +6,7 @@
 #include <numeric>
 #include <utility>
 
-#include "host/utf8.h"
+#include "host/base/utf8.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {

@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "host/base/line_reader.h"
 #include "host/data/dataset.h"
 #include "host/data/importer.h"
-#include "host/data/line_reader.h"
 
 namespace sllmr {
 

@@ -15,7 +15,7 @@
 #include "host/data/features.h"
 #include "host/data/split.h"
 #include "host/guidance/gate_state.h"
-#include "host/llm/score_table.h"
+#include "host/scores/score_table.h"
 #include "kernels/loss_head.h"
 #include "models/backbone.h"
 #include "models/named_buffer.h"

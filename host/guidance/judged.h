@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/llm/score_table.h"
+#include "host/scores/score_table.h"
 
 namespace sllmr {
 

@@ -2,7 +2,7 @@
 
 #include <span>
 
-#include "host/llm/pair_index.h"
+#include "host/scores/pair_index.h"
 
 namespace sllmr {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "host/config/config.h"
-#include "host/llm/score_table.h"
+#include "host/scores/score_table.h"
 #include "kernels/exec/memory.h"
 #include "kernels/pair_sampler.h"
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "host/data/split.h"
-#include "host/llm/score_table.h"
+#include "host/scores/score_table.h"
 #include "kernels/gates/gate.h"
 
 namespace sllmr {

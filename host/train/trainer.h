@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "host/base/safetensors.h"
 #include "host/config/config.h"
 #include "host/data/split.h"
 #include "host/eval/ranking.h"
 #include "host/guidance/guidance.h"
-#include "host/llm/score_table.h"
-#include "host/train/safetensors.h"
+#include "host/scores/score_table.h"
 #include "models/named_buffer.h"
 #include "models/scorer.h"
 

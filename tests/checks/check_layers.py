@@ -4,17 +4,22 @@
 usage: check_layers.py [ROOT]
 
   1. kernels <- models <- host <- experiments: no file includes one of a higher layer. Tests and benchmarks may
-     include everything, and nothing includes them. Includes of our own files are written from the root.
+     include everything, and nothing includes them. Includes of our own files are written from the root. Within host a
+     room includes none that comes after it in ROOMS.
   2. Only kernels/exec knows CUDA's runtime, its launch syntax and its macros.
   3. Only kernels/exec/parallel.h opens OpenMP regions: it carries exceptions out of them.
   4. Test data is read by host/eval alone: host/data makes the split, and no other folder below experiments names
      its test part.
+  5. No source of host and experiments has more than 350 lines, but TABLES.
 """
 import re
 import sys
 from pathlib import Path
 
 LAYERS = ["kernels", "models", "host", "experiments"]
+ROOMS = ["base", "data", "scores", "config", "ask", "eval", "guidance", "train", "runs"]  # of host
+TABLES = {"host/config/keys.cpp"}
+MOST_LINES = 350
 FOLDERS = LAYERS + ["tests", "bench"]
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 CUDA = re.compile(r"cuda_runtime|cublas_v2|<<<|\b__CUDA\w+")
@@ -48,6 +53,17 @@ def problems(path, text):
             yield at(include), f'"{target}": write includes of our own files from the root of the repository'
         elif folder in LAYERS and top not in LAYERS[: LAYERS.index(folder) + 1]:
             yield at(include), f'{folder} must not include "{target}": {top} is above it'
+        elif folder == top == "host":
+            own, other = path.parts[1], target.split("/")[1]
+            for room in (own, other):
+                if room not in ROOMS:
+                    yield at(include), f"host/{room} is no room of host: {', '.join(ROOMS)}"
+                    return
+            if ROOMS.index(other) > ROOMS.index(own):
+                yield at(include), f'host/{own} must not include "{target}": host/{other} comes after it'
+    lines = text.count("\n")
+    if folder in {"host", "experiments"} and lines > MOST_LINES and str(path) not in TABLES:
+        yield 1, f"{lines} lines, more than {MOST_LINES}: split it by concept"
     if folder in LAYERS and path.parts[:2] != ("kernels", "exec"):
         for use in CUDA.finditer(code):
             yield at(use), f"{use.group()}: only kernels/exec may touch CUDA itself"

@@ -37,8 +37,21 @@ class CheckLayers(unittest.TestCase):
     def test_upward_include(self):
         self.rejects("kernels/b.cu", '\n#include "models/a.h"\n', 'kernels/b.cu:2: kernels must not include "models/a.h"')
         self.rejects("models/b.h", '#include "host/data/a.h"\n', "host is above it")
-        self.rejects("host/b.h", '  #  include "experiments/a.h"\n', "experiments is above it")
+        self.rejects("host/data/b.h", '  #  include "experiments/a.h"\n', "experiments is above it")
         self.rejects("experiments/b.cpp", '#include "tests/a.h"\n', "tests is above it")
+
+    def test_rooms(self):
+        self.accepts("host/train/b.cpp", '#include "host/guidance/a.h"\n#include "host/train/a.h"\n')
+        self.accepts("experiments/b.cpp", '#include "host/runs/a.h"\n')
+        self.rejects("host/scores/b.cpp", '#include "host/base/a.h"\n#include "host/eval/a.h"\n',
+                     'host/scores/b.cpp:2: host/scores must not include "host/eval/a.h": host/eval comes after it')
+        self.rejects("host/llm/b.cpp", '#include "host/base/a.h"\n', "host/llm is no room")
+
+    def test_length(self):
+        self.accepts("experiments/b.cpp", "\n" * 350)
+        self.accepts("kernels/b.cpp", "\n" * 351)
+        self.accepts("host/config/keys.cpp", "\n" * 351)
+        self.rejects("host/data/b.cpp", "\n" * 351, "351 lines")
 
     def test_relative_include(self):
         self.rejects("kernels/b.h", '#include "../host/a.h"\n', "from the root")
@@ -62,7 +75,7 @@ class CheckLayers(unittest.TestCase):
         self.accepts("host/eval/b.cpp", "auto item = split.test[user];\n")
         self.accepts("host/train/b.cpp", "// never split.test\nauto item = split.validation[user];\n")
         self.rejects("host/train/b.cpp", "auto item = split.test[user];\n", "only host/eval reads test data")
-        self.rejects("host/llm/b.cpp", "\n\nauto& items = split->test;\n", "host/llm/b.cpp:3")
+        self.rejects("host/ask/b.cpp", "\n\nauto& items = split->test;\n", "host/ask/b.cpp:3")
         self.rejects("models/b.cpp", "ctr_test_rows(split, 1);\n", "only host/eval reads test data")
 
     def test_empty_tree(self):

@@ -12,7 +12,7 @@
 #include "host/data/import.h"
 #include "host/data/split.h"
 #include "host/data/synthetic.h"
-#include "host/llm/score_table.h"
+#include "host/scores/score_table.h"
 #include "kernels/gates/registry.h"
 #include "tests/experiments/cli.h"
 #include "tests/host/support.h"

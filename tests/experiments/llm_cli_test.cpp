@@ -21,11 +21,11 @@
 #include <thread>
 
 #include "experiments/app.h"
+#include "host/ask/prompt.h"
+#include "host/base/json_text.h"
 #include "host/data/import.h"
 #include "host/data/synthetic.h"
-#include "host/json_text.h"
-#include "host/llm/prompt.h"
-#include "host/llm/score_table.h"
+#include "host/scores/score_table.h"
 #include "tests/host/support.h"
 #include "tests/support/fake_llm_server.h"
 

@@ -24,25 +24,21 @@ using testing::HasSubstr;
 
 /// How each method is switched off by a key of its own; a new method belongs
 /// here.
-const std::map<std::string, std::string> &switched_off() {
-  static const std::map<std::string, std::string> all = {
-      {"none", "method=none"},
-      {"gated", "method=never"},
-      {"pointwise", "llm.lambda=0"},
-      {"kd", "kd.weight=0"},
-      {"weights", "weights.strength=0"}};
+const std::map<std::string, std::string>& switched_off() {
+  static const std::map<std::string, std::string> all = {{"none", "method=none"},
+                                                         {"gated", "method=never"},
+                                                         {"pointwise", "llm.lambda=0"},
+                                                         {"kd", "kd.weight=0"},
+                                                         {"weights", "weights.strength=0"}};
   return all;
 }
 
 class EveryMethod : public testing::TestWithParam<std::string> {
-protected:
-  void SetUp() override {
-    save_recbole(synthetic_dataset(small_world(300, 200)), folder_.path());
-  }
+ protected:
+  void SetUp() override { save_recbole(synthetic_dataset(small_world(300, 200)), folder_.path()); }
 
-  const GuidanceInfo &info() const {
-    return *std::ranges::find(guidance_methods(), GetParam(),
-                              &GuidanceInfo::name);
+  const GuidanceInfo& info() const {
+    return *std::ranges::find(guidance_methods(), GetParam(), &GuidanceInfo::name);
   }
   /// The method's first word, on a backbone whose batch norm sees every row of
   /// a batch.
@@ -72,17 +68,15 @@ protected:
 };
 INSTANTIATE_TEST_SUITE_P(Registry, EveryMethod, testing::ValuesIn([] {
                            std::vector<std::string> names;
-                           for (const GuidanceInfo &each : guidance_methods())
-                             names.emplace_back(each.name);
+                           for (const GuidanceInfo& each : guidance_methods()) names.emplace_back(each.name);
                            return names;
                          }()),
-                         [](const auto &each) { return each.param; });
+                         [](const auto& each) { return each.param; });
 
 TEST_P(EveryMethod, SwitchedOffItIsTheBackboneBitForBit) {
-  ASSERT_TRUE(switched_off().contains(GetParam()))
-      << "say in switched_off() how";
+  ASSERT_TRUE(switched_off().contains(GetParam())) << "say in switched_off() how";
   const std::vector<CtrRow> rows{{1, 2, 1, 1}, {5, 9, 2, 0}, {7, 3, 1, 1}};
-  const auto logits = [&](const Config &config) {
+  const auto logits = [&](const Config& config) {
     Bench bench(config);
     bench.train();
     return bench.trainer().ctr_logits(rows);
@@ -100,9 +94,7 @@ TEST_P(EveryMethod, ContinuesBitForBitInTheMiddleOfAnEpoch) {
   const std::string whole = straight.checkpoint(folder_ / "a");
   for (const std::int64_t stop : {512, 200, 700}) {
     Bench begun(config());
-    ASSERT_FALSE(begun.trainer()
-                     .train_epoch([&](std::int64_t row) { return row >= stop; })
-                     .has_value());
+    ASSERT_FALSE(begun.trainer().train_epoch([&](std::int64_t row) { return row >= stop; }).has_value());
     begun.checkpoint(folder_ / "middle");
     Bench resumed(config());
     resumed.trainer().resume(read_safetensors(folder_ / "middle"));
@@ -120,37 +112,30 @@ TEST_P(EveryMethod, DoesNotDependOnThreads) {
 TEST_P(EveryMethod, TellsWhatItsColumnsShow) {
   const EpochReport report = Bench(config()).train();
   EXPECT_EQ(to_json(report_from_json(to_json(report))), to_json(report));
-  for (const GuidanceColumn &column : info().columns) {
+  for (const GuidanceColumn& column : info().columns) {
     const nlohmann::json::json_pointer path(column.path);
     ASSERT_TRUE(report.guidance.contains(path)) << column.path;
-    EXPECT_TRUE(std::isfinite(report.guidance.at(path).get<double>()))
-        << column.path;
+    EXPECT_TRUE(std::isfinite(report.guidance.at(path).get<double>())) << column.path;
   }
 }
 
 /// Rounding differs between the devices and grows from step to step.
 TEST_P(EveryMethod, TrainsOnCudaAsOnTheCpu) {
-  if (!cuda_available())
-    GTEST_SKIP() << "no CUDA device";
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
   std::vector<CtrRow> rows;
-  for (Id user = 1; user < 200; ++user)
-    rows.push_back({user, 1 + user % 150, 1, 1});
-  Bench cpu(config({"train.epochs=1"})),
-      cuda(config({"train.epochs=1"}), 1, Device::cuda);
+  for (Id user = 1; user < 200; ++user) rows.push_back({user, 1 + user % 150, 1, 1});
+  Bench cpu(config({"train.epochs=1"})), cuda(config({"train.epochs=1"}), 1, Device::cuda);
   const EpochReport expected = cpu.train(), report = cuda.train();
   EXPECT_TRUE(near(report.loss, expected.loss, {0, 1e-3}));
-  EXPECT_LT(norm_error(cuda.trainer().ctr_logits(rows),
-                       cpu.trainer().ctr_logits(rows)),
-            0.01);
+  EXPECT_LT(norm_error(cuda.trainer().ctr_logits(rows), cpu.trainer().ctr_logits(rows)), 0.01);
 }
 
 TEST_P(EveryMethod, SaysWhatItIs) {
   EXPECT_FALSE(info().summary.empty());
   EXPECT_FALSE(info().words.empty());
   std::set<std::string> known;
-  for (const ConfigKeyInfo &key : config_keys())
-    known.insert(key.key);
-  for (const PartKey &key : info().keys) {
+  for (const ConfigKeyInfo& key : config_keys()) known.insert(key.key);
+  for (const PartKey& key : info().keys) {
     EXPECT_TRUE(known.contains(key.name)) << key.name;
     EXPECT_EQ(key.name.substr(0, key.name.find('.')), GetParam());
     EXPECT_FALSE(key.doc.empty());
@@ -159,14 +144,10 @@ TEST_P(EveryMethod, SaysWhatItIs) {
 
 TEST(Guidance, WordsNameOneMethodEach) {
   const std::vector<std::string> words = method_names();
-  EXPECT_EQ(std::set<std::string>(words.begin(), words.end()).size(),
-            words.size());
-  EXPECT_THAT(error_of([] {
-                find_guidance(load_config(
-                    "", std::vector<std::string>{"method=agrement"}));
-              }),
+  EXPECT_EQ(std::set<std::string>(words.begin(), words.end()).size(), words.size());
+  EXPECT_THAT(error_of([] { find_guidance(load_config("", std::vector<std::string>{"method=agrement"})); }),
               HasSubstr("did you mean 'agreement'"));
 }
 
-} // namespace
-} // namespace sllmr
+}  // namespace
+}  // namespace sllmr

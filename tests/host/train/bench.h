@@ -9,8 +9,8 @@
 
 #include "host/data/synthetic.h"
 #include "host/guidance/registry.h"
+#include "host/runs/training.h"
 #include "host/train/trainer.h"
-#include "host/train/training.h"
 #include "tests/host/support.h"
 
 namespace sllmr {

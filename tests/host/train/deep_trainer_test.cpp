@@ -13,7 +13,7 @@
 
 #include "host/data/import.h"
 #include "host/data/synthetic.h"
-#include "host/train/training.h"
+#include "host/runs/training.h"
 #include "models/registry.h"
 #include "tests/host/support.h"
 #include "tests/host/train/bench.h"

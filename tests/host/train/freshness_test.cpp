@@ -8,8 +8,8 @@
 
 #include "host/data/import.h"
 #include "host/data/synthetic.h"
-#include "host/llm/table_origin.h"
-#include "host/train/training.h"
+#include "host/runs/training.h"
+#include "host/scores/table_origin.h"
 #include "tests/host/support.h"
 
 namespace sllmr {

@@ -1,0 +1,38 @@
+// What asking costs: by estimate before, by count after.
+#pragma once
+
+#include <cstdint>
+
+#include "host/ask/plan.h"
+#include "host/ask/questions.h"
+
+namespace sllmr {
+
+/// Tokens a byte of text where no answer tells the model's.
+inline constexpr double kTokensPerByte = 0.25;
+
+/// Estimated tokens of a request and of its answer.
+struct TokenEstimate {
+  double in = 0, out = 0;
+  double sum() const { return in + out; }
+};
+TokenEstimate expected_tokens(const Questions& questions, const Question& question);
+
+/// What asking all questions of a job is estimated to cost, without regard to the answer cache.
+SetCost expected_cost(const ScoreJob& job);
+
+/// What a run will cost, before it starts.
+struct Forecast {
+  std::int64_t prompts = 0, cached = 0;
+  double tokens_in = 0, tokens_out = 0;  // of the prompts that are not in the cache
+  double money = 0;
+  double seconds = 0;          // NaN where nothing tells the server's pace
+  double tokens_per_byte = 0;  // of prompts, measured by this model's cached answers, or kTokensPerByte
+};
+/// For the scorers that ask. Reads the cache, asks nobody.
+Forecast forecast(const ScoreJob& job);
+
+/// Fills money and seconds of the summary from its tokens.
+void fill_costs(ScoreSummary& summary, const TokenPrices& prices, double seconds);
+
+}  // namespace sllmr

@@ -1,0 +1,234 @@
+#include "host/ask/prompt.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <functional>
+
+#include "host/base/nearest.h"
+#include "host/base/text_file.h"
+#include "host/base/toml_text.h"
+#include "kernels/exec/error.h"
+
+namespace sllmr {
+namespace {
+
+constexpr std::size_t kLongestText = 160;
+
+struct BuiltIn {
+  std::string name, text;
+};
+
+const std::vector<BuiltIn>& built_in() {
+  static const std::vector<BuiltIn> all = {
+      {"scores", R"(# The paper's prompt: all candidates at once, a score for each.
+name = "scores"
+answer = "scores"
+system = "You judge how well products suit a customer. You answer with one JSON object and nothing else."
+user = """
+Domain: {domain}. A customer's latest purchases, oldest first:
+{history}
+
+Rank these {count} candidates by how likely the customer is to want them next:
+{candidates}
+
+Score each candidate from 0 (very unlikely) to 1 (very likely). Spread the scores. Answer as JSON with every label \
+once, for example {"A": 0.85, "B": 0.1}."""
+history_line = "- {title}"
+candidate_line = "{label}. {title}"
+)"},
+      {"choice",
+       R"(# One token an answer: the server's log-probabilities of the labels are the scores. At most 26 candidates.
+name = "choice"
+answer = "choice"
+system = ""
+user = """
+A customer of a shop ({domain}) bought, oldest first:
+{history}
+
+Which of these products will the customer buy next?
+{candidates}
+
+Answer with one letter."""
+history_line = "- {title}"
+candidate_line = "{label}. {title}"
+)"},
+      {"yes_no", R"(# One prompt a candidate: no position bias, and the most expensive.
+name = "yes_no"
+answer = "yes_no"
+system = ""
+user = """
+A customer of a shop ({domain}) bought, oldest first:
+{history}
+
+Is the customer likely to buy this product next: {candidate}? Answer yes or no."""
+history_line = "- {title}"
+candidate_line = "{title}"
+)"},
+  };
+  return all;
+}
+
+constexpr std::array<std::string_view, 3> kAnswers = {"scores", "choice", "yes_no"};
+
+/// Replaces each {name} by `value(name)`. Braces around anything but a lower-case name are text.
+std::string fill(std::string_view text, const std::function<std::string(std::string_view)>& value) {
+  std::string filled;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = text[at] == '{' ? text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_", at + 1) : at;
+    if (text[at] == '{' && end != text.npos && end > at + 1 && text[end] == '}') {
+      filled += value(text.substr(at + 1, end - at - 1));
+      at = end + 1;
+    } else {
+      filled += text[at++];
+    }
+  }
+  return filled;
+}
+
+void check_fields(const std::string& origin, const char* key, const std::string& text,
+                  std::vector<std::string> known) {
+  fill(text, [&](std::string_view field) -> std::string {
+    require(std::find(known.begin(), known.end(), field) != known.end(),
+            fmt::format("{}: '{}' has no field {{{}}}; the fields are {}", origin, key, field,
+                        fmt::join(known, ", ")));
+    return {};
+  });
+}
+
+std::string line_of(const std::string& line, const Dataset& data, Id item, const std::string& label) {
+  return fill(line, [&](std::string_view field) -> std::string {
+    if (field == "label") return label;
+    if (field == "title") return item_text(data, item);
+    if (field == "item") return std::string(data.items.token(item));
+    std::string attributes;
+    for (const Id attribute : data.attributes_of(item)) {
+      if (!attributes.empty()) attributes += ", ";
+      attributes += data.attributes.token(attribute);
+    }
+    return attributes;
+  });
+}
+
+}  // namespace
+
+std::vector<std::string> prompt_templates() {
+  std::vector<std::string> names;
+  for (const BuiltIn& one : built_in()) names.push_back(one.name);
+  return names;
+}
+
+const std::string& prompt_template_text(const std::string& name) {
+  for (const BuiltIn& one : built_in()) {
+    if (one.name == name) return one.text;
+  }
+  throw Error(fmt::format("no prompt template '{}'; did you mean '{}'? (a file's name ends in .toml)", name,
+                          nearest_name(name, prompt_templates())));
+}
+
+PromptTemplate load_prompt_template(const std::string& name_or_path) {
+  if (name_or_path.find('/') == name_or_path.npos && !name_or_path.ends_with(".toml")) {
+    return parse_prompt_template(prompt_template_text(name_or_path), "template " + name_or_path);
+  }
+  require_not_pipe(name_or_path, "the prompt template");
+  return parse_prompt_template(read_text_file(name_or_path, "the prompt template"), name_or_path);
+}
+
+PromptTemplate parse_prompt_template(const std::string& toml, const std::string& origin) {
+  const toml::table table = parse_toml(toml, origin);
+  PromptTemplate prompt;
+  std::string answer;
+  const std::array<std::pair<const char*, std::string*>, 6> keys = {
+      {{"name", &prompt.name},
+       {"answer", &answer},
+       {"system", &prompt.system},
+       {"user", &prompt.user},
+       {"history_line", &prompt.history_line},
+       {"candidate_line", &prompt.candidate_line}}};
+  for (const auto& [name, node] : table) {
+    const std::string_view key = name.str();
+    const auto known = std::find_if(keys.begin(), keys.end(), [&](const auto& k) { return k.first == key; });
+    const auto at = fmt::format("{}:{}: ", origin, node.source().begin.line);
+    require(known != keys.end(),
+            fmt::format("{}unknown key '{}'; the keys are name, answer, system, user, history_line and "
+                        "candidate_line",
+                        at, key));
+    require(node.is_string(), fmt::format("{}'{}' is not a string", at, key));
+    *known->second = node.as_string()->get();
+  }
+  for (const char* key : {"name", "answer", "user", "history_line", "candidate_line"}) {
+    require(table.contains(key), fmt::format("{}: the key '{}' is missing; add it", origin, key));
+  }
+  const auto kind = std::find(kAnswers.begin(), kAnswers.end(), answer);
+  require(kind != kAnswers.end(),
+          fmt::format("{}: the answer is '{}'; write scores, choice or yes_no", origin, answer));
+  prompt.answer = static_cast<AnswerKind>(kind - kAnswers.begin());
+
+  std::vector<std::string> fields = {"domain", "history", "count"};
+  const char* needed = prompt.answer == AnswerKind::yes_no ? "candidate" : "candidates";
+  fields.emplace_back(needed);
+  check_fields(origin, "system", prompt.system, fields);
+  check_fields(origin, "user", prompt.user, fields);
+  check_fields(origin, "history_line", prompt.history_line, {"title", "item", "attributes"});
+  check_fields(origin, "candidate_line", prompt.candidate_line, {"label", "title", "item", "attributes"});
+  for (const char* field : {"history", needed}) {
+    require(prompt.user.find(fmt::format("{{{}}}", field)) != prompt.user.npos,
+            fmt::format("{}: 'user' must show {{{}}}", origin, field));
+  }
+  require(
+      prompt.answer == AnswerKind::yes_no || prompt.candidate_line.find("{label}") != std::string::npos,
+      fmt::format("{}: 'candidate_line' must show {{label}}, by which the answer names candidates", origin));
+  return prompt;
+}
+
+std::string candidate_label(std::size_t position) {
+  constexpr std::size_t kLetters = 26;
+  std::string label;
+  for (std::size_t rest = position + 1; rest > 0; rest = (rest - 1) / kLetters) {
+    label.insert(label.begin(), static_cast<char>('A' + (rest - 1) % kLetters));
+  }
+  return label;
+}
+
+std::string item_text(const Dataset& data, Id item) {
+  std::string text;
+  for (const char c : data.titles[static_cast<std::size_t>(item)]) {
+    const bool blank = static_cast<unsigned char>(c) <= ' ' || c == '\x7F';
+    if (!blank) {
+      text += c;
+    } else if (!text.empty() && text.back() != ' ') {
+      text += ' ';
+    }
+  }
+  if (text.size() > kLongestText) {
+    std::size_t end = kLongestText;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U)
+      --end;  // not inside a character
+    text.resize(end);
+  }
+  while (text.ends_with(' ')) text.pop_back();
+  return text.empty() ? fmt::format("item {}", data.items.token(item)) : text;
+}
+
+Prompt render_prompt(const PromptTemplate& prompt, const Dataset& data, const std::string& domain,
+                     std::span<const Id> history, std::span<const Id> candidates) {
+  require(prompt.answer != AnswerKind::yes_no || candidates.size() == 1, "a yes_no prompt has one candidate");
+  const auto value = [&](std::string_view field) -> std::string {
+    if (field == "domain") return domain;
+    if (field == "count") return fmt::format("{}", candidates.size());
+    if (field == "candidate") return line_of(prompt.candidate_line, data, candidates[0], "");
+    std::string lines;
+    const bool shows_history = field == "history";
+    const std::span<const Id> items = shows_history ? history : candidates;
+    for (std::size_t k = 0; k < items.size(); ++k) {
+      if (k > 0) lines += '\n';
+      lines += shows_history ? line_of(prompt.history_line, data, items[k], "")
+                             : line_of(prompt.candidate_line, data, items[k], candidate_label(k));
+    }
+    return lines.empty() ? "(nothing yet)" : lines;
+  };
+  return {fill(prompt.system, value), fill(prompt.user, value)};
+}
+
+}  // namespace sllmr

@@ -1,0 +1,39 @@
+#include "host/runs/provenance.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#if __has_include("host/runs/commit.h")
+#include "host/runs/commit.h"  // written by cmake/Provenance.cmake
+#else
+#define SLLMR_COMMIT "unknown"
+#endif
+
+namespace sllmr {
+namespace {
+
+std::string cpu_model() {
+  std::ifstream in("/proc/cpuinfo");
+  for (std::string line; std::getline(in, line);) {
+    const auto colon = line.find(": ");
+    if (line.starts_with("model name") && colon != line.npos) return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+nlohmann::json provenance(const std::string& gpu, std::uint64_t data_hash) {
+  const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  return {{"machine", {{"cpu", cpu_model()}, {"cores", std::thread::hardware_concurrency()}, {"gpu", gpu}}},
+          {"commit", SLLMR_COMMIT},
+          {"date", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(now))},
+          {"data_hash", fmt::format("{:016x}", data_hash)}};
+}
+
+}  // namespace sllmr

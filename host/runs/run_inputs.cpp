@@ -1,0 +1,72 @@
+#include "host/runs/run_inputs.h"
+
+#include <fmt/format.h>
+
+#include "kernels/exec/context.h"
+#include "models/registry.h"
+
+namespace sllmr {
+namespace {
+
+constexpr const char* kNumbers = "numbers_version";
+constexpr const char* kData = "data_hash";
+constexpr const char* kFeatures = "feature_hash";
+constexpr const char* kTexts = "text_hash";
+constexpr const char* kScores = "scores_hash";
+
+}  // namespace
+
+RunInputs run_inputs(const Dataset& data, std::uint64_t scores) {
+  return {data.hash, data.feature_hash, data.text_hash, scores};
+}
+
+std::map<std::string, std::string> stored_form(const RunInputs& inputs) {
+  const auto hex = [](std::uint64_t hash) { return fmt::format("{:016x}", hash); };
+  return {{kNumbers, std::to_string(kNumbersVersion)},
+          {kData, hex(inputs.data)},
+          {kFeatures, hex(inputs.features)},
+          {kTexts, hex(inputs.texts)},
+          {kScores, hex(inputs.scores)}};
+}
+
+std::string changed_input(const Config& config, const RunInputs& now, const StoredValue& stored) {
+  const BackboneInfo* backbone = find_backbone(config.model.name);
+  const bool reads_features = backbone == nullptr || backbone->reads_attributes;
+  const bool reads_scores = config.method != "none", reads_table = config.llm.scorer == "file";
+  struct Input {
+    const char* name;
+    std::string what;
+    bool counts;
+  };
+  const std::string& path = config.data.path;
+  const Input inputs[] = {
+      {kNumbers, "the figures of this program", true},
+      {kData, fmt::format("the data at '{}'", path), true},
+      {kFeatures, fmt::format("the items' brands and categories at '{}'", path), reads_features},
+      {kTexts, fmt::format("the items' texts at '{}'", path), reads_scores && !reads_table},
+      {kScores, fmt::format("the LLM scores of '{}'", config.llm.scores), reads_scores && reads_table}};
+  const std::map<std::string, std::string> current = stored_form(now);
+  for (const Input& input : inputs) {
+    const std::string then = stored(input.name);
+    if (!input.counts || then == current.at(input.name)) continue;
+    return then.empty()
+               ? fmt::format("{} (an earlier version of the program, which kept no {}, made it)", input.what,
+                             input.name)
+               : fmt::format("{} ({} {} then, {} now)", input.what, input.name, then, current.at(input.name));
+  }
+  return {};
+}
+
+Config decisive(Config config) {
+  config.origins.clear();
+  config.run_dir.clear();
+  if (config.device == Config::Device::automatic) {
+    config.device = parse_device("auto") == Device::cpu ? Config::Device::cpu : Config::Device::cuda;
+  }
+  const bool asynchronous =
+      config.train.mode == TrainConfig::Mode::fused && config.device == Config::Device::cpu;
+  config.threads = asynchronous ? Context(Device::cpu, config.threads).threads() : 0;
+  return config;
+}
+
+}  // namespace sllmr

@@ -1,0 +1,541 @@
+#include "host/runs/training.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <chrono>
+#include <ctime>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
+
+#include "host/ask/scorer.h"
+#include "host/base/atomic_file.h"
+#include "host/base/fnv.h"
+#include "host/base/json_text.h"
+#include "host/base/output_file.h"
+#include "host/base/progress.h"
+#include "host/config/applicability.h"
+#include "host/data/import.h"
+#include "host/eval/ctr.h"
+#include "host/guidance/registry.h"
+#include "host/runs/provenance.h"
+#include "host/runs/run_folder.h"
+#include "host/runs/run_inputs.h"
+#include "host/scores/report.h"
+#include "host/scores/table_origin.h"
+#include "host/train/trainer.h"
+#include "kernels/exec/interrupt.h"
+
+namespace sllmr {
+
+namespace {
+
+constexpr const char* kNoCtrRow =
+    "nothing to evaluate: no user has a row of the ctr protocol (users need at least 3 interactions)";
+constexpr const char* kRankHeader = "user_id\titem_id\trank\tauc";
+constexpr const char* kLogitHeader = "user_id\titem_id\tlabel\tlogit";
+constexpr const char* kFormat = "sllmr-checkpoint-1";
+// In the metadata of a checkpoint whose epoch was trained, but whose validation was stopped.
+constexpr const char* kValidationDue = "validation_due";
+
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start_ = Clock::now();
+};
+
+/// FNV-1a over everything that training reads of a score table.
+std::uint64_t hash_scores(const ScoreTable& table) {
+  Fnv hash;
+  const auto add = [&hash](const auto& values) { hash.add_bytes(std::as_bytes(std::span(values))); };
+  add(table.offsets);
+  add(table.items);
+  add(table.scores);
+  add(table.probe);
+  return hash.value();
+}
+
+EpochReport stored_report(const SafetensorsFile& checkpoint) {
+  const auto stored = parse_json(checkpoint.meta("last_report"));
+  try {
+    return report_from_json(stored.value_or(nlohmann::json()));
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(fmt::format(
+        "checkpoint '{}' is damaged: its last_report: {}; restore a copy, or delete it and train again",
+        checkpoint.path, error.what()));
+  }
+}
+
+/// What a checkpoint keeps of run_inputs.h.
+StoredValue stored_in(const SafetensorsFile& checkpoint) {
+  return [&checkpoint](const std::string& name) {
+    const auto found = checkpoint.metadata.find(name);
+    return found == checkpoint.metadata.end() ? std::string() : found->second;
+  };
+}
+
+std::string device_name(const Config& config) {
+  switch (config.device) {
+    case Config::Device::cpu:
+      return "cpu";
+    case Config::Device::cuda:
+      return "cuda";
+    case Config::Device::automatic:
+      break;
+  }
+  return "auto";
+}
+
+std::string gpu_name(const Context& context) {
+  if (context.device() == Device::cpu) return {};
+  for (const DeviceInfo& info : list_devices()) {
+    if (info.device == Device::cuda) return info.name;
+  }
+  return {};
+}
+
+std::int64_t peak_resident_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return std::int64_t{usage.ru_maxrss} * 1024;
+}
+
+/// Validation over the epochs of a run: the best so far and for how long nothing was better.
+struct Validation {
+  double best = -1;
+  int best_epoch = 0;
+  int without_gain = 0;
+
+  /// Is `auc` a new best?
+  bool add(int epoch, double auc) {
+    if (auc <= best) {
+      ++without_gain;
+      return false;
+    }
+    best = auc;
+    best_epoch = epoch;
+    without_gain = 0;
+    return true;
+  }
+};
+
+void write_predictions(const std::string& path, const RankingResult& result, const Dataset& data) {
+  AtomicFile file(path);
+  file.stream() << kRankHeader << '\n';
+  for (const RankedRow& row : result.rows) {
+    file.stream() << fmt::format("{}\t{}\t{}\t{:.6f}\n", data.users.token(row.user),
+                                 data.items.token(row.item), row.rank(), row.auc());
+  }
+  file.commit();
+}
+
+void write_predictions(const std::string& path, std::span<const CtrRow> rows, std::span<const float> logits,
+                       const Dataset& data) {
+  AtomicFile file(path);
+  file.stream() << kLogitHeader << '\n';
+  for (std::size_t k = 0; k < rows.size(); ++k) {
+    file.stream() << fmt::format("{}\t{}\t{}\t{}\n", data.users.token(rows[k].user),
+                                 data.items.token(rows[k].item), static_cast<int>(rows[k].label), logits[k]);
+  }
+  file.commit();
+}
+
+/// Figures under config.eval.protocol; see to_json() of both results. Writes a row for each prediction to
+/// `predictions`, if that is not empty. Throws Interrupted when the process is asked to stop.
+nlohmann::json evaluate(const Context& context, const Config& config, Trainer& trainer, const Split& split,
+                        Target target, const std::string& predictions = {}) {
+  if (config.eval.protocol == EvalConfig::Protocol::ctr) {
+    const std::vector<CtrRow> rows = ctr_rows(split, target, config.seed);
+    const std::vector<float> logits = trainer.ctr_logits(rows);
+    const CtrResult result = evaluate_ctr(split, rows, logits);
+    if (!predictions.empty()) write_predictions(predictions, rows, logits, *split.data);
+    return to_json(result);
+  }
+  const RankingResult result =
+      evaluate_full(context, trainer.scorer(target), split, target, config.eval.topk, config.eval.max_users);
+  if (!predictions.empty()) write_predictions(predictions, result, *split.data);
+  return to_json(result);
+}
+
+/// Warns of a table that the data have left behind, refuses it, or keeps a share of what is stale, as
+/// llm.stale and llm.stale_weight say.
+void check_freshness(const Config& config, const Split& split, ScoreTable& table) {
+  const Freshness fresh =
+      freshness(table, read_origin(config.llm.scores), split, static_cast<std::int64_t>(std::time(nullptr)));
+  std::string warning = freshness_warning(fresh);
+  if (config.llm.max_age_days > 0) {
+    require(fresh.known, fmt::format("{}: llm.max_age_days needs the table's origin ({}), which is missing",
+                                     config.llm.scores, origin_path(config.llm.scores)));
+    if (warning.empty() && fresh.age_days > config.llm.max_age_days) {
+      warning = fmt::format("the table is {:.1f} days old, more than llm.max_age_days={}", fresh.age_days,
+                            config.llm.max_age_days);
+    }
+  }
+  if (!warning.empty()) {
+    if (config.llm.stale == LlmConfig::Stale::refuse) {
+      throw Error(
+          fmt::format("{}: {}; score the data again, or set llm.stale=warn", config.llm.scores, warning));
+    }
+    fmt::print(stderr, "warning: {}: {}\n", config.llm.scores, warning);
+  }
+  if (config.llm.stale_weight < 1) {
+    thin_stale_users(table, split, config.llm.stale_weight, config.seed);
+  }
+}
+
+/// Stops at a table that knows held-out items, warns of one that avoids them.
+LeakageAudit check_leaks(const Config& config, const Split& split, const ScoreTable& table) {
+  const LeakageAudit audit = audit_table(table, split);
+  if (audit.too_many()) {
+    const std::string leak = fmt::format("{}: leak: {}, so they were drawn with knowledge of them",
+                                         config.llm.scores, leak_text(audit));
+    require(
+        config.llm.allow_leak,
+        fmt::format("{}, and figures would be worth nothing; draw candidates from training items alone (as "
+                    "sllmr llm score does), or set llm.allow_leak=true",
+                    leak));
+    fmt::print(stderr, "warning: {}\n", leak);
+  } else if (audit.too_few()) {
+    fmt::print(stderr, "warning: {}: {}: they were kept away, which takes knowledge of them\n",
+               config.llm.scores, leak_text(audit));
+  }
+  return audit;
+}
+
+/// Says how many items a scorer that reads texts knows nothing of.
+void warn_of_missing_texts(const Config& config, const Dataset& data) {
+  Id without = 0;
+  for (Id item = 1; item < data.items.rows(); ++item) {
+    without += data.titles[item].empty() && data.attributes_of(item).empty();
+  }
+  if (without == 0) return;
+  fmt::print(
+      stderr,
+      "warning: {}: {} of {} items have no text, so llm.scorer={} has no judgement of them and takes {}\n",
+      data.source, without, data.items.count(), config.llm.scorer, kNoJudgement);
+}
+
+/// One run, from its folder to its summary.
+class Run {
+ public:
+  Run(const Config& config, bool resume)
+      : config_(config),
+        guidance_(find_guidance(config)),
+        context_(parse_device(device_name(config)), config.threads),
+        world_(load_world(config)) {
+    check_protocol(config, world_.split);
+    if (guidance_.reads_scores) scores_ = std::make_unique<LlmScores>(load_scores(config_, world_.split));
+    inputs_ = run_inputs(*world_.data, scores_ ? scores_->hash : 0);
+    prepare_seconds_ = watch_.seconds();
+    trainer_ = make_trainer(context_, config_, world_.split, scores_ ? &scores_->table : nullptr);
+    // Last, so that a run that cannot start leaves no folder.
+    folder_.emplace(resume ? RunFolder::resume(config.run_dir) : RunFolder::create(config.run_dir, config));
+    if (resume) load_checkpoint();
+  }
+
+  nlohmann::json operator()() {
+    const InterruptGuard guard;
+    first_row_ = rows_taken();
+    if (is_over()) {
+      nlohmann::json stored = read_summary(folder_->path());
+      if (!stored.is_null()) return stored;
+    }
+    // Without an epoch there is one too: every finished run can be evaluated.
+    if (is_over() && !std::filesystem::exists(folder_->file(kCheckpointFile))) save(kCheckpointFile);
+    try {
+      bool going_on = !validation_due_ || finish_epoch();
+      while (going_on && !is_over()) going_on = run_epoch();
+      if (going_on) return summarise();
+      save(kCheckpointFile);
+      fmt::print(stderr, "stopped in epoch {}; continue with --resume\n", trainer_->epoch() + 1);
+    } catch (const Interrupted&) {
+      if (validation_due_) save(kCheckpointFile);
+      fmt::print(stderr, "stopped in the {}; continue with --resume\n",
+                 validation_due_ ? "validation" : "test");
+    }
+    return nullptr;
+  }
+
+ private:
+  bool is_over() const { return trainer_->epoch() >= config_.train.epochs || done_; }
+
+  /// False: interrupted.
+  bool run_epoch() {
+    const Stopwatch watch;
+    const int epoch = trainer_->epoch() + 1;
+    Progress progress(fmt::format("epoch {}/{}", epoch, config_.train.epochs), trainer_->rows_per_epoch(),
+                      trainer_->unit());
+    const auto report = trainer_->train_epoch([&](std::int64_t rows) {
+      progress.update(rows, loss_text_);
+      return interrupted();
+    });
+    progress.finish();
+    train_seconds_ += watch.seconds();
+    if (!report) return false;
+    last_ = *report;
+    loss_text_ = fmt::format("loss {:.4f}", report->loss);
+    folder_->log({{"event", "epoch"},
+                  {"epoch", epoch},
+                  {"loss", report->loss},
+                  {"rows", report->rows},
+                  {"seconds", watch.seconds()}});
+    if (!report->guidance.is_null()) {
+      nlohmann::json event = report->guidance;
+      event["epoch"] = epoch;
+      folder_->log_guidance(event);
+    }
+    validation_due_ = config_.train.eval_every > 0 && epoch % config_.train.eval_every == 0;
+    return finish_epoch();
+  }
+
+  /// What follows an epoch's training. False: interrupted.
+  bool finish_epoch() {
+    const int epoch = trainer_->epoch();
+    if (validation_due_) validate(epoch);
+    const bool last = epoch == config_.train.epochs || done_;
+    if (last || epoch % config_.train.checkpoint_every == 0 || interrupted()) save(kCheckpointFile);
+    return last || !interrupted();
+  }
+
+  void validate(int epoch) {
+    nlohmann::json event = evaluate(context_, config_, *trainer_, world_.split, Target::validation);
+    validation_due_ = false;
+    event["event"] = "validation";
+    event["epoch"] = epoch;
+    folder_->log(event);
+    const nlohmann::json& auc = event.at("auc").at("all");
+    if (validation_.add(epoch, auc.is_null() ? 0.0 : auc.get<double>())) save(kBestFile);
+    done_ = config_.train.patience > 0 && validation_.without_gain >= config_.train.patience;
+  }
+
+  nlohmann::json summarise() {
+    const std::int64_t rows = rows_taken() - first_row_;
+    if (validation_.best_epoch > 0) {
+      const SafetensorsFile best = read_safetensors(folder_->file(kBestFile));
+      trainer_->load(best);
+      last_ = stored_report(best);
+      // A killed run may have left a better one than its last checkpoint knew, which asynchronous training
+      // need not reach again.
+      take_best(best);
+    }
+    const Stopwatch watch;
+    const nlohmann::json test = evaluate(context_, config_, *trainer_, world_.split, Target::test);
+    const double eval_seconds = watch.seconds();
+    nlohmann::json summary = provenance(gpu_name(context_), inputs_.data);
+    for (const auto& [name, value] : stored_form(inputs_)) summary[name] = value;
+    summary["device"] = context_.device() == Device::cpu ? "cpu" : "cuda";
+    summary["threads"] = context_.threads();
+    summary["method"] = config_.method;
+    summary["seed"] = config_.seed;
+    summary["model"] = config_.model.name;
+    summary["test"] = test;
+    summary["guidance"] = last_.guidance;
+    if (scores_) {
+      const ScoreTable& table = scores_->table;
+      summary["llm"] = {{"scorer", table.scorer}, {"pairs", table.size()}, {"users", table.scored_users()}};
+      if (scores_->audit) {
+        summary["llm"]["unknown_rows"] = scores_->unknown_rows;
+        summary["llm"]["leakage"] = {{"held_out_candidates", scores_->audit->held_out_candidates},
+                                     {"expected_by_chance", scores_->audit->held_out_expected},
+                                     {"allowed", scores_->audit->too_many()}};
+      }
+    }
+    summary["epochs"] = trainer_->epoch();
+    if (validation_.best_epoch > 0) {
+      summary["validation"] = {{"best_auc", validation_.best}, {"best_epoch", validation_.best_epoch}};
+    }
+    summary["loss"] = last_.loss;
+    summary["seconds"] = {{"prepare", prepare_seconds_},
+                          {"train", train_seconds_},
+                          {"test", eval_seconds},
+                          {"total", watch_.seconds()}};
+    if (train_seconds_ > 0) {
+      summary[std::string(trainer_->unit()) + "_per_s"] = static_cast<double>(rows) / train_seconds_;
+    }
+    summary["memory"] = {{"peak_resident_bytes", peak_resident_bytes()},
+                         {"peak_device_bytes", device_peak_bytes(context_.device())}};
+    summary["config"] = to_toml(config_);
+    folder_->write_summary(summary);
+    return summary;
+  }
+
+  std::int64_t rows_taken() const { return trainer_->epoch() * trainer_->rows_per_epoch() + trainer_->row(); }
+
+  void save(const char* name) {
+    const InterruptDelay whole;
+    std::map<std::string, std::string> metadata = stored_form(inputs_);
+    metadata.insert({{"format", kFormat},
+                     {"config", to_toml(decisive(config_))},
+                     {"last_report", to_json(last_).dump()},
+                     {"best_auc", fmt::format("{}", validation_.best)},
+                     {"best_epoch", std::to_string(validation_.best_epoch)},
+                     {"without_gain", std::to_string(validation_.without_gain)}});
+    if (validation_due_) metadata.emplace(kValidationDue, "1");
+    trainer_->save(folder_->file(name), std::move(metadata));
+  }
+
+  void require_same_configuration(const std::string& path, const Config& then) const {
+    const std::string change = first_difference(then, decisive(config_));
+    if (change.empty()) return;
+    throw Error(
+        fmt::format("{}: cannot resume with another configuration ({}): repeat the first run's recipe and "
+                    "overrides, or choose another run_dir",
+                    path, change));
+  }
+
+  void take_best(const SafetensorsFile& checkpoint) {
+    validation_.best = checkpoint.number<double>("best_auc");
+    validation_.best_epoch = checkpoint.number<int>("best_epoch");
+  }
+
+  void load_checkpoint() {
+    const std::string path = folder_->file(kCheckpointFile);
+    if (!std::filesystem::exists(path)) {  // killed before the first checkpoint: start anew
+      require_same_configuration(folder_->path(), decisive(load_config(folder_->file("config.toml"), {})));
+      folder_->drop_events_after(0);
+      return;
+    }
+    const SafetensorsFile checkpoint = read_safetensors(path);
+    if (checkpoint.meta("format") != kFormat) {
+      throw Error(fmt::format("{}: not a checkpoint of this program; choose another run_dir", path));
+    }
+    const StoredValue stored = stored_in(checkpoint);
+    // A program that came to other figures may have written its configuration in another way too.
+    if (stored("numbers_version") == std::to_string(kNumbersVersion)) {
+      require_same_configuration(path, parse_config(checkpoint.meta("config"), path));
+    }
+    const std::string change = changed_input(config_, inputs_, stored);
+    require(change.empty(),
+            fmt::format("{}: cannot resume: {} are not those of the checkpoint; restore them, or "
+                        "choose another run_dir",
+                        path, change));
+    trainer_->resume(checkpoint);
+    validation_due_ = checkpoint.metadata.contains(kValidationDue);
+    take_best(checkpoint);
+    validation_.without_gain = checkpoint.number<int>("without_gain");
+    done_ = config_.train.patience > 0 && validation_.without_gain >= config_.train.patience;
+    last_ = stored_report(checkpoint);
+    folder_->drop_events_after(trainer_->epoch());
+  }
+
+  const Config& config_;
+  Stopwatch watch_;
+  const GuidanceInfo& guidance_;
+  Context context_;
+  World world_;
+  std::optional<RunFolder> folder_;
+  std::unique_ptr<LlmScores> scores_;
+  RunInputs inputs_;
+  std::unique_ptr<Trainer> trainer_;
+  EpochReport last_;
+  Validation validation_;
+  bool validation_due_ = false;  // of the epoch that has just been trained
+  bool done_ = false;
+  std::string loss_text_;
+  double prepare_seconds_ = 0, train_seconds_ = 0;  // of this process, which may go on with a run
+  std::int64_t first_row_ = 0;                      // where it began
+};
+
+}  // namespace
+
+World load_world(const Config& config) {
+  require(!config.data.path.empty(),
+          "data.path is not set: name the data, for example data.path=../data/beauty");
+  World world;
+  world.data = std::make_unique<Dataset>(load_dataset(config.data.path, config.data));
+  world.split = leave_one_out(*world.data, {config.data.cold_history, config.data.tail_share});
+  return world;
+}
+
+void check_protocol(const Config& config, const Split& split) {
+  const bool ctr = config.eval.protocol == EvalConfig::Protocol::ctr;
+  if (ctr) {
+    for (const char* key : {"eval.topk", "eval.max_users"}) {
+      require_not_set(config, key, "eval.protocol=ctr ranks no catalogue");
+    }
+  }
+  const auto check = [&](Target target) {
+    if (ctr) {
+      require(!ctr_rows(split, target, config.seed).empty(), kNoCtrRow);
+    } else {
+      check_rankable(split, target, config.eval.max_users);
+    }
+  };
+  check(Target::test);
+  if (config.train.eval_every > 0) check(Target::validation);
+}
+
+LlmScores load_scores(const Config& config, const Split& split) {
+  check_applicability(config);
+  LlmScores scores;
+  ScoreTable& table = scores.table;
+  if (config.llm.scorer == "file") {
+    require(!config.llm.scores.empty(), "llm.scorer=file needs llm.scores, the path of the table");
+    table = read_scores(config.llm.scores, split, config.llm.min_known);
+    check_probes(table, split);
+    scores.unknown_rows = table.unknown_rows;
+    scores.audit = check_leaks(config, split, table);
+    scores.hash = hash_scores(table);
+    check_freshness(config, split, table);
+  } else {
+    CandidateOptions options;
+    options.per_user = config.llm.candidates;
+    options.prompt_history = config.llm.prompt_history;
+    options.seed = config.seed;
+    const ScorerInfo& scorer = find_scorer(config.llm.scorer);
+    warn_of_missing_texts(config, *split.data);
+    table = make_score_table(*split.data, scorer.score(split, plan_candidates(split, options)), scorer.name);
+    check_probes(table, split);
+    scores.hash = hash_scores(table);
+  }
+  if (config.llm.noise > 0)
+    corrupt_scores(table, split, config.llm.noise, config.llm.noise_slice, config.seed);
+  return scores;
+}
+
+nlohmann::json train(const Config& config, bool resume) {
+  require(!config.run_dir.empty(),
+          "run_dir is not set: say where the run goes, for example run_dir=runs/first");
+  return Run(config, resume)();
+}
+
+nlohmann::json evaluate_run(const EvalOptions& options) {
+  const std::string best = options.run_dir + "/" + kBestFile;
+  const SafetensorsFile checkpoint =
+      read_safetensors(std::filesystem::exists(best) ? best : options.run_dir + "/" + kCheckpointFile);
+  Config config = load_config(options.run_dir + "/config.toml", {});
+  require(
+      parse_config(checkpoint.meta("config"), checkpoint.path).model.name == config.model.name,
+      fmt::format("{}: {}/config.toml has another model.name; restore it", checkpoint.path, options.run_dir));
+  const World world = load_world(config);
+  if (!options.predictions.empty()) {
+    std::vector<std::string> inputs = run_files(options.run_dir);
+    inputs.insert(inputs.end(), world.data->files.begin(), world.data->files.end());
+    inputs.push_back(config.llm.scores);
+    const auto is_ours = [](const std::string& path) {
+      return has_first_line(path, kRankHeader) || has_first_line(path, kLogitHeader);
+    };
+    check_output(options.predictions, inputs, is_ours, options.force);
+  }
+  // The gate has no part in scoring, nor has a GPU's way to train, so the model is loaded as one that was
+  // trained without them; and whichever program trained it, this one's figures are right.
+  config.method = "none";
+  config.train.cuda_graph = false;
+  const std::string change = changed_input(config, run_inputs(*world.data), [&](const std::string& name) {
+    return name == "numbers_version" ? std::to_string(kNumbersVersion) : stored_in(checkpoint)(name);
+  });
+  require(change.empty(),
+          fmt::format("{}: {} are not those of the checkpoint; restore them", checkpoint.path, change));
+  Context context(parse_device(options.device), config.threads);
+  const std::unique_ptr<Trainer> trainer = make_trainer(context, config, world.split, nullptr);
+  trainer->load(checkpoint);
+  return evaluate(context, config, *trainer, world.split, options.target, options.predictions);
+}
+
+}  // namespace sllmr
