@@ -282,12 +282,16 @@ std::vector<Key> own_keys() {
       number(SLLMR_KEY(gate.skip_below), share,
              "deep backbones leave out pairs whose gate is below this whatever the uncertainty"),
 
-      choice(SLLMR_KEY(eval.protocol), {"full", "ctr"},
-             "full: rank the whole catalogue; ctr: pooled AUC over one sampled negative a positive"),
+      text(SLLMR_KEY(eval.protocol),
+           "full: rank the whole catalogue; ctr: pooled AUC over one sampled negative a positive"),
       integers(SLLMR_KEY(eval.topk), Ascending::yes, 64, largest_of<int>(),
                "cut-offs of the ranking metrics (protocol full)"),
       integer(SLLMR_KEY(eval.max_users), 0,
               "rank this many users only, evenly spread; 0: all (protocol full)"),
+      flag(SLLMR_KEY(eval.lists),
+           "also the metrics of top-K lists: coverage, gini, popularity, diversity (protocol full)"),
+      text(SLLMR_KEY(eval.monitor),
+           "metric, over all rows, by which validations choose the best epoch: auc, ndcg@10, log_loss, ..."),
   };
 }
 

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <chrono>
+#include <cmath>
 #include <ctime>
 #include <filesystem>
 #include <map>
@@ -11,16 +12,14 @@
 #include <optional>
 #include <string_view>
 
-#include "host/atomic_file.h"
 #include "host/data/fnv.h"
 #include "host/data/import.h"
-#include "host/eval/ctr.h"
+#include "host/eval/protocol.h"
 #include "host/guidance/registry.h"
 #include "host/json_text.h"
 #include "host/llm/report.h"
 #include "host/llm/scorer.h"
 #include "host/llm/table_origin.h"
-#include "host/output_file.h"
 #include "host/train/progress.h"
 #include "host/train/provenance.h"
 #include "host/train/run_folder.h"
@@ -32,10 +31,6 @@ namespace sllmr {
 
 namespace {
 
-constexpr const char* kNoCtrRow =
-    "nothing to evaluate: no user has a row of the ctr protocol (users need at least 3 interactions)";
-constexpr const char* kRankHeader = "user_id\titem_id\trank\tauc";
-constexpr const char* kLogitHeader = "user_id\titem_id\tlabel\tlogit";
 constexpr const char* kFormat = "sllmr-checkpoint-1";
 // In the metadata of a checkpoint whose epoch was trained, but whose validation was stopped.
 constexpr const char* kValidationDue = "validation_due";
@@ -71,14 +66,6 @@ EpochReport stored_report(const SafetensorsFile& checkpoint) {
   }
 }
 
-/// What a checkpoint keeps of run_inputs.h.
-StoredValue stored_in(const SafetensorsFile& checkpoint) {
-  return [&checkpoint](const std::string& name) {
-    const auto found = checkpoint.metadata.find(name);
-    return found == checkpoint.metadata.end() ? std::string() : found->second;
-  };
-}
-
 std::string device_name(const Config& config) {
   switch (config.device) {
     case Config::Device::cpu:
@@ -107,60 +94,25 @@ std::int64_t peak_resident_bytes() {
 
 /// Validation over the epochs of a run: the best so far and for how long nothing was better.
 struct Validation {
-  double best = -1;
-  int best_epoch = 0;
+  std::optional<double> best;  // empty where no validation had a value
+  int best_epoch = 0;          // 0: nothing was validated
   int without_gain = 0;
 
-  /// Is `auc` a new best?
-  bool add(int epoch, double auc) {
-    if (auc <= best) {
+  /// Is `value`, null for none, a new best?
+  bool add(int epoch, const nlohmann::json& value, Better better) {
+    std::optional<double> now;
+    if (value.is_number() && std::isfinite(value.get<double>())) now = value.get<double>();
+    const bool gains = now && (!best || (better == Better::higher ? *now > *best : *now < *best));
+    if (best_epoch > 0 && !gains) {
       ++without_gain;
       return false;
     }
-    best = auc;
+    best = now;
     best_epoch = epoch;
     without_gain = 0;
     return true;
   }
 };
-
-void write_predictions(const std::string& path, const RankingResult& result, const Dataset& data) {
-  AtomicFile file(path);
-  file.stream() << kRankHeader << '\n';
-  for (const RankedRow& row : result.rows) {
-    file.stream() << fmt::format("{}\t{}\t{}\t{:.6f}\n", data.users.token(row.user),
-                                 data.items.token(row.item), row.rank(), row.auc());
-  }
-  file.commit();
-}
-
-void write_predictions(const std::string& path, std::span<const CtrRow> rows, std::span<const float> logits,
-                       const Dataset& data) {
-  AtomicFile file(path);
-  file.stream() << kLogitHeader << '\n';
-  for (std::size_t k = 0; k < rows.size(); ++k) {
-    file.stream() << fmt::format("{}\t{}\t{}\t{}\n", data.users.token(rows[k].user),
-                                 data.items.token(rows[k].item), static_cast<int>(rows[k].label), logits[k]);
-  }
-  file.commit();
-}
-
-/// Figures under config.eval.protocol; see to_json() of both results. Writes a row for each prediction to
-/// `predictions`, if that is not empty. Throws Interrupted when the process is asked to stop.
-nlohmann::json evaluate(const Context& context, const Config& config, Trainer& trainer, const Split& split,
-                        Target target, const std::string& predictions = {}) {
-  if (config.eval.protocol == EvalConfig::Protocol::ctr) {
-    const std::vector<CtrRow> rows = ctr_rows(split, target, config.seed);
-    const std::vector<float> logits = trainer.ctr_logits(rows);
-    const CtrResult result = evaluate_ctr(split, rows, logits);
-    if (!predictions.empty()) write_predictions(predictions, rows, logits, *split.data);
-    return to_json(result);
-  }
-  const RankingResult result =
-      evaluate_full(context, trainer.scorer(target), split, target, config.eval.topk, config.eval.max_users);
-  if (!predictions.empty()) write_predictions(predictions, result, *split.data);
-  return to_json(result);
-}
 
 /// Warns of a table that the data have left behind, refuses it, or keeps a share of what is stale, as
 /// llm.stale and llm.stale_weight say.
@@ -226,6 +178,8 @@ class Run {
   Run(const Config& config, bool resume)
       : config_(config),
         guidance_(find_guidance(config)),
+        protocol_(find_protocol(config)),
+        monitor_(monitor_of(config, protocol_)),
         context_(parse_device(device_name(config)), config.threads),
         world_(load_world(config)) {
     check_protocol(config, world_.split);
@@ -236,6 +190,7 @@ class Run {
     // Last, so that a run that cannot start leaves no folder.
     folder_.emplace(resume ? RunFolder::resume(config.run_dir) : RunFolder::create(config.run_dir, config));
     if (resume) load_checkpoint();
+    folder_->write_tokens(*world_.data);
   }
 
   nlohmann::json operator()() {
@@ -302,14 +257,17 @@ class Run {
     return last || !interrupted();
   }
 
+  nlohmann::json evaluate(Target target) {
+    return protocol_.evaluate({context_, config_, *trainer_, world_.split, target}, nullptr);
+  }
+
   void validate(int epoch) {
-    nlohmann::json event = evaluate(context_, config_, *trainer_, world_.split, Target::validation);
+    nlohmann::json event = evaluate(Target::validation);
     validation_due_ = false;
     event["event"] = "validation";
     event["epoch"] = epoch;
     folder_->log(event);
-    const nlohmann::json& auc = event.at("auc").at("all");
-    if (validation_.add(epoch, auc.is_null() ? 0.0 : auc.get<double>())) save(kBestFile);
+    if (validation_.add(epoch, event.at(monitor_.name).at("all"), monitor_.better)) save(kBestFile);
     done_ = config_.train.patience > 0 && validation_.without_gain >= config_.train.patience;
   }
 
@@ -324,7 +282,7 @@ class Run {
       take_best(best);
     }
     const Stopwatch watch;
-    const nlohmann::json test = evaluate(context_, config_, *trainer_, world_.split, Target::test);
+    const nlohmann::json test = evaluate(Target::test);
     const double eval_seconds = watch.seconds();
     nlohmann::json summary = provenance(gpu_name(context_), inputs_.data);
     for (const auto& [name, value] : stored_form(inputs_)) summary[name] = value;
@@ -347,7 +305,9 @@ class Run {
     }
     summary["epochs"] = trainer_->epoch();
     if (validation_.best_epoch > 0) {
-      summary["validation"] = {{"best_auc", validation_.best}, {"best_epoch", validation_.best_epoch}};
+      summary["validation"] = {
+          {"monitor", monitor_.name}, {"best", nullptr}, {"best_epoch", validation_.best_epoch}};
+      if (validation_.best) summary["validation"]["best"] = *validation_.best;
     }
     summary["loss"] = last_.loss;
     summary["seconds"] = {{"prepare", prepare_seconds_},
@@ -372,9 +332,9 @@ class Run {
     metadata.insert({{"format", kFormat},
                      {"config", to_toml(decisive(config_))},
                      {"last_report", to_json(last_).dump()},
-                     {"best_auc", fmt::format("{}", validation_.best)},
                      {"best_epoch", std::to_string(validation_.best_epoch)},
                      {"without_gain", std::to_string(validation_.without_gain)}});
+    if (validation_.best) metadata.emplace("best", fmt::format("{}", *validation_.best));
     if (validation_due_) metadata.emplace(kValidationDue, "1");
     trainer_->save(folder_->file(name), std::move(metadata));
   }
@@ -389,7 +349,8 @@ class Run {
   }
 
   void take_best(const SafetensorsFile& checkpoint) {
-    validation_.best = checkpoint.number<double>("best_auc");
+    validation_.best.reset();
+    if (checkpoint.metadata.contains("best")) validation_.best = checkpoint.number<double>("best");
     validation_.best_epoch = checkpoint.number<int>("best_epoch");
   }
 
@@ -404,7 +365,7 @@ class Run {
     if (checkpoint.meta("format") != kFormat) {
       throw Error(fmt::format("{}: not a checkpoint of this program; choose another run_dir", path));
     }
-    const StoredValue stored = stored_in(checkpoint);
+    const StoredValue stored = [&](const std::string& name) { return stored_value(checkpoint, name); };
     // A program that came to other figures may have written its configuration in another way too.
     if (stored("numbers_version") == std::to_string(kNumbersVersion)) {
       require_same_configuration(path, parse_config(checkpoint.meta("config"), path));
@@ -426,6 +387,8 @@ class Run {
   const Config& config_;
   Stopwatch watch_;
   const GuidanceInfo& guidance_;
+  const Protocol& protocol_;
+  Monitor monitor_;
   Context context_;
   World world_;
   std::optional<RunFolder> folder_;
@@ -453,21 +416,9 @@ World load_world(const Config& config) {
 }
 
 void check_protocol(const Config& config, const Split& split) {
-  const bool ctr = config.eval.protocol == EvalConfig::Protocol::ctr;
-  if (ctr) {
-    for (const char* key : {"eval.topk", "eval.max_users"}) {
-      require_not_set(config, key, "eval.protocol=ctr ranks no catalogue");
-    }
-  }
-  const auto check = [&](Target target) {
-    if (ctr) {
-      require(!ctr_rows(split, target, config.seed).empty(), kNoCtrRow);
-    } else {
-      check_rankable(split, target, config.eval.max_users);
-    }
-  };
-  check(Target::test);
-  if (config.train.eval_every > 0) check(Target::validation);
+  const Protocol& protocol = find_protocol(config);
+  protocol.check(config, split, Target::test);
+  if (config.train.eval_every > 0) protocol.check(config, split, Target::validation);
 }
 
 LlmScores load_scores(const Config& config, const Split& split) {
@@ -510,39 +461,6 @@ nlohmann::json train(const Config& config, bool resume) {
   require(!config.run_dir.empty(),
           "run_dir is not set: say where the run goes, for example run_dir=runs/first");
   return Run(config, resume)();
-}
-
-nlohmann::json evaluate_run(const EvalOptions& options) {
-  const std::string best = options.run_dir + "/" + kBestFile;
-  const SafetensorsFile checkpoint =
-      read_safetensors(std::filesystem::exists(best) ? best : options.run_dir + "/" + kCheckpointFile);
-  Config config = load_config(options.run_dir + "/config.toml", {});
-  require(
-      parse_config(checkpoint.meta("config"), checkpoint.path).model.name == config.model.name,
-      fmt::format("{}: {}/config.toml has another model.name; restore it", checkpoint.path, options.run_dir));
-  const World world = load_world(config);
-  if (!options.predictions.empty()) {
-    std::vector<std::string> inputs = run_files(options.run_dir);
-    inputs.insert(inputs.end(), world.data->files.begin(), world.data->files.end());
-    inputs.push_back(config.llm.scores);
-    const auto is_ours = [](const std::string& path) {
-      return has_first_line(path, kRankHeader) || has_first_line(path, kLogitHeader);
-    };
-    check_output(options.predictions, inputs, is_ours, options.force);
-  }
-  // The gate has no part in scoring, nor has a GPU's way to train, so the model is loaded as one that was
-  // trained without them; and whichever program trained it, this one's figures are right.
-  config.method = "none";
-  config.train.cuda_graph = false;
-  const std::string change = changed_input(config, run_inputs(*world.data), [&](const std::string& name) {
-    return name == "numbers_version" ? std::to_string(kNumbersVersion) : stored_in(checkpoint)(name);
-  });
-  require(change.empty(),
-          fmt::format("{}: {} are not those of the checkpoint; restore them", checkpoint.path, change));
-  Context context(parse_device(options.device), config.threads);
-  const std::unique_ptr<Trainer> trainer = make_trainer(context, config, world.split, nullptr);
-  trainer->load(checkpoint);
-  return evaluate(context, config, *trainer, world.split, options.target, options.predictions);
 }
 
 }  // namespace sllmr
