@@ -4,27 +4,21 @@
 #include <sys/resource.h>
 
 #include <chrono>
-#include <cmath>
-#include <ctime>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <string_view>
 
-#include "host/data/fnv.h"
 #include "host/data/import.h"
 #include "host/eval/protocol.h"
 #include "host/guidance/registry.h"
 #include "host/json_text.h"
-#include "host/llm/report.h"
-#include "host/llm/scorer.h"
-#include "host/llm/table_origin.h"
 #include "host/train/progress.h"
 #include "host/train/provenance.h"
 #include "host/train/run_folder.h"
 #include "host/train/run_inputs.h"
 #include "host/train/trainer.h"
+#include "host/train/validation.h"
 #include "kernels/exec/interrupt.h"
 
 namespace sllmr {
@@ -43,17 +37,6 @@ class Stopwatch {
   using Clock = std::chrono::steady_clock;
   Clock::time_point start_ = Clock::now();
 };
-
-/// FNV-1a over everything that training reads of a score table.
-std::uint64_t hash_scores(const ScoreTable& table) {
-  Fnv hash;
-  const auto add = [&hash](const auto& values) { hash.add_bytes(std::as_bytes(std::span(values))); };
-  add(table.offsets);
-  add(table.items);
-  add(table.scores);
-  add(table.probe);
-  return hash.value();
-}
 
 EpochReport stored_report(const SafetensorsFile& checkpoint) {
   const auto stored = parse_json(checkpoint.meta("last_report"));
@@ -90,86 +73,6 @@ std::int64_t peak_resident_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return std::int64_t{usage.ru_maxrss} * 1024;
-}
-
-/// Validation over the epochs of a run: the best so far and for how long nothing was better.
-struct Validation {
-  std::optional<double> best;  // empty where no validation had a value
-  int best_epoch = 0;          // 0: nothing was validated
-  int without_gain = 0;
-
-  /// Is `value`, null for none, a new best?
-  bool add(int epoch, const nlohmann::json& value, Better better) {
-    std::optional<double> now;
-    if (value.is_number() && std::isfinite(value.get<double>())) now = value.get<double>();
-    const bool gains = now && (!best || (better == Better::higher ? *now > *best : *now < *best));
-    if (best_epoch > 0 && !gains) {
-      ++without_gain;
-      return false;
-    }
-    best = now;
-    best_epoch = epoch;
-    without_gain = 0;
-    return true;
-  }
-};
-
-/// Warns of a table that the data have left behind, refuses it, or keeps a share of what is stale, as
-/// llm.stale and llm.stale_weight say.
-void check_freshness(const Config& config, const Split& split, ScoreTable& table) {
-  const Freshness fresh =
-      freshness(table, read_origin(config.llm.scores), split, static_cast<std::int64_t>(std::time(nullptr)));
-  std::string warning = freshness_warning(fresh);
-  if (config.llm.max_age_days > 0) {
-    require(fresh.known, fmt::format("{}: llm.max_age_days needs the table's origin ({}), which is missing",
-                                     config.llm.scores, origin_path(config.llm.scores)));
-    if (warning.empty() && fresh.age_days > config.llm.max_age_days) {
-      warning = fmt::format("the table is {:.1f} days old, more than llm.max_age_days={}", fresh.age_days,
-                            config.llm.max_age_days);
-    }
-  }
-  if (!warning.empty()) {
-    if (config.llm.stale == LlmConfig::Stale::refuse) {
-      throw Error(
-          fmt::format("{}: {}; score the data again, or set llm.stale=warn", config.llm.scores, warning));
-    }
-    fmt::print(stderr, "warning: {}: {}\n", config.llm.scores, warning);
-  }
-  if (config.llm.stale_weight < 1) {
-    thin_stale_users(table, split, config.llm.stale_weight, config.seed);
-  }
-}
-
-/// Stops at a table that knows held-out items, warns of one that avoids them.
-LeakageAudit check_leaks(const Config& config, const Split& split, const ScoreTable& table) {
-  const LeakageAudit audit = audit_table(table, split);
-  if (audit.too_many()) {
-    const std::string leak = fmt::format("{}: leak: {}, so they were drawn with knowledge of them",
-                                         config.llm.scores, leak_text(audit));
-    require(
-        config.llm.allow_leak,
-        fmt::format("{}, and figures would be worth nothing; draw candidates from training items alone (as "
-                    "sllmr llm score does), or set llm.allow_leak=true",
-                    leak));
-    fmt::print(stderr, "warning: {}\n", leak);
-  } else if (audit.too_few()) {
-    fmt::print(stderr, "warning: {}: {}: they were kept away, which takes knowledge of them\n",
-               config.llm.scores, leak_text(audit));
-  }
-  return audit;
-}
-
-/// Says how many items a scorer that reads texts knows nothing of.
-void warn_of_missing_texts(const Config& config, const Dataset& data) {
-  Id without = 0;
-  for (Id item = 1; item < data.items.rows(); ++item) {
-    without += data.titles[item].empty() && data.attributes_of(item).empty();
-  }
-  if (without == 0) return;
-  fmt::print(
-      stderr,
-      "warning: {}: {} of {} items have no text, so llm.scorer={} has no judgement of them and takes {}\n",
-      data.source, without, data.items.count(), config.llm.scorer, kNoJudgement);
 }
 
 /// One run, from its folder to its summary.
@@ -419,42 +322,6 @@ void check_protocol(const Config& config, const Split& split) {
   const Protocol& protocol = find_protocol(config);
   protocol.check(config, split, Target::test);
   if (config.train.eval_every > 0) protocol.check(config, split, Target::validation);
-}
-
-LlmScores load_scores(const Config& config, const Split& split) {
-  LlmScores scores;
-  ScoreTable& table = scores.table;
-  if (config.llm.scorer == "file") {
-    for (const char* key : {"llm.candidates", "llm.prompt_history"}) {
-      require_not_set(config, key, "llm.scorer=file reads a finished table");
-    }
-    require(!config.llm.scores.empty(), "llm.scorer=file needs llm.scores, the path of the table");
-    table = read_scores(config.llm.scores, split, config.llm.min_known);
-    check_probes(table, split);
-    scores.unknown_rows = table.unknown_rows;
-    scores.audit = check_leaks(config, split, table);
-    scores.hash = hash_scores(table);
-    check_freshness(config, split, table);
-  } else {
-    for (const char* key :
-         {"llm.stale", "llm.stale_weight", "llm.max_age_days", "llm.allow_leak", "llm.min_known"}) {
-      require_not_set(config, key, "llm.scorer=" + config.llm.scorer + " scores the data as they are");
-    }
-    require_not_set(config, "llm.scores",
-                    "llm.scorer=" + config.llm.scorer + " scores by itself; use llm.scorer=file");
-    CandidateOptions options;
-    options.per_user = config.llm.candidates;
-    options.prompt_history = config.llm.prompt_history;
-    options.seed = config.seed;
-    const ScorerInfo& scorer = find_scorer(config.llm.scorer);
-    warn_of_missing_texts(config, *split.data);
-    table = make_score_table(*split.data, scorer.score(split, plan_candidates(split, options)), scorer.name);
-    check_probes(table, split);
-    scores.hash = hash_scores(table);
-  }
-  if (config.llm.noise > 0)
-    corrupt_scores(table, split, config.llm.noise, config.llm.noise_slice, config.seed);
-  return scores;
 }
 
 nlohmann::json train(const Config& config, bool resume) {
