@@ -23,8 +23,8 @@ CtrResult evaluate_ctr(const Split& split, std::span<const CtrRow> rows, std::sp
   for (std::size_t k = 0; k < rows.size(); ++k) labels[k] = rows[k].label;
   const std::vector<std::int32_t> order = ascending_order(logits);
 
-  constexpr std::array kThere = {Needs::labels};
-  const std::vector<MetricAt> metrics = metrics_of(kThere, {});
+  constexpr std::array kAvailable = {Needs::labels};
+  const std::vector<MetricAt> metrics = metrics_of(kAvailable, {});
   CtrResult result;
   for (const MetricAt& each : metrics) result.figures.figures.push_back({each.name, {}});
   for (std::size_t slice = 0; slice < kEverySlice.size(); ++slice) {

@@ -24,10 +24,10 @@ const std::vector<Metric>& metrics() {
   return all;
 }
 
-std::vector<MetricAt> metrics_of(std::span<const Needs> there, std::span<const int> top_k) {
+std::vector<MetricAt> metrics_of(std::span<const Needs> available, std::span<const int> top_k) {
   std::vector<MetricAt> found;
   for (const Metric& metric : metrics()) {
-    if (std::ranges::find(there, metric.needs) == there.end()) continue;
+    if (std::ranges::find(available, metric.needs) == available.end()) continue;
     if (metric.cut_off == CutOff::no) {
       found.push_back({&metric, 0, std::string(metric.name)});
       continue;

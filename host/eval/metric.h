@@ -74,8 +74,8 @@ struct MetricAt {
   int k;             // 0 without a cut-off
   std::string name;  // "auc", "recall@10"
 };
-/// Those that can be had of what is there.
-std::vector<MetricAt> metrics_of(std::span<const Needs> there, std::span<const int> top_k);
+/// Those that can be had of what is available.
+std::vector<MetricAt> metrics_of(std::span<const Needs> available, std::span<const int> top_k);
 
 /// Values by metric and slice.
 struct Figures {

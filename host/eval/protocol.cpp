@@ -38,24 +38,19 @@ const Protocol& find_protocol(const Config& config) {
 }
 
 Monitor monitor_of(const Config& config, const Protocol& protocol) {
-  const auto find = [&](const std::vector<Needs>& there) {
-    std::vector<MetricAt> known = metrics_of(there, config.eval.topk);
-    std::erase_if(known, [&](const MetricAt& each) { return each.name != config.eval.monitor; });
-    return known;
-  };
-  const std::vector<Needs> there = protocol.offers(config.eval);
-  if (const std::vector<MetricAt> found = find(there); !found.empty()) {
-    return {config.eval.monitor, found.front().metric->better};
-  }
+  const auto known = [&](const EvalConfig& eval) { return metrics_of(protocol.offers(eval), eval.topk); };
+  const auto is_monitor = [&](const MetricAt& each) { return each.name == config.eval.monitor; };
+  const std::vector<MetricAt> metrics = known(config.eval);
+  const auto found = std::ranges::find_if(metrics, is_monitor);
   EvalConfig with_lists = config.eval;
   with_lists.lists = true;
   require(
-      find(protocol.offers(with_lists)).empty(),
+      found != metrics.end() || std::ranges::none_of(known(with_lists), is_monitor),
       fmt::format("eval.monitor={} is a metric of top-K lists: set eval.lists=true", config.eval.monitor));
   std::vector<std::string> names;
-  for (const MetricAt& each : metrics_of(there, config.eval.topk)) names.push_back(each.name);
+  for (const MetricAt& each : metrics) names.push_back(each.name);
   require_known_name(config, "eval.monitor", names);
-  throw Error("eval.monitor: unknown");
+  return {found->name, found->metric->better};
 }
 
 }  // namespace sllmr

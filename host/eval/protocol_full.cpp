@@ -33,9 +33,9 @@ Protocol full_protocol() {
           .fixed_negatives = false,
           .offers =
               [](const EvalConfig& eval) {
-                std::vector<Needs> there{Needs::ranks};
-                if (eval.lists) there.push_back(Needs::lists);
-                return there;
+                std::vector<Needs> available{Needs::ranks};
+                if (eval.lists) available.push_back(Needs::lists);
+                return available;
               },
           .header = "user_id\titem_id\trank\tauc",
           .check = [](const Config& config, const Split& split,

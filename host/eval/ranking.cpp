@@ -125,9 +125,9 @@ std::span<const Id> list_of(const RankingResult& result, std::size_t row) {
 }
 
 Figures figures_of(const RankingResult& result, const Split& split, std::span<const int> top_k) {
-  std::vector<Needs> there{Needs::ranks};
-  if (result.list_length > 0) there.push_back(Needs::lists);
-  const std::vector<MetricAt> metrics = metrics_of(there, top_k);
+  std::vector<Needs> available{Needs::ranks};
+  if (result.list_length > 0) available.push_back(Needs::lists);
+  const std::vector<MetricAt> metrics = metrics_of(available, top_k);
   Figures figures;
   for (const MetricAt& each : metrics) figures.figures.push_back({each.name, {}});
   for (std::size_t k = 0; k < kEverySlice.size(); ++k) {

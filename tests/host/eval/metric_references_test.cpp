@@ -344,8 +344,8 @@ class MetricReferences : public testing::Test {
 TEST_F(MetricReferences, EveryMetricOfRanksAndListsEqualsItsDefinition) {
   const RankingResult result =
       evaluate_full(Context(Device::cpu, 2), scorer_, split_, Target::test, kTopK, 0, true);
-  constexpr std::array kThere = {Needs::ranks, Needs::lists};
-  const std::vector<MetricAt> metrics = metrics_of(kThere, kTopK);
+  constexpr std::array kAvailable = {Needs::ranks, Needs::lists};
+  const std::vector<MetricAt> metrics = metrics_of(kAvailable, kTopK);
   ASSERT_EQ(result.figures.figures.size(), metrics.size());
   for (const Slice slice : kEverySlice) {
     const std::vector<NaiveRow> rows = ranked(slice);
