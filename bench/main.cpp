@@ -112,8 +112,9 @@ void bench_ranking(const Context& context, const Stopwatch& watch, const Split& 
   const Mf model(context, split.data->users.rows(), split.data->items.rows(), {});
   const std::vector<int> top_k{10, 20};
   double users = 0;
-  const Figure time = watch.time(
-      [&] { users = static_cast<double>(evaluate_full(context, model, split, Target::test, top_k).all.n); });
+  const Figure time = watch.time([&] {
+    users = static_cast<double>(evaluate_full(context, model, split, Target::test, top_k).rows.size());
+  });
   const double flops = 2.0 * model.width() * split.data->items.count();
   const Figure rate = time.rate(users);
   report.add("full_rank_users_per_s", rate, 1e-3, "k/s",

@@ -52,10 +52,82 @@ struct CountRanks {
   }
 };
 
+/// Items are looked at in the order of their ids, so that of equal scores the lower id is there first and
+/// stays first.
+struct TopItems {
+  RankingTile tile;
+  int k;
+  Id* out;
+
+  /// What was found for a user so far.
+  struct List {
+    Id* items;
+    int found = 0;
+    float worst = 0;  // score of the last of `k` items
+
+    SLLMR_HD bool takes(float score, int k) const { return found < k || score > worst; }
+  };
+
+  SLLMR_HD bool is_excluded(std::int64_t user, Id item) const {
+    std::int64_t low = tile.excluded_offsets[user], high = tile.excluded_offsets[user + 1];
+    while (low < high) {
+      const std::int64_t middle = low + (high - low) / 2;
+      if (tile.excluded[middle] < item) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low < tile.excluded_offsets[user + 1] && tile.excluded[low] == item;
+  }
+
+  /// Puts an item in its place, if it has one.
+  SLLMR_HD void insert(List& list, const float* scores, std::int64_t user, Id item) const {
+    const float score = scores[item];
+    if (!list.takes(score, k) || is_excluded(user, item)) return;
+    int place = list.found < k ? list.found++ : k - 1;
+    for (; place > 0 && scores[list.items[place - 1]] < score; --place) {
+      list.items[place] = list.items[place - 1];
+    }
+    list.items[place] = item;
+    if (list.found == k) list.worst = scores[list.items[k - 1]];
+  }
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t user) const {
+    const float* scores = tile.scores + user * tile.item_rows;
+    List list{out + user * k};
+    // Few items get past the comparison: on the CPU a block of them is compared at once.
+    constexpr Id kBlock = Lanes::size == 1 ? 64 : Lanes::size;
+    for (Id begin = 1; begin < tile.item_rows; begin += kBlock) {
+      const Id end = begin + kBlock < tile.item_rows ? begin + kBlock : tile.item_rows;
+      if constexpr (Lanes::size == 1) {
+        int better = 0;
+        for (Id item = begin; item < end; ++item) better += scores[item] > list.worst ? 1 : 0;
+        if (list.found == k && better == 0) continue;
+        for (Id item = begin; item < end; ++item) insert(list, scores, user, item);
+      } else {
+        const Id own = begin + lanes.lane();
+        unsigned left = lanes.ballot(own < end && list.takes(scores[own], k));
+        for (; left != 0; left &= left - 1) {
+          if (lanes.lane() == 0) insert(list, scores, user, begin + Lanes::first_lane(left));
+          list.found = lanes.broadcast(list.found, 0);
+          list.worst = lanes.broadcast(list.worst, 0);
+        }
+      }
+    }
+    for (int place = list.found + lanes.lane(); place < k; place += Lanes::size) list.items[place] = 0;
+  }
+};
+
 }  // namespace
 
 void count_ranks_on(OnThisDevice, const Context& context, const RankingTile& tile, RankCounts* out) {
   launch(context, "count_ranks", tile.users, CountRanks{tile, out});
+}
+
+void top_items_on(OnThisDevice, const Context& context, const RankingTile& tile, int k, Id* out) {
+  launch(context, "top_items", tile.users, TopItems{tile, k, out});
 }
 
 }  // namespace sllmr

@@ -1,4 +1,4 @@
-// Full-catalogue ranking without a sort: counts against one positive item a user.
+// Full-catalogue ranking without a sort: counts against one positive item a user, and the best items.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ struct RankingTile {
   std::int32_t item_rows = 0;
   const Id* positives = nullptr;                   // [users] real items
   const std::int64_t* excluded_offsets = nullptr;  // [users + 1] into `excluded`
-  const Id* excluded = nullptr;  // real items, each at most once a user, never the user's positive
+  const Id* excluded = nullptr;  // real items, each at most once a user, ascending, never the user's positive
 };
 
 void count_ranks_on(OnCpu, const Context& context, const RankingTile& tile, RankCounts* out);
@@ -31,6 +31,17 @@ void count_ranks_on(OnCuda, const Context& context, const RankingTile& tile, Ran
 /// ones are taken off by their scores. Asynchronous on CUDA.
 inline void count_ranks(const Context& context, const RankingTile& tile, RankCounts* out) {
   on_device(context, [&](auto device) { count_ranks_on(device, context, tile, out); });
+}
+
+void top_items_on(OnCpu, const Context& context, const RankingTile& tile, int k, Id* out);
+void top_items_on(OnCuda, const Context& context, const RankingTile& tile, int k, Id* out);
+
+/// out [users x k]: of each user the `k` real items of highest score that are not excluded, best first, and
+/// of items with the same score the one with the lower id first; 0 where there are no more. The positive is
+/// an item like any other. Means nothing for a user of whom a score is NaN. Made for a small `k`: what is
+/// found is kept sorted by insertion. Asynchronous on CUDA.
+inline void top_items(const Context& context, const RankingTile& tile, int k, Id* out) {
+  on_device(context, [&](auto device) { top_items_on(device, context, tile, k, out); });
 }
 
 }  // namespace sllmr

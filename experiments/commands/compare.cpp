@@ -28,9 +28,9 @@ struct CompareOptions {
 };
 
 /// AUC by slice, ranking quality or calibration (whichever the protocol has), and what guidance tells.
-std::vector<ShownFigure> usual_figures(const CompareOptions& options, EvalConfig::Protocol protocol) {
+std::vector<ShownFigure> usual_figures(const CompareOptions& options, std::string_view protocol) {
   std::vector<ShownFigure> shown = auc_by_slice();
-  const bool ranks = protocol == EvalConfig::Protocol::full;
+  const bool ranks = protocol == "full";
   shown.push_back({{ranks ? "ndcg@10" : "log_loss"}, ranks ? "NDCG@10" : "log-loss"});
   for (const GuidanceColumn& column : guidance_columns(options.methods, true)) {
     shown.push_back({guidance_name(column), column.title});

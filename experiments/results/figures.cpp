@@ -8,8 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "host/base/nearest.h"
-#include "host/eval/ctr.h"
-#include "host/eval/ranking.h"
+#include "host/eval/protocol.h"
 #include "host/guidance/registry.h"
 
 namespace sllmr {
@@ -41,18 +40,22 @@ std::vector<Figure> figures_of(const nlohmann::json& summary) {
 namespace {
 
 /// What a summary has as "test", without a figure.
-nlohmann::json test_without_rows(const EvalConfig& eval) {
-  if (eval.protocol == EvalConfig::Protocol::ctr) return to_json(CtrResult());
-  RankingResult result;
-  result.top_k = eval.topk;
-  return to_json(result);
+nlohmann::json test_without_rows(const Config& config) {
+  const Protocol& protocol = find_protocol(config);
+  nlohmann::json none, test = nlohmann::json::object();
+  for (const char* slice : kSlices) none[slice] = nullptr;
+  for (const std::string_view name : protocol.counts) test[std::string(name)] = none;
+  for (const MetricAt& metric : metrics_of(protocol.offers(config.eval), config.eval.topk)) {
+    test[metric.name] = none;
+  }
+  return test;
 }
 
 }  // namespace
 
 std::vector<FigureName> figure_names(const Config& config) {
   std::vector<FigureName> names;
-  for (Figure& figure : figures_of({{"test", test_without_rows(config.eval)}, {"method", config.method}})) {
+  for (Figure& figure : figures_of({{"test", test_without_rows(config)}, {"method", config.method}})) {
     names.push_back(std::move(figure.name));
   }
   return names;

@@ -20,6 +20,9 @@ constexpr const char* kFinished = "llm.scorer=file reads a finished table";
 constexpr Condition kConditions[] = {
     {"train.patience", [](const Config& c) { return c.train.eval_every > 0 || c.train.patience == 0; },
      "nothing is validated; set train.eval_every, or train.patience=0"},
+    {"eval.monitor",
+     [](const Config& c) { return c.train.eval_every > 0 || c.eval.monitor == EvalConfig().monitor; },
+     "nothing is validated; set train.eval_every"},
     {"llm.scores", kReadsTable, kNoTable},
     {"llm.stale", kReadsTable, kNoTable},
     {"llm.stale_weight", kReadsTable, kNoTable},

@@ -107,11 +107,11 @@ struct GateConfig {
 };
 
 struct EvalConfig {
-  enum class Protocol { full, ctr };
-
-  Protocol protocol = Protocol::full;
+  std::string protocol = "full";
   int max_users = 0;
   std::vector<int> topk = {10, 20};
+  bool lists = false;
+  std::string monitor = "auc";
 };
 
 struct Config {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <utility>
 #include <vector>
 
 #include "host/eval/errors.h"
@@ -24,23 +23,26 @@ CtrResult evaluate_ctr(const Split& split, std::span<const CtrRow> rows, std::sp
   for (std::size_t k = 0; k < rows.size(); ++k) labels[k] = rows[k].label;
   const std::vector<std::int32_t> order = ascending_order(logits);
 
-  // Leaving rows out of a sorted list leaves it sorted: one sort serves all slices.
-  const auto slice_of = [&](auto is_member) {
+  constexpr std::array kAvailable = {Needs::labels};
+  const std::vector<MetricAt> metrics = metrics_of(kAvailable, {});
+  CtrResult result;
+  for (const MetricAt& each : metrics) result.figures.figures.push_back({each.name, {}});
+  for (std::size_t slice = 0; slice < kEverySlice.size(); ++slice) {
+    // Leaving rows out of a sorted list leaves it sorted: one sort serves all slices.
     std::vector<std::int32_t> members;
-    CtrSlice slice;
     for (const std::int32_t k : order) {
       const CtrRow& row = rows[static_cast<std::size_t>(k)];
-      if (!is_member(row)) continue;
+      if (!is_in(kEverySlice[slice], split, row.user, row.item)) continue;
       members.push_back(k);
-      ++(row.label > 0.5F ? slice.positives : slice.negatives);
+      result.positives[slice] += row.label > 0.5F ? 1 : 0;
     }
-    slice.auc = roc_auc(members, logits, labels);
-    slice.log_loss = log_loss(members, logits, labels);
-    return slice;
-  };
-  return {slice_of([](const CtrRow&) { return true; }),
-          slice_of([&](const CtrRow& row) { return split.cold[static_cast<std::size_t>(row.user)] != 0; }),
-          slice_of([&](const CtrRow& row) { return split.tail[static_cast<std::size_t>(row.item)] != 0; })};
+    result.figures.n[slice] = std::ssize(members);
+    for (std::size_t m = 0; m < metrics.size(); ++m) {
+      const auto value = std::get<Metric::OfLabelled>(metrics[m].metric->value);
+      result.figures.figures[m].values[slice] = value({rows, logits, labels, members});
+    }
+  }
+  return result;
 }
 
 std::vector<float> score_rows(const Context& context, const Scorer& scorer, std::span<const CtrRow> rows) {
@@ -59,17 +61,10 @@ std::vector<float> score_rows(const Context& context, const Scorer& scorer, std:
 
 nlohmann::json to_json(const CtrResult& result) {
   nlohmann::json json{{"protocol", "ctr"}};
-  const std::pair<const char*, const CtrSlice*> slices[] = {
-      {"all", &result.all}, {"cold", &result.cold}, {"tail", &result.tail}};
-  const auto figure = [](const std::optional<double>& x) {
-    return x ? nlohmann::json(*x) : nlohmann::json();
-  };
-  for (const auto& [name, slice] : slices) {
-    json["n"][name] = slice->positives + slice->negatives;
-    json["positives"][name] = slice->positives;
-    json["auc"][name] = figure(slice->auc);
-    json["log_loss"][name] = figure(slice->log_loss);
+  for (std::size_t slice = 0; slice < kEverySlice.size(); ++slice) {
+    json["positives"][kSliceNames[slice]] = result.positives[slice];
   }
+  add_figures(json, result.figures);
   return json;
 }
 

@@ -1,29 +1,22 @@
 // The `ctr` protocol: labelled rows, pooled over users.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
-#include <optional>
 #include <span>
 #include <vector>
 
 #include "host/data/split.h"
+#include "host/eval/metric.h"
 #include "host/eval/ranking.h"
 #include "models/scorer.h"
 
 namespace sllmr {
 
-/// Figures over the rows of a slice; no AUC where one class is missing, no log-loss without a row.
-struct CtrSlice {
-  std::int64_t positives = 0, negatives = 0;
-  std::optional<double> auc;       // one ranking of all rows, ties half
-  std::optional<double> log_loss;  // nats a row
-};
-
 struct CtrResult {
-  CtrSlice all;
-  CtrSlice cold;  // rows of cold users
-  CtrSlice tail;  // rows whose item, observed or sampled, is in the tail
+  std::array<std::int64_t, kEverySlice.size()> positives{};  // by Slice
+  Figures figures;  // a row is in the tail where its item is, observed or sampled
 };
 
 /// The protocol's rows of a target: ctr_test_rows() or ctr_validation_rows().
@@ -35,8 +28,8 @@ CtrResult evaluate_ctr(const Split& split, std::span<const CtrRow> rows, std::sp
 /// Logits of a model that looks at user and item alone.
 std::vector<float> score_rows(const Context& context, const Scorer& scorer, std::span<const CtrRow> rows);
 
-/// {"protocol": "ctr", "n": {"all": .., "cold": .., "tail": ..}, "positives": {..}, "auc": {..}, "log_loss":
-/// {..}}; null where there is no figure.
+/// {"protocol": "ctr", "positives": {"all": .., "cold": .., "tail": ..}, "n": {..}, "auc": {..}, "log_loss":
+/// {..}, ...}; see add_figures().
 nlohmann::json to_json(const CtrResult& result);
 
 }  // namespace sllmr

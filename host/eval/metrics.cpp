@@ -23,6 +23,28 @@ double expected_ndcg(std::int64_t above, std::int64_t ties, int k) {
   return gain / static_cast<double>(ties + 1);
 }
 
+namespace {
+
+/// Sum of 1 / n for first <= n <= last, to about 1e-15.
+double reciprocals(std::int64_t first, std::int64_t last) {
+  // Beyond, H(n) = log n + 1 / (2 n) - 1 / (12 n^2) + 1 / (120 n^4) + constant.
+  constexpr std::int64_t kOneByOne = 128;
+  double sum = 0;
+  for (; first <= last && (first <= kOneByOne || last - first < kOneByOne); ++first) {
+    sum += 1.0 / static_cast<double>(first);
+  }
+  if (first > last) return sum;
+  const auto from = static_cast<double>(first - 1), to = static_cast<double>(last);
+  const auto rest = [](double n) { return 1 / (2 * n) - 1 / (12 * n * n) + 1 / (120 * n * n * n * n); };
+  return sum + std::log1p((to - from) / from) + rest(to) - rest(from);
+}
+
+}  // namespace
+
+double expected_reciprocal_rank(std::int64_t above, std::int64_t ties, std::int64_t k) {
+  return reciprocals(above + 1, std::min(above + ties + 1, k)) / static_cast<double>(ties + 1);
+}
+
 std::vector<std::int32_t> ascending_order(std::span<const float> logits) {
   std::vector<std::int32_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0);

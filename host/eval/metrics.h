@@ -1,4 +1,4 @@
-// Metrics as pure functions of counts, logits and labels.
+// What metrics are made of: pure functions of counts, logits and labels.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,9 @@ double ranking_auc(std::int64_t above, std::int64_t ties, std::int64_t negatives
 double expected_recall(std::int64_t above, std::int64_t ties, int k);
 /// The expectation of 1 / log2(rank + 1) for ranks up to `k` (0 beyond), ties broken at random.
 double expected_ndcg(std::int64_t above, std::int64_t ties, int k);
+/// The expectation of 1 / rank for ranks up to `k` (0 beyond), ties broken at random. Takes the same time
+/// whatever the number of ties.
+double expected_reciprocal_rank(std::int64_t above, std::int64_t ties, std::int64_t k);
 
 /// Positions 0 .. n - 1 by logit, lowest first. No logit may be NaN.
 std::vector<std::int32_t> ascending_order(std::span<const float> logits);

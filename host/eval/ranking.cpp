@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "host/eval/errors.h"
-#include "host/eval/metrics.h"
 #include "kernels/exec/interrupt.h"
 #include "kernels/exec/memory.h"
 #include "kernels/exec/parallel.h"
@@ -63,9 +62,14 @@ RankingPlan plan_ranking(const Split& split, Target target, int max_users) {
   return plan;
 }
 
-/// Counts for all users of the plan, tile by tile. On the CPU one thread takes a tile, so that the scores are
-/// compared while they are in its cache.
-std::vector<RankCounts> count_all(const Context& context, const Scorer& scorer, const RankingPlan& plan) {
+struct Ranked {
+  std::vector<RankCounts> counts;  // [users]
+  std::vector<Id> lists;           // [users x list_length]
+};
+
+/// Counts and lists of all users of the plan, tile by tile. On the CPU one thread takes a tile, so that the
+/// scores are compared while they are in its cache.
+Ranked rank_all(const Context& context, const Scorer& scorer, const RankingPlan& plan, int list_length) {
   const bool cpu = context.device() == Device::cpu;
   const auto users = static_cast<std::int64_t>(plan.users.size());
   const std::int64_t tile_floats = cpu ? std::int64_t{1} << 20 : std::int64_t{1} << 26;
@@ -80,6 +84,7 @@ std::vector<RankCounts> count_all(const Context& context, const Scorer& scorer, 
   const Buffer<std::int64_t> offsets(context, std::span(plan.excluded_offsets));
   const Buffer<Id> excluded(context, std::span(plan.excluded));
   Buffer<RankCounts> counts(context, plan.users.size());
+  Buffer<Id> lists(context, size_product(users, list_length));
   struct Memory {
     Buffer<float> scratch, scores;
   };
@@ -89,64 +94,66 @@ std::vector<RankCounts> count_all(const Context& context, const Scorer& scorer, 
                       Buffer<float>(context, size_product(tile_users, scorer.item_rows()))});
   }
 
-  const auto count_tile = [&](const Context& own, Memory& mine, std::int64_t tile) {
+  const auto rank_tile = [&](const Context& own, Memory& mine, std::int64_t tile) {
     throw_if_interrupted();
     const std::int64_t first = tile * tile_users, n = std::min(tile_users, users - first);
     scorer.score_tile(own, user_ids.data() + first, n, mine.scratch.data(), mine.scores.data());
-    count_ranks(own,
-                {mine.scores.data(), n, scorer.item_rows(), positives.data() + first, offsets.data() + first,
-                 excluded.data()},
-                counts.data() + first);
+    const RankingTile scored{mine.scores.data(),     n,
+                             scorer.item_rows(),     positives.data() + first,
+                             offsets.data() + first, excluded.data()};
+    count_ranks(own, scored, counts.data() + first);
+    if (list_length > 0) top_items(own, scored, list_length, lists.data() + first * list_length);
   };
   if (workers == 1) {
-    for (std::int64_t tile = 0; tile < tiles; ++tile) count_tile(context, memory[0], tile);
+    for (std::int64_t tile = 0; tile < tiles; ++tile) rank_tile(context, memory[0], tile);
   } else {
     SharedItems shared(tiles);
     on_threads(workers, [&](int worker) {
       const Context own(Device::cpu, 1);
       Memory& mine = memory[static_cast<std::size_t>(worker)];
-      shared.take([&](std::int64_t tile) { count_tile(own, mine, tile); });
+      shared.take([&](std::int64_t tile) { rank_tile(own, mine, tile); });
     });
   }
-  return counts.to_host(context);
+  return {counts.to_host(context), lists.to_host(context)};
 }
 
-template <class Member>
-RankingSlice slice_of(const RankingResult& result, Member is_member) {
-  RankingSlice slice;
-  double auc = 0;
-  std::vector<double> recall(result.top_k.size()), ndcg(result.top_k.size());
-  for (const RankedRow& row : result.rows) {
-    if (!is_member(row)) continue;
-    ++slice.n;
-    auc += row.auc();
-    for (std::size_t k = 0; k < result.top_k.size(); ++k) {
-      recall[k] += expected_recall(row.above, row.ties, result.top_k[k]);
-      ndcg[k] += expected_ndcg(row.above, row.ties, result.top_k[k]);
+/// A row's list, without the places that the catalogue could not fill.
+std::span<const Id> list_of(const RankingResult& result, std::size_t row) {
+  const auto length = static_cast<std::size_t>(result.list_length);
+  const std::span<const Id> list = std::span(result.lists).subspan(row * length, length);
+  return list.first(static_cast<std::size_t>(std::ranges::find(list, 0) - list.begin()));
+}
+
+Figures figures_of(const RankingResult& result, const Split& split, std::span<const int> top_k) {
+  std::vector<Needs> available{Needs::ranks};
+  if (result.list_length > 0) available.push_back(Needs::lists);
+  const std::vector<MetricAt> metrics = metrics_of(available, top_k);
+  Figures figures;
+  for (const MetricAt& each : metrics) figures.figures.push_back({each.name, {}});
+  for (std::size_t k = 0; k < kEverySlice.size(); ++k) {
+    RankedSlice slice{split, {}, {}};
+    for (std::size_t row = 0; row < result.rows.size(); ++row) {
+      if (!is_in(kEverySlice[k], split, result.rows[row].user, result.rows[row].item)) continue;
+      slice.rows.push_back(result.rows[row]);
+      if (result.list_length > 0) slice.lists.push_back(list_of(result, row));
+    }
+    figures.n[k] = std::ssize(slice.rows);
+    for (std::size_t m = 0; m < metrics.size(); ++m) {
+      const auto value = std::get<Metric::OfRanked>(metrics[m].metric->value);
+      figures.figures[m].values[k] = value(slice, metrics[m].k);
     }
   }
-  if (slice.n == 0) return slice;
-  const auto n = static_cast<double>(slice.n);
-  slice.auc = auc / n;
-  for (double& x : recall) x /= n;
-  for (double& x : ndcg) x /= n;
-  slice.recall = std::move(recall);
-  slice.ndcg = std::move(ndcg);
-  return slice;
+  return figures;
 }
 
 }  // namespace
-
-double RankedRow::auc() const {
-  return ranking_auc(above, ties, negatives);
-}
 
 void check_rankable(const Split& split, Target target, int max_users) {
   plan_ranking(split, target, max_users);
 }
 
 RankingResult evaluate_full(const Context& context, const Scorer& scorer, const Split& split, Target target,
-                            std::span<const int> top_k, int max_users) {
+                            std::span<const int> top_k, int max_users, bool lists) {
   require(scorer.item_rows() == split.data->items.rows(),
           fmt::format("the model has {} item rows, the data have {}: it was trained on other data",
                       scorer.item_rows(), split.data->items.rows()));
@@ -154,40 +161,27 @@ RankingResult evaluate_full(const Context& context, const Scorer& scorer, const 
     require(k >= 1, fmt::format("eval.topk: {} is below 1", k));
   }
   const RankingPlan plan = plan_ranking(split, target, max_users);
-  const std::vector<RankCounts> counts = count_all(context, scorer, plan);
-
   RankingResult result;
-  result.top_k.assign(top_k.begin(), top_k.end());
+  if (lists && !top_k.empty()) {
+    result.list_length = std::min(std::ranges::max(top_k), static_cast<int>(split.data->items.count()));
+  }
+  Ranked ranked = rank_all(context, scorer, plan, result.list_length);
+  result.lists = std::move(ranked.lists);
   result.without_negatives = plan.without_negatives;
-  result.rows.reserve(counts.size());
-  for (std::size_t k = 0; k < counts.size(); ++k) {
-    const RankCounts& count = counts[k];
+  result.rows.reserve(ranked.counts.size());
+  for (std::size_t k = 0; k < ranked.counts.size(); ++k) {
+    const RankCounts& count = ranked.counts[k];
     require_finite(count.finite != 0);
     result.rows.push_back(
         {plan.users[k], plan.positives[k], count.above, count.ties, count.above + count.ties + count.below});
   }
-  result.all = slice_of(result, [](const RankedRow&) { return true; });
-  result.cold = slice_of(
-      result, [&](const RankedRow& row) { return split.cold[static_cast<std::size_t>(row.user)] != 0; });
-  result.tail = slice_of(
-      result, [&](const RankedRow& row) { return split.tail[static_cast<std::size_t>(row.item)] != 0; });
+  result.figures = figures_of(result, split, top_k);
   return result;
 }
 
 nlohmann::json to_json(const RankingResult& result) {
   nlohmann::json json{{"protocol", "full"}, {"without_negatives", result.without_negatives}};
-  const std::pair<const char*, const RankingSlice*> slices[] = {
-      {"all", &result.all}, {"cold", &result.cold}, {"tail", &result.tail}};
-  for (const auto& [name, slice] : slices) {
-    json["n"][name] = slice->n;
-    json["auc"][name] = slice->auc ? nlohmann::json(*slice->auc) : nlohmann::json();
-    for (std::size_t k = 0; k < result.top_k.size(); ++k) {
-      const int cut = result.top_k[k];
-      const bool any = slice->n != 0;
-      json[fmt::format("recall@{}", cut)][name] = any ? nlohmann::json(slice->recall[k]) : nlohmann::json();
-      json[fmt::format("ndcg@{}", cut)][name] = any ? nlohmann::json(slice->ndcg[k]) : nlohmann::json();
-    }
-  }
+  add_figures(json, result.figures);
   return json;
 }
 

@@ -3,43 +3,23 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
-#include <optional>
 #include <span>
 #include <vector>
 
 #include "host/data/split.h"
+#include "host/eval/metric.h"
 #include "models/scorer.h"
 
 namespace sllmr {
 
 enum class Target { validation, test };
 
-/// One ranked item.
-struct RankedRow {
-  Id user, item;
-  std::int32_t above, ties;  // negatives scored higher than the item, and the same
-  std::int32_t negatives;
-
-  /// The share of the negatives below the item, ties half.
-  double auc() const;
-  /// 1 is best; in the middle of the ties.
-  double rank() const { return 1.0 + above + 0.5 * ties; }
-};
-
-/// Means over `n` rows. Without a row there is no AUC and the lists are empty.
-struct RankingSlice {
-  std::int64_t n = 0;
-  std::optional<double> auc;
-  std::vector<double> recall, ndcg;  // one for each of RankingResult::top_k
-};
-
 struct RankingResult {
-  std::vector<int> top_k;
-  RankingSlice all;
-  RankingSlice cold;                   // rows of cold users
-  RankingSlice tail;                   // rows whose item is in the tail
   std::vector<RankedRow> rows;         // by user
+  std::vector<Id> lists;               // [rows x list_length], best first; 0 after a row's last item
+  int list_length = 0;                 // 0: no lists were made
   std::int64_t without_negatives = 0;  // rows left out because the user has touched every other item
+  Figures figures;
 };
 
 /// Throws Error where evaluate_full() would have no row to rank.
@@ -52,13 +32,17 @@ void check_rankable(const Split& split, Target target, int max_users = 0);
 ///
 /// `max_users`: rank that many users only, evenly spread over those with such an item; 0: all.
 ///
+/// `lists`: also each user's best items, as many as the largest cut-off, of those that it is ranked among
+/// (the held-out item is one of them); of items with the same score the one with the lower id comes first.
+/// Without lists there are no figures of what needs them.
+///
 /// Throws Error when a logit is NaN, when there is no row at all, when the model was not made for these data,
 /// and for a cut-off below 1; Interrupted when the process is asked to stop (kernels/exec/interrupt.h).
 RankingResult evaluate_full(const Context& context, const Scorer& scorer, const Split& split, Target target,
-                            std::span<const int> top_k, int max_users = 0);
+                            std::span<const int> top_k, int max_users = 0, bool lists = false);
 
-/// {"protocol": "full", "n": {"all": .., "cold": .., "tail": ..}, "auc": {..}, "recall@10": {..}, "ndcg@10":
-/// {..}, "without_negatives": ..}; null stands where a slice has no row.
+/// {"protocol": "full", "without_negatives": .., "n": {"all": .., "cold": .., "tail": ..}, "auc": {..},
+/// "recall@10": {..}, ...}; see add_figures().
 nlohmann::json to_json(const RankingResult& result);
 
 }  // namespace sllmr

@@ -32,13 +32,22 @@ constexpr const char* config_file =
 constexpr const char* metrics_file = "metrics.jsonl";
 constexpr const char* guidance_file = "guidance.jsonl";
 constexpr const char* summary_file = "summary.json";
+constexpr const char* users_file = "users.tsv";
+constexpr const char* items_file = "items.tsv";
 constexpr const char* lock_file = ".lock";
-constexpr const char* own_files[] = {config_file,  metrics_file,    guidance_file,
-                                     summary_file, kCheckpointFile, kBestFile};
+constexpr const char* own_files[] = {config_file,   users_file,   items_file,      metrics_file,
+                                     guidance_file, summary_file, kCheckpointFile, kBestFile};
 
 void write_file(const std::string& path, std::string_view text) {
   AtomicFile file(path);
   file.stream() << text;
+  file.commit();
+}
+
+void write_rows(const std::string& path, const char* token_name, const TokenMap& tokens) {
+  AtomicFile file(path);
+  file.stream() << token_name << "\trow\n";
+  for (Id row = 1; row < tokens.rows(); ++row) file.stream() << tokens.token(row) << '\t' << row << '\n';
   file.commit();
 }
 
@@ -123,6 +132,11 @@ void RunFolder::drop_events_after(std::int64_t epoch) {
   drop_events_after(metrics_file, epoch);
   drop_events_after(guidance_file, epoch);
   open_logs();  // the descriptors still point to the files that were replaced
+}
+
+void RunFolder::write_tokens(const Dataset& data) {
+  write_rows(file(users_file), "user_id", data.users);
+  write_rows(file(items_file), "item_id", data.items);
 }
 
 void RunFolder::write_summary(const nlohmann::json& summary) {

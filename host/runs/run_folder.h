@@ -1,4 +1,5 @@
-// What a run leaves behind: config.toml, metrics.jsonl, guidance.jsonl, summary.json and checkpoints.
+// What a run leaves behind: config.toml, users.tsv, items.tsv, metrics.jsonl, guidance.jsonl, summary.json
+// and checkpoints; docs/run_folder.md says what is in them.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "host/config/config.h"
+#include "host/data/dataset.h"
 
 namespace sllmr {
 
@@ -42,6 +44,8 @@ class RunFolder {
   /// Drops, from both logs, the first event with "epoch" above `epoch` and all that follow, and a torn last
   /// line: with the checkpoint's epoch, a resumed run logs what an uninterrupted one does.
   void drop_events_after(std::int64_t epoch);
+  /// Writes users.tsv and items.tsv, which say whose the rows of the checkpoint's tables are; atomically.
+  void write_tokens(const Dataset& data);
   /// Writes summary.json, atomically.
   void write_summary(const nlohmann::json& summary);
 

@@ -29,6 +29,11 @@ std::map<std::string, std::string> stored_form(const RunInputs& inputs) {
           {kScores, hex(inputs.scores)}};
 }
 
+std::string stored_value(const SafetensorsFile& checkpoint, const std::string& name) {
+  const auto found = checkpoint.metadata.find(name);
+  return found == checkpoint.metadata.end() ? std::string() : found->second;
+}
+
 std::string changed_input(const Config& config, const RunInputs& now, const StoredValue& stored) {
   const BackboneInfo* backbone = find_backbone(config.model.name);
   const bool reads_features = backbone == nullptr || backbone->reads_attributes;

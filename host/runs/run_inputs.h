@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "host/base/safetensors.h"
 #include "host/config/config.h"
 #include "host/data/dataset.h"
 
@@ -31,6 +32,8 @@ std::map<std::string, std::string> stored_form(const RunInputs& inputs);
 
 /// Looks a name of stored_form() up in something stored; "" where it is missing.
 using StoredValue = std::function<std::string(const std::string& name)>;
+/// The same in a checkpoint.
+std::string stored_value(const SafetensorsFile& checkpoint, const std::string& name);
 
 /// What of all that the run of `config` depends on was another when the stored run was made: "the data at
 /// 'beauty' (580f.. then, 41c3.. now)"; empty for nothing. Features count for backbones that read them, texts

@@ -4,28 +4,20 @@
 #include <sys/resource.h>
 
 #include <chrono>
-#include <ctime>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <string_view>
 
-#include "host/ask/scorer.h"
-#include "host/base/atomic_file.h"
-#include "host/base/fnv.h"
 #include "host/base/json_text.h"
-#include "host/base/output_file.h"
 #include "host/base/progress.h"
-#include "host/config/applicability.h"
 #include "host/data/import.h"
-#include "host/eval/ctr.h"
+#include "host/eval/protocol.h"
 #include "host/guidance/registry.h"
 #include "host/runs/provenance.h"
 #include "host/runs/run_folder.h"
 #include "host/runs/run_inputs.h"
-#include "host/scores/report.h"
-#include "host/scores/table_origin.h"
+#include "host/runs/validation.h"
 #include "host/train/trainer.h"
 #include "kernels/exec/interrupt.h"
 
@@ -33,10 +25,6 @@ namespace sllmr {
 
 namespace {
 
-constexpr const char* kNoCtrRow =
-    "nothing to evaluate: no user has a row of the ctr protocol (users need at least 3 interactions)";
-constexpr const char* kRankHeader = "user_id\titem_id\trank\tauc";
-constexpr const char* kLogitHeader = "user_id\titem_id\tlabel\tlogit";
 constexpr const char* kFormat = "sllmr-checkpoint-1";
 // In the metadata of a checkpoint whose epoch was trained, but whose validation was stopped.
 constexpr const char* kValidationDue = "validation_due";
@@ -50,17 +38,6 @@ class Stopwatch {
   Clock::time_point start_ = Clock::now();
 };
 
-/// FNV-1a over everything that training reads of a score table.
-std::uint64_t hash_scores(const ScoreTable& table) {
-  Fnv hash;
-  const auto add = [&hash](const auto& values) { hash.add_bytes(std::as_bytes(std::span(values))); };
-  add(table.offsets);
-  add(table.items);
-  add(table.scores);
-  add(table.probe);
-  return hash.value();
-}
-
 EpochReport stored_report(const SafetensorsFile& checkpoint) {
   const auto stored = parse_json(checkpoint.meta("last_report"));
   try {
@@ -70,14 +47,6 @@ EpochReport stored_report(const SafetensorsFile& checkpoint) {
         "checkpoint '{}' is damaged: its last_report: {}; restore a copy, or delete it and train again",
         checkpoint.path, error.what()));
   }
-}
-
-/// What a checkpoint keeps of run_inputs.h.
-StoredValue stored_in(const SafetensorsFile& checkpoint) {
-  return [&checkpoint](const std::string& name) {
-    const auto found = checkpoint.metadata.find(name);
-    return found == checkpoint.metadata.end() ? std::string() : found->second;
-  };
 }
 
 std::string device_name(const Config& config) {
@@ -106,127 +75,14 @@ std::int64_t peak_resident_bytes() {
   return std::int64_t{usage.ru_maxrss} * 1024;
 }
 
-/// Validation over the epochs of a run: the best so far and for how long nothing was better.
-struct Validation {
-  double best = -1;
-  int best_epoch = 0;
-  int without_gain = 0;
-
-  /// Is `auc` a new best?
-  bool add(int epoch, double auc) {
-    if (auc <= best) {
-      ++without_gain;
-      return false;
-    }
-    best = auc;
-    best_epoch = epoch;
-    without_gain = 0;
-    return true;
-  }
-};
-
-void write_predictions(const std::string& path, const RankingResult& result, const Dataset& data) {
-  AtomicFile file(path);
-  file.stream() << kRankHeader << '\n';
-  for (const RankedRow& row : result.rows) {
-    file.stream() << fmt::format("{}\t{}\t{}\t{:.6f}\n", data.users.token(row.user),
-                                 data.items.token(row.item), row.rank(), row.auc());
-  }
-  file.commit();
-}
-
-void write_predictions(const std::string& path, std::span<const CtrRow> rows, std::span<const float> logits,
-                       const Dataset& data) {
-  AtomicFile file(path);
-  file.stream() << kLogitHeader << '\n';
-  for (std::size_t k = 0; k < rows.size(); ++k) {
-    file.stream() << fmt::format("{}\t{}\t{}\t{}\n", data.users.token(rows[k].user),
-                                 data.items.token(rows[k].item), static_cast<int>(rows[k].label), logits[k]);
-  }
-  file.commit();
-}
-
-/// Figures under config.eval.protocol; see to_json() of both results. Writes a row for each prediction to
-/// `predictions`, if that is not empty. Throws Interrupted when the process is asked to stop.
-nlohmann::json evaluate(const Context& context, const Config& config, Trainer& trainer, const Split& split,
-                        Target target, const std::string& predictions = {}) {
-  if (config.eval.protocol == EvalConfig::Protocol::ctr) {
-    const std::vector<CtrRow> rows = ctr_rows(split, target, config.seed);
-    const std::vector<float> logits = trainer.ctr_logits(rows);
-    const CtrResult result = evaluate_ctr(split, rows, logits);
-    if (!predictions.empty()) write_predictions(predictions, rows, logits, *split.data);
-    return to_json(result);
-  }
-  const RankingResult result =
-      evaluate_full(context, trainer.scorer(target), split, target, config.eval.topk, config.eval.max_users);
-  if (!predictions.empty()) write_predictions(predictions, result, *split.data);
-  return to_json(result);
-}
-
-/// Warns of a table that the data have left behind, refuses it, or keeps a share of what is stale, as
-/// llm.stale and llm.stale_weight say.
-void check_freshness(const Config& config, const Split& split, ScoreTable& table) {
-  const Freshness fresh =
-      freshness(table, read_origin(config.llm.scores), split, static_cast<std::int64_t>(std::time(nullptr)));
-  std::string warning = freshness_warning(fresh);
-  if (config.llm.max_age_days > 0) {
-    require(fresh.known, fmt::format("{}: llm.max_age_days needs the table's origin ({}), which is missing",
-                                     config.llm.scores, origin_path(config.llm.scores)));
-    if (warning.empty() && fresh.age_days > config.llm.max_age_days) {
-      warning = fmt::format("the table is {:.1f} days old, more than llm.max_age_days={}", fresh.age_days,
-                            config.llm.max_age_days);
-    }
-  }
-  if (!warning.empty()) {
-    if (config.llm.stale == LlmConfig::Stale::refuse) {
-      throw Error(
-          fmt::format("{}: {}; score the data again, or set llm.stale=warn", config.llm.scores, warning));
-    }
-    fmt::print(stderr, "warning: {}: {}\n", config.llm.scores, warning);
-  }
-  if (config.llm.stale_weight < 1) {
-    thin_stale_users(table, split, config.llm.stale_weight, config.seed);
-  }
-}
-
-/// Stops at a table that knows held-out items, warns of one that avoids them.
-LeakageAudit check_leaks(const Config& config, const Split& split, const ScoreTable& table) {
-  const LeakageAudit audit = audit_table(table, split);
-  if (audit.too_many()) {
-    const std::string leak = fmt::format("{}: leak: {}, so they were drawn with knowledge of them",
-                                         config.llm.scores, leak_text(audit));
-    require(
-        config.llm.allow_leak,
-        fmt::format("{}, and figures would be worth nothing; draw candidates from training items alone (as "
-                    "sllmr llm score does), or set llm.allow_leak=true",
-                    leak));
-    fmt::print(stderr, "warning: {}\n", leak);
-  } else if (audit.too_few()) {
-    fmt::print(stderr, "warning: {}: {}: they were kept away, which takes knowledge of them\n",
-               config.llm.scores, leak_text(audit));
-  }
-  return audit;
-}
-
-/// Says how many items a scorer that reads texts knows nothing of.
-void warn_of_missing_texts(const Config& config, const Dataset& data) {
-  Id without = 0;
-  for (Id item = 1; item < data.items.rows(); ++item) {
-    without += data.titles[item].empty() && data.attributes_of(item).empty();
-  }
-  if (without == 0) return;
-  fmt::print(
-      stderr,
-      "warning: {}: {} of {} items have no text, so llm.scorer={} has no judgement of them and takes {}\n",
-      data.source, without, data.items.count(), config.llm.scorer, kNoJudgement);
-}
-
 /// One run, from its folder to its summary.
 class Run {
  public:
   Run(const Config& config, bool resume)
       : config_(config),
         guidance_(find_guidance(config)),
+        protocol_(find_protocol(config)),
+        monitor_(monitor_of(config, protocol_)),
         context_(parse_device(device_name(config)), config.threads),
         world_(load_world(config)) {
     check_protocol(config, world_.split);
@@ -237,6 +93,7 @@ class Run {
     // Last, so that a run that cannot start leaves no folder.
     folder_.emplace(resume ? RunFolder::resume(config.run_dir) : RunFolder::create(config.run_dir, config));
     if (resume) load_checkpoint();
+    folder_->write_tokens(*world_.data);
   }
 
   nlohmann::json operator()() {
@@ -303,14 +160,17 @@ class Run {
     return last || !interrupted();
   }
 
+  nlohmann::json evaluate(Target target) {
+    return protocol_.evaluate({context_, config_, *trainer_, world_.split, target}, nullptr);
+  }
+
   void validate(int epoch) {
-    nlohmann::json event = evaluate(context_, config_, *trainer_, world_.split, Target::validation);
+    nlohmann::json event = evaluate(Target::validation);
     validation_due_ = false;
     event["event"] = "validation";
     event["epoch"] = epoch;
     folder_->log(event);
-    const nlohmann::json& auc = event.at("auc").at("all");
-    if (validation_.add(epoch, auc.is_null() ? 0.0 : auc.get<double>())) save(kBestFile);
+    if (validation_.add(epoch, event.at(monitor_.name).at("all"), monitor_.better)) save(kBestFile);
     done_ = config_.train.patience > 0 && validation_.without_gain >= config_.train.patience;
   }
 
@@ -325,7 +185,7 @@ class Run {
       take_best(best);
     }
     const Stopwatch watch;
-    const nlohmann::json test = evaluate(context_, config_, *trainer_, world_.split, Target::test);
+    const nlohmann::json test = evaluate(Target::test);
     const double eval_seconds = watch.seconds();
     nlohmann::json summary = provenance(gpu_name(context_), inputs_.data);
     for (const auto& [name, value] : stored_form(inputs_)) summary[name] = value;
@@ -348,7 +208,9 @@ class Run {
     }
     summary["epochs"] = trainer_->epoch();
     if (validation_.best_epoch > 0) {
-      summary["validation"] = {{"best_auc", validation_.best}, {"best_epoch", validation_.best_epoch}};
+      summary["validation"] = {
+          {"monitor", monitor_.name}, {"best", nullptr}, {"best_epoch", validation_.best_epoch}};
+      if (validation_.best) summary["validation"]["best"] = *validation_.best;
     }
     summary["loss"] = last_.loss;
     summary["seconds"] = {{"prepare", prepare_seconds_},
@@ -373,9 +235,9 @@ class Run {
     metadata.insert({{"format", kFormat},
                      {"config", to_toml(decisive(config_))},
                      {"last_report", to_json(last_).dump()},
-                     {"best_auc", fmt::format("{}", validation_.best)},
                      {"best_epoch", std::to_string(validation_.best_epoch)},
                      {"without_gain", std::to_string(validation_.without_gain)}});
+    if (validation_.best) metadata.emplace("best", fmt::format("{}", *validation_.best));
     if (validation_due_) metadata.emplace(kValidationDue, "1");
     trainer_->save(folder_->file(name), std::move(metadata));
   }
@@ -390,7 +252,8 @@ class Run {
   }
 
   void take_best(const SafetensorsFile& checkpoint) {
-    validation_.best = checkpoint.number<double>("best_auc");
+    validation_.best.reset();
+    if (checkpoint.metadata.contains("best")) validation_.best = checkpoint.number<double>("best");
     validation_.best_epoch = checkpoint.number<int>("best_epoch");
   }
 
@@ -405,7 +268,7 @@ class Run {
     if (checkpoint.meta("format") != kFormat) {
       throw Error(fmt::format("{}: not a checkpoint of this program; choose another run_dir", path));
     }
-    const StoredValue stored = stored_in(checkpoint);
+    const StoredValue stored = [&](const std::string& name) { return stored_value(checkpoint, name); };
     // A program that came to other figures may have written its configuration in another way too.
     if (stored("numbers_version") == std::to_string(kNumbersVersion)) {
       require_same_configuration(path, parse_config(checkpoint.meta("config"), path));
@@ -427,6 +290,8 @@ class Run {
   const Config& config_;
   Stopwatch watch_;
   const GuidanceInfo& guidance_;
+  const Protocol& protocol_;
+  Monitor monitor_;
   Context context_;
   World world_;
   std::optional<RunFolder> folder_;
@@ -454,88 +319,15 @@ World load_world(const Config& config) {
 }
 
 void check_protocol(const Config& config, const Split& split) {
-  const bool ctr = config.eval.protocol == EvalConfig::Protocol::ctr;
-  if (ctr) {
-    for (const char* key : {"eval.topk", "eval.max_users"}) {
-      require_not_set(config, key, "eval.protocol=ctr ranks no catalogue");
-    }
-  }
-  const auto check = [&](Target target) {
-    if (ctr) {
-      require(!ctr_rows(split, target, config.seed).empty(), kNoCtrRow);
-    } else {
-      check_rankable(split, target, config.eval.max_users);
-    }
-  };
-  check(Target::test);
-  if (config.train.eval_every > 0) check(Target::validation);
-}
-
-LlmScores load_scores(const Config& config, const Split& split) {
-  check_applicability(config);
-  LlmScores scores;
-  ScoreTable& table = scores.table;
-  if (config.llm.scorer == "file") {
-    require(!config.llm.scores.empty(), "llm.scorer=file needs llm.scores, the path of the table");
-    table = read_scores(config.llm.scores, split, config.llm.min_known);
-    check_probes(table, split);
-    scores.unknown_rows = table.unknown_rows;
-    scores.audit = check_leaks(config, split, table);
-    scores.hash = hash_scores(table);
-    check_freshness(config, split, table);
-  } else {
-    CandidateOptions options;
-    options.per_user = config.llm.candidates;
-    options.prompt_history = config.llm.prompt_history;
-    options.seed = config.seed;
-    const ScorerInfo& scorer = find_scorer(config.llm.scorer);
-    warn_of_missing_texts(config, *split.data);
-    table = make_score_table(*split.data, scorer.score(split, plan_candidates(split, options)), scorer.name);
-    check_probes(table, split);
-    scores.hash = hash_scores(table);
-  }
-  if (config.llm.noise > 0)
-    corrupt_scores(table, split, config.llm.noise, config.llm.noise_slice, config.seed);
-  return scores;
+  const Protocol& protocol = find_protocol(config);
+  protocol.check(config, split, Target::test);
+  if (config.train.eval_every > 0) protocol.check(config, split, Target::validation);
 }
 
 nlohmann::json train(const Config& config, bool resume) {
   require(!config.run_dir.empty(),
           "run_dir is not set: say where the run goes, for example run_dir=runs/first");
   return Run(config, resume)();
-}
-
-nlohmann::json evaluate_run(const EvalOptions& options) {
-  const std::string best = options.run_dir + "/" + kBestFile;
-  const SafetensorsFile checkpoint =
-      read_safetensors(std::filesystem::exists(best) ? best : options.run_dir + "/" + kCheckpointFile);
-  Config config = load_config(options.run_dir + "/config.toml", {});
-  require(
-      parse_config(checkpoint.meta("config"), checkpoint.path).model.name == config.model.name,
-      fmt::format("{}: {}/config.toml has another model.name; restore it", checkpoint.path, options.run_dir));
-  const World world = load_world(config);
-  if (!options.predictions.empty()) {
-    std::vector<std::string> inputs = run_files(options.run_dir);
-    inputs.insert(inputs.end(), world.data->files.begin(), world.data->files.end());
-    inputs.push_back(config.llm.scores);
-    const auto is_ours = [](const std::string& path) {
-      return has_first_line(path, kRankHeader) || has_first_line(path, kLogitHeader);
-    };
-    check_output(options.predictions, inputs, is_ours, options.force);
-  }
-  // The gate has no part in scoring, nor has a GPU's way to train, so the model is loaded as one that was
-  // trained without them; and whichever program trained it, this one's figures are right.
-  config.method = "none";
-  config.train.cuda_graph = false;
-  const std::string change = changed_input(config, run_inputs(*world.data), [&](const std::string& name) {
-    return name == "numbers_version" ? std::to_string(kNumbersVersion) : stored_in(checkpoint)(name);
-  });
-  require(change.empty(),
-          fmt::format("{}: {} are not those of the checkpoint; restore them", checkpoint.path, change));
-  Context context(parse_device(options.device), config.threads);
-  const std::unique_ptr<Trainer> trainer = make_trainer(context, config, world.split, nullptr);
-  trainer->load(checkpoint);
-  return evaluate(context, config, *trainer, world.split, options.target, options.predictions);
 }
 
 }  // namespace sllmr

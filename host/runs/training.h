@@ -33,15 +33,15 @@ struct LlmScores {
 /// than chance puts there, unless llm.allow_leak is set, and warns where they hold fewer.
 LlmScores load_scores(const Config& config, const Split& split);
 
-/// Throws Error where the protocol would have nothing to rank, in the test or in the validations that
-/// train.eval_every asks for.
+/// Throws Error where find_protocol() does, and where the protocol would have nothing to evaluate, in the
+/// test or in the validations that train.eval_every asks for.
 void check_protocol(const Config& config, const Split& split);
 
 /// Trains as `config` says and writes the run folder config.run_dir: config.toml, metrics.jsonl,
-/// guidance.jsonl, model.safetensors, best.safetensors (with train.eval_every) and summary.json. Returns the
-/// summary, or null when Ctrl-C stopped the run; its checkpoint is then saved. With `resume` the run goes on
-/// from the checkpoint; throws Error where what decides its figures (run_inputs.h) is not that of the
-/// checkpoint.
+/// guidance.jsonl, users.tsv, items.tsv, model.safetensors, best.safetensors (with train.eval_every: the best
+/// by eval.monitor) and summary.json. Returns the summary, or null when Ctrl-C stopped the run; its
+/// checkpoint is then saved. With `resume` the run goes on from the checkpoint; throws Error where what
+/// decides its figures (run_inputs.h) is not that of the checkpoint.
 nlohmann::json train(const Config& config, bool resume);
 
 struct EvalOptions {

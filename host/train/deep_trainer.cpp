@@ -7,7 +7,6 @@
 #include "host/guidance/registry.h"
 #include "host/train/ahead.h"
 #include "kernels/exec/random.h"
-#include "models/registry.h"
 
 namespace sllmr {
 
@@ -51,19 +50,11 @@ std::vector<Id> sorted_training_items(const Split& split, Id user) {
 
 }  // namespace
 
-std::vector<Interaction> training_interactions(const Split& split) {
-  std::vector<Interaction> interactions;
-  for (Id user = 1; user < split.data->users.rows(); ++user) {
-    for (const Id item : split.train_items(user)) interactions.push_back({user, item});
-  }
-  return interactions;
-}
-
 DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& split, const ScoreTable* table)
     : Trainer(context),
       config_(config),
       split_(split),
-      fresh_negatives_(config.eval.protocol == EvalConfig::Protocol::full),
+      fresh_negatives_(!find_protocol(config).fixed_negatives),
       rows_(ctr_train_rows(split, config.seed)) {
   check_options(context, config);
   require(!rows_.empty(), "there is no training row: every user has fewer than 4 interactions");
@@ -73,25 +64,7 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
   chunk_ = (std::min(config.train.chunk_rows, rows_per_epoch()) + batch - 1) / batch * batch;
 
   features_ = std::make_unique<FeatureStore>(context, feature_source(*split.data), config.data.max_history);
-  BackboneOptions options;
-  options.width = config.model.width;
-  options.hidden = config.model.hidden;
-  options.dropout = config.model.dropout;
-  options.cross = config.model.cross == ModelConfig::Cross::full ? CrossKind::full : CrossKind::mixture;
-  options.frozen_bias = config.model.frozen_bias;
-  options.relu_deep_logit = config.model.relu_deep_logit;
-  options.seed = config.seed;
-  options.table_rows = features_->table_rows();
-  options.interactions = training_interactions(split);
-  const BackboneInfo& info = *find_backbone(config.model.name);
-  backbone_ = info.make(context, options);
-  const FeatureSource& source = features_->source();
-  if (source.brand_rows == 1 && source.category_rows == 1 && info.reads_attributes) {
-    require(config.data.allow_missing_attributes,
-            split.data->source + ": no item has attributes, but model.name=" + config.model.name +
-                " reads brand and categories: add an item file with attributes (data.items), or set "
-                "data.allow_missing_attributes=true to leave these fields empty");
-  }
+  backbone_ = make_backbone(context, config, *features_, split);
   require(config.train.optimizer != TrainConfig::Optimizer::lazy_adam || !backbone_->embeddings().empty(),
           "model.name=" + config.model.name +
               " changes every row in every step, so no row can be lazy: use train.optimizer=adam");
@@ -265,11 +238,7 @@ const Scorer& DeepTrainer::scorer(Target target) {
 
 std::vector<float> DeepTrainer::ctr_logits(std::span<const CtrRow> rows) {
   adam_->flush(context_);
-  std::vector<FeatureRow> features(rows.size());
-  for (std::size_t k = 0; k < rows.size(); ++k) features[k] = {rows[k].user, rows[k].item, rows[k].position};
-  Buffer<float> logits(context_, rows.size());
-  scorer_->score(context_, features, logits.data());
-  return logits.to_host(context_);
+  return scorer_->ctr_logits(context_, rows);
 }
 
 void DeepTrainer::prepare_save() {

@@ -10,6 +10,7 @@
 #include "host/data/features.h"
 #include "host/guidance/guidance.h"
 #include "host/train/ranking_scorer.h"
+#include "host/train/stored_model.h"
 #include "host/train/trainer.h"
 #include "kernels/exec/launch_graph.h"
 #include "models/adam.h"
@@ -17,17 +18,14 @@
 
 namespace sllmr {
 
-/// Every (user, item) of training: what a backbone that propagates over a graph may know.
-std::vector<Interaction> training_interactions(const Split& split);
-
 /// A step takes train.batch_size rows of the `ctr` protocol (a positive each with one negative, shuffled;
 /// with BPR positives and negatives stay side by side) and the rows that the guidance adds: one forward and
 /// one backward pass serve both. A chunk of train.chunk_rows rows is drawn at once and ends with the
 /// guidance's own step.
 ///
-/// Under eval.protocol=ctr the negatives are fixed once, uniform over items the user never touches; under
-/// `full`, where nothing may know the held-out items, each epoch draws new ones, uniform over the rest of the
-/// catalogue.
+/// Under a protocol that fixes its negatives (Protocol::fixed_negatives) those of training are fixed once
+/// too, uniform over items the user never touches; under others, where nothing may know the held-out items,
+/// each epoch draws new ones, uniform over the rest of the catalogue.
 ///
 /// With train.cuda_graph the launches of a step go to the device as one CUDA graph: the same launches.
 ///

@@ -87,6 +87,14 @@ void RankingScorer::score(const Context& context, std::span<const FeatureRow> ro
   }
 }
 
+std::vector<float> RankingScorer::ctr_logits(const Context& context, std::span<const CtrRow> rows) const {
+  std::vector<FeatureRow> features(rows.size());
+  for (std::size_t k = 0; k < rows.size(); ++k) features[k] = {rows[k].user, rows[k].item, rows[k].position};
+  Buffer<float> logits(context, rows.size());
+  score(context, features, logits.data());
+  return logits.to_host(context);
+}
+
 FeatureRow RankingScorer::row_of(Id user, Id item) const {
   const auto known = target_ == Target::validation
                          ? split_.train_size[static_cast<std::size_t>(user)]

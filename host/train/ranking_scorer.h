@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "host/data/features.h"
 #include "host/data/split.h"
@@ -36,6 +37,8 @@ class RankingScorer final : public Scorer {
                    float* logits) const override;
   /// logits [rows] on the context's device, by forward passes.
   void score(const Context& context, std::span<const FeatureRow> rows, float* logits) const;
+  /// The same of labelled rows, on the host.
+  std::vector<float> ctr_logits(const Context& context, std::span<const CtrRow> rows) const;
 
  private:
   FeatureRow row_of(Id user, Id item) const;

@@ -9,6 +9,7 @@
 #include "host/guidance/registry.h"
 #include "host/train/deep_trainer.h"
 #include "host/train/mf_trainer.h"
+#include "host/train/stored_model.h"
 #include "models/registry.h"
 
 namespace sllmr {
@@ -39,21 +40,8 @@ void Trainer::save(const std::string& path, std::map<std::string, std::string> m
   write_safetensors(path, tensors, metadata);
 }
 
-void Trainer::load_buffers(const SafetensorsFile& checkpoint, const std::vector<NamedBuffer>& buffers) {
-  for (const NamedBuffer& named : buffers) {
-    std::visit(
-        [&](auto* buffer) {
-          auto host = buffer->to_host(context_);
-          checkpoint.copy_to(named.name, std::span(host));
-          using Value = typename std::decay_t<decltype(host)>::value_type;
-          buffer->assign(context_, std::span<const Value>(host));
-        },
-        named.buffer);
-  }
-}
-
 void Trainer::load(const SafetensorsFile& checkpoint) {
-  load_buffers(checkpoint, named_buffers());
+  load_buffers(context_, checkpoint, named_buffers());
   epoch_ = checkpoint.number<int>("epoch");
   row_ = checkpoint.number<std::int64_t>("row");
   require(epoch_ >= 0 && row_ >= 0 && row_ <= rows_per_epoch(),
@@ -71,7 +59,7 @@ void Trainer::resume(const SafetensorsFile& checkpoint) {
   require(taken_ > 0 && taken_ < rows_per_epoch() - row_,
           "checkpoint '" + checkpoint.path + "' is damaged: it was written " + std::to_string(taken_) +
               " rows after row " + std::to_string(row_) + " of " + std::to_string(rows_per_epoch()));
-  load_buffers(checkpoint, chunk_buffers());
+  load_buffers(context_, checkpoint, chunk_buffers());
 }
 
 std::unique_ptr<Trainer> make_trainer(Context& context, const Config& config, const Split& split,
@@ -90,7 +78,7 @@ std::unique_ptr<Trainer> make_trainer(Context& context, const Config& config, co
       }
     }
   }
-  if (config.model.name == "mf" && config.train.loss == TrainConfig::Loss::bpr && guidance.trains_mf) {
+  if (has_mf_kernels(config)) {
     return std::make_unique<MfTrainer>(context, config, split, table);
   }
   return std::make_unique<DeepTrainer>(context, config, split, table);

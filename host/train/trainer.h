@@ -13,20 +13,18 @@
 #include "host/base/safetensors.h"
 #include "host/config/config.h"
 #include "host/data/split.h"
-#include "host/eval/ranking.h"
+#include "host/eval/protocol.h"
 #include "host/guidance/guidance.h"
 #include "host/scores/score_table.h"
 #include "models/named_buffer.h"
-#include "models/scorer.h"
 
 namespace sllmr {
 
 /// Parameters, optimiser and sampler position of one run. Every draw is counter-based, so (epoch, row) is all
 /// there is to remember of the sampler.
-class Trainer {
+class Trainer : public EvaluatedModel {
  public:
   explicit Trainer(const Context& context) : context_(context) {}
-  virtual ~Trainer() = default;
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
@@ -40,12 +38,6 @@ class Trainer {
   /// Trains until the epoch ends or `stop` says so between two steps; it is told how many rows are done.
   /// Returns the epoch's report once the epoch is complete.
   virtual std::optional<EpochReport> train_epoch(const std::function<bool(std::int64_t rows_done)>& stop) = 0;
-
-  /// The model for ranking the items of `target`: what comes before them is known. Holds until the next
-  /// epoch.
-  virtual const Scorer& scorer(Target target) = 0;
-  /// The model's logits for rows of the `ctr` protocol.
-  virtual std::vector<float> ctr_logits(std::span<const CtrRow> rows) = 0;
 
   /// Parameters, optimiser state and the guidance's, in a fixed order.
   virtual std::vector<NamedBuffer> named_buffers() = 0;
@@ -73,9 +65,6 @@ class Trainer {
   int epoch_ = 0;
   std::int64_t row_ = 0;    // of the next epoch: where the chunk at hand begins
   std::int64_t taken_ = 0;  // rows of the chunk
-
- private:
-  void load_buffers(const SafetensorsFile& checkpoint, const std::vector<NamedBuffer>& buffers);
 };
 
 /// The trainer that config.model.name and config.method ask for: matrix factorisation with BPR and a method

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "kernels/exec/memory.h"
@@ -130,6 +132,66 @@ void expect_flags(const Context& context) {
   EXPECT_EQ(finite({0, -kInfinity, 2, 3, kInfinity}), 1) << "negatives at infinity still rank";
 }
 
+std::vector<Id> top(const Context& context, const Case& c, int k) {
+  const Buffer<float> scores(context, std::span(c.scores));
+  const Buffer<Id> positives(context, std::span(c.positives)), excluded(context, std::span(c.excluded));
+  const Buffer<std::int64_t> offsets(context, std::span(c.offsets));
+  Buffer<Id> out(context, c.positives.size() * static_cast<std::size_t>(k));
+  top_items(context,
+            {scores.data(), static_cast<std::int64_t>(c.positives.size()), c.item_rows, positives.data(),
+             offsets.data(), excluded.data()},
+            k, out.data());
+  return out.to_host(context);
+}
+
+/// All items that are not excluded, sorted.
+std::vector<Id> naive_top(const Case& c, std::size_t user, std::size_t k) {
+  const float* row = c.scores.data() + user * static_cast<std::size_t>(c.item_rows);
+  std::vector<std::pair<double, Id>> items;
+  for (Id item = 1; item < c.item_rows; ++item) {
+    bool excluded = false;
+    for (auto at = c.offsets[user]; at < c.offsets[user + 1]; ++at) {
+      excluded |= c.excluded[static_cast<std::size_t>(at)] == item;
+    }
+    if (!excluded) items.emplace_back(-double{row[item]}, item);
+  }
+  std::sort(items.begin(), items.end());
+  std::vector<Id> best(k);
+  for (std::size_t place = 0; place < std::min(k, items.size()); ++place) best[place] = items[place].second;
+  return best;
+}
+
+void expect_naive_lists(const Context& context) {
+  for (const Id item_rows : {2, 3, 9, 64, 65, 66, 257, 2000}) {
+    for (const double share : {0.0, 0.1, 0.9, 1.0}) {
+      const Case c = random_case(item_rows, 7, share, static_cast<std::uint32_t>(item_rows) + 50);
+      for (const int k : {1, 2, 10, 100}) {
+        SCOPED_TRACE(testing::Message() << item_rows << " item rows, excluded " << share << ", k " << k);
+        const std::vector<Id> lists = top(context, c, k);
+        for (std::size_t user = 0; user < c.positives.size(); ++user) {
+          const auto length = static_cast<std::size_t>(k);
+          const auto begin = lists.begin() + static_cast<std::ptrdiff_t>(user * length);
+          EXPECT_EQ(std::vector<Id>(begin, begin + k), naive_top(c, user, length)) << "user " << user;
+        }
+      }
+    }
+  }
+}
+
+/// Scores that rise, fall, or are infinite.
+void expect_lists_by_hand(const Context& context) {
+  Case c;
+  c.add_user({9, 1, 2, 3, 4, 5, 6}, 1, {6});
+  c.add_user({9, 6, 5, 4, 3, 2, 1}, 1, {2, 3});
+  c.add_user({9, -kInfinity, -kInfinity, kInfinity, -kInfinity, 0, kInfinity}, 5, {});
+  EXPECT_EQ(top(context, c, 3), (std::vector<Id>{5, 4, 3, 1, 4, 5, 3, 6, 5}));
+  EXPECT_EQ(top(context, c, 5), (std::vector<Id>{5, 4, 3, 2, 1, 1, 4, 5, 6, 0, 3, 6, 5, 1, 2}));
+}
+
+TEST(Ranking, ListsAreTheNaiveOnes) {
+  expect_naive_lists(Context(Device::cpu, 2));
+  expect_lists_by_hand(Context(Device::cpu));
+}
 TEST(Ranking, EqualsTheNaiveCount) {
   expect_naive_for_all_sizes(Context(Device::cpu));
 }
@@ -158,6 +220,10 @@ class RankingCuda : public testing::Test {
 };
 TEST_F(RankingCuda, EqualsTheNaiveCount) {
   expect_naive_for_all_sizes(Context(Device::cuda));
+}
+TEST_F(RankingCuda, ListsAreTheNaiveOnes) {
+  expect_naive_lists(Context(Device::cuda));
+  expect_lists_by_hand(Context(Device::cuda));
 }
 TEST_F(RankingCuda, CountsPastTheReachOfFloats) {
   expect_large_counts(Context(Device::cuda));

@@ -5,9 +5,9 @@ usage: record.py PROGRAM [--check FILE]
 
 Trains one epoch of each backbone (exact mode) and of MF in fused mode with one thread, under none, global, hinge,
 agreement and alignment, without and with noise in the scores, on data made up here, and prints one JSON object:
-{cell: {"loss": .., "guidance": .., "test": ..}}. With --check, compares with an earlier one and names every difference: a
-change that should change no figure changes none here. OpenBLAS has kernels of its own for each kind of processor, so
-compare what one machine has printed.
+{cell: {"loss": .., "guidance": .., "test": ..}}. With --check, compares with an earlier one and names every figure of it
+that is another now: a change that should change no figure changes none here. OpenBLAS has kernels of its own for each
+kind of processor, so compare what one machine has printed.
 """
 import argparse
 import json
@@ -82,8 +82,8 @@ def record(program):
 
 def differences(before, after, path=""):
     if isinstance(before, dict) and isinstance(after, dict):
-        for key in before.keys() | after.keys():
-            yield from differences(before.get(key), after.get(key), f"{path} {key}")
+        for key in before:  # a figure that came later is no difference
+            yield from differences(before[key], after.get(key), f"{path} {key}")
     elif before != after:
         yield f"{path.strip()}: {before} before, {after} now"
 

@@ -40,9 +40,9 @@ TEST(Ctr, PoolsTheRowsOfEachSlice) {
   const auto everything = [](const CtrRow&) { return true; };
   const auto cold = [&](const CtrRow& row) { return split.cold[static_cast<std::size_t>(row.user)] != 0; };
   const auto tail = [&](const CtrRow& row) { return split.tail[static_cast<std::size_t>(row.item)] != 0; };
-  EXPECT_NEAR(result.all.auc.value(), auc_of_pairs(rows, logits, everything), 1e-12);
-  EXPECT_NEAR(result.cold.auc.value(), auc_of_pairs(rows, logits, cold), 1e-12);
-  EXPECT_NEAR(result.tail.auc.value(), auc_of_pairs(rows, logits, tail), 1e-12);
+  EXPECT_NEAR(result.figures.of("auc", Slice::all).value(), auc_of_pairs(rows, logits, everything), 1e-12);
+  EXPECT_NEAR(result.figures.of("auc", Slice::cold).value(), auc_of_pairs(rows, logits, cold), 1e-12);
+  EXPECT_NEAR(result.figures.of("auc", Slice::tail).value(), auc_of_pairs(rows, logits, tail), 1e-12);
 
   double loss = 0;
   std::int64_t positives = 0;
@@ -51,10 +51,11 @@ TEST(Ctr, PoolsTheRowsOfEachSlice) {
     loss -= std::log(rows[k].label == 1 ? p : 1 - p);
     positives += rows[k].label == 1;
   }
-  EXPECT_NEAR(result.all.log_loss.value(), loss / static_cast<double>(rows.size()), 1e-10);
-  EXPECT_EQ(result.all.positives, positives);
-  EXPECT_EQ(result.all.positives + result.all.negatives, static_cast<std::int64_t>(rows.size()));
-  EXPECT_LT(result.cold.positives, positives);
+  EXPECT_NEAR(result.figures.of("log_loss", Slice::all).value(), loss / static_cast<double>(rows.size()),
+              1e-10);
+  EXPECT_EQ(result.positives[0], positives);
+  EXPECT_EQ(result.figures.rows(), static_cast<std::int64_t>(rows.size()));
+  EXPECT_LT(result.positives[1], positives);
 }
 
 TEST(Ctr, HandExampleWithASliceOfOneClass) {
@@ -64,12 +65,12 @@ TEST(Ctr, HandExampleWithASliceOfOneClass) {
   split.tail[9] = 1;  // only sampled
   const std::vector<CtrRow> rows{{1, 7, 6, 1}, {1, 8, 6, 0}, {2, 3, 2, 1}, {2, 9, 2, 0}};
   const CtrResult result = evaluate_ctr(split, rows, std::vector<float>{2, 1, 1, 1.5F});
-  EXPECT_DOUBLE_EQ(result.all.auc.value(), 2.5 / 4);
-  EXPECT_DOUBLE_EQ(result.cold.auc.value(), 0.0);
-  EXPECT_FALSE(result.tail.auc.has_value());
-  EXPECT_EQ(result.tail.positives, 0);
-  EXPECT_EQ(result.tail.negatives, 1);
-  EXPECT_NEAR(result.tail.log_loss.value(), std::log1p(std::exp(1.5)), 1e-12);
+  EXPECT_DOUBLE_EQ(result.figures.of("auc", Slice::all).value(), 2.5 / 4);
+  EXPECT_DOUBLE_EQ(result.figures.of("auc", Slice::cold).value(), 0.0);
+  EXPECT_FALSE(result.figures.of("auc", Slice::tail).has_value());
+  EXPECT_EQ(result.positives[2], 0);
+  EXPECT_EQ(result.figures.rows(Slice::tail), 1);
+  EXPECT_NEAR(result.figures.of("log_loss", Slice::tail).value(), std::log1p(std::exp(1.5)), 1e-12);
 
   const nlohmann::json json = to_json(result);
   EXPECT_EQ(json["protocol"], "ctr");
@@ -102,8 +103,8 @@ TEST(CtrCuda, EqualsTheCpu) {
   const MfOptions options{64, 0.1, 1, OptimizerKind::sgd};
   const Mf here(cpu, data.users.rows(), data.items.rows(), options),
       there(cuda, data.users.rows(), data.items.rows(), options);
-  EXPECT_NEAR(evaluate_ctr(split, rows, score_rows(cpu, here, rows)).all.log_loss.value(),
-              evaluate_ctr(split, rows, score_rows(cuda, there, rows)).all.log_loss.value(), 1e-6);
+  EXPECT_NEAR(evaluate_ctr(split, rows, score_rows(cpu, here, rows)).figures.of("log_loss").value(),
+              evaluate_ctr(split, rows, score_rows(cuda, there, rows)).figures.of("log_loss").value(), 1e-6);
 }
 
 }  // namespace

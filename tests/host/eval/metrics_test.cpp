@@ -45,6 +45,21 @@ TEST(Metrics, TiesAreExpectationsOverAllOrders) {
   }
 }
 
+TEST(Metrics, ReciprocalRanksAreExactForAnyNumberOfTies) {
+  for (const std::int64_t above : {0, 1, 90, 127, 128, 129, 5000}) {
+    for (const std::int64_t ties : {0, 1, 127, 128, 129, 300, 100000}) {
+      for (const std::int64_t k :
+           {std::int64_t{1}, above, above + 1, above + 64, above + ties + 1, std::int64_t{1} << 40}) {
+        long double sum = 0;
+        for (std::int64_t rank = std::min(above + ties + 1, k); rank > above; --rank) sum += 1.0L / rank;
+        const auto expected = static_cast<double>(sum / (ties + 1));
+        EXPECT_NEAR(expected_reciprocal_rank(above, ties, k), expected, 1e-14 * expected + 1e-300)
+            << above << " above, " << ties << " ties, k " << k;
+      }
+    }
+  }
+}
+
 TEST(Metrics, PooledAucEqualsAllPairs) {
   std::mt19937 engine(5);
   for (const int values : {2, 7, 1000000}) {  // from nearly all tied to none tied

@@ -74,14 +74,16 @@ Naive naive(const Split& split, Target target, Logit logit) {
   return out;
 }
 
-void expect_slice(const RankingSlice& slice, const NaiveSlice& expected) {
-  ASSERT_EQ(slice.n, expected.n);
-  ASSERT_GT(slice.n, 0);
-  const auto n = static_cast<double>(slice.n);
-  EXPECT_NEAR(slice.auc.value(), expected.auc / n, 1e-12);
+void expect_slice(const Figures& figures, Slice slice, const NaiveSlice& expected) {
+  SCOPED_TRACE(kSliceNames[static_cast<std::size_t>(slice)]);
+  ASSERT_EQ(figures.rows(slice), expected.n);
+  ASSERT_GT(expected.n, 0);
+  const auto n = static_cast<double>(expected.n);
+  EXPECT_NEAR(figures.of("auc", slice).value(), expected.auc / n, 1e-12);
   for (std::size_t k = 0; k < 2; ++k) {
-    EXPECT_NEAR(slice.recall[k], expected.recall[k] / n, 1e-12);
-    EXPECT_NEAR(slice.ndcg[k], expected.ndcg[k] / n, 1e-12);
+    const std::string at = "@" + std::to_string(kTopK[k]);
+    EXPECT_NEAR(figures.of("recall" + at, slice).value(), expected.recall[k] / n, 1e-12);
+    EXPECT_NEAR(figures.of("ndcg" + at, slice).value(), expected.ndcg[k] / n, 1e-12);
   }
 }
 
@@ -92,7 +94,7 @@ TEST(FullRanking, SomeUsersAreSpreadEvenlyAndRankedAsAmongAll) {
   const FixedScorer scorer(data, 3);
   const RankingResult all = evaluate_full(context, scorer, split, Target::test, kTopK);
   const RankingResult some = evaluate_full(context, scorer, split, Target::test, kTopK, 50);
-  ASSERT_EQ(some.all.n, 50);
+  ASSERT_EQ(some.figures.rows(), 50);
   std::size_t k = 0;
   Id before = 0;
   for (const RankedRow& row : some.rows) {
@@ -102,7 +104,8 @@ TEST(FullRanking, SomeUsersAreSpreadEvenlyAndRankedAsAmongAll) {
     EXPECT_LE(row.user - before, 12);  // 300 / 50, and users without a test item between them
     before = row.user;
   }
-  EXPECT_EQ(evaluate_full(context, scorer, split, Target::test, kTopK, 100000).all.n, all.all.n);
+  EXPECT_EQ(evaluate_full(context, scorer, split, Target::test, kTopK, 100000).figures.rows(),
+            all.figures.rows());
 }
 
 TEST(FullRanking, EqualsItsDefinition) {
@@ -116,9 +119,9 @@ TEST(FullRanking, EqualsItsDefinition) {
       const RankingResult result = evaluate_full(context, scorer, split, target, kTopK);
       const Naive expected =
           naive(split, target, [&](Id user, Id item) { return double{scorer.logit(user, item)}; });
-      expect_slice(result.all, expected.all);
-      expect_slice(result.cold, expected.cold);
-      expect_slice(result.tail, expected.tail);
+      expect_slice(result.figures, Slice::all, expected.all);
+      expect_slice(result.figures, Slice::cold, expected.cold);
+      expect_slice(result.figures, Slice::tail, expected.tail);
       EXPECT_EQ(result.without_negatives, expected.without_negatives);
     }
   }
@@ -141,14 +144,14 @@ TEST(FullRanking, HandExample) {
   EXPECT_EQ(test.rows[0].ties, 1);
   EXPECT_EQ(test.rows[0].negatives, 3);
   EXPECT_DOUBLE_EQ(test.rows[0].rank(), 2.5);
-  EXPECT_DOUBLE_EQ(test.all.auc.value(), 0.5);
-  EXPECT_DOUBLE_EQ(test.all.recall[0], 0.0);
-  EXPECT_DOUBLE_EQ(test.all.recall[1], 1.0);
+  EXPECT_DOUBLE_EQ(test.figures.of("auc").value(), 0.5);
+  EXPECT_DOUBLE_EQ(test.figures.of("recall@1").value(), 0.0);
+  EXPECT_DOUBLE_EQ(test.figures.of("recall@5").value(), 1.0);
 
   const RankingResult validation = evaluate_full(context, scorer, split, Target::validation, kTopK);
   EXPECT_EQ(validation.rows[0].item, 3);
   EXPECT_EQ(validation.rows[0].negatives, 4);  // 4, the test item, among them
-  EXPECT_DOUBLE_EQ(validation.all.auc.value(), 0.25);
+  EXPECT_DOUBLE_EQ(validation.figures.of("auc").value(), 0.25);
 }
 
 TEST(FullRanking, ATargetThatTheUserHadBeforeStaysTheTarget) {
@@ -158,7 +161,7 @@ TEST(FullRanking, ATargetThatTheUserHadBeforeStaysTheTarget) {
   const RankingResult result = evaluate_full(Context(Device::cpu), scorer, split, Target::test, kTopK);
   EXPECT_EQ(result.rows[0].item, 1);
   EXPECT_EQ(result.rows[0].negatives, 1);  // item 4 alone
-  EXPECT_DOUBLE_EQ(result.all.auc.value(), 1.0);
+  EXPECT_DOUBLE_EQ(result.figures.of("auc").value(), 1.0);
 }
 
 TEST(FullRanking, RowsWithoutNegativesAreCountedAndLeftOut) {
@@ -166,7 +169,7 @@ TEST(FullRanking, RowsWithoutNegativesAreCountedAndLeftOut) {
   const Split split = leave_one_out(data);
   const FixedScorer scorer(data, 1);
   const RankingResult result = evaluate_full(Context(Device::cpu), scorer, split, Target::test, kTopK);
-  EXPECT_EQ(result.all.n, 2);
+  EXPECT_EQ(result.figures.rows(), 2);
   EXPECT_EQ(result.without_negatives, 1);
 
   const Dataset exhausted = data_of({{1, 2, 3}}, 3);
@@ -227,10 +230,10 @@ TEST(FullRanking, AnErrorInOneTileReachesTheCaller) {
 }
 
 /// Enough items for several tiles.
-RankingResult evaluate_mf(const Context& context, const Split& split) {
+RankingResult evaluate_mf(const Context& context, const Split& split, bool lists = false) {
   const Mf model(context, split.data->users.rows(), split.data->items.rows(),
                  {64, 0.1, 1, OptimizerKind::sgd});
-  return evaluate_full(context, model, split, Target::test, kTopK);
+  return evaluate_full(context, model, split, Target::test, kTopK, 0, lists);
 }
 
 /// A model during whose second tile the user presses Ctrl-C.
@@ -275,12 +278,13 @@ TEST(FullRanking, StopsAtTheNextTileWhenInterrupted) {
 TEST(FullRanking, DoesNotDependOnTheNumberOfThreads) {
   const Dataset data = random_data(700, 5000, 8);
   const Split split = leave_one_out(data);
-  const RankingResult one = evaluate_mf(Context(Device::cpu, 1), split),
-                      two = evaluate_mf(Context(Device::cpu, 2), split);
+  const RankingResult one = evaluate_mf(Context(Device::cpu, 1), split, true),
+                      two = evaluate_mf(Context(Device::cpu, 2), split, true);
+  EXPECT_EQ(one.lists, two.lists);
   EXPECT_EQ(to_json(one), to_json(two));
   ASSERT_EQ(one.rows.size(), two.rows.size());
   for (std::size_t k = 0; k < one.rows.size(); ++k) EXPECT_EQ(one.rows[k].above, two.rows[k].above);
-  EXPECT_NEAR(one.all.auc.value(), 0.5, 0.05);  // an untrained model
+  EXPECT_NEAR(one.figures.of("auc").value(), 0.5, 0.05);  // an untrained model
 }
 
 TEST(FullRankingCuda, EqualsTheCpu) {
@@ -295,7 +299,37 @@ TEST(FullRankingCuda, EqualsTheCpu) {
     EXPECT_NEAR(cpu.rows[k].rank(), cuda.rows[k].rank(), 3.0);
     EXPECT_EQ(cpu.rows[k].negatives, cuda.rows[k].negatives);
   }
-  EXPECT_NEAR(cpu.all.auc.value(), cuda.all.auc.value(), 1e-5);
+  EXPECT_NEAR(cpu.figures.of("auc").value(), cuda.figures.of("auc").value(), 1e-5);
+}
+
+TEST(FullRanking, ListsAreTheBestOfWhatIsRanked) {
+  // Training 1, 2; validation 3; test 4: the user is ranked against 4, 5, 6 and 7.
+  const Dataset data = data_of({{1, 2, 3, 4}, {1, 2}}, 7);
+  const Split split = leave_one_out(data);
+  FixedScorer scorer(8, std::vector<float>(3 * 8));
+  const float logits[] = {9, 9, 9, 0.4F, 0.5F, 0.7F, 0.5F, 0.1F};
+  for (Id item = 0; item < 8; ++item) scorer.logit(1, item) = logits[item];
+  const Context context(Device::cpu);
+  const auto lists = [&](Target target, std::vector<int> top_k) {
+    return evaluate_full(context, scorer, split, target, top_k, 0, true).lists;
+  };
+  EXPECT_EQ(lists(Target::test, {1, 3}), (std::vector<Id>{5, 4, 6}));
+  EXPECT_EQ(lists(Target::validation, {3}), (std::vector<Id>{5, 4, 6}));
+  EXPECT_EQ(lists(Target::test, {1, 100}), (std::vector<Id>{5, 4, 6, 7, 0, 0, 0}))
+      << "the catalogue's length";
+  EXPECT_EQ(evaluate_full(context, scorer, split, Target::test, kTopK).lists, std::vector<Id>());
+}
+
+TEST(FullRanking, ListsChangeNoOtherFigure) {
+  const Dataset data = random_data(300, 60, 4);
+  const Split split = leave_one_out(data);
+  const FixedScorer scorer(data, 3);
+  const Context context(Device::cpu, 2);
+  nlohmann::json with = to_json(evaluate_full(context, scorer, split, Target::test, kTopK, 0, true));
+  const nlohmann::json without = to_json(evaluate_full(context, scorer, split, Target::test, kTopK));
+  EXPECT_TRUE(with.contains("coverage@5"));
+  EXPECT_FALSE(without.contains("coverage@5"));
+  for (const auto& [name, value] : without.items()) EXPECT_EQ(with[name], value) << name;
 }
 
 TEST(FullRanking, JsonNamesProtocolSlicesAndCutOffs) {
@@ -306,9 +340,9 @@ TEST(FullRanking, JsonNamesProtocolSlicesAndCutOffs) {
   const nlohmann::json json = to_json(result);
   EXPECT_EQ(json["protocol"], "full");
   EXPECT_EQ(json["n"], (nlohmann::json{{"all", 2}, {"cold", 0}, {"tail", 0}}));
-  EXPECT_EQ(json["auc"]["all"], result.all.auc.value());
-  EXPECT_EQ(json["recall@5"]["all"], result.all.recall[1]);
-  EXPECT_EQ(json["ndcg@1"]["all"], result.all.ndcg[0]);
+  EXPECT_EQ(json["auc"]["all"], result.figures.of("auc").value());
+  EXPECT_EQ(json["recall@5"]["all"], result.figures.of("recall@5").value());
+  EXPECT_EQ(json["ndcg@1"]["all"], result.figures.of("ndcg@1").value());
   EXPECT_TRUE(json["auc"]["cold"].is_null());
   EXPECT_TRUE(json["ndcg@5"]["tail"].is_null());
   EXPECT_EQ(json["without_negatives"], 0);

@@ -38,6 +38,13 @@ TEST_F(RunFolderTest, StoresTheConfigAndOneEventALine) {
   EXPECT_EQ(read_all(metrics_), "{\"epoch\":1,\"loss\":0.5}\n{\"epoch\":2}\n");  // while the run is open
   EXPECT_EQ(read_all(guidance_), "{\"alpha\":0.75,\"epoch\":1}\n");
   EXPECT_EQ(load_config(run.file("config.toml"), {}).llm.lambda, 0.25);
+  Dataset data;
+  data.users.add("ann");
+  data.items.add("x");
+  data.items.add("y z");
+  run.write_tokens(data);
+  EXPECT_EQ(read_all(run.file("users.tsv")), "user_id\trow\nann\t1\n");
+  EXPECT_EQ(read_all(run.file("items.tsv")), "item_id\trow\nx\t1\ny z\t2\n");
   run.write_summary({{"auc", 0.7}});
   EXPECT_EQ(read_all(run.file("summary.json")), "{\n  \"auc\": 0.7\n}\n");
 }
@@ -97,7 +104,7 @@ TEST_F(RunFolderTest, OnlyItsOwnTemporariesAreRemoved) {
 
 TEST_F(RunFolderTest, FilesOfARunWithoutItsConfigurationAreNotOverwritten) {
   fs::create_directories(path_);
-  for (const char* name : {"best.safetensors", "metrics.jsonl", "summary.json"}) {
+  for (const char* name : {"best.safetensors", "metrics.jsonl", "summary.json", "users.tsv", "items.tsv"}) {
     const std::string file = path_ + "/" + name;
     std::ofstream(file) << "work";
     EXPECT_THAT(error_of([&] { RunFolder::create(path_, {}); }),
@@ -110,7 +117,7 @@ TEST_F(RunFolderTest, FilesOfARunWithoutItsConfigurationAreNotOverwritten) {
 }
 
 TEST_F(RunFolderTest, ARemovedRunLeavesNothing) {
-  { RunFolder::create(path_, {}); }
+  { RunFolder::create(path_, {}).write_tokens({}); }
   {
     const RunFolder training = RunFolder::resume(path_);
     EXPECT_THAT(error_of([&] { RunFolder::remove(path_); }), HasSubstr("another process is training"));

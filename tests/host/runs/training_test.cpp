@@ -8,9 +8,12 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
 
 #include "host/data/import.h"
 #include "host/data/synthetic.h"
+#include "host/runs/run_folder.h"
 #include "tests/host/support.h"
 #include "tests/host/train/bench.h"
 
@@ -62,7 +65,7 @@ TEST_F(Training, WritesARunFolderWithASummary) {
 TEST_F(Training, LearnsMoreThanChance) {
   Bench bench(config({"method=none", "train.epochs=30"}));
   bench.train();
-  EXPECT_GT(*bench.test().all.auc, 0.6);
+  EXPECT_GT(*bench.test().figures.of("auc"), 0.6);
 }
 
 TEST_F(Training, EveryMethodTrainsInBothModes) {
@@ -89,7 +92,7 @@ TEST_F(Training, NeverIsNone) {
   never.train();
   none.train();
   EXPECT_EQ(never.trainer().named_buffers()[0].name, "users.weights");
-  EXPECT_EQ(*never.test().all.auc, *none.test().all.auc);
+  EXPECT_EQ(*never.test().figures.of("auc"), *none.test().figures.of("auc"));
 }
 
 TEST_F(Training, TheHingeObjectiveClosesTheGate) {
@@ -181,7 +184,7 @@ TEST_F(Training, TheBestModelIsReportedWithItsOwnFigures) {
   nlohmann::json summary = train(config(overrides), false);
   const SafetensorsFile best = read_safetensors(folder_ / "run/best.safetensors");
   std::map<std::string, std::string> metadata = best.metadata;
-  metadata["best_auc"] = "0.875";
+  metadata["best"] = "0.875";
   metadata["best_epoch"] = "3";
   std::vector<TensorView> tensors;
   for (const StoredTensor& tensor : best.tensors) {
@@ -190,7 +193,7 @@ TEST_F(Training, TheBestModelIsReportedWithItsOwnFigures) {
   write_safetensors(folder_ / "run/best.safetensors", tensors, metadata);
   std::filesystem::remove(folder_ / "run/summary.json");
   summary = train(config(overrides), true);
-  EXPECT_EQ(summary["validation"]["best_auc"], 0.875);
+  EXPECT_EQ(summary["validation"]["best"], 0.875);
   EXPECT_EQ(summary["validation"]["best_epoch"], 3);
 }
 
@@ -402,8 +405,95 @@ TEST_F(Training, EarlyStoppingKeepsTheBestEpoch) {
   EXPECT_LT(summary["epochs"].get<int>(), 200);
   const int best = summary["validation"]["best_epoch"];
   EXPECT_EQ(summary["epochs"].get<int>(), best);  // the best checkpoint was loaded for the test
+  EXPECT_EQ(summary["validation"]["monitor"], "auc");
   const nlohmann::json again = evaluate_run({folder_ / "run", Target::validation, "cpu", ""});
-  EXPECT_EQ(again["auc"]["all"].get<double>(), summary["validation"]["best_auc"].get<double>());
+  EXPECT_EQ(again["auc"]["all"].get<double>(), summary["validation"]["best"].get<double>());
+}
+
+/// Each in its own direction: the best of all validations, the first of several.
+TEST_F(Training, TheMonitoredMetricChoosesTheEpoch) {
+  struct Case {
+    const char *protocol, *monitor;
+    bool lower;
+  };
+  std::set<int> chosen;
+  for (const Case& each : {Case{"ctr", "log_loss", true}, Case{"ctr", "auc", false},
+                           Case{"full", "ndcg@10", false}, Case{"full", "gini@10", true}}) {
+    SCOPED_TRACE(each.monitor);
+    std::vector<std::string> overrides = {"method=none",
+                                          "train.epochs=12",
+                                          "train.lr=0.5",
+                                          "train.eval_every=1",
+                                          "train.patience=3",
+                                          std::string("eval.protocol=") + each.protocol,
+                                          std::string("eval.monitor=") + each.monitor};
+    if (std::string(each.monitor) == "gini@10") overrides.push_back("eval.lists=true");
+    RunFolder::remove(folder_ / "run");
+    const nlohmann::json summary = train(config(overrides), false);
+    std::istringstream log(read_all(folder_ / "run/metrics.jsonl"));
+    std::string line;
+    double best = 0;
+    int best_epoch = 0, last_epoch = 0;
+    while (std::getline(log, line)) {
+      const nlohmann::json event = nlohmann::json::parse(line);
+      if (event["event"] != "validation") continue;
+      const double value = event[each.monitor]["all"];
+      last_epoch = event["epoch"];
+      if (best_epoch != 0 && (each.lower ? value >= best : value <= best)) continue;
+      best = value;
+      best_epoch = event["epoch"];
+    }
+    EXPECT_EQ(summary["validation"],
+              (nlohmann::json{{"monitor", each.monitor}, {"best", best}, {"best_epoch", best_epoch}}));
+    EXPECT_EQ(last_epoch, std::min(12, best_epoch + 3));
+    chosen.insert(best_epoch);
+    const nlohmann::json again = evaluate_run({folder_ / "run", Target::validation, "cpu", ""});
+    EXPECT_EQ(again[each.monitor]["all"], best);
+  }
+  EXPECT_GT(chosen.size(), 1U) << "they could all have been chosen by one";
+}
+
+TEST_F(Training, AMonitorThatIsNoneIsSaidBeforeTraining) {
+  const auto error = [this](std::vector<std::string> overrides) {
+    overrides.insert(overrides.begin(), {"method=none", "train.eval_every=1"});
+    return error_of([&] { train(config(overrides), false); });
+  };
+  EXPECT_THAT(error({"eval.monitor=ndgc@10"}), HasSubstr("did you mean 'ndcg@10'"));
+  EXPECT_THAT(error({"eval.monitor=recall@7"}), HasSubstr("no 'recall@7'")) << "no cut-off of eval.topk";
+  EXPECT_THAT(error({"eval.monitor=coverage@10"}), HasSubstr("set eval.lists=true"));
+  EXPECT_THAT(error({"eval.monitor=log_loss"}), HasSubstr("no 'log_loss'")) << "of another protocol";
+  EXPECT_THAT(error({"eval.monitor=mrr", "train.eval_every=0"}), HasSubstr("set train.eval_every"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
+}
+
+/// A checkpoint without what only training reads.
+TEST_F(Training, EvaluationNeedsTheTensorsOfTheModelAlone) {
+  for (const char* optimizer : {"sgd", "adagrad", "lazy_adam"}) {
+    RunFolder::remove(folder_ / "run");
+    const nlohmann::json summary =
+        train(config({std::string("train.optimizer=") + optimizer, "train.lr=0.01"}), false);
+    keep_tensors(folder_ / "run/model.safetensors", {"users.weights", "items.weights"});
+    EXPECT_EQ(evaluate_run({folder_ / "run", Target::test, "cpu", ""}), summary["test"]) << optimizer;
+  }
+}
+
+TEST_F(Training, TheRowsOfTheTablesAreNamed) {
+  train(config({"method=none", "train.epochs=1"}), false);
+  const Dataset data = load_dataset(folder_ / "synthetic");
+  const auto expect_rows = [&](const char* file, const char* name, const TokenMap& tokens) {
+    std::istringstream lines(read_all(folder_ / ("run/" + std::string(file))));
+    std::string line;
+    std::getline(lines, line);
+    EXPECT_EQ(line, std::string(name) + "\trow");
+    Id rows = 0;
+    while (std::getline(lines, line)) {
+      ++rows;
+      EXPECT_EQ(line, std::string(tokens.token(rows)) + "\t" + std::to_string(rows));
+    }
+    EXPECT_EQ(rows, tokens.count());
+  };
+  expect_rows("users.tsv", "user_id", data.users);
+  expect_rows("items.tsv", "item_id", data.items);
 }
 
 TEST_F(Training, EvaluatingAStoredRunGivesTheSummarysFigures) {

@@ -1,6 +1,7 @@
 // Training on made-up worlds without a run folder.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -26,6 +27,18 @@ inline SyntheticOptions small_world(int users, int items) {
 /// A number that the guidance tells of an epoch; 0 where it does not.
 inline double told(const EpochReport& report, const char* name) {
   return report.guidance.is_object() ? report.guidance.value(name, 0.0) : 0.0;
+}
+
+/// Takes all tensors out of a checkpoint but those of these names.
+inline void keep_tensors(const std::string& path, const std::vector<std::string>& names) {
+  const SafetensorsFile stored = read_safetensors(path);
+  std::vector<TensorView> kept;
+  for (const StoredTensor& tensor : stored.tensors) {
+    if (std::ranges::find(names, tensor.name) == names.end()) continue;
+    kept.push_back({tensor.name, tensor.dtype, tensor.shape, tensor.bytes});
+  }
+  ASSERT_LT(kept.size(), stored.tensors.size()) << "there is nothing to take out";
+  write_safetensors(path, kept, stored.metadata);
 }
 
 /// A trainer and all that it refers to.

@@ -13,7 +13,9 @@
 
 #include "host/data/import.h"
 #include "host/data/synthetic.h"
+#include "host/runs/run_folder.h"
 #include "host/runs/training.h"
+#include "host/train/stored_model.h"
 #include "models/registry.h"
 #include "tests/host/support.h"
 #include "tests/host/train/bench.h"
@@ -56,6 +58,36 @@ TEST_P(EveryBackbone, LearnsBeyondChanceAndStoresWhatItEvaluated) {
   EXPECT_EQ(summary["test"]["protocol"], "ctr");
   EXPECT_GT(summary["guidance"]["pairs"].get<double>(), 0);
   EXPECT_EQ(evaluate_run({folder_ / "run", Target::test, "cpu", ""}), summary["test"]);
+}
+
+/// Its tensors are all that it needs of a checkpoint, and all that it keeps in memory.
+TEST_P(EveryBackbone, EvaluationHoldsTheModelAlone) {
+  for (const char* protocol : {"ctr", "full"}) {
+    RunFolder::remove(folder_ / "run");
+    const Config run = config({"model.name=" + GetParam(), "method=agreement", "train.epochs=1",
+                               std::string("eval.protocol=") + protocol});
+    const nlohmann::json summary = train(run, false);
+    const std::string path = folder_ / "run/model.safetensors";
+    std::vector<std::string> own;
+    for (const StoredTensor& tensor : read_safetensors(path).tensors) {
+      if (tensor.name.starts_with("adam.") || tensor.name.starts_with("gate.")) continue;
+      own.push_back(tensor.name);
+    }
+    keep_tensors(path, own);
+    EXPECT_EQ(evaluate_run({folder_ / "run", Target::test, "cpu", ""}), summary["test"]) << protocol;
+
+    const World world = load_world(run);
+    const Context context(Device::cpu, 1);
+    const auto bytes_of = [before = device_bytes(Device::cpu)] { return device_bytes(Device::cpu) - before; };
+    std::size_t alone = 0;
+    {
+      const FeatureStore features(context, feature_source(*world.data), run.data.max_history);
+      const auto backbone = make_backbone(context, run, features, world.split);
+      alone = bytes_of();
+    }
+    const auto model = load_model(context, run, world.split, read_safetensors(path));
+    EXPECT_EQ(bytes_of(), alone);
+  }
 }
 
 TEST_P(EveryBackbone, ContinuesBitForBitInTheMiddleOfAnEpoch) {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "host/data/synthetic.h"
-#include "host/train/deep_trainer.h"
+#include "host/train/stored_model.h"
 #include "models/registry.h"
 #include "tests/host/train/bench.h"
 #include "tests/support/compare.h"

@@ -1,0 +1,292 @@
+// The table of config keys: names, types, ranges, documentation.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+#include "host/config/key.h"
+
+namespace sllmr {
+namespace {
+
+using Value = ConfigValue;
+
+template <class Member>
+using MemberType = std::remove_cvref_t<std::invoke_result_t<Member, Config&>>;
+
+/// The largest integer that both TOML and the member hold.
+template <class Integer>
+constexpr std::int64_t largest_of() {
+  constexpr Integer most = std::numeric_limits<Integer>::max();
+  return std::in_range<std::int64_t>(most) ? static_cast<std::int64_t>(most)
+                                           : std::numeric_limits<std::int64_t>::max();
+}
+
+template <class Member>
+Key integer(std::string name, Member member, std::int64_t min, std::string doc,
+            std::int64_t max = largest_of<MemberType<Member>>()) {
+  const auto get = [=](const Config& config) { return Value(static_cast<std::int64_t>(member(config))); };
+  const auto set = [=](Config& config, const Value& value) {
+    const auto* given = std::get_if<std::int64_t>(&value);
+    if (!given || *given < min || *given > max) return false;
+    member(config) = static_cast<MemberType<Member>>(*given);
+    return true;
+  };
+  return {std::move(name), fmt::format("an integer in [{}, {}]", min, max), std::move(doc), get, set};
+}
+
+struct Range {
+  const char* text;
+  bool (*contains)(double);
+};
+// What trains is float, in which these neither vanish nor overflow.
+constexpr Range positive{"in [1e-30, 1e30]", [](double x) { return x >= 1e-30 && x <= 1e30; }};
+constexpr Range non_negative{"in [0, 1e30]", [](double x) { return x >= 0 && x <= 1e30; }};
+// Beyond it nothing but rounding is kept (kernels/layers/dropout.h).
+constexpr Range dropout_range{"in [0, 0.9999]", [](double x) { return x >= 0 && x <= 0.9999; }};
+constexpr Range share{"in [0, 1]", [](double x) { return x >= 0 && x <= 1; }};
+
+template <class Member>
+Key number(std::string name, Member member, Range range, std::string doc) {
+  const auto get = [=](const Config& config) { return Value(member(config)); };
+  const auto set = [=](Config& config, const Value& value) {
+    const auto* whole = std::get_if<std::int64_t>(&value);
+    const auto* real = std::get_if<double>(&value);
+    if (!whole && !real) return false;
+    const double given = whole ? static_cast<double>(*whole) : *real;
+    if (!range.contains(given)) return false;
+    member(config) = given;
+    return true;
+  };
+  return {std::move(name), fmt::format("a number {}", range.text), std::move(doc), get, set};
+}
+
+template <class Member>
+Key text(std::string name, Member member, std::string doc) {
+  const auto get = [=](const Config& config) { return Value(member(config)); };
+  const auto set = [=](Config& config, const Value& value) {
+    const auto* given = std::get_if<std::string>(&value);
+    if (given) member(config) = *given;
+    return given != nullptr;
+  };
+  return {std::move(name), "a string", std::move(doc), get, set};
+}
+
+template <class Member>
+Key flag(std::string name, Member member, std::string doc) {
+  const auto get = [=](const Config& config) { return Value(member(config)); };
+  const auto set = [=](Config& config, const Value& value) {
+    const auto* given = std::get_if<bool>(&value);
+    if (given) member(config) = *given;
+    return given != nullptr;
+  };
+  return {std::move(name), "true or false", std::move(doc), get, set};
+}
+
+// `names` in the order of the enumerators.
+template <class Member>
+Key choice(std::string name, Member member, std::vector<std::string> names, std::string doc) {
+  const auto get = [=](const Config& config) {
+    return Value(names[static_cast<std::size_t>(member(config))]);
+  };
+  const auto set = [=](Config& config, const Value& value) {
+    const auto* given = std::get_if<std::string>(&value);
+    const auto found = given ? std::ranges::find(names, *given) : names.end();
+    if (found == names.end()) return false;
+    member(config) = static_cast<MemberType<Member>>(found - names.begin());
+    return true;
+  };
+  return {std::move(name), fmt::format("one of {}", fmt::join(names, ", ")), std::move(doc), get, set, names};
+}
+
+enum class Ascending { no, yes };
+
+// 1 to `most_elements` integers in [1, `max`].
+template <class Member>
+Key integers(std::string name, Member member, Ascending ascending, std::size_t most_elements, int max,
+             std::string doc) {
+  const auto get = [=](const Config& config) {
+    return Value(std::vector<std::int64_t>(member(config).begin(), member(config).end()));
+  };
+  const auto set = [=](Config& config, const Value& value) {
+    const auto* given = std::get_if<std::vector<std::int64_t>>(&value);
+    if (!given || given->empty() || given->size() > most_elements) return false;
+    for (const std::int64_t x : *given) {
+      if (x < 1 || x > max) return false;
+    }
+    const bool falls = std::ranges::adjacent_find(*given, std::greater_equal{}) != given->end();
+    if (ascending == Ascending::yes && falls) return false;
+    member(config).assign(given->begin(), given->end());
+    return true;
+  };
+  return {std::move(name),
+          fmt::format("an {}array of integers in [1, {}], 1 to {} of them",
+                      ascending == Ascending::yes ? "ascending " : "", max, most_elements),
+          std::move(doc), get, set};
+}
+
+/// Stored in Config::parts, for which `index` of the variant says the type.
+Key part_key(const PartKey& part) {
+  const auto get = [&part](const Config& config) {
+    const auto found = config.parts.find(part.name);
+    return found == config.parts.end() ? part.standard : found->second;
+  };
+  const auto fits = [&part](const Value& value) {
+    const auto* real = std::get_if<double>(&value);
+    const auto* whole = std::get_if<std::int64_t>(&value);
+    if (real || whole) {
+      const double number = real ? *real : static_cast<double>(*whole);
+      return number >= part.low && number <= part.high;
+    }
+    const auto* text = std::get_if<std::string>(&value);
+    return !text || part.choices.empty() || std::ranges::find(part.choices, *text) != part.choices.end();
+  };
+  const auto set = [&part, fits](Config& config, Value value) {
+    if (const auto* whole = std::get_if<std::int64_t>(&value);
+        whole && std::holds_alternative<double>(part.standard)) {
+      value = static_cast<double>(*whole);
+    }
+    if (value.index() != part.standard.index() || !fits(value)) return false;
+    config.parts.insert_or_assign(part.name, std::move(value));
+    return true;
+  };
+  std::string expects = "a string";
+  if (std::holds_alternative<bool>(part.standard)) expects = "true or false";
+  if (std::holds_alternative<double>(part.standard)) {
+    expects = fmt::format("a number in [{}, {}]", part.low, part.high);
+  }
+  if (std::holds_alternative<std::int64_t>(part.standard)) {
+    expects = fmt::format("an integer in [{}, {}]", part.low, part.high);
+  }
+  if (!part.choices.empty()) expects = fmt::format("one of {}", fmt::join(part.choices, ", "));
+  return {part.name, expects, part.doc, get, set, part.choices};
+}
+
+// A key is spelled once: its name is the path of its member.
+// clang-format off
+#define SLLMR_KEY(path) #path, [](auto& config) -> auto& { return config.path; }
+// clang-format on
+
+// Far beyond what is of use. They keep every product of two layers' sizes, also of seven fields' embeddings
+// side by side, below 2^31; what memory holds may be less.
+constexpr int kMostWidth = 4096, kMostUnits = 32768, kMostRows = 1 << 24;
+
+std::vector<Key> own_keys() {
+  return {
+      text(SLLMR_KEY(method),
+           "how the LLM guides: none, global, a gate objective, a gating rule, or another method"),
+      integer(SLLMR_KEY(seed), 0, "seed of every random draw"),
+      text(SLLMR_KEY(run_dir), "folder of the run, new or with --resume; needed"),
+      choice(SLLMR_KEY(device), {"auto", "cpu", "cuda"}, "where to train; auto: cuda where there is one"),
+      integer(SLLMR_KEY(threads), 0, "CPU threads; 0: all", 1024),
+
+      text(SLLMR_KEY(data.path), "interactions: a file, a folder, or a prefix such as data/beauty"),
+      text(SLLMR_KEY(data.format), "auto, or the name of an importer"),
+      text(SLLMR_KEY(data.items), "item file, where it does not lie beside the interactions"),
+      text(SLLMR_KEY(data.keep),
+           "rows that count: auto (label, is_click or click > 0), all, or conditions such as rating >= 4"),
+      choice(SLLMR_KEY(data.duplicates), {"error", "first", "last", "keep"},
+             "what to do with rows of the same user, item and time, and items described twice"),
+      choice(
+          SLLMR_KEY(data.split), {"auto", "leave_one_out", "given"},
+          "each user's last two items, or as NAME.train.inter, .valid and .test have it; auto: as the files"),
+      number(SLLMR_KEY(data.min_described), share,
+             "least share of the items that must have a title or attributes"),
+      integer(SLLMR_KEY(data.cold_history), 0, "a user with fewer training interactions is cold"),
+      number(SLLMR_KEY(data.tail_share), share, "share of the items, least popular first, that is the tail"),
+      integer(SLLMR_KEY(data.max_history), 1, "items of the history that a deep backbone sees, the latest"),
+      flag(SLLMR_KEY(data.allow_missing_attributes),
+           "train a deep backbone on items without brand and categories: those fields stay empty"),
+
+      text(SLLMR_KEY(model.name), "backbone"),
+      integer(SLLMR_KEY(model.width), 1, "embedding width", kMostWidth),
+      number(SLLMR_KEY(model.init_std), non_negative, "standard deviation of the initial embeddings (mf)"),
+      integers(SLLMR_KEY(model.hidden), Ascending::no, 16, kMostUnits, "units of the deep part's layers"),
+      number(SLLMR_KEY(model.dropout), dropout_range, "dropout of the deep part"),
+      choice(SLLMR_KEY(model.cross), {"mixture", "full"}, "DCNv2: low-rank experts, or one matrix a layer"),
+      flag(SLLMR_KEY(model.frozen_bias), "LLM-CF's quirk: DeepFM's and xDeepFM's bias is never trained"),
+      flag(SLLMR_KEY(model.relu_deep_logit), "LLM-CF's quirk: xDeepFM's deep logit passes a ReLU"),
+
+      choice(SLLMR_KEY(train.loss), {"bpr", "bce", "clamped_bce"},
+             "pairwise, binary cross-entropy, or LLM-CF's on clamped probabilities"),
+      choice(SLLMR_KEY(train.mode), {"fused", "exact"},
+             "asynchronous in-place updates, or exact mini-batches"),
+      choice(SLLMR_KEY(train.optimizer), {"sgd", "adagrad", "lazy_adam", "adam"},
+             "update rule of the backbone"),
+      number(SLLMR_KEY(train.lr), positive, "learning rate of the backbone"),
+      number(SLLMR_KEY(train.l2), non_negative, "L2 penalty"),
+      integer(SLLMR_KEY(train.epochs), 0, "passes over the training rows"),
+      integer(SLLMR_KEY(train.batch_size), 1, "rows of a mini-batch (exact mode)", kMostRows),
+      integer(SLLMR_KEY(train.chunk_rows), 1,
+              "rows between two updates of the gate (fused mode, deep backbones)", std::int64_t{1} << 40),
+      flag(SLLMR_KEY(train.cuda_graph), "deep backbones on CUDA: the launches of a step as one CUDA graph"),
+      integer(SLLMR_KEY(train.eval_every), 0,
+              "epochs between two validations, the best of which is kept; 0: none"),
+      integer(SLLMR_KEY(train.patience), 0, "stop after this many validations without a gain; 0: never"),
+      integer(SLLMR_KEY(train.checkpoint_every), 1, "epochs between two checkpoints"),
+
+      text(SLLMR_KEY(llm.scorer), "who scores candidates; file: read llm.scores"),
+      text(SLLMR_KEY(llm.scores), "file of offline scores (llm.scorer = \"file\")"),
+      integer(SLLMR_KEY(llm.candidates), 2, "scored items of a user, the probe among them"),
+      integer(SLLMR_KEY(llm.prompt_history), 1, "training interactions that the scorer sees"),
+      number(SLLMR_KEY(llm.lambda), non_negative, "weight of the LLM loss"),
+      number(SLLMR_KEY(llm.margin), non_negative, "margin of the pairwise hinge, in logits"),
+      choice(SLLMR_KEY(llm.pairs), {"sampled", "largest"},
+             "a user's pairs: drawn, or of largest score difference"),
+      integer(SLLMR_KEY(llm.largest_pairs), 1, "pairs kept of a user (llm.pairs = \"largest\")"),
+      number(SLLMR_KEY(llm.pair_rate), share, "share of the training rows that draw a pair"),
+      integer(SLLMR_KEY(llm.max_pairs_per_batch), 0, "most pairs of a mini-batch; 0: no limit (exact mode)"),
+      number(SLLMR_KEY(llm.noise), share, "share of the scores that random numbers replace"),
+      choice(SLLMR_KEY(llm.noise_slice), {"all", "warm", "head"},
+             "where: everywhere, warm users, head items"),
+
+      choice(SLLMR_KEY(llm.stale), {"warn", "refuse"},
+             "what to do where the data have moved on since the table was made"),
+      number(SLLMR_KEY(llm.stale_weight), share,
+             "share of the users who have interacted since whose scores are kept (drawn)"),
+      number(SLLMR_KEY(llm.max_age_days), non_negative,
+             "a table older than this is stale too; 0: any age will do"),
+      flag(SLLMR_KEY(llm.allow_leak),
+           "train with a table whose candidates hold more of the held-out items than chance puts there"),
+      number(SLLMR_KEY(llm.min_known), share,
+             "least share of a table's rows that must name users and items of the data"),
+
+      text(SLLMR_KEY(gate.rule), "gating rule"),
+      text(SLLMR_KEY(gate.objective), "what the gate learns from"),
+      choice(SLLMR_KEY(gate.uncertainty), {"confidence", "entropy"}, "the backbone's uncertainty signal"),
+      number(SLLMR_KEY(gate.lr), positive, "learning rate of the gate"),
+      number(SLLMR_KEY(gate.probe_rate), share, "share of the rows with a pair that draw a probe pair too"),
+      number(SLLMR_KEY(gate.price), share, "agreement beyond chance that opens the gate"),
+      number(SLLMR_KEY(gate.budget_weight), non_negative, "weight of the budget term (objective budget)"),
+      number(SLLMR_KEY(gate.budget_target), share, "mean gate value that the budget asks for"),
+      number(SLLMR_KEY(gate.skip_below), share,
+             "deep backbones leave out pairs whose gate is below this whatever the uncertainty"),
+
+      text(SLLMR_KEY(eval.protocol),
+           "full: rank the whole catalogue; ctr: pooled AUC over one sampled negative a positive"),
+      integers(SLLMR_KEY(eval.topk), Ascending::yes, 64, largest_of<int>(),
+               "cut-offs of the ranking metrics (protocol full)"),
+      integer(SLLMR_KEY(eval.max_users), 0,
+              "rank this many users only, evenly spread; 0: all (protocol full)"),
+      flag(SLLMR_KEY(eval.lists),
+           "also the metrics of top-K lists: coverage, gini, popularity, diversity (protocol full)"),
+      text(SLLMR_KEY(eval.monitor),
+           "metric, over all rows, by which validations choose the best epoch: auc, ndcg@10, log_loss, ..."),
+  };
+}
+
+}  // namespace
+
+const std::vector<Key>& key_table() {
+  static const std::vector<Key> table = [] {
+    std::vector<Key> keys = own_keys();
+    for (const PartKey& part : part_keys()) keys.push_back(part_key(part));
+    return keys;
+  }();
+  return table;
+}
+
+}  // namespace sllmr

@@ -1,0 +1,28 @@
+// The slices of the rows that every figure is given for.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "host/data/split.h"
+
+namespace sllmr {
+
+/// All rows, those of cold users, and those whose item is in the tail.
+enum class Slice : std::size_t { all, cold, tail };
+inline constexpr std::array kEverySlice = {Slice::all, Slice::cold, Slice::tail};
+inline constexpr std::array kSliceNames = {"all", "cold", "tail"};  // in the order of kEverySlice
+
+inline bool is_in(Slice slice, const Split& split, Id user, Id item) {
+  switch (slice) {
+    case Slice::cold:
+      return split.cold[static_cast<std::size_t>(user)] != 0;
+    case Slice::tail:
+      return split.tail[static_cast<std::size_t>(item)] != 0;
+    case Slice::all:
+      break;
+  }
+  return true;
+}
+
+}  // namespace sllmr

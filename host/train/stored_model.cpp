@@ -1,0 +1,126 @@
+#include "host/train/stored_model.h"
+
+#include <type_traits>
+#include <variant>
+
+#include "host/eval/ctr.h"
+#include "host/guidance/registry.h"
+#include "host/train/ranking_scorer.h"
+#include "models/adam.h"
+#include "models/mf.h"
+
+namespace sllmr {
+
+namespace {
+
+class StoredMf final : public EvaluatedModel {
+ public:
+  // Without state of an optimiser, of which SGD has none.
+  StoredMf(const Context& context, const Config& config, const Split& split)
+      : context_(context),
+        model_(context, split.data->users.rows(), split.data->items.rows(),
+               MfOptions{config.model.width, config.model.init_std, config.seed, OptimizerKind::sgd}) {}
+
+  const Scorer& scorer(Target) override { return model_; }
+  std::vector<float> ctr_logits(std::span<const CtrRow> rows) override {
+    return score_rows(context_, model_, rows);
+  }
+  std::vector<NamedBuffer> named_buffers() { return model_.named_buffers(); }
+
+ private:
+  const Context& context_;
+  Mf model_;
+};
+
+class StoredBackbone final : public EvaluatedModel {
+ public:
+  StoredBackbone(const Context& context, const Config& config, const Split& split)
+      : context_(context),
+        features_(context, feature_source(*split.data), config.data.max_history),
+        backbone_(make_backbone(context, config, features_, split)),
+        scorer_(features_, *backbone_, split) {}
+
+  const Scorer& scorer(Target target) override {
+    scorer_.prepare(context_, target);
+    return scorer_;
+  }
+  std::vector<float> ctr_logits(std::span<const CtrRow> rows) override {
+    return scorer_.ctr_logits(context_, rows);
+  }
+  std::vector<NamedBuffer> named_buffers() { return sllmr::named_buffers(*backbone_); }
+
+ private:
+  const Context& context_;
+  FeatureStore features_;
+  std::unique_ptr<Backbone<float>> backbone_;
+  RankingScorer scorer_;
+};
+
+template <class Model>
+std::unique_ptr<EvaluatedModel> load(const Context& context, const Config& config, const Split& split,
+                                     const SafetensorsFile& checkpoint) {
+  auto model = std::make_unique<Model>(context, config, split);
+  load_buffers(context, checkpoint, model->named_buffers());
+  return model;
+}
+
+}  // namespace
+
+bool has_mf_kernels(const Config& config) {
+  return config.model.name == "mf" && config.train.loss == TrainConfig::Loss::bpr &&
+         find_guidance(config).trains_mf;
+}
+
+std::unique_ptr<Backbone<float>> make_backbone(const Context& context, const Config& config,
+                                               const FeatureStore& features, const Split& split) {
+  BackboneOptions options;
+  options.width = config.model.width;
+  options.hidden = config.model.hidden;
+  options.dropout = config.model.dropout;
+  options.cross = config.model.cross == ModelConfig::Cross::full ? CrossKind::full : CrossKind::mixture;
+  options.frozen_bias = config.model.frozen_bias;
+  options.relu_deep_logit = config.model.relu_deep_logit;
+  options.seed = config.seed;
+  options.table_rows = features.table_rows();
+  options.interactions = training_interactions(split);
+  const BackboneInfo& info = *find_backbone(config.model.name);
+  std::unique_ptr<Backbone<float>> backbone = info.make(context, options);
+  const FeatureSource& source = features.source();
+  if (source.brand_rows == 1 && source.category_rows == 1 && info.reads_attributes) {
+    require(config.data.allow_missing_attributes,
+            split.data->source + ": no item has attributes, but model.name=" + config.model.name +
+                " reads brand and categories: add an item file with attributes (data.items), or set "
+                "data.allow_missing_attributes=true to leave these fields empty");
+  }
+  return backbone;
+}
+
+std::vector<Interaction> training_interactions(const Split& split) {
+  std::vector<Interaction> interactions;
+  for (Id user = 1; user < split.data->users.rows(); ++user) {
+    for (const Id item : split.train_items(user)) interactions.push_back({user, item});
+  }
+  return interactions;
+}
+
+void load_buffers(const Context& context, const SafetensorsFile& checkpoint,
+                  const std::vector<NamedBuffer>& buffers) {
+  for (const NamedBuffer& named : buffers) {
+    std::visit(
+        [&](auto* buffer) {
+          auto host = buffer->to_host(context);
+          checkpoint.copy_to(named.name, std::span(host));
+          using Value = typename std::decay_t<decltype(host)>::value_type;
+          buffer->assign(context, std::span<const Value>(host));
+        },
+        named.buffer);
+  }
+}
+
+std::unique_ptr<EvaluatedModel> load_model(const Context& context, const Config& config, const Split& split,
+                                           const SafetensorsFile& checkpoint) {
+  return has_mf_kernels(config) ? load<StoredMf>(context, config, split, checkpoint)
+                                : load<StoredBackbone>(context, config, split, checkpoint);
+}
+
+}  // namespace sllmr

@@ -1,0 +1,41 @@
+// The model of a stored run, for evaluation: its parameters alone, without optimiser, guidance and training
+// rows.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "host/base/safetensors.h"
+#include "host/config/config.h"
+#include "host/data/features.h"
+#include "host/data/split.h"
+#include "host/eval/protocol.h"
+#include "models/backbone.h"
+#include "models/named_buffer.h"
+#include "models/registry.h"
+
+namespace sllmr {
+
+/// Is the configuration's model trained by the kernels of matrix factorisation (mf_trainer.h), rather than
+/// through the contract of backbones (deep_trainer.h)? Throws Error for an unknown method.
+bool has_mf_kernels(const Config& config);
+
+/// Every (user, item) of training: what a backbone that propagates over a graph may know.
+std::vector<Interaction> training_interactions(const Split& split);
+
+/// The backbone of the configuration. Throws Error where it reads attributes that the data do not have,
+/// unless data.allow_missing_attributes is set.
+std::unique_ptr<Backbone<float>> make_backbone(const Context& context, const Config& config,
+                                               const FeatureStore& features, const Split& split);
+
+/// Fills the buffers with the tensors of these names. Throws Error when the checkpoint has other tensors or
+/// shapes.
+void load_buffers(const Context& context, const SafetensorsFile& checkpoint,
+                  const std::vector<NamedBuffer>& buffers);
+
+/// The model of a checkpoint of `config`'s run, of which it needs the tensors of the model alone. Keeps
+/// references to the arguments but the checkpoint. Throws Error when that has other tensors or shapes.
+std::unique_ptr<EvaluatedModel> load_model(const Context& context, const Config& config, const Split& split,
+                                           const SafetensorsFile& checkpoint);
+
+}  // namespace sllmr
