@@ -1,9 +1,15 @@
 #include "experiments/commands/list.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <string>
+#include <vector>
 
+#include "host/eval/protocol.h"
+#include "host/guidance/registry.h"
 #include "kernels/exec/context.h"
 #include "kernels/gates/registry.h"
 
@@ -20,6 +26,31 @@ void add_gates_command(CLI::App& app) {
     fmt::print("objectives (gate.objective): what the rule's parameters are trained for\n");
     for (const GatePart& objective : gate_objectives()) {
       fmt::print("  {:<14} {}\n", objective.name, objective.summary);
+    }
+  });
+}
+
+void add_methods_command(CLI::App& app) {
+  app.add_subcommand("methods", "List the methods of guidance that method= chooses")->callback([] {
+    for (const GuidanceInfo& info : guidance_methods()) {
+      fmt::print("{:<10} {}\n           method={}\n", info.name, info.summary, fmt::join(info.words, ", "));
+      for (const PartKey& key : info.keys) fmt::print("           {}: {}\n", key.name, key.doc);
+    }
+  });
+}
+
+void add_metrics_command(CLI::App& app) {
+  app.add_subcommand("metrics", "List the protocols and metrics of evaluation")->callback([] {
+    for (const Protocol& protocol : protocols()) {
+      EvalConfig everything;
+      everything.lists = true;
+      const std::vector<Needs> offers = protocol.offers(everything);
+      fmt::print("eval.protocol={}: {}\n", protocol.name, protocol.summary);
+      for (const Metric& metric : metrics()) {
+        if (std::ranges::find(offers, metric.needs) == offers.end()) continue;
+        fmt::print("  {:<14} {}{}\n", std::string(metric.name) + (metric.cut_off == CutOff::yes ? "@K" : ""),
+                   metric.summary, metric.needs == Needs::lists ? " (eval.lists=true)" : "");
+      }
     }
   });
 }

@@ -1,4 +1,4 @@
-// `sllmr gates list` and `sllmr devices`.
+// What there is: `sllmr gates list`, `sllmr methods`, `sllmr metrics` and `sllmr devices`.
 #pragma once
 
 namespace CLI {
@@ -8,6 +8,8 @@ class App;
 namespace sllmr {
 
 void add_gates_command(CLI::App& app);
+void add_methods_command(CLI::App& app);
+void add_metrics_command(CLI::App& app);
 void add_devices_command(CLI::App& app);
 
 }  // namespace sllmr

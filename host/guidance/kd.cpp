@@ -10,8 +10,8 @@
 namespace sllmr {
 namespace {
 
-constexpr const char *kWeight = "kd.weight", *kTemperature = "kd.temperature", *kTeacher = "kd.teacher",
-                     *kScale = "kd.teacher_scale", *kMissing = "kd.missing";
+constexpr const char *kWeight = "kd.weight", *kTemperature = "kd.temperature", *kScale = "kd.teacher_scale",
+                     *kMissing = "kd.missing";
 
 /// t of a score s, what the LLM gives "yes". The release leaves open what its stored pairs are: logits, whose
 /// softmax s is; probabilities (s, 1 - s), taken for logits; or those after a softmax too many.
@@ -81,7 +81,6 @@ GuidanceInfo kd_guidance() {
           .words = {"kd"},
           .keys = {{kWeight, 0.1, "weight of the teacher beside the labels"},
                    {kTemperature, 1.0, "softmax temperature of the teacher", 1e-3, 1e3},
-                   {kTeacher, std::string("scores"), "who teaches: the table of scores", 0, 0, {"scores"}},
                    {kScale,
                     std::string("logits"),
                     "what the release's stored pairs are: logits, probability, double_softmax",

@@ -12,6 +12,8 @@
 #include "host/data/import.h"
 #include "host/data/split.h"
 #include "host/data/synthetic.h"
+#include "host/eval/protocol.h"
+#include "host/guidance/registry.h"
 #include "host/scores/score_table.h"
 #include "kernels/gates/registry.h"
 #include "tests/experiments/cli.h"
@@ -294,6 +296,19 @@ TEST_F(Cli, ListsEveryGatePart) {
   const Outcome outcome = run({"gates", "list"});
   for (const auto* parts : {&gate_rules(), &gate_objectives()}) {
     for (const GatePart& part : *parts) EXPECT_THAT(outcome.out, HasSubstr(std::string(part.name)));
+  }
+}
+
+TEST_F(Cli, ListsEveryMethodMetricAndProtocol) {
+  const std::string methods = run({"methods"}).out, figures = run({"metrics"}).out;
+  for (const GuidanceInfo& info : guidance_methods()) {
+    EXPECT_THAT(methods, HasSubstr(std::string(info.summary)));
+    for (const std::string& word : info.words) EXPECT_THAT(methods, HasSubstr(word));
+    for (const PartKey& key : info.keys) EXPECT_THAT(methods, HasSubstr(key.name));
+  }
+  for (const Metric& metric : metrics()) EXPECT_THAT(figures, HasSubstr(std::string(metric.summary)));
+  for (const Protocol& protocol : protocols()) {
+    EXPECT_THAT(figures, HasSubstr("eval.protocol=" + std::string(protocol.name)));
   }
 }
 
