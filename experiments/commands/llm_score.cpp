@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdint>
 #include <iterator>
 #include <limits>
@@ -13,12 +14,24 @@
 #include <vector>
 
 #include "experiments/commands/flags.h"
+#include "kernels/exec/error.h"
 
 namespace sllmr {
 namespace {
 
 constexpr double kDay = 86400;  // in seconds
 constexpr double kMost = 1e15;  // tokens, prompts, money: beyond any bill, and exact as a double
+
+/// Throws Error for a flag that was given and that other scorers alone read.
+void require_applicable(const CLI::App& command, const ScorerInfo& chosen) {
+  for (const ScorerInfo& other : scorers()) {
+    for (const std::string& flag : other.flags) {
+      if (command.count(flag) == 0 || std::ranges::find(chosen.flags, flag) != chosen.flags.end()) continue;
+      throw Error(fmt::format("'{}' does not apply: --scorer {} has no use for it ({} has); leave it out",
+                              flag, chosen.name, other.name));
+    }
+  }
+}
 
 }  // namespace
 
@@ -105,7 +118,10 @@ void add_llm_score(CLI::App& llm) {
   add("--priority", flags->priority, "Whom to ask first: sampled, cold, tail, uncertain")
       ->check(CLI::IsMember(std::vector<std::string>(std::begin(kPriorities), std::end(kPriorities))))
       ->group("Budget");
-  score->callback([flags] { run_llm_score(*flags); });
+  score->callback([flags, score] {
+    require_applicable(*score, find_scorer(flags->scorer));
+    run_llm_score(*flags);
+  });
 }
 
 }  // namespace sllmr

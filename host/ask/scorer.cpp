@@ -19,16 +19,45 @@ ScoreResult score_embeddings(const ScoreJob& job);
 ScoreResult score_file(const ScoreJob& job);
 ScoreResult score_lexical(const ScoreJob& job);
 
+namespace {
+
+using Flags = std::vector<std::string>;
+const Flags kServer = {"--url", "--server", "--model"},
+            kRequests = {"--key-env", "--in-flight", "--requests-per-minute", "--tokens-per-minute",
+                         "--timeout", "--tries",     "--retry-delay"},
+            kPrompt = {"--template",    "--domain",     "--permutations", "--debias",
+                       "--temperature", "--max-tokens", "--top-logprobs", "--param"},
+            kBill = {"--cache", "--max-bad", "--price-in", "--price-out"},
+            kBudget = {"--forecast", "--budget-prompts", "--budget-tokens", "--budget-money"};
+
+Flags joined(std::initializer_list<Flags> parts) {
+  Flags all;
+  for (const Flags& part : parts) all.insert(all.end(), part.begin(), part.end());
+  return all;
+}
+
+}  // namespace
+
 const std::vector<ScorerInfo>& scorers() {
   static const std::vector<ScorerInfo> all = {
       {"openai", "a language model behind an OpenAI-compatible server (--url, --model)", score_openai, true,
-       true},
-      {"batch", "the same through OpenAI batch files in a folder (--batch)", score_batch, true, true},
+       true, joined({kServer, kRequests, kPrompt, kBill, kBudget})},
+      {"batch", "the same through OpenAI batch files in a folder (--batch)", score_batch, true, true,
+       joined({{"--batch"}, kServer, kPrompt, kBill, kBudget})},
       {"embeddings", "cosine of history and candidate by a /v1/embeddings server (--url, --model)",
-       score_embeddings, true, false},
-      {"file", "looks the candidates up in a finished table (--in)", score_file, true, false},
-      {"lexical", "stand-in without an LLM: TF-IDF cosine of the history's and the candidate's text",
-       score_lexical, false, false},
+       score_embeddings, true, false, joined({kServer, kRequests, kBill})},
+      {"file",
+       "looks the candidates up in a finished table (--in)",
+       score_file,
+       true,
+       false,
+       {"--in", "--min-known"}},
+      {"lexical",
+       "stand-in without an LLM: TF-IDF cosine of the history's and the candidate's text",
+       score_lexical,
+       false,
+       false,
+       {}},
   };
   return all;
 }

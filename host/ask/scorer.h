@@ -79,8 +79,9 @@ struct ScorerInfo {
   const char* name;
   const char* summary;  // one line for `sllmr llm score --help`; a stand-in says that it is one
   ScorerFunction run;
-  bool needs_options;  // a server, a file: training cannot call it
-  bool asks;           // it has prompts, a cache and a bill
+  bool needs_options;              // a server, a file: training cannot call it
+  bool asks;                       // it has prompts, a cache and a bill
+  std::vector<std::string> flags;  // of `sllmr llm score`, that not every scorer has a use for
 
   /// Scores with default options. Throws Error for a scorer that needs more than the data: such scores are
   /// made offline, once.

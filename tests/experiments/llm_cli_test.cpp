@@ -17,11 +17,13 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 #include <thread>
 
 #include "experiments/app.h"
 #include "host/ask/prompt.h"
+#include "host/ask/scorer.h"
 #include "host/base/json_text.h"
 #include "host/data/import.h"
 #include "host/data/synthetic.h"
@@ -486,6 +488,32 @@ TEST_F(LlmCli, AReplyOfManyValuesStaysWithinBounds) {
     EXPECT_EQ(origin("large.tsv")["run"]["summary"]["failed"], 1);
     EXPECT_LT(peak - idle, 200 << 10) << reply.substr(0, 20);
   }
+}
+
+TEST_F(LlmCli, FlagsOfAnotherScorerAreRefused) {
+  // Flags with a value that none of them takes for wrong; of all others a number will do.
+  const std::map<std::string, std::string> values = {{"--debias", "true"},
+                                                     {"--param", "seed=3"},
+                                                     {"--key-env", "PATH"},
+                                                     {"--max-bad", "0.5"},
+                                                     {"--min-known", "0.5"}};
+  std::set<std::string> flags;
+  for (const ScorerInfo& scorer : scorers()) flags.insert(scorer.flags.begin(), scorer.flags.end());
+  EXPECT_GT(flags.size(), 20U);
+  for (const ScorerInfo& scorer : scorers()) {
+    for (const std::string& flag : flags) {
+      if (std::ranges::find(scorer.flags, flag) != scorer.flags.end()) continue;
+      std::vector<std::string> words = {"score",     "--data", data(),           "--scorer",
+                                        scorer.name, "--out",  folder_ / "x.tsv"};
+      words.push_back(flag);
+      if (flag != "--forecast") words.push_back(values.contains(flag) ? values.at(flag) : "7");
+      const Outcome outcome = run(words);
+      EXPECT_EQ(outcome.status, 1) << scorer.name << ' ' << flag;
+      EXPECT_THAT(outcome.err,
+                  testing::AllOf(HasSubstr("'" + flag + "' does not apply"), HasSubstr(scorer.name)));
+    }
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "x.tsv"));
 }
 
 TEST_F(LlmCli, NumbersOutOfRangeAreRefusedBeforeAnythingIsDone) {
