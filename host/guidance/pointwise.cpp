@@ -123,7 +123,7 @@ class Pointwise final : public Gated {
   }
 
   void loss(const StepView& step) override {
-    Guidance::loss(step);
+    loss_head(setup_.context, step.head);  // the base loss alone
     PointwiseArgs args;
     args.logits = step.head.logits;
     args.pairs = heads_.data();
