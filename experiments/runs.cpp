@@ -12,6 +12,7 @@
 #include "host/guidance/registry.h"
 #include "host/runs/run_folder.h"
 #include "host/runs/training.h"
+#include "host/train/trainer.h"
 #include "kernels/exec/interrupt.h"
 
 namespace sllmr {
@@ -77,13 +78,22 @@ std::vector<CheckedRun> check_runs(std::span<const Config> runs) {
   std::set<std::string> folders;
   std::map<std::string, std::vector<std::size_t>> by_data;
   for (std::size_t k = 0; k < runs.size(); ++k) {
-    find_guidance(runs[k]);
+    check_training(runs[k]);
     require(folders.insert(runs[k].run_dir).second,
             fmt::format("two runs have the folder {}: give rows and columns names of their own",
                         runs[k].run_dir));
     Config data;
     data.data = runs[k].data;
     by_data[to_toml(data)].push_back(k);
+  }
+  const auto by_kernels = std::ranges::count_if(runs, uses_mf_kernels);
+  const auto factorise =
+      std::ranges::count_if(runs, [](const Config& run) { return run.model.name == "mf"; });
+  if (by_kernels > 0 && by_kernels < factorise) {
+    fmt::print(
+        stderr,
+        "warning: some of these methods train mf by its own kernels, others in mini-batches from another "
+        "start and with other negatives: differences between them are not the methods' alone\n");
   }
   std::vector<CheckedRun> checked(runs.size());
   for (const auto& [ignored, members] : by_data) {

@@ -40,7 +40,7 @@ struct UpdateGate {
       const TableView view{args.theta, args.first, args.second, nullptr};
       update.step(view, k, args.theta[k], gradient);
     } else {
-      // The first stretch sets the means; later ones move them slower and slower, to a tenth.
+      // The first chunk sets the means; later ones move them slower and slower, to a tenth.
       const float first = 1.0F - 1.0F / static_cast<float>(args.step);
       const float keep = first < 0.9F ? first : 0.9F;
       const float pairs = args.scratch[GateColumns::pairs];

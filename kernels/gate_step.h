@@ -1,4 +1,4 @@
-// Closing a stretch of rows: sums the accumulators, takes one Adam step on the gate's parameters, keeps the
+// Closing a chunk of rows: sums the accumulators, takes one Adam step on the gate's parameters, keeps the
 // running means and the epoch's telemetry. Sums run in a fixed order, so a fixed filling of slots gives fixed
 // bits.
 #pragma once
@@ -19,7 +19,7 @@ struct GateStepArgs {
   float* theta = nullptr;    // [n_params]
   float* first = nullptr;    // [n_params] Adam's m
   float* second = nullptr;   // [n_params] Adam's v
-  float* running = nullptr;  // {mean alpha, mean alpha * hinge}: half-life of about 7 stretches
+  float* running = nullptr;  // {mean alpha, mean alpha * hinge}: half-life of about 7 chunks
   double* totals = nullptr;  // [GateColumns::used] sums since they were last cleared
   float* scratch = nullptr;  // [GateColumns::used]
 };
@@ -27,7 +27,7 @@ struct GateStepArgs {
 void gate_step_on(OnCpu, const Context& context, const GateStepArgs& args);
 void gate_step_on(OnCuda, const Context& context, const GateStepArgs& args);
 
-/// The gate's loss is the mean over the stretch's training rows, as the model's is.
+/// The gate's loss is the mean over the chunk's training rows, as the model's is.
 inline void gate_step(const Context& context, const GateStepArgs& args) {
   on_device(context, [&](auto device) { gate_step_on(device, context, args); });
 }

@@ -57,7 +57,7 @@ struct TableView {
   std::int32_t* steps = nullptr;  // lazy Adam: updates of each row so far
 };
 
-/// A stretch of training rows.
+/// A chunk of training rows.
 struct MfArgs {
   TableView users, items;
   const Triple* triples = nullptr;  // [rows of this launch]

@@ -59,7 +59,8 @@ struct PointwiseRows {
 
 void pointwise_loss_on(OnThisDevice, const Context& context, const PointwiseArgs& args) {
   require(args.first_slot + args.n_pairs <= args.gate.n_slots, "pointwise_loss: too few accumulator slots");
-  const float scale = args.weight / static_cast<float>(args.n_pairs == 0 ? 1 : 2 * args.n_pairs);
+  if (args.n_pairs == 0) return;
+  const float scale = args.weight / static_cast<float>(2 * (args.n_pairs + args.left_out));
   launch_each(context, "pointwise_loss", args.n_pairs, PointwiseRows{args, scale});
 }
 

@@ -13,11 +13,13 @@ namespace sllmr {
 /// p). logit: (s - log(t / (1 - t)))^2, t kept within [0.01, 0.99], for models whose logits are no log-odds.
 enum class PointwiseLoss : int { mse, bce, logit };
 
-/// weight times the mean over the judged rows, two a pair, of alpha times their loss.
+/// weight times the mean over the judged rows, two a pair, of alpha times their loss. Pairs that were left
+/// out as their alpha is 0 count in the mean.
 struct PointwiseArgs {
   const float* logits = nullptr;    // of the batch
   const HeadPair* pairs = nullptr;  // [n_pairs]; no two share a row
   std::int64_t n_pairs = 0;
+  std::int64_t left_out = 0;       // pairs
   const float* targets = nullptr;  // [2 * n_pairs]: of row_a, of row_b
   PointwiseLoss loss = PointwiseLoss::mse;
   float weight = 0;

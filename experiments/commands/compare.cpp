@@ -27,11 +27,13 @@ struct CompareOptions {
   bool force = false;
 };
 
-/// AUC by slice, ranking quality or calibration (whichever the protocol has), and what guidance tells.
-std::vector<ShownFigure> usual_figures(const CompareOptions& options, std::string_view protocol) {
+/// AUC by slice, ranking quality or calibration, and what guidance tells: those of them that are known.
+std::vector<ShownFigure> usual_figures(const CompareOptions& options, std::span<const FigureName> known) {
   std::vector<ShownFigure> shown = auc_by_slice();
-  const bool ranks = protocol == "full";
-  shown.push_back({{ranks ? "ndcg@10" : "log_loss"}, ranks ? "NDCG@10" : "log-loss"});
+  shown.push_back({{"ndcg@10"}, "NDCG@10"});
+  shown.push_back({{"log_loss"}, "log-loss"});
+  std::erase_if(
+      shown, [&](const ShownFigure& figure) { return std::ranges::find(known, figure.name) == known.end(); });
   for (const GuidanceColumn& column : guidance_columns(options.methods, true)) {
     shown.push_back({guidance_name(column), column.title});
   }
@@ -62,7 +64,7 @@ RunPlan plan_comparison(const CompareOptions& options) {
     plan.table.shown.push_back({require_figure(metric, known, "--metric"), metric});
   }
   if (options.metrics.empty()) {
-    plan.table.shown = usual_figures(options, plan.runs.front().config.eval.protocol);
+    plan.table.shown = usual_figures(options, known);
   }
   return plan;
 }

@@ -33,7 +33,7 @@ const Protocol& find_protocol(const Config& config) {
       require_not_set(config, key, fmt::format("eval.protocol={} has no use for it", found.name));
     }
   }
-  monitor_of(config, found);
+  if (config.train.eval_every > 0) monitor_of(config, found);
   return found;
 }
 

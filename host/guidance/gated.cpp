@@ -60,6 +60,7 @@ void Gated::start_chunk(const Chunk& chunk) {
 void Gated::plan(BatchPlan& plan) {
   std::vector<HeadPair>& heads = static_cast<Rows&>(*plan.own).heads;
   heads.clear();
+  static_cast<Rows&>(*plan.own).left_out = 0;
   for (std::int64_t k = 0; k < plan.count; ++k) {
     if (draws_.rate().selects(static_cast<std::uint64_t>(plan.first + k))) {
       add_pair(*next_pair_++, static_cast<std::int32_t>(k), plan);
@@ -79,10 +80,13 @@ void Gated::add_pair(const RowPairs& pairs, std::int32_t row, BatchPlan& plan) {
   // table older than the data lies in the history; only the gate's uncertainty can tell.)
   const std::int32_t position = std::max(0, setup_.split.train_size[static_cast<std::size_t>(user)] - 1);
   const LlmPair &guide = pairs.guide, &probe = pairs.probe;
+  auto& own = static_cast<Rows&>(*plan.own);
   if (guide.a != 0 && open(guide, user)) {
     const auto a = static_cast<std::int32_t>(plan.rows.size());
     plan.rows.push_back({user, guide.a, position});
-    static_cast<Rows&>(*plan.own).heads.push_back({guide, user, a, 0, 0, row});
+    own.heads.push_back({guide, user, a, 0, 0, row});
+  } else if (guide.a != 0) {
+    ++own.left_out;
   }
   if (probe.a != 0) {
     probe_rows_.push_back({user, probe.a, position});
@@ -181,7 +185,9 @@ void Gated::fetch_gate() {
 }
 
 nlohmann::json Gated::telemetry(const std::vector<double>& totals) {
-  const auto mean = [](double sum, double count) { return count > 0 ? sum / count : 0.0; };
+  const auto mean = [](double sum, double count) {
+    return count > 0 ? nlohmann::json(sum / count) : nlohmann::json();
+  };
   const double pairs = totals[GateColumns::pairs], probes = totals[GateColumns::probes];
   nlohmann::json out = {{"rule", spec_.rule->name},
                         {"objective", spec_.objective->name},
@@ -193,16 +199,16 @@ nlohmann::json Gated::telemetry(const std::vector<double>& totals) {
   double count = 0, alpha = 0;
   for (std::size_t b = 0; b < std::size(kBuckets); ++b) {
     const double* sums = totals.data() + GateColumns::bucket + GateColumns::bucket_columns * b;
-    const double own = mean(sums[1], sums[0]);
-    out["buckets"][kBuckets[b]] = {
-        {"count", sums[0]},
-        {"mean_alpha", own},
-        {"deviation", std::sqrt(std::max(0.0, mean(sums[2], sums[0]) - own * own))}};
+    const double own = sums[0] > 0 ? sums[1] / sums[0] : 0;
+    const double variance = sums[0] > 0 ? std::max(0.0, sums[2] / sums[0] - own * own) : 0;
+    out["buckets"][kBuckets[b]] = {{"count", sums[0]},
+                                   {"mean_alpha", mean(sums[1], sums[0])},
+                                   {"deviation", mean(std::sqrt(variance) * sums[0], sums[0])}};
     count += sums[0];
     alpha += sums[1];
   }
   out["mean_alpha"] = mean(alpha, count);
-  require_converged(mean(alpha, count));
+  require_converged(alpha);
   return out;
 }
 

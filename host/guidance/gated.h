@@ -32,6 +32,7 @@ class Gated : public Guidance, protected MfPairs {
  protected:
   struct Rows : BatchPlan::Own {
     std::vector<HeadPair> heads;
+    std::int64_t left_out = 0;  // guiding pairs that the gate holds shut
   };
   static const Rows& rows_of(const BatchPlan& plan) { return static_cast<const Rows&>(*plan.own); }
   void start_chunk(const Chunk& chunk) override;

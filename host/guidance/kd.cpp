@@ -60,7 +60,7 @@ class Distillation final : public Guidance {
  protected:
   nlohmann::json telemetry(const std::vector<double>& totals) override {
     const double rows = totals[GateColumns::rows];
-    return {{"coverage", rows > 0 ? totals[kJudged] / rows : 0.0},
+    return {{"judged_rows", rows > 0 ? nlohmann::json(totals[kJudged] / rows) : nlohmann::json()},
             {"teacher", {{"lowest", lowest_}, {"highest", highest_}}}};
   }
 
@@ -102,7 +102,7 @@ GuidanceInfo kd_guidance() {
           .make = [](const GuidanceSetup& setup) -> std::unique_ptr<Guidance> {
             return std::make_unique<Distillation>(setup);
           },
-          .columns = {{"judged", "/coverage"},
+          .columns = {{"judged rows", "/judged_rows"},
                       {"lowest t", "/teacher/lowest", false},
                       {"highest t", "/teacher/highest", false}}};
 }

@@ -1,5 +1,8 @@
-// The pointwise ablation: the judged rows that S-LLMR pairs up, each with the LLM's score as its target. Same
-// rows, same weight (llm.lambda), and on demand the same gate: what differs from `gated` is the loss alone.
+// The pointwise ablation: the judged rows that S-LLMR pairs up, each with the LLM's score as its target, and
+// on demand the same gate. Its loss is llm.lambda times the mean over the judged rows of a batch (that of
+// `gated` is divided by the training rows).
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -90,8 +93,11 @@ PointwiseLoss loss_of(const Config& config) {
 }
 
 GateSpec spec_of(const Config& config) {
-  if (config.part<bool>(kGated)) return gate_spec(config);
-  return {find_gate_part(gate_rules(), "always"), find_gate_part(gate_objectives(), "hinge")};
+  const GatePart* hinge = find_gate_part(gate_objectives(), "hinge");  // nothing reads it: see below
+  if (!config.part<bool>(kGated)) return {find_gate_part(gate_rules(), "always"), hinge};
+  GateSpec spec = gate_spec(config);
+  if (spec.rule->n_params == 0) spec.objective = hinge;
+  return spec;
 }
 
 class Pointwise final : public Gated {
@@ -128,6 +134,7 @@ class Pointwise final : public Gated {
     args.logits = step.head.logits;
     args.pairs = heads_.data();
     args.n_pairs = std::ssize(rows_of(step.plan).heads);
+    args.left_out = rows_of(step.plan).left_out;
     args.targets = targets_.data();
     args.loss = loss_of(setup_.config);
     args.weight = gate().lambda;
@@ -143,7 +150,7 @@ class Pointwise final : public Gated {
     const double pairs = totals[GateColumns::pairs];
     out.erase("active_share");
     out["judged_rows"] = 2 * pairs;
-    out["loss"] = pairs > 0 ? totals[GateColumns::pair_hinge] / pairs : 0.0;
+    out["loss"] = pairs > 0 ? nlohmann::json(totals[GateColumns::pair_hinge] / pairs) : nlohmann::json();
     if (calibration_.used) out["platt"] = {{"slope", calibration_.a}, {"intercept", calibration_.b}};
     return out;
   }
@@ -163,7 +170,12 @@ void check(const Config& config) {
           "train.loss=bce");
   if (!config.part<bool>(kGated)) return;
   const GateSpec spec = gate_spec(config);
-  require(spec.rule->n_params == 0 || spec.objective->uses_probes,
+  if (spec.rule->n_params == 0) {
+    require_not_set(config, "gate.objective",
+                    fmt::format("the rule {} has no parameters to learn", spec.rule->name));
+    return;
+  }
+  require(spec.objective->uses_probes,
           "pointwise.gated=true: a gating rule with parameters learns from probes alone here: use "
           "gate.objective=agreement, or a gate.rule without parameters");
 }

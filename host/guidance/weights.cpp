@@ -41,8 +41,10 @@ class RowWeights final : public Guidance {
 
  protected:
   nlohmann::json telemetry(const std::vector<double>& totals) override {
-    const auto share = [&](int of, int in) { return totals[in] > 0 ? totals[of] / totals[in] : 0.0; };
-    return {{"coverage", share(kJudged, kPositives)}, {"mean_weight", share(kWeights, kJudged)}};
+    const auto share = [&](int of, int in) {
+      return totals[in] > 0 ? nlohmann::json(totals[of] / totals[in]) : nlohmann::json();
+    };
+    return {{"judged_positives", share(kJudged, kPositives)}, {"mean_weight", share(kWeights, kJudged)}};
   }
 
  private:
@@ -65,7 +67,7 @@ GuidanceInfo weights_guidance() {
           .make = [](const GuidanceSetup& setup) -> std::unique_ptr<Guidance> {
             return std::make_unique<RowWeights>(setup);
           },
-          .columns = {{"judged", "/coverage"}, {"mean weight", "/mean_weight"}}};
+          .columns = {{"judged positives", "/judged_positives"}, {"mean weight", "/mean_weight"}}};
 }
 
 }  // namespace sllmr

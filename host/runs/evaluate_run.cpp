@@ -28,6 +28,18 @@ void check_predictions(const EvalOptions& options, const Config& config, const D
   check_output(options.predictions, inputs, is_ours, options.force);
 }
 
+/// Throws Error where config.toml describes another model than the checkpoint's; how it is evaluated may
+/// change.
+void require_same_model(const SafetensorsFile& checkpoint, const Config& config, const std::string& run_dir) {
+  const Config stored = parse_config(checkpoint.meta("config"), checkpoint.path);
+  Config then = config;
+  then.model = stored.model;
+  then.data.max_history = stored.data.max_history;
+  const std::string change = first_difference(then, config);
+  require(change.empty(), fmt::format("{}: {}/config.toml describes another model ({}): restore it",
+                                      checkpoint.path, run_dir, change));
+}
+
 }  // namespace
 
 nlohmann::json evaluate_run(const EvalOptions& options) {
@@ -35,9 +47,7 @@ nlohmann::json evaluate_run(const EvalOptions& options) {
   std::optional<SafetensorsFile> checkpoint =
       read_safetensors(std::filesystem::exists(best) ? best : options.run_dir + "/" + kCheckpointFile);
   const Config config = load_config(options.run_dir + "/config.toml", {});
-  require(parse_config(checkpoint->meta("config"), checkpoint->path).model.name == config.model.name,
-          fmt::format("{}: {}/config.toml has another model.name; restore it", checkpoint->path,
-                      options.run_dir));
+  require_same_model(*checkpoint, config, options.run_dir);
   const Protocol& protocol = find_protocol(config);
   const World world = load_world(config);
   if (!options.predictions.empty()) check_predictions(options, config, *world.data);

@@ -218,7 +218,7 @@ std::string fault_of(const nlohmann::json& summary) {
     if (summary.contains(name) && !number(summary[name])) return fmt::format("'/{}' is no number", name);
   }
   if (!summary.contains("machine")) return "it has no 'machine'";
-  if (!is("/test/auc", slices)) return "it has no figures '/test/auc'";
+  if (!is("/test/n", slices)) return "it has no figures '/test/n'";
   for (const auto& [name, value] : summary["test"].items()) {
     if (value.is_object() && !slices(value)) return fmt::format("'/test/{}' has no figures", name);
   }

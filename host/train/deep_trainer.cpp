@@ -1,5 +1,7 @@
 #include "host/train/deep_trainer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -24,22 +26,6 @@ BaseLoss base_loss(TrainConfig::Loss loss) {
   return BaseLoss::bpr;
 }
 
-void check_options(const Context& context, const Config& config) {
-  const std::string deep = "model.name=" + config.model.name + " is trained in mini-batches by Adam";
-  if (config.train.mode == TrainConfig::Mode::fused) {
-    throw Error(deep + ": use train.mode=exact");
-  }
-  if (config.train.optimizer != TrainConfig::Optimizer::adam &&
-      config.train.optimizer != TrainConfig::Optimizer::lazy_adam) {
-    throw Error(deep + ": use train.optimizer=adam or lazy_adam");
-  }
-  require_not_set(config, "model.init_std", deep + " and starts as its paper's code does");
-  require(config.train.loss != TrainConfig::Loss::bpr || config.train.batch_size % 2 == 0,
-          "train.loss=bpr takes rows two by two: train.batch_size must be even");
-  require(!config.train.cuda_graph || context.device() == Device::cuda,
-          "train.cuda_graph=true needs device=cuda; leave it out on the CPU");
-}
-
 /// Items that a user may not get as a fresh negative, sorted.
 std::vector<Id> sorted_training_items(const Split& split, Id user) {
   const auto train = split.train_items(user);
@@ -50,13 +36,29 @@ std::vector<Id> sorted_training_items(const Split& split, Id user) {
 
 }  // namespace
 
+void check_deep_options(const Config& config) {
+  const bool mf = config.model.name == "mf" && config.train.loss == TrainConfig::Loss::bpr;
+  const std::string deep = fmt::format(
+      "model.name={}{} is trained in mini-batches by Adam", config.model.name,
+      mf ? fmt::format(" with method={}, which its own kernels do not know,", config.method) : "");
+  const bool exact = config.train.mode == TrainConfig::Mode::exact,
+             adam = config.train.optimizer == TrainConfig::Optimizer::adam ||
+                    config.train.optimizer == TrainConfig::Optimizer::lazy_adam;
+  require(exact && adam, deep + ": use train.mode=exact and train.optimizer=adam or lazy_adam");
+  require_not_set(config, "model.init_std", deep + " and starts as its paper's code does");
+  require(config.train.loss != TrainConfig::Loss::bpr || config.train.batch_size % 2 == 0,
+          "train.loss=bpr takes rows two by two: train.batch_size must be even");
+}
+
 DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& split, const ScoreTable* table)
     : Trainer(context),
       config_(config),
       split_(split),
       fresh_negatives_(!find_protocol(config).fixed_negatives),
       rows_(ctr_train_rows(split, config.seed)) {
-  check_options(context, config);
+  check_deep_options(config);
+  require(!config.train.cuda_graph || context.device() == Device::cuda,
+          "train.cuda_graph=true needs device=cuda; leave it out on the CPU");
   require(!rows_.empty(), "there is no training row: every user has fewer than 4 interactions");
   // No buffer is larger than an epoch.
   batch_size_ = std::min<std::int64_t>(config.train.batch_size, rows_per_epoch());

@@ -18,6 +18,9 @@
 
 namespace sllmr {
 
+/// Part of check_training().
+void check_deep_options(const Config& config);
+
 /// A step takes train.batch_size rows of the `ctr` protocol (a positive each with one negative, shuffled;
 /// with BPR positives and negatives stay side by side) and the rows that the guidance adds: one forward and
 /// one backward pass serve both. A chunk of train.chunk_rows rows is drawn at once and ends with the

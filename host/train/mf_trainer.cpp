@@ -26,7 +26,9 @@ OptimizerKind optimizer_kind(TrainConfig::Optimizer optimizer) {
   return OptimizerKind::adam;
 }
 
-void check_mode(const Config& config) {
+}  // namespace
+
+void check_mf_options(const Config& config) {
   require_not_set(config, "train.cuda_graph", "mf with train.loss=bpr has kernels of its own, few a step");
   if (config.train.mode == TrainConfig::Mode::fused) {
     require_not_set(config, "train.batch_size", "the fused mode has no mini-batches; see train.chunk_rows");
@@ -41,11 +43,9 @@ void check_mode(const Config& config) {
   }
 }
 
-}  // namespace
-
 MfTrainer::MfTrainer(Context& context, const Config& config, const Split& split, const ScoreTable* table)
     : Trainer(context), config_(config), optimizer_(optimizer_kind(config.train.optimizer)) {
-  check_mode(config);
+  check_mf_options(config);
   const Dataset& data = *split.data;
   const bool exact = config.train.mode == TrainConfig::Mode::exact;
 

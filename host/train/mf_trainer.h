@@ -13,6 +13,9 @@
 
 namespace sllmr {
 
+/// Part of check_training().
+void check_mf_options(const Config& config);
+
 class MfTrainer final : public Trainer {
  public:
   /// See make_trainer().

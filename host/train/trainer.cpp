@@ -62,11 +62,14 @@ void Trainer::resume(const SafetensorsFile& checkpoint) {
   load_buffers(context_, checkpoint, chunk_buffers());
 }
 
-std::unique_ptr<Trainer> make_trainer(Context& context, const Config& config, const Split& split,
-                                      const ScoreTable* table) {
+bool uses_mf_kernels(const Config& config) {
+  return config.model.name == "mf" && config.train.loss == TrainConfig::Loss::bpr &&
+         find_guidance(config).trains_mf;
+}
+
+void check_training(const Config& config) {
   check_applicability(config);
-  const GuidanceInfo& guidance = find_guidance(config);
-  require(!guidance.reads_scores || table != nullptr, "method=" + config.method + " needs LLM scores");
+  find_guidance(config);
   std::vector<std::string> names;
   for (const BackboneInfo& info : backbones()) names.emplace_back(info.name);
   require_known_name(config, "model.name", names);
@@ -78,9 +81,15 @@ std::unique_ptr<Trainer> make_trainer(Context& context, const Config& config, co
       }
     }
   }
-  if (has_mf_kernels(config)) {
-    return std::make_unique<MfTrainer>(context, config, split, table);
-  }
+  uses_mf_kernels(config) ? check_mf_options(config) : check_deep_options(config);
+}
+
+std::unique_ptr<Trainer> make_trainer(Context& context, const Config& config, const Split& split,
+                                      const ScoreTable* table) {
+  check_training(config);
+  require(!find_guidance(config).reads_scores || table != nullptr,
+          "method=" + config.method + " needs LLM scores");
+  if (uses_mf_kernels(config)) return std::make_unique<MfTrainer>(context, config, split, table);
   return std::make_unique<DeepTrainer>(context, config, split, table);
 }
 

@@ -67,6 +67,12 @@ class Trainer : public EvaluatedModel {
   std::int64_t taken_ = 0;  // rows of the chunk
 };
 
+/// Whether matrix factorisation's own kernels train the run (mf_trainer.h).
+bool uses_mf_kernels(const Config& config);
+/// Throws Error where the configuration alone tells that it cannot be trained with: an unknown model or
+/// method, options that contradict each other, keys without a use.
+void check_training(const Config& config);
+
 /// The trainer that config.model.name and config.method ask for: matrix factorisation with BPR and a method
 /// that its kernels know has its own (mf_trainer.h), all else is trained through the contract of backbones
 /// (deep_trainer.h). Keeps references to its arguments; `table` may be null only for a method that reads no

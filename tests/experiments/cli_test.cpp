@@ -370,7 +370,7 @@ TEST_F(Cli, EvalRefusesACheckpointOfAnotherBackbone) {
   std::ofstream(path) << text.replace(name, 11, "name = 'lightgcn'");
   const Outcome outcome = run({"eval", folder_ / "run"});
   EXPECT_EQ(outcome.status, 1);
-  EXPECT_THAT(outcome.err, HasSubstr("has another model.name"));
+  EXPECT_THAT(outcome.err, HasSubstr("describes another model (model.name"));
 }
 
 TEST_F(Cli, ANegativeBudgetIsRefused) {

@@ -66,8 +66,11 @@ TEST(JsonText, ValuesAreCountedBeforeTheyAreRead) {
         if (array) outer.push_back("x,[");
         if (!array) outer[std::to_string(n)] = nlohmann::json::object();
       }
-      if (array) outer.push_back(std::move(value));
-      if (!array) outer["value"] = std::move(value);
+      if (array) {
+        outer.push_back(std::move(value));
+      } else {
+        outer["value"] = std::move(value);
+      }
       value = std::move(outer);
     }
     EXPECT_FALSE(parse_json(value.dump(), values_in(values_in, value) - 1).has_value()) << value;

@@ -7,6 +7,7 @@
 #include "host/data/import.h"
 #include "tests/host/support.h"
 #include "tests/host/train/bench.h"
+#include "tests/support/compare.h"
 
 namespace sllmr {
 namespace {
@@ -66,6 +67,20 @@ TEST_F(Pointwise, ItsGateLearnsFromProbesAsThatOfPairs) {
   EXPECT_LT(told(Bench(config({"pointwise.gated=true", "gate.rule=never"})).train(), "mean_alpha"), 1e-6);
 }
 
+TEST_F(Pointwise, RowsThatTheGateShutsOutCountInTheMean) {
+  const std::vector<CtrRow> rows{{1, 2, 1, 1}, {5, 9, 2, 0}, {7, 3, 1, 1}, {9, 11, 1, 0}};
+  const auto logits = [&](std::vector<std::string> words) {
+    words.insert(words.end(),
+                 {"model.name=mf", "pointwise.gated=true", "gate.rule=cold-or-tail", "llm.lambda=5"});
+    Bench bench(config(words));
+    const EpochReport report = bench.train();
+    EXPECT_GT(told(report, "mean_alpha"), 0.05);
+    EXPECT_LT(told(report, "mean_alpha"), 0.95);
+    return bench.trainer().ctr_logits(rows);
+  };
+  EXPECT_LT(norm_error(logits({"gate.skip_below=0.01"}), logits({"gate.skip_below=0"})), 1e-4);
+}
+
 TEST_F(Pointwise, PlattTurnsScoresIntoProbabilities) {
   const nlohmann::json fit = Bench(config({"pointwise.calibrate=platt"})).train().guidance["platt"];
   EXPECT_GT(fit["slope"].get<double>(), 0) << "the stand-in knows something";
@@ -103,7 +118,9 @@ TEST_F(Pointwise, WhatDoesNotFitIsRefusedBeforeTraining) {
   };
   EXPECT_THAT(refusal({"pointwise.gated=true", "gate.objective=hinge"}),
               HasSubstr("gate.objective=agreement"));
-  EXPECT_EQ(refusal({"pointwise.gated=true", "gate.objective=hinge", "gate.rule=random"}), "no error");
+  EXPECT_THAT(refusal({"pointwise.gated=true", "gate.objective=hinge", "gate.rule=random"}),
+              HasSubstr("no parameters"));
+  EXPECT_EQ(refusal({"pointwise.gated=true", "gate.rule=random"}), "no error");
 }
 
 }  // namespace

@@ -174,14 +174,16 @@ TEST_F(RunFolderTest, AnEpochThatIsNoneIsAnErrorNamingTheLine) {
 TEST_F(RunFolderTest, ADamagedSummaryIsAnErrorThatNamesItsFault) {
   EXPECT_TRUE(read_summary(path_).is_null());
   fs::create_directories(path_);
-  const nlohmann::json whole = {
-      {"config", ""},
-      {"data_hash", ""},
-      {"commit", ""},
-      {"machine", "m"},
-      {"test", {{"protocol", "full"}, {"auc", {{"all", 0.5}, {"cold", nullptr}, {"tail", 1}}}}},
-      {"method", "none"},
-      {"seconds", {{"total", 1}, {"train", 1}}}};
+  const nlohmann::json whole = {{"config", ""},
+                                {"data_hash", ""},
+                                {"commit", ""},
+                                {"machine", "m"},
+                                {"test",
+                                 {{"protocol", "full"},
+                                  {"n", {{"all", 3}, {"cold", 0}, {"tail", 1}}},
+                                  {"auc", {{"all", 0.5}, {"cold", nullptr}, {"tail", 1}}}}},
+                                {"method", "none"},
+                                {"seconds", {{"total", 1}, {"train", 1}}}};
   std::ofstream(path_ + "/summary.json") << whole;
   EXPECT_EQ(read_summary(path_), whole);
   // Every value in its turn is gone, then of another type.

@@ -133,7 +133,7 @@ TEST_F(Training, BatchesAndChunksLargerThanTheDataAreTheWholeEpoch) {
 }
 
 TEST_F(Training, ExactModeResumesBitIdenticallyInTheMiddleOfAnEpoch) {
-  // Batches are sampled in stretches of 16,384 rows, so the world must be larger than that.
+  // Batches are sampled in chunks of 16,384 rows, so the world must be larger than that.
   SyntheticOptions large = small_world(600, 400);
   large.users = 4000;
   save_recbole(synthetic_dataset(large), folder_.path());

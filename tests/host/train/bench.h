@@ -26,7 +26,8 @@ inline SyntheticOptions small_world(int users, int items) {
 
 /// A number that the guidance tells of an epoch; 0 where it does not.
 inline double told(const EpochReport& report, const char* name) {
-  return report.guidance.is_object() ? report.guidance.value(name, 0.0) : 0.0;
+  const bool tells = report.guidance.is_object() && report.guidance.contains(name);
+  return tells && report.guidance[name].is_number() ? report.guidance[name].get<double>() : 0.0;
 }
 
 /// Takes all tensors out of a checkpoint but those of these names.

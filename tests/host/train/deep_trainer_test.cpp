@@ -95,7 +95,7 @@ TEST_P(EveryBackbone, ContinuesBitForBitInTheMiddleOfAnEpoch) {
   Bench straight(run);
   straight.train();
   const std::string whole = straight.checkpoint(folder_ / "a");
-  // Stopped at the end of a stretch, and within one, more than once.
+  // Stopped at the end of a chunk, and within one, more than once.
   for (const std::int64_t step : {512, 200}) {
     auto trained = std::make_unique<Bench>(run);
     for (std::int64_t stop = step; stop < 3 * step; stop += step) {

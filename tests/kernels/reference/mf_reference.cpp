@@ -155,7 +155,7 @@ Trainer::Trainer(const World& world)
       mean_alpha_(world.state.gate.running[0]),
       mean_hinge_(world.state.gate.running[1]) {
   totals_.gate_gradient.resize(theta_.size());
-  stretch_ = totals_;
+  chunk_ = totals_;
 }
 
 double Trainer::score(Id user, Id item) const {
@@ -206,27 +206,27 @@ void Trainer::add_pair(const Triple& triple, const LlmPair& pair, bool probe, Gr
     Vector above = theta_, below = theta_;
     above[k] += kStep;
     below[k] -= kStep;
-    stretch_.gate_gradient[k] +=
+    chunk_.gate_gradient[k] +=
         (gate_loss(objective_, pair_alpha(above), facts) - gate_loss(objective_, pair_alpha(below), facts)) /
         (2 * kStep);
   }
   if (probe) {
-    stretch_.probes += 1;
-    stretch_.agreement += pair.agreement;
+    chunk_.probes += 1;
+    chunk_.agreement += pair.agreement;
     return;
   }
 
   const double weight = pair_alpha(theta_);
-  stretch_.pairs += 1;
-  stretch_.pair_alpha += weight;
-  stretch_.pair_hinge += weight * hinge;
-  stretch_.active += hinge > 0 ? 1 : 0;
+  chunk_.pairs += 1;
+  chunk_.pair_alpha += weight;
+  chunk_.pair_hinge += weight * hinge;
+  chunk_.active += hinge > 0 ? 1 : 0;
   for (const GateSignals& z : {za, zb}) {
     const int cold = z.cold == 1 ? 1 : 0, tail = z.tail == 1 ? 1 : 0;
     const double one = alpha(rule_, z, theta_);
-    stretch_.bucket_count[cold][tail] += 1;
-    stretch_.bucket_alpha[cold][tail] += one;
-    stretch_.bucket_alpha_squared[cold][tail] += one * one;
+    chunk_.bucket_count[cold][tail] += 1;
+    chunk_.bucket_alpha[cold][tail] += one;
+    chunk_.bucket_alpha_squared[cold][tail] += one * one;
   }
   if (hinge == 0) return;
   const double scale = objective_ == "normalised" ? std::max(mean_alpha_, kNormalisedFloor) : 1;
@@ -241,8 +241,8 @@ void Trainer::add_pair(const Triple& triple, const LlmPair& pair, bool probe, Gr
 
 void Trainer::add_row(const Triple& triple, const RowPairs* pairs, Gradients& gradients) {
   const double margin = score(triple.user, triple.positive) - score(triple.user, triple.negative);
-  stretch_.rows += 1;
-  stretch_.loss += std::log(1 + std::exp(-margin));
+  chunk_.rows += 1;
+  chunk_.loss += std::log(1 + std::exp(-margin));
   const double push = sigmoid(-margin);
   const Vector& user = users_.weights[at(triple.user)];
   add(gradients.users[at(triple.user)], -push, items_.weights[at(triple.positive)]);
@@ -310,17 +310,17 @@ void Trainer::step(OptimizerKind kind, int step_number, std::int64_t first_row, 
 
 void Trainer::gate_step(int step_number) {
   for (std::size_t k = 0; k < theta_.size(); ++k) {
-    theta_[k] = adam(theta_[k], stretch_.gate_gradient[k] / stretch_.rows, theta_first_[k], theta_second_[k],
+    theta_[k] = adam(theta_[k], chunk_.gate_gradient[k] / chunk_.rows, theta_first_[k], theta_second_[k],
                      step_number, world_.gate_rate);
   }
-  if (stretch_.pairs > 0) {
+  if (chunk_.pairs > 0) {
     const double keep = std::min(0.9, 1 - 1.0 / step_number);
-    mean_alpha_ = keep * mean_alpha_ + (1 - keep) * stretch_.pair_alpha / stretch_.pairs;
-    mean_hinge_ = keep * mean_hinge_ + (1 - keep) * stretch_.pair_hinge / stretch_.pairs;
+    mean_alpha_ = keep * mean_alpha_ + (1 - keep) * chunk_.pair_alpha / chunk_.pairs;
+    mean_hinge_ = keep * mean_hinge_ + (1 - keep) * chunk_.pair_hinge / chunk_.pairs;
   }
-  add(totals_, stretch_);
-  stretch_ = Totals{};
-  stretch_.gate_gradient.resize(theta_.size());
+  add(totals_, chunk_);
+  chunk_ = Totals{};
+  chunk_.gate_gradient.resize(theta_.size());
 }
 
 }  // namespace sllmr::reference

@@ -79,7 +79,7 @@ class Trainer {
   Table users_, items_;
   Vector theta_, theta_first_, theta_second_;
   double mean_alpha_, mean_hinge_;
-  Totals totals_, stretch_;  // since the start; since the last gate step
+  Totals totals_, chunk_;  // since the start; since the last gate step
 };
 
 }  // namespace sllmr::reference
