@@ -2,31 +2,11 @@
 
 #include "kernels/exec/launch.h"
 #include "kernels/layers/matrix.h"
+#include "kernels/logit_loss.h"
 
 namespace sllmr {
 
 namespace {
-
-struct LossAndSlope {
-  float loss, slope;  // by the logit
-};
-
-/// -log sigmoid(x) and its slope, without overflow.
-SLLMR_HD LossAndSlope log_sigmoid_loss(float x) {
-  const float decay = std::exp(-std::fabs(x));
-  return {(x > 0 ? 0.0F : -x) + std::log1p(decay), -(x > 0 ? decay : 1.0F) / (1.0F + decay)};
-}
-
-SLLMR_HD LossAndSlope bce(float logit, float target) {
-  if (target == 0.0F || target == 1.0F) {
-    const float sign = target == 1.0F ? 1.0F : -1.0F;
-    LossAndSlope x = log_sigmoid_loss(sign * logit);
-    x.slope *= sign;
-    return x;
-  }
-  const LossAndSlope x = log_sigmoid_loss(logit);
-  return {x.loss + (1.0F - target) * logit, x.slope + (1.0F - target)};
-}
 
 SLLMR_HD LossAndSlope clamped_bce(float logit, float target) {
   const float p = 1.0F / (1.0F + std::exp(-logit));
@@ -57,7 +37,8 @@ SLLMR_HD float base_gradient(const LossHeadArgs& args, std::int64_t k) {
     return weight * 2.0F * x.loss;  // counts for both rows, so that the mean over rows is that over triples
   }
   const float logit = args.logits[k], target = args.targets[k];
-  const LossAndSlope x = args.loss == BaseLoss::clamped_bce ? clamped_bce(logit, target) : bce(logit, target);
+  const LossAndSlope x =
+      args.loss == BaseLoss::clamped_bce ? clamped_bce(logit, target) : binary_cross_entropy(logit, target);
   args.d_logits[k] = mean * x.slope;
   return weight * x.loss;
 }

@@ -1,27 +1,21 @@
 #include "kernels/pointwise_loss.h"
 
 #include "kernels/exec/launch.h"
+#include "kernels/logit_loss.h"
 
 namespace sllmr {
 
 namespace {
 
-struct LossAndSlope {
-  float loss, slope;  // by the logit
-};
-
 SLLMR_HD LossAndSlope loss_of(PointwiseLoss loss, float s, float t) {
-  const float small = std::exp(-std::fabs(s));
-  const float p = (s < 0.0F ? small : 1.0F) / (1.0F + small);  // written so that a NaN logit stays NaN
-  if (loss == PointwiseLoss::bce) {
-    return {(s < 0.0F ? 0.0F : s) - t * s + std::log1p(small), p - t};
-  }
+  if (loss == PointwiseLoss::bce) return binary_cross_entropy(s, t);
   if (loss == PointwiseLoss::mse) {
+    const float small = std::exp(-std::fabs(s));
+    const float p = (s < 0.0F ? small : 1.0F) / (1.0F + small);  // written so that a NaN logit stays NaN
     const float off = p - t;
     return {off * off, 2.0F * off * (small / ((1.0F + small) * (1.0F + small)))};
   }
-  const float kept = t < 0.01F ? 0.01F : t > 0.99F ? 0.99F : t;
-  const float off = s - std::log(kept / (1.0F - kept));
+  const float off = s - log_odds_of(t);
   return {off * off, 2.0F * off};
 }
 

@@ -8,6 +8,7 @@
 
 #include "host/guidance/gated.h"
 #include "host/guidance/judged.h"
+#include "kernels/logit_loss.h"
 #include "kernels/pointwise_loss.h"
 
 namespace sllmr {
@@ -21,12 +22,9 @@ struct Calibration {
   double a = 1, b = 0;
   bool used = false;
 
-  static double log_odds(double t) {
-    const double kept = std::clamp(t, 0.01, 0.99);
-    return std::log(kept / (1 - kept));
-  }
+  static double log_odds(float t) { return static_cast<double>(log_odds_of(t)); }
   float operator()(float t) const {
-    return used ? static_cast<float>(1 / (1 + std::exp(-a * log_odds(static_cast<double>(t)) - b))) : t;
+    return used ? static_cast<float>(1 / (1 + std::exp(-a * log_odds(t) - b))) : t;
   }
 };
 
@@ -45,7 +43,7 @@ std::vector<Example> examples_of(const ScoreTable& table) {
     if (table.probe[user] < 0 || scores.size() < 2) continue;
     for (std::size_t k = 0; k < scores.size(); ++k) {
       const bool positive = static_cast<std::int32_t>(k) == table.probe[user];
-      const double x = Calibration::log_odds(static_cast<double>(scores[k]));
+      const double x = Calibration::log_odds(scores[k]);
       examples.push_back({x, positive ? 1 : 1 / static_cast<double>(scores.size() - 1), positive});
     }
   }
