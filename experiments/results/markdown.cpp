@@ -54,10 +54,10 @@ std::string columns_markdown(const ResultTable& table) {
   double distance = 0;
   int cells = 0;
   for (std::size_t row = 0; row < table.rows.size(); ++row) {
-    text += "| " + table.rows[row] + " |";
+    text += fmt::format("| {} |", table.rows[row]);
     for (std::size_t column = 0; column < table.columns.size(); ++column) {
       const Spread spread = table.spread(row, column, shown.name);
-      text += " " + to_text(spread) + " |";
+      text += fmt::format(" {} |", to_text(spread));
       if (table.published.empty()) continue;
       const std::optional<double> published = table.published_at(row, column);
       if (!published || spread.n == 0) {

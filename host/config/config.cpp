@@ -96,7 +96,7 @@ std::string to_text(const Value& value) {
 /// As much of it as fits a message.
 std::string shown(const std::string& text) {
   constexpr std::size_t kLongest = 200;
-  return text.size() <= kLongest ? text : text.substr(0, kLongest) + "...";
+  return text.size() <= kLongest ? text : fmt::format("{:.{}}...", text, kLongest);
 }
 
 void assign(Config& config, const std::string& name, const Given& given) {

@@ -1,5 +1,6 @@
 #include "host/base/json_text.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <random>
@@ -33,7 +34,7 @@ TEST(JsonText, RefusesDeepNesting) {
 }
 
 TEST(JsonText, BracketsInStringsAreNoNesting) {
-  EXPECT_TRUE(parse_json('"' + std::string(1000, '[') + R"(\"[[")").has_value());
+  EXPECT_TRUE(parse_json(fmt::format(R"("{}\"[[")", std::string(1000, '['))).has_value());
 }
 
 TEST(JsonText, ValuesAreCountedBeforeTheyAreRead) {
