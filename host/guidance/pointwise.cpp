@@ -122,6 +122,7 @@ class Pointwise final : public Gated {
 
   void upload(const BatchPlan& plan) override {
     Gated::upload(plan);
+    if (rows_of(plan).heads.empty()) return;
     const std::vector<float>& targets = static_cast<const JudgedRows&>(*plan.own).targets;
     copy_to_device(setup_.context, targets_.data(), targets.data(), targets.size() * sizeof(float));
   }
