@@ -23,8 +23,8 @@ struct PartKey {
   std::string name;
   ConfigValue standard;  // its default: true or false, a number, a string, or one of `choices`
   std::string doc;
-  double low = 0, high = 1e30;            // of a number
   std::vector<std::string> choices = {};  // of a string
+  double low = 0, high = 1e30;            // of a number
 };
 /// The keys of all guidance methods; host/guidance/registry.cpp lists them.
 const std::vector<PartKey>& part_keys();

@@ -49,9 +49,7 @@ void Gated::start_chunk(const Chunk& chunk) {
   }
   // All at once: the device would have to be waited for at each batch.
   chunk_pairs_.resize(static_cast<std::size_t>(draws_.rate().count(chunk.first, chunk.count)));
-  if (!chunk_pairs_.empty()) {
-    copy_to_host(setup_.context, chunk_pairs_.data(), draws_.pairs(), chunk_pairs_.size() * sizeof(RowPairs));
-  }
+  copy_to_host(setup_.context, chunk_pairs_.data(), draws_.pairs(), chunk_pairs_.size() * sizeof(RowPairs));
   next_pair_ = chunk_pairs_.data();
   probe_rows_.clear();
   probe_heads_.clear();
@@ -118,8 +116,7 @@ bool Gated::open(const LlmPair& pair, Id user) {
 }
 
 void Gated::count_closed(const GateSignals& signals, float alpha) {
-  const int bucket =
-      GateColumns::bucket + GateColumns::bucket_columns * (2 * (signals.cold > 0) + (signals.tail > 0));
+  const int bucket = GateColumns::bucket_of(signals.cold > 0, signals.tail > 0);
   const double a = static_cast<double>(alpha);
   count(bucket, 1);
   count(bucket + 1, a);
@@ -130,7 +127,6 @@ void Gated::count_closed(const GateSignals& signals, float alpha) {
 
 void Gated::upload(const BatchPlan& plan) {
   const std::vector<HeadPair>& heads = rows_of(plan).heads;
-  if (heads.empty()) return;
   copy_to_device(setup_.context, heads_.data(), heads.data(), heads.size() * sizeof(HeadPair));
 }
 

@@ -5,9 +5,12 @@
 
 namespace sllmr {
 
-Judged::Judged(const ScoreTable& table) : offsets_(table.offsets) {
+Judged::Judged(const ScoreTable& table, const std::function<float(float)>& of_score)
+    : offsets_(table.offsets) {
   by_item_.reserve(table.items.size());
-  for (std::size_t k = 0; k < table.items.size(); ++k) by_item_.emplace_back(table.items[k], table.scores[k]);
+  for (std::size_t k = 0; k < table.items.size(); ++k) {
+    by_item_.emplace_back(table.items[k], of_score ? of_score(table.scores[k]) : table.scores[k]);
+  }
   for (std::size_t user = 0; user + 1 < offsets_.size(); ++user) {
     std::sort(by_item_.begin() + offsets_[user], by_item_.begin() + offsets_[user + 1]);
   }

@@ -1,6 +1,7 @@
 // What the LLM says of a (user, item).
 #pragma once
 
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -8,12 +9,13 @@
 
 namespace sllmr {
 
-/// Looks scores up.
+/// Looks scores up, or what a method makes of them.
 class Judged {
  public:
-  explicit Judged(const ScoreTable& table);
+  /// `of_score`: what score() gives for a score of the table, itself where it is left out.
+  explicit Judged(const ScoreTable& table, const std::function<float(float)>& of_score = {});
 
-  /// The score of (user, item), in [0, 1]; NaN where there is none.
+  /// Of (user, item), in [0, 1]; NaN where the table has no score.
   float score(Id user, Id item) const;
 
  private:

@@ -34,7 +34,7 @@ class Distillation final : public Guidance {
  public:
   explicit Distillation(const GuidanceSetup& setup)
       : Guidance(setup),
-        judged_(*setup.table),
+        teacher_(*setup.table, [&](float s) { return teacher(setup.config, static_cast<double>(s)); }),
         weight_(static_cast<float>(setup.config.part<double>(kWeight))),
         half_(setup.config.part<std::string>(kMissing) == "half") {
     for (const float score : setup.table->scores) {
@@ -47,11 +47,14 @@ class Distillation final : public Guidance {
   void plan(BatchPlan& plan) override {
     plan.weights.assign(plan.targets.size(), 1.0F);
     for (std::size_t k = 0; k < plan.targets.size(); ++k) {
-      const float score = judged_.score(plan.rows[k].user, plan.rows[k].item);
-      const bool is_judged = !std::isnan(score);
-      if (is_judged) count(kJudged, 1);
-      if (!is_judged && !half_) continue;
-      const float t = is_judged ? teacher(setup_.config, static_cast<double>(score)) : 0.5F;
+      float t = teacher_.score(plan.rows[k].user, plan.rows[k].item);
+      if (!std::isnan(t)) {
+        count(kJudged, 1);
+      } else if (half_) {
+        t = 0.5F;
+      } else {
+        continue;
+      }
       plan.weights[k] = 1.0F + weight_;
       plan.targets[k] = (plan.targets[k] + weight_ * t) / (1.0F + weight_);
     }
@@ -67,7 +70,7 @@ class Distillation final : public Guidance {
  private:
   static constexpr int kJudged = GateColumns::pairs;  // training rows with a score
 
-  Judged judged_;
+  Judged teacher_;
   float weight_;
   bool half_;
   float lowest_ = 1, highest_ = 0;  // of the teacher, over the table
@@ -80,18 +83,14 @@ GuidanceInfo kd_guidance() {
           .summary = "knowledge distillation: the LLM's score as a second label of every judged training row",
           .words = {"kd"},
           .keys = {{kWeight, 0.1, "weight of the teacher beside the labels"},
-                   {kTemperature, 1.0, "softmax temperature of the teacher", 1e-3, 1e3},
+                   {kTemperature, 1.0, "softmax temperature of the teacher", {}, 1e-3, 1e3},
                    {kScale,
                     std::string("logits"),
                     "what the release's stored pairs are: logits, probability, double_softmax",
-                    0,
-                    0,
                     {"logits", "probability", "double_softmax"}},
                    {kMissing,
                     std::string("skip"),
                     "rows without a score: skip, or half (t = 1/2)",
-                    0,
-                    0,
                     {"skip", "half"}}},
           .check =
               [](const Config& config) {

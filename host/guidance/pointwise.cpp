@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "host/guidance/gated.h"
 #include "host/guidance/judged.h"
@@ -20,12 +21,9 @@ constexpr const char *kLoss = "pointwise.loss", *kCalibrate = "pointwise.calibra
 /// t -> sigmoid(a logit(t) + b).
 struct Calibration {
   double a = 1, b = 0;
-  bool used = false;
 
   static double log_odds(float t) { return static_cast<double>(log_odds_of(t)); }
-  float operator()(float t) const {
-    return used ? static_cast<float>(1 / (1 + std::exp(-a * log_odds(t) - b))) : t;
-  }
+  float operator()(float t) const { return static_cast<float>(1 / (1 + std::exp(-a * log_odds(t) - b))); }
 };
 
 /// A judged item as a row of Platt's regression.
@@ -65,7 +63,7 @@ Calibration platt(const ScoreTable& table) {
     }
     return sum;
   };
-  Calibration fit{0, 0, true};
+  Calibration fit{0, 0};
   constexpr int kMostSteps = 25, kMostHalvings = 30;
   for (int step = 0; step < kMostSteps; ++step) {
     double g_a = 0, g_b = 0, h_aa = 1e-9, h_ab = 0,
@@ -85,6 +83,10 @@ Calibration platt(const ScoreTable& table) {
   return fit;
 }
 
+bool is_calibrated(const Config& config) {
+  return config.part<std::string>(kCalibrate) == "platt";
+}
+
 PointwiseLoss loss_of(const Config& config) {
   const auto& name = config.part<std::string>(kLoss);
   return name == "mse" ? PointwiseLoss::mse : name == "bce" ? PointwiseLoss::bce : PointwiseLoss::logit;
@@ -102,10 +104,9 @@ class Pointwise final : public Gated {
  public:
   explicit Pointwise(const GuidanceSetup& setup)
       : Gated(setup, spec_of(setup.config)),
-        judged_(*setup.table),
-        targets_(setup.context, 2 * heads_.size()) {
-    if (setup.config.part<std::string>(kCalibrate) == "platt") calibration_ = platt(*setup.table);
-  }
+        calibration_(is_calibrated(setup.config) ? std::optional(platt(*setup.table)) : std::nullopt),
+        target_(calibration_ ? Judged(*setup.table, *calibration_) : Judged(*setup.table)),
+        targets_(setup.context, 2 * heads_.size()) {}
 
   MfPairs* mf_pairs() override { return nullptr; }
   std::unique_ptr<BatchPlan::Own> make_own() const override { return std::make_unique<JudgedRows>(); }
@@ -115,14 +116,13 @@ class Pointwise final : public Gated {
     auto& own = static_cast<JudgedRows&>(*plan.own);
     own.targets.clear();
     for (const HeadPair& head : own.heads) {
-      own.targets.push_back(calibration_(judged_.score(head.user, head.pair.a)));
-      own.targets.push_back(calibration_(judged_.score(head.user, head.pair.b)));
+      own.targets.push_back(target_.score(head.user, head.pair.a));
+      own.targets.push_back(target_.score(head.user, head.pair.b));
     }
   }
 
   void upload(const BatchPlan& plan) override {
     Gated::upload(plan);
-    if (rows_of(plan).heads.empty()) return;
     const std::vector<float>& targets = static_cast<const JudgedRows&>(*plan.own).targets;
     copy_to_device(setup_.context, targets_.data(), targets.data(), targets.size() * sizeof(float));
   }
@@ -150,7 +150,7 @@ class Pointwise final : public Gated {
     out.erase("active_share");
     out["judged_rows"] = 2 * pairs;
     out["loss"] = pairs > 0 ? nlohmann::json(totals[GateColumns::pair_hinge] / pairs) : nlohmann::json();
-    if (calibration_.used) out["platt"] = {{"slope", calibration_.a}, {"intercept", calibration_.b}};
+    if (calibration_) out["platt"] = {{"slope", calibration_->a}, {"intercept", calibration_->b}};
     return out;
   }
 
@@ -158,8 +158,8 @@ class Pointwise final : public Gated {
   struct JudgedRows : Rows {
     std::vector<float> targets;
   };
-  Judged judged_;
-  Calibration calibration_;
+  std::optional<Calibration> calibration_;
+  Judged target_;
   Buffer<float> targets_;
 };
 
@@ -190,14 +190,10 @@ GuidanceInfo pointwise_guidance() {
           .keys = {{kLoss,
                     std::string("mse"),
                     "loss of a judged row: of the probability, or of the logit",
-                    0,
-                    0,
                     {"mse", "bce", "logit"}},
                    {kCalibrate,
                     std::string("none"),
                     "platt: scores become probabilities of what users did",
-                    0,
-                    0,
                     {"none", "platt"}},
                    {kGated, false, "weigh judged rows by the gate of [gate]"}},
           .check = check,

@@ -63,7 +63,7 @@ GuidanceInfo weights_guidance() {
   return {.name = "weights",
           .summary = "the LLM's score as the weight of every judged positive",
           .words = {"weights"},
-          .keys = {{kStrength, 1.0, "how far a score moves a weight from 1", 0, 1}},
+          .keys = {{kStrength, 1.0, "how far a score moves a weight from 1", {}, 0, 1}},
           .make = [](const GuidanceSetup& setup) -> std::unique_ptr<Guidance> {
             return std::make_unique<RowWeights>(setup);
           },

@@ -294,6 +294,7 @@ void MemoryPool::give_back(void* memory, std::size_t bytes) noexcept {
 }
 
 void copy_to_device([[maybe_unused]] const Context& context, void* to, const void* from, std::size_t bytes) {
+  if (bytes == 0) return;  // memcpy takes no null
 #if SLLMR_WITH_CUDA
   if (context.device() == Device::cuda) {
     const auto stream = static_cast<cudaStream_t>(context.stream());
@@ -308,6 +309,7 @@ void copy_to_device([[maybe_unused]] const Context& context, void* to, const voi
 }
 
 void copy_to_host([[maybe_unused]] const Context& context, void* to, const void* from, std::size_t bytes) {
+  if (bytes == 0) return;  // memcpy takes no null
 #if SLLMR_WITH_CUDA
   if (context.device() == Device::cuda) {
     SLLMR_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost,
@@ -320,6 +322,7 @@ void copy_to_host([[maybe_unused]] const Context& context, void* to, const void*
 }
 
 void copy_on_device([[maybe_unused]] const Context& context, void* to, const void* from, std::size_t bytes) {
+  if (bytes == 0) return;  // memcpy takes no null
 #if SLLMR_WITH_CUDA
   if (context.device() == Device::cuda) {
     SLLMR_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice,
