@@ -12,6 +12,7 @@
 #include "host/guidance/registry.h"
 #include "host/runs/run_folder.h"
 #include "host/runs/training.h"
+#include "host/train/stored_model.h"
 #include "host/train/trainer.h"
 #include "kernels/exec/interrupt.h"
 
@@ -86,7 +87,7 @@ std::vector<CheckedRun> check_runs(std::span<const Config> runs) {
     data.data = runs[k].data;
     by_data[to_toml(data)].push_back(k);
   }
-  const auto by_kernels = std::ranges::count_if(runs, uses_mf_kernels);
+  const auto by_kernels = std::ranges::count_if(runs, has_mf_kernels);
   const auto factorise =
       std::ranges::count_if(runs, [](const Config& run) { return run.model.name == "mf"; });
   if (by_kernels > 0 && by_kernels < factorise) {

@@ -37,8 +37,7 @@ struct PointwiseRows {
       const float alpha = gate_alpha(args.gate, z);
       const LossAndSlope x = loss_of(args.loss, s, args.targets[2 * k + side]);
       args.d_logits[row] = scale * alpha * x.slope;
-      float* bucket = slot + GateColumns::bucket +
-                      GateColumns::bucket_columns * ((z.cold != 0.0F ? 2 : 0) + (z.tail != 0.0F ? 1 : 0));
+      float* bucket = slot + GateColumns::bucket_of(z.cold != 0.0F, z.tail != 0.0F);
       bucket[0] += 1.0F;
       bucket[1] += alpha;
       bucket[2] += alpha * alpha;

@@ -29,11 +29,11 @@ std::string aligned(const std::vector<std::vector<std::string>>& rows) {
 
 std::string figures_text(const nlohmann::json& result) {
   std::vector<std::vector<std::string>> rows = {{"protocol " + result.at("protocol").get<std::string>()}};
-  rows[0].insert(rows[0].end(), kSlices.begin(), kSlices.end());
+  rows[0].insert(rows[0].end(), kSliceNames.begin(), kSliceNames.end());
   for (const auto& [name, value] : result.items()) {
     if (!value.is_object()) continue;
     std::vector<std::string> row = {name};
-    for (const char* slice : kSlices) {
+    for (const char* slice : kSliceNames) {
       const nlohmann::json& cell = value.at(slice);
       row.push_back(cell.is_number_integer() ? std::to_string(cell.get<long>())
                                              : figure_text(finite_number(cell)));

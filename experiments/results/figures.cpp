@@ -27,7 +27,7 @@ std::vector<Figure> figures_of(const nlohmann::json& summary) {
   std::vector<Figure> figures;
   for (const auto& [metric, slices] : summary.at("test").items()) {
     if (!slices.is_object()) continue;
-    for (const char* slice : kSlices) {
+    for (const char* slice : kSliceNames) {
       figures.push_back({{metric, slice}, finite_number(slices.at(slice))});
     }
   }
@@ -43,7 +43,7 @@ namespace {
 nlohmann::json test_without_rows(const Config& config) {
   const Protocol& protocol = find_protocol(config);
   nlohmann::json none, test = nlohmann::json::object();
-  for (const char* slice : kSlices) none[slice] = nullptr;
+  for (const char* slice : kSliceNames) none[slice] = nullptr;
   for (const std::string_view name : protocol.counts) test[std::string(name)] = none;
   for (const MetricAt& metric : metrics_of(protocol.offers(config.eval), config.eval.topk)) {
     test[metric.name] = none;
@@ -73,7 +73,7 @@ std::string_view without_test(std::string_view word) {
 std::optional<FigureName> find_figure(std::string_view word, std::span<const FigureName> known) {
   word = without_test(word);
   const auto found = std::ranges::find_if(known, [&](const FigureName& name) {
-    return word == to_text(name) || (name.slice == kSlices[0] && word == name.metric);
+    return word == to_text(name) || (name.slice == kSliceNames[0] && word == name.metric);
   });
   return found == known.end() ? std::nullopt : std::optional(*found);
 }
@@ -82,7 +82,7 @@ std::string nearest_figure(std::string_view word, std::span<const FigureName> kn
   std::vector<std::string> words;
   for (const FigureName& name : known) {
     words.push_back(to_text(name));
-    if (name.slice == kSlices[0]) words.push_back(name.metric);
+    if (name.slice == kSliceNames[0]) words.push_back(name.metric);
   }
   return nearest_name(without_test(word), words);
 }

@@ -1,7 +1,6 @@
 // Figures of runs: their names, how they are averaged over seeds, and how they are printed.
 #pragma once
 
-#include <array>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
@@ -10,18 +9,16 @@
 #include <vector>
 
 #include "host/config/config.h"
+#include "host/eval/slices.h"
 #include "host/guidance/guidance.h"
 
 namespace sllmr {
-
-/// The parts of the test rows that figures are of, in the order of tables.
-inline constexpr std::array<const char*, 3> kSlices = {"all", "cold", "tail"};
 
 /// Of the test a metric and a slice: "ndcg@10", "cold". Of anything else a summary tells its dotted path
 /// ("guidance.mean_alpha", "seconds.total"), which is of all rows.
 struct FigureName {
   std::string metric;
-  std::string slice = kSlices[0];
+  std::string slice = kSliceNames[0];
   bool operator==(const FigureName&) const = default;
 };
 /// "ndcg@10.cold".

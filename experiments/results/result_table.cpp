@@ -35,7 +35,7 @@ RunResult run_result(const nlohmann::json& summary, const Config& config) {
 
 std::vector<ShownFigure> auc_by_slice() {
   std::vector<ShownFigure> shown;
-  for (const char* slice : kSlices) {
+  for (const char* slice : kSliceNames) {
     shown.push_back({{"auc", slice}, shown.empty() ? std::string("AUC ") + slice : slice});
   }
   return shown;

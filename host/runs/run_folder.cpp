@@ -20,6 +20,7 @@
 #include "host/base/atomic_file.h"
 #include "host/base/json_text.h"
 #include "host/base/text_file.h"
+#include "host/eval/slices.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -203,8 +204,7 @@ std::string fault_of(const nlohmann::json& summary) {
   const auto number = [](const nlohmann::json& value) { return value.is_number(); };
   const auto figure = [](const nlohmann::json& value) { return value.is_number() || value.is_null(); };
   const auto slices = [&](const nlohmann::json& value) {
-    return value.is_object() &&
-           std::ranges::all_of(std::array{"all", "cold", "tail"}, [&](const char* slice) {
+    return value.is_object() && std::ranges::all_of(kSliceNames, [&](const char* slice) {
              return value.contains(slice) && figure(value.at(slice));
            });
   };

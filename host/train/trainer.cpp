@@ -62,11 +62,6 @@ void Trainer::resume(const SafetensorsFile& checkpoint) {
   load_buffers(context_, checkpoint, chunk_buffers());
 }
 
-bool uses_mf_kernels(const Config& config) {
-  return config.model.name == "mf" && config.train.loss == TrainConfig::Loss::bpr &&
-         find_guidance(config).trains_mf;
-}
-
 void check_training(const Config& config) {
   check_applicability(config);
   find_guidance(config);
@@ -81,7 +76,7 @@ void check_training(const Config& config) {
       }
     }
   }
-  uses_mf_kernels(config) ? check_mf_options(config) : check_deep_options(config);
+  has_mf_kernels(config) ? check_mf_options(config) : check_deep_options(config);
 }
 
 std::unique_ptr<Trainer> make_trainer(Context& context, const Config& config, const Split& split,
@@ -89,7 +84,7 @@ std::unique_ptr<Trainer> make_trainer(Context& context, const Config& config, co
   check_training(config);
   require(!find_guidance(config).reads_scores || table != nullptr,
           "method=" + config.method + " needs LLM scores");
-  if (uses_mf_kernels(config)) return std::make_unique<MfTrainer>(context, config, split, table);
+  if (has_mf_kernels(config)) return std::make_unique<MfTrainer>(context, config, split, table);
   return std::make_unique<DeepTrainer>(context, config, split, table);
 }
 

@@ -67,8 +67,6 @@ class Trainer : public EvaluatedModel {
   std::int64_t taken_ = 0;  // rows of the chunk
 };
 
-/// Whether matrix factorisation's own kernels train the run (mf_trainer.h).
-bool uses_mf_kernels(const Config& config);
 /// Throws Error where the configuration alone tells that it cannot be trained with: an unknown model or
 /// method, options that contradict each other, keys without a use.
 void check_training(const Config& config);

@@ -23,6 +23,10 @@ struct GateColumns {
   static constexpr int theta = 0;                // [kMaxGateParams]
   static constexpr int bucket = kMaxGateParams;  // [4 buckets, cold x tail][bucket_columns]
   static constexpr int bucket_columns = 3;       // (user, item) count, sum of alpha, sum of alpha^2
+  /// First column of the bucket of a user and an item.
+  SLLMR_HD static constexpr int bucket_of(bool cold, bool tail) {
+    return bucket + bucket_columns * ((cold ? 2 : 0) + (tail ? 1 : 0));
+  }
   static constexpr int pairs = bucket + 4 * bucket_columns;  // LLM pairs
   static constexpr int pair_alpha = pairs + 1;               // sum of the pair's alpha
   static constexpr int pair_hinge = pairs + 2;               // sum of alpha * hinge
@@ -279,8 +283,7 @@ SLLMR_INLINE void count_pair(const GateBatch<1>& batch, const GateSide<1>& a, co
     return;
   }
   for (const GateSide<1>* side : {&a, &b}) {
-    const int bucket = (side->cold[0] != 0.0F ? 2 : 0) + (side->tail[0] != 0.0F ? 1 : 0);
-    float* columns = slot + GateColumns::bucket + GateColumns::bucket_columns * bucket;
+    float* columns = slot + GateColumns::bucket_of(side->cold[0] != 0.0F, side->tail[0] != 0.0F);
     columns[0] += 1.0F;
     columns[1] += side->alpha[0];
     columns[2] += side->alpha[0] * side->alpha[0];
