@@ -351,6 +351,23 @@ TEST_F(Cli, TablesOfRunsAreCheckedBeforeAnyIsTrained) {
   EXPECT_FALSE(std::filesystem::exists(out));
 }
 
+TEST_F(Cli, MethodsThatMfsKernelsDoNotKnowAreToldBeforeAnyIsTrained) {
+  std::ofstream(folder_ / "mf.toml") << "[data]\npath = \"" << data() << "\"\n";
+  const auto compare = [this](std::vector<std::string> words) {
+    words.insert(words.begin(),
+                 {"compare", folder_ / "mf.toml", "device=cpu", "train.epochs=1", "eval.max_users=5",
+                  "--methods", "none,weights", "--seeds", "1", "--out", folder_ / "table"});
+    return run(words);
+  };
+  const Outcome fused = compare({});
+  EXPECT_EQ(fused.status, 1);
+  EXPECT_THAT(fused.err, testing::AllOf(HasSubstr("method=weights"), HasSubstr("train.mode=exact")));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "table/none_1"));
+  const Outcome exact = compare({"train.mode=exact", "train.optimizer=adam"});
+  EXPECT_EQ(exact.status, 0) << exact.err;
+  EXPECT_THAT(exact.err, HasSubstr("warning: some of these methods train mf by its own kernels"));
+}
+
 TEST_F(Cli, ADamagedSummaryIsAnErrorThatNamesIt) {
   const std::string folder = folder_ / "runs/none_1";
   std::filesystem::create_directories(folder);
@@ -371,6 +388,21 @@ TEST_F(Cli, EvalRefusesACheckpointOfAnotherBackbone) {
   const Outcome outcome = run({"eval", folder_ / "run"});
   EXPECT_EQ(outcome.status, 1);
   EXPECT_THAT(outcome.err, HasSubstr("describes another model (model.name"));
+}
+
+TEST_F(Cli, EvalRefusesAnotherHistoryThanTheModels) {
+  std::vector<std::string> words = train_words();
+  words.insert(words.end(), {"model.name=din", "model.width=8", "train.mode=exact", "train.optimizer=adam",
+                             "train.loss=bce", "train.epochs=1", "data.max_history=7", "eval.max_users=5"});
+  ASSERT_EQ(run(words).status, 0);
+  const std::string path = folder_ / "run/config.toml";
+  std::string text = read_all(path);
+  const std::size_t length = text.find("max_history = 7");
+  ASSERT_NE(length, std::string::npos);
+  std::ofstream(path) << text.replace(length, 15, "max_history = 3");
+  const Outcome outcome = run({"eval", folder_ / "run"});
+  EXPECT_EQ(outcome.status, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("data.max_history was 7, is 3"));
 }
 
 TEST_F(Cli, ANegativeBudgetIsRefused) {

@@ -21,13 +21,13 @@
 #include <sstream>
 #include <thread>
 
-#include "experiments/app.h"
 #include "host/ask/prompt.h"
 #include "host/ask/scorer.h"
 #include "host/base/json_text.h"
 #include "host/data/import.h"
 #include "host/data/synthetic.h"
 #include "host/scores/score_table.h"
+#include "tests/experiments/cli.h"
 #include "tests/host/support.h"
 #include "tests/support/fake_llm_server.h"
 
@@ -58,19 +58,9 @@ double processor_seconds() {
   return of(usage.ru_utime) + of(usage.ru_stime);
 }
 
-struct Outcome {
-  int status;
-  std::string out, err;
-};
-
 Outcome run(std::vector<std::string> words) {
-  std::vector<const char*> argv = {"sllmr", "llm"};
-  for (const std::string& word : words) argv.push_back(word.c_str());
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  const int status = run_app(static_cast<int>(argv.size()), argv.data());
-  std::fflush(nullptr);
-  return {status, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
+  words.insert(words.begin(), "llm");
+  return sllmr::run(std::move(words));
 }
 
 /// Some number in [0, n) that depends on the text alone.
