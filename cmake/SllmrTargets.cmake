@@ -86,6 +86,15 @@ function(sllmr_precompile target)
   endif()
 endfunction()
 
+# With SLLMR_GROUP, compiles the sources of the target in groups: what they include is parsed, and its templates emitted,
+# once a group. Two files of a group must not give one name to two things of their own; an overload that only a group sees
+# shows as a test that fails here and not elsewhere.
+function(sllmr_group target)
+  if(SLLMR_GROUP)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
+  endif()
+endfunction()
+
 # A static library of one layer, from all its sources. Every .cu file is compiled twice: by the C++ compiler for
 # the CPU backend (through a one-line .cpp that includes it) and, where there is one, by nvcc for CUDA.
 function(sllmr_layer target)
@@ -139,6 +148,7 @@ function(sllmr_test folder)
   endif()
   sllmr_precompile(${_target} algorithm cmath filesystem fstream map memory string vector
                    gmock/gmock.h gtest/gtest.h nlohmann/json.hpp)
+  sllmr_group(${_target})
   target_link_libraries(${_target} PRIVATE ${_test_UNPARSED_ARGUMENTS} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${_target} PRIVATE SLLMR_SOURCE_DIR=".")
   gtest_discover_tests(${_target} TEST_PREFIX ${folder}. WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} NO_PRETTY_VALUES

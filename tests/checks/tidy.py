@@ -41,6 +41,12 @@ def inputs(path):
     return sorted(seen)
 
 
+def config(file):
+    """The nearest .clang-tidy: of a generated file, which holds sources of one kind, that of the first."""
+    source = file if file.is_relative_to(ROOT) and not file.is_relative_to(ROOT / "build") else includes(file)[0]
+    return next(p / ".clang-tidy" for p in source.parents if (p / ".clang-tidy").is_file())
+
+
 @lru_cache(maxsize=None)
 def settings():
     return [read(path) for path in [ROOT / ".clang-tidy", *(p for f in FOLDERS for p in sorted((ROOT / f).rglob(".clang-tidy")))]]
@@ -70,7 +76,7 @@ def main():
     todo = {file: stamp for file, stamp in todo.items() if not stamp.exists()}
 
     def check(file):
-        run = subprocess.run([clang_tidy, *arguments, file], capture_output=True, text=True)
+        run = subprocess.run([clang_tidy, *arguments, f"--config-file={config(Path(file))}", file], capture_output=True, text=True)
         if run.returncode == 0:
             todo[file].touch()
         else:
@@ -79,7 +85,7 @@ def main():
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         passed = list(pool.map(check, todo))
-    print(f"clang-tidy: {len(commands)} files, {len(passed)} checked, {passed.count(False)} with findings", file=sys.stderr)
+    print(f"clang-tidy: {len(commands)} translation units, {len(passed)} checked, {passed.count(False)} with findings", file=sys.stderr)
     sys.exit(not all(passed))
 
 

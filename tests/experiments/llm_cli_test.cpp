@@ -58,7 +58,7 @@ double processor_seconds() {
   return of(usage.ru_utime) + of(usage.ru_stime);
 }
 
-Outcome run(std::vector<std::string> words) {
+Outcome run_llm(std::vector<std::string> words) {
   words.insert(words.begin(), "llm");
   return sllmr::run(std::move(words));
 }
@@ -196,7 +196,7 @@ TEST_F(LlmCli, TenThousandRequestsAFifthOfThemFaulty) {
   {
     FakeLlmServer server([](const std::string&, const std::string& body, int) { return moody(body); });
     const double before = processor_seconds();
-    const Outcome outcome = run(with(words(server, "calm.tsv"), {"--users", "10000"}));
+    const Outcome outcome = run_llm(with(words(server, "calm.tsv"), {"--users", "10000"}));
     // With the server's own time and all that a run does: reading the data, the plan, prompts, cache, table.
     const double rate = 10000 / (processor_seconds() - before);
     RecordProperty("requests_per_cpu_second", static_cast<int>(rate));
@@ -213,7 +213,7 @@ TEST_F(LlmCli, TenThousandRequestsAFifthOfThemFaulty) {
   }
   FakeLlmServer server(
       [](const std::string&, const std::string& body, int seen) { return faulty(moody(body), body, seen); });
-  const Outcome outcome = run(with(words(server, "faulty.tsv"), {"--users", "10000"}));
+  const Outcome outcome = run_llm(with(words(server, "faulty.tsv"), {"--users", "10000"}));
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   const json summary = origin("faulty.tsv")["run"]["summary"];
   EXPECT_EQ(summary["answers"], 10000);
@@ -247,7 +247,7 @@ TEST_F(LlmCli, KilledTenTimesAndResumedTheTableIsTheSame) {
     if (reply.kind == FakeReply::Kind::hang) reply.kind = FakeReply::Kind::drop;
     return reply;
   });
-  ASSERT_EQ(run(words(server, "whole.tsv")).status, 0);
+  ASSERT_EQ(run_llm(words(server, "whole.tsv")).status, 0);
 
   FakeLlmServer second([](const std::string&, const std::string& body, int seen) {
     FakeReply reply = faulty(good(body), body, seen);
@@ -283,7 +283,7 @@ TEST_F(LlmCli, KilledTenTimesAndResumedTheTableIsTheSame) {
     ++killed;
   }
   EXPECT_FALSE(std::filesystem::exists(folder_ / "killed.tsv"));
-  const Outcome last = run(words(second, "killed.tsv"));
+  const Outcome last = run_llm(words(second, "killed.tsv"));
   ASSERT_EQ(last.status, 0) << last.err;
   EXPECT_EQ(read_all(folder_ / "killed.tsv"), read_all(folder_ / "whole.tsv"));
   // Only what was under way at a kill is paid again: at most 64 requests each time.
@@ -305,23 +305,24 @@ TEST_F(LlmCli, TheKeyIsNowhere) {
   std::string said;
   {
     FakeLlmServer server(echo);
-    const Outcome outcome = run(words(server, "scores.tsv"));
+    const Outcome outcome = run_llm(words(server, "scores.tsv"));
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     said += outcome.out + outcome.err;
     EXPECT_THAT(outcome.out, HasSubstr("[key]"));
-    const Outcome reported =
-        run({"report", "--data", data(), "--scores", folder_ / "scores.tsv", "--out", folder_ / "report"});
+    const Outcome reported = run_llm(
+        {"report", "--data", data(), "--scores", folder_ / "scores.tsv", "--out", folder_ / "report"});
     EXPECT_EQ(reported.status, 0) << reported.err;
     said += reported.out;
-    EXPECT_EQ(run({"export", folder_ / "scores.tsv.cache", "--out", folder_ / "answers.jsonl"}).status, 0);
-    said += run(with(words(server, "bad.tsv"), {"--max-bad", "0", "--cache", folder_ / "c2"})).err;
+    EXPECT_EQ(run_llm({"export", folder_ / "scores.tsv.cache", "--out", folder_ / "answers.jsonl"}).status,
+              0);
+    said += run_llm(with(words(server, "bad.tsv"), {"--max-bad", "0", "--cache", folder_ / "c2"})).err;
   }
   {
     FakeLlmServer server([](const std::string&, const std::string&, int) {
       return FakeReply{FakeReply::Kind::answer, 401, "",
                        R"({"error":{"message":"Incorrect API key: )" + std::string(kKey) + "\"}}", 0};
     });
-    const Outcome refused = run(words(server, "none.tsv"));
+    const Outcome refused = run_llm(words(server, "none.tsv"));
     EXPECT_EQ(refused.status, 1);
     EXPECT_THAT(refused.err, HasSubstr("--key-env"));
     said += refused.out + refused.err;
@@ -349,9 +350,9 @@ TEST_F(LlmCli, TheKeyIsNowhereHoweverTheServerSpellsIt) {
                      test::chat_completion(spelling + " or sk-test-0123****: " + model_answer(body)), 0};
   };
   FakeLlmServer server(echo);
-  const Outcome outcome = run(with(words(server, "scores.tsv"), {"--max-bad", "1"}));
+  const Outcome outcome = run_llm(with(words(server, "scores.tsv"), {"--max-bad", "1"}));
   EXPECT_EQ(outcome.status, 0) << outcome.err;
-  ASSERT_EQ(run({"export", folder_ / "scores.tsv.cache", "--out", folder_ / "answers.jsonl"}).status, 0);
+  ASSERT_EQ(run_llm({"export", folder_ / "scores.tsv.cache", "--out", folder_ / "answers.jsonl"}).status, 0);
   std::string written = outcome.out + outcome.err;
   for (const auto& entry : std::filesystem::directory_iterator(folder_.path()))
     written += read_all(entry.path());
@@ -371,9 +372,9 @@ TEST_F(LlmCli, AKeyThatTheServerSplitsIsNowhere) {
         FakeReply::Kind::answer, 200, "",
         R"({"choices": [{"message": {"content": [)" + parts + ", \". " + model_answer(body) + R"("]}}]})", 0};
   });
-  const Outcome outcome = run(with(words(server, "scores.tsv"), {"--users", "20"}));
+  const Outcome outcome = run_llm(with(words(server, "scores.tsv"), {"--users", "20"}));
   EXPECT_EQ(outcome.status, 0) << outcome.err;
-  ASSERT_EQ(run({"export", folder_ / "scores.tsv.cache", "--out", folder_ / "answers.jsonl"}).status, 0);
+  ASSERT_EQ(run_llm({"export", folder_ / "scores.tsv.cache", "--out", folder_ / "answers.jsonl"}).status, 0);
   EXPECT_THAT(read_all(folder_ / "answers.jsonl"), HasSubstr("The key: [key]. "));
   std::string written = outcome.out + outcome.err;
   for (const auto& entry : std::filesystem::directory_iterator(folder_.path()))
@@ -391,24 +392,25 @@ TEST_F(LlmCli, AKeyThatWasNotAskedForIsNotSent) {
   auto silent = words(server, "a.tsv");
   const auto flag = std::find(silent.begin(), silent.end(), "--key-env");
   silent.erase(flag, flag + 2);
-  const Outcome outcome = run(silent);
+  const Outcome outcome = run_llm(silent);
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_THAT(outcome.err, HasSubstr("OPENAI_API_KEY is set, but not sent"));
   EXPECT_EQ(with_key, 0);
-  const Outcome asked = run(with(silent, {"--key-env", "OPENAI_API_KEY", "--cache", folder_ / "b"}));
+  const Outcome asked = run_llm(with(silent, {"--key-env", "OPENAI_API_KEY", "--cache", folder_ / "b"}));
   EXPECT_EQ(asked.status, 0) << asked.err;
   EXPECT_THAT(asked.err, Not(HasSubstr("note")));
   EXPECT_EQ(with_key, server.requests() / 2);
   ::unsetenv("OPENAI_API_KEY");
-  EXPECT_THAT(run(with(silent, {"--key-env", "SLLMR_NOT_SET"})).err, HasSubstr("--key-env SLLMR_NOT_SET"));
+  EXPECT_THAT(run_llm(with(silent, {"--key-env", "SLLMR_NOT_SET"})).err,
+              HasSubstr("--key-env SLLMR_NOT_SET"));
 }
 
 TEST_F(LlmCli, ParametersThatMayBeSecretsAreNotKept) {
   FakeLlmServer server([](const std::string&, const std::string& body, int) { return good(body); });
   const auto parameters = [&](const std::string& out, const std::string& secret) {
-    const Outcome outcome =
-        run(with(words(server, out), {"--param", "api_key=\"" + secret + "\"", "--param", "seed=3", "--param",
-                                      "headers={\"X\":[\"" + secret + "\"]}", "--param", "pin=123456789"}));
+    const Outcome outcome = run_llm(
+        with(words(server, out), {"--param", "api_key=\"" + secret + "\"", "--param", "seed=3", "--param",
+                                  "headers={\"X\":[\"" + secret + "\"]}", "--param", "pin=123456789"}));
     EXPECT_EQ(outcome.status, 0) << outcome.err;
     EXPECT_THAT(outcome.out + outcome.err + read_all(folder_ / (out + ".json")),
                 testing::AllOf(Not(HasSubstr(secret)), Not(HasSubstr("123456789"))));
@@ -419,7 +421,7 @@ TEST_F(LlmCli, ParametersThatMayBeSecretsAreNotKept) {
   EXPECT_EQ(one, parameters("b.tsv", "sesame-1"));
   EXPECT_NE(one["api_key"], parameters("c.tsv", "sesame-2")["api_key"]);
   for (const char* mistake : {"api_key=sesame-1", "sesame-1", "=sesame-1"}) {
-    const Outcome outcome = run(with(words(server, "d.tsv"), {"--param", mistake}));
+    const Outcome outcome = run_llm(with(words(server, "d.tsv"), {"--param", mistake}));
     EXPECT_EQ(outcome.status, 1);
     EXPECT_THAT(outcome.err, testing::AllOf(HasSubstr("--param"), Not(HasSubstr("sesame"))));
   }
@@ -497,7 +499,7 @@ TEST_F(LlmCli, FlagsOfAnotherScorerAreRefused) {
                                         scorer.name, "--out",  folder_ / "x.tsv"};
       words.push_back(flag);
       if (flag != "--forecast") words.push_back(values.contains(flag) ? values.at(flag) : "7");
-      const Outcome outcome = run(words);
+      const Outcome outcome = run_llm(words);
       EXPECT_EQ(outcome.status, 1) << scorer.name << ' ' << flag;
       EXPECT_THAT(outcome.err,
                   testing::AllOf(HasSubstr("'" + flag + "' does not apply"), HasSubstr(scorer.name)));
@@ -531,38 +533,38 @@ TEST_F(LlmCli, NumbersOutOfRangeAreRefusedBeforeAnythingIsDone) {
       {"--price-out", {"nan", "-1", "inf"}}};
   for (const auto& [flag, values] : bad) {
     for (const char* value : values) {
-      const Outcome outcome = run({"score", "--data", data(), "--scorer", "lexical", "--out",
-                                   folder_ / "x.tsv", std::string(flag) + "=" + value});
+      const Outcome outcome = run_llm({"score", "--data", data(), "--scorer", "lexical", "--out",
+                                       folder_ / "x.tsv", std::string(flag) + "=" + value});
       EXPECT_NE(outcome.status, 0) << flag << ' ' << value;
       EXPECT_THAT(outcome.err, testing::AllOf(HasSubstr(flag), HasSubstr(" in ["))) << flag << ' ' << value;
     }
   }
   EXPECT_FALSE(std::filesystem::exists(folder_ / "x.tsv"));
-  EXPECT_NE(run({"prompt", "scores", "--data", data(), "--candidates", "1"}).status, 0);
+  EXPECT_NE(run_llm({"prompt", "scores", "--data", data(), "--candidates", "1"}).status, 0);
 }
 
 TEST_F(LlmCli, NothingIsPaidTwiceAndAnotherTemplateInvalidatesOnlyItself) {
   FakeLlmServer server([](const std::string&, const std::string& body, int) { return good(body); });
   const std::int64_t users = askable();
-  ASSERT_EQ(run(words(server, "a.tsv")).status, 0);
+  ASSERT_EQ(run_llm(words(server, "a.tsv")).status, 0);
   EXPECT_EQ(server.requests(), users);
   const std::string cache = folder_ / "a.tsv.cache";
-  ASSERT_EQ(run(with(words(server, "b.tsv"), {"--cache", cache})).status, 0);
+  ASSERT_EQ(run_llm(with(words(server, "b.tsv"), {"--cache", cache})).status, 0);
   EXPECT_EQ(server.requests(), users);
   EXPECT_EQ(read_all(folder_ / "a.tsv"), read_all(folder_ / "b.tsv"));
   std::string text = prompt_template_text("scores");
   text.replace(text.find("Spread the scores."), 18, "Be brief.");
   std::ofstream(folder_ / "mine.toml") << text;
   const auto mine = with(words(server, "c.tsv"), {"--cache", cache, "--template", folder_ / "mine.toml"});
-  ASSERT_EQ(run(mine).status, 0);
+  ASSERT_EQ(run_llm(mine).status, 0);
   EXPECT_EQ(server.requests(), 2 * users);
-  ASSERT_EQ(run(mine).status, 0);
-  ASSERT_EQ(run(with(words(server, "d.tsv"), {"--cache", cache})).status, 0);
+  ASSERT_EQ(run_llm(mine).status, 0);
+  ASSERT_EQ(run_llm(with(words(server, "d.tsv"), {"--cache", cache})).status, 0);
   EXPECT_EQ(server.requests(), 2 * users);
-  const Outcome twice = run(with(words(server, "e.tsv"), {"--cache", cache, "--permutations", "2"}));
+  const Outcome twice = run_llm(with(words(server, "e.tsv"), {"--cache", cache, "--permutations", "2"}));
   EXPECT_EQ(twice.status, 0) << twice.err;
   EXPECT_EQ(server.requests(), 3 * users) << "the first order is known";
-  EXPECT_THAT(run({"stats", cache}).out, HasSubstr(std::to_string(3 * users)));
+  EXPECT_THAT(run_llm({"stats", cache}).out, HasSubstr(std::to_string(3 * users)));
 }
 
 TEST_F(LlmCli, TooManyBadAnswersStopTheRunWithExamples) {
@@ -570,13 +572,13 @@ TEST_F(LlmCli, TooManyBadAnswersStopTheRunWithExamples) {
     return FakeReply{FakeReply::Kind::answer, 200, "", test::chat_completion("As a model I have no taste."),
                      0};
   });
-  const Outcome outcome = run(words(server, "scores.tsv"));
+  const Outcome outcome = run_llm(words(server, "scores.tsv"));
   EXPECT_EQ(outcome.status, 1);
   EXPECT_THAT(outcome.err,
               testing::AllOf(HasSubstr("--max-bad"), HasSubstr("I have no taste"), HasSubstr("user ")));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "scores.tsv"));
   EXPECT_LT(server.requests(), 500) << "it stopped early";
-  const Outcome allowed = run(with(words(server, "scores.tsv"), {"--max-bad", "1"}));
+  const Outcome allowed = run_llm(with(words(server, "scores.tsv"), {"--max-bad", "1"}));
   EXPECT_EQ(allowed.status, 0) << allowed.err;
   EXPECT_EQ(origin("scores.tsv")["run"]["summary"]["defaulted"],
             origin("scores.tsv")["run"]["summary"]["pairs"]);
@@ -607,7 +609,7 @@ TEST_F(LlmCli, RepliesWithoutAnAnswerAreAskedAgainAndNeverCached) {
     return FakeReply{FakeReply::Kind::answer, 200, "", nothing(body), 0};
   });
   // A second try gets the answer.
-  ASSERT_EQ(run(words(server, "second.tsv")).status, 0);
+  ASSERT_EQ(run_llm(words(server, "second.tsv")).status, 0);
   const json summary = origin("second.tsv")["run"]["summary"];
   EXPECT_EQ(summary["bad"], 0);
   EXPECT_EQ(summary["defaulted"], 0);
@@ -620,13 +622,13 @@ TEST_F(LlmCli, RepliesWithoutAnAnswerAreAskedAgainAndNeverCached) {
   });
   auto twice = words(other, "twice.tsv");
   *std::next(std::find(twice.begin(), twice.end(), "--tries")) = "2";
-  ASSERT_EQ(run(twice).status, 0);
+  ASSERT_EQ(run_llm(twice).status, 0);
   const json first = origin("twice.tsv")["run"]["summary"];
   EXPECT_EQ(first["bad"], summary["retries"]["rejected"]);
   EXPECT_EQ(first["defaulted"].get<int>(), kCandidates * first["bad"].get<int>()) << "no draft is a score";
   bad_tries = 0;
   const std::int64_t before = other.requests();
-  ASSERT_EQ(run(twice).status, 0);
+  ASSERT_EQ(run_llm(twice).status, 0);
   EXPECT_EQ(other.requests() - before, first["bad"].get<std::int64_t>());
   EXPECT_EQ(read_all(folder_ / "twice.tsv"), right);
 }
@@ -635,12 +637,12 @@ TEST_F(LlmCli, AnotherServerIsAskedUnlessItHasTheSameName) {
   FakeLlmServer one([](const std::string&, const std::string& body, int) { return good(body); });
   FakeLlmServer two([](const std::string&, const std::string& body, int) { return good(body); });
   const std::string cache = folder_ / "cache";
-  ASSERT_EQ(run(with(words(one, "a.tsv"), {"--cache", cache})).status, 0);
-  ASSERT_EQ(run(with(words(two, "b.tsv"), {"--cache", cache})).status, 0);
+  ASSERT_EQ(run_llm(with(words(one, "a.tsv"), {"--cache", cache})).status, 0);
+  ASSERT_EQ(run_llm(with(words(two, "b.tsv"), {"--cache", cache})).status, 0);
   EXPECT_EQ(two.requests(), askable());
-  ASSERT_EQ(run(with(words(one, "c.tsv"), {"--cache", cache, "--server", "mine"})).status, 0);
+  ASSERT_EQ(run_llm(with(words(one, "c.tsv"), {"--cache", cache, "--server", "mine"})).status, 0);
   EXPECT_EQ(one.requests(), 2 * askable());
-  ASSERT_EQ(run(with(words(two, "d.tsv"), {"--cache", cache, "--server", "mine"})).status, 0);
+  ASSERT_EQ(run_llm(with(words(two, "d.tsv"), {"--cache", cache, "--server", "mine"})).status, 0);
   EXPECT_EQ(two.requests(), askable());
 }
 
@@ -649,7 +651,7 @@ TEST_F(LlmCli, OnePromptThatTheServerRefusesDoesNotEndTheRun) {
     return pick(body, 50) == 0 ? FakeReply{FakeReply::Kind::answer, 403, "", R"({"error":"moderated"})", 0}
                                : good(body);
   });
-  const Outcome outcome = run(words(server, "scores.tsv"));
+  const Outcome outcome = run_llm(words(server, "scores.tsv"));
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_GT(origin("scores.tsv")["run"]["summary"]["failed"].get<int>(), 0);
   EXPECT_THAT(outcome.out, HasSubstr("moderated"));
@@ -658,13 +660,13 @@ TEST_F(LlmCli, OnePromptThatTheServerRefusesDoesNotEndTheRun) {
 TEST_F(LlmCli, TheForecastAsksNobodyAndBudgetsHold) {
   FakeLlmServer server([](const std::string&, const std::string& body, int) { return good(body); });
   const auto priced = with(words(server, "s.tsv"), {"--price-in", "0.15", "--price-out", "0.6"});
-  const Outcome foreseen = run(with(priced, {"--forecast"}));
+  const Outcome foreseen = run_llm(with(priced, {"--forecast"}));
   EXPECT_EQ(foreseen.status, 0) << foreseen.err;
   EXPECT_THAT(foreseen.out, testing::AllOf(HasSubstr("prompts for"), HasSubstr("money")));
   EXPECT_EQ(server.requests(), 0);
-  ASSERT_EQ(run(with(priced, {"--budget-prompts", "7", "--priority", "cold"})).status, 0);
+  ASSERT_EQ(run_llm(with(priced, {"--budget-prompts", "7", "--priority", "cold"})).status, 0);
   EXPECT_EQ(server.requests(), 7);
-  EXPECT_EQ(run(with(priced, {"--budget-money", "0.000001"})).status, 1);
+  EXPECT_EQ(run_llm(with(priced, {"--budget-money", "0.000001"})).status, 1);
   const json summary = origin("s.tsv")["run"]["summary"];
   EXPECT_EQ(summary["tokens_in"], 700);
   EXPECT_NEAR(summary["money"].get<double>(), 1e-6 * (700 * 0.15 + 350 * 0.6), 1e-12);
@@ -672,7 +674,7 @@ TEST_F(LlmCli, TheForecastAsksNobodyAndBudgetsHold) {
 
 TEST_F(LlmCli, BatchFilesGoOutAndComeBackInAnyOrder) {
   FakeLlmServer server([](const std::string&, const std::string& body, int) { return good(body); });
-  ASSERT_EQ(run(words(server, "direct.tsv")).status, 0);
+  ASSERT_EQ(run_llm(words(server, "direct.tsv")).status, 0);
   const auto batch = [&](const std::vector<std::string>& more) {
     std::vector<std::string> all = {"score",
                                     "--data",
@@ -687,7 +689,7 @@ TEST_F(LlmCli, BatchFilesGoOutAndComeBackInAnyOrder) {
                                     folder_ / "batch",
                                     "--out",
                                     folder_ / "batch.tsv"};
-    return run(with(all, more));
+    return run_llm(with(all, more));
   };
   const Outcome written = batch({});
   ASSERT_EQ(written.status, 0) << written.err;
@@ -745,9 +747,9 @@ TEST_F(LlmCli, OnlyTheProgramsOwnFilesOfABatchFolderAreReplaced) {
   make_data(40);
   const std::string batch = folder_ / "batch/";
   const auto score = [&](const std::string& out) {
-    return run({"score", "--data", data(), "--scorer", "batch", "--model", "fake", "--candidates",
-                std::to_string(kCandidates), "--batch", folder_ / "batch", "--max-bad", "1", "--out",
-                folder_ / out});
+    return run_llm({"score", "--data", data(), "--scorer", "batch", "--model", "fake", "--candidates",
+                    std::to_string(kCandidates), "--batch", folder_ / "batch", "--max-bad", "1", "--out",
+                    folder_ / out});
   };
   ASSERT_EQ(score("t.tsv").status, 0);
   std::vector<std::string> results;
@@ -821,8 +823,8 @@ class LlmBatch : public LlmCli {
     ASSERT_GT(results_.size(), 20U);
   }
   Outcome score() const {
-    return run({"score", "--data", data(), "--scorer", "batch", "--model", "fake", "--candidates",
-                std::to_string(kCandidates), "--batch", folder_ / "batch", "--out", folder_ / "t.tsv"});
+    return run_llm({"score", "--data", data(), "--scorer", "batch", "--model", "fake", "--candidates",
+                    std::to_string(kCandidates), "--batch", folder_ / "batch", "--out", folder_ / "t.tsv"});
   }
   std::string path(const std::string& name) const { return folder_ / ("batch/" + name); }
   std::string text(const std::string& name) const { return read_all(path(name)); }
@@ -968,7 +970,7 @@ TEST_F(LlmCli, MalformedEmbeddingsAreAskedAgain) {
     auto command = with(words(server, out), {"--server", out});
     *std::find(command.begin(), command.end(), "openai") = "embeddings";
     *std::next(std::find(command.begin(), command.end(), "--tries")) = tries;
-    return run(command);
+    return run_llm(command);
   };
   ASSERT_EQ(embed("right.tsv").status, 0);
   const std::string right = read_all(folder_ / "right.tsv");
@@ -1022,7 +1024,7 @@ TEST_F(LlmCli, EmbeddingsHaveTheSizeOfMost) {
     *std::find(command.begin(), command.end(), "openai") = "embeddings";
     *std::next(std::find(command.begin(), command.end(), "--in-flight")) = "1";
     *std::next(std::find(command.begin(), command.end(), "--tries")) = "2";
-    return run(command);
+    return run_llm(command);
   };
   ASSERT_EQ(embed("right.tsv").status, 0);
   const std::string right = read_all(folder_ / "right.tsv");
@@ -1074,12 +1076,12 @@ TEST_F(LlmCli, EmbeddingsAreCosinesAndCached) {
   });
   auto embed = words(server, "e.tsv");
   *std::find(embed.begin(), embed.end(), "openai") = "embeddings";
-  const Outcome outcome = run(embed);
+  const Outcome outcome = run_llm(embed);
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   const auto requests = server.requests();
   EXPECT_GT(requests, 1);
   const std::string table = read_all(folder_ / "e.tsv");
-  ASSERT_EQ(run(embed).status, 0);
+  ASSERT_EQ(run_llm(embed).status, 0);
   EXPECT_EQ(server.requests(), requests);
   EXPECT_EQ(read_all(folder_ / "e.tsv"), table);
 }
@@ -1097,7 +1099,7 @@ TEST_F(LlmCli, LogProbabilitiesOfLabelsAreScores) {
     const json logprobs = {{"content", {{{"token", "A"}, {"logprob", -1.0}, {"top_logprobs", top}}}}};
     return FakeReply{FakeReply::Kind::answer, 200, "", test::chat_completion("A", logprobs.dump()), 0};
   });
-  const Outcome outcome = run(with(words(server, "c.tsv"), {"--template", "choice"}));
+  const Outcome outcome = run_llm(with(words(server, "c.tsv"), {"--template", "choice"}));
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   const json summary = origin("c.tsv")["run"]["summary"];
   const auto position = summary["position_mean"].get<std::vector<double>>();
@@ -1106,7 +1108,7 @@ TEST_F(LlmCli, LogProbabilitiesOfLabelsAreScores) {
   EXPECT_EQ(summary["defaulted"], 0);
   // Without logprobs in the answers there is nothing to read.
   FakeLlmServer silent([](const std::string&, const std::string& body, int) { return good(body); });
-  EXPECT_THAT(run(with(words(silent, "d.tsv"), {"--template", "choice"})).err,
+  EXPECT_THAT(run_llm(with(words(silent, "d.tsv"), {"--template", "choice"})).err,
               HasSubstr("log-probabilities"));
 }
 
@@ -1128,8 +1130,8 @@ TEST_F(LlmCli, AScoreIsThatOfItsItemWhereverThePromptShowsIt) {
     const json logprobs = {{"content", {{{"token", "A"}, {"logprob", -1.0}, {"top_logprobs", top}}}}};
     return FakeReply{FakeReply::Kind::answer, 200, "", test::chat_completion("A", logprobs.dump()), 0};
   });
-  const Outcome outcome =
-      run(with(words(server, "c.tsv"), {"--template", "choice", "--permutations", "3", "--debias", "false"}));
+  const Outcome outcome = run_llm(
+      with(words(server, "c.tsv"), {"--template", "choice", "--permutations", "3", "--debias", "false"}));
   ASSERT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_GT(server.distinct(), 2 * askable());
   const Dataset dataset = load_dataset(data());
@@ -1145,13 +1147,13 @@ TEST_F(LlmCli, AScoreIsThatOfItsItemWhereverThePromptShowsIt) {
 
 TEST_F(LlmCli, TheFileScorerLooksUpWhatIsThere) {
   const std::string table = folder_ / "lexical.tsv";
-  ASSERT_EQ(run({"score", "--data", data(), "--scorer", "lexical", "--out", table}).status, 0);
+  ASSERT_EQ(run_llm({"score", "--data", data(), "--scorer", "lexical", "--out", table}).status, 0);
   const Outcome outcome =
-      run({"score", "--data", data(), "--scorer", "file", "--in", table, "--out", folder_ / "copy.tsv"});
+      run_llm({"score", "--data", data(), "--scorer", "file", "--in", table, "--out", folder_ / "copy.tsv"});
   EXPECT_EQ(outcome.status, 0) << outcome.err;
   EXPECT_EQ(read_all(folder_ / "copy.tsv"), read_all(table));
-  const Outcome other = run({"score", "--data", data(), "--scorer", "file", "--in", table, "--seed", "9",
-                             "--out", folder_ / "other.tsv"});
+  const Outcome other = run_llm({"score", "--data", data(), "--scorer", "file", "--in", table, "--seed", "9",
+                                 "--out", folder_ / "other.tsv"});
   EXPECT_EQ(other.status, 0) << other.err;
   EXPECT_GT(origin("other.tsv")["run"]["summary"]["defaulted"].get<int>(), 0);
 }
@@ -1159,7 +1161,7 @@ TEST_F(LlmCli, TheFileScorerLooksUpWhatIsThere) {
 TEST_F(LlmCli, AnothersTableBesideAnOldNoteIsNotReplaced) {
   const std::string table = folder_ / "scores.tsv";
   const auto score = [&](const std::vector<std::string>& more) {
-    return run(with({"score", "--data", data(), "--scorer", "lexical", "--out", table}, more));
+    return run_llm(with({"score", "--data", data(), "--scorer", "lexical", "--out", table}, more));
   };
   ASSERT_EQ(score({}).status, 0);
   const std::string own = read_all(table);
@@ -1186,7 +1188,7 @@ TEST_F(LlmCli, MistakesAreNamed) {
   const auto error = [&](std::vector<std::string> more) {
     std::vector<std::string> all = {"score",  "--data", data(),           "--scorer",
                                     "openai", "--out",  folder_ / "x.tsv"};
-    const Outcome outcome = run(with(all, more));
+    const Outcome outcome = run_llm(with(all, more));
     EXPECT_EQ(outcome.status, 1);
     return outcome.err;
   };
@@ -1196,7 +1198,7 @@ TEST_F(LlmCli, MistakesAreNamed) {
               HasSubstr("no answer from"));
   EXPECT_THAT(error({"--template", "none"}), HasSubstr("template"));
   EXPECT_THAT(error({"--param", "seed"}), HasSubstr("NAME=JSON"));
-  EXPECT_THAT(run({"stats", folder_ / "nothing"}).err, HasSubstr("nothing"));
+  EXPECT_THAT(run_llm({"stats", folder_ / "nothing"}).err, HasSubstr("nothing"));
 }
 
 }  // namespace

@@ -20,14 +20,14 @@ nlohmann::json fixture() {
   return nlohmann::json::parse(in);
 }
 
-struct Outcome {
+struct GoldenOutcome {
   double loss;
   std::vector<float> gradient;
 };
 
 /// The base loss of all rows, soft and weighted.
-Outcome base_loss(const Context& context, const nlohmann::json& golden, BaseLoss loss,
-                  const std::vector<float>& soft, const std::vector<float>& row_weights) {
+GoldenOutcome base_loss(const Context& context, const nlohmann::json& golden, BaseLoss loss,
+                        const std::vector<float>& soft, const std::vector<float>& row_weights) {
   const std::vector<float> values = golden["logits"];
   const std::int64_t rows = golden["rows"];
   const Buffer<float> logits(context, std::span<const float>(values)),
@@ -53,7 +53,7 @@ Outcome base_loss(const Context& context, const nlohmann::json& golden, BaseLoss
   return {sum / static_cast<double>(rows), d_logits.to_host(context)};
 }
 
-Outcome pointwise(const Context& context, const nlohmann::json& golden, PointwiseLoss loss) {
+GoldenOutcome pointwise(const Context& context, const nlohmann::json& golden, PointwiseLoss loss) {
   const std::vector<float> values = golden["logits"], targets_of = golden["targets"];
   const std::int32_t rows = golden["rows"];
   const auto n_pairs = static_cast<std::int32_t>(targets_of.size() / 2);
@@ -96,7 +96,7 @@ void expect_golden(const Context& context) {
   std::vector<float> soft(labels.size());
   for (std::size_t k = 0; k < soft.size(); ++k) soft[k] = (labels[k] + w * teacher[k]) / (1 + w);
   const std::vector<float> kd_weights(labels.size(), 1 + w);
-  const auto check = [&](const char* name, const Outcome& out) {
+  const auto check = [&](const char* name, const GoldenOutcome& out) {
     const nlohmann::json& expected = golden["cases"][name];
     EXPECT_TRUE(near(out.loss, expected["loss"], {1e-6, 1e-6})) << name;
     EXPECT_LT(norm_error(out.gradient, expected["gradient"].get<std::vector<double>>()), 1e-5) << name;

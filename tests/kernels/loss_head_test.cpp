@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
-#include <limits>
 #include <span>
 #include <vector>
 
@@ -29,13 +28,13 @@ struct Head {
   float lambda = 0.5F, margin = 1.0F;
 };
 
-struct Outcome {
+struct HeadOutcome {
   std::vector<float> d_logits;
   std::vector<double> totals;  // by GateColumns
 };
 
-Outcome run(const Context& context, const Head& head, BaseLoss loss, int rule = rule_id("always"),
-            int objective = objective_id("hinge")) {
+HeadOutcome run(const Context& context, const Head& head, BaseLoss loss, int rule = rule_id("always"),
+                int objective = objective_id("hinge")) {
   const auto rows = static_cast<std::int64_t>(head.targets.size());
   const int slots = static_cast<int>(rows) + static_cast<int>(head.pairs.size());
   const std::vector<float> theta = initial_gate_params(rule, 1);
@@ -72,7 +71,7 @@ Outcome run(const Context& context, const Head& head, BaseLoss loss, int rule = 
   args.gate.slots = sums.data();
   args.gate.n_slots = slots;
   loss_head(context, args);
-  Outcome out{d_logits.to_host(context), std::vector<double>(GateColumns::stride)};
+  HeadOutcome out{d_logits.to_host(context), std::vector<double>(GateColumns::stride)};
   const std::vector<float> slot_values = sums.to_host(context);
   for (std::size_t k = 0; k < slot_values.size(); ++k) {
     out.totals[k % GateColumns::stride] += static_cast<double>(slot_values[k]);
@@ -128,7 +127,7 @@ void expect_gradients(const Context& context) {
   for (const BaseLoss loss : {BaseLoss::bce, BaseLoss::bpr, BaseLoss::clamped_bce}) {
     if (loss == BaseLoss::clamped_bce)
       head.logits[4] = -9.0F, head.logits[5] = 8.0F;  // float has no 1 - 1e-17
-    const Outcome out = run(context, head, loss);
+    const HeadOutcome out = run(context, head, loss);
     EXPECT_TRUE(all_near(out.d_logits, reference_gradient(head, loss), {2e-6, 1e-3}))
         << static_cast<int>(loss);
   }
@@ -146,7 +145,7 @@ TEST(LossHead, TakesSoftTargetsAndWeights) {
   soft.logits[4] = -9.0F, soft.logits[5] = 8.0F;
   const std::vector<double> s(soft.logits.begin(), soft.logits.end());
   for (const BaseLoss loss : {BaseLoss::bce, BaseLoss::bpr, BaseLoss::clamped_bce}) {
-    const Outcome out = run(context, soft, loss);
+    const HeadOutcome out = run(context, soft, loss);
     EXPECT_TRUE(all_near(out.d_logits, reference_gradient(soft, loss), {2e-6, 1e-3}))
         << static_cast<int>(loss);
     Head base = soft;
@@ -160,7 +159,7 @@ TEST(LossHead, AWeightOfOneIsNone) {
   Head head;
   for (const BaseLoss loss : {BaseLoss::bce, BaseLoss::bpr, BaseLoss::clamped_bce}) {
     head.weights.clear();
-    const Outcome without = run(context, head, loss);
+    const HeadOutcome without = run(context, head, loss);
     head.weights.assign(6, 1.0F);
     EXPECT_EQ(run(context, head, loss).d_logits, without.d_logits);
   }
@@ -169,7 +168,7 @@ TEST(LossHead, AWeightOfOneIsNone) {
 TEST(LossHead, SumsLossAndTelemetry) {
   const Context context(Device::cpu);
   Head head;
-  const Outcome out = run(context, head, BaseLoss::bce);
+  const HeadOutcome out = run(context, head, BaseLoss::bce);
   head.lambda = 0;
   const std::vector<double> s(head.logits.begin(), head.logits.end());
   EXPECT_NEAR(out.totals[GateColumns::loss], 6 * reference_loss(head, BaseLoss::bce, s), 1e-4);
@@ -177,16 +176,16 @@ TEST(LossHead, SumsLossAndTelemetry) {
   EXPECT_EQ(out.totals[GateColumns::pairs], 2);
   EXPECT_EQ(out.totals[GateColumns::active], 1);
   EXPECT_EQ(out.totals[GateColumns::probes], 1);
-  const Outcome twos = run(context, head, BaseLoss::bpr);
+  const HeadOutcome twos = run(context, head, BaseLoss::bpr);
   EXPECT_EQ(twos.totals[GateColumns::rows], 6);
   EXPECT_NEAR(twos.totals[GateColumns::loss], 6 * reference_loss(head, BaseLoss::bpr, s), 1e-4);
 }
 
 TEST(LossHead, AShutGateAndAProbeLeaveTheModelAlone) {
   const Context context(Device::cpu);
-  const Outcome shut = run(context, Head(), BaseLoss::bce, rule_id("never"));
+  const HeadOutcome shut = run(context, Head(), BaseLoss::bce, rule_id("never"));
   for (std::size_t k = 6; k < 12; ++k) EXPECT_EQ(shut.d_logits[k], 0.0F) << k;
-  const Outcome open = run(context, Head(), BaseLoss::bce);
+  const HeadOutcome open = run(context, Head(), BaseLoss::bce);
   EXPECT_LT(open.d_logits[6], 0.0F);
   EXPECT_EQ(open.d_logits[10], 0.0F);
 }
@@ -194,9 +193,9 @@ TEST(LossHead, AShutGateAndAProbeLeaveTheModelAlone) {
 TEST(LossHead, ProbesTeachTheGate) {
   const Context context(Device::cpu);
   // The LLM contradicts the probe: closing the gate lowers the objective, so its gradient is positive.
-  const Outcome out = run(context, Head(), BaseLoss::bce, rule_id("learned"), objective_id("agreement"));
+  const HeadOutcome out = run(context, Head(), BaseLoss::bce, rule_id("learned"), objective_id("agreement"));
   EXPECT_GT(out.totals[GateColumns::theta + 3], 0.0);
-  const Outcome hinge = run(context, Head(), BaseLoss::bce, rule_id("learned"), objective_id("hinge"));
+  const HeadOutcome hinge = run(context, Head(), BaseLoss::bce, rule_id("learned"), objective_id("hinge"));
   EXPECT_GT(hinge.totals[GateColumns::theta + 3], 0.0);
 }
 
@@ -221,7 +220,7 @@ TEST(LossHead, AlignmentFollowsTheCosines) {
   Head head;
   head.cosines = {0.8F, -0.3F, 0.9F};  // the probe's has no say
   const int rule = rule_id("learned");
-  const Outcome out = run(context, head, BaseLoss::bce, rule, objective_id("alignment"));
+  const HeadOutcome out = run(context, head, BaseLoss::bce, rule, objective_id("alignment"));
   const std::vector<float> initial = initial_gate_params(rule, 1);
   std::vector<double> theta(initial.begin(), initial.end());
   ASSERT_EQ(theta.size(), 4U);
@@ -327,9 +326,9 @@ TEST(LossHead, ExtremeLogitsStayFiniteAndNanReachesTheGradient) {
   for (const BaseLoss loss : {BaseLoss::bce, BaseLoss::bpr, BaseLoss::clamped_bce}) {
     for (const float d : run(context, head, loss).d_logits) EXPECT_TRUE(std::isfinite(d));
   }
-  head.logits[2] = std::numeric_limits<float>::quiet_NaN();
-  head.logits[6] = std::numeric_limits<float>::quiet_NaN();
-  const Outcome out = run(context, head, BaseLoss::bce);
+  head.logits[2] = kNan;
+  head.logits[6] = kNan;
+  const HeadOutcome out = run(context, head, BaseLoss::bce);
   EXPECT_TRUE(std::isnan(out.d_logits[2]));
   EXPECT_TRUE(std::isnan(out.totals[GateColumns::loss]));
   EXPECT_TRUE(std::isnan(out.totals[GateColumns::pair_hinge]));

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <span>
 #include <vector>
 
@@ -20,8 +19,6 @@ namespace sllmr {
 namespace {
 
 using testing::HasSubstr;
-
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 WorldShape shape_with(std::string_view rule, std::string_view objective) {
   WorldShape shape;

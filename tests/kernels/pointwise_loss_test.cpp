@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <span>
 #include <vector>
 
@@ -25,12 +24,12 @@ struct Rows {
   float weight = 0.7F;
 };
 
-struct Outcome {
+struct PointwiseOutcome {
   std::vector<float> d_logits;
   std::vector<double> totals;  // by GateColumns
 };
 
-Outcome run(const Context& context, const Rows& rows, PointwiseLoss loss, int rule) {
+PointwiseOutcome run(const Context& context, const Rows& rows, PointwiseLoss loss, int rule) {
   constexpr int kSlots = 5, kFirst = 2;
   std::vector<float> theta = initial_gate_params(rule, 3);
   for (std::size_t k = 0; k < theta.size(); ++k) theta[k] += 0.1F * static_cast<float>(k % 3);
@@ -60,7 +59,7 @@ Outcome run(const Context& context, const Rows& rows, PointwiseLoss loss, int ru
   args.gate.slots = slots.data();
   args.gate.n_slots = kSlots;
   pointwise_loss(context, args);
-  Outcome out{d_logits.to_host(context), std::vector<double>(GateColumns::stride)};
+  PointwiseOutcome out{d_logits.to_host(context), std::vector<double>(GateColumns::stride)};
   const std::vector<float> sums = slots.to_host(context);
   for (std::size_t k = 0; k < sums.size(); ++k) {
     out.totals[k % GateColumns::stride] += static_cast<double>(sums[k]);
@@ -111,7 +110,7 @@ void expect_right(const Context& context) {
     gate.items = rows.items.data();
     for (const PointwiseLoss loss : kLosses) {
       SCOPED_TRACE(std::string(gate_rules()[static_cast<std::size_t>(rule)].name));
-      const Outcome out = run(context, rows, loss, rule);
+      const PointwiseOutcome out = run(context, rows, loss, rule);
       std::vector<double> expected(rows.logits.size(), 42.0);
       double alphas = 0, losses = 0;
       for (const JudgedRow& each : judged(rows)) {
@@ -154,9 +153,9 @@ TEST(PointwiseLossCuda, GradientsAndSumsOfEveryRuleAreRight) {
 
 TEST(PointwiseLoss, ANaNReachesTheGradient) {
   Rows rows;
-  rows.logits[2] = std::numeric_limits<float>::quiet_NaN();
+  rows.logits[2] = kNan;
   for (const PointwiseLoss loss : kLosses) {
-    const Outcome out = run(Context(Device::cpu, 1), rows, loss, rule_id("always"));
+    const PointwiseOutcome out = run(Context(Device::cpu, 1), rows, loss, rule_id("always"));
     EXPECT_TRUE(std::isnan(out.d_logits[2])) << static_cast<int>(loss);
     EXPECT_TRUE(std::isnan(out.totals[GateColumns::pair_hinge])) << static_cast<int>(loss);
   }

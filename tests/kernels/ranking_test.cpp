@@ -4,20 +4,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <random>
 #include <utility>
 #include <vector>
 
 #include "kernels/exec/memory.h"
+#include "tests/support/compare.h"
 
 namespace sllmr {
 namespace {
 
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-struct Case {
+struct RankingCase {
   Id item_rows = 0;
   std::vector<float> scores;  // [users x item_rows]
   std::vector<Id> positives;
@@ -33,7 +30,7 @@ struct Case {
   }
 };
 
-std::vector<RankCounts> count(const Context& context, const Case& c) {
+std::vector<RankCounts> count(const Context& context, const RankingCase& c) {
   const Buffer<float> scores(context, std::span(c.scores));
   const Buffer<Id> positives(context, std::span(c.positives)), excluded(context, std::span(c.excluded));
   const Buffer<std::int64_t> offsets(context, std::span(c.offsets));
@@ -46,7 +43,7 @@ std::vector<RankCounts> count(const Context& context, const Case& c) {
 }
 
 /// Item by item, with a look-up in the excluded ones for each.
-RankCounts naive(const Case& c, std::size_t user) {
+RankCounts naive(const RankingCase& c, std::size_t user) {
   RankCounts counts;
   const float* row = c.scores.data() + user * static_cast<std::size_t>(c.item_rows);
   const double positive = row[c.positives[user]];
@@ -63,10 +60,10 @@ RankCounts naive(const Case& c, std::size_t user) {
 }
 
 /// Few distinct scores, so that most users have ties; padding is NaN, which must not matter.
-Case random_case(Id item_rows, int users, double share_excluded, std::uint32_t seed) {
+RankingCase random_case(Id item_rows, int users, double share_excluded, std::uint32_t seed) {
   std::mt19937 engine(seed);
   const auto draw = [&](int n) { return static_cast<int>(engine() % static_cast<unsigned>(n)); };
-  Case c;
+  RankingCase c;
   for (int user = 0; user < users; ++user) {
     std::vector<float> row{kNan};
     for (Id item = 1; item < item_rows; ++item) row.push_back(0.25F * static_cast<float>(draw(9) - 4));
@@ -80,7 +77,7 @@ Case random_case(Id item_rows, int users, double share_excluded, std::uint32_t s
   return c;
 }
 
-void expect_naive(const Context& context, const Case& c) {
+void expect_naive(const Context& context, const RankingCase& c) {
   const std::vector<RankCounts> counts = count(context, c);
   for (std::size_t user = 0; user < counts.size(); ++user) {
     const RankCounts expected = naive(c, user);
@@ -103,7 +100,7 @@ void expect_naive_for_all_sizes(const Context& context) {
 /// Counts beyond 2^16 a lane group and 2^24 in all, where floats stop counting.
 void expect_large_counts(const Context& context) {
   constexpr Id kItemRows = (1 << 24) + 4;
-  Case c;
+  RankingCase c;
   std::vector<float> row(kItemRows, 1.0F);
   row[1] = row[2] = 0.0F;
   c.add_user(row, 2, {5, 7});
@@ -116,7 +113,7 @@ void expect_large_counts(const Context& context) {
 
 void expect_flags(const Context& context) {
   const auto finite = [&](const std::vector<float>& row) {
-    Case c;
+    RankingCase c;
     c.add_user({0, 1, 2, 3, 4}, 2, {3});  // a neighbour must not be flagged along
     c.add_user(row, 2, {3});
     const std::vector<RankCounts> counts = count(context, c);
@@ -132,7 +129,7 @@ void expect_flags(const Context& context) {
   EXPECT_EQ(finite({0, -kInfinity, 2, 3, kInfinity}), 1) << "negatives at infinity still rank";
 }
 
-std::vector<Id> top(const Context& context, const Case& c, int k) {
+std::vector<Id> top(const Context& context, const RankingCase& c, int k) {
   const Buffer<float> scores(context, std::span(c.scores));
   const Buffer<Id> positives(context, std::span(c.positives)), excluded(context, std::span(c.excluded));
   const Buffer<std::int64_t> offsets(context, std::span(c.offsets));
@@ -145,7 +142,7 @@ std::vector<Id> top(const Context& context, const Case& c, int k) {
 }
 
 /// All items that are not excluded, sorted.
-std::vector<Id> naive_top(const Case& c, std::size_t user, std::size_t k) {
+std::vector<Id> naive_top(const RankingCase& c, std::size_t user, std::size_t k) {
   const float* row = c.scores.data() + user * static_cast<std::size_t>(c.item_rows);
   std::vector<std::pair<double, Id>> items;
   for (Id item = 1; item < c.item_rows; ++item) {
@@ -164,7 +161,7 @@ std::vector<Id> naive_top(const Case& c, std::size_t user, std::size_t k) {
 void expect_naive_lists(const Context& context) {
   for (const Id item_rows : {2, 3, 9, 64, 65, 66, 257, 2000}) {
     for (const double share : {0.0, 0.1, 0.9, 1.0}) {
-      const Case c = random_case(item_rows, 7, share, static_cast<std::uint32_t>(item_rows) + 50);
+      const RankingCase c = random_case(item_rows, 7, share, static_cast<std::uint32_t>(item_rows) + 50);
       for (const int k : {1, 2, 10, 100}) {
         SCOPED_TRACE(testing::Message() << item_rows << " item rows, excluded " << share << ", k " << k);
         const std::vector<Id> lists = top(context, c, k);
@@ -180,7 +177,7 @@ void expect_naive_lists(const Context& context) {
 
 /// Scores that rise, fall, or are infinite.
 void expect_lists_by_hand(const Context& context) {
-  Case c;
+  RankingCase c;
   c.add_user({9, 1, 2, 3, 4, 5, 6}, 1, {6});
   c.add_user({9, 6, 5, 4, 3, 2, 1}, 1, {2, 3});
   c.add_user({9, -kInfinity, -kInfinity, kInfinity, -kInfinity, 0, kInfinity}, 5, {});
@@ -203,7 +200,7 @@ TEST(Ranking, FlagsScoresThatAreNotFinite) {
 }
 
 TEST(Ranking, HandExample) {
-  Case c;
+  RankingCase c;
   //          pad  1    2    3    4    5    6
   c.add_user({9, .5F, .7F, .5F, .9F, .1F, .5F}, 3, {2, 6});
   const RankCounts counts = count(Context(Device::cpu), c)[0];

@@ -19,14 +19,14 @@ namespace {
 using testing::HasSubstr;
 using Kind = EmbeddingInitial::Kind;
 
-constexpr std::array<Id, kVocabularies> kRows{40, 150, 9, 70};
-const std::vector<Field> kAllFields{Field::user,
-                                    Field::item,
-                                    Field::brand,
-                                    Field::categories,
-                                    Field::history_items,
-                                    Field::history_brands,
-                                    Field::history_categories};
+constexpr std::array<Id, kVocabularies> kAdamRows{40, 150, 9, 70};
+const std::vector<Field> kAdamFields{Field::user,
+                                     Field::item,
+                                     Field::brand,
+                                     Field::categories,
+                                     Field::history_items,
+                                     Field::history_brands,
+                                     Field::history_categories};
 const std::vector<Field> kFirstOrderFields{Field::user, Field::item, Field::brand, Field::categories};
 
 /// Parameters and tables without a network. Row 0 is not zero in the first-order tables.
@@ -34,8 +34,8 @@ template <class Real>
 class Tables : public Backbone<Real> {
  public:
   Tables(const Context& context, int width, std::uint64_t seed = 4)
-      : wide_(context, "embedding", width, kAllFields, kRows, {}, seed),
-        narrow_(context, "first_order", 1, kFirstOrderFields, kRows, {Kind::xavier}, seed) {
+      : wide_(context, "embedding", width, kAdamFields, kAdamRows, {}, seed),
+        narrow_(context, "first_order", 1, kFirstOrderFields, kAdamRows, {Kind::xavier}, seed) {
     this->parameters_.add("weight", {7, 13}, Initial::normal(1));
     this->parameters_.add("bias", {7}, Initial::uniform(1));
     this->parameters_.add_state("mean", {7}, Initial::constant(0));
@@ -73,7 +73,7 @@ Gradients random_gradients(TestNumbers& numbers, Backbone<Real>& backbone, const
     if (part.trained) std::ranges::copy(values, gradients.slab.begin() + part.offset);
   }
   for (std::size_t set = 0; set < 2; ++set) {
-    for (const Field field : set == 0 ? kAllFields : kFirstOrderFields) {
+    for (const Field field : set == 0 ? kAdamFields : kFirstOrderFields) {
       const int width = backbone.embeddings()[set]->width();
       gradients.fields[set][static_cast<std::size_t>(field)] =
           many(features.of(field).size() * static_cast<std::size_t>(width));
@@ -88,7 +88,7 @@ void hand_over(const Context& context, Backbone<Real>& backbone, const Gradients
   backbone.parameters().gradients().assign(context, slab);
   for (std::size_t set = 0; set < 2; ++set) {
     Embedding<Real>& embedding = *backbone.embeddings()[set];
-    for (const Field field : kAllFields) {
+    for (const Field field : kAdamFields) {
       const auto& values = gradients.fields[set][static_cast<std::size_t>(field)];
       if (values.empty()) continue;
       const std::vector<Real> d_out(values.begin(), values.end());
@@ -213,7 +213,7 @@ struct Training {
   Training(const Context& on, int width, const AdamOptions& options)
       : context(on), tables(on, width), adam(on, tables, options) {}
 
-  HostFeatures next_features() { return random_features(numbers, 5, kRows, 3, numbers.id(0, 2) == 0); }
+  HostFeatures next_features() { return random_features(numbers, 5, kAdamRows, 3, numbers.id(0, 2) == 0); }
   Gradients step(const HostFeatures& features) {
     const DeviceFeatures device(context, features);
     const Gradients gradients = random_gradients(numbers, tables, features);

@@ -234,19 +234,19 @@ double bce(const std::vector<float>& logits, const std::vector<double>& labels,
   return sum / n;
 }
 
-struct Case {
+struct GoldenCase {
   BackboneInfo info;
   std::string fixture;
 };
 
-std::ostream& operator<<(std::ostream& out, const Case& test) {
+std::ostream& operator<<(std::ostream& out, const GoldenCase& test) {
   return out << test.fixture;
 }
 
 /// Every backbone has a fixture of its name, those with a choice of layers one more for each; but mf, which
 /// has a PyTorch test of its own.
-std::vector<Case> cases() {
-  std::vector<Case> out;
+std::vector<GoldenCase> cases() {
+  std::vector<GoldenCase> out;
   for (const BackboneInfo& info : backbones()) {
     if (info.name == "mf") continue;
     out.push_back({info, std::string(info.name)});
@@ -255,7 +255,7 @@ std::vector<Case> cases() {
   return out;
 }
 
-void expect_golden(const Context& context, const Case& test) {
+void expect_golden(const Context& context, const GoldenCase& test) {
   const json fixture = read_fixture(test.fixture);
   ASSERT_FALSE(fixture.is_null()) << "no tests/models/golden/" << test.fixture
                                   << ".json: add the backbone to tools/golden/make_backbone_golden.py";
@@ -304,7 +304,7 @@ void expect_golden(const Context& context, const Case& test) {
   }
 }
 
-class BackboneGolden : public testing::TestWithParam<Case> {};
+class BackboneGolden : public testing::TestWithParam<GoldenCase> {};
 
 TEST_P(BackboneGolden, TenStepsArePyTorchs) {
   for (const int threads : {1, 2}) expect_golden(Context(Device::cpu, threads), GetParam());

@@ -23,7 +23,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr std::array<Id, kVocabularies> kRows{7, 12, 5, 8};
+constexpr std::array<Id, kVocabularies> kBackboneRows{7, 12, 5, 8};
 constexpr Pass kTraining{true, 21, 4};
 
 BackboneOptions small_options() {
@@ -35,7 +35,7 @@ BackboneOptions small_options() {
   options.attention_width = 8;
   options.din_attention_hidden = {5, 3};
   options.seed = 3;
-  options.table_rows = kRows;
+  options.table_rows = kBackboneRows;
   // User 6 and items 9 to 11 have none.
   for (Id user = 1; user < 6; ++user) {
     for (Id k = 0; k < 3; ++k) options.interactions.push_back({user, 1 + (3 * user + k * k) % 8});
@@ -199,7 +199,7 @@ TEST(Backbones, GradientsAreThoseOfFiniteDifferences) {
     SCOPED_TRACE(form.label);
     const auto model = make<double>(context, form);
     perturb(*model);
-    const HostFeatures features = features_for(9, kRows, model->wants_sequence());
+    const HostFeatures features = features_for(9, kBackboneRows, model->wants_sequence());
     const DeviceFeatures device(context, features);
     Parameters<double>& parameters = model->parameters();
     std::fill_n(parameters.gradients().data(), parameters.size(), 7.0);  // must not be seen again
@@ -252,7 +252,7 @@ TEST(Backbones, TrainingDoesNotDependOnTheNumberOfThreads) {
     const auto run = [&](int threads) {
       const Context context(Device::cpu, threads);
       const auto model = make<float>(context, form);
-      return train_once(context, *model, features_for(150, kRows, model->wants_sequence()));
+      return train_once(context, *model, features_for(150, kBackboneRows, model->wants_sequence()));
     };
     const Result<float> one = run(1);
     EXPECT_TRUE(one == run(2));
@@ -267,7 +267,7 @@ TEST(Backbones, RowsWithoutAGradientAddNothing) {
   for (const Form& form : forms(larger_options())) {
     SCOPED_TRACE(form.label);
     const auto model = make<double>(context, form);
-    const HostFeatures features = features_for(60, kRows, model->wants_sequence());
+    const HostFeatures features = features_for(60, kBackboneRows, model->wants_sequence());
     const std::vector<double> weights = row_weights<double>(60);
     std::vector<double> first = weights, last = weights;
     std::fill(first.begin() + 40, first.end(), 0.0);
@@ -292,7 +292,7 @@ TEST(Backbones, EvaluationOfARowDoesNotDependOnItsNeighbours) {
   for (const Form& form : forms(small_options())) {
     SCOPED_TRACE(form.label);
     const auto model = make<double>(context, form);
-    const HostFeatures features = features_for(6, kRows, model->wants_sequence());
+    const HostFeatures features = features_for(6, kBackboneRows, model->wants_sequence());
     train_once(context, *model, features);  // running statistics leave their start
     const auto evaluate = [&](const std::vector<std::size_t>& rows) {
       const DeviceFeatures device(context, rows_of(features, rows));
@@ -345,8 +345,10 @@ void expect_ranking_is_forward(const Context& context, double tolerance) {
     const auto model = make<Real>(context, form);
     const bool sequence = model->wants_sequence();
     if constexpr (std::is_same_v<Real, double>) perturb(*model);
-    train_once(context, *model, features_for(40, kRows, sequence));  // running statistics leave their start
-    const HostFeatures users = features_for(4, kRows, sequence), items = features_for(300, kRows, sequence);
+    train_once(context, *model,
+               features_for(40, kBackboneRows, sequence));  // running statistics leave their start
+    const HostFeatures users = features_for(4, kBackboneRows, sequence),
+                       items = features_for(300, kBackboneRows, sequence);
     const DeviceFeatures of_users(context, only(users, Side::user)),
         of_items(context, only(items, Side::item)), pairs(context, pairs_of(users, items));
     const auto catalogue = model->catalogue(context, of_items.batch());
@@ -378,7 +380,7 @@ void expect_float_is_right(const Context& context) {
   for (const Form& form : forms(larger_options())) {
     SCOPED_TRACE(form.label);
     const auto reference_model = make<double>(cpu, form);
-    const HostFeatures features = features_for(150, kRows, reference_model->wants_sequence());
+    const HostFeatures features = features_for(150, kBackboneRows, reference_model->wants_sequence());
     const Result<double> reference = train_once(cpu, *reference_model, features);
     const auto model = make<float>(context, form);
     const Result<float> result = train_once(context, *model, features);
@@ -423,7 +425,7 @@ TEST(Backbones, TellTheirTablesAndParametersApart) {
     for (const Embedding<float>* embedding : model->embeddings()) {
       for (const auto& table : embedding->tables()) {
         EXPECT_TRUE(names.insert(table.name).second) << table.name;
-        EXPECT_EQ(table.rows, kRows[static_cast<std::size_t>(table.vocabulary)]) << table.name;
+        EXPECT_EQ(table.rows, kBackboneRows[static_cast<std::size_t>(table.vocabulary)]) << table.name;
       }
     }
     EXPECT_FALSE(names.empty());

@@ -19,19 +19,19 @@ namespace {
 using testing::HasSubstr;
 using Kind = EmbeddingInitial::Kind;
 
-constexpr std::array<Id, kVocabularies> kRows{7, 12, 5, 8};
-const std::vector<Field> kAllFields{Field::user,
-                                    Field::item,
-                                    Field::brand,
-                                    Field::categories,
-                                    Field::history_items,
-                                    Field::history_brands,
-                                    Field::history_categories};
+constexpr std::array<Id, kVocabularies> kTableRows{7, 12, 5, 8};
+const std::vector<Field> kEveryField{Field::user,
+                                     Field::item,
+                                     Field::brand,
+                                     Field::categories,
+                                     Field::history_items,
+                                     Field::history_brands,
+                                     Field::history_categories};
 
 template <class Real>
-Embedding<Real> make(const Context& context, int width, const std::vector<Field>& fields = kAllFields,
+Embedding<Real> make(const Context& context, int width, const std::vector<Field>& fields = kEveryField,
                      const EmbeddingInitial& initial = {}, std::uint64_t seed = 3) {
-  return Embedding<Real>(context, "embedding", width, fields, kRows, initial, seed);
+  return Embedding<Real>(context, "embedding", width, fields, kTableRows, initial, seed);
 }
 
 /// The mean of a bag in double precision.
@@ -63,10 +63,10 @@ template <class Real>
 void expect_lookup(const Context& context, int width, bool sequence, Tolerance tolerance) {
   SCOPED_TRACE(width);
   TestNumbers numbers(5);
-  const HostFeatures features = random_features(numbers, 9, kRows, 4, sequence);
+  const HostFeatures features = random_features(numbers, 9, kTableRows, 4, sequence);
   const DeviceFeatures device(context, features);
   const Embedding<Real> embedding = make<Real>(context, width);
-  for (const Field field : kAllFields) {
+  for (const Field field : kEveryField) {
     const Tensor<Real> out(context, device.batch().bags(field), width);
     embedding.lookup(context, device.batch(), field, out);
     EXPECT_TRUE(all_near(out.to_host(context), expected(context, embedding, features, field), tolerance));
@@ -88,7 +88,7 @@ TEST(Embedding, AnEmptyBagIsZeroAndABrandOfNoneIsRow0) {
   HostFeatures features;
   features.bags = {{{{1}, {2}}, {{3}, {4}}, {{0}, {2}}, {{}, {1, 1, 2}}, {{}, {}}, {{}, {}}, {{}, {}}}};
   const DeviceFeatures device(context, features);
-  const auto embedding = make<float>(context, 3, kAllFields, {Kind::xavier});
+  const auto embedding = make<float>(context, 3, kEveryField, {Kind::xavier});
   const std::vector<float> x = embedding.forward(context, device.batch()).to_host(context);
   const std::vector<float> brands = embedding.table(Vocabulary::brand)->weights.to_host(context);
   EXPECT_TRUE(std::equal(brands.begin(), brands.begin() + 3, x.begin() + 6)) << "one row, its own bits";
@@ -100,7 +100,7 @@ TEST(Embedding, AnEmptyBagIsZeroAndABrandOfNoneIsRow0) {
 TEST(Embedding, WritesASliceOfColumnsAndLeavesTheRest) {
   const Context context(Device::cpu, 1);
   TestNumbers numbers(6);
-  const HostFeatures features = random_features(numbers, 5, kRows, 4);
+  const HostFeatures features = random_features(numbers, 5, kTableRows, 4);
   const DeviceFeatures device(context, features);
   const auto embedding = make<double>(context, 4);
   const auto all = Tensor<double>::zeros(context, 5, 10);
@@ -116,7 +116,7 @@ TEST(Embedding, WritesASliceOfColumnsAndLeavesTheRest) {
 TEST(Embedding, ForwardPutsTheFieldsSideBySideInTheirOrder) {
   const Context context(Device::cpu, 2);
   TestNumbers numbers(7);
-  const HostFeatures features = random_features(numbers, 6, kRows, 5);
+  const HostFeatures features = random_features(numbers, 6, kTableRows, 5);
   const DeviceFeatures device(context, features);
   const std::vector<Field> fields{Field::history_items, Field::user, Field::brand};
   const auto embedding = make<double>(context, 8, fields);
@@ -228,8 +228,8 @@ TEST(Embedding, RefusesWhatHasNoMeaning) {
   EXPECT_THAT(error(4, fields, 4, std::nan("")), HasSubstr("deviation"));
 
   TestNumbers numbers(8);
-  const DeviceFeatures pooled(context, random_features(numbers, 3, kRows, 4)),
-      sequence(context, random_features(numbers, 3, kRows, 4, true));
+  const DeviceFeatures pooled(context, random_features(numbers, 3, kTableRows, 4)),
+      sequence(context, random_features(numbers, 3, kTableRows, 4, true));
   auto embedding = make<float>(context, 4, {Field::item, Field::history_items});
   const Tensor<float> small(context, 2, 4), wide(context, 3, 5), good(context, 3, 4);
   EXPECT_THAT(error_of([&] { embedding.lookup(context, pooled.batch(), Field::user, good); }),

@@ -20,7 +20,7 @@
 namespace sllmr {
 namespace {
 
-constexpr Pass kTraining{true, 21, 4};
+constexpr Pass kCosinesPass{true, 21, 4};
 constexpr int kTrainingRows = 6, kWidth = 4;
 constexpr float kMargin = 100;  // all hinges pull
 
@@ -76,7 +76,7 @@ std::vector<float> cosines_of(const Context& context, Backbone<float>& model, co
   const Buffer<float> labels(context, std::span<const float>(batch.labels));
   const Buffer<HeadPair> pairs(context, std::span<const HeadPair>(batch.pairs));
   std::unique_ptr<Backbone<float>::Saved> saved;
-  const Tensor<float> logits = model.forward(context, features.batch(), kTraining, &saved);
+  const Tensor<float> logits = model.forward(context, features.batch(), kCosinesPass, &saved);
   LossHeadArgs args;
   args.logits = logits.data();
   args.targets = labels.data();
@@ -165,7 +165,7 @@ TEST(UserCosines, AreThoseOfFiniteDifferences) {
 
       const DeviceFeatures features(context, batch.features);
       const auto logits = [&] {
-        return reference->forward(context, features.batch(), kTraining, nullptr).to_host(context);
+        return reference->forward(context, features.batch(), kCosinesPass, nullptr).to_host(context);
       };
       for (std::size_t k = 0; k < 2; ++k) {
         const Id user = 1 + batch.pairs[k].row;

@@ -11,6 +11,9 @@
 
 namespace sllmr {
 
+inline constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
 /// |x - y| <= absolute + relative * max(|x|, |y|): which of the two is the reference does not matter.
 struct Tolerance {
   double absolute = 0, relative = 0;
@@ -50,7 +53,6 @@ testing::AssertionResult all_near(const Values& values, const References& refere
 /// sizes, anything not finite, or a reference of zeros that the values do not share.
 template <std::ranges::random_access_range Values, std::ranges::random_access_range References>
 double norm_error(const Values& values, const References& reference) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
   if (std::ranges::size(values) != std::ranges::size(reference)) return kInfinity;
   double largest = 0, difference = 0;
   for (std::size_t k = 0; k < std::ranges::size(values); ++k) {

@@ -4,12 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "models/mf.h"
 #include "tests/host/eval/worlds.h"
 #include "tests/host/support.h"
+#include "tests/support/compare.h"
 
 namespace sllmr {
 namespace {
@@ -17,7 +17,7 @@ namespace {
 using testing::HasSubstr;
 
 template <class Member>
-double auc_of_pairs(std::span<const CtrRow> rows, std::span<const float> logits, Member is_member) {
+double auc_by_pairs(std::span<const CtrRow> rows, std::span<const float> logits, Member is_member) {
   double won = 0, pairs = 0;
   for (std::size_t p = 0; p < rows.size(); ++p) {
     for (std::size_t n = 0; n < rows.size(); ++n) {
@@ -40,9 +40,9 @@ TEST(Ctr, PoolsTheRowsOfEachSlice) {
   const auto everything = [](const CtrRow&) { return true; };
   const auto cold = [&](const CtrRow& row) { return split.cold[static_cast<std::size_t>(row.user)] != 0; };
   const auto tail = [&](const CtrRow& row) { return split.tail[static_cast<std::size_t>(row.item)] != 0; };
-  EXPECT_NEAR(result.figures.of("auc", Slice::all).value(), auc_of_pairs(rows, logits, everything), 1e-12);
-  EXPECT_NEAR(result.figures.of("auc", Slice::cold).value(), auc_of_pairs(rows, logits, cold), 1e-12);
-  EXPECT_NEAR(result.figures.of("auc", Slice::tail).value(), auc_of_pairs(rows, logits, tail), 1e-12);
+  EXPECT_NEAR(result.figures.of("auc", Slice::all).value(), auc_by_pairs(rows, logits, everything), 1e-12);
+  EXPECT_NEAR(result.figures.of("auc", Slice::cold).value(), auc_by_pairs(rows, logits, cold), 1e-12);
+  EXPECT_NEAR(result.figures.of("auc", Slice::tail).value(), auc_by_pairs(rows, logits, tail), 1e-12);
 
   double loss = 0;
   std::int64_t positives = 0;
@@ -85,7 +85,6 @@ TEST(Ctr, RefusesWhatHasNoFigure) {
   const Dataset data = data_of({{1, 2, 3}}, 4);
   const Split split = leave_one_out(data);
   const std::vector<CtrRow> rows{{1, 3, 2, 1}, {1, 4, 2, 0}};
-  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   EXPECT_THAT(error_of([&] {
                 evaluate_ctr(split, rows, std::vector<float>{1, kNan});
               }),

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <cmath>
 #include <csignal>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <set>
@@ -16,13 +15,14 @@
 #include "models/mf.h"
 #include "tests/host/eval/worlds.h"
 #include "tests/host/support.h"
+#include "tests/support/compare.h"
 
 namespace sllmr {
 namespace {
 
 using testing::HasSubstr;
 
-constexpr int kTopK[] = {1, 5};
+constexpr int kCutoffs[] = {1, 5};
 
 /// The definition of the protocol, row by row, in double precision.
 struct NaiveSlice {
@@ -60,7 +60,7 @@ Naive naive(const Split& split, Target target, Logit logit) {
       slice.auc += (static_cast<double>(below) + 0.5 * static_cast<double>(ties)) /
                    static_cast<double>(negatives.size());
       for (int k = 0; k < 2; ++k) {
-        for (auto rank = above + 1; rank <= std::min<std::int64_t>(above + ties + 1, kTopK[k]); ++rank) {
+        for (auto rank = above + 1; rank <= std::min<std::int64_t>(above + ties + 1, kCutoffs[k]); ++rank) {
           slice.recall[k] += 1.0 / static_cast<double>(ties + 1);
           slice.ndcg[k] +=
               std::log(2.0) / std::log(static_cast<double>(rank + 1)) / static_cast<double>(ties + 1);
@@ -81,7 +81,7 @@ void expect_slice(const Figures& figures, Slice slice, const NaiveSlice& expecte
   const auto n = static_cast<double>(expected.n);
   EXPECT_NEAR(figures.of("auc", slice).value(), expected.auc / n, 1e-12);
   for (std::size_t k = 0; k < 2; ++k) {
-    const std::string at = "@" + std::to_string(kTopK[k]);
+    const std::string at = "@" + std::to_string(kCutoffs[k]);
     EXPECT_NEAR(figures.of("recall" + at, slice).value(), expected.recall[k] / n, 1e-12);
     EXPECT_NEAR(figures.of("ndcg" + at, slice).value(), expected.ndcg[k] / n, 1e-12);
   }
@@ -92,8 +92,8 @@ TEST(FullRanking, SomeUsersAreSpreadEvenlyAndRankedAsAmongAll) {
   const Dataset data = random_data(300, 60, 4);
   const Split split = leave_one_out(data);
   const FixedScorer scorer(data, 3);
-  const RankingResult all = evaluate_full(context, scorer, split, Target::test, kTopK);
-  const RankingResult some = evaluate_full(context, scorer, split, Target::test, kTopK, 50);
+  const RankingResult all = evaluate_full(context, scorer, split, Target::test, kCutoffs);
+  const RankingResult some = evaluate_full(context, scorer, split, Target::test, kCutoffs, 50);
   ASSERT_EQ(some.figures.rows(), 50);
   std::size_t k = 0;
   Id before = 0;
@@ -104,7 +104,7 @@ TEST(FullRanking, SomeUsersAreSpreadEvenlyAndRankedAsAmongAll) {
     EXPECT_LE(row.user - before, 12);  // 300 / 50, and users without a test item between them
     before = row.user;
   }
-  EXPECT_EQ(evaluate_full(context, scorer, split, Target::test, kTopK, 100000).figures.rows(),
+  EXPECT_EQ(evaluate_full(context, scorer, split, Target::test, kCutoffs, 100000).figures.rows(),
             all.figures.rows());
 }
 
@@ -116,7 +116,7 @@ TEST(FullRanking, EqualsItsDefinition) {
     const FixedScorer scorer(data, 3);
     for (const Target target : {Target::validation, Target::test}) {
       SCOPED_TRACE(testing::Message() << items << " items, target " << static_cast<int>(target));
-      const RankingResult result = evaluate_full(context, scorer, split, target, kTopK);
+      const RankingResult result = evaluate_full(context, scorer, split, target, kCutoffs);
       const Naive expected =
           naive(split, target, [&](Id user, Id item) { return double{scorer.logit(user, item)}; });
       expect_slice(result.figures, Slice::all, expected.all);
@@ -136,7 +136,7 @@ TEST(FullRanking, HandExample) {
   for (Id item = 0; item < 8; ++item) scorer.logit(1, item) = logits[item];
   const Context context(Device::cpu);
 
-  const RankingResult test = evaluate_full(context, scorer, split, Target::test, kTopK);
+  const RankingResult test = evaluate_full(context, scorer, split, Target::test, kCutoffs);
   ASSERT_EQ(test.rows.size(), 1U);  // user 2 has no test item
   EXPECT_EQ(test.rows[0].user, 1);
   EXPECT_EQ(test.rows[0].item, 4);
@@ -148,7 +148,7 @@ TEST(FullRanking, HandExample) {
   EXPECT_DOUBLE_EQ(test.figures.of("recall@1").value(), 0.0);
   EXPECT_DOUBLE_EQ(test.figures.of("recall@5").value(), 1.0);
 
-  const RankingResult validation = evaluate_full(context, scorer, split, Target::validation, kTopK);
+  const RankingResult validation = evaluate_full(context, scorer, split, Target::validation, kCutoffs);
   EXPECT_EQ(validation.rows[0].item, 3);
   EXPECT_EQ(validation.rows[0].negatives, 4);  // 4, the test item, among them
   EXPECT_DOUBLE_EQ(validation.figures.of("auc").value(), 0.25);
@@ -158,7 +158,7 @@ TEST(FullRanking, ATargetThatTheUserHadBeforeStaysTheTarget) {
   const Dataset data = data_of({{1, 2, 1, 3, 1}}, 4);
   const Split split = leave_one_out(data);
   const FixedScorer scorer(5, {0, 0, 0, 0, 0, 0, 0.5F, 0.1F, 0.2F, 0.3F});
-  const RankingResult result = evaluate_full(Context(Device::cpu), scorer, split, Target::test, kTopK);
+  const RankingResult result = evaluate_full(Context(Device::cpu), scorer, split, Target::test, kCutoffs);
   EXPECT_EQ(result.rows[0].item, 1);
   EXPECT_EQ(result.rows[0].negatives, 1);  // item 4 alone
   EXPECT_DOUBLE_EQ(result.figures.of("auc").value(), 1.0);
@@ -168,14 +168,15 @@ TEST(FullRanking, RowsWithoutNegativesAreCountedAndLeftOut) {
   const Dataset data = data_of({{1, 2, 3}, {1, 2, 4}, {1, 2, 3, 4}}, 4);
   const Split split = leave_one_out(data);
   const FixedScorer scorer(data, 1);
-  const RankingResult result = evaluate_full(Context(Device::cpu), scorer, split, Target::test, kTopK);
+  const RankingResult result = evaluate_full(Context(Device::cpu), scorer, split, Target::test, kCutoffs);
   EXPECT_EQ(result.figures.rows(), 2);
   EXPECT_EQ(result.without_negatives, 1);
 
   const Dataset exhausted = data_of({{1, 2, 3}}, 3);
   const Split no_rows = leave_one_out(exhausted);
   EXPECT_THAT(error_of([&] {
-                evaluate_full(Context(Device::cpu), FixedScorer(exhausted, 1), no_rows, Target::test, kTopK);
+                evaluate_full(Context(Device::cpu), FixedScorer(exhausted, 1), no_rows, Target::test,
+                              kCutoffs);
               }),
               HasSubstr("no user has a test item"));
 }
@@ -189,12 +190,12 @@ TEST(FullRanking, NanIsAnError) {
   while (split.test[static_cast<std::size_t>(user)] == 0) ++user;
   for (const Id item : {Id{7}, split.test[static_cast<std::size_t>(user)], data.user_history(user)[0]}) {
     const float good = scorer.logit(user, item);
-    scorer.logit(user, item) = std::numeric_limits<float>::quiet_NaN();
-    EXPECT_THAT(error_of([&] { evaluate_full(context, scorer, split, Target::test, kTopK); }),
+    scorer.logit(user, item) = kNan;
+    EXPECT_THAT(error_of([&] { evaluate_full(context, scorer, split, Target::test, kCutoffs); }),
                 HasSubstr("lower train.lr"));
     scorer.logit(user, item) = good;
   }
-  EXPECT_NO_THROW(evaluate_full(context, scorer, split, Target::test, kTopK));
+  EXPECT_NO_THROW(evaluate_full(context, scorer, split, Target::test, kCutoffs));
 }
 
 TEST(FullRanking, RefusesBadArguments) {
@@ -205,7 +206,7 @@ TEST(FullRanking, RefusesBadArguments) {
   const int zero[] = {0};
   EXPECT_THAT(error_of([&] { evaluate_full(context, scorer, split, Target::test, zero); }),
               HasSubstr("eval.topk"));
-  EXPECT_THAT(error_of([&] { evaluate_full(context, other, split, Target::test, kTopK); }),
+  EXPECT_THAT(error_of([&] { evaluate_full(context, other, split, Target::test, kCutoffs); }),
               HasSubstr("other data"));
 }
 
@@ -223,7 +224,7 @@ TEST(FullRanking, AnErrorInOneTileReachesTheCaller) {
   const Split split = leave_one_out(data);
   for (const int threads : {1, 2}) {
     EXPECT_EQ(error_of([&] {
-                evaluate_full(Context(Device::cpu, threads), Failing(), split, Target::test, kTopK);
+                evaluate_full(Context(Device::cpu, threads), Failing(), split, Target::test, kCutoffs);
               }),
               "no scores today");
   }
@@ -233,7 +234,7 @@ TEST(FullRanking, AnErrorInOneTileReachesTheCaller) {
 RankingResult evaluate_mf(const Context& context, const Split& split, bool lists = false) {
   const Mf model(context, split.data->users.rows(), split.data->items.rows(),
                  {64, 0.1, 1, OptimizerKind::sgd});
-  return evaluate_full(context, model, split, Target::test, kTopK, 0, lists);
+  return evaluate_full(context, model, split, Target::test, kCutoffs, 0, lists);
 }
 
 /// A model during whose second tile the user presses Ctrl-C.
@@ -268,7 +269,7 @@ TEST(FullRanking, StopsAtTheNextTileWhenInterrupted) {
                 {32, 0.1, 1, OptimizerKind::sgd});
     const InterruptedModel model(mf);
     const InterruptGuard guard;
-    EXPECT_THROW(evaluate_full(context, model, split, Target::test, kTopK), Interrupted);
+    EXPECT_THROW(evaluate_full(context, model, split, Target::test, kCutoffs), Interrupted);
     EXPECT_GE(model.tiles(), 2);
     EXPECT_LE(model.tiles(), 1 + threads);
   }
@@ -317,7 +318,7 @@ TEST(FullRanking, ListsAreTheBestOfWhatIsRanked) {
   EXPECT_EQ(lists(Target::validation, {3}), (std::vector<Id>{5, 4, 6}));
   EXPECT_EQ(lists(Target::test, {1, 100}), (std::vector<Id>{5, 4, 6, 7, 0, 0, 0}))
       << "the catalogue's length";
-  EXPECT_EQ(evaluate_full(context, scorer, split, Target::test, kTopK).lists, std::vector<Id>());
+  EXPECT_EQ(evaluate_full(context, scorer, split, Target::test, kCutoffs).lists, std::vector<Id>());
 }
 
 TEST(FullRanking, ListsChangeNoOtherFigure) {
@@ -325,8 +326,8 @@ TEST(FullRanking, ListsChangeNoOtherFigure) {
   const Split split = leave_one_out(data);
   const FixedScorer scorer(data, 3);
   const Context context(Device::cpu, 2);
-  nlohmann::json with = to_json(evaluate_full(context, scorer, split, Target::test, kTopK, 0, true));
-  const nlohmann::json without = to_json(evaluate_full(context, scorer, split, Target::test, kTopK));
+  nlohmann::json with = to_json(evaluate_full(context, scorer, split, Target::test, kCutoffs, 0, true));
+  const nlohmann::json without = to_json(evaluate_full(context, scorer, split, Target::test, kCutoffs));
   EXPECT_TRUE(with.contains("coverage@5"));
   EXPECT_FALSE(without.contains("coverage@5"));
   for (const auto& [name, value] : without.items()) EXPECT_EQ(with[name], value) << name;
@@ -336,7 +337,7 @@ TEST(FullRanking, JsonNamesProtocolSlicesAndCutOffs) {
   const Dataset data = data_of({{1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}}, 9);
   const Split split = leave_one_out(data, {.cold_history = 1, .tail_share = 0.0});
   const FixedScorer scorer(data, 2);
-  const RankingResult result = evaluate_full(Context(Device::cpu), scorer, split, Target::test, kTopK);
+  const RankingResult result = evaluate_full(Context(Device::cpu), scorer, split, Target::test, kCutoffs);
   const nlohmann::json json = to_json(result);
   EXPECT_EQ(json["protocol"], "full");
   EXPECT_EQ(json["n"], (nlohmann::json{{"all", 2}, {"cold", 0}, {"tail", 0}}));

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <limits>
+#include "tests/support/compare.h"
 
 namespace sllmr {
 namespace {
@@ -23,8 +23,6 @@ TEST(Validation, TheBestIsTheFirstOfTheHighestOrTheLowest) {
 }
 
 TEST(Validation, WhatIsNoNumberIsNeverBetter) {
-  constexpr double kNan = std::numeric_limits<double>::quiet_NaN(),
-                   kInfinity = std::numeric_limits<double>::infinity();
   for (const nlohmann::json& none : {nlohmann::json(), nlohmann::json(kNan), nlohmann::json(-kInfinity)}) {
     Validation validation;
     EXPECT_TRUE(validation.add(1, none, Better::lower)) << "there is no other";

@@ -3,9 +3,9 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
-#include <limits>
 
 #include "tests/host/ask/toy_data.h"
+#include "tests/support/compare.h"
 #include "tests/support/errors.h"
 
 namespace sllmr {
@@ -50,7 +50,7 @@ TEST_F(ScoreTableTest, ProbeIndexFollowsTheSortedOrder) {
 }
 
 TEST_F(ScoreTableTest, RefusesScoresOutsideTheUnitInterval) {
-  for (const float score : {-0.001F, 1.001F, std::nanf(""), std::numeric_limits<float>::infinity()}) {
+  for (const float score : {-0.001F, 1.001F, kNan, kInfinity}) {
     EXPECT_THAT(build_error({{1, 8, score}}), HasSubstr("is not in [0, 1]; normalise")) << score;
   }
   EXPECT_EQ(build_error({{1, 8, 0.0F}, {1, 9, 1.0F}}), "no error");

@@ -226,7 +226,7 @@ TEST(Gemm, IsTheNaiveProductForEveryTranspose) {
 TEST(Gemm, DoesNotReadWhatBetaZeroOverwrites) {
   const Context context(Device::cpu, 1);
   const std::vector<float> a{1, 2}, b{3, 4};
-  std::vector<float> c{std::numeric_limits<float>::quiet_NaN()};
+  std::vector<float> c{kNan};
   gemm(context, Transpose::no, Transpose::no, 1, 1, 2, 1, a.data(), 2, b.data(), 1, 0, c.data(), 1);
   EXPECT_EQ(c[0], 11.0F);
 }

@@ -4,13 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <limits>
+
+#include "tests/support/compare.h"
 
 namespace sllmr {
 namespace {
-
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN(),
-                kInfinity = std::numeric_limits<float>::infinity();
 
 TEST(Math, ExpIsWithinItsBound) {
   for (float x = -87.0F; x <= 87.0F; x += 0.0137F) {

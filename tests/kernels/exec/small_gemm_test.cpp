@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <limits>
 #include <utility>
 #include <vector>
 
@@ -90,7 +89,7 @@ TEST(SmallGemm, HasTheSameBitsHoweverItIsCut) {
 
 TEST(SmallGemm, DoesNotReadWhatItReplaces) {
   const std::vector<float> a{1, 2}, b{3, 4};
-  float c = std::numeric_limits<float>::quiet_NaN();
+  float c = kNan;
   small_gemm(1, 1, 2, {a.data(), 2}, b.data(), 1, false, &c, 1);
   EXPECT_EQ(c, 11.0F);
   small_gemm(1, 1, 0, {a.data(), 2}, b.data(), 1, false, &c, 1);

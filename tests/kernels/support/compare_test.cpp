@@ -9,21 +9,21 @@
 namespace sllmr {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kHuge = std::numeric_limits<double>::max();
+constexpr double kDoubleNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kDoubleInfinity = std::numeric_limits<double>::infinity();
+constexpr double kMostDouble = std::numeric_limits<double>::max();
 constexpr Tolerance kLoose{1e3, 0.5};
 using Doubles = std::vector<double>;
 
 TEST(Compare, NothingIsCloseToWhatIsNotFinite) {
-  for (const double odd : {kNan, kInfinity, -kInfinity}) {
-    for (const double other : {0.0, 1.0, kHuge, kNan, kInfinity, -kInfinity}) {
+  for (const double odd : {kDoubleNan, kDoubleInfinity, -kDoubleInfinity}) {
+    for (const double other : {0.0, 1.0, kMostDouble, kDoubleNan, kDoubleInfinity, -kDoubleInfinity}) {
       EXPECT_FALSE(is_close(odd, other, kLoose)) << odd << " " << other;
       EXPECT_FALSE(is_close(other, odd, kLoose)) << other << " " << odd;
     }
   }
-  EXPECT_FALSE(is_close(1.0, 1.0, {kNan, 0}));
-  EXPECT_FALSE(is_close(kHuge, -kHuge, {0, 0.5}));
+  EXPECT_FALSE(is_close(1.0, 1.0, {kDoubleNan, 0}));
+  EXPECT_FALSE(is_close(kMostDouble, -kMostDouble, {0, 0.5}));
 }
 
 TEST(Compare, SignsMatter) {
@@ -57,8 +57,8 @@ TEST(Compare, OneDifferentElementFailsTheWholeArray) {
   const Doubles reference{1, 2, 3};
   EXPECT_TRUE(all_near(Doubles{1, 2, 3}, reference, {}));
   EXPECT_FALSE(all_near(Doubles{1, 2, 3.1}, reference, {0, 0.01}));
-  EXPECT_FALSE(all_near(Doubles{1, kNan, 3}, reference, kLoose));
-  EXPECT_FALSE(all_near(reference, Doubles{1, kNan, 3}, kLoose));
+  EXPECT_FALSE(all_near(Doubles{1, kDoubleNan, 3}, reference, kLoose));
+  EXPECT_FALSE(all_near(reference, Doubles{1, kDoubleNan, 3}, kLoose));
   EXPECT_STREQ(all_near(Doubles{1, 5, 7}, reference, {}).message(),
                "2 of 3 differ, first at [1]: 5, reference 2");
 }
@@ -67,7 +67,7 @@ TEST(Compare, SizesMustAgree) {
   EXPECT_FALSE(all_near(Doubles{1, 2}, Doubles{1, 2, 3}, kLoose));
   EXPECT_FALSE(all_near(Doubles{}, Doubles{1}, kLoose));
   EXPECT_TRUE(all_near(Doubles{}, Doubles{}, {}));
-  EXPECT_EQ(norm_error(Doubles{1, 2}, Doubles{1, 2, 3}), kInfinity);
+  EXPECT_EQ(norm_error(Doubles{1, 2}, Doubles{1, 2, 3}), kDoubleInfinity);
 }
 
 TEST(Compare, NormErrorIsRelativeToTheLargestReference) {
@@ -77,10 +77,10 @@ TEST(Compare, NormErrorIsRelativeToTheLargestReference) {
 }
 
 TEST(Compare, NormErrorIsInfiniteWhereItHasNoMeaning) {
-  EXPECT_EQ(norm_error(Doubles{1e-30}, Doubles{0}), kInfinity);
-  EXPECT_EQ(norm_error(Doubles{kNan, 1}, Doubles{1, 1}), kInfinity);
-  EXPECT_EQ(norm_error(Doubles{1, 1}, Doubles{1, kInfinity}), kInfinity);
-  EXPECT_EQ(norm_error(Doubles{kInfinity}, Doubles{kInfinity}), kInfinity);
+  EXPECT_EQ(norm_error(Doubles{1e-30}, Doubles{0}), kDoubleInfinity);
+  EXPECT_EQ(norm_error(Doubles{kDoubleNan, 1}, Doubles{1, 1}), kDoubleInfinity);
+  EXPECT_EQ(norm_error(Doubles{1, 1}, Doubles{1, kDoubleInfinity}), kDoubleInfinity);
+  EXPECT_EQ(norm_error(Doubles{kDoubleInfinity}, Doubles{kDoubleInfinity}), kDoubleInfinity);
 }
 
 }  // namespace

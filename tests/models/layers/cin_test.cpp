@@ -14,29 +14,29 @@ namespace {
 
 using testing::HasSubstr;
 
-struct Size {
+struct CinSize {
   int rows, fields, width;
   std::vector<int> sizes;
 };
 
-auto make_cin(const Size& size) {
+auto make_cin(const CinSize& size) {
   return [=]<class Real>(Parameters<Real>& parameters) {
     return Cin<Real>(parameters, "cin", size.fields, size.width, size.sizes);
   };
 }
 
-LayerInput input_of(const Size& size) {
+LayerInput input_of(const CinSize& size) {
   return {size.rows, std::int64_t{size.fields} * size.width};
 }
 
 /// The last two take several tiles on the CPU, with a smaller one at the end; so wide a field is one sample a
 /// tile. Nine fields are more than products are written at a time.
-const std::vector<Size> kSizes{{5, 3, 5, {4, 6, 3}}, {1, 1, 1, {1}},    {4, 2, 17, {3}},
-                               {3, 4, 2, {2, 5}},    {2, 9, 3, {4, 3}}, {90, 3, 8, {4, 6, 5}},
-                               {3, 2, 300, {4, 3}}};
+const std::vector<CinSize> kCinSizes{{5, 3, 5, {4, 6, 3}}, {1, 1, 1, {1}},    {4, 2, 17, {3}},
+                                     {3, 4, 2, {2, 5}},    {2, 9, 3, {4, 3}}, {90, 3, 8, {4, 6, 5}},
+                                     {3, 2, 300, {4, 3}}};
 
 TEST(Cin, GradientsAreThoseOfFiniteDifferences) {
-  for (const Size& size : kSizes) {
+  for (const CinSize& size : kCinSizes) {
     if (size.rows > 10 || size.width > 100) continue;  // a kink of some ReLU would be near
     SCOPED_TRACE(testing::Message() << size.rows << " x " << size.fields << " x " << size.width);
     expect_right_gradients(make_cin(size), input_of(size));
@@ -44,7 +44,7 @@ TEST(Cin, GradientsAreThoseOfFiniteDifferences) {
 }
 
 /// X^k of one sample, [channels x width], as the paper writes it.
-std::vector<double> next_layer(const Parameters<double>& parameters, int k, int out, const Size& size,
+std::vector<double> next_layer(const Parameters<double>& parameters, int k, int out, const CinSize& size,
                                const std::vector<double>& hidden, const double* x0) {
   const std::string name = "cin." + std::to_string(k);
   const double* weight = parameters.value(parameters.find(name + ".weight"));
@@ -68,7 +68,7 @@ std::vector<double> next_layer(const Parameters<double>& parameters, int k, int 
 
 /// Pooled channels against the recursion, after prepare(parameters).
 template <class Prepare>
-void expect_recursion(const Size& size, const Prepare& prepare) {
+void expect_recursion(const CinSize& size, const Prepare& prepare) {
   const Context context(Device::cpu, 2);
   const auto make = make_cin(size);
   LayerRun<double, decltype(make)> run(context, make, input_of(size));
@@ -94,7 +94,7 @@ void expect_recursion(const Size& size, const Prepare& prepare) {
 }
 
 TEST(Cin, IsThePapersRecursion) {
-  for (const Size& size : kSizes) {
+  for (const CinSize& size : kCinSizes) {
     SCOPED_TRACE(testing::Message() << size.rows << " x " << size.fields << " x " << size.width);
     expect_recursion(size, [](Parameters<double>&) {});
   }
@@ -115,7 +115,7 @@ TEST(Cin, ChannelsThatAreZeroChangeNothing) {
         for (const int channel : each.dead[k]) bias[channel] = -100;
       }
     };
-    for (const Size& size : {Size{5, 3, 5, {6, 8, 4}}, Size{2, 9, 3, {6, 8, 4}}}) {
+    for (const CinSize& size : {CinSize{5, 3, 5, {6, 8, 4}}, CinSize{2, 9, 3, {6, 8, 4}}}) {
       SCOPED_TRACE(testing::Message()
                    << each.dead[0].size() << ' ' << each.dead[1].size() << ", " << size.fields << " fields");
       expect_recursion(size, silence);
@@ -126,7 +126,7 @@ TEST(Cin, ChannelsThatAreZeroChangeNothing) {
 
 TEST(Cin, RowsDoNotMeet) {
   const Context context(Device::cpu, 2);
-  const Size size{90, 3, 8, {4, 6, 5}};
+  const CinSize size{90, 3, 8, {4, 6, 5}};
   Parameters<double> parameters;
   const auto cin = make_cin(size)(parameters);
   parameters.allocate(context, 3);
@@ -198,17 +198,17 @@ TEST(Cin, RowsWithoutAGradientAreLeftOut) {
 }
 
 TEST(Cin, FloatIsRightAndThreadsDoNotMatter) {
-  const Size size{128, 7, 32, {100, 100, 100}};
+  const CinSize size{128, 7, 32, {100, 100, 100}};
   expect_float_is_right(Context(Device::cpu, 2), make_cin(size), input_of(size));
   expect_threads_do_not_matter(make_cin(size), input_of(size));
 }
 
 TEST(CinCuda, FloatIsRight) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
-  for (const Size& size : kSizes)
+  for (const CinSize& size : kCinSizes)
     expect_float_is_right(Context(Device::cuda), make_cin(size), input_of(size));
   // More than one tile, with few channels: among more the kink of some ReLU would be near.
-  const Size large{1200, 7, 32, {4, 3}};
+  const CinSize large{1200, 7, 32, {4, 3}};
   expect_float_is_right(Context(Device::cuda), make_cin(large), input_of(large));
 }
 

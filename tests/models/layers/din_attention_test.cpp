@@ -16,7 +16,7 @@ namespace {
 using testing::HasSubstr;
 
 /// `lengths`: of the rows' histories.
-struct Size {
+struct DinSize {
   std::vector<int> lengths;
   int width;
   std::array<int, 2> units;
@@ -26,7 +26,7 @@ struct Size {
 template <class Real>
 class DinRun {
  public:
-  DinRun(const Context& context, const Size& size)
+  DinRun(const Context& context, const DinSize& size)
       : context_(context),
         layer_(parameters_, "attention", size.width, size.units),
         rows_(static_cast<std::int64_t>(size.lengths.size())) {
@@ -114,11 +114,11 @@ class DinRun {
 };
 
 /// Rows without history at the beginning, in the middle and at the end.
-const std::vector<Size> kSizes{
+const std::vector<DinSize> kDinSizes{
     {{3, 0, 1, 2}, 5, {6, 4}}, {{0, 2, 0, 0, 4, 0}, 3, {2, 1}}, {{1}, 1, {1, 1}}, {{2, 5}, 33, {17, 5}}};
 
-Size large() {
-  Size size{{}, 96, {64, 16}};
+DinSize large() {
+  DinSize size{{}, 96, {64, 16}};
   for (int r = 0; r < 128; ++r) size.lengths.push_back(r % 21);
   return size;
 }
@@ -137,7 +137,7 @@ double error_of_rows(const Tensor<double>& x, const std::vector<double>& analyti
 
 TEST(DinAttention, TwinsAreRowsLikeAnyOther) {
   const Context context(Device::cpu, 1);
-  const Size size{{3, 4, 0, 2, 4, 0, 2}, 5, {6, 4}};  // the last three rows are twins of the three before
+  const DinSize size{{3, 4, 0, 2, 4, 0, 2}, 5, {6, 4}};  // the last three rows are twins of the three before
   constexpr std::int64_t kTwins = 6, kOwn = 9;
   for (const GradientMode mode : {GradientMode::replace, GradientMode::accumulate}) {
     DinRun<double> told(context, size), untold(context, size);
@@ -167,7 +167,7 @@ TEST(DinAttention, TwinsAreRowsLikeAnyOther) {
 
 TEST(DinAttention, GradientsAreThoseOfFiniteDifferences) {
   const Context context(Device::cpu, 2);
-  for (const Size& size : kSizes) {
+  for (const DinSize& size : kDinSizes) {
     SCOPED_TRACE(testing::Message() << size.lengths.size() << " rows of " << size.width);
     DinRun<double> run(context, size);
     Parameters<double>& parameters = run.parameters();
@@ -205,7 +205,7 @@ double affine(const Parameters<double>& parameters, const std::string& layer, in
 
 TEST(DinAttention, IsTheUnitOnFourBlocks) {
   const Context context(Device::cpu, 2);
-  for (const Size& size : kSizes) {
+  for (const DinSize& size : kDinSizes) {
     SCOPED_TRACE(testing::Message() << size.lengths.size() << " rows of " << size.width);
     DinRun<double> run(context, size);
     const auto width = static_cast<std::size_t>(size.width);
@@ -255,7 +255,7 @@ TEST(DinAttention, WithoutAnyHistoryNothingFlows) {
   EXPECT_EQ(kept.gradients, std::vector<double>(kept.gradients.size(), 7.0));
 }
 
-void expect_float_is_right(const Context& context, const Size& size) {
+void expect_float_is_right(const Context& context, const DinSize& size) {
   const Context cpu(Device::cpu, 2);
   const DinRun<double>::Result reference = DinRun<double>(cpu, size).run();
   const DinRun<float>::Result result = DinRun<float>(context, size).run();
@@ -278,7 +278,7 @@ TEST(DinAttention, FloatIsRightAndThreadsDoNotMatter) {
 TEST(DinAttentionCuda, FloatIsRight) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
   const Context context(Device::cuda);
-  for (const Size& size : kSizes) expect_float_is_right(context, size);
+  for (const DinSize& size : kDinSizes) expect_float_is_right(context, size);
   expect_float_is_right(context, large());
 }
 

@@ -13,7 +13,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr Pass kTraining{true, 7, 2};
+constexpr Pass kDropoutPass{true, 7, 2};
 
 /// Dropout of ones: 0 where dropped, the scale where kept.
 template <class Real>
@@ -28,7 +28,7 @@ TEST(Dropout, DropsWithItsProbabilityEverywhere) {
   constexpr std::int64_t kRows = 2000, kCols = 37;  // no multiple of the eight columns of a draw
   for (const double p : {0.1, 0.5, 0.83}) {
     const std::vector<double> out =
-        dropped_ones(context, Dropout<double>("d", p, 4), kRows, kCols, kTraining);
+        dropped_ones(context, Dropout<double>("d", p, 4), kRows, kCols, kDropoutPass);
     std::vector<double> of_column(kCols);
     double neighbours = 0;
     for (std::int64_t r = 0; r < kRows; ++r) {
@@ -51,12 +51,12 @@ TEST(Dropout, DropsWithItsProbabilityEverywhere) {
 TEST(Dropout, MaskDependsOnSeedStepLayerRowAndColumnAlone) {
   const Context one(Device::cpu, 1);
   const Dropout<float> dropout("d", 0.5, 4);
-  const std::vector<float> mask = dropped_ones(one, dropout, 10, 20, kTraining);
+  const std::vector<float> mask = dropped_ones(one, dropout, 10, 20, kDropoutPass);
   EXPECT_NE(mask, dropped_ones(one, dropout, 10, 20, {true, 8, 2})) << "seed";
   EXPECT_NE(mask, dropped_ones(one, dropout, 10, 20, {true, 7, 3})) << "step";
-  EXPECT_NE(mask, dropped_ones(one, Dropout<float>("d", 0.5, 5), 10, 20, kTraining)) << "layer";
+  EXPECT_NE(mask, dropped_ones(one, Dropout<float>("d", 0.5, 5), 10, 20, kDropoutPass)) << "layer";
   const Context two(Device::cpu, 2);
-  const std::vector<float> larger = dropped_ones(two, dropout, 30, 41, kTraining);
+  const std::vector<float> larger = dropped_ones(two, dropout, 30, 41, kDropoutPass);
   for (std::size_t r = 0; r < 10; ++r) {
     for (std::size_t c = 0; c < 20; ++c) EXPECT_EQ(mask[r * 20 + c], larger[r * 41 + c]);
   }
@@ -68,7 +68,7 @@ TEST(Dropout, BackwardUsesTheSameMask) {
   const std::vector<double> x = random_numbers<double>(1, 9 * 13), d = random_numbers<double>(2, 9 * 13);
   Dropout<double>::Saved saved;
   const std::vector<double> y =
-      values_of(context, dropout.forward(context, slice_of(context, 9, 13, x), kTraining, &saved));
+      values_of(context, dropout.forward(context, slice_of(context, 9, 13, x), kDropoutPass, &saved));
   const std::vector<double> d_x =
       values_of(context, dropout.backward(context, saved, slice_of(context, 9, 13, d)));
   for (std::size_t k = 0; k < x.size(); ++k) EXPECT_NEAR(d_x[k], y[k] / x[k] * d[k], 1e-13);
@@ -96,11 +96,12 @@ TEST(DropoutCuda, MaskIsThatOfTheCpu) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
   const Context cpu(Device::cpu, 2), cuda(Device::cuda);
   const Dropout<float> dropout("d", 0.4, 3);
-  EXPECT_EQ(dropped_ones(cpu, dropout, 70, 45, kTraining), dropped_ones(cuda, dropout, 70, 45, kTraining));
+  EXPECT_EQ(dropped_ones(cpu, dropout, 70, 45, kDropoutPass),
+            dropped_ones(cuda, dropout, 70, 45, kDropoutPass));
   const std::vector<float> d = random_numbers<float>(2, 70 * 45);
   const auto way_back = [&](const Context& context) {
     Dropout<float>::Saved saved;
-    dropout.forward(context, slice_of(context, 70, 45, d), kTraining, &saved);
+    dropout.forward(context, slice_of(context, 70, 45, d), kDropoutPass, &saved);
     return values_of(context, dropout.backward(context, saved, slice_of(context, 70, 45, d)));
   };
   EXPECT_EQ(way_back(cpu), way_back(cuda));

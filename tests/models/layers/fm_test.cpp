@@ -39,10 +39,10 @@ auto make_fm(int fields, int width) {
 }
 
 /// {rows, fields, width}: widths around the CPU's blocks of 16 columns.
-const std::vector<std::array<int, 3>> kSizes{{5, 7, 32}, {3, 2, 1}, {4, 1, 5}, {2, 3, 17}, {6, 4, 15}};
+const std::vector<std::array<int, 3>> kFmSizes{{5, 7, 32}, {3, 2, 1}, {4, 1, 5}, {2, 3, 17}, {6, 4, 15}};
 
 TEST(FactorizationMachine, GradientsAreThoseOfFiniteDifferences) {
-  for (const auto& [rows, fields, width] : kSizes) {
+  for (const auto& [rows, fields, width] : kFmSizes) {
     SCOPED_TRACE(testing::Message() << rows << " x " << fields << " x " << width);
     expect_right_gradients(make_fm(fields, width), {rows, fields * width});
   }
@@ -50,7 +50,7 @@ TEST(FactorizationMachine, GradientsAreThoseOfFiniteDifferences) {
 
 TEST(FactorizationMachine, SumsTheProductsOfAllPairs) {
   const Context context(Device::cpu, 2);
-  for (const auto& [rows, fields, width] : kSizes) {
+  for (const auto& [rows, fields, width] : kFmSizes) {
     const auto make = make_fm(fields, width);
     const LayerRun<double, decltype(make)> run(context, make, {rows, fields * width});
     std::vector<double> expected;
@@ -92,7 +92,7 @@ TEST(FactorizationMachine, FloatIsRightAndThreadsDoNotMatter) {
 
 TEST(FactorizationMachineCuda, FloatIsRight) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
-  for (const auto& [rows, fields, width] : kSizes) {
+  for (const auto& [rows, fields, width] : kFmSizes) {
     expect_float_is_right(Context(Device::cuda), make_fm(fields, width), {rows, fields * width});
   }
 }

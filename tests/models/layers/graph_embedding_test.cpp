@@ -17,13 +17,13 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr std::array<Id, kVocabularies> kRows{9, 14, 3, 3};
+constexpr std::array<Id, kVocabularies> kGraphRows{9, 14, 3, 3};
 
 /// Users 1 to 7 of 8 and items 1 to 12 of 13 have edges, user 3 and item 5 many; some recur.
 BackboneOptions options_of(int width) {
   BackboneOptions options;
   options.width = width;
-  options.table_rows = kRows;
+  options.table_rows = kGraphRows;
   TestNumbers numbers(6);
   for (int k = 0; k < 30; ++k) options.interactions.push_back({numbers.id(1, 7), numbers.id(1, 12)});
   for (Id item = 1; item <= 12; ++item) options.interactions.push_back({3, item});
@@ -56,7 +56,7 @@ struct GraphRun {
 /// Rows whose users and items recur, those without edges (8 and 13) among them.
 HostFeatures make_features(int rows) {
   TestNumbers numbers(7);
-  HostFeatures features = random_features(numbers, rows, kRows, 3);
+  HostFeatures features = random_features(numbers, rows, kGraphRows, 3);
   features.of(Field::user)[1] = {8};
   features.of(Field::item)[2] = {13};
   return features;
@@ -65,10 +65,11 @@ HostFeatures make_features(int rows) {
 /// e from dense matrices, layer by layer: [nodes x width].
 std::vector<double> naive(const double* table, int width, int layers) {
   const BackboneOptions options = options_of(width);
-  const auto nodes = static_cast<std::size_t>(kRows[0] + kRows[1]), columns = static_cast<std::size_t>(width);
+  const auto nodes = static_cast<std::size_t>(kGraphRows[0] + kGraphRows[1]),
+             columns = static_cast<std::size_t>(width);
   std::vector<std::vector<double>> adjacency(nodes, std::vector<double>(nodes));
   for (const auto& [user, item] : options.interactions) {
-    const auto u = static_cast<std::size_t>(user), i = static_cast<std::size_t>(kRows[0] + item);
+    const auto u = static_cast<std::size_t>(user), i = static_cast<std::size_t>(kGraphRows[0] + item);
     adjacency[u][i] = adjacency[i][u] = 1;
   }
   std::vector<double> degree(nodes);
@@ -106,7 +107,8 @@ TEST(GraphEmbedding, IsTheMeanOverTheLayers) {
 
       std::vector<double> rows;
       for (std::size_t row = 0; row < 20; ++row) {
-        for (const Id node : {features.of(Field::user)[row][0], kRows[0] + features.of(Field::item)[row][0]})
+        for (const Id node :
+             {features.of(Field::user)[row][0], kGraphRows[0] + features.of(Field::item)[row][0]})
           rows.insert(rows.end(), e.begin() + node * width, e.begin() + (node + 1) * width);
       }
       EXPECT_TRUE(

@@ -20,11 +20,11 @@ auto make_linear(std::int64_t in, std::int64_t out) {
 }
 
 /// {rows, in, out}: outputs of 1 have their own kernels; 300 rows are more than one chunk of sums on the CPU.
-const std::vector<std::array<std::int64_t, 3>> kSizes{
+const std::vector<std::array<std::int64_t, 3>> kLinearSizes{
     {5, 7, 3}, {1, 1, 1}, {6, 33, 1}, {3, 16, 17}, {300, 5, 2}};
 
 TEST(Linear, GradientsAreThoseOfFiniteDifferences) {
-  for (const auto& [rows, in, out] : kSizes) {
+  for (const auto& [rows, in, out] : kLinearSizes) {
     SCOPED_TRACE(testing::Message() << rows << " x " << in << " -> " << out);
     expect_right_gradients(make_linear(in, out), {rows, in});
   }
@@ -32,7 +32,7 @@ TEST(Linear, GradientsAreThoseOfFiniteDifferences) {
 
 TEST(Linear, IsWeightTimesInputPlusBias) {
   const Context context(Device::cpu, 2);
-  for (const auto& [rows, in, out] : kSizes) {
+  for (const auto& [rows, in, out] : kLinearSizes) {
     const auto make = make_linear(in, out);
     LayerRun<double, decltype(make)> run(context, make, {rows, in});
     const Parameters<double>& parameters = run.parameters();

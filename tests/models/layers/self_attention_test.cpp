@@ -12,34 +12,34 @@ namespace {
 
 using testing::HasSubstr;
 
-struct Size {
+struct AttentionSize {
   int rows, fields, width, heads;
   double dropout;
 };
 
-auto make_attention(const Size& size) {
+auto make_attention(const AttentionSize& size) {
   return [=]<class Real>(Parameters<Real>& parameters) {
     return SelfAttention<Real>(parameters, "attention", size.fields, size.width, size.heads, size.dropout);
   };
 }
 
-LayerInput input_of(const Size& size) {
+LayerInput input_of(const AttentionSize& size) {
   return {std::int64_t{size.rows} * size.fields, size.width};
 }
 
-const std::vector<Size> kSizes{
+const std::vector<AttentionSize> kAttentionSizes{
     {4, 3, 4, 2, 0.0}, {4, 3, 4, 2, 0.4}, {1, 1, 1, 1, 0.0}, {2, 7, 34, 2, 0.1}, {3, 5, 6, 1, 0.2}};
 
 TEST(SelfAttention, GradientsAreThoseOfFiniteDifferences) {
-  for (const Size& size : kSizes) {
+  for (const AttentionSize& size : kAttentionSizes) {
     SCOPED_TRACE(testing::Message() << size.rows << " x " << size.fields << " x " << size.width);
     expect_right_gradients(make_attention(size), input_of(size));
   }
 }
 
 /// The definition, one number at a time; dropout by the mask of (row and head, query * fields + key).
-std::vector<double> naive(const Parameters<double>& parameters, const Size& size, const Tensor<double>& x,
-                          const DropoutMask<double>& mask) {
+std::vector<double> naive(const Parameters<double>& parameters, const AttentionSize& size,
+                          const Tensor<double>& x, const DropoutMask<double>& mask) {
   const double* w = parameters.value(parameters.find("attention.in_proj.weight"));
   const double* b = parameters.value(parameters.find("attention.in_proj.bias"));
   const double* w_out = parameters.value(parameters.find("attention.out_proj.weight"));
@@ -85,7 +85,7 @@ std::vector<double> naive(const Parameters<double>& parameters, const Size& size
 
 TEST(SelfAttention, IsSoftmaxOfProductsTimesValues) {
   const Context context(Device::cpu, 2);
-  for (const Size& size : kSizes) {
+  for (const AttentionSize& size : kAttentionSizes) {
     for (const bool training : {true, false}) {
       SCOPED_TRACE(testing::Message() << size.rows << " x " << size.fields << ", training " << training);
       const auto make = make_attention(size);
@@ -102,7 +102,7 @@ TEST(SelfAttention, IsSoftmaxOfProductsTimesValues) {
 
 TEST(SelfAttention, MasksDependOnTheStepAndTheSeed) {
   const Context context(Device::cpu, 2);
-  const Size size{64, 7, 8, 2, 0.3};
+  const AttentionSize size{64, 7, 8, 2, 0.3};
   const auto make = make_attention(size);
   const auto out = [&](std::uint64_t seed, std::uint32_t step) {
     LayerInput input = input_of(size);
@@ -133,7 +133,7 @@ TEST(SelfAttention, LargeScoresDoNotOverflow) {
 }
 
 TEST(SelfAttention, FloatIsRightAndThreadsDoNotMatter) {
-  const Size size{128, 7, 64, 2, 0.1};
+  const AttentionSize size{128, 7, 64, 2, 0.1};
   expect_float_is_right(Context(Device::cpu, 2), make_attention(size), input_of(size));
   expect_threads_do_not_matter(make_attention(size), input_of(size));
 }
@@ -141,14 +141,15 @@ TEST(SelfAttention, FloatIsRightAndThreadsDoNotMatter) {
 TEST(SelfAttentionCuda, FloatIsRight) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
   const Context context(Device::cuda);
-  for (const Size& size : kSizes) expect_float_is_right(context, make_attention(size), input_of(size));
-  const Size large{128, 7, 64, 2, 0.1};
+  for (const AttentionSize& size : kAttentionSizes)
+    expect_float_is_right(context, make_attention(size), input_of(size));
+  const AttentionSize large{128, 7, 64, 2, 0.1};
   expect_float_is_right(context, make_attention(large), input_of(large));
 }
 
 TEST(SelfAttention, RefusesWhatDoesNotFit) {
   const Context context(Device::cpu, 1);
-  const auto error_with = [](const Size& size) {
+  const auto error_with = [](const AttentionSize& size) {
     return error_of([&] {
       Parameters<float> parameters;
       make_attention(size)(parameters);
