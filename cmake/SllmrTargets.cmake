@@ -86,12 +86,16 @@ function(sllmr_precompile target)
   endif()
 endfunction()
 
-# With SLLMR_GROUP, compiles the sources of the target in groups: what they include is parsed, and its templates emitted,
-# once a group. Two files of a group must not give one name to two things of their own; an overload that only a group sees
-# shows as a test that fails here and not elsewhere.
-function(sllmr_group target)
-  if(SLLMR_GROUP)
+# Where SLLMR_GROUP has `kind`, compiles the sources of the target in groups: what they include is parsed, and its templates
+# emitted, once a group. Two files of a group must not give one name to two things of their own, so a file that is an entry
+# of a registry stays alone. An overload that only a group sees shows as a test that fails here and not elsewhere: programs
+# for use are not made so.
+function(sllmr_group target kind)
+  if(kind IN_LIST SLLMR_GROUP)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
+    get_target_property(_alone ${target} SOURCES)
+    list(FILTER _alone INCLUDE REGEX "(answer|import|protocol|scorer)_|_metrics\\.|/(backbones|guidance)/|/http\\.")
+    set_source_files_properties(${_alone} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   endif()
 endfunction()
 
@@ -117,7 +121,7 @@ function(sllmr_layer target)
   sllmr_target_defaults(${target})
   # Of a build with sanitizers the tests wait for xDeepFM's products, and the build for what parses flags.
   if(SLLMR_SANITIZE)
-    list(FILTER _cpp INCLUDE REGEX "/cin\\.")
+    list(FILTER _cpp INCLUDE REGEX "/(cin|small_gemm)\\.")
     set_source_files_properties(${_cpp} PROPERTIES COMPILE_OPTIONS -O2)
     if(${target} MATCHES "experiments")
       target_compile_options(${target} PRIVATE -O0)
@@ -148,7 +152,7 @@ function(sllmr_test folder)
   endif()
   sllmr_precompile(${_target} algorithm cmath filesystem fstream map memory string vector
                    gmock/gmock.h gtest/gtest.h nlohmann/json.hpp)
-  sllmr_group(${_target})
+  sllmr_group(${_target} tests)
   target_link_libraries(${_target} PRIVATE ${_test_UNPARSED_ARGUMENTS} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${_target} PRIVATE SLLMR_SOURCE_DIR=".")
   gtest_discover_tests(${_target} TEST_PREFIX ${folder}. WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} NO_PRETTY_VALUES
