@@ -97,7 +97,7 @@ void bench_epochs(Context& context, const Stopwatch& watch, const Split& split, 
   for (const int batch : {128, 4096}) {
     Config exact = none;
     exact.train.mode = TrainConfig::Mode::exact;
-    exact.train.optimizer = TrainConfig::Optimizer::lazy_adam;
+    exact.train.optimizer = OptimizerKind::lazy_adam;
     exact.train.lr = 1e-3;
     exact.train.batch_size = batch;
     MfTrainer trainer(context, exact, split, nullptr);

@@ -6,6 +6,7 @@
 
 #include "kernels/exec/random.h"
 #include "kernels/fused_mf_step.h"
+#include "kernels/gates/parts.h"
 
 namespace sllmr::bench {
 

@@ -5,7 +5,7 @@
 
 #include "host/config/config.h"
 #include "kernels/exec/memory.h"
-#include "kernels/mf.h"
+#include "kernels/mf_args.h"
 
 namespace sllmr::bench {
 

@@ -3,16 +3,12 @@
 
 #include <cstdint>
 
+#include "kernels/choices.h"
 #include "kernels/exec/tensor.h"
-#include "kernels/gates/gate.h"
+#include "kernels/gates/gate_args.h"
+#include "kernels/pair_sampler.h"
 
 namespace sllmr {
-
-/// bce: binary cross-entropy of each row with its target. bpr: -log sigmoid(s_positive - s_negative) of rows
-/// 2k and 2k + 1.
-/// clamped_bce: LLM-CF's cross-entropy of the probability, whose logarithms stop at -100 and whose gradient
-/// stops at p (1 - p) = 1e-12: rows that are confidently wrong teach nothing.
-enum class BaseLoss : int { bce, bpr, clamped_bce };
 
 /// A guiding or probe pair whose two rows stand in the batch.
 struct HeadPair {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "kernels/choices.h"
 #include "kernels/exec/context.h"
 #include "kernels/exec/sort.h"
 #include "kernels/triple_sampler.h"
@@ -24,8 +25,6 @@ struct ScoreView {
   const std::uint16_t* pair_first = nullptr;   // indexes among the user's entries, the higher score first
   const std::uint16_t* pair_second = nullptr;
 };
-
-enum class PairChoice : int { sampled, largest };
 
 /// A share in [0, 1] as 32-bit fixed point, spread evenly: over any n rows it selects floor or ceil of share
 /// * n.

@@ -8,15 +8,13 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/choices.h"
 #include "kernels/exec/tensor.h"
 #include "models/features.h"
 #include "models/layers/embedding.h"
 #include "models/layers/parameters.h"
 
 namespace sllmr {
-
-/// DCNv2's cross layers: LLM-CF's mixture of low-rank experts, or one matrix of full rank.
-enum class CrossKind { mixture, full };
 
 /// A user took an item; ids from 1.
 struct Interaction {

@@ -31,7 +31,7 @@ constexpr Condition kConditions[] = {
     {"llm.min_known", kReadsTable, kNoTable},
     {"llm.candidates", kScoresItself, kFinished},
     {"llm.prompt_history", kScoresItself, kFinished},
-    {"llm.largest_pairs", [](const Config& c) { return c.llm.pairs == LlmConfig::Pairs::largest; },
+    {"llm.largest_pairs", [](const Config& c) { return c.llm.pairs == PairChoice::largest; },
      "llm.pairs=sampled draws from all pairs"},
     {"llm.noise_slice", [](const Config& c) { return c.llm.noise > 0; }, "llm.noise is 0"},
 };

@@ -12,6 +12,7 @@
 
 #include "host/data/import.h"
 #include "host/scores/score_table.h"
+#include "kernels/choices.h"
 
 namespace sllmr {
 
@@ -38,26 +39,22 @@ struct DataConfig : ImportOptions {
 };
 
 struct ModelConfig {
-  enum class Cross { mixture, full };
-
   std::string name = "mf";
   int width = 64;
   double init_std = 0.01;
   std::vector<int> hidden = {200, 80};
   double dropout = 0.1;
-  Cross cross = Cross::mixture;
+  CrossKind cross = CrossKind::mixture;
   bool frozen_bias = false;
   bool relu_deep_logit = false;
 };
 
 struct TrainConfig {
   enum class Mode { fused, exact };
-  enum class Optimizer { sgd, adagrad, lazy_adam, adam };
-  enum class Loss { bpr, bce, clamped_bce };
 
-  Loss loss = Loss::bpr;
+  BaseLoss loss = BaseLoss::bpr;
   Mode mode = Mode::fused;
-  Optimizer optimizer = Optimizer::sgd;
+  OptimizerKind optimizer = OptimizerKind::sgd;
   double lr = 0.05;
   double l2 = 0.05;
   int epochs = 60;
@@ -70,7 +67,6 @@ struct TrainConfig {
 };
 
 struct LlmConfig {
-  enum class Pairs { sampled, largest };
   enum class Stale { warn, refuse };
 
   std::string scorer = "lexical";
@@ -79,7 +75,7 @@ struct LlmConfig {
   int prompt_history = 10;
   double lambda = 0.2;
   double margin = 0.3;
-  Pairs pairs = Pairs::sampled;
+  PairChoice pairs = PairChoice::sampled;
   int largest_pairs = 16;
   double pair_rate = 1.0;
   int max_pairs_per_batch = 0;
@@ -93,8 +89,6 @@ struct LlmConfig {
 };
 
 struct GateConfig {
-  enum class Uncertainty { confidence, entropy };
-
   std::string rule = "learned";
   std::string objective = "agreement";
   Uncertainty uncertainty = Uncertainty::confidence;

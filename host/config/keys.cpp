@@ -86,18 +86,25 @@ Key flag(std::string name, Member member, std::string doc) {
   return {std::move(name), "true or false", std::move(doc), get, set};
 }
 
-// `names` in the order of the enumerators.
+// The enumerators by the names that recipes call them.
 template <class Member>
-Key choice(std::string name, Member member, std::vector<std::string> names, std::string doc) {
+Key choice(std::string name, Member member, std::vector<std::pair<std::string, MemberType<Member>>> options,
+           std::string doc) {
+  std::vector<std::string> names;
+  for (const auto& [word, value] : options) names.push_back(word);
   const auto get = [=](const Config& config) {
-    return Value(names[static_cast<std::size_t>(member(config))]);
+    return Value(
+        std::ranges::find(options, member(config), &std::pair<std::string, MemberType<Member>>::second)
+            ->first);
   };
   const auto set = [=](Config& config, const Value& value) {
     const auto* given = std::get_if<std::string>(&value);
-    const auto found = given ? std::ranges::find(names, *given) : names.end();
-    if (found == names.end()) return false;
-    member(config) = static_cast<MemberType<Member>>(found - names.begin());
-    return true;
+    for (const auto& [word, option] : options) {
+      if (!given || *given != word) continue;
+      member(config) = option;
+      return true;
+    }
+    return false;
   };
   return {std::move(name), fmt::format("one of {}", fmt::join(names, ", ")), std::move(doc), get, set, names};
 }
@@ -180,7 +187,10 @@ std::vector<Key> own_keys() {
            "how the LLM guides: none, global, a gate objective, a gating rule, or another method"),
       integer(SLLMR_KEY(seed), 0, "seed of every random draw"),
       text(SLLMR_KEY(run_dir), "folder of the run, new or with --resume; needed"),
-      choice(SLLMR_KEY(device), {"auto", "cpu", "cuda"}, "where to train; auto: cuda where there is one"),
+      choice(
+          SLLMR_KEY(device),
+          {{"auto", Config::Device::automatic}, {"cpu", Config::Device::cpu}, {"cuda", Config::Device::cuda}},
+          "where to train; auto: cuda where there is one"),
       integer(SLLMR_KEY(threads), 0, "CPU threads; 0: all", 1024),
 
       text(SLLMR_KEY(data.path), "interactions: a file, a folder, or a prefix such as data/beauty"),
@@ -188,10 +198,17 @@ std::vector<Key> own_keys() {
       text(SLLMR_KEY(data.items), "item file, where it does not lie beside the interactions"),
       text(SLLMR_KEY(data.keep),
            "rows that count: auto (label, is_click or click > 0), all, or conditions such as rating >= 4"),
-      choice(SLLMR_KEY(data.duplicates), {"error", "first", "last", "keep"},
+      choice(SLLMR_KEY(data.duplicates),
+             {{"error", Duplicates::error},
+              {"first", Duplicates::first},
+              {"last", Duplicates::last},
+              {"keep", Duplicates::keep}},
              "what to do with rows of the same user, item and time, and items described twice"),
       choice(
-          SLLMR_KEY(data.split), {"auto", "leave_one_out", "given"},
+          SLLMR_KEY(data.split),
+          {{"auto", SplitSource::automatic},
+           {"leave_one_out", SplitSource::leave_one_out},
+           {"given", SplitSource::given}},
           "each user's last two items, or as NAME.train.inter, .valid and .test have it; auto: as the files"),
       number(SLLMR_KEY(data.min_described), share,
              "least share of the items that must have a title or attributes"),
@@ -206,15 +223,22 @@ std::vector<Key> own_keys() {
       number(SLLMR_KEY(model.init_std), non_negative, "standard deviation of the initial embeddings (mf)"),
       integers(SLLMR_KEY(model.hidden), Ascending::no, 16, kMostUnits, "units of the deep part's layers"),
       number(SLLMR_KEY(model.dropout), dropout_range, "dropout of the deep part"),
-      choice(SLLMR_KEY(model.cross), {"mixture", "full"}, "DCNv2: low-rank experts, or one matrix a layer"),
+      choice(SLLMR_KEY(model.cross), {{"mixture", CrossKind::mixture}, {"full", CrossKind::full}},
+             "DCNv2: low-rank experts, or one matrix a layer"),
       flag(SLLMR_KEY(model.frozen_bias), "LLM-CF's quirk: DeepFM's and xDeepFM's bias is never trained"),
       flag(SLLMR_KEY(model.relu_deep_logit), "LLM-CF's quirk: xDeepFM's deep logit passes a ReLU"),
 
-      choice(SLLMR_KEY(train.loss), {"bpr", "bce", "clamped_bce"},
+      choice(SLLMR_KEY(train.loss),
+             {{"bpr", BaseLoss::bpr}, {"bce", BaseLoss::bce}, {"clamped_bce", BaseLoss::clamped_bce}},
              "pairwise, binary cross-entropy, or LLM-CF's on clamped probabilities"),
-      choice(SLLMR_KEY(train.mode), {"fused", "exact"},
+      choice(SLLMR_KEY(train.mode),
+             {{"fused", TrainConfig::Mode::fused}, {"exact", TrainConfig::Mode::exact}},
              "asynchronous in-place updates, or exact mini-batches"),
-      choice(SLLMR_KEY(train.optimizer), {"sgd", "adagrad", "lazy_adam", "adam"},
+      choice(SLLMR_KEY(train.optimizer),
+             {{"sgd", OptimizerKind::sgd},
+              {"adagrad", OptimizerKind::adagrad},
+              {"lazy_adam", OptimizerKind::lazy_adam},
+              {"adam", OptimizerKind::adam}},
              "update rule of the backbone"),
       number(SLLMR_KEY(train.lr), positive, "learning rate of the backbone"),
       number(SLLMR_KEY(train.l2), non_negative, "L2 penalty"),
@@ -234,16 +258,17 @@ std::vector<Key> own_keys() {
       integer(SLLMR_KEY(llm.prompt_history), 1, "training interactions that the scorer sees"),
       number(SLLMR_KEY(llm.lambda), non_negative, "weight of the LLM loss"),
       number(SLLMR_KEY(llm.margin), non_negative, "margin of the pairwise hinge, in logits"),
-      choice(SLLMR_KEY(llm.pairs), {"sampled", "largest"},
+      choice(SLLMR_KEY(llm.pairs), {{"sampled", PairChoice::sampled}, {"largest", PairChoice::largest}},
              "a user's pairs: drawn, or of largest score difference"),
       integer(SLLMR_KEY(llm.largest_pairs), 1, "pairs kept of a user (llm.pairs = \"largest\")"),
       number(SLLMR_KEY(llm.pair_rate), share, "share of the training rows that draw a pair"),
       integer(SLLMR_KEY(llm.max_pairs_per_batch), 0, "most pairs of a mini-batch; 0: no limit (exact mode)"),
       number(SLLMR_KEY(llm.noise), share, "share of the scores that random numbers replace"),
-      choice(SLLMR_KEY(llm.noise_slice), {"all", "warm", "head"},
+      choice(SLLMR_KEY(llm.noise_slice),
+             {{"all", NoiseSlice::all}, {"warm", NoiseSlice::warm}, {"head", NoiseSlice::head}},
              "where: everywhere, warm users, head items"),
 
-      choice(SLLMR_KEY(llm.stale), {"warn", "refuse"},
+      choice(SLLMR_KEY(llm.stale), {{"warn", LlmConfig::Stale::warn}, {"refuse", LlmConfig::Stale::refuse}},
              "what to do where the data have moved on since the table was made"),
       number(SLLMR_KEY(llm.stale_weight), share,
              "share of the users who have interacted since whose scores are kept (drawn)"),
@@ -256,7 +281,9 @@ std::vector<Key> own_keys() {
 
       text(SLLMR_KEY(gate.rule), "gating rule"),
       text(SLLMR_KEY(gate.objective), "what the gate learns from"),
-      choice(SLLMR_KEY(gate.uncertainty), {"confidence", "entropy"}, "the backbone's uncertainty signal"),
+      choice(SLLMR_KEY(gate.uncertainty),
+             {{"confidence", Uncertainty::confidence}, {"entropy", Uncertainty::entropy}},
+             "the backbone's uncertainty signal"),
       number(SLLMR_KEY(gate.lr), positive, "learning rate of the gate"),
       number(SLLMR_KEY(gate.probe_rate), share, "share of the rows with a pair that draw a probe pair too"),
       number(SLLMR_KEY(gate.price), share, "agreement beyond chance that opens the gate"),

@@ -14,18 +14,6 @@ namespace sllmr {
 
 namespace {
 
-BaseLoss base_loss(TrainConfig::Loss loss) {
-  switch (loss) {
-    case TrainConfig::Loss::bce:
-      return BaseLoss::bce;
-    case TrainConfig::Loss::clamped_bce:
-      return BaseLoss::clamped_bce;
-    case TrainConfig::Loss::bpr:
-      break;
-  }
-  return BaseLoss::bpr;
-}
-
 /// Items that a user may not get as a fresh negative, sorted.
 std::vector<Id> sorted_training_items(const Split& split, Id user) {
   const auto train = split.train_items(user);
@@ -37,16 +25,16 @@ std::vector<Id> sorted_training_items(const Split& split, Id user) {
 }  // namespace
 
 void check_deep_options(const Config& config) {
-  const bool mf = config.model.name == "mf" && config.train.loss == TrainConfig::Loss::bpr;
+  const bool mf = config.model.name == "mf" && config.train.loss == BaseLoss::bpr;
   const std::string deep = fmt::format(
       "model.name={}{} is trained in mini-batches by Adam", config.model.name,
       mf ? fmt::format(" with method={}, which its own kernels do not know,", config.method) : "");
   const bool exact = config.train.mode == TrainConfig::Mode::exact,
-             adam = config.train.optimizer == TrainConfig::Optimizer::adam ||
-                    config.train.optimizer == TrainConfig::Optimizer::lazy_adam;
+             adam = config.train.optimizer == OptimizerKind::adam ||
+                    config.train.optimizer == OptimizerKind::lazy_adam;
   require(exact && adam, deep + ": use train.mode=exact and train.optimizer=adam or lazy_adam");
   require_not_set(config, "model.init_std", deep + " and starts as its paper's code does");
-  require(config.train.loss != TrainConfig::Loss::bpr || config.train.batch_size % 2 == 0,
+  require(config.train.loss != BaseLoss::bpr || config.train.batch_size % 2 == 0,
           "train.loss=bpr takes rows two by two: train.batch_size must be even");
 }
 
@@ -67,13 +55,12 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
 
   features_ = std::make_unique<FeatureStore>(context, feature_source(*split.data), config.data.max_history);
   backbone_ = make_backbone(context, config, *features_, split);
-  require(config.train.optimizer != TrainConfig::Optimizer::lazy_adam || !backbone_->embeddings().empty(),
+  require(config.train.optimizer != OptimizerKind::lazy_adam || !backbone_->embeddings().empty(),
           "model.name=" + config.model.name +
               " changes every row in every step, so no row can be lazy: use train.optimizer=adam");
-  adam_ =
-      std::make_unique<Adam<float>>(context, *backbone_,
-                                    AdamOptions{config.train.lr, config.train.l2,
-                                                config.train.optimizer == TrainConfig::Optimizer::lazy_adam});
+  adam_ = std::make_unique<Adam<float>>(
+      context, *backbone_,
+      AdamOptions{config.train.lr, config.train.l2, config.train.optimizer == OptimizerKind::lazy_adam});
   scorer_ = std::make_unique<RankingScorer>(*features_, *backbone_, split);
 
   guidance_ = find_guidance(config).make(
@@ -159,7 +146,7 @@ void DeepTrainer::start_epoch() {
 
 void DeepTrainer::begin_chunk(std::int64_t first, std::int64_t count) {
   const auto total = static_cast<std::uint64_t>(rows_per_epoch());
-  const bool twos = config_.train.loss == TrainConfig::Loss::bpr;
+  const bool twos = config_.train.loss == BaseLoss::bpr;
   const Permutation shuffle(config_.seed, static_cast<std::uint32_t>(epoch_), twos ? total / 2 : total);
   order_.resize(static_cast<std::size_t>(count));
   for (std::int64_t k = 0; k < count; ++k) {
@@ -224,7 +211,7 @@ void DeepTrainer::take_step(const FeatureBatch& batch, const BatchPlan& plan) {
   head.targets = targets_.data();
   if (!plan.weights.empty()) head.weights = weights_.data();
   head.rows = plan.count;
-  head.loss = base_loss(config_.train.loss);
+  head.loss = config_.train.loss;
   head.gate = guidance_->gate();
   head.d_logits = d_logits.data();
   guidance_->loss({plan, batch, *backbone_, *saved, head});

@@ -10,31 +10,13 @@
 
 namespace sllmr {
 
-namespace {
-
-OptimizerKind optimizer_kind(TrainConfig::Optimizer optimizer) {
-  switch (optimizer) {
-    case TrainConfig::Optimizer::sgd:
-      return OptimizerKind::sgd;
-    case TrainConfig::Optimizer::adagrad:
-      return OptimizerKind::adagrad;
-    case TrainConfig::Optimizer::lazy_adam:
-      return OptimizerKind::lazy_adam;
-    case TrainConfig::Optimizer::adam:
-      break;
-  }
-  return OptimizerKind::adam;
-}
-
-}  // namespace
-
 void check_mf_options(const Config& config) {
   require_not_set(config, "train.cuda_graph", "mf with train.loss=bpr has kernels of its own, few a step");
   if (config.train.mode == TrainConfig::Mode::fused) {
     require_not_set(config, "train.batch_size", "the fused mode has no mini-batches; see train.chunk_rows");
     require_not_set(config, "llm.max_pairs_per_batch",
                     "the fused mode has no mini-batches; see llm.pair_rate");
-    if (config.train.optimizer == TrainConfig::Optimizer::adam) {
+    if (config.train.optimizer == OptimizerKind::adam) {
       throw Error(
           "train.optimizer=adam updates every row each step and needs train.mode=exact; or use lazy_adam");
     }
@@ -44,7 +26,7 @@ void check_mf_options(const Config& config) {
 }
 
 MfTrainer::MfTrainer(Context& context, const Config& config, const Split& split, const ScoreTable* table)
-    : Trainer(context), config_(config), optimizer_(optimizer_kind(config.train.optimizer)) {
+    : Trainer(context), config_(config), optimizer_(config.train.optimizer) {
   check_mf_options(config);
   const Dataset& data = *split.data;
   const bool exact = config.train.mode == TrainConfig::Mode::exact;

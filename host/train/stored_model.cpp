@@ -67,8 +67,7 @@ std::unique_ptr<EvaluatedModel> load(const Context& context, const Config& confi
 }  // namespace
 
 bool has_mf_kernels(const Config& config) {
-  return config.model.name == "mf" && config.train.loss == TrainConfig::Loss::bpr &&
-         find_guidance(config).trains_mf;
+  return config.model.name == "mf" && config.train.loss == BaseLoss::bpr && find_guidance(config).trains_mf;
 }
 
 std::unique_ptr<Backbone<float>> make_backbone(const Context& context, const Config& config,
@@ -77,7 +76,7 @@ std::unique_ptr<Backbone<float>> make_backbone(const Context& context, const Con
   options.width = config.model.width;
   options.hidden = config.model.hidden;
   options.dropout = config.model.dropout;
-  options.cross = config.model.cross == ModelConfig::Cross::full ? CrossKind::full : CrossKind::mixture;
+  options.cross = config.model.cross;
   options.frozen_bias = config.model.frozen_bias;
   options.relu_deep_logit = config.model.relu_deep_logit;
   options.seed = config.seed;

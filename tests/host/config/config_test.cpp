@@ -72,17 +72,16 @@ TEST_F(RecipeTest, ChoicesFollowTheOrderOfTheirEnumerators) {
   EXPECT_EQ(from_overrides({"device=cpu"}).device, Config::Device::cpu);
   EXPECT_EQ(from_overrides({"device=cuda"}).device, Config::Device::cuda);
   EXPECT_EQ(from_overrides({"train.mode=fused"}).train.mode, TrainConfig::Mode::fused);
-  EXPECT_EQ(from_overrides({"train.optimizer=sgd"}).train.optimizer, TrainConfig::Optimizer::sgd);
-  EXPECT_EQ(from_overrides({"train.optimizer=adagrad"}).train.optimizer, TrainConfig::Optimizer::adagrad);
-  EXPECT_EQ(from_overrides({"train.optimizer=lazy_adam"}).train.optimizer, TrainConfig::Optimizer::lazy_adam);
-  EXPECT_EQ(from_overrides({"train.optimizer=adam"}).train.optimizer, TrainConfig::Optimizer::adam);
-  EXPECT_EQ(from_overrides({"llm.pairs=sampled"}).llm.pairs, LlmConfig::Pairs::sampled);
-  EXPECT_EQ(from_overrides({"llm.pairs=largest"}).llm.pairs, LlmConfig::Pairs::largest);
+  EXPECT_EQ(from_overrides({"train.optimizer=sgd"}).train.optimizer, OptimizerKind::sgd);
+  EXPECT_EQ(from_overrides({"train.optimizer=adagrad"}).train.optimizer, OptimizerKind::adagrad);
+  EXPECT_EQ(from_overrides({"train.optimizer=lazy_adam"}).train.optimizer, OptimizerKind::lazy_adam);
+  EXPECT_EQ(from_overrides({"train.optimizer=adam"}).train.optimizer, OptimizerKind::adam);
+  EXPECT_EQ(from_overrides({"llm.pairs=sampled"}).llm.pairs, PairChoice::sampled);
+  EXPECT_EQ(from_overrides({"llm.pairs=largest"}).llm.pairs, PairChoice::largest);
   EXPECT_EQ(from_overrides({"llm.noise_slice=all"}).llm.noise_slice, NoiseSlice::all);
   EXPECT_EQ(from_overrides({"llm.noise_slice=warm"}).llm.noise_slice, NoiseSlice::warm);
-  EXPECT_EQ(from_overrides({"gate.uncertainty=confidence"}).gate.uncertainty,
-            GateConfig::Uncertainty::confidence);
-  EXPECT_EQ(from_overrides({"gate.uncertainty=entropy"}).gate.uncertainty, GateConfig::Uncertainty::entropy);
+  EXPECT_EQ(from_overrides({"gate.uncertainty=confidence"}).gate.uncertainty, Uncertainty::confidence);
+  EXPECT_EQ(from_overrides({"gate.uncertainty=entropy"}).gate.uncertainty, Uncertainty::entropy);
 }
 
 TEST_F(RecipeTest, OverridesWinAndTheLastOneMost) {
@@ -241,7 +240,7 @@ TEST_F(RecipeTest, EffectiveConfigRoundTrips) {
   EXPECT_EQ(again.train.lr, 0.123456789012345678);
   EXPECT_EQ(again.data.path, R"(a "quoted" \ path = with spaces # and 'more')");
   EXPECT_EQ(again.eval.topk, all_set.eval.topk);
-  EXPECT_EQ(again.gate.uncertainty, GateConfig::Uncertainty::entropy);
+  EXPECT_EQ(again.gate.uncertainty, Uncertainty::entropy);
 }
 
 TEST(Config, EffectiveConfigPutsWhatWasSetFirst) {
