@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "kernels/exec/context.h"
-#include "kernels/gates/gate.h"
+#include "kernels/gates/columns.h"
 
 namespace sllmr {
 

@@ -1,6 +1,7 @@
 #include "kernels/loss_head.h"
 
 #include "kernels/exec/launch.h"
+#include "kernels/gates/gate.h"
 #include "kernels/layers/matrix.h"
 #include "kernels/logit_loss.h"
 

@@ -1,5 +1,4 @@
-// Matrix factorisation: tables, and what one training row does to them. Shared by the fused and the exact
-// step.
+// Matrix factorisation: what one training row does to the tables. Shared by the fused and the exact step.
 //
 //   loss(row) = -log sigmoid(s(u,i) - s(u,j)) + lambda w(alpha) max(0, margin - (s(u,a) - s(u,b))),  s(u,i) =
 //   U[u] . V[i]
@@ -11,75 +10,11 @@
 
 #include <cmath>
 #include <cstdint>
-#include <string>
-#include <type_traits>
 
-#include "kernels/exec/error.h"
-#include "kernels/exec/loops.h"
-#include "kernels/exec/types.h"
 #include "kernels/gates/gate.h"
-#include "kernels/pair_sampler.h"
-#include "kernels/triple_sampler.h"
+#include "kernels/mf_args.h"
 
 namespace sllmr {
-
-/// Calls function(std::integral_constant<int, width>) for the widths that have kernels; throws Error for
-/// others.
-template <class Function>
-void for_mf_width(int width, Function&& function) {
-  switch (width) {
-    case 32:
-      return function(std::integral_constant<int, 32>{});
-    case 64:
-      return function(std::integral_constant<int, 64>{});
-    case 128:
-      return function(std::integral_constant<int, 128>{});
-    case 256:
-      return function(std::integral_constant<int, 256>{});
-    default:
-      throw Error("model.width = " + std::to_string(width) + " has no kernel: use 32, 64, 128 or 256");
-  }
-}
-
-enum class OptimizerKind : int { sgd, adagrad, lazy_adam, adam };
-
-/// Adagrad: eps 1e-10; Adam: betas .9 and .999, eps 1e-8 (PyTorch's defaults).
-struct OptimizerArgs {
-  float learning_rate = 0;
-  float l2 = 0;
-};
-
-/// An embedding table [rows x width] and its optimiser state on the device.
-struct TableView {
-  float* weights = nullptr;
-  float* first = nullptr;         // Adagrad: sum of squares; Adam: m
-  float* second = nullptr;        // Adam: v
-  std::int32_t* steps = nullptr;  // lazy Adam: updates of each row so far
-};
-
-/// A chunk of training rows.
-struct MfArgs {
-  TableView users, items;
-  const Triple* triples = nullptr;  // [rows of this launch]
-  std::int64_t rows = 0;
-  std::int64_t first_row = 0;  // of this launch within the epoch
-  OptimizerArgs optimizer;
-  const RowPairs* pairs = nullptr;  // of the selected rows, from sample_pairs; null: the base loss alone
-  Share pair_rate;                  // which rows are selected
-  GateArgs gate;                    // its slots take the base loss in any case
-
-  /// The pairs of row `k` of the launch, or null when it draws none; `pairs` is not null.
-  SLLMR_INLINE const RowPairs* pairs_of(std::int64_t k) const {
-    return pair_rate.selects(static_cast<std::uint64_t>(first_row + k))
-               ? pairs + pair_rate.count(first_row, k)
-               : nullptr;
-  }
-};
-
-/// Neighbouring numbers of a row that a lane reads and writes at once.
-struct alignas(16) Four {
-  float value[4];
-};
 
 /// One lane's share of a row of `Dim` numbers. On CUDA in registers, fours of neighbouring numbers where a
 /// lane has as many; on the CPU the one lane reads the row where it lies.
@@ -156,32 +91,8 @@ SLLMR_HD float cosine_of_differences(Lanes lanes, const float* a, const float* b
   }
   xy = lanes.sum(xy);
   const float norms = lanes.sum(xx) * lanes.sum(yy);
-  return norms > 0 ? xy / std::sqrt(norms) : 0.0F;
+  return norms == 0.0F ? 0.0F : xy / std::sqrt(norms);  // NaN stays NaN
 }
-
-/// The item rows that a training row touches, each once, and the factor of U[u] in each one's gradient. Slots
-/// 0 and 1 are the triple's items, 2 and 3 the pair's; an unused slot has item 0. All indexes are constants,
-/// so on CUDA the slots live in registers.
-struct ItemGradients {
-  static constexpr int base = 2, most = 4;
-  Id item[most];
-  float factor[most];
-
-  ItemGradients() = default;
-  SLLMR_INLINE ItemGradients(const Triple& triple, float push)
-      : item{triple.positive, triple.negative}, factor{-push, push} {}
-  /// Adds `x` to the factor of `id`, in the triple's slot if it is one of the triple's items, else in `slot`.
-  SLLMR_HD void add(int slot, Id id, float x) {
-    if (id == item[0]) {
-      factor[0] += x;
-    } else if (id == item[1]) {
-      factor[1] += x;
-    } else {
-      item[slot] = id;
-      factor[slot] = x;
-    }
-  }
-};
 
 /// What the backbone says of a selected row's pairs.
 struct PairLogits {
@@ -199,7 +110,7 @@ SLLMR_INLINE PairLogits mf_pair_logits(Lanes lanes, const MfArgs& args, const Ro
     const float* va = row_of(pairs.guide.a);
     const float* vb = row_of(pairs.guide.b);
     out.guide = logits_of<Dim>(lanes, u, va, vb);
-    if (args.gate.uses_cosine && args.gate.margin > out.guide.a - out.guide.b) {
+    if (args.gate.uses_cosine && !(out.guide.a - out.guide.b >= args.gate.margin)) {
       // Both gradients point against their difference.
       out.cosine =
           cosine_of_differences<Dim>(lanes, row_of(triple.positive), row_of(triple.negative), va, vb);

@@ -1,6 +1,7 @@
 #include "kernels/mf_batch.h"
 
 #include "kernels/exec/launch.h"
+#include "kernels/mf.h"
 #include "kernels/optimizers.h"
 
 namespace sllmr {

@@ -8,7 +8,7 @@
 #include "kernels/exec/context.h"
 #include "kernels/exec/memory.h"
 #include "kernels/exec/sort.h"
-#include "kernels/mf.h"
+#include "kernels/mf_args.h"
 
 namespace sllmr {
 

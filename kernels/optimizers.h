@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "kernels/mf.h"
+#include "kernels/mf_args.h"
 
 namespace sllmr {
 

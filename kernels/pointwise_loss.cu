@@ -1,6 +1,7 @@
 #include "kernels/pointwise_loss.h"
 
 #include "kernels/exec/launch.h"
+#include "kernels/gates/gate.h"
 #include "kernels/logit_loss.h"
 
 namespace sllmr {

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "kernels/gates/gate.h"
+#include "kernels/gates/gate_args.h"
 #include "kernels/loss_head.h"
 
 namespace sllmr {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/mf.h"
+#include "kernels/mf_args.h"
 #include "models/named_buffer.h"
 #include "models/scorer.h"
 

@@ -11,7 +11,7 @@
 #include "host/eval/protocol.h"
 #include "host/guidance/registry.h"
 #include "kernels/exec/context.h"
-#include "kernels/gates/registry.h"
+#include "kernels/gates/parts.h"
 
 namespace sllmr {
 

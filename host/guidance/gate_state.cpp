@@ -38,8 +38,7 @@ GateState::GateState(Context& context, const Config& config, const GateSpec& spe
   gate_.uses_probes = spec.objective->uses_probes && spec.rule->n_params > 0;
   gate_.uses_draw = spec.rule->uses_draw;
   gate_.uses_cosine = spec.objective->uses_cosine;
-  gate_.uncertainty = config.gate.uncertainty == GateConfig::Uncertainty::entropy ? Uncertainty::entropy
-                                                                                  : Uncertainty::confidence;
+  gate_.uncertainty = config.gate.uncertainty;
   gate_.price = static_cast<float>(config.gate.price);
   gate_.budget_weight = static_cast<float>(config.gate.budget_weight);
   gate_.budget_target = static_cast<float>(config.gate.budget_target);

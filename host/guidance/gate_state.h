@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "host/config/config.h"
-#include "kernels/gates/gate.h"
+#include "kernels/gates/parts.h"
 #include "models/named_buffer.h"
 
 namespace sllmr {

@@ -103,7 +103,7 @@ bool Gated::open(const LlmPair& pair, Id user) {
               b = gate_signals(host_gate_, user, pair.b, pair.gap);
   for (const float q : kUncertainties) {
     a.uncertainty = b.uncertainty = q;
-    const float alpha_a = gate_alpha(host_gate_, a), alpha_b = gate_alpha(host_gate_, b);
+    const float alpha_a = alpha_of(host_gate_, a), alpha_b = alpha_of(host_gate_, b);
     most = std::max({most, alpha_a, alpha_b});
     sum_a += alpha_a;
     sum_b += alpha_b;

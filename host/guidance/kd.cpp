@@ -94,7 +94,7 @@ GuidanceInfo kd_guidance() {
                     {"skip", "half"}}},
           .check =
               [](const Config& config) {
-                require(config.train.loss != TrainConfig::Loss::bpr,
+                require(config.train.loss != BaseLoss::bpr,
                         "method=kd softens labels, which train.loss=bpr has none of: use train.loss=bce or "
                         "clamped_bce");
               },

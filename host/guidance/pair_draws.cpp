@@ -20,7 +20,7 @@ PairDraws::PairDraws(Context& context, const Config& config, const ScoreTable& t
   view_.offsets = offsets_.data();
   view_.entries = entries_.data();
   view_.probe = probe_.data();
-  policy_.choice = config.llm.pairs == LlmConfig::Pairs::largest ? PairChoice::largest : PairChoice::sampled;
+  policy_.choice = config.llm.pairs;
   policy_.pair_rate = Share::of(config.llm.pair_rate);
   if (with_probes) policy_.probe_rate = Share::of(config.gate.probe_rate);
   if (policy_.choice == PairChoice::largest) {

@@ -164,7 +164,7 @@ class Pointwise final : public Gated {
 };
 
 void check(const Config& config) {
-  require(config.train.loss != TrainConfig::Loss::bpr || loss_of(config) == PointwiseLoss::logit,
+  require(config.train.loss != BaseLoss::bpr || loss_of(config) == PointwiseLoss::logit,
           "method=pointwise: with train.loss=bpr logits are no log-odds: use pointwise.loss=logit, or "
           "train.loss=bce");
   if (!config.part<bool>(kGated)) return;

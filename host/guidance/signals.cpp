@@ -37,7 +37,8 @@ std::vector<UserSignals> user_signals(const Split& split, const ScoreTable& tabl
   std::vector<UserSignals> signals(static_cast<std::size_t>(split.data->users.rows()));
   for (std::size_t u = 0; u < signals.size(); ++u) {
     const float entropy = score_entropy(table.scores_of(static_cast<Id>(u)));
-    signals[u] = {static_cast<float>(split.cold[u]), log_history[u], entropy, 0};
+    signals[u] = {
+        .cold = static_cast<float>(split.cold[u]), .log_history = log_history[u], .score_entropy = entropy};
   }
   return signals;
 }
@@ -46,7 +47,7 @@ std::vector<ItemSignals> item_signals(const Split& split) {
   const std::vector<float> log_popularity = scaled_logs(split.popularity);
   std::vector<ItemSignals> signals(static_cast<std::size_t>(split.data->items.rows()));
   for (std::size_t i = 0; i < signals.size(); ++i) {
-    signals[i] = {static_cast<float>(split.tail[i]), log_popularity[i]};
+    signals[i] = {.tail = static_cast<float>(split.tail[i]), .log_popularity = log_popularity[i]};
   }
   return signals;
 }

@@ -5,7 +5,7 @@
 
 #include "host/data/split.h"
 #include "host/scores/score_table.h"
-#include "kernels/gates/gate.h"
+#include "kernels/gates/signals.h"
 
 namespace sllmr {
 

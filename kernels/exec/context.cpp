@@ -269,7 +269,7 @@ std::size_t device_peak_bytes(Device device) {
 }
 
 MemoryPool::~MemoryPool() {
-  for (const auto& [bytes, memory] : free_) device_free(device_, memory, bytes);
+  trim();
 }
 
 std::size_t MemoryPool::size_class(std::size_t bytes) {
@@ -279,13 +279,28 @@ std::size_t MemoryPool::size_class(std::size_t bytes) {
 }
 
 void* MemoryPool::take(std::size_t bytes) {
+  void* memory = nullptr;
+  if (const auto found = free_.find(bytes); found != free_.end()) {
+    memory = found->second;
+    free_.erase(found);
+  } else {
+    try {
+      memory = device_allocate(device_, bytes);
+    } catch (const Error&) {
+      // Pieces of other sizes may be in the way.
+      if (free_.empty()) throw;
+      trim();
+      memory = device_allocate(device_, bytes);
+    }
+  }
   used_ += bytes;
   peak_ = std::max(peak_, used_);
-  const auto found = free_.find(bytes);
-  if (found == free_.end()) return device_allocate(device_, bytes);
-  void* memory = found->second;
-  free_.erase(found);
   return memory;
+}
+
+void MemoryPool::trim() noexcept {
+  for (const auto& [bytes, memory] : free_) device_free(device_, memory, bytes);
+  free_.clear();
 }
 
 void MemoryPool::give_back(void* memory, std::size_t bytes) noexcept {

@@ -26,6 +26,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "kernels/exec/context.h"
 #include "kernels/exec/loops.h"
@@ -235,10 +236,6 @@ struct CpuLanes {
     asm volatile("");  // as in prefetch_line()
 #endif
   }
-  /// The thread's own one of `slots` accumulators.
-  int slot(int slots) const {
-    return thread < slots ? thread : thread % slots;
-  }
 };
 
 template <class Body>
@@ -262,8 +259,9 @@ void launch_each(const Context& context, const char* name, std::int64_t items, c
 template <int /*LaneCount*/, int Columns, class Body>
 void launch_tallied(const Context& context, const char* name, std::int64_t items, float* slots, int n_slots,
                     const Body& body, Where) {
+  require(n_slots >= context.threads(), std::string(name) + ": fewer accumulator slots than threads");
   launch(context, name, items, [&](CpuLanes lanes, std::int64_t item) {
-    body(lanes, item, slots + static_cast<std::int64_t>(lanes.slot(n_slots)) * Columns);
+    body(lanes, item, slots + static_cast<std::int64_t>(lanes.thread) * Columns);
   });
 }
 

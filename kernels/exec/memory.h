@@ -36,9 +36,11 @@ class MemoryPool {
 
   /// The size that `bytes` are rounded up to; take() and give_back() want such sizes.
   static std::size_t size_class(std::size_t bytes);
-  /// Not initialised. Throws Error when there is not enough.
+  /// Not initialised. Throws Error when there is not enough, even without the pieces that nobody has.
   void* take(std::size_t bytes);
   void give_back(void* memory, std::size_t bytes) noexcept;
+  /// Frees what nobody has taken. On CUDA this waits for the device, as cudaFree does.
+  void trim() noexcept;
   /// The most bytes that were in use at once.
   std::size_t peak_bytes() const { return peak_; }
 
@@ -53,13 +55,7 @@ template <class T>
 class Buffer {
  public:
   Buffer() = default;
-  Buffer(const Context& context, std::size_t size) : device_(context.device()), size_(size) {
-    static_assert(std::is_trivially_copyable_v<T>);
-    if (size == 0) return;
-    const std::size_t bytes = size_product(size, sizeof(T));
-    data_ = static_cast<T*>(device_allocate(context, bytes));
-    fill_zero(context, data_, bytes);
-  }
+  Buffer(const Context& context, std::size_t size) : Buffer(context.device(), size) { zero(context); }
   Buffer(const Context& context, std::span<const T> values) : Buffer(context, values.size()) {
     assign(context, values);
   }
@@ -92,6 +88,11 @@ class Buffer {
   }
 
  private:
+  /// Not filled yet: what throws after this is constructed loses no memory.
+  Buffer(Device device, std::size_t size) : device_(device), size_(size) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    if (size != 0) data_ = static_cast<T*>(device_allocate(device, size_product(size, sizeof(T))));
+  }
   void swap(Buffer& other) noexcept {
     std::swap(device_, other.device_);
     std::swap(data_, other.data_);

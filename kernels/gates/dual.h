@@ -45,6 +45,14 @@ struct Dual {
     return out;
   }
   SLLMR_HD Dual operator-() const { return chain(-value, Scalar(-1)); }
+
+  /// The smaller and the larger one, the first where they are the same; NaN stays NaN.
+  friend SLLMR_HD Dual min(const Dual& a, const Dual& b) {
+    return b.value < a.value || b.value != b.value ? b : a;
+  }
+  friend SLLMR_HD Dual max(const Dual& a, const Dual& b) {
+    return b.value > a.value || b.value != b.value ? b : a;
+  }
 };
 
 /// The number behind a Real: itself, or a dual's value.
@@ -57,6 +65,54 @@ SLLMR_HD inline double value_of(double x) {
 template <class Scalar, int N>
 SLLMR_HD Scalar value_of(const Dual<Scalar, N>& x) {
   return x.value;
+}
+
+SLLMR_HD inline float min(float a, float b) {
+  return b < a || b != b ? b : a;
+}
+SLLMR_HD inline double min(double a, double b) {
+  return b < a || b != b ? b : a;
+}
+SLLMR_HD inline float max(float a, float b) {
+  return b > a || b != b ? b : a;
+}
+SLLMR_HD inline double max(double a, double b) {
+  return b > a || b != b ? b : a;
+}
+
+SLLMR_HD inline float abs(float x) {
+  return std::fabs(x);
+}
+SLLMR_HD inline double abs(double x) {
+  return std::fabs(x);
+}
+/// Its slope at 0 is 0.
+template <class Scalar, int N>
+SLLMR_HD Dual<Scalar, N> abs(const Dual<Scalar, N>& x) {
+  return x.chain(abs(x.value), Scalar(x.value > 0 ? 1 : x.value < 0 ? -1 : 0));
+}
+
+SLLMR_HD inline float exp(float x) {
+  return exp_of(x);
+}
+SLLMR_HD inline double exp(double x) {
+  return exp_of(x);
+}
+template <class Scalar, int N>
+SLLMR_HD Dual<Scalar, N> exp(const Dual<Scalar, N>& x) {
+  const Scalar e = exp_of(x.value);
+  return x.chain(e, e);
+}
+
+SLLMR_HD inline float log(float x) {
+  return std::log(x);
+}
+SLLMR_HD inline double log(double x) {
+  return std::log(x);
+}
+template <class Scalar, int N>
+SLLMR_HD Dual<Scalar, N> log(const Dual<Scalar, N>& x) {
+  return x.chain(log(x.value), Scalar(1) / x.value);
 }
 
 template <class Scalar>

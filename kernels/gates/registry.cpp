@@ -1,6 +1,8 @@
 #include "kernels/gates/registry.h"
 
 #include "kernels/exec/random.h"
+#include "kernels/gates/gate.h"
+#include "kernels/gates/parts.h"
 
 namespace sllmr {
 
@@ -71,6 +73,10 @@ std::vector<float> initial_gate_params(int rule, std::uint64_t seed) {
   InitialParams visitor{seed, {}};
   GateRules::visit(rule, visitor);
   return visitor.params;
+}
+
+float alpha_of(const GateArgs& gate, const GateSignals& z) {
+  return gate_alpha(gate, z);
 }
 
 }  // namespace sllmr

@@ -2,12 +2,9 @@
 // checks, gradient checks, parity tests, telemetry and reports enumerate these lists.
 #pragma once
 
-#include <string>
-#include <string_view>
-#include <vector>
-
 #include "kernels/gates/always.h"
 #include "kernels/gates/cold_or_tail.h"
+#include "kernels/gates/columns.h"
 #include "kernels/gates/learned.h"
 #include "kernels/gates/mlp.h"
 #include "kernels/gates/never.h"
@@ -69,25 +66,6 @@ struct WideRules {
   static constexpr bool has = !NarrowRules::has<Rule>;
 };
 
-/// One registered rule or objective, for listings and look-up by name.
-struct GatePart {
-  int id;
-  std::string_view name;
-  std::string_view summary;
-  int n_params = 0;           // of a rule
-  bool uses_draw = false;     // of a rule: reads GateSignals::draw
-  bool uses_probes = false;   // of an objective
-  bool uses_cosine = false;   // of an objective: reads PairContext::cosine
-  bool skips_closed = false;  // of an objective: a guiding pair with alpha near 0 teaches it nothing
-};
-const std::vector<GatePart>& gate_rules();
-const std::vector<GatePart>& gate_objectives();
-/// The part called `name`, or null.
-const GatePart* find_gate_part(const std::vector<GatePart>& parts, std::string_view name);
-
-/// Starting values of a rule's parameters: 0 (alpha = 1/2) unless the rule defines initial().
-std::vector<float> initial_gate_params(int rule, std::uint64_t seed);
-
 namespace detail {
 template <class... Rules>
 constexpr int most_params(PartList<Rules...>) {
@@ -96,6 +74,7 @@ constexpr int most_params(PartList<Rules...>) {
   return most;
 }
 }  // namespace detail
-inline constexpr int kMaxGateParams = detail::most_params(GateRules{});
+static_assert(detail::most_params(GateRules{}) <= kMaxGateParams,
+              "a rule has more parameters: raise kMaxGateParams");
 
 }  // namespace sllmr

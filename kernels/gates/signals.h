@@ -1,24 +1,44 @@
 // What a gate may look at, and how it gets its parameters.
 #pragma once
 
-#include <cstdint>
+#include <cmath>
+#include <type_traits>
 
+#include "kernels/choices.h"
+#include "kernels/exec/loops.h"
 #include "kernels/exec/types.h"
 #include "kernels/gates/dual.h"
 
 namespace sllmr {
 
-/// Signals of one (user, item) inside an LLM pair. A rule uses those it names.
-struct GateSignals {
-  float cold;            // 1 if the user has a short training history, else 0
-  float tail;            // 1 if the item is in the unpopular tail, else 0
-  float uncertainty;     // of the backbone's prediction, in [0, 1]; a constant for the gradient
-  float log_history;     // log(1 + training interactions of the user), 1 at the data set's maximum
-  float log_popularity;  // log(1 + training interactions of the item), 1 at the data set's maximum
-  float score_gap;       // difference of the pair's two LLM scores, in [0, 1]
-  float score_entropy;   // entropy of the user's LLM scores, in [0, 1]: 1 when all candidates score the same
-  float draw;            // uniform in [0, 1), fixed for (seed, user, item)
+/// Signals of a user and of an item that training does not change. A new one is a member here, its name in
+/// OtherSignals and its value in host/guidance/signals.cpp.
+struct UserSignals {
+  float cold;           // 1 if the user has a short training history, else 0
+  float log_history;    // log(1 + training interactions of the user), 1 at the data set's maximum
+  float score_entropy;  // entropy of the user's LLM scores, in [0, 1]: 1 when all candidates score the same
 };
+struct ItemSignals {
+  float tail;            // 1 if the item is in the unpopular tail, else 0
+  float log_popularity;  // log(1 + training interactions of the item), 1 at the data set's maximum
+};
+
+/// What a rule may look at: one (user, item) inside an LLM pair.
+struct GateSignals : UserSignals, ItemSignals {
+  float uncertainty;  // of the backbone's prediction, in [0, 1]; a constant for the gradient
+  float score_gap;    // difference of the pair's two LLM scores, in [0, 1]
+  float draw;         // uniform in [0, 1), fixed for (seed, user, item)
+};
+
+template <auto... members>
+struct MemberList {
+  static constexpr int count = sizeof...(members);
+};
+/// All signals but cold, tail, uncertainty and score_gap, which the gate itself keeps of each pair.
+using OtherSignals = MemberList<&GateSignals::log_history, &GateSignals::score_entropy,
+                                &GateSignals::log_popularity, &GateSignals::draw>;
+static_assert(sizeof(GateSignals) == (4 + OtherSignals::count) * sizeof(float),
+              "OtherSignals names every other signal, each a float");
 
 /// Parameter access for plain evaluation.
 template <class Scalar>
@@ -39,19 +59,37 @@ struct SeededTheta {
   }
 };
 
-/// How q in [0, 1] is made of the backbone's logit.
-enum class Uncertainty : int { confidence, entropy };
-
 /// confidence: 2 (1 - max p), p = sigmoid(logit); entropy: the binary entropy of p in bits. Both are 1 at p =
 /// 1/2.
-SLLMR_HD inline float uncertainty_of(float logit, Uncertainty kind) {
+template <Uncertainty kind>
+SLLMR_INLINE float uncertainty_of(float logit) {
   const float magnitude = std::fabs(logit);
   const float small = exp_of(-magnitude);        // (1 - p) / p of the likelier answer
   const float p_small = small / (1.0F + small);  // the unlikelier answer's probability
-  if (kind == Uncertainty::confidence) return 2.0F * p_small;
-  constexpr float kBits = 1.4426950408889634F;  // 1 / ln 2
-  // H = -p log p - (1-p) log(1-p), written with log1p so that it stays exact for large logits.
-  return kBits * (std::log1p(small) + p_small * magnitude);
+  if constexpr (kind == Uncertainty::confidence) {
+    return 2.0F * p_small;
+  } else {
+    static_assert(kind == Uncertainty::entropy);
+    constexpr float kBits = 1.4426950408889634F;  // 1 / ln 2
+    // H = -p log p - (1-p) log(1-p), written with log1p so that it stays exact for large logits.
+    return kBits * (std::log1p(small) + p_small * magnitude);
+  }
+}
+
+/// Calls function(std::integral_constant<Uncertainty, kind>()).
+template <class Function>
+SLLMR_INLINE void with_uncertainty(Uncertainty kind, const Function& function) {
+  switch (kind) {
+    case Uncertainty::confidence:
+      return function(std::integral_constant<Uncertainty, Uncertainty::confidence>());
+    case Uncertainty::entropy:
+      return function(std::integral_constant<Uncertainty, Uncertainty::entropy>());
+  }
+}
+SLLMR_INLINE float uncertainty_of(float logit, Uncertainty kind) {
+  float value = 0;
+  with_uncertainty(kind, [&](auto constant) { value = uncertainty_of<constant.value>(logit); });
+  return value;
 }
 
 }  // namespace sllmr

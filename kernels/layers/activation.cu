@@ -87,17 +87,17 @@ void apply_epilogue_on(OnDevice, const Context& context, const Tensor<Real>& x,
 
 template <class Real, class OnDevice>
 void relu_backward_on(OnDevice, const Context& context, const Tensor<Real>& d_out, const Tensor<Real>& out,
-                      Real scale, const Tensor<Real>& d_x, Real* d_bias, bool accumulate) {
+                      Real scale, const Tensor<Real>& d_x, Real* d_bias) {
   column_sums(context, "relu_backward", out.rows(), out.cols(),
               ReluBackward<Real>{matrix(d_out), matrix(out), matrix(d_x), scale},
-              ColumnTargets<Real, 1>{{d_bias}, accumulate});
+              ColumnTargets<Real, 1>{{d_bias}});
 }
 
 #define SLLMR_INSTANTIATE(Real)                                                                             \
   template void apply_epilogue_on(OnThisDevice, const Context&, const Tensor<Real>&, const Epilogue<Real>&, \
                                   const Tensor<Real>&);                                                     \
   template void relu_backward_on(OnThisDevice, const Context&, const Tensor<Real>&, const Tensor<Real>&,    \
-                                 Real, const Tensor<Real>&, Real*, bool);
+                                 Real, const Tensor<Real>&, Real*);
 SLLMR_INSTANTIATE(float)
 SLLMR_INSTANTIATE(double)
 

@@ -19,7 +19,7 @@ void apply_epilogue_on(OnDevice, const Context& context, const Tensor<Real>& x,
                        const Epilogue<Real>& epilogue, const Tensor<Real>& out);
 template <class Real, class OnDevice>
 void relu_backward_on(OnDevice, const Context& context, const Tensor<Real>& d_out, const Tensor<Real>& out,
-                      Real scale, const Tensor<Real>& d_x, Real* d_bias, bool accumulate);
+                      Real scale, const Tensor<Real>& d_x, Real* d_bias);
 
 /// out [rows x cols] may be x itself.
 template <class Real>
@@ -30,13 +30,11 @@ void apply_epilogue(const Context& context, const Tensor<Real>& x, const Epilogu
 
 /// The way back through dropout and ReLU: d_x = d_out * scale where out > 0, else 0. An element that dropout
 /// or the ReLU made zero has no gradient either way, so no mask is needed; `scale` is the dropout's. d_x may
-/// be d_out. d_bias [cols] gets the sums over the rows, added with `accumulate`.
+/// be d_out. d_bias [cols] gets the sums over the rows.
 template <class Real>
 void relu_backward(const Context& context, const Tensor<Real>& d_out, const Tensor<Real>& out, Real scale,
-                   const Tensor<Real>& d_x, Real* d_bias, bool accumulate) {
-  on_device(context, [&](auto device) {
-    relu_backward_on(device, context, d_out, out, scale, d_x, d_bias, accumulate);
-  });
+                   const Tensor<Real>& d_x, Real* d_bias) {
+  on_device(context, [&](auto device) { relu_backward_on(device, context, d_out, out, scale, d_x, d_bias); });
 }
 
 }  // namespace sllmr

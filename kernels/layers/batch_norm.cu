@@ -153,7 +153,6 @@ struct BackwardRows {
   const Real* sums;  // [2 x cols]
   Real* d_weight;
   Real* d_bias;
-  bool accumulate;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t row) const {
@@ -161,8 +160,8 @@ struct BackwardRows {
     const Real* by_bias = sums + cols;
     if (row == rows) {
       for (std::int64_t c = lanes.lane(); c < cols; c += Lanes::size) {
-        d_weight[c] = accumulate ? d_weight[c] + by_weight[c] : by_weight[c];
-        d_bias[c] = accumulate ? d_bias[c] + by_bias[c] : by_bias[c];
+        d_weight[c] = by_weight[c];
+        d_bias[c] = by_bias[c];
       }
       return;
     }
@@ -181,7 +180,7 @@ struct BackwardRows {
 template <class Real, bool Relu>
 void backward(const Context& context, const Tensor<Real>& x, const Tensor<Real>& statistics,
               const Tensor<Real>& relu_out, Real dropout_scale, const Tensor<Real>& d_out,
-              const Tensor<Real>& d_x, Real* d_weight, Real* d_bias, bool accumulate) {
+              const Tensor<Real>& d_x, Real* d_weight, Real* d_bias) {
   const std::int64_t rows = x.rows(), cols = x.cols();
   const Real* of = statistics.data();
   const BackwardSums<Real, Relu> terms{matrix(x),
@@ -192,10 +191,10 @@ void backward(const Context& context, const Tensor<Real>& x, const Tensor<Real>&
                                        dropout_scale};
   const Tensor<Real> sums(context, 2, cols);
   column_sums(context, "batch_norm_backward_sums", rows, cols, terms,
-              ColumnTargets<Real, 2>{{sums.data(), sums.data() + cols}, false});
+              ColumnTargets<Real, 2>{{sums.data(), sums.data() + cols}});
   launch(context, "batch_norm_backward", rows + 1,
          BackwardRows<Real, Relu>{terms, matrix(d_x), rows, cols, of + BatchNormRows::scale * cols,
-                                  sums.data(), d_weight, d_bias, accumulate});
+                                  sums.data(), d_weight, d_bias});
 }
 
 }  // namespace
@@ -224,10 +223,10 @@ void batch_norm_running_on(OnDevice, const Context& context, const BatchNormView
 template <class Real, class OnDevice>
 void batch_norm_backward_on(OnDevice, const Context& context, const Tensor<Real>& x,
                             const Tensor<Real>& statistics, const Tensor<Real>& relu_out, Real dropout_scale,
-                            const Tensor<Real>& d_out, const Tensor<Real>& d_x, Real* d_weight, Real* d_bias,
-                            bool accumulate) {
+                            const Tensor<Real>& d_out, const Tensor<Real>& d_x, Real* d_weight,
+                            Real* d_bias) {
   const auto run = relu_out.size() != 0 ? &backward<Real, true> : &backward<Real, false>;
-  run(context, x, statistics, relu_out, dropout_scale, d_out, d_x, d_weight, d_bias, accumulate);
+  run(context, x, statistics, relu_out, dropout_scale, d_out, d_x, d_weight, d_bias);
 }
 
 #define SLLMR_INSTANTIATE(Real)                                                                             \
@@ -237,7 +236,7 @@ void batch_norm_backward_on(OnDevice, const Context& context, const Tensor<Real>
                                       const Tensor<Real>&);                                                 \
   template void batch_norm_backward_on(OnThisDevice, const Context&, const Tensor<Real>&,                   \
                                        const Tensor<Real>&, const Tensor<Real>&, Real, const Tensor<Real>&, \
-                                       const Tensor<Real>&, Real*, Real*, bool);
+                                       const Tensor<Real>&, Real*, Real*);
 SLLMR_INSTANTIATE(float)
 SLLMR_INSTANTIATE(double)
 

@@ -35,8 +35,7 @@ void batch_norm_running_on(OnDevice, const Context& context, const BatchNormView
 template <class Real, class OnDevice>
 void batch_norm_backward_on(OnDevice, const Context& context, const Tensor<Real>& x,
                             const Tensor<Real>& statistics, const Tensor<Real>& relu_out, Real dropout_scale,
-                            const Tensor<Real>& d_out, const Tensor<Real>& d_x, Real* d_weight, Real* d_bias,
-                            bool accumulate);
+                            const Tensor<Real>& d_out, const Tensor<Real>& d_x, Real* d_weight, Real* d_bias);
 
 /// Statistics of x [rows x cols], rows >= 2, and the step of the running ones. Deviations are taken from the
 /// mean of their chunk of rows and chunks merged by Chan's formula, so large means cancel nothing.
@@ -59,10 +58,10 @@ void batch_norm_running(const Context& context, const BatchNormView<Real>& norm,
 template <class Real>
 void batch_norm_backward(const Context& context, const Tensor<Real>& x, const Tensor<Real>& statistics,
                          const Tensor<Real>& relu_out, Real dropout_scale, const Tensor<Real>& d_out,
-                         const Tensor<Real>& d_x, Real* d_weight, Real* d_bias, bool accumulate) {
+                         const Tensor<Real>& d_x, Real* d_weight, Real* d_bias) {
   on_device(context, [&](auto device) {
     batch_norm_backward_on(device, context, x, statistics, relu_out, dropout_scale, d_out, d_x, d_weight,
-                           d_bias, accumulate);
+                           d_bias);
   });
 }
 

@@ -263,7 +263,6 @@ struct UnpackGradients {
   int parts;
   std::int64_t part_stride;
   Real* d_packed;
-  Real beta;
   Real* d_weight;
   Real* d_bias;
 
@@ -280,14 +279,11 @@ struct UnpackGradients {
     for (int h = lanes.lane(); h < pairs.hidden; h += Lanes::size) {
       for (int m = 0; m < pairs.fields; ++m) {
         const bool mirrored = m < pairs.first(h);
-        add(sum[mirrored ? pairs.row(m, h) : pairs.row(h, m)], to + h * pairs.fields + m);
+        to[h * pairs.fields + m] = sum[mirrored ? pairs.row(m, h) : pairs.row(h, m)];
       }
     }
-    if (lanes.lane() == 0) add(sum[pairs.count()], d_bias + o);
+    if (lanes.lane() == 0) d_bias[o] = sum[pairs.count()];
   }
-
- private:
-  SLLMR_INLINE void add(Real gradient, Real* to) const { *to = beta == 0 ? gradient : gradient + beta * *to; }
 };
 
 }  // namespace
@@ -347,10 +343,9 @@ void cin_pack_weights_on(OnDevice, const Context& context, const CinPairs& pairs
 
 template <class Real, class OnDevice>
 void cin_unpack_gradients_on(OnDevice, const Context& context, const CinPairs& pairs, int out, int parts,
-                             std::int64_t part_stride, Real* d_packed, Real beta, Real* d_weight,
-                             Real* d_bias) {
+                             std::int64_t part_stride, Real* d_packed, Real* d_weight, Real* d_bias) {
   launch(context, "cin_unpack_gradients", out,
-         UnpackGradients<Real>{pairs, parts, part_stride, d_packed, beta, d_weight, d_bias});
+         UnpackGradients<Real>{pairs, parts, part_stride, d_packed, d_weight, d_bias});
 }
 
 #define SLLMR_INSTANTIATE(Real)                                                                           \
@@ -367,7 +362,7 @@ void cin_unpack_gradients_on(OnDevice, const Context& context, const CinPairs& p
   template void cin_pack_weights_on(OnThisDevice, const Context&, const CinPairs&, int, const Real*,      \
                                     const Real*, Real*);                                                  \
   template void cin_unpack_gradients_on(OnThisDevice, const Context&, const CinPairs&, int, int,          \
-                                        std::int64_t, Real*, Real, Real*, Real*);
+                                        std::int64_t, Real*, Real*, Real*);
 SLLMR_INSTANTIATE(float)
 SLLMR_INSTANTIATE(double)
 

@@ -67,8 +67,7 @@ void cin_pack_weights_on(OnDevice, const Context& context, const CinPairs& pairs
                          const Real* bias, Real* packed);
 template <class Real, class OnDevice>
 void cin_unpack_gradients_on(OnDevice, const Context& context, const CinPairs& pairs, int out, int parts,
-                             std::int64_t part_stride, Real* d_packed, Real beta, Real* d_weight,
-                             Real* d_bias);
+                             std::int64_t part_stride, Real* d_packed, Real* d_weight, Real* d_bias);
 
 /// x0 [fields x samples * width] from rows of samples.
 template <class Real>
@@ -155,14 +154,13 @@ void cin_pack_weights(const Context& context, const CinPairs& pairs, int out, co
             [&](auto device) { cin_pack_weights_on(device, context, pairs, out, weight, bias, packed); });
 }
 
-/// d_weight = the sum of the `parts` gradients of packed weights + beta * d_weight; the same for d_bias. The
+/// d_weight and d_bias = the sums of the `parts` gradients of packed weights. The
 /// sum is left in the first part; parts are `part_stride` elements apart.
 template <class Real>
 void cin_unpack_gradients(const Context& context, const CinPairs& pairs, int out, int parts,
-                          std::int64_t part_stride, Real* d_packed, Real beta, Real* d_weight, Real* d_bias) {
+                          std::int64_t part_stride, Real* d_packed, Real* d_weight, Real* d_bias) {
   on_device(context, [&](auto device) {
-    cin_unpack_gradients_on(device, context, pairs, out, parts, part_stride, d_packed, beta, d_weight,
-                            d_bias);
+    cin_unpack_gradients_on(device, context, pairs, out, parts, part_stride, d_packed, d_weight, d_bias);
   });
 }
 

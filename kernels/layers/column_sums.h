@@ -60,11 +60,6 @@ struct ColumnGrid {
 template <class Real, int Sums>
 struct ColumnTargets {
   Real* to[Sums];
-  bool accumulate;  // or replace
-
-  SLLMR_HD void put(int s, std::int64_t column, Real sum) const {
-    to[s][column] = accumulate ? to[s][column] + sum : sum;
-  }
 };
 
 template <class Real, int Sums, class Term, class OnDevice>
@@ -88,7 +83,7 @@ struct SumChunk {
     grid.for_columns(lanes, item, [&](int k, std::int64_t column) {
       for (int s = 0; s < Sums; ++s) {
         if (partial == nullptr) {
-          targets.put(s, column, sum[s][k]);
+          targets.to[s][column] = sum[s][k];
         } else {
           partial[(grid.chunk(item) * Sums + s) * grid.cols + column] = sum[s][k];
         }
@@ -110,7 +105,7 @@ struct AddChunks {
       sum += partial[chunk * Sums * grid.cols + item];
     }
     sum = lanes.sum(sum);
-    if (lanes.lane() == 0) targets.put(static_cast<int>(item / grid.cols), item % grid.cols, sum);
+    if (lanes.lane() == 0) targets.to[item / grid.cols][item % grid.cols] = sum;
   }
 };
 

@@ -135,7 +135,6 @@ struct CrossParametersBackward {
   CrossVectors<Real> net;
   Matrix<Real> betas, sums;
   const Real* d_products;
-  bool accumulate;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes, std::int64_t c) const {
@@ -143,8 +142,8 @@ struct CrossParametersBackward {
     for (int l = net.layers - 1; l >= 0; --l) {
       const Real da = d_products[l];
       const Real d_weight = sums.row(l)[c] + betas.row(l)[c] * da;
-      net.d_bias[l][c] = accumulate ? net.d_bias[l][c] + d_bias : d_bias;
-      net.d_weight[l][c] = accumulate ? net.d_weight[l][c] + d_weight : d_weight;
+      net.d_bias[l][c] = d_bias;
+      net.d_weight[l][c] = d_weight;
       d_bias += da * net.weight[l][c];
     }
   }
@@ -231,9 +230,9 @@ void cross_vectors_rows_backward_on(OnDevice, const Context& context, const Tens
 template <class Real, class OnDevice>
 void cross_vectors_parameters_backward_on(OnDevice, const Context& context, const CrossVectors<Real>& net,
                                           const Tensor<Real>& betas, const Tensor<Real>& sums,
-                                          const Tensor<Real>& d_products, bool accumulate) {
+                                          const Tensor<Real>& d_products) {
   launch_each(context, "cross_parameters_backward", sums.cols(),
-              CrossParametersBackward<Real>{net, matrix(betas), matrix(sums), d_products.data(), accumulate});
+              CrossParametersBackward<Real>{net, matrix(betas), matrix(sums), d_products.data()});
 }
 
 template <class Real, class OnDevice>
@@ -246,12 +245,12 @@ void cross_step_on(OnDevice, const Context& context, const Tensor<Real>& x0, con
 template <class Real, class OnDevice>
 void cross_step_backward_on(OnDevice, const Context& context, const Tensor<Real>& x0, const Tensor<Real>& u,
                             const Tensor<Real>& d_out, const Tensor<Real>& d_u, const Tensor<Real>& d_x0,
-                            bool top, bool bottom, const Tensor<Real>& d_x, Real* d_bias, bool accumulate) {
+                            bool top, bool bottom, const Tensor<Real>& d_x, Real* d_bias) {
   const auto run = [&](auto is_top, auto is_bottom) {
     column_sums(context, "cross_step_backward", x0.rows(), x0.cols(),
                 CrossStepBackward<Real, is_top.value, is_bottom.value>{
                     matrix(x0), matrix(u), matrix(d_out), matrix(d_u), matrix(d_x0), matrix(d_x)},
-                ColumnTargets<Real, 1>{{d_bias}, accumulate});
+                ColumnTargets<Real, 1>{{d_bias}});
   };
   if (top && bottom) {
     run(std::true_type(), std::true_type());
@@ -273,7 +272,7 @@ void cross_step_backward_on(OnDevice, const Context& context, const Tensor<Real>
       const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&);                                    \
   template void cross_vectors_parameters_backward_on(OnThisDevice, const Context&,                       \
                                                      const CrossVectors<Real>&, const Tensor<Real>&,     \
-                                                     const Tensor<Real>&, const Tensor<Real>&, bool);    \
+                                                     const Tensor<Real>&, const Tensor<Real>&);          \
   template void cross_vectors_of_taps_on(OnThisDevice, const Context&, const CrossVectors<Real>&,        \
                                          std::int64_t, const Real*, const Tensor<Real>&,                 \
                                          const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&); \
@@ -281,7 +280,7 @@ void cross_step_backward_on(OnDevice, const Context& context, const Tensor<Real>
                               const Real*, const Tensor<Real>&, const Tensor<Real>&);                    \
   template void cross_step_backward_on(OnThisDevice, const Context&, const Tensor<Real>&,                \
                                        const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&,    \
-                                       const Tensor<Real>&, bool, bool, const Tensor<Real>&, Real*, bool);
+                                       const Tensor<Real>&, bool, bool, const Tensor<Real>&, Real*);
 SLLMR_INSTANTIATE(float)
 SLLMR_INSTANTIATE(double)
 

@@ -32,7 +32,7 @@ void cross_vectors_rows_backward_on(OnDevice, const Context& context, const Tens
 template <class Real, class OnDevice>
 void cross_vectors_parameters_backward_on(OnDevice, const Context& context, const CrossVectors<Real>& net,
                                           const Tensor<Real>& betas, const Tensor<Real>& sums,
-                                          const Tensor<Real>& d_products, bool accumulate);
+                                          const Tensor<Real>& d_products);
 template <class Real, class OnDevice>
 void cross_vectors_of_taps_on(OnDevice, const Context& context, const CrossVectors<Real>& net,
                               std::int64_t cols, const Real* out_weight, const Tensor<Real>& user,
@@ -44,7 +44,7 @@ void cross_step_on(OnDevice, const Context& context, const Tensor<Real>& x0, con
 template <class Real, class OnDevice>
 void cross_step_backward_on(OnDevice, const Context& context, const Tensor<Real>& x0, const Tensor<Real>& u,
                             const Tensor<Real>& d_out, const Tensor<Real>& d_u, const Tensor<Real>& d_x0,
-                            bool top, bool bottom, const Tensor<Real>& d_x, Real* d_bias, bool accumulate);
+                            bool top, bool bottom, const Tensor<Real>& d_x, Real* d_bias);
 
 /// out = x_L. For the way back: `betas` [layers + 1 x cols + 1] gets beta_l and, in the last column, beta_l .
 /// w_l; `products` [rows x 2 * layers] gets p_l, then a_l.
@@ -71,9 +71,9 @@ void cross_vectors_rows_backward(const Context& context, const Tensor<Real>& x0,
 template <class Real>
 void cross_vectors_parameters_backward(const Context& context, const CrossVectors<Real>& net,
                                        const Tensor<Real>& betas, const Tensor<Real>& sums,
-                                       const Tensor<Real>& d_products, bool accumulate) {
+                                       const Tensor<Real>& d_products) {
   on_device(context, [&](auto device) {
-    cross_vectors_parameters_backward_on(device, context, net, betas, sums, d_products, accumulate);
+    cross_vectors_parameters_backward_on(device, context, net, betas, sums, d_products);
   });
 }
 
@@ -102,9 +102,9 @@ void cross_step(const Context& context, const Tensor<Real>& x0, const Tensor<Rea
 template <class Real>
 void cross_step_backward(const Context& context, const Tensor<Real>& x0, const Tensor<Real>& u,
                          const Tensor<Real>& d_out, const Tensor<Real>& d_u, const Tensor<Real>& d_x0,
-                         bool top, bool bottom, const Tensor<Real>& d_x, Real* d_bias, bool accumulate) {
+                         bool top, bool bottom, const Tensor<Real>& d_x, Real* d_bias) {
   on_device(context, [&](auto device) {
-    cross_step_backward_on(device, context, x0, u, d_out, d_u, d_x0, top, bottom, d_x, d_bias, accumulate);
+    cross_step_backward_on(device, context, x0, u, d_out, d_u, d_x0, top, bottom, d_x, d_bias);
   });
 }
 

@@ -45,7 +45,6 @@ template <class Real>
 struct UnpackExperts {
   CrossExperts<Real> net;
   Matrix<Real> d_packed, d_cores;
-  bool accumulate;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
@@ -57,14 +56,14 @@ struct UnpackExperts {
       const int j = is_v ? k : k - net.width();
       const Real* from = row(layer, is_v ? k : k + net.experts);
       Real* to = (is_v ? net.d_v : net.d_u)[layer] + j / net.rank * net.cols * net.rank + j % net.rank;
-      for (std::int64_t c = lanes.lane(); c < net.cols; c += Lanes::size) put(to[c * net.rank], from[c]);
+      for (std::int64_t c = lanes.lane(); c < net.cols; c += Lanes::size) to[c * net.rank] = from[c];
     } else if (item < factors + net.experts) {
       const auto e = static_cast<int>(item - factors);
       Real* to = net.d_gate_weight + e * net.cols;
       for (std::int64_t c = lanes.lane(); c < net.cols; c += Lanes::size) {
         Real sum = 0;
         for (int layer = 0; layer < net.layers; ++layer) sum += row(layer, net.width() + e)[c];
-        put(to[c], sum);
+        to[c] = sum;
       }
     } else {
       const auto layer = static_cast<int>(item - factors - net.experts);
@@ -73,7 +72,7 @@ struct UnpackExperts {
         const int first = k / block * net.rank;
         const std::int64_t from =
             static_cast<std::int64_t>(layer) * net.width() + first + k % block / net.rank;
-        put(net.d_c[layer][k], d_cores.row(from)[first + k % net.rank]);
+        net.d_c[layer][k] = d_cores.row(from)[first + k % net.rank];
       }
     }
   }
@@ -82,7 +81,6 @@ struct UnpackExperts {
   SLLMR_HD const Real* row(int layer, int k) const {
     return d_packed.row(static_cast<std::int64_t>(layer) * net.packed_rows() + k);
   }
-  SLLMR_HD void put(Real& to, Real value) const { to = accumulate ? to + value : value; }
 };
 
 /// One lane a row.
@@ -252,9 +250,9 @@ void pack_experts_on(OnDevice, const Context& context, const CrossExperts<Real>&
 
 template <class Real, class OnDevice>
 void unpack_experts_on(OnDevice, const Context& context, const CrossExperts<Real>& net,
-                       const Tensor<Real>& d_packed, const Tensor<Real>& d_cores, bool accumulate) {
+                       const Tensor<Real>& d_packed, const Tensor<Real>& d_cores) {
   launch(context, "unpack_experts", 2 * net.layers * net.width() + net.experts + net.layers,
-         UnpackExperts<Real>{net, matrix(d_packed), matrix(d_cores), accumulate});
+         UnpackExperts<Real>{net, matrix(d_packed), matrix(d_cores)});
 }
 
 template <class Real, class OnDevice>
@@ -296,7 +294,7 @@ void apply_taps_on(OnDevice, const Context& context, const CrossExperts<Real>& n
   template void pack_experts_on(OnThisDevice, const Context&, const CrossExperts<Real>&,                     \
                                 const Tensor<Real>&);                                                        \
   template void unpack_experts_on(OnThisDevice, const Context&, const CrossExperts<Real>&,                   \
-                                  const Tensor<Real>&, const Tensor<Real>&, bool);                           \
+                                  const Tensor<Real>&, const Tensor<Real>&);                                 \
   template void mix_experts_on(OnThisDevice, const Context&, const CrossExperts<Real>&, int,                 \
                                const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&);               \
   template void mix_experts_backward_on(OnThisDevice, const Context&, const CrossExperts<Real>&, int,        \

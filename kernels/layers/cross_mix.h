@@ -46,7 +46,7 @@ void pack_experts_on(OnDevice, const Context& context, const CrossExperts<Real>&
                      const Tensor<Real>& packed);
 template <class Real, class OnDevice>
 void unpack_experts_on(OnDevice, const Context& context, const CrossExperts<Real>& net,
-                       const Tensor<Real>& d_packed, const Tensor<Real>& d_cores, bool accumulate);
+                       const Tensor<Real>& d_packed, const Tensor<Real>& d_cores);
 template <class Real, class OnDevice>
 void mix_experts_on(OnDevice, const Context& context, const CrossExperts<Real>& net, int layer,
                     const Tensor<Real>& inner, const Tensor<Real>& core, const Tensor<Real>& mixed);
@@ -73,9 +73,8 @@ void pack_experts(const Context& context, const CrossExperts<Real>& net, const T
 /// r x K r], whose blocks on the diagonal are those of c.
 template <class Real>
 void unpack_experts(const Context& context, const CrossExperts<Real>& net, const Tensor<Real>& d_packed,
-                    const Tensor<Real>& d_cores, bool accumulate) {
-  on_device(context,
-            [&](auto device) { unpack_experts_on(device, context, net, d_packed, d_cores, accumulate); });
+                    const Tensor<Real>& d_cores) {
+  on_device(context, [&](auto device) { unpack_experts_on(device, context, net, d_packed, d_cores); });
 }
 
 /// inner [rows x K r + K] holds V_e^T x and the gate's products and becomes v = tanh of the former, G =

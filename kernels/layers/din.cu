@@ -183,7 +183,6 @@ struct UnfoldGradients {
   std::int64_t rows, positions;
   Matrix<Real> d_folded, d_of_query, d_weights;
   const Real* d_tail;
-  bool accumulate;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t unit) const {
@@ -197,31 +196,30 @@ struct UnfoldGradients {
     SLLMR_ROW_LOOP
     for (int d = lanes.lane(); d < width; d += Lanes::size) {
       const Real of_q = from[d], of_k = from[width + d];
-      put(to + d, of_q);
-      put(to + width + d, of_k);
-      put(to + 2 * width + d, of_q - of_k);
+      to[d] = of_q;
+      to[width + d] = of_k;
+      to[2 * width + d] = of_q - of_k;
     }
     for (int i = lanes.lane(); i < of.units1; i += Lanes::size) {
-      put(gradients.weight1 + i * of.units + unit, of.weight2[i] * d_tail[unit]);
+      gradients.weight1[i * of.units + unit] = of.weight2[i] * d_tail[unit];
     }
     const Real sum = sum_of<Real>(lanes, rows, [&](std::int64_t r) { return d_of_query.row(r)[unit]; });
-    if (lanes.lane() == 0) put(gradients.bias + unit, sum);
+    if (lanes.lane() == 0) gradients.bias[unit] = sum;
   }
 
  private:
   template <class Lanes>
   SLLMR_HD void rest(Lanes lanes) const {
     const Real d_c = sum_of<Real>(lanes, positions, [&](std::int64_t p) { return *d_weights.row(p); });
-    if (lanes.lane() == 0) put(gradients.bias2, d_c);
+    if (lanes.lane() == 0) *gradients.bias2 = d_c;
     for (int i = 0; i < of.units1; ++i) {
       const Real* w = of.weight1 + i * of.units;
       const Real sum = sum_of<Real>(lanes, of.units, [&](std::int64_t j) { return w[j] * d_tail[j]; });
       if (lanes.lane() != 0) continue;
-      put(gradients.weight2 + i, sum + of.bias1[i] * d_c);
-      put(gradients.bias1 + i, of.weight2[i] * d_c);
+      gradients.weight2[i] = sum + of.bias1[i] * d_c;
+      gradients.bias1[i] = of.weight2[i] * d_c;
     }
   }
-  SLLMR_INLINE void put(Real* to, Real gradient) const { *to = accumulate ? *to + gradient : gradient; }
 };
 
 }  // namespace
@@ -290,10 +288,10 @@ template <class Real, class OnDevice>
 void din_unfold_gradients_on(OnDevice, const Context& context, const DinParameters<Real>& parameters,
                              const Tensor<Real>& d_folded, const Tensor<Real>& d_of_query,
                              const Tensor<Real>& d_weights, const Tensor<Real>& d_tail,
-                             const DinParameters<Real>& gradients, bool accumulate) {
+                             const DinParameters<Real>& gradients) {
   launch(context, "din_unfold_gradients", parameters.units + 1,
          UnfoldGradients<Real>{parameters, gradients, d_of_query.rows(), d_weights.rows(), matrix(d_folded),
-                               matrix(d_of_query), matrix(d_weights), d_tail.data(), accumulate});
+                               matrix(d_of_query), matrix(d_weights), d_tail.data()});
 }
 
 #define SLLMR_INSTANTIATE(Real)                                                                             \
@@ -316,7 +314,7 @@ void din_unfold_gradients_on(OnDevice, const Context& context, const DinParamete
                                      const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&);        \
   template void din_unfold_gradients_on(OnThisDevice, const Context&, const DinParameters<Real>&,           \
                                         const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&,      \
-                                        const Tensor<Real>&, const DinParameters<Real>&, bool);
+                                        const Tensor<Real>&, const DinParameters<Real>&);
 SLLMR_INSTANTIATE(float)
 SLLMR_INSTANTIATE(double)
 

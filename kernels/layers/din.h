@@ -61,7 +61,7 @@ template <class Real, class OnDevice>
 void din_unfold_gradients_on(OnDevice, const Context& context, const DinParameters<Real>& parameters,
                              const Tensor<Real>& d_folded, const Tensor<Real>& d_of_query,
                              const Tensor<Real>& d_weights, const Tensor<Real>& d_tail,
-                             const DinParameters<Real>& gradients, bool accumulate);
+                             const DinParameters<Real>& gradients);
 
 /// folded [units x 2 * width] = [Wq + Wd, Wk - Wd]; tail [1 x units + 1] = [v, c].
 template <class Real>
@@ -132,15 +132,14 @@ void din_keys_backward(const Context& context, const DinHistory& history, const 
 }
 
 /// Gradients of all parameters but Wp from those of the folded ones; d_tail [1 x units] is that of v. Those
-/// of c and of the bias are the sums of d_weights and of d_of_query. Added with `accumulate`.
+/// of c and of the bias are the sums of d_weights and of d_of_query.
 template <class Real>
 void din_unfold_gradients(const Context& context, const DinParameters<Real>& parameters,
                           const Tensor<Real>& d_folded, const Tensor<Real>& d_of_query,
                           const Tensor<Real>& d_weights, const Tensor<Real>& d_tail,
-                          const DinParameters<Real>& gradients, bool accumulate) {
+                          const DinParameters<Real>& gradients) {
   on_device(context, [&](auto device) {
-    din_unfold_gradients_on(device, context, parameters, d_folded, d_of_query, d_weights, d_tail, gradients,
-                            accumulate);
+    din_unfold_gradients_on(device, context, parameters, d_folded, d_of_query, d_weights, d_tail, gradients);
   });
 }
 

@@ -11,6 +11,9 @@
 
 namespace sllmr {
 
+/// Beyond it a mask's 16 bits keep nothing.
+inline constexpr double kMostDropout = 1 - 0x1p-16;
+
 /// The mask of one layer in one step. One draw serves eight neighbouring columns, 16 bits each, so p is
 /// rounded to a multiple of 2^-16 (and the scale is that of the rounded p).
 template <class Real>
@@ -26,7 +29,7 @@ struct DropoutMask {
   DropoutMask() = default;
   DropoutMask(double p, std::uint64_t of_seed, std::uint32_t of_step, std::uint32_t of_layer)
       : seed(of_seed), step(of_step), layer(of_layer) {
-    require(p >= 0 && p <= 1 - 0x1p-16, "a dropout probability must be at least 0 and below 1");
+    require(p >= 0 && p <= kMostDropout, "a dropout probability must be at least 0 and below 1");
     dropped = static_cast<std::uint32_t>(std::lround(p * 0x1p16));
     scale = static_cast<Real>(0x1p16 / (0x1p16 - dropped));
   }

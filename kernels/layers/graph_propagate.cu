@@ -67,17 +67,8 @@ struct GraphPropagate {
     const Real scale = args.graph.scale[row];
     const Real* base = args.base + row * args.width + first;
     Real* out = args.out + row * args.width + first;
-    if (args.accumulate) {
-      SLLMR_ROW_LOOP
-      for (int j = 0; j < Columns; ++j) {
-        out[j * step] += args.factor * (base[j * step] + scale * sum[j]);
-      }
-    } else {
-      SLLMR_ROW_LOOP
-      for (int j = 0; j < Columns; ++j) {
-        out[j * step] = args.factor * (base[j * step] + scale * sum[j]);
-      }
-    }
+    SLLMR_ROW_LOOP
+    for (int j = 0; j < Columns; ++j) out[j * step] = args.factor * (base[j * step] + scale * sum[j]);
   }
 };
 

@@ -27,7 +27,6 @@ struct Propagation {
   const Real* x = nullptr;     // [nodes x width]
   Real factor = 1;
   Real* out = nullptr;  // [nodes x width]
-  bool accumulate = false;
 };
 
 void graph_propagate_on(OnCpu, const Context& context, const Propagation<float>& args);
@@ -35,7 +34,7 @@ void graph_propagate_on(OnCpu, const Context& context, const Propagation<double>
 void graph_propagate_on(OnCuda, const Context& context, const Propagation<float>& args);
 void graph_propagate_on(OnCuda, const Context& context, const Propagation<double>& args);
 
-/// out = factor (base + A x), added to `out` with `accumulate`. One launch; a row is summed in the order of
+/// out = factor (base + A x). One launch; a row is summed in the order of
 /// its neighbours, so that the result is the same every time. Ids are not checked.
 template <class Real>
 void graph_propagate(const Context& context, const Propagation<Real>& args) {

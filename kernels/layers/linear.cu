@@ -57,9 +57,9 @@ struct RowProductsBackward {
 }  // namespace
 
 template <class Real, class OnDevice>
-void sum_rows_on(OnDevice, const Context& context, const Tensor<Real>& x, Real* out, bool accumulate) {
+void sum_rows_on(OnDevice, const Context& context, const Tensor<Real>& x, Real* out) {
   column_sums(context, "sum_rows", x.rows(), x.cols(), SumRows<Real>{matrix(x)},
-              ColumnTargets<Real, 1>{{out}, accumulate});
+              ColumnTargets<Real, 1>{{out}});
 }
 
 template <class Real, class OnDevice>
@@ -71,19 +71,18 @@ void row_products_on(OnDevice, const Context& context, const Tensor<Real>& x, co
 
 template <class Real, class OnDevice>
 void row_products_backward_on(OnDevice, const Context& context, const Tensor<Real>& x, const Real* weight,
-                              const Tensor<Real>& d_out, const Tensor<Real>& d_x, Real* d_weight,
-                              bool accumulate) {
+                              const Tensor<Real>& d_out, const Tensor<Real>& d_x, Real* d_weight) {
   column_sums(context, "row_products_backward", x.rows(), x.cols(),
               RowProductsBackward<Real>{matrix(x), matrix(d_out), matrix(d_x), weight},
-              ColumnTargets<Real, 1>{{d_weight}, accumulate});
+              ColumnTargets<Real, 1>{{d_weight}});
 }
 
 #define SLLMR_INSTANTIATE(Real)                                                                              \
-  template void sum_rows_on(OnThisDevice, const Context&, const Tensor<Real>&, Real*, bool);                 \
+  template void sum_rows_on(OnThisDevice, const Context&, const Tensor<Real>&, Real*);                       \
   template void row_products_on(OnThisDevice, const Context&, const Tensor<Real>&, const Real*, const Real*, \
                                 const Tensor<Real>&);                                                        \
   template void row_products_backward_on(OnThisDevice, const Context&, const Tensor<Real>&, const Real*,     \
-                                         const Tensor<Real>&, const Tensor<Real>&, Real*, bool);
+                                         const Tensor<Real>&, const Tensor<Real>&, Real*);
 SLLMR_INSTANTIATE(float)
 SLLMR_INSTANTIATE(double)
 

@@ -62,22 +62,20 @@ class AutoInt final : public Backbone<Real> {
 
   void backward(const Context& context, const FeatureBatch&, const BaseSaved& saved,
                 const Tensor<Real>& d_logits) override {
-    constexpr auto kReplace = GradientMode::replace;
     const auto& kept = static_cast<const Saved&>(saved);
     const std::int64_t rows = d_logits.rows(), tokens = rows * kFields;
-    const Tensor<Real> d_hidden = deep_out_.backward(context, kept.deep_out, d_logits, kReplace);
-    const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_hidden, kReplace);
+    const Tensor<Real> d_hidden = deep_out_.backward(context, kept.deep_out, d_logits);
+    const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_hidden);
     const Tensor<Real> d_by_field = d_x.reshaped(tokens, embedding_.width());
 
-    const Tensor<Real> d_sum = attention_out_.backward(context, kept.attention_out, d_logits, kReplace)
-                                   .reshaped(tokens, residual_.out());
+    const Tensor<Real> d_sum =
+        attention_out_.backward(context, kept.attention_out, d_logits).reshaped(tokens, residual_.out());
     relu_backward(context, d_sum, kept.attention_out.x.reshaped(tokens, residual_.out()), Real(1), d_sum,
-                  residual_.bias_gradient(), false);
-    residual_.product_backward(context, kept.residual.x, d_sum, kReplace, d_by_field,
-                               GradientMode::accumulate);
-    const Tensor<Real> d_h = attention_.backward(context, kept.attention, d_sum, kReplace);
-    sum_rows(context, d_h, input_.bias_gradient(), false);
-    input_.product_backward(context, kept.input.x, d_h, kReplace, d_by_field, GradientMode::accumulate);
+                  residual_.bias_gradient());
+    residual_.product_backward(context, kept.residual.x, d_sum, d_by_field, InputGradient::add);
+    const Tensor<Real> d_h = attention_.backward(context, kept.attention, d_sum);
+    sum_rows(context, d_h, input_.bias_gradient());
+    input_.product_backward(context, kept.input.x, d_h, d_by_field, InputGradient::add);
     embedding_.backward(d_x);
   }
 

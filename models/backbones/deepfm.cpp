@@ -45,11 +45,11 @@ class DeepFm final : public Backbone<Real> {
   void backward(const Context& context, const FeatureBatch&, const BaseSaved& saved,
                 const Tensor<Real>& d_logits) override {
     const auto& kept = static_cast<const Saved&>(saved);
-    const Tensor<Real> d_hidden = deep_out_.backward(context, kept.deep_out, d_logits, GradientMode::replace);
-    const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_hidden, GradientMode::replace);
-    fm_.backward(context, kept.fm, d_logits, d_x, GradientMode::accumulate);
+    const Tensor<Real> d_hidden = deep_out_.backward(context, kept.deep_out, d_logits);
+    const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_hidden);
+    fm_.backward(context, kept.fm, d_logits, d_x, InputGradient::add);
     embedding_.backward(d_x);
-    first_order_.backward(context, d_logits, GradientMode::replace);
+    first_order_.backward(context, d_logits);
   }
 
   std::unique_ptr<BaseCatalogue> catalogue(const Context& context, const FeatureBatch& items) const override {

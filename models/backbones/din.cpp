@@ -59,10 +59,10 @@ class Din final : public Backbone<Real> {
   void backward(const Context& context, const FeatureBatch& batch, const BaseSaved& saved,
                 const Tensor<Real>& d_logits) override {
     const auto& kept = static_cast<const Saved&>(saved);
-    const Tensor<Real> d_hidden = deep_out_.backward(context, kept.deep_out, d_logits, GradientMode::replace);
-    const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_hidden, GradientMode::replace);
+    const Tensor<Real> d_hidden = deep_out_.backward(context, kept.deep_out, d_logits);
+    const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_hidden);
     const Tensor<Real> d_keys =
-        attention_.backward(context, batch, kept.attention, interest(d_x), query(d_x), GradientMode::replace);
+        attention_.backward(context, batch, kept.attention, interest(d_x), query(d_x));
     for (std::size_t k = 0; k < kQuery.size(); ++k) {
       embedding_.set_gradient(kQuery[k], part(d_x, k));
       embedding_.set_gradient(kKey[k], part(d_keys, k));

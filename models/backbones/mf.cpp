@@ -36,7 +36,7 @@ class MatrixFactorization final : public Backbone<Real> {
                 const Tensor<Real>& d_logits) override {
     const auto& kept = static_cast<const Saved&>(saved).product;
     const Tensor<Real> d_x(context, kept.x.rows(), kept.x.cols());
-    product_.backward(context, kept, d_logits, d_x, GradientMode::replace);
+    product_.backward(context, kept, d_logits, d_x, InputGradient::replace);
     embedding_.backward(d_x);
   }
 

@@ -50,12 +50,10 @@ class ParallelCross final : public Backbone<Real> {
 
   void backward(const Context& context, const FeatureBatch&, const BaseSaved& saved,
                 const Tensor<Real>& d_logits) override {
-    constexpr auto kReplace = GradientMode::replace;
     const auto& kept = static_cast<const Saved&>(saved);
-    const Tensor<Real> d_both = out_.backward(context, kept.out, d_logits, kReplace);
-    const Tensor<Real> d_x =
-        deep_.backward(context, kept.deep, d_both.columns(size(), deep_.out()), kReplace);
-    add_to(context, cross_.backward(context, kept.cross, d_both.columns(0, size()), kReplace), d_x);
+    const Tensor<Real> d_both = out_.backward(context, kept.out, d_logits);
+    const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_both.columns(size(), deep_.out()));
+    add_to(context, cross_.backward(context, kept.cross, d_both.columns(0, size())), d_x);
     embedding_.backward(d_x);
   }
 

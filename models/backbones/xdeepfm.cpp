@@ -59,21 +59,20 @@ class XDeepFm final : public Backbone<Real> {
 
   void backward(const Context& context, const FeatureBatch&, const BaseSaved& saved,
                 const Tensor<Real>& d_logits) override {
-    constexpr auto kReplace = GradientMode::replace;
     const auto& kept = static_cast<const Saved&>(saved);
     Tensor<Real> d_deep = d_logits;
     if (relu_deep_logit_) {
       d_deep = Tensor<Real>(context, d_logits.rows(), 1);
       const Tensor<Real> unused_sum(context, 1, 1);
-      relu_backward(context, d_logits, kept.deep_logits, Real(1), d_deep, unused_sum.data(), false);
+      relu_backward(context, d_logits, kept.deep_logits, Real(1), d_deep, unused_sum.data());
     }
-    const Tensor<Real> d_hidden = last_dropout_.backward(
-        context, kept.last_dropout, deep_out_.backward(context, kept.deep_out, d_deep, kReplace));
-    const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_hidden, kReplace);
-    const Tensor<Real> d_interactions = cin_out_.backward(context, kept.cin_out, d_logits, kReplace);
-    add_to(context, cin_.backward(context, kept.cin, d_interactions, kReplace), d_x);
+    const Tensor<Real> d_hidden = last_dropout_.backward(context, kept.last_dropout,
+                                                         deep_out_.backward(context, kept.deep_out, d_deep));
+    const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_hidden);
+    const Tensor<Real> d_interactions = cin_out_.backward(context, kept.cin_out, d_logits);
+    add_to(context, cin_.backward(context, kept.cin, d_interactions), d_x);
     embedding_.backward(d_x);
-    first_order_.backward(context, d_logits, kReplace);
+    first_order_.backward(context, d_logits);
   }
 
   std::unique_ptr<BaseCatalogue> catalogue(const Context& context, const FeatureBatch& items) const override {

@@ -21,9 +21,9 @@ Tensor<Real> BatchNorm<Real>::forward(const Context& context, const Tensor<Real>
 }
 
 template <class Real>
-Tensor<Real> BatchNorm<Real>::backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
-                                       GradientMode mode) const {
-  return backward_relu(context, saved, {}, Real(1), d_out, mode);
+Tensor<Real> BatchNorm<Real>::backward(const Context& context, const Saved& saved,
+                                       const Tensor<Real>& d_out) const {
+  return backward_relu(context, saved, {}, Real(1), d_out);
 }
 
 template <class Real>
@@ -35,12 +35,11 @@ Tensor<Real> BatchNorm<Real>::forward_relu(const Context& context, const Tensor<
 
 template <class Real>
 Tensor<Real> BatchNorm<Real>::backward_relu(const Context& context, const Saved& saved, const Tensor<Real>& y,
-                                            Real scale, const Tensor<Real>& d_out, GradientMode mode) const {
+                                            Real scale, const Tensor<Real>& d_out) const {
   require_shape(name_, "output's gradient", d_out, saved.x.rows(), size_);
   Tensor<Real> d_x(context, saved.x.rows(), size_);
   batch_norm_backward(context, saved.x, saved.statistics, y, scale, d_out, d_x,
-                      parameters_->gradient(weight_), parameters_->gradient(bias_),
-                      mode == GradientMode::accumulate);
+                      parameters_->gradient(weight_), parameters_->gradient(bias_));
   return d_x;
 }
 

@@ -26,8 +26,7 @@ class BatchNorm {
 
   /// Throws Error for a training pass over a single row, and for any other pass that is to be saved.
   Tensor<Real> forward(const Context& context, const Tensor<Real>& x, const Pass& pass, Saved* saved) const;
-  Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
-                        GradientMode mode) const;
+  Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out) const;
 
   /// y = dropout(relu(norm(x + shift))), shift [size] the bias of the linear layer below. The batch's mean
   /// takes it away again, so it only reaches the running mean, and its gradient is zero.
@@ -35,7 +34,7 @@ class BatchNorm {
                             const DropoutMask<Real>& dropout, const Pass& pass, Saved* saved) const;
   /// Its way back: `y` is forward_relu's result and `scale` that of its dropout.
   Tensor<Real> backward_relu(const Context& context, const Saved& saved, const Tensor<Real>& y, Real scale,
-                             const Tensor<Real>& d_out, GradientMode mode) const;
+                             const Tensor<Real>& d_out) const;
 
   /// y = norm(y + shift), in place, with the running mean and variance; not `with_shift`: its linear part
   /// alone, y * weight / sqrt(variance + 1e-5).

@@ -225,8 +225,8 @@ Tensor<Real> Cin<Real>::forward(const Context& context, const Tensor<Real>& x, c
 }
 
 template <class Real>
-Tensor<Real> Cin<Real>::backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
-                                 GradientMode mode) const {
+Tensor<Real> Cin<Real>::backward(const Context& context, const Saved& saved,
+                                 const Tensor<Real>& d_out) const {
   const Tensor<Real>& x = saved.x;
   const std::int64_t n = x.rows();
   require_shape(name_, "output's gradient", d_out, n, outputs_);
@@ -292,7 +292,6 @@ Tensor<Real> Cin<Real>::backward(const Context& context, const Saved& saved, con
   Real* d_w = d_packed.data();
   for (const Layer& layer : layers_) {
     cin_unpack_gradients(context, layer.pairs, layer.pool.out, static_cast<int>(parts), packed_size, d_w,
-                         mode == GradientMode::accumulate ? Real(1) : Real(0),
                          parameters_->gradient(layer.weight), parameters_->gradient(layer.bias));
     d_w += layer.pool.out * layer.pairs.stride();
   }

@@ -34,11 +34,10 @@ class Cin {
   /// x [n x fields * width], possibly a slice of columns, to [n x outputs()]: layer by layer.
   /// `saved` may be null.
   Tensor<Real> forward(const Context& context, const Tensor<Real>& x, const Pass& pass, Saved* saved) const;
-  /// The gradient of x; d_out [n x outputs()]. `mode` is for the parameters' gradients. Rows without a
+  /// The gradient of x; d_out [n x outputs()]. Rows without a
   /// gradient cost next to nothing on the CPU where all rows of their tile have none: two where the width is
   /// 32.
-  Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
-                        GradientMode mode) const;
+  Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out) const;
 
  private:
   struct Layer {

@@ -43,8 +43,8 @@ Tensor<Real> CrossNet<Real>::forward(const Context& context, const Tensor<Real>&
 }
 
 template <class Real>
-Tensor<Real> CrossNet<Real>::backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
-                                      GradientMode mode) const {
+Tensor<Real> CrossNet<Real>::backward(const Context& context, const Saved& saved,
+                                      const Tensor<Real>& d_out) const {
   const std::int64_t rows = saved.x0.rows(), layers = saved.products.cols() / 2;
   require_shape(name_, "output's gradient", d_out, rows, size_);
   Tensor<Real> d_x0(context, rows, size_);
@@ -54,10 +54,9 @@ Tensor<Real> CrossNet<Real>::backward(const Context& context, const Saved& saved
   cross_vectors_rows_backward(context, saved.x0, net, saved.products, d_out, d_x0, factors);
   gemm(context, Transpose::yes, Transpose::no, layers, size_, rows, Real(1), factors.data(), factors.stride(),
        saved.x0.data(), saved.x0.stride(), Real(0), sums.data(), sums.stride());
-  sum_rows(context, d_out, sums.data() + layers * size_, false);
-  sum_rows(context, factors.columns(layers, layers), d_products.data(), false);
-  cross_vectors_parameters_backward(context, net, saved.betas, sums, d_products,
-                                    mode == GradientMode::accumulate);
+  sum_rows(context, d_out, sums.data() + layers * size_);
+  sum_rows(context, factors.columns(layers, layers), d_products.data());
+  cross_vectors_parameters_backward(context, net, saved.betas, sums, d_products);
   return d_x0;
 }
 

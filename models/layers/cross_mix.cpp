@@ -80,15 +80,15 @@ Tensor<Real> CrossNetMix<Real>::forward(const Context& context, const Tensor<Rea
 
 template <class Real>
 Tensor<Real> CrossNetMix<Real>::backward(const Context& context, const Saved& saved,
-                                         const Tensor<Real>& d_out, GradientMode mode) const {
-  const bool accumulate = mode == GradientMode::accumulate;
+                                         const Tensor<Real>& d_out) const {
   const CrossExperts<Real> net = view();
   const Tensor<Real>& x0 = saved.layers.front().x;
   const std::int64_t rows = x0.rows(), width = net.width(), inner_width = width + net.experts;
   require_shape(name_, "output's gradient", d_out, rows, size_);
   const Tensor<Real> d_u(context, rows, size_), d_x0(context, rows, size_), d_mixed(context, rows, width),
       d_inner(context, rows, inner_width), d_packed(context, saved.packed.rows(), size_),
-      d_cores(context, net.layers * width, width);
+      d_cores(context, net.layers * width, width),
+      d_gate(context, net.layers, net.experts);  // the top layer first
   Tensor<Real> d = d_out;
   for (int l = net.layers - 1; l >= 0; --l) {
     const auto& layer = saved.layers[static_cast<std::size_t>(l)];
@@ -98,7 +98,7 @@ Tensor<Real> CrossNetMix<Real>::backward(const Context& context, const Saved& sa
     const bool top = l + 1 == net.layers;
     Tensor<Real> d_x(context, rows, size_);
     cross_step_backward(context, x0, layer.u, d, d_u, d_x0, top, l == 0, d_x,
-                        parameters_->gradient(layers_[static_cast<std::size_t>(l)].bias), accumulate);
+                        parameters_->gradient(layers_[static_cast<std::size_t>(l)].bias));
     gemm(context, Transpose::no, Transpose::yes, rows, width, size_, Real(1), d_u.data(), size_,
          in + inner_width * size_, size_, Real(0), d_mixed.data(), width);
     gemm(context, Transpose::yes, Transpose::no, width, size_, rows, Real(1), layer.mixed.data(), width,
@@ -110,11 +110,11 @@ Tensor<Real> CrossNetMix<Real>::backward(const Context& context, const Saved& sa
          inner_width, layer.x.data(), layer.x.stride(), Real(0), d_in, size_);
     gemm(context, Transpose::no, Transpose::no, rows, size_, inner_width, Real(1), d_inner.data(),
          inner_width, in, size_, Real(1), d_x.data(), size_);
-    sum_rows(context, d_inner.columns(width, net.experts), parameters_->gradient(gate_bias_),
-             accumulate || !top);
+    sum_rows(context, d_inner.columns(width, net.experts), d_gate.row_range(net.layers - 1 - l, 1).data());
     d = d_x;
   }
-  unpack_experts(context, net, d_packed, d_cores, accumulate);
+  unpack_experts(context, net, d_packed, d_cores);
+  sum_rows(context, d_gate, parameters_->gradient(gate_bias_));
   return d;
 }
 

@@ -39,8 +39,8 @@ Tensor<Real> CrossNetV2<Real>::forward(const Context& context, const Tensor<Real
 }
 
 template <class Real>
-Tensor<Real> CrossNetV2<Real>::backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
-                                        GradientMode mode) const {
+Tensor<Real> CrossNetV2<Real>::backward(const Context& context, const Saved& saved,
+                                        const Tensor<Real>& d_out) const {
   const std::int64_t rows = saved.x.front().rows();
   require_shape(name_, "output's gradient", d_out, rows, size_);
   const Tensor<Real> d_u(context, rows, size_), d_x0(context, rows, size_);
@@ -48,8 +48,8 @@ Tensor<Real> CrossNetV2<Real>::backward(const Context& context, const Saved& sav
   for (std::size_t l = layers_.size(); l-- > 0;) {
     Tensor<Real> d_x(context, rows, size_);
     cross_step_backward(context, saved.x.front(), saved.u[l], d, d_u, d_x0, l + 1 == layers_.size(), l == 0,
-                        d_x, layers_[l].bias_gradient(), mode == GradientMode::accumulate);
-    layers_[l].product_backward(context, saved.x[l], d_u, mode, d_x, GradientMode::accumulate);
+                        d_x, layers_[l].bias_gradient());
+    layers_[l].product_backward(context, saved.x[l], d_u, d_x, InputGradient::add);
     d = d_x;
   }
   return d;

@@ -23,8 +23,7 @@ class CrossNetV2 {
   CrossNetV2(Parameters<Real>& parameters, const std::string& name, std::int64_t size, int layers);
 
   Tensor<Real> forward(const Context& context, const Tensor<Real>& x0, const Pass& pass, Saved* saved) const;
-  Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
-                        GradientMode mode) const;
+  Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out) const;
 
   /// For ranking, where rows x0 are sums of a user's part and an item's and the output is weighed by
   /// out_weight [size] into one number: the linear map of x0 through which alone this number depends on it,

@@ -92,14 +92,13 @@ void DinAttention<Real>::forward(const Context& context, const FeatureBatch& bat
 template <class Real>
 Tensor<Real> DinAttention<Real>::backward(const Context& context, const FeatureBatch& batch,
                                           const Saved& saved, const Tensor<Real>& d_out,
-                                          const Tensor<Real>& d_query, GradientMode mode) const {
+                                          const Tensor<Real>& d_query) const {
   const std::int64_t rows = batch.rows, positions = batch.positions, units = units_[0];
   const std::int64_t twins = batch.twin_positions, own = positions - twins;
   const std::int64_t weight_stride = 4 * std::int64_t{width_};
   require_shape(name_, "keys", saved.keys, positions, width_);
   require_shape(name_, "output's gradient", d_out, rows, width_);
   require_shape(name_, "query's gradient", d_query, rows, width_);
-  const bool accumulate = mode == GradientMode::accumulate;
   const DinParameters<Real> of = values(), d_of = gradients();
   const Tensor<Real> d_weights(context, positions, 1), d_hidden(context, positions, units),
       d_of_query(context, rows, units);
@@ -110,8 +109,7 @@ Tensor<Real> DinAttention<Real>::backward(const Context& context, const FeatureB
   gemm(context, Transpose::yes, Transpose::no, units, width_, rows, Real(1), d_of_query.data(), units,
        saved.query.data(), saved.query.stride(), Real(0), d_folded.data(), d_folded.stride());
   gemm(context, Transpose::yes, Transpose::no, units, width_, positions, Real(1), d_hidden.data(), units,
-       saved.products.data(), width_, accumulate ? Real(1) : Real(0), d_of.weight + 3 * width_,
-       weight_stride);
+       saved.products.data(), width_, Real(0), d_of.weight + 3 * width_, weight_stride);
   gemm(context, Transpose::yes, Transpose::no, 1, units, positions, Real(1), d_weights.data(), 1,
        saved.hidden.data(), units, Real(0), d_tail.data(), units);
   const Tensor<Real> d_products(context, positions, width_);
@@ -128,7 +126,7 @@ Tensor<Real> DinAttention<Real>::backward(const Context& context, const FeatureB
        saved.keys.data(), saved.keys.stride(), Real(0), d_folded.data() + width_, d_folded.stride());
   gemm(context, Transpose::no, Transpose::no, own, width_, units, Real(1), d_hidden.data(), units,
        saved.folded.data() + width_, saved.folded.stride(), Real(0), d_keys.data(), width_);
-  din_unfold_gradients(context, of, d_folded, d_of_query, d_weights, d_tail, d_of, accumulate);
+  din_unfold_gradients(context, of, d_folded, d_of_query, d_weights, d_tail, d_of);
   gemm(context, Transpose::no, Transpose::no, rows, width_, units, Real(1), d_of_query.data(), units,
        saved.folded.data(), saved.folded.stride(), Real(1), d_query.data(), d_query.stride());
   din_keys_backward(context, history_of(batch), saved.query, saved.keys, saved.weights, d_out, d_products,

@@ -36,7 +36,7 @@ class DinAttention {
   /// Gradients of the parameters; returns that of the keys, and adds the query's to d_query, where other
   /// parts of the model have put theirs. Of twins' keys only the sum of both gradients is that of the key.
   Tensor<Real> backward(const Context& context, const FeatureBatch& batch, const Saved& saved,
-                        const Tensor<Real>& d_out, const Tensor<Real>& d_query, GradientMode mode) const;
+                        const Tensor<Real>& d_out, const Tensor<Real>& d_query) const;
 
   /// For ranking: the parts of the unit that know the query or the history alone.
   struct QuerySide {

@@ -9,7 +9,7 @@ namespace sllmr {
 template <class Real>
 Dropout<Real>::Dropout(std::string name, double p, int layer)
     : name_(std::move(name)), p_(p), layer_(static_cast<std::uint32_t>(layer)) {
-  require(p >= 0 && p < 1,
+  require(p >= 0 && p <= kMostDropout,
           "layer '" + name_ + "': dropout is " + std::to_string(p) + "; it must be at least 0 and below 1");
   require(layer >= 0 && layer < (1 << 24), "layer '" + name_ + "': its mask's number is out of range");
 }

@@ -19,11 +19,11 @@ Tensor<Real> FirstOrder<Real>::forward(const Context& context, const FeatureBatc
 }
 
 template <class Real>
-void FirstOrder<Real>::backward(const Context& context, const Tensor<Real>& d_out, GradientMode mode) {
+void FirstOrder<Real>::backward(const Context& context, const Tensor<Real>& d_out) {
   require_width("first_order", "output's gradient", d_out, 1);
   for (const Field field : kFieldsUsed) embedding_.set_gradient(field, d_out);
   Real* d_bias = parameters_->gradient(bias_);
-  if (d_bias != nullptr) sum_rows(context, d_out, d_bias, mode == GradientMode::accumulate);
+  if (d_bias != nullptr) sum_rows(context, d_out, d_bias);
 }
 
 template class FirstOrder<float>;

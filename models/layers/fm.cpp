@@ -25,10 +25,10 @@ Tensor<Real> FactorizationMachine<Real>::forward(const Context& context, const T
 template <class Real>
 void FactorizationMachine<Real>::backward(const Context& context, const Saved& saved,
                                           const Tensor<Real>& d_out, const Tensor<Real>& d_x,
-                                          GradientMode mode) const {
+                                          InputGradient mode) const {
   require_shape(name_, "output's gradient", d_out, saved.x.rows(), 1);
   require_shape(name_, "input's gradient", d_x, saved.x.rows(), saved.x.cols());
-  fm_backward(context, saved.x, fields_, d_out, d_x, mode == GradientMode::accumulate);
+  fm_backward(context, saved.x, fields_, d_out, d_x, mode == InputGradient::add);
 }
 
 template <class Real>

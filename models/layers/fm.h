@@ -22,9 +22,9 @@ class FactorizationMachine {
 
   /// x [n x fields * width] to [n x 1]. `saved` may be null.
   Tensor<Real> forward(const Context& context, const Tensor<Real>& x, Saved* saved) const;
-  /// Writes the gradient of x to d_x, or adds it to what other parts of the model put there. d_out [n x 1].
+  /// The gradient of x into d_x, from d_out [n x 1].
   void backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
-                const Tensor<Real>& d_x, GradientMode mode) const;
+                const Tensor<Real>& d_x, InputGradient mode) const;
 
   /// The sums of a row's vectors, [n x width]. Where x and z have different fields, the others being zero,
   /// forward(x + z) = forward(x) + forward(z) + <sums(x), sums(z)>.

@@ -96,8 +96,7 @@ GraphEmbedding<Real>::GraphEmbedding(const Context& context, Parameters<Real>& p
 }
 
 template <class Real>
-void GraphEmbedding<Real>::propagate(const Context& context, const Real* x, Real* out,
-                                     GradientMode mode) const {
+void GraphEmbedding<Real>::propagate(const Context& context, const Real* x, Real* out) const {
   // Horner's rule: x + A (x + A (x + ...)) needs no layer but the last.
   Propagation<Real> step{graph_, width_, x, x};
   Tensor<Real> now, next;
@@ -110,14 +109,13 @@ void GraphEmbedding<Real>::propagate(const Context& context, const Real* x, Real
   }
   step.factor = Real(1) / static_cast<Real>(layers_ + 1);
   step.out = out;
-  step.accumulate = mode == GradientMode::accumulate;
   graph_propagate(context, step);
 }
 
 template <class Real>
 Tensor<Real> GraphEmbedding<Real>::propagated(const Context& context) const {
   Tensor<Real> e(context, nodes(), width_);
-  propagate(context, parameters_->value(table_), e.data(), GradientMode::replace);
+  propagate(context, parameters_->value(table_), e.data());
   return e;
 }
 
@@ -157,7 +155,7 @@ Tensor<Real> GraphEmbedding<Real>::forward(const Context& context, const Feature
 
 template <class Real>
 void GraphEmbedding<Real>::backward(const Context& context, const FeatureBatch& batch,
-                                    const Tensor<Real>& d_out, GradientMode mode) const {
+                                    const Tensor<Real>& d_out) const {
   require_shape(name_, "output's gradient", d_out, batch.rows, 2 * std::int64_t{width_});
   const Tensor<Real> d_e = Tensor<Real>::zeros(context, nodes(), width_);
   std::int64_t column = 0;
@@ -173,7 +171,7 @@ void GraphEmbedding<Real>::backward(const Context& context, const FeatureBatch& 
     column += width_;
   }
   // A is symmetric: the way back is the way there.
-  propagate(context, d_e.data(), parameters_->gradient(table_), mode);
+  propagate(context, d_e.data(), parameters_->gradient(table_));
 }
 
 template class GraphEmbedding<float>;

@@ -32,16 +32,14 @@ class GraphEmbedding {
   /// e of each row's user beside that of its item, [batch.rows x 2 * width].
   Tensor<Real> forward(const Context& context, const FeatureBatch& batch) const;
   /// Gradient of E from that of forward's result; the batch needs its plans.
-  void backward(const Context& context, const FeatureBatch& batch, const Tensor<Real>& d_out,
-                GradientMode mode) const;
+  void backward(const Context& context, const FeatureBatch& batch, const Tensor<Real>& d_out) const;
 
  private:
   std::int64_t nodes() const { return graph_.nodes; }
   void look_up(const Context& context, const Tensor<Real>& e, const FeatureBatch& batch, Field field,
                const Tensor<Real>& out) const;
-  /// out = (x + A x + ... + A^layers x) / (layers + 1), added to `out` with GradientMode::accumulate. `x` and
-  /// `out` [nodes x width], two pieces of memory.
-  void propagate(const Context& context, const Real* x, Real* out, GradientMode mode) const;
+  /// out = (x + A x + ... + A^layers x) / (layers + 1). `x` and `out` [nodes x width], two pieces of memory.
+  void propagate(const Context& context, const Real* x, Real* out) const;
 
   std::string name_;
   const Parameters<Real>* parameters_;

@@ -37,18 +37,17 @@ Tensor<Real> Linear<Real>::forward(const Context& context, const Tensor<Real>& x
 }
 
 template <class Real>
-Tensor<Real> Linear<Real>::backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
-                                    GradientMode mode) const {
+Tensor<Real> Linear<Real>::backward(const Context& context, const Saved& saved,
+                                    const Tensor<Real>& d_out) const {
   require_shape(name_, "output's gradient", d_out, saved.x.rows(), out_);
-  const bool accumulate = mode == GradientMode::accumulate;
-  sum_rows(context, d_out, bias_gradient(), accumulate);
+  sum_rows(context, d_out, bias_gradient());
   Tensor<Real> d_x(context, saved.x.rows(), in_);
   if (out_ > 1) {
-    product_backward(context, saved.x, d_out, mode, d_x, GradientMode::replace);
+    product_backward(context, saved.x, d_out, d_x, InputGradient::replace);
     return d_x;
   }
   row_products_backward(context, saved.x, parameters_->value(weight_), d_out, d_x,
-                        parameters_->gradient(weight_), accumulate);
+                        parameters_->gradient(weight_));
   return d_x;
 }
 
@@ -63,16 +62,15 @@ Tensor<Real> Linear<Real>::product(const Context& context, const Tensor<Real>& x
 
 template <class Real>
 void Linear<Real>::product_backward(const Context& context, const Tensor<Real>& x, const Tensor<Real>& d_out,
-                                    GradientMode mode, const Tensor<Real>& d_x,
-                                    GradientMode mode_of_x) const {
+                                    const Tensor<Real>& d_x, InputGradient mode) const {
   const std::int64_t rows = x.rows();
   require_shape(name_, "output's gradient", d_out, rows, out_);
   require_shape(name_, "input's gradient", d_x, rows, in_);
-  const auto beta = [](GradientMode of) { return of == GradientMode::accumulate ? Real(1) : Real(0); };
   gemm(context, Transpose::yes, Transpose::no, out_, in_, rows, Real(1), d_out.data(), d_out.stride(),
-       x.data(), x.stride(), beta(mode), parameters_->gradient(weight_), in_);
+       x.data(), x.stride(), Real(0), parameters_->gradient(weight_), in_);
   gemm(context, Transpose::no, Transpose::no, rows, in_, out_, Real(1), d_out.data(), d_out.stride(),
-       parameters_->value(weight_), in_, beta(mode_of_x), d_x.data(), d_x.stride());
+       parameters_->value(weight_), in_, mode == InputGradient::add ? Real(1) : Real(0), d_x.data(),
+       d_x.stride());
 }
 
 template class Linear<float>;

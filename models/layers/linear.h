@@ -33,15 +33,13 @@ class Linear {
   /// [rows x out]. `saved` may be null.
   Tensor<Real> forward(const Context& context, const Tensor<Real>& x, const Pass& pass, Saved* saved) const;
   /// Gradients of the parameters; returns that of x from d_out [rows x out].
-  Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
-                        GradientMode mode) const;
+  Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out) const;
 
   /// For layers that join the bias to what follows: x W^T alone,
   Tensor<Real> product(const Context& context, const Tensor<Real>& x) const;
-  /// its way back, which leaves the bias's gradient alone and, given GradientMode::accumulate for d_x, adds
-  /// to it,
+  /// its backward, which leaves the bias's gradient alone,
   void product_backward(const Context& context, const Tensor<Real>& x, const Tensor<Real>& d_out,
-                        GradientMode mode, const Tensor<Real>& d_x, GradientMode mode_of_x) const;
+                        const Tensor<Real>& d_x, InputGradient mode) const;
   /// and the parameters themselves.
   const Real* weight() const { return parameters_->value(weight_); }
   const Real* bias() const { return parameters_->value(bias_); }

@@ -98,24 +98,23 @@ Tensor<Real> Mlp<Real>::forward_sums(const Context& context, const Tensor<Real>&
 }
 
 template <class Real>
-Tensor<Real> Mlp<Real>::backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
-                                 GradientMode mode) const {
-  const bool accumulate = mode == GradientMode::accumulate;
+Tensor<Real> Mlp<Real>::backward(const Context& context, const Saved& saved,
+                                 const Tensor<Real>& d_out) const {
   require_shape(blocks_.back().linear.name(), "output's gradient", d_out, saved.x.back().rows(), out());
   Tensor<Real> d = d_out;
   for (std::size_t l = blocks_.size(); l-- > 0;) {
     const Linear<Real>& linear = blocks_[l].linear;
     const Tensor<Real>& y = saved.x[l + 1];
     if (const auto& norm = blocks_[l].norm) {
-      d = norm->backward_relu(context, saved.norms[l], y, saved.scales[l], d, mode);
-      if (!accumulate) fill_zero(context, linear.bias_gradient(), linear.out() * sizeof(Real));
+      d = norm->backward_relu(context, saved.norms[l], y, saved.scales[l], d);
+      fill_zero(context, linear.bias_gradient(), linear.out() * sizeof(Real));
     } else {
       Tensor<Real> d_product(context, y.rows(), y.cols());
-      relu_backward(context, d, y, saved.scales[l], d_product, linear.bias_gradient(), accumulate);
+      relu_backward(context, d, y, saved.scales[l], d_product, linear.bias_gradient());
       d = d_product;
     }
     Tensor<Real> d_x(context, d.rows(), linear.in());
-    linear.product_backward(context, saved.x[l], d, mode, d_x, GradientMode::replace);
+    linear.product_backward(context, saved.x[l], d, d_x, InputGradient::replace);
     d = d_x;
   }
   return blocks_[0].dropout.backward(context, saved.dropped, d);

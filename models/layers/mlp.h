@@ -44,8 +44,7 @@ class Mlp {
   /// [rows x out()]. `saved` may be null.
   Tensor<Real> forward(const Context& context, const Tensor<Real>& x, const Pass& pass, Saved* saved) const;
   /// Gradients of the parameters; returns that of x.
-  Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
-                        GradientMode mode) const;
+  Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out) const;
 
   /// For ranking, where rows are sums of a user's part and an item's: what the first ReLU gets of the rows x,
   /// [rows x hidden[0]] without the biases,

@@ -20,9 +20,9 @@ struct Initial {
   static Initial normal(double deviation) { return {Kind::normal, deviation}; }
 };
 
-/// What backward does to the gradients of parameters: replace them, or add to them where a layer is used
-/// twice in one step.
-enum class GradientMode { replace, accumulate };
+/// What backward does with the gradient of its input: replace what is there, or add to it where other parts
+/// of the model read the same input. Gradients of parameters are always replaced.
+enum class InputGradient { replace, add };
 
 /// How one forward pass runs. `step` numbers the training steps of a run: with the seed it fixes the dropout
 /// masks.

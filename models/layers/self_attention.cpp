@@ -49,19 +49,17 @@ Tensor<Real> SelfAttention<Real>::forward(const Context& context, const Tensor<R
 
 template <class Real>
 Tensor<Real> SelfAttention<Real>::backward(const Context& context, const Saved& saved,
-                                           const Tensor<Real>& d_out, GradientMode mode) const {
+                                           const Tensor<Real>& d_out) const {
   const Tensor<Real>& x = saved.x;
   require_shape(name_, "output's gradient", d_out, x.rows(), width_);
   const AttentionShape shape{x.rows() / fields_, fields_, heads_, width_ / heads_};
-  const Tensor<Real> d_mixed = out_proj_.backward(context, saved.out, d_out, mode);
+  const Tensor<Real> d_mixed = out_proj_.backward(context, saved.out, d_out);
   const Tensor<Real> d_scores(context, saved.weights.rows(), saved.weights.cols());
   const Tensor<Real> d_qkv(context, x.rows(), saved.qkv.cols());
   attention_backward(context, shape, saved.dropout_scale, saved.qkv, saved.weights, d_mixed, d_scores, d_qkv);
-  const bool accumulate = mode == GradientMode::accumulate;
-  sum_rows(context, d_qkv, parameters_->gradient(bias_), accumulate);
+  sum_rows(context, d_qkv, parameters_->gradient(bias_));
   gemm(context, Transpose::yes, Transpose::no, d_qkv.cols(), width_, x.rows(), Real(1), d_qkv.data(),
-       d_qkv.stride(), x.data(), x.stride(), accumulate ? Real(1) : Real(0), parameters_->gradient(weight_),
-       width_);
+       d_qkv.stride(), x.data(), x.stride(), Real(0), parameters_->gradient(weight_), width_);
   const Tensor<Real> d_x(context, x.rows(), width_);
   gemm(context, Transpose::no, Transpose::no, x.rows(), width_, d_qkv.cols(), Real(1), d_qkv.data(),
        d_qkv.stride(), parameters_->value(weight_), width_, Real(0), d_x.data(), d_x.stride());

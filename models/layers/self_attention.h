@@ -34,8 +34,7 @@ class SelfAttention {
   /// x [n * fields x width], a row's tokens one after another, to the same shape. `saved` may be null.
   Tensor<Real> forward(const Context& context, const Tensor<Real>& x, const Pass& pass, Saved* saved) const;
   /// Gradients of the parameters; returns that of x.
-  Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
-                        GradientMode mode) const;
+  Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out) const;
 
   /// For ranking, where a row's tokens are a user's and an item's: what one side's tokens x [n * tokens x
   /// width], and what is to be added to their output, `residual` [n * tokens x width], come to by themselves.

@@ -15,7 +15,7 @@
 #include "host/eval/protocol.h"
 #include "host/guidance/registry.h"
 #include "host/scores/score_table.h"
-#include "kernels/gates/registry.h"
+#include "kernels/gates/parts.h"
 #include "tests/experiments/cli.h"
 #include "tests/host/support.h"
 #include "tests/support/process.h"

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels/gates/registry.h"
+#include "kernels/gates/parts.h"
 #include "tests/support/compare.h"
 #include "tests/support/errors.h"
 #include "tests/support/finite_difference.h"

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "kernels/fused_mf_step.h"
@@ -83,15 +84,7 @@ void expect_same(const Context& context, const DeviceWorld& device, const refere
 
 class EveryGate : public testing::TestWithParam<GateParts> {
  protected:
-  void SetUp() override {
-    const auto [rule, objective] = GetParam();
-    if (!reference::knows_rule(gate_rules()[static_cast<std::size_t>(rule)].name) ||
-        !reference::knows_objective(gate_objectives()[static_cast<std::size_t>(objective)].name)) {
-      GTEST_SKIP() << "not written down in tests/kernels/reference: its derivatives and parity are tested";
-    }
-    shape_.rule = rule;
-    shape_.objective = objective;
-  }
+  void SetUp() override { std::tie(shape_.rule, shape_.objective) = GetParam(); }
 
   const Context context_{Device::cpu, 1};
   WorldShape shape_;
@@ -113,6 +106,48 @@ TEST_P(EveryGate, FusedStepOfOneRowIsTheReference) {
         reference.gate_step(kFirstStep + row);
       }
       expect_same(context_, device, reference, optimizer);
+    }
+  }
+}
+
+/// A launch of many rows, where those with pairs are taken in groups.
+void expect_launch_is_the_reference(WorldShape shape, OptimizerKind optimizer, int threads) {
+  SCOPED_TRACE(describe(shape.width, optimizer) + ", pair rate " + std::to_string(shape.pair_rate) +
+               ", threads " + std::to_string(threads));
+  const Context context(Device::cpu, threads);
+  const World world = make_world(shape);
+  DeviceWorld device(context, world, threads);
+  fused_mf_step(context, shape.width, optimizer, device.args(0, shape.rows));
+  gate_step(context, device.gate_step_args(kFirstStep));
+  reference::Trainer reference(world);
+  reference.step_rows_apart(optimizer);
+  reference.gate_step(kFirstStep);
+  expect_same(context, device, reference, optimizer);
+}
+
+TEST_P(EveryGate, LaunchOfManyRowsIsTheReference) {
+  for (const double pair_rate : {0.05, 0.5, 1.0}) {
+    WorldShape shape = WorldShape::of_rows_apart(300);
+    std::tie(shape.rule, shape.objective) = GetParam();
+    shape.pair_rate = pair_rate;
+    shape.seed = static_cast<std::uint64_t>(20 * pair_rate) + 2;
+    expect_launch_is_the_reference(shape, kFusedOptimizers[(shape.rule + shape.objective) % 3], 1);
+  }
+}
+
+TEST(FusedStep, LaunchOfManyRowsIsTheReference) {
+  for (const OptimizerKind optimizer : kFusedOptimizers) {
+    for (const int width : kWidths) {
+      WorldShape shape = WorldShape::of_rows_apart(300);
+      shape.width = width;
+      shape.objective = objective_id("agreement");
+      expect_launch_is_the_reference(shape, optimizer, 1);
+    }
+    for (const double pair_rate : {0.0, 0.05, 1.0}) {
+      // Several threads take batches of 1,024 rows.
+      WorldShape shape = WorldShape::of_rows_apart(2500);
+      shape.pair_rate = pair_rate;
+      expect_launch_is_the_reference(shape, optimizer, 2);
     }
   }
 }

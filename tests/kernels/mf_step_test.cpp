@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/fused_mf_step.h"
+#include "kernels/gates/learned.h"
 #include "kernels/mf_batch.h"
 #include "tests/support/compare.h"
 #include "tests/support/errors.h"
@@ -92,6 +93,17 @@ class EitherStep : public testing::TestWithParam<bool> {
 INSTANTIATE_TEST_SUITE_P(Mf, EitherStep, testing::Bool(),
                          [](const auto& which) { return which.param ? "fused" : "exact"; });
 
+TEST(FusedStep, WantsAnAccumulatorSlotAThread) {
+  const Context context(Device::cpu, 2);
+  WorldShape shape;
+  for (const std::int64_t rows : {1, 24}) {
+    shape.rows = rows;
+    DeviceWorld device(context, make_world(shape), 1);
+    EXPECT_THAT(error_of([&] { fused_mf_step(context, 32, OptimizerKind::sgd, device.args(0, rows)); }),
+                HasSubstr("fewer accumulator slots than threads"));
+  }
+}
+
 TEST_P(EitherStep, RowsThatDrawNoPairTouchNoLlmMemory) {
   WorldShape shape;
   shape.pair_rate = 0;
@@ -128,10 +140,10 @@ TEST_P(EitherStep, OnlySelectedRowsReadTheirPairsAndSignals) {
   ASSERT_GE(std::ranges::count(user_selected, false), 3);
   ASSERT_GE(std::ranges::count(item_paired, false), 3);
   for (std::size_t user = 0; user < user_selected.size(); ++user) {
-    if (!user_selected[user]) world.user_signals[user] = {kNan, kNan, kNan, kNan};
+    if (!user_selected[user]) world.user_signals[user] = make_signals<UserSignals>(kNan, [] { return kNan; });
   }
   for (std::size_t item = 0; item < item_paired.size(); ++item) {
-    if (!item_paired[item]) world.item_signals[item] = {kNan, kNan};
+    if (!item_paired[item]) world.item_signals[item] = make_signals<ItemSignals>(kNan, [] { return kNan; });
   }
   EXPECT_EQ(after(world), expected);
 }
@@ -403,14 +415,10 @@ TEST(GateStep, AlphaOpensExactlyWhereAgreementBeatsThePrice) {
       gate_step(context, device.gate_step_args(step));
     }
     const std::vector<float> theta = device.state(context).gate.theta;
-    const GateSignals z{.cold = world.user_signals[1].cold,
-                        .tail = world.item_signals[3].tail,
-                        .uncertainty = 0.5F,
-                        .log_history = 0,
-                        .log_popularity = 0,
-                        .score_gap = 0,
-                        .score_entropy = 0,
-                        .draw = 0};
+    GateSignals z{};
+    z.cold = world.user_signals[1].cold;
+    z.tail = world.item_signals[3].tail;
+    z.uncertainty = 0.5F;
     const float alpha = gates::Learned::alpha(z, PlainTheta<float>{theta.data()});
     EXPECT_TRUE(opens ? alpha > 0.9F : alpha < 0.1F) << agreeing << " of 20 agree: alpha " << alpha;
   }

@@ -9,9 +9,14 @@
 
 #include "tests/support/compare.h"
 #include "tests/support/gates.h"
+#include "tests/support/world.h"
 
 namespace sllmr {
 namespace {
+
+UserSignals signals_of_user(float cold) {
+  return make_signals<UserSignals>(cold, [] { return 0.4F; });
+}
 
 /// Two training rows, then three pairs of judged rows.
 struct Rows {
@@ -19,7 +24,7 @@ struct Rows {
   std::vector<float> targets = {0.9F, 0.2F, 1.0F, 0.0F, 0.5F, 0.999F};
   std::vector<HeadPair> pairs = {
       {{1, 2, 0.5F, 1.0F}, 1, 2, 5, 0}, {{2, 3, 0.2F, 1.0F}, 2, 3, 6, 0}, {{3, 1, 0.1F, 1.0F}, 3, 4, 7, 0}};
-  std::vector<UserSignals> users = {{}, {1, 0.2F, 0.5F, 0}, {0, 0.7F, 0.1F, 0}, {1, 0.9F, 0.9F, 0}};
+  std::vector<UserSignals> users = {{}, signals_of_user(1), signals_of_user(0), signals_of_user(1)};
   std::vector<ItemSignals> items = {{}, {1, 0.1F}, {0, 0.8F}, {1, 0.4F}};
   float weight = 0.7F;
 };
@@ -99,7 +104,7 @@ constexpr PointwiseLoss kLosses[] = {PointwiseLoss::mse, PointwiseLoss::bce, Poi
 /// being a constant, and the sums.
 void expect_right(const Context& context) {
   const Rows rows;
-  for (int rule = 0; rule < GateRules::count; ++rule) {
+  for (int rule = 0; rule < static_cast<int>(gate_rules().size()); ++rule) {
     std::vector<float> theta = initial_gate_params(rule, 3);
     for (std::size_t k = 0; k < theta.size(); ++k) theta[k] += 0.1F * static_cast<float>(k % 3);
     GateArgs gate;
@@ -116,7 +121,7 @@ void expect_right(const Context& context) {
       for (const JudgedRow& each : judged(rows)) {
         GateSignals z = gate_signals(gate, each.user, each.item, each.gap);
         z.uncertainty = uncertainty_of(rows.logits[each.row], Uncertainty::confidence);
-        const auto alpha = static_cast<double>(gate_alpha(gate, z));
+        const auto alpha = static_cast<double>(alpha_of(gate, z));
         const auto s = static_cast<double>(rows.logits[each.row]);
         constexpr double kStep = 1e-5;
         expected[each.row] =

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
+#include "kernels/mf.h"
 #include "kernels/optimizers.h"
+#include "tests/support/compare.h"
 
 namespace sllmr {
 namespace {
@@ -24,6 +27,7 @@ struct OneLane {
     for (int k = 0; k < 4; ++k) to[k] += x[k];
   }
   void sync() const {}
+  float sum(float x) const { return x; }
 };
 
 std::vector<float> numbers(std::size_t n, float first) {
@@ -104,6 +108,17 @@ TEST(Optimizers, FourAtOnceAreFourSteps) {
   expect_four_are_four_steps<Sgd>();
   expect_four_are_four_steps<Adagrad>();
   expect_four_are_four_steps<LazyAdam>();
+}
+
+TEST(CosineOfDifferences, IsTheCosineAndHidesNoNan) {
+  const OneLane<1> lane{0};
+  float a[32] = {}, b[32] = {}, c[32] = {}, d[32] = {};
+  EXPECT_EQ(cosine_of_differences<32>(lane, a, b, c, d), 0.0F) << "of nothing";
+  a[3] = 2;
+  c[3] = d[5] = 1;
+  EXPECT_FLOAT_EQ(cosine_of_differences<32>(lane, a, b, c, d), 1 / std::sqrt(2.0F));
+  b[31] = kNan;
+  EXPECT_TRUE(std::isnan(cosine_of_differences<32>(lane, a, b, c, d)));
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "models/registry.h"
+#include "tests/models/parts.h"
 #include "tests/support/compare.h"
 #include "tests/support/errors.h"
 #include "tests/support/features.h"
@@ -279,7 +280,7 @@ TEST(Backbones, RowsWithoutAGradientAddNothing) {
       std::transform(to.begin(), to.end(), more.begin(), to.begin(), std::plus<>());
     };
     add(sum.parameters, rest.parameters);
-    EXPECT_LT(norm_error(sum.parameters, all.parameters), 1e-12);
+    expect_parts_near(model->parameters(), true, sum.parameters, all.parameters, 1e-12);
     for (std::size_t k = 0; k < all.tables.size(); ++k) {
       add(sum.tables[k], rest.tables[k]);
       EXPECT_LT(norm_error(sum.tables[k], all.tables[k]), 1e-12) << "table " << k;
@@ -339,7 +340,6 @@ HostFeatures pairs_of(const HostFeatures& users, const HostFeatures& items) {
 /// rank against forward over all pairs: users with and without history, more items than fit a tile.
 template <class Real>
 void expect_ranking_is_forward(const Context& context, double tolerance) {
-  int ranked = 0;
   for (const Form& form : forms(larger_options())) {
     SCOPED_TRACE(form.label);
     const auto model = make<Real>(context, form);
@@ -352,8 +352,8 @@ void expect_ranking_is_forward(const Context& context, double tolerance) {
     const DeviceFeatures of_users(context, only(users, Side::user)),
         of_items(context, only(items, Side::item)), pairs(context, pairs_of(users, items));
     const auto catalogue = model->catalogue(context, of_items.batch());
-    if (catalogue == nullptr) continue;
-    ++ranked;
+    // Every backbone so far makes one. One that ranks by forward alone is to be named here.
+    ASSERT_NE(catalogue, nullptr);
     const Tensor<Real> logits = model->rank(context, *catalogue, of_users.batch());
     ASSERT_EQ(logits.rows(), 4);
     ASSERT_EQ(logits.cols(), 300);
@@ -362,7 +362,6 @@ void expect_ranking_is_forward(const Context& context, double tolerance) {
     EXPECT_GT(norm_error(expected, std::vector<Real>(expected.size(), expected[0])), 1e-3)
         << "all rows are alike: the test says nothing";
   }
-  EXPECT_GT(ranked, 0);
 }
 
 TEST(Backbones, RankingIsForward) {
@@ -386,7 +385,8 @@ void expect_float_is_right(const Context& context) {
     const Result<float> result = train_once(context, *model, features);
     constexpr double kTolerance = 1e-4;
     EXPECT_LT(norm_error(result.logits, reference.logits), kTolerance);
-    EXPECT_LT(norm_error(result.parameters, reference.parameters), kTolerance);
+    expect_parts_near(reference_model->parameters(), true, result.parameters, reference.parameters,
+                      kTolerance);
     ASSERT_EQ(result.tables.size(), reference.tables.size());
     for (std::size_t k = 0; k < result.tables.size(); ++k) {
       EXPECT_LT(norm_error(result.tables[k], reference.tables[k]), kTolerance) << "table " << k;

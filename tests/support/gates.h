@@ -7,7 +7,7 @@
 #include <string>
 #include <tuple>
 
-#include "kernels/gates/registry.h"
+#include "kernels/gates/parts.h"
 
 namespace sllmr {
 
@@ -15,7 +15,8 @@ namespace sllmr {
 using GateParts = std::tuple<int, int>;
 
 inline auto every_gate() {
-  return testing::Combine(testing::Range(0, GateRules::count), testing::Range(0, GateObjectives::count));
+  return testing::Combine(testing::Range(0, static_cast<int>(gate_rules().size())),
+                          testing::Range(0, static_cast<int>(gate_objectives().size())));
 }
 
 inline std::string test_name(std::string_view part) {

@@ -52,8 +52,10 @@ inline World golden_world(const nlohmann::json& file, const nlohmann::json& resu
   world.state.items = golden_table(file["items"]);
   const std::vector<float> theta = file["theta"], zero(theta.size());
   world.state.gate = {theta, zero, zero, {0, 0}};
-  for (const float cold : file["cold"]) world.user_signals.push_back({cold, 0, 0, 0});
-  for (const float tail : file["tail"]) world.item_signals.push_back({tail, 0});
+  for (const float cold : file["cold"])
+    world.user_signals.push_back(make_signals<UserSignals>(cold, [] { return 0.0F; }));
+  for (const float tail : file["tail"])
+    world.item_signals.push_back(make_signals<ItemSignals>(tail, [] { return 0.0F; }));
   world.pair_rate = Share::of(1);
   for (const std::vector<int> row : file["rows"]) {
     world.triples.push_back({row[0], row[1], row[2]});

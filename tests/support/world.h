@@ -3,6 +3,8 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <random>
@@ -12,7 +14,8 @@
 
 #include "kernels/exec/memory.h"
 #include "kernels/gate_step.h"
-#include "kernels/mf.h"
+#include "kernels/gates/parts.h"
+#include "kernels/mf_args.h"
 
 namespace sllmr {
 
@@ -70,6 +73,19 @@ struct WorldShape {
   double pair_rate = 0.75, probe_rate = 0.5;
   int rule = 0, objective = 0;
   std::uint64_t seed = 1;
+  bool apart = false;  // each row has a user and items of its own, so that the order of rows does not matter
+
+  static constexpr Id items_a_row = 6;  // of a world whose rows are apart
+
+  /// `rows` that share nothing.
+  static WorldShape of_rows_apart(std::int64_t rows) {
+    WorldShape shape;
+    shape.rows = rows;
+    shape.users = static_cast<Id>(rows);
+    shape.items = static_cast<Id>(rows) * items_a_row;
+    shape.apart = true;
+    return shape;
+  }
 };
 
 struct World {
@@ -85,6 +101,15 @@ struct World {
   float gate_rate = 0.02F;
 };
 
+/// Signals of a user or an item, however many there are: the first one (cold, tail), and next() for each of
+/// the others.
+template <class Signals, class Next>
+Signals make_signals(float first, const Next& next) {
+  std::array<float, sizeof(Signals) / sizeof(float)> values{first};
+  for (std::size_t k = 1; k < values.size(); ++k) values[k] = next();
+  return std::bit_cast<Signals>(values);
+}
+
 inline HostTable make_table(TestNumbers& numbers, Id rows, int width) {
   const auto cells = static_cast<std::size_t>(rows) * static_cast<std::size_t>(width);
   const float scale = 2.0F / std::sqrt(static_cast<float>(width));  // logits of order 1
@@ -99,9 +124,14 @@ inline HostTable make_table(TestNumbers& numbers, Id rows, int width) {
   return table;
 }
 
-inline LlmPair make_pair_of(TestNumbers& numbers, Id items, bool probe) {
-  const Id a = numbers.id(1, items);
-  const Id b = 1 + (a - 1 + numbers.id(1, items - 1)) % items;
+/// Two different items of first, ..., first + items - 1.
+inline std::pair<Id, Id> two_items(TestNumbers& numbers, Id first, Id items) {
+  const Id a = numbers.id(0, items - 1);
+  return {first + a, first + (a + numbers.id(1, items - 1)) % items};
+}
+
+inline LlmPair make_pair_of(TestNumbers& numbers, Id first, Id items, bool probe) {
+  const auto [a, b] = two_items(numbers, first, items);
   const float agreement = probe ? static_cast<float>(numbers.id(-1, 1)) : 1.0F;
   return {a, b, agreement == 0 ? 0.0F : numbers.in(0.01F, 1.0F), agreement};
 }
@@ -121,26 +151,31 @@ inline World make_world(const WorldShape& shape) {
   world.state.users = make_table(numbers, shape.users + 1, shape.width);
   world.state.items = make_table(numbers, shape.items + 1, shape.width);
   for (Id user = 0; user <= shape.users; ++user) {
-    world.user_signals.push_back({static_cast<float>(user % 2), numbers.in(0, 1), numbers.in(0, 1), 0.0F});
+    world.user_signals.push_back(
+        make_signals<UserSignals>(static_cast<float>(user % 2), [&] { return numbers.in(0, 1); }));
   }
   for (Id item = 0; item <= shape.items; ++item) {
-    world.item_signals.push_back({static_cast<float>(item % 3 == 0), numbers.in(0, 1)});
+    world.item_signals.push_back(
+        make_signals<ItemSignals>(static_cast<float>(item % 3 == 0), [&] { return numbers.in(0, 1); }));
   }
 
   world.pair_rate = Share::of(shape.pair_rate);
   for (std::int64_t row = 0; row < shape.rows; ++row) {
-    const Id positive = numbers.id(1, shape.items);
-    const Id negative = 1 + (positive - 1 + numbers.id(1, shape.items - 1)) % shape.items;
-    const Triple triple{numbers.id(1, shape.users), positive, negative};
+    // The row draws from these items.
+    const Id first = shape.apart ? 1 + WorldShape::items_a_row * static_cast<Id>(row) : 1;
+    const Id items = shape.apart ? WorldShape::items_a_row : shape.items;
+    const auto [positive, negative] = two_items(numbers, first, items);
+    const Triple triple{shape.apart ? static_cast<Id>(row) + 1 : numbers.id(1, shape.users), positive,
+                        negative};
     world.triples.push_back(triple);
     if (!world.pair_rate.selects(static_cast<std::uint64_t>(row))) continue;
     RowPairs pairs{};
     if (numbers.in(0, 1) < 0.9F) {
-      pairs.guide = make_pair_of(numbers, shape.items, false);
+      pairs.guide = make_pair_of(numbers, first, items, false);
       overlap(pairs.guide, triple, numbers.id(0, 7));
     }
     if (numbers.in(0, 1) < static_cast<float>(shape.probe_rate)) {
-      pairs.probe = make_pair_of(numbers, shape.items, true);
+      pairs.probe = make_pair_of(numbers, first, items, true);
     }
     world.pairs.push_back(pairs);
   }

@@ -150,6 +150,19 @@ TEST(Buffer, TheLedgerCountsWhatIsHeld) {
   EXPECT_GE(device_peak_bytes(Device::cpu), before + 8000);
 }
 
+TEST(MemoryPool, WhatCannotBeHadIsNotCountedAndFreesWhatNobodyHas) {
+  const std::size_t piece = MemoryPool::size_class(std::size_t{1} << 20), before = device_bytes(Device::cpu);
+  MemoryPool pool(Device::cpu);
+  pool.give_back(pool.take(piece), piece);
+  EXPECT_EQ(device_bytes(Device::cpu), before + piece) << "kept for the next one";
+  EXPECT_NE(error_of([&] { pool.take(std::numeric_limits<std::size_t>::max()); }), "");
+  EXPECT_EQ(pool.peak_bytes(), piece);
+  EXPECT_EQ(device_bytes(Device::cpu), before);
+  void* again = pool.take(piece);
+  EXPECT_EQ(pool.peak_bytes(), piece);
+  pool.give_back(again, piece);
+}
+
 TEST(KeySort, IsStable) {
   const Context context(Device::cpu, 1);
   TestNumbers numbers(1);

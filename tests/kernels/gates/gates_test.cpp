@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/gates/parts.h"
 #include "kernels/gates/registry.h"
 #include "tests/kernels/reference/mf_reference.h"
 #include "tests/support/compare.h"
@@ -20,14 +21,9 @@ constexpr double kStep = 1e-5;
 constexpr Tolerance kDerivative{1e-9, 1e-6};
 
 GateSignals random_signals(TestNumbers& numbers) {
-  return {.cold = static_cast<float>(numbers.id(0, 1)),
-          .tail = static_cast<float>(numbers.id(0, 1)),
-          .uncertainty = numbers.in(0, 1),
-          .log_history = numbers.in(0, 1),
-          .log_popularity = numbers.in(0, 1),
-          .score_gap = numbers.in(0, 1),
-          .score_entropy = numbers.in(0, 1),
-          .draw = numbers.in(0, 1)};
+  auto z = make_signals<GateSignals>(static_cast<float>(numbers.id(0, 1)), [&] { return numbers.in(0, 1); });
+  z.tail = static_cast<float>(numbers.id(0, 1));
+  return z;
 }
 
 PairContext random_pair(TestNumbers& numbers, bool probe) {
@@ -110,16 +106,9 @@ TEST_P(EveryRule, AStretchOfSeedsGivesThatStretchOfTheGradient) {
   GateRules::visit(GetParam(), check);
 }
 
-struct Alpha {
-  const GateSignals& z;
-  const std::vector<double>& theta;
-  double alpha = -1;
-
-  template <class Rule>
-  void operator()() {
-    alpha = static_cast<double>(value_of(Rule::alpha(z, PlainTheta<double>{theta.data()})));
-  }
-};
+double registered_alpha(int rule, const GateSignals& z, const std::vector<double>& theta) {
+  return reference::registered_alpha(gate_rules()[static_cast<std::size_t>(rule)].name, z, theta);
+}
 
 TEST_P(EveryRule, AlphaStaysInTheUnitInterval) {
   TestNumbers numbers(3);
@@ -130,24 +119,21 @@ TEST_P(EveryRule, AlphaStaysInTheUnitInterval) {
     if (trial % 5 == 0) {
       for (double& x : theta) x *= 500;  // saturates, and must not overflow
     }
-    Alpha visitor{z, theta};
-    GateRules::visit(GetParam(), visitor);
-    EXPECT_GE(visitor.alpha, 0);
-    EXPECT_LE(visitor.alpha, 1);
+    const double alpha = registered_alpha(GetParam(), z, theta);
+    EXPECT_GE(alpha, 0);
+    EXPECT_LE(alpha, 1);
   }
 }
 
 TEST_P(EveryRule, IsItsReference) {
   const std::string_view name = gate_rules()[static_cast<std::size_t>(GetParam())].name;
-  if (!reference::knows_rule(name)) GTEST_SKIP() << "not written down in tests/kernels/reference";
   TestNumbers numbers(4);
   for (int trial = 0; trial < 100; ++trial) {
     const GateSignals z = random_signals(numbers);
     const std::vector<double> theta =
         random_theta(numbers, gate_rules()[static_cast<std::size_t>(GetParam())].n_params);
-    Alpha visitor{z, theta};
-    GateRules::visit(GetParam(), visitor);
-    EXPECT_TRUE(near(visitor.alpha, reference::alpha(name, z, theta), {1e-12, 1e-12}));
+    EXPECT_TRUE(
+        near(registered_alpha(GetParam(), z, theta), reference::alpha(name, z, theta), {1e-12, 1e-12}));
   }
 }
 
@@ -197,7 +183,6 @@ TEST_P(EveryObjective, DualNumbersGiveTheSlope) {
 
 TEST_P(EveryObjective, IsItsReference) {
   const GatePart& part = gate_objectives()[static_cast<std::size_t>(GetParam())];
-  if (!reference::knows_objective(part.name)) GTEST_SKIP() << "not written down in tests/kernels/reference";
   TestNumbers numbers(6);
   for (int trial = 0; trial < 500; ++trial) {
     const bool probe = part.uses_probes && trial % 2 == 0;
@@ -208,6 +193,8 @@ TEST_P(EveryObjective, IsItsReference) {
     const auto alpha = static_cast<double>(numbers.in(0, 1));
     EXPECT_TRUE(near(loss_at(GetParam(), alpha, pair).value, reference::gate_loss(part.name, alpha, facts),
                      {1e-5, 1e-5}));
+    EXPECT_TRUE(near(reference::registered_model_weight(part.name, alpha, facts),
+                     reference::model_weight(part.name, alpha, facts), {1e-5, 1e-5}));
   }
 }
 
@@ -306,6 +293,31 @@ TEST(Dual, FollowsTheRulesOfCalculus) {
   EXPECT_DOUBLE_EQ(f.slope[1], 1.5 - 1.5 / 0.49 - 2);
   EXPECT_DOUBLE_EQ(tanh(x).slope[0], 1 - std::tanh(1.5) * std::tanh(1.5));
   EXPECT_DOUBLE_EQ(sigmoid(x).slope[0], sigmoid(1.5) * (1 - sigmoid(1.5)));
+  EXPECT_DOUBLE_EQ(exp(x * 2).slope[0], 2 * std::exp(3));
+  EXPECT_DOUBLE_EQ(log(x).value, std::log(1.5));
+  EXPECT_DOUBLE_EQ(log(x).slope[0], 1 / 1.5);
+  EXPECT_EQ(abs(y).value, 0.7);
+  EXPECT_EQ(abs(y).slope[1], -1);
+  EXPECT_EQ(abs(x).slope[0], 1);
+  EXPECT_EQ(abs(x * 0).slope[0], 0);
+}
+
+TEST(Dual, MinAndMaxTakeTheSlopeOfWhatTheyTake) {
+  Dual<double, 1> x(1.5);
+  x.slope[0] = 3;
+  EXPECT_EQ(min(x, 2).slope[0], 3);
+  EXPECT_EQ(min(2, x).value, 1.5);
+  EXPECT_EQ(min(x, 1).slope[0], 0);
+  EXPECT_EQ(max(x, 2).slope[0], 0);
+  EXPECT_EQ(max(x, 1).slope[0], 3);
+  EXPECT_EQ(max(x, 1.5).slope[0], 3) << "the first of equals";
+  const double nan = std::nan("");
+  for (const double other : {-1.0, 1.0}) {
+    EXPECT_TRUE(std::isnan(min(nan, other)) && std::isnan(min(other, nan)));
+    EXPECT_TRUE(std::isnan(max(nan, other)) && std::isnan(max(other, nan)));
+    EXPECT_TRUE(std::isnan(min(Dual<double, 1>(nan), other).value));
+    EXPECT_TRUE(std::isnan(max(other, Dual<double, 1>(nan)).value));
+  }
 }
 
 }  // namespace

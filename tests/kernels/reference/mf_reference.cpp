@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
-#include <string>
+
+#include "kernels/exec/random.h"
+#include "kernels/gates/parts.h"
+#include "kernels/gates/registry.h"
 
 namespace sllmr::reference {
 
@@ -92,6 +95,48 @@ void add(Totals& to, const Totals& x) {
 
 constexpr double kNormalisedFloor = 0.05;
 
+struct RegisteredAlpha {
+  const GateSignals& z;
+  const Vector& theta;
+  double alpha = 0;
+
+  template <class Rule>
+  void operator()() {
+    alpha = static_cast<double>(Rule::alpha(z, PlainTheta<double>{theta.data()}));
+  }
+};
+
+struct RegisteredObjective {
+  double alpha;
+  const PairFacts& facts;
+  double loss = 0, weight = alpha;
+
+  template <class Objective>
+  void operator()() {
+    const auto single = [](double x) { return static_cast<float>(x); };
+    const PairContext pair{.lambda = single(facts.lambda),
+                           .hinge = single(facts.hinge),
+                           .cosine = single(facts.cosine),
+                           .probe = facts.probe,
+                           .agreement = single(facts.agreement),
+                           .mean_alpha = single(facts.mean_alpha),
+                           .mean_hinge = single(facts.mean_hinge),
+                           .price = single(facts.price),
+                           .budget_weight = single(facts.budget_weight),
+                           .budget_target = single(facts.budget_target)};
+    loss = static_cast<double>(Objective::loss(alpha, pair));
+    if constexpr (requires { Objective::model_weight(0.0F, pair); }) {
+      weight = static_cast<double>(Objective::model_weight(static_cast<float>(alpha), pair));
+    }
+  }
+};
+
+RegisteredObjective registered(std::string_view objective, double alpha, const PairFacts& pair) {
+  RegisteredObjective visitor{alpha, pair};
+  GateObjectives::visit(find_gate_part(gate_objectives(), objective)->id, visitor);
+  return visitor;
+}
+
 }  // namespace
 
 double uncertainty(double logit, Uncertainty kind) {
@@ -104,9 +149,10 @@ double uncertainty(double logit, Uncertainty kind) {
   return entropy;
 }
 
-bool knows_rule(std::string_view name) {
-  constexpr std::string_view kNames[] = {"learned", "always", "never", "cold-or-tail", "random", "mlp"};
-  return std::ranges::find(kNames, name) != std::end(kNames);
+double registered_alpha(std::string_view rule, const GateSignals& z, const Vector& theta) {
+  RegisteredAlpha visitor{z, theta};
+  GateRules::visit(find_gate_part(gate_rules(), rule)->id, visitor);
+  return visitor.alpha;
 }
 
 double alpha(std::string_view rule, const GateSignals& z, const Vector& theta) {
@@ -118,17 +164,18 @@ double alpha(std::string_view rule, const GateSignals& z, const Vector& theta) {
   if (rule == "cold-or-tail") return z.cold == 1 || z.tail == 1 ? 1 : 0;
   if (rule == "random") return z.draw;
   if (rule == "mlp") return mlp(z, theta);
-  throw std::logic_error("no reference of the rule " + std::string(rule));
+  return registered_alpha(rule, z, theta);
 }
 
-bool knows_objective(std::string_view name) {
-  constexpr std::string_view kNames[] = {"hinge", "agreement", "alignment", "normalised", "budget"};
-  return std::ranges::find(kNames, name) != std::end(kNames);
+double registered_gate_loss(std::string_view objective, double alpha, const PairFacts& pair) {
+  return registered(objective, alpha, pair).loss;
+}
+double registered_model_weight(std::string_view objective, double alpha, const PairFacts& pair) {
+  return registered(objective, alpha, pair).weight;
 }
 
 double gate_loss(std::string_view objective, double alpha, const PairFacts& pair) {
   if (objective == "agreement") return pair.probe ? -alpha * (pair.agreement - pair.price) : 0;
-  if (pair.probe) return 0;  // probes are there for agreement alone
   if (objective == "hinge") return pair.lambda * alpha * pair.hinge;
   if (objective == "alignment") return -alpha * pair.cosine;
   if (objective == "normalised") {
@@ -140,7 +187,15 @@ double gate_loss(std::string_view objective, double alpha, const PairFacts& pair
     return pair.lambda * alpha * pair.hinge +
            pair.budget_weight * 2 * (pair.mean_alpha - pair.budget_target) * alpha;
   }
-  throw std::logic_error("no reference of the objective " + std::string(objective));
+  return registered_gate_loss(objective, alpha, pair);
+}
+
+double model_weight(std::string_view objective, double alpha, const PairFacts& pair) {
+  if (objective == "normalised") return alpha / std::max(pair.mean_alpha, kNormalisedFloor);
+  if (objective == "hinge" || objective == "agreement" || objective == "alignment" || objective == "budget") {
+    return alpha;
+  }
+  return registered_model_weight(objective, alpha, pair);
 }
 
 Trainer::Trainer(const World& world)
@@ -163,18 +218,10 @@ double Trainer::score(Id user, Id item) const {
 }
 
 GateSignals Trainer::signals(Id user, Id item, const LlmPair& pair) const {
-  const UserSignals& u = world_.user_signals[at(user)];
-  const ItemSignals& i = world_.item_signals[at(item)];
   const auto key = (static_cast<std::uint64_t>(user) << 32) + static_cast<std::uint64_t>(item);
   const Draw draw = philox(world_.gate.seed, 0, key, Purpose::gate_rule);
-  return {.cold = u.cold,
-          .tail = i.tail,
-          .uncertainty = static_cast<float>(uncertainty(score(user, item), world_.gate.uncertainty)),
-          .log_history = u.log_history,
-          .log_popularity = i.log_popularity,
-          .score_gap = pair.gap,
-          .score_entropy = u.score_entropy,
-          .draw = uniform(draw.word[0])};
+  const auto q = static_cast<float>(uncertainty(score(user, item), world_.gate.uncertainty));
+  return {world_.user_signals[at(user)], world_.item_signals[at(item)], q, pair.gap, uniform(draw.word[0])};
 }
 
 void Trainer::add_pair(const Triple& triple, const LlmPair& pair, bool probe, Gradients& gradients) {
@@ -201,7 +248,9 @@ void Trainer::add_pair(const Triple& triple, const LlmPair& pair, bool probe, Gr
                         world_.gate.price,
                         world_.gate.budget_weight,
                         world_.gate.budget_target};
-  for (std::size_t k = 0; k < theta_.size(); ++k) {
+  // Probes teach the objectives that ask for them alone.
+  const bool teaches = !probe || world_.gate.uses_probes;
+  for (std::size_t k = 0; teaches && k < theta_.size(); ++k) {
     constexpr double kStep = 1e-5;
     Vector above = theta_, below = theta_;
     above[k] += kStep;
@@ -229,8 +278,7 @@ void Trainer::add_pair(const Triple& triple, const LlmPair& pair, bool probe, Gr
     chunk_.bucket_alpha_squared[cold][tail] += one * one;
   }
   if (hinge == 0) return;
-  const double scale = objective_ == "normalised" ? std::max(mean_alpha_, kNormalisedFloor) : 1;
-  const double push = world_.gate.lambda * weight / scale;
+  const double push = world_.gate.lambda * model_weight(objective_, weight, facts);
   add(gradients.users[at(user)], -push, guided);
   if (push == 0) return;  // a shut gate touches no row
   add(gradients.items[at(pair.a)], -push, users_.weights[at(user)]);
@@ -284,7 +332,7 @@ void Trainer::update(Table& table, const std::vector<Vector>& gradients, const s
   }
 }
 
-void Trainer::step(OptimizerKind kind, int step_number, std::int64_t first_row, std::int64_t rows) {
+Trainer::Gradients Trainer::sum_of_rows(std::int64_t first_row, std::int64_t rows) {
   const Vector zero(static_cast<std::size_t>(world_.shape.width));
   Gradients gradients{std::vector<Vector>(users_.weights.size(), zero),
                       std::vector<Vector>(items_.weights.size(), zero),
@@ -299,13 +347,27 @@ void Trainer::step(OptimizerKind kind, int step_number, std::int64_t first_row, 
     }
     if (selected) ++pair;
   }
+  return gradients;
+}
+
+void Trainer::update(const Gradients& gradients, OptimizerKind kind, int step_number) {
+  update(users_, gradients.users, gradients.user_touched, gradients.user_touched, kind, step_number);
+  update(items_, gradients.items, gradients.item_touched, gradients.item_decays, kind, step_number);
+}
+
+void Trainer::step(OptimizerKind kind, int step_number, std::int64_t first_row, std::int64_t rows) {
+  Gradients gradients = sum_of_rows(first_row, rows);
   for (auto* side : {&gradients.users, &gradients.items}) {
     for (Vector& row : *side) {
       for (double& x : row) x /= static_cast<double>(rows);
     }
   }
-  update(users_, gradients.users, gradients.user_touched, gradients.user_touched, kind, step_number);
-  update(items_, gradients.items, gradients.item_touched, gradients.item_decays, kind, step_number);
+  update(gradients, kind, step_number);
+}
+
+void Trainer::step_rows_apart(OptimizerKind kind) {
+  if (!world_.shape.apart) throw std::logic_error("the rows of this world are not apart");
+  update(sum_of_rows(0, world_.shape.rows), kind, 0);
 }
 
 void Trainer::gate_step(int step_number) {

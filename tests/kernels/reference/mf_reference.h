@@ -14,11 +14,10 @@ namespace sllmr::reference {
 using Vector = std::vector<double>;
 
 double uncertainty(double logit, Uncertainty kind);
-/// The gate's alpha by the name of its rule.
+/// The gate's alpha by the name of its rule. A rule that is not written down here is the registry's own code
+/// in double precision: then what the kernels do with it is tested, and its formula is not.
 double alpha(std::string_view rule, const GateSignals& z, const Vector& theta);
-/// Whether the rule or objective is written down here; a new one is tested without a reference until it is.
-bool knows_rule(std::string_view name);
-bool knows_objective(std::string_view name);
+double registered_alpha(std::string_view rule, const GateSignals& z, const Vector& theta);
 
 /// What a pair's gate loss depends on.
 struct PairFacts {
@@ -26,8 +25,12 @@ struct PairFacts {
   bool probe;
   double agreement, mean_alpha, mean_hinge, price, budget_weight, budget_target;
 };
-/// The gate's loss of one pair with this alpha, by the name of the objective.
+/// The gate's loss of one pair with this alpha, and the pair's weight on the model's hinge over lambda, by
+/// the name of the objective; of one that is not written down here as of a rule.
 double gate_loss(std::string_view objective, double alpha, const PairFacts& pair);
+double model_weight(std::string_view objective, double alpha, const PairFacts& pair);
+double registered_gate_loss(std::string_view objective, double alpha, const PairFacts& pair);
+double registered_model_weight(std::string_view objective, double alpha, const PairFacts& pair);
 
 struct Table {
   std::vector<Vector> weights, first, second;
@@ -50,6 +53,8 @@ class Trainer {
 
   /// One step of the optimiser on the mean loss of these rows. `step_number` is dense Adam's.
   void step(OptimizerKind kind, int step_number, std::int64_t first_row, std::int64_t rows);
+  /// A step a row, of all rows of a world whose rows are apart.
+  void step_rows_apart(OptimizerKind kind);
   /// One Adam step on the gate's parameters, over the rows since the last one.
   void gate_step(int step_number);
 
@@ -67,6 +72,8 @@ class Trainer {
     std::vector<bool> user_touched, item_touched;
     std::vector<bool> item_decays;  // L2 acts on rows of the base loss; a touched user row always is one
   };
+  Gradients sum_of_rows(std::int64_t first_row, std::int64_t rows);
+  void update(const Gradients& gradients, OptimizerKind kind, int step_number);
   void add_row(const Triple& triple, const RowPairs* pairs, Gradients& gradients);
   void add_pair(const Triple& triple, const LlmPair& pair, bool probe, Gradients& gradients);
   double score(Id user, Id item) const;

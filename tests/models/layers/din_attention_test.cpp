@@ -63,12 +63,12 @@ class DinRun {
     layer_.forward(context_, batch_, query_, keys_, out, saved);
     return values_of(context_, out);
   }
-  Result run(GradientMode mode = GradientMode::replace) {
+  Result run() {
     Result result;
     typename DinAttention<Real>::Saved saved;
     result.out = forward(&saved);
     const std::vector<Real> before = values_of(context_, d_query_);
-    result.d_keys = values_of(context_, layer_.backward(context_, batch_, saved, d_out_, d_query_, mode));
+    result.d_keys = values_of(context_, layer_.backward(context_, batch_, saved, d_out_, d_query_));
     result.d_query = values_of(context_, d_query_);
     for (std::size_t k = 0; k < before.size(); ++k) result.d_query[k] -= before[k];
     result.gradients = parameters_.gradients().to_host(context_);
@@ -139,30 +139,28 @@ TEST(DinAttention, TwinsAreRowsLikeAnyOther) {
   const Context context(Device::cpu, 1);
   const DinSize size{{3, 4, 0, 2, 4, 0, 2}, 5, {6, 4}};  // the last three rows are twins of the three before
   constexpr std::int64_t kTwins = 6, kOwn = 9;
-  for (const GradientMode mode : {GradientMode::replace, GradientMode::accumulate}) {
-    DinRun<double> told(context, size), untold(context, size);
-    told.make_twins(kTwins, true);
-    untold.make_twins(kTwins, false);
-    const DinRun<double>::Result a = told.run(mode), b = untold.run(mode);
-    const auto expect_near = [](const std::vector<double>& x, const std::vector<double>& y) {
-      ASSERT_EQ(x.size(), y.size());
-      for (std::size_t k = 0; k < x.size(); ++k) EXPECT_TRUE(near(x[k], y[k], {1e-12, 1e-12})) << k;
-    };
-    expect_near(a.out, b.out);
-    expect_near(a.gradients, b.gradients);
-    expect_near(a.d_query, b.d_query);
-    // Both keys are rows of the same tables: what counts is the sum of their gradients.
-    const auto folded = [&](std::vector<double> d_keys) {
-      for (std::int64_t k = 0; k < kTwins * size.width; ++k) {
-        d_keys[static_cast<std::size_t>((kOwn - kTwins) * size.width + k)] +=
-            d_keys[static_cast<std::size_t>(kOwn * size.width + k)];
-      }
-      d_keys.resize(static_cast<std::size_t>(kOwn * size.width));
-      return d_keys;
-    };
-    expect_near(folded(a.d_keys), folded(b.d_keys));
-    EXPECT_NE(a.d_keys, b.d_keys) << "the test says nothing";
-  }
+  DinRun<double> told(context, size), untold(context, size);
+  told.make_twins(kTwins, true);
+  untold.make_twins(kTwins, false);
+  const DinRun<double>::Result a = told.run(), b = untold.run();
+  const auto expect_near = [](const std::vector<double>& x, const std::vector<double>& y) {
+    ASSERT_EQ(x.size(), y.size());
+    for (std::size_t k = 0; k < x.size(); ++k) EXPECT_TRUE(near(x[k], y[k], {1e-12, 1e-12})) << k;
+  };
+  expect_near(a.out, b.out);
+  expect_near(a.gradients, b.gradients);
+  expect_near(a.d_query, b.d_query);
+  // Both keys are rows of the same tables: what counts is the sum of their gradients.
+  const auto folded = [&](std::vector<double> d_keys) {
+    for (std::int64_t k = 0; k < kTwins * size.width; ++k) {
+      d_keys[static_cast<std::size_t>((kOwn - kTwins) * size.width + k)] +=
+          d_keys[static_cast<std::size_t>(kOwn * size.width + k)];
+    }
+    d_keys.resize(static_cast<std::size_t>(kOwn * size.width));
+    return d_keys;
+  };
+  expect_near(folded(a.d_keys), folded(b.d_keys));
+  EXPECT_NE(a.d_keys, b.d_keys) << "the test says nothing";
 }
 
 TEST(DinAttention, GradientsAreThoseOfFiniteDifferences) {
@@ -182,14 +180,6 @@ TEST(DinAttention, GradientsAreThoseOfFiniteDifferences) {
     }
     EXPECT_LT(error_of_rows(run.query(), result.d_query, run), kGradientTolerance) << "query";
     EXPECT_LT(error_of_rows(run.keys(), result.d_keys, run), kGradientTolerance) << "keys";
-
-    const DinRun<double>::Result again = run.run(GradientMode::accumulate);
-    for (const auto& part : parameters.parts()) {
-      for (std::int64_t k = part.offset; k < part.offset + part.size; ++k) {
-        const auto at = static_cast<std::size_t>(k);
-        EXPECT_TRUE(near(again.gradients[at], 2 * result.gradients[at], {1e-12, 1e-12})) << part.name;
-      }
-    }
   }
 }
 
@@ -250,19 +240,17 @@ TEST(DinAttention, WithoutAnyHistoryNothingFlows) {
       EXPECT_EQ(result.gradients[static_cast<std::size_t>(k)], 0) << part.name;
     }
   }
-  std::fill_n(run.parameters().gradients().data(), run.parameters().size(), 7.0);
-  const DinRun<double>::Result kept = run.run(GradientMode::accumulate);
-  EXPECT_EQ(kept.gradients, std::vector<double>(kept.gradients.size(), 7.0));
 }
 
 void expect_float_is_right(const Context& context, const DinSize& size) {
   const Context cpu(Device::cpu, 2);
-  const DinRun<double>::Result reference = DinRun<double>(cpu, size).run();
+  DinRun<double> run(cpu, size);
+  const DinRun<double>::Result reference = run.run();
   const DinRun<float>::Result result = DinRun<float>(context, size).run();
   EXPECT_LT(norm_error(result.out, reference.out), 2e-5);
   EXPECT_LT(norm_error(result.d_query, reference.d_query), 2e-5);
   EXPECT_LT(norm_error(result.d_keys, reference.d_keys), 2e-5);
-  EXPECT_LT(norm_error(result.gradients, reference.gradients), 2e-5);
+  expect_parts_near(run.parameters(), true, result.gradients, reference.gradients, 2e-5);
 }
 
 TEST(DinAttention, FloatIsRightAndThreadsDoNotMatter) {
@@ -309,8 +297,7 @@ TEST(DinAttention, RefusesWhatDoesNotFit) {
   DinAttention<float>::Saved saved;
   run.forward(&saved);
   const auto backward = [&](const Tensor<float>& d_out, const Tensor<float>& d_query) {
-    return error_of(
-        [&] { run.layer().backward(context, run.batch(), saved, d_out, d_query, GradientMode::replace); });
+    return error_of([&] { run.layer().backward(context, run.batch(), saved, d_out, d_query); });
   };
   EXPECT_THAT(backward(wrong, query), HasSubstr("output's gradient"));
   EXPECT_THAT(backward(out, wrong), HasSubstr("query's gradient"));

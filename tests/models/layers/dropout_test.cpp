@@ -86,7 +86,7 @@ TEST(Dropout, LetsEverythingThroughOutsideOfTraining) {
 }
 
 TEST(Dropout, RefusesWhatIsNoProbability) {
-  for (const double p : {1.0, -0.1, std::nan("")}) {
+  for (const double p : {1.0, 1 - 0x1p-17, -0.1, std::nan("")}) {
     EXPECT_THAT(error_of([&] { Dropout<float>("deep.0", p, 1); }), HasSubstr("layer 'deep.0': dropout is"));
   }
   EXPECT_THAT(error_of([] { Dropout<float>("deep.0", 0.1, 1 << 24); }), HasSubstr("out of range"));

@@ -22,12 +22,11 @@ struct FmLayer {
   Tensor<Real> forward(const Context& context, const Tensor<Real>& x, const Pass&, Saved* saved) const {
     return layer.forward(context, x, saved);
   }
-  Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
-                        GradientMode) const {
+  Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out) const {
     const Tensor<Real> d_x =
         slice_of(context, saved.x.rows(), saved.x.cols(),
                  std::vector<Real>(static_cast<std::size_t>(saved.x.size()), Real(7)));  // must not be seen
-    layer.backward(context, saved, d_out, d_x, GradientMode::replace);
+    layer.backward(context, saved, d_out, d_x, InputGradient::replace);
     return d_x;
   }
 };
@@ -78,8 +77,8 @@ TEST(FactorizationMachine, AddsToWhatLiesThere) {
   const Tensor<double> added = slice_of(context, 4, 15, before);
   FactorizationMachine<double>::Saved saved;
   layer.forward(context, x, &saved);
-  layer.backward(context, saved, d_out, alone, GradientMode::replace);
-  layer.backward(context, saved, d_out, added, GradientMode::accumulate);
+  layer.backward(context, saved, d_out, alone, InputGradient::replace);
+  layer.backward(context, saved, d_out, added, InputGradient::add);
   std::vector<double> expected = values_of(context, alone);
   for (std::size_t k = 0; k < expected.size(); ++k) expected[k] += before[k];
   EXPECT_TRUE(all_near(values_of(context, added), expected, {1e-15, 1e-15}));
@@ -108,11 +107,11 @@ TEST(FactorizationMachine, RefusesWhatDoesNotFit) {
   layer.forward(context, Tensor<float>::zeros(context, 2, 12), &saved);
   const Tensor<float> right(context, 2, 1), d_x(context, 2, 12);
   EXPECT_THAT(error_of([&] {
-                layer.backward(context, saved, Tensor<float>(context, 2, 2), d_x, GradientMode::replace);
+                layer.backward(context, saved, Tensor<float>(context, 2, 2), d_x, InputGradient::replace);
               }),
               HasSubstr("output's gradient"));
   EXPECT_THAT(error_of([&] {
-                layer.backward(context, saved, right, Tensor<float>(context, 3, 12), GradientMode::replace);
+                layer.backward(context, saved, right, Tensor<float>(context, 3, 12), InputGradient::replace);
               }),
               HasSubstr("input's gradient"));
 }

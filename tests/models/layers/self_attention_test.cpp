@@ -127,7 +127,7 @@ TEST(SelfAttention, LargeScoresDoNotOverflow) {
   SelfAttention<float>::Saved saved;
   const Tensor<float> y = layer.forward(context, x, {}, &saved);
   for (const float value : y.to_host(context)) EXPECT_TRUE(std::isfinite(value));
-  for (const float d : layer.backward(context, saved, y, GradientMode::replace).to_host(context)) {
+  for (const float d : layer.backward(context, saved, y).to_host(context)) {
     EXPECT_TRUE(std::isfinite(d));
   }
 }
@@ -169,9 +169,8 @@ TEST(SelfAttention, RefusesWhatDoesNotFit) {
               HasSubstr("not a multiple"));
   SelfAttention<float>::Saved saved;
   layer.forward(context, Tensor<float>::zeros(context, 6, 4), {}, &saved);
-  EXPECT_THAT(
-      error_of([&] { layer.backward(context, saved, Tensor<float>(context, 6, 5), GradientMode::replace); }),
-      HasSubstr("output's gradient"));
+  EXPECT_THAT(error_of([&] { layer.backward(context, saved, Tensor<float>(context, 6, 5)); }),
+              HasSubstr("output's gradient"));
 }
 
 }  // namespace

@@ -1,0 +1,39 @@
+// On the CPU there are no other warps to hide the last-level cache's latency: rows are asked for ahead of
+// their turn.
+#pragma once
+
+#include "kernels/mf_args.h"
+
+namespace sllmr {
+
+/// Asks for a row that will be updated.
+template <int Dim, class Lanes>
+SLLMR_INLINE void prefetch_row(Lanes, const TableView& table, Id id) {
+  const char* row = reinterpret_cast<const char*>(table.weights + static_cast<std::int64_t>(id) * Dim);
+  for (unsigned byte = 0; byte < Dim * sizeof(float); byte += 64) Lanes::prefetch_to_write(row + byte);
+}
+
+/// Asks for the rows of the launch's triple `k`, if there is one.
+template <int Dim, class Lanes>
+SLLMR_INLINE void prefetch_triple(Lanes lanes, const MfArgs& args, std::int64_t k) {
+  if (k >= args.rows) return;
+  const Triple& triple = args.triples[k];
+  prefetch_row<Dim>(lanes, args.users, triple.user);
+  prefetch_row<Dim>(lanes, args.items, triple.positive);
+  prefetch_row<Dim>(lanes, args.items, triple.negative);
+}
+
+/// Asks for the rows and the signals of a row's pairs.
+template <int Dim, class Lanes>
+SLLMR_INLINE void prefetch_pairs(Lanes lanes, const MfArgs& args, const RowPairs& pairs, Id user) {
+  Lanes::prefetch(args.gate.users + user);
+  for (const LlmPair& pair : {pairs.guide, pairs.probe}) {
+    for (const Id item : {pair.a, pair.b}) {
+      if (item == 0) continue;
+      prefetch_row<Dim>(lanes, args.items, item);
+      Lanes::prefetch(args.gate.items + item);
+    }
+  }
+}
+
+}  // namespace sllmr
