@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <map>
 #include <span>
 
 namespace sllmr {
@@ -19,15 +20,39 @@ std::vector<float> scaled_logs(std::span<const std::int32_t> counts) {
   return logs;
 }
 
-float score_entropy(std::span<const float> scores) {
+/// Entropy of the weights as a distribution, as a share of log(most); 0 where most < 2 or nothing weighs
+/// anything.
+float entropy_of(std::span<const double> weights, std::size_t most) {
   double sum = 0, entropy = 0;
-  for (const float score : scores) sum += score;
-  if (scores.size() < 2 || sum <= 0) return 0;
-  for (const float score : scores) {
-    const double share = score / sum;
+  for (const double weight : weights) sum += weight;
+  if (most < 2 || sum <= 0) return 0;
+  for (const double weight : weights) {
+    const double share = weight / sum;
     if (share > 0) entropy -= share * std::log(share);
   }
-  return static_cast<float>(entropy / std::log(static_cast<double>(scores.size())));
+  return static_cast<float>(entropy / std::log(static_cast<double>(most)));
+}
+
+float score_entropy(std::span<const float> scores) {
+  const std::vector<double> weights(scores.begin(), scores.end());
+  return entropy_of(weights, weights.size());
+}
+
+float user_entropy(const Split& split, Id user) {
+  const Dataset& data = *split.data;
+  std::map<Id, double> counts;
+  std::size_t all = 0;
+  for (const Id item : split.train_items(user)) {
+    auto entry = static_cast<std::size_t>(data.attribute_offsets[static_cast<std::size_t>(item)]);
+    for (const Id attribute : data.attributes_of(item)) {
+      if (data.kind_of(entry++) == AttributeKind::brand) continue;
+      ++counts[attribute];
+      ++all;
+    }
+  }
+  std::vector<double> weights;
+  for (const auto& [attribute, count] : counts) weights.push_back(count);
+  return entropy_of(weights, all);
 }
 
 }  // namespace
@@ -36,9 +61,11 @@ std::vector<UserSignals> user_signals(const Split& split, const ScoreTable& tabl
   const std::vector<float> log_history = scaled_logs(split.train_size);
   std::vector<UserSignals> signals(static_cast<std::size_t>(split.data->users.rows()));
   for (std::size_t u = 0; u < signals.size(); ++u) {
-    const float entropy = score_entropy(table.scores_of(static_cast<Id>(u)));
-    signals[u] = {
-        .cold = static_cast<float>(split.cold[u]), .log_history = log_history[u], .score_entropy = entropy};
+    const auto user = static_cast<Id>(u);
+    signals[u] = {.cold = static_cast<float>(split.cold[u]),
+                  .log_history = log_history[u],
+                  .score_entropy = score_entropy(table.scores_of(user)),
+                  .user_entropy = user_entropy(split, user)};
   }
   return signals;
 }

@@ -9,8 +9,9 @@
 
 namespace sllmr {
 
-/// By user: cold (0 or 1), log(1 + training items) and log(1 + popularity) as shares of the largest, and the
-/// entropy of the scores as a distribution over the user's candidates, as a share of the largest.
+/// What kernels/gates/signals.h says of them. score_entropy is that of the scores as a distribution over the
+/// user's candidates; user_entropy that of the attributes of training items that are no brands, each as often
+/// as it occurs: both as shares of the largest possible.
 std::vector<UserSignals> user_signals(const Split& split, const ScoreTable& table);
 std::vector<ItemSignals> item_signals(const Split& split);
 

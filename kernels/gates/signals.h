@@ -17,6 +17,7 @@ struct UserSignals {
   float cold;           // 1 if the user has a short training history, else 0
   float log_history;    // log(1 + training interactions of the user), 1 at the data set's maximum
   float score_entropy;  // entropy of the user's LLM scores, in [0, 1]: 1 when all candidates score the same
+  float user_entropy;   // of the categories of training items, in [0, 1]: 1 when no two are the same
 };
 struct ItemSignals {
   float tail;            // 1 if the item is in the unpopular tail, else 0
@@ -36,7 +37,7 @@ struct MemberList {
 };
 /// All signals but cold, tail, uncertainty and score_gap, which the gate itself keeps of each pair.
 using OtherSignals = MemberList<&GateSignals::log_history, &GateSignals::score_entropy,
-                                &GateSignals::log_popularity, &GateSignals::draw>;
+                                &GateSignals::user_entropy, &GateSignals::log_popularity, &GateSignals::draw>;
 static_assert(sizeof(GateSignals) == (4 + OtherSignals::count) * sizeof(float),
               "OtherSignals names every other signal, each a float");
 
