@@ -86,16 +86,23 @@ function(sllmr_precompile target)
   endif()
 endfunction()
 
-# Where SLLMR_GROUP has `kind`, compiles the sources of the target in groups: what they include is parsed, and its templates
-# emitted, once a group. Two files of a group must not give one name to two things of their own, so a file that is an entry
-# of a registry stays alone. An overload that only a group sees shows as a test that fails here and not elsewhere: programs
-# for use are not made so.
+# Where SLLMR_GROUP has `kind`, compiles the sources of a folder of the target as one: what they include is parsed, and its
+# templates emitted, once a folder. Two files of a folder must not give one name to two things of their own, so a file that
+# is an entry of a registry stays alone. An overload that only a group sees shows as a test that fails here and not
+# elsewhere: programs for use are not made so.
 function(sllmr_group target kind)
   if(kind IN_LIST SLLMR_GROUP)
-    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10)
-    get_target_property(_alone ${target} SOURCES)
-    list(FILTER _alone INCLUDE REGEX "(answer|import|protocol|scorer)_|_metrics\\.|/(backbones|guidance)/|/http\\.")
-    set_source_files_properties(${_alone} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+    get_target_property(_sources ${target} SOURCES)
+    foreach(_source ${_sources})
+      set(_alone "(answer|import|protocol|scorer)_|_metrics\\.|/(backbones|guidance)/[^/]*$|/(cin|http)\\.")
+      if(_source MATCHES "/tests/.*\\.cpp$" OR (_source MATCHES "\\.cpp$" AND NOT _source MATCHES "${_alone}"))
+        cmake_path(GET _source PARENT_PATH _folder)
+        cmake_path(RELATIVE_PATH _folder BASE_DIRECTORY ${CMAKE_SOURCE_DIR})
+        string(MAKE_C_IDENTIFIER "${_folder}" _folder)
+        set_source_files_properties(${_source} PROPERTIES UNITY_GROUP ${_folder})
+      endif()
+    endforeach()
   endif()
 endfunction()
 

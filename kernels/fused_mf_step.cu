@@ -104,9 +104,9 @@ std::int64_t rows_with_pairs(const MfArgs& args) {
   return args.pairs == nullptr ? 0 : args.pair_rate.count(args.first_row, args.rows);
 }
 
-/// CUDA. Item: a row; those that draw pairs are left to RowsWithPairs.
+/// CUDA. Item: a row; those that draw pairs are left to FusedMfStepWithPairs.
 template <int Dim, class Optimizer>
-struct PlainRows {
+struct FusedMfStep {
   static constexpr int blocks_at_once = Dim > 128 ? 3 : std::is_same_v<Optimizer, Sgd> ? 8 : 4;
   MfArgs args;
 
@@ -120,7 +120,7 @@ struct PlainRows {
 
 /// CUDA. Item: a row that draws pairs, by its ordinal among such rows of the launch. `Rules`: has the gate's.
 template <int Dim, class Optimizer, class Rules>
-struct RowsWithPairs {
+struct FusedMfStepWithPairs {
   static constexpr bool narrow = Dim <= 64 && std::is_same_v<Rules, NarrowRules>;
   static constexpr int blocks_at_once = !narrow ? 2 : std::is_same_v<Optimizer, Sgd> ? 4 : 3;
   MfArgs args;
@@ -150,10 +150,10 @@ void run_side_by_side(const Context& context, const MfArgs& args) {
   const bool both = n_pairs > 0 && n_pairs < args.rows;
   if (both) context.fork();
   run_on("fused_mf_step_with_pairs", n_pairs,
-         RowsWithPairs<Dim, Optimizer, Rules>{args, args.pair_rate.gap()},
+         FusedMfStepWithPairs<Dim, Optimizer, Rules>{args, args.pair_rate.gap()},
          both ? Where::beside : Where::own_stream);
   if (n_pairs < args.rows) {
-    run_on("fused_mf_step", args.rows, PlainRows<Dim, Optimizer>{args}, Where::own_stream);
+    run_on("fused_mf_step", args.rows, FusedMfStep<Dim, Optimizer>{args}, Where::own_stream);
   }
   if (both) context.join();
 }

@@ -124,14 +124,14 @@ SLLMR_INLINE PairLogits mf_pair_logits(Lanes lanes, const MfArgs& args, const Ro
 
 /// What a guiding pair adds to its row's gradients.
 SLLMR_HD inline void add_guide(Id a, Id b, const GatedPair& gated, ItemGradients& gradients) {
-  if (gated.hinge > 0 && gated.weight != 0) {
+  if (gated.hinge != 0 && gated.weight != 0) {  // a NaN hinge is not hidden
     gradients.add(2, a, -gated.weight);
     gradients.add(3, b, gated.weight);
   }
 }
 
-/// The LLM's part of a selected row. Probe pairs only ever reach the gate. `Rules`: see gate_pairs().
-template <int Dim, class Rules = EveryPart, class Lanes>
+/// The LLM's part of a selected row. Probe pairs only ever reach the gate.
+template <int Dim, class Lanes>
 SLLMR_HD void mf_pairs(Lanes lanes, const MfArgs& args, const RowPairs& pairs, const Triple& triple,
                        const RowShare<Dim, Lanes>& u, float* slot, ItemGradients& gradients) {
   const PairLogits logits = mf_pair_logits<Dim>(lanes, args, pairs, triple, u);
@@ -140,8 +140,8 @@ SLLMR_HD void mf_pairs(Lanes lanes, const MfArgs& args, const RowPairs& pairs, c
     const LlmPair& pair = probe ? pairs.probe : pairs.guide;
     if (pair.a == 0) continue;
     const TwoLogits s = probe ? logits.probe : logits.guide;
-    const GatedPair gated = gate_pair<Rules>(lanes, args.gate, slot, triple.user, pair, s.a, s.b,
-                                             probe ? 0.0F : logits.cosine, probe);
+    const GatedPair gated =
+        gate_pair(lanes, args.gate, slot, triple.user, pair, s.a, s.b, probe ? 0.0F : logits.cosine, probe);
     if (!probe) add_guide(pair.a, pair.b, gated, gradients);
   }
 }

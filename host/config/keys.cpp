@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "host/config/key.h"
+#include "kernels/exec/error.h"
 
 namespace sllmr {
 namespace {
@@ -93,9 +94,10 @@ Key choice(std::string name, Member member, std::vector<std::pair<std::string, M
   std::vector<std::string> names;
   for (const auto& [word, value] : options) names.push_back(word);
   const auto get = [=](const Config& config) {
-    return Value(
-        std::ranges::find(options, member(config), &std::pair<std::string, MemberType<Member>>::second)
-            ->first);
+    const auto found =
+        std::ranges::find(options, member(config), &std::pair<std::string, MemberType<Member>>::second);
+    require(found != options.end(), "'" + name + "' has a value without a name in host/config/keys.cpp");
+    return Value(found->first);
   };
   const auto set = [=](Config& config, const Value& value) {
     const auto* given = std::get_if<std::string>(&value);

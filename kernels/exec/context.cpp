@@ -221,10 +221,6 @@ void Context::synchronize() const {
 #endif
 }
 
-void* device_allocate(const Context& context, std::size_t bytes) {
-  return device_allocate(context.device(), bytes);
-}
-
 void* device_allocate([[maybe_unused]] Device device, std::size_t bytes) {
   size_product(bytes);  // so that rounding it up does not wrap around
   void* memory = nullptr;
@@ -288,7 +284,7 @@ void* MemoryPool::take(std::size_t bytes) {
       memory = device_allocate(device_, bytes);
     } catch (const Error&) {
       // Pieces of other sizes may be in the way.
-      if (free_.empty()) throw;
+      if (free_.empty() || held_) throw;
       trim();
       memory = device_allocate(device_, bytes);
     }

@@ -15,7 +15,8 @@ namespace {
 /// What a run has recorded.
 class Recording {
  public:
-  Recording(cudaStream_t stream, const std::function<void()>& work) {
+  Recording(cudaStream_t stream, MemoryPool& pool, const std::function<void()>& work) {
+    const MemoryPool::Hold hold(pool);
     // Relaxed: the memory pool may have to grow.
     SLLMR_CUDA_CHECK(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed));
     try {
@@ -54,6 +55,7 @@ struct LaunchGraph::Graphs {
   explicit Graphs(const Context& context)
       : blas(static_cast<cublasHandle_t>(context.blas())),
         stream(static_cast<cudaStream_t>(context.stream())),
+        pool(context.pool()),
         workspace(context, kWorkspace) {
     SLLMR_CUDA_CHECK(cublasSetWorkspace(blas, workspace.data(), kWorkspace));
   }
@@ -70,7 +72,7 @@ struct LaunchGraph::Graphs {
       warm = true;
       return;
     }
-    const Recording recording(stream, work);
+    const Recording recording(stream, pool, work);
     cudaGraphExec_t& graph = ready[recording.nodes()];
     if (graph != nullptr) {
       cudaGraphExecUpdateResultInfo info{};
@@ -92,6 +94,7 @@ struct LaunchGraph::Graphs {
 
   cublasHandle_t blas;
   cudaStream_t stream;
+  MemoryPool& pool;
   Buffer<std::byte> workspace;
   bool warm = false;
   int built = 0;

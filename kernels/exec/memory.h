@@ -13,7 +13,6 @@
 namespace sllmr {
 
 /// Raw device memory, 256-byte aligned. Throws Error when there is not enough.
-void* device_allocate(const Context& context, std::size_t bytes);
 void* device_allocate(Device device, std::size_t bytes);
 void device_free(Device device, void* memory, std::size_t bytes) noexcept;
 /// Bytes currently held through device_allocate on `device`, and the most there ever were.
@@ -36,17 +35,30 @@ class MemoryPool {
 
   /// The size that `bytes` are rounded up to; take() and give_back() want such sizes.
   static std::size_t size_class(std::size_t bytes);
-  /// Not initialised. Throws Error when there is not enough, even without the pieces that nobody has.
+  /// Not initialised. Throws Error when there is not enough, even without the pieces that nobody has
+  /// (which a Hold keeps).
   void* take(std::size_t bytes);
   void give_back(void* memory, std::size_t bytes) noexcept;
   /// Frees what nobody has taken. On CUDA this waits for the device, as cudaFree does.
   void trim() noexcept;
+  /// Keeps what nobody has taken while this lives: a graph that is being recorded holds addresses of it.
+  class Hold {
+   public:
+    explicit Hold(MemoryPool& pool) : pool_(pool) { pool_.held_ = true; }
+    ~Hold() { pool_.held_ = false; }
+    Hold(const Hold&) = delete;
+    Hold& operator=(const Hold&) = delete;
+
+   private:
+    MemoryPool& pool_;
+  };
   /// The most bytes that were in use at once.
   std::size_t peak_bytes() const { return peak_; }
 
  private:
   Device device_;
   std::size_t used_ = 0, peak_ = 0;
+  bool held_ = false;
   std::multimap<std::size_t, void*> free_;
 };
 

@@ -89,7 +89,7 @@ SLLMR_HD inline double abs(double x) {
 /// Its slope at 0 is 0.
 template <class Scalar, int N>
 SLLMR_HD Dual<Scalar, N> abs(const Dual<Scalar, N>& x) {
-  return x.chain(abs(x.value), Scalar(x.value > 0 ? 1 : x.value < 0 ? -1 : 0));
+  return x.chain(abs(x.value), x.value > 0 ? Scalar(1) : x.value < 0 ? Scalar(-1) : x.value);  // 0, or NaN
 }
 
 SLLMR_HD inline float exp(float x) {

@@ -197,13 +197,13 @@ SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, Tally&& tally, GateB
 }
 
 /// The same of one pair.
-template <class Rules = EveryPart, class Lanes>
+template <class Lanes>
 SLLMR_HD GatedPair gate_pair(Lanes lanes, const GateArgs& gate, float* slot, Id user, const LlmPair& pair,
                              float logit_a, float logit_b, float cosine, bool probe) {
   GateBatch<1> batch;
   batch.add(user, pair, logit_a, logit_b, cosine, probe);
   GatedPair gated;
-  gate_pairs<Rules>(lanes, gate, slot, batch, &gated);
+  gate_pairs(lanes, gate, slot, batch, &gated);
   return gated;
 }
 

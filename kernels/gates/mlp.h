@@ -1,4 +1,4 @@
-// A gate with one hidden layer over all seven signals, for interactions that a linear gate cannot express.
+// A gate with one hidden layer over seven signals, for interactions that a linear gate cannot express.
 #pragma once
 
 #include <string_view>
@@ -9,7 +9,7 @@ namespace sllmr::gates {
 
 struct Mlp {
   static constexpr std::string_view name = "mlp";
-  static constexpr std::string_view summary = "sigmoid of one tanh layer of 8 over all seven signals";
+  static constexpr std::string_view summary = "sigmoid of one tanh layer of 8 over seven signals";
   static constexpr int n_signals = 7, n_hidden = 8;
   static constexpr int n_params =
       n_hidden * (n_signals + 2) + 1;  // a hidden unit: weights, bias, output weight; bias

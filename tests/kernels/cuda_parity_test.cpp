@@ -16,13 +16,13 @@
 namespace sllmr {
 namespace {
 
-constexpr int kWidths[] = {32, 64, 128, 256};
-constexpr OptimizerKind kFusedOptimizers[] = {OptimizerKind::sgd, OptimizerKind::adagrad,
-                                              OptimizerKind::lazy_adam};
-constexpr OptimizerKind kAllOptimizers[] = {OptimizerKind::sgd, OptimizerKind::adagrad,
-                                            OptimizerKind::lazy_adam, OptimizerKind::adam};
+constexpr int kParityWidths[] = {32, 64, 128, 256};
+constexpr OptimizerKind kParityFused[] = {OptimizerKind::sgd, OptimizerKind::adagrad,
+                                          OptimizerKind::lazy_adam};
+constexpr OptimizerKind kParityOptimizers[] = {OptimizerKind::sgd, OptimizerKind::adagrad,
+                                               OptimizerKind::lazy_adam, OptimizerKind::adam};
 constexpr Tolerance kState{2e-6, 2e-6};
-constexpr Tolerance kSums{2e-5, 2e-5};
+constexpr Tolerance kParitySums{2e-5, 2e-5};
 
 /// Runs `action(context)` on both devices and returns the two results, the CPU's first.
 template <class Action>
@@ -52,11 +52,11 @@ void expect_same(const std::pair<End, End>& ends) {
   const auto& [cpu, cuda] = ends;
   expect_table(cuda.state.users, cpu.state.users);
   expect_table(cuda.state.items, cpu.state.items);
-  EXPECT_TRUE(all_near(cuda.state.gate.theta, cpu.state.gate.theta, kSums));
-  EXPECT_TRUE(all_near(cuda.state.gate.first, cpu.state.gate.first, kSums));
-  EXPECT_TRUE(all_near(cuda.state.gate.second, cpu.state.gate.second, kSums));
-  EXPECT_TRUE(all_near(cuda.state.gate.running, cpu.state.gate.running, kSums));
-  EXPECT_TRUE(all_near(cuda.totals, cpu.totals, kSums));
+  EXPECT_TRUE(all_near(cuda.state.gate.theta, cpu.state.gate.theta, kParitySums));
+  EXPECT_TRUE(all_near(cuda.state.gate.first, cpu.state.gate.first, kParitySums));
+  EXPECT_TRUE(all_near(cuda.state.gate.second, cpu.state.gate.second, kParitySums));
+  EXPECT_TRUE(all_near(cuda.state.gate.running, cpu.state.gate.running, kParitySums));
+  EXPECT_TRUE(all_near(cuda.totals, cpu.totals, kParitySums));
 }
 
 /// `rows_a_launch` rows a fused launch, a gate step after each.
@@ -122,7 +122,7 @@ class CudaParityOfGate : public testing::TestWithParam<GateParts> {
 INSTANTIATE_TEST_SUITE_P(Registry, CudaParityOfGate, every_gate(), gate_test_name);
 
 TEST_P(CudaParityOfGate, FusedStepRowByRow) {
-  for (const OptimizerKind optimizer : kFusedOptimizers) {
+  for (const OptimizerKind optimizer : kParityFused) {
     const World world = make_world(shape_);
     expect_same(on_both([&](const Context& context) { return run_fused(context, world, optimizer, 1); }));
   }
@@ -146,15 +146,15 @@ TEST_P(CudaParityOfGate, TenExactSteps) {
 }
 
 TEST_F(CudaParity, StepsAtEveryWidthWithEveryOptimizer) {
-  for (const int width : kWidths) {
+  for (const int width : kParityWidths) {
     WorldShape shape;
     shape.width = width;
     shape.rows = 80;
     const World world = make_world(shape);
-    for (const OptimizerKind optimizer : kFusedOptimizers) {
+    for (const OptimizerKind optimizer : kParityFused) {
       expect_same(on_both([&](const Context& context) { return run_fused(context, world, optimizer, 1); }));
     }
-    for (const OptimizerKind optimizer : kAllOptimizers) {
+    for (const OptimizerKind optimizer : kParityOptimizers) {
       expect_same(on_both([&](const Context& context) { return run_exact(context, world, optimizer, 16); }));
     }
   }
@@ -168,7 +168,7 @@ TEST_F(CudaParity, ExactStepIsBitwiseRepeatable) {
   shape.objective = objective_id("agreement");
   const World world = make_world(shape);
   const Context context(Device::cuda);
-  for (const OptimizerKind optimizer : kAllOptimizers) {
+  for (const OptimizerKind optimizer : kParityOptimizers) {
     const End first = run_exact(context, world, optimizer, 256);
     const End second = run_exact(context, world, optimizer, 256);
     EXPECT_EQ(first.state, second.state);

@@ -89,7 +89,7 @@ GoldenOutcome pointwise(const Context& context, const nlohmann::json& golden, Po
   return {golden["weight"].get<double>() * sum / n_pairs, d_logits.to_host(context)};
 }
 
-void expect_golden(const Context& context) {
+void expect_guidance_golden(const Context& context) {
   const nlohmann::json golden = fixture();
   const std::vector<float> labels = golden["labels"], teacher = golden["teacher"];
   const float w = golden["kd_weight"];
@@ -111,12 +111,12 @@ void expect_golden(const Context& context) {
 }
 
 TEST(GuidanceGolden, LossesArePyTorchs) {
-  expect_golden(Context(Device::cpu, 1));
+  expect_guidance_golden(Context(Device::cpu, 1));
 }
 
 TEST(GuidanceGoldenCuda, LossesArePyTorchs) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
-  expect_golden(Context(Device::cuda));
+  expect_guidance_golden(Context(Device::cuda));
 }
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstring>
 #include <span>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "kernels/fused_mf_step.h"
@@ -188,6 +190,20 @@ TEST_P(EitherStep, PairsWithEnoughMarginLeaveTheirItemsAlone) {
   const HostState state = after(world);
   for (RowPairs& pairs : world.pairs) pairs = {};
   expect_same_tables(state, after(world));
+}
+
+TEST_P(EitherStep, ANanThatOnlyAPairReadsReachesItsUser) {
+  WorldShape shape = WorldShape::of_rows_apart(1);
+  shape.rule = rule_id("always");
+  shape.objective = objective_id("hinge");
+  shape.pair_rate = 1;
+  World world = make_world(shape);
+  Triple& triple = world.triples[0];
+  std::tie(triple.positive, triple.negative) = std::pair(1, 2);
+  world.pairs[0] = {{3, 4, 0.5F, 1.0F}, {}};
+  std::fill_n(world.state.items.weights.begin() + 3 * shape.width, shape.width, kNan);
+  const HostState state = after(world);
+  EXPECT_TRUE(std::isnan(state.users.weights[static_cast<std::size_t>(triple.user * shape.width)]));
 }
 
 TEST_P(EitherStep, AShutGateLeavesTheModelAlone) {

@@ -27,7 +27,7 @@ std::vector<Triple> sampled(const Context& context, const Interactions& interact
 }
 
 template <class Record>
-bool same_bits(const std::vector<Record>& a, const std::vector<Record>& b) {
+bool same_records(const std::vector<Record>& a, const std::vector<Record>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(Record)) == 0;
 }
 
@@ -80,22 +80,22 @@ TEST(SampleTriples, ChunksAndThreadsChangeNothing) {
   const Context one(Device::cpu, 1), two(Device::cpu, 2);
   const Interactions interactions = make_interactions(one, 40, 1, 12, 30, 3);
   const std::vector<Triple> whole = sampled(one, interactions, 3, 1);
-  EXPECT_TRUE(same_bits(sampled(two, interactions, 3, 1), whole));
+  EXPECT_TRUE(same_records(sampled(two, interactions, 3, 1), whole));
   std::vector<Triple> chunked(whole.size());
   const auto n = static_cast<std::int64_t>(whole.size());
   for (std::int64_t row = 0; row < n; row += 7) {
     sample_triples(one, interactions.view(), 3, 1, row, std::min<std::int64_t>(7, n - row),
                    chunked.data() + row);
   }
-  EXPECT_TRUE(same_bits(chunked, whole));
+  EXPECT_TRUE(same_records(chunked, whole));
 }
 
 TEST(SampleTriples, EpochsAndSeedsDiffer) {
   const Context context(Device::cpu, 1);
   const Interactions interactions = make_interactions(context, 40, 1, 12, 30, 4);
   const std::vector<Triple> base = sampled(context, interactions, 3, 1);
-  EXPECT_FALSE(same_bits(sampled(context, interactions, 3, 2), base));
-  EXPECT_FALSE(same_bits(sampled(context, interactions, 4, 1), base));
+  EXPECT_FALSE(same_records(sampled(context, interactions, 3, 2), base));
+  EXPECT_FALSE(same_records(sampled(context, interactions, 4, 1), base));
 }
 
 TEST(Share, SelectsTheFloorOrTheCeilingOfAnyStretch) {
@@ -226,14 +226,14 @@ TEST_P(SamplePairs, ProbePairsCompareTheProbeWithAnotherEntry) {
 
 TEST_P(SamplePairs, ChunksAndThreadsChangeNothing) {
   const PairDraw draw = draw_pairs(context_, scores_, policy_, 500);
-  EXPECT_TRUE(same_bits(draw_pairs(Context(Device::cpu, 2), scores_, policy_, 500).pairs, draw.pairs));
-  EXPECT_FALSE(same_bits(draw_pairs(context_, scores_, policy_, 500, 1).pairs, draw.pairs));
+  EXPECT_TRUE(same_records(draw_pairs(Context(Device::cpu, 2), scores_, policy_, 500).pairs, draw.pairs));
+  EXPECT_FALSE(same_records(draw_pairs(context_, scores_, policy_, 500, 1).pairs, draw.pairs));
   std::vector<RowPairs> chunked(draw.pairs.size());
   for (std::int64_t row = 0; row < 500; row += 125) {
     sample_pairs(context_, scores_.view(), policy_, 3, 0, row, 125, draw.triples.data() + row,
                  chunked.data() + policy_.pair_rate.count_before(static_cast<std::uint64_t>(row)));
   }
-  EXPECT_TRUE(same_bits(chunked, draw.pairs));
+  EXPECT_TRUE(same_records(chunked, draw.pairs));
 }
 
 TEST_P(SamplePairs, ARateOfZeroReadsNothing) {
@@ -309,7 +309,7 @@ TEST(LargestPairs, KeepsTheLargestGapsAndEveryProbe) {
   }
   std::vector<RowPairs> pairs = all;
   largest.keep(context, pairs.data(), 8, 100);
-  EXPECT_TRUE(same_bits(pairs, all));
+  EXPECT_TRUE(same_records(pairs, all));
 }
 
 }  // namespace

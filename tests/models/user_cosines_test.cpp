@@ -24,7 +24,7 @@ constexpr Pass kCosinesPass{true, 21, 4};
 constexpr int kTrainingRows = 6, kWidth = 4;
 constexpr float kMargin = 100;  // all hinges pull
 
-BackboneOptions small_options() {
+BackboneOptions cosines_options() {
   BackboneOptions options;
   options.width = kWidth;
   options.hidden = {6, 5};
@@ -50,7 +50,7 @@ struct Batch {
 
   explicit Batch(bool sequence) {
     TestNumbers numbers(8);
-    features = random_features(numbers, 12, small_options().table_rows, 4, sequence);
+    features = random_features(numbers, 12, cosines_options().table_rows, 4, sequence);
     for (int row = 0; row < 12; ++row) {
       features.of(Field::user)[static_cast<std::size_t>(row)] = {
           row < kTrainingRows ? 1 + row : 7 + (row - kTrainingRows) / 2};
@@ -151,12 +151,12 @@ TEST(UserCosines, AreThoseOfFiniteDifferences) {
   for (const BackboneInfo& info : backbones()) {
     for (const BaseLoss loss : {BaseLoss::bce, BaseLoss::bpr}) {
       SCOPED_TRACE(std::string(info.name) + (loss == BaseLoss::bpr ? ", bpr" : ", bce"));
-      const auto model = info.make(context, small_options());
+      const auto model = info.make(context, cosines_options());
       if (model->embeddings().empty()) {
         EXPECT_NE(error_of([&] { require_user_rows(*model); }), "");
         continue;
       }
-      const auto reference = info.make_double(context, small_options());
+      const auto reference = info.make_double(context, cosines_options());
       const Batch batch(model->wants_sequence());
       batch.share_vectors(*model);
       batch.share_vectors(*reference);
@@ -185,7 +185,7 @@ TEST(UserCosines, AreThoseOfFiniteDifferences) {
 TEST(UserCosines, OfMatrixFactorisationAreThoseOfTheItemsDifferences) {
   // The fused step of the MF trainer reads them off the item vectors: cos(v_i - v_j, v_a - v_b).
   const Context context(Device::cpu, 1);
-  const auto model = find_backbone("mf")->make(context, small_options());
+  const auto model = find_backbone("mf")->make(context, cosines_options());
   Batch batch(false);
   batch.share_vectors(*model);
   for (const std::size_t row : {0, 2}) {  // a triple is of one user
@@ -212,7 +212,7 @@ TEST(UserCosines, OfMatrixFactorisationAreThoseOfTheItemsDifferences) {
 class ItemsOnly final : public Backbone<float> {
  public:
   explicit ItemsOnly(const Context& context)
-      : embedding_(context, "embedding", kWidth, kField, small_options().table_rows, {}, 1) {}
+      : embedding_(context, "embedding", kWidth, kField, cosines_options().table_rows, {}, 1) {}
   Tensor<float> forward(const Context& context, const FeatureBatch& batch, const Pass&,
                         std::unique_ptr<Saved>*) const override {
     return Tensor<float>::zeros(context, batch.rows, 1);
@@ -229,7 +229,7 @@ TEST(UserCosines, NeedATableOfUsers) {
   const Context context(Device::cpu, 1);
   ItemsOnly model(context);
   EXPECT_THAT(error_of([&] { require_user_rows(model); }), testing::HasSubstr("no table of users"));
-  require_user_rows(*find_backbone("mf")->make(context, small_options()));
+  require_user_rows(*find_backbone("mf")->make(context, cosines_options()));
 }
 
 }  // namespace

@@ -67,11 +67,24 @@ TEST_F(RecipeTest, EveryTypeIsRead) {
   EXPECT_THAT(config.eval.topk, ElementsAre(5, 50));
 }
 
-TEST_F(RecipeTest, ChoicesFollowTheOrderOfTheirEnumerators) {
+TEST_F(RecipeTest, WordsOfChoicesNameTheirEnumerators) {
   EXPECT_EQ(from_overrides({"device=auto"}).device, Config::Device::automatic);
   EXPECT_EQ(from_overrides({"device=cpu"}).device, Config::Device::cpu);
   EXPECT_EQ(from_overrides({"device=cuda"}).device, Config::Device::cuda);
   EXPECT_EQ(from_overrides({"train.mode=fused"}).train.mode, TrainConfig::Mode::fused);
+  EXPECT_EQ(from_overrides({"train.mode=exact"}).train.mode, TrainConfig::Mode::exact);
+  EXPECT_EQ(from_overrides({"train.loss=bpr"}).train.loss, BaseLoss::bpr);
+  EXPECT_EQ(from_overrides({"train.loss=bce"}).train.loss, BaseLoss::bce);
+  EXPECT_EQ(from_overrides({"train.loss=clamped_bce"}).train.loss, BaseLoss::clamped_bce);
+  EXPECT_EQ(from_overrides({"model.cross=mixture"}).model.cross, CrossKind::mixture);
+  EXPECT_EQ(from_overrides({"model.cross=full"}).model.cross, CrossKind::full);
+  EXPECT_EQ(from_overrides({"llm.stale=warn"}).llm.stale, LlmConfig::Stale::warn);
+  EXPECT_EQ(from_overrides({"llm.stale=refuse"}).llm.stale, LlmConfig::Stale::refuse);
+  EXPECT_EQ(from_overrides({"data.duplicates=error"}).data.duplicates, Duplicates::error);
+  EXPECT_EQ(from_overrides({"data.duplicates=last"}).data.duplicates, Duplicates::last);
+  EXPECT_EQ(from_overrides({"data.duplicates=keep"}).data.duplicates, Duplicates::keep);
+  EXPECT_EQ(from_overrides({"data.split=leave_one_out"}).data.split, SplitSource::leave_one_out);
+  EXPECT_EQ(from_overrides({"data.split=given"}).data.split, SplitSource::given);
   EXPECT_EQ(from_overrides({"train.optimizer=sgd"}).train.optimizer, OptimizerKind::sgd);
   EXPECT_EQ(from_overrides({"train.optimizer=adagrad"}).train.optimizer, OptimizerKind::adagrad);
   EXPECT_EQ(from_overrides({"train.optimizer=lazy_adam"}).train.optimizer, OptimizerKind::lazy_adam);

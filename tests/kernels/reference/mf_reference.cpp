@@ -149,6 +149,16 @@ double uncertainty(double logit, Uncertainty kind) {
   return entropy;
 }
 
+bool knows_rule(std::string_view name) {
+  constexpr std::string_view kNames[] = {"learned", "always", "never", "cold-or-tail", "random", "mlp"};
+  return std::ranges::find(kNames, name) != std::end(kNames);
+}
+
+bool knows_objective(std::string_view name) {
+  constexpr std::string_view kNames[] = {"hinge", "agreement", "alignment", "normalised", "budget"};
+  return std::ranges::find(kNames, name) != std::end(kNames);
+}
+
 double registered_alpha(std::string_view rule, const GateSignals& z, const Vector& theta) {
   RegisteredAlpha visitor{z, theta};
   GateRules::visit(find_gate_part(gate_rules(), rule)->id, visitor);

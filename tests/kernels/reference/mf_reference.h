@@ -17,6 +17,9 @@ double uncertainty(double logit, Uncertainty kind);
 /// The gate's alpha by the name of its rule. A rule that is not written down here is the registry's own code
 /// in double precision: then what the kernels do with it is tested, and its formula is not.
 double alpha(std::string_view rule, const GateSignals& z, const Vector& theta);
+/// Whether the rule or objective is written down here.
+bool knows_rule(std::string_view name);
+bool knows_objective(std::string_view name);
 double registered_alpha(std::string_view rule, const GateSignals& z, const Vector& theta);
 
 /// What a pair's gate loss depends on.
