@@ -11,6 +11,7 @@ usage: check_layers.py [ROOT]
   4. Test data is read by host/eval alone: host/data makes the split, and no other folder below experiments names
      its test part.
   5. No source of host and experiments has more than 350 lines.
+  6. No typedef: `using` (clang-tidy's check of it reads every header for as long as ten others).
 """
 import re
 import sys
@@ -24,6 +25,7 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 CUDA = re.compile(r"cuda_runtime|cublas_v2|<<<|\b__CUDA\w+")
 REGION = re.compile(r"#\s*pragma\s+omp\s+(?!simd)\w+")
 TEST_DATA = re.compile(r"\bsplit_?(?:\.|->)test\b|(?:\.|->)test\[|\bctr_test_rows\b")
+TYPEDEF = re.compile(r"^\s*typedef\b", re.MULTILINE)
 
 
 def sources(root):
@@ -63,6 +65,8 @@ def problems(path, text):
     lines = text.count("\n")
     if folder in {"host", "experiments"} and lines > MOST_LINES:
         yield 1, f"{lines} lines, more than {MOST_LINES}: split it by concept"
+    for use in TYPEDEF.finditer(code):
+        yield at(use) + use.group().count("\n"), "typedef: write using"
     if folder in LAYERS and path.parts[:2] != ("kernels", "exec"):
         for use in CUDA.finditer(code):
             yield at(use), f"{use.group()}: only kernels/exec may touch CUDA itself"

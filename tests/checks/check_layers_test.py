@@ -52,6 +52,10 @@ class CheckLayers(unittest.TestCase):
         self.accepts("kernels/b.cpp", "\n" * 351)
         self.rejects("host/data/b.cpp", "\n" * 351, "351 lines")
 
+    def test_typedef(self):
+        self.accepts("kernels/b.h", "// typedef int A;\nusing B = int;\n")
+        self.rejects("tests/host/b.h", "\n\n  typedef int A;\n", "tests/host/b.h:3: typedef: write using")
+
     def test_relative_include(self):
         self.rejects("kernels/b.h", '#include "../host/a.h"\n', "from the root")
         self.rejects("tests/host/b.h", '#include "a.h"\n', "from the root")
