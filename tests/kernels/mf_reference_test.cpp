@@ -111,12 +111,11 @@ TEST_P(EveryGate, FusedStepOfOneRowIsTheReference) {
 }
 
 /// A launch of many rows, where those with pairs are taken in groups.
-void expect_launch_is_the_reference(WorldShape shape, OptimizerKind optimizer, int threads) {
-  SCOPED_TRACE(describe(shape.width, optimizer) + ", pair rate " + std::to_string(shape.pair_rate) +
-               ", threads " + std::to_string(threads));
-  const Context context(Device::cpu, threads);
+void expect_launch_is_the_reference(const Context& context, const WorldShape& shape,
+                                    OptimizerKind optimizer) {
+  SCOPED_TRACE(describe(shape.width, optimizer) + ", pair rate " + std::to_string(shape.pair_rate));
   const World world = make_world(shape);
-  DeviceWorld device(context, world, threads);
+  DeviceWorld device(context, world, context.device() == Device::cpu ? context.threads() : 256);
   fused_mf_step(context, shape.width, optimizer, device.args(0, shape.rows));
   gate_step(context, device.gate_step_args(kFirstStep));
   reference::Trainer reference(world);
@@ -131,23 +130,40 @@ TEST_P(EveryGate, LaunchOfManyRowsIsTheReference) {
     std::tie(shape.rule, shape.objective) = GetParam();
     shape.pair_rate = pair_rate;
     shape.seed = static_cast<std::uint64_t>(20 * pair_rate) + 2;
-    expect_launch_is_the_reference(shape, kFusedOptimizers[(shape.rule + shape.objective) % 3], 1);
+    expect_launch_is_the_reference(context_, shape, kFusedOptimizers[(shape.rule + shape.objective) % 3]);
   }
 }
 
 TEST(FusedStep, LaunchOfManyRowsIsTheReference) {
+  const Context one(Device::cpu, 1), two(Device::cpu, 2);
   for (const OptimizerKind optimizer : kFusedOptimizers) {
     for (const int width : kWidths) {
       WorldShape shape = WorldShape::of_rows_apart(300);
       shape.width = width;
       shape.objective = objective_id("agreement");
-      expect_launch_is_the_reference(shape, optimizer, 1);
+      expect_launch_is_the_reference(one, shape, optimizer);
     }
     for (const double pair_rate : {0.0, 0.05, 1.0}) {
       // Several threads take batches of 1,024 rows.
       WorldShape shape = WorldShape::of_rows_apart(2500);
       shape.pair_rate = pair_rate;
-      expect_launch_is_the_reference(shape, optimizer, 2);
+      expect_launch_is_the_reference(two, shape, optimizer);
+    }
+  }
+}
+
+TEST(FusedStepCuda, LaunchOfManyRowsIsTheReference) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  const Context context(Device::cuda);
+  for (const OptimizerKind optimizer : kFusedOptimizers) {
+    for (const int width : kWidths) {
+      for (const double pair_rate : {0.0, 0.5, 1.0}) {
+        WorldShape shape = WorldShape::of_rows_apart(300);
+        shape.width = width;
+        shape.pair_rate = pair_rate;
+        shape.objective = objective_id("agreement");
+        expect_launch_is_the_reference(context, shape, optimizer);
+      }
     }
   }
 }

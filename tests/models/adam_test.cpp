@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "models/backbones/fields.h"
 #include "tests/support/compare.h"
 #include "tests/support/errors.h"
 #include "tests/support/features.h"
@@ -20,13 +21,7 @@ using testing::HasSubstr;
 using Kind = EmbeddingInitial::Kind;
 
 constexpr std::array<Id, kVocabularies> kAdamRows{40, 150, 9, 70};
-const std::vector<Field> kAdamFields{Field::user,
-                                     Field::item,
-                                     Field::brand,
-                                     Field::categories,
-                                     Field::history_items,
-                                     Field::history_brands,
-                                     Field::history_categories};
+const std::vector<Field> kAdamFields(kAllFields.begin(), kAllFields.end());
 const std::vector<Field> kFirstOrderFields{Field::user, Field::item, Field::brand, Field::categories};
 
 /// Parameters and tables without a network. Row 0 is not zero in the first-order tables.

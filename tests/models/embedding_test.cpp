@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/exec/random.h"
+#include "models/backbones/fields.h"
 #include "tests/support/compare.h"
 #include "tests/support/errors.h"
 #include "tests/support/features.h"
@@ -20,13 +21,7 @@ using testing::HasSubstr;
 using Kind = EmbeddingInitial::Kind;
 
 constexpr std::array<Id, kVocabularies> kTableRows{7, 12, 5, 8};
-const std::vector<Field> kEveryField{Field::user,
-                                     Field::item,
-                                     Field::brand,
-                                     Field::categories,
-                                     Field::history_items,
-                                     Field::history_brands,
-                                     Field::history_categories};
+const std::vector<Field> kEveryField(kAllFields.begin(), kAllFields.end());
 
 template <class Real>
 Embedding<Real> make(const Context& context, int width, const std::vector<Field>& fields = kEveryField,
