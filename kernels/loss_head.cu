@@ -1,8 +1,8 @@
 #include "kernels/loss_head.h"
 
 #include "kernels/exec/launch.h"
+#include "kernels/exec/matrix.h"
 #include "kernels/gates/gate.h"
-#include "kernels/layers/matrix.h"
 #include "kernels/logit_loss.h"
 
 namespace sllmr {

@@ -11,7 +11,7 @@
 #include "kernels/choices.h"
 #include "kernels/exec/tensor.h"
 #include "models/features.h"
-#include "models/layers/embedding.h"
+#include "models/layers/embedding/embedding.h"
 #include "models/layers/parameters.h"
 
 namespace sllmr {

@@ -64,8 +64,9 @@ std::vector<NamedBuffer> Mf::named_buffers() {
 void Mf::score_tile(const Context& context, const Id* users, std::int64_t n, float* scratch,
                     float* logits) const {
   gather_rows(context, users_.weights.data(), width_, users, n, scratch);
-  gemm(context, Transpose::no, Transpose::yes, n, items_.rows, width_, 1.0F, scratch, width_,
-       items_.weights.data(), width_, 0.0F, logits, items_.rows);
+  multiply(context, Matrix<const float>(scratch, n, width_),
+           transposed(Matrix<const float>(items_.weights.data(), items_.rows, width_)),
+           Matrix<float>(logits, n, items_.rows));
 }
 
 void Mf::score_pairs(const Context& context, const Id* users, const Id* items, std::int64_t n,

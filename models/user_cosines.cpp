@@ -1,6 +1,6 @@
 #include "models/user_cosines.h"
 
-#include "kernels/layers/combine.h"
+#include "kernels/dense/combine.h"
 
 namespace sllmr {
 
@@ -19,7 +19,7 @@ Tensor<float> user_gradients(const Context& context, Backbone<float>& backbone, 
       continue;
     }
     const Tensor<float> both(context, batch.rows, all.cols() + own.cols());
-    concatenate(context, all, own, both);
+    run(context, Concatenate<float>{.left = all, .right = own, .out = both});
     all = both;
   }
   return all;

@@ -46,7 +46,7 @@ struct Range {
 // What trains is float, in which these neither vanish nor overflow.
 constexpr Range positive{"in [1e-30, 1e30]", [](double x) { return x >= 1e-30 && x <= 1e30; }};
 constexpr Range non_negative{"in [0, 1e30]", [](double x) { return x >= 0 && x <= 1e30; }};
-// Beyond it nothing but rounding is kept (kernels/layers/dropout.h).
+// Beyond it nothing but rounding is kept (kernels/dense/dropout_mask.h).
 constexpr Range dropout_range{"in [0, 0.9999]", [](double x) { return x >= 0 && x <= 0.9999; }};
 constexpr Range share{"in [0, 1]", [](double x) { return x >= 0 && x <= 1; }};
 

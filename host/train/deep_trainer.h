@@ -13,7 +13,7 @@
 #include "host/train/stored_model.h"
 #include "host/train/trainer.h"
 #include "kernels/exec/launch_graph.h"
-#include "models/adam.h"
+#include "models/adam/adam.h"
 #include "models/backbone.h"
 
 namespace sllmr {

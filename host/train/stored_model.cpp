@@ -6,7 +6,7 @@
 #include "host/eval/ctr.h"
 #include "host/guidance/registry.h"
 #include "host/train/ranking_scorer.h"
-#include "models/adam.h"
+#include "models/adam/adam.h"
 #include "models/mf.h"
 
 namespace sllmr {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
 
 #include "kernels/exec/cuda_check.h"
 #include "kernels/exec/tiles.h"
@@ -56,6 +57,50 @@ struct Strips {
   std::int64_t extent, size;
 };
 
+std::string shape_of(std::int64_t rows, std::int64_t cols) {
+  return "[" + std::to_string(rows) + " x " + std::to_string(cols) + "]";
+}
+
+/// to = a b + keep * to.
+template <class Real>
+void product(const Context& context, const Factor<Real>& a, const Factor<Real>& b, const Matrix<Real>& to,
+             Real keep) {
+  if (a.cols() != b.rows() || to.rows != a.rows() || to.cols != b.cols()) {
+    throw Error("a product of " + shape_of(a.rows(), a.cols()) + " and " + shape_of(b.rows(), b.cols()) +
+                " does not fit " + shape_of(to.rows, to.cols));
+  }
+  const std::int64_t m = to.rows, n = to.cols, k = a.cols();
+  constexpr std::int64_t kLimit = std::numeric_limits<int>::max();
+  require(m <= kLimit && n <= kLimit && k <= kLimit, "gemm: a dimension is over 2^31 - 1: use smaller tiles");
+  if (m == 0 || n == 0) return;
+  const auto as_int = [](std::int64_t x) { return static_cast<int>(x); };
+  const int lda = as_int(a.of.stride), ldb = as_int(b.of.stride), ldc = as_int(to.stride);
+  const Real one = 1;
+#if SLLMR_WITH_CUDA
+  if (context.device() == Device::cuda) {
+    // Row-major C = A B is column-major C' = B' A'.
+    const auto op = [](const Factor<Real>& f) { return f.transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
+    SLLMR_CUDA_CHECK(cublas_gemm(static_cast<cublasHandle_t>(context.blas()), op(b), op(a), as_int(n),
+                                 as_int(m), as_int(k), &one, b.of.data, ldb, a.of.data, lda, &keep, to.data,
+                                 ldc));
+    return;
+  }
+#endif
+  const auto op = [](const Factor<Real>& f) { return f.transposed ? CblasTrans : CblasNoTrans; };
+  const Strips strips(m, n, k);
+  for_tiles(context, strips.count(), [&](std::int64_t strip, int) {
+    const std::int64_t first = strips.first(strip), size = strips.size_of(strip);
+    if (strips.of_rows) {
+      cblas_gemm(CblasRowMajor, op(a), op(b), as_int(size), as_int(n), as_int(k), one,
+                 a.of.data + first * (a.transposed ? 1 : a.of.stride), lda, b.of.data, ldb, keep,
+                 to.row(first), ldc);
+    } else {
+      cblas_gemm(CblasRowMajor, op(a), op(b), as_int(m), as_int(size), as_int(k), one, a.of.data, lda,
+                 b.of.data + first * (b.transposed ? b.of.stride : 1), ldb, keep, to.data + first, ldc);
+    }
+  });
+}
+
 template <class Real>
 void run_gemm(const Context& context, Transpose a_op, Transpose b_op, std::int64_t m, std::int64_t n,
               std::int64_t k, Real alpha, const Real* a, std::int64_t lda, const Real* b, std::int64_t ldb,
@@ -90,6 +135,23 @@ void run_gemm(const Context& context, Transpose a_op, Transpose b_op, std::int64
 }
 
 }  // namespace
+
+void multiply(const Context& context, const Factor<float>& a, const Factor<float>& b,
+              const Matrix<float>& to) {
+  product(context, a, b, to, 0.0F);
+}
+void multiply(const Context& context, const Factor<double>& a, const Factor<double>& b,
+              const Matrix<double>& to) {
+  product(context, a, b, to, 0.0);
+}
+void multiply_add(const Context& context, const Factor<float>& a, const Factor<float>& b,
+                  const Matrix<float>& to) {
+  product(context, a, b, to, 1.0F);
+}
+void multiply_add(const Context& context, const Factor<double>& a, const Factor<double>& b,
+                  const Matrix<double>& to) {
+  product(context, a, b, to, 1.0);
+}
 
 void gemm(const Context& context, Transpose a_op, Transpose b_op, std::int64_t m, std::int64_t n,
           std::int64_t k, float alpha, const float* a, std::int64_t lda, const float* b, std::int64_t ldb,

@@ -5,12 +5,11 @@
 //
 // `launch` gives each item one group: a warp of 32 lanes on CUDA, one lane on the CPU (the loop over
 // dimensions then vectorises). `launch_each` gives each item a single lane on both. A .cu file is compiled
-// twice, by the C++ compiler for the CPU and by nvcc for CUDA; OnThisDevice names the one at hand, and a
-// public kernel has one overload for each:
+// twice, by the C++ compiler for the CPU and by nvcc for CUDA; OnThisDevice names the one at hand:
 //
-//   void scale_on(OnCpu, const Context&, ...);   void scale_on(OnCuda, const Context&, ...);       // header
-//   void scale_on(OnThisDevice, const Context& context, ...) { launch(context, "scale", n, Scale{...}); }  //
-//   .cu
+//   struct Scale { Matrix<Real> x; Real by; };                                                     // header
+//   void run_here(const Context& context, const Scale<Real>& args) { launch(context, "scale", ...); }  // .cu
+//   SLLMR_KERNELS(Scale)
 //
 // `launch_tallied` gives each group accumulators of its own, float[Columns], which end up added to one of
 // `slots` arrays of as many: on the CPU that of the group's thread, on CUDA by way of the multiprocessor's
@@ -28,8 +27,8 @@
 #include <cstdint>
 #include <string>
 
-#include "kernels/exec/context.h"
 #include "kernels/exec/loops.h"
+#include "kernels/exec/run.h"
 #include "kernels/exec/types.h"
 
 #if defined(__CUDACC__)
@@ -41,6 +40,16 @@
 #else
 #include "kernels/exec/parallel.h"
 #endif
+
+/// Makes `run_here(const Context&, const Args&)`, defined above it in a .cu, what run() does with these
+/// arguments on the device that the .cu is being compiled for.
+#define SLLMR_KERNEL(Args)                                                         \
+  template <>                                                                      \
+  void Kernel<OnThisDevice, Args>::run(const Context& context, const Args& args) { \
+    run_here(context, args);                                                       \
+  }
+/// The same of Args<float> and Args<double>.
+#define SLLMR_KERNELS(Args) SLLMR_KERNEL(Args<float>) SLLMR_KERNEL(Args<double>)
 
 namespace sllmr {
 

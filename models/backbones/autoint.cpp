@@ -3,15 +3,15 @@
 #include <span>
 #include <utility>
 
-#include "kernels/layers/activation.h"
-#include "kernels/layers/combine.h"
-#include "kernels/layers/linear.h"
-#include "kernels/layers/sums.h"
+#include "kernels/dense/activation.h"
+#include "kernels/dense/combine.h"
+#include "kernels/dense/logit_sum.h"
+#include "kernels/dense/row_sums.h"
 #include "models/backbones/factories.h"
 #include "models/backbones/fields.h"
 #include "models/backbones/rank_tiles.h"
 #include "models/layers/mlp.h"
-#include "models/layers/self_attention.h"
+#include "models/layers/self_attention/self_attention.h"
 
 namespace sllmr {
 
@@ -50,12 +50,15 @@ class AutoInt final : public Backbone<Real> {
     const Tensor<Real> by_field = x.reshaped(tokens, embedding_.width());
     const Tensor<Real> h = input_.forward(context, by_field, pass, kept ? &kept->input : nullptr);
     const Tensor<Real> attended = attention_.forward(context, h, pass, kept ? &kept->attention : nullptr);
-    add_relu(context, attended, residual_.forward(context, by_field, pass, kept ? &kept->residual : nullptr),
-             attended);
+    run(context,
+        AddRelu<Real>{.a = attended,
+                      .b = residual_.forward(context, by_field, pass, kept ? &kept->residual : nullptr),
+                      .out = attended});
     Tensor<Real> logits = attention_out_.forward(context, attended.reshaped(rows, attention_out_.in()), pass,
                                                  kept ? &kept->attention_out : nullptr);
     const Tensor<Real> hidden = deep_.forward(context, x, pass, kept ? &kept->deep : nullptr);
-    add_to(context, deep_out_.forward(context, hidden, pass, kept ? &kept->deep_out : nullptr), logits);
+    run(context, AddTo<Real>{.x = deep_out_.forward(context, hidden, pass, kept ? &kept->deep_out : nullptr),
+                             .to = logits});
     if (kept) *saved = std::move(kept);
     return logits;
   }
@@ -70,11 +73,14 @@ class AutoInt final : public Backbone<Real> {
 
     const Tensor<Real> d_sum =
         attention_out_.backward(context, kept.attention_out, d_logits).reshaped(tokens, residual_.out());
-    relu_backward(context, d_sum, kept.attention_out.x.reshaped(tokens, residual_.out()), Real(1), d_sum,
-                  residual_.bias_gradient());
+    run(context, ReluBackward<Real>{.d_out = d_sum,
+                                    .out = kept.attention_out.x.reshaped(tokens, residual_.out()),
+                                    .scale = Real(1),
+                                    .d_x = d_sum,
+                                    .d_bias = residual_.bias_gradient()});
     residual_.product_backward(context, kept.residual.x, d_sum, d_by_field, InputGradient::add);
     const Tensor<Real> d_h = attention_.backward(context, kept.attention, d_sum);
-    sum_rows(context, d_h, input_.bias_gradient());
+    run(context, SumRows<Real>{.x = d_h, .out = input_.bias_gradient()});
     input_.product_backward(context, kept.input.x, d_h, d_by_field, InputGradient::add);
     embedding_.backward(d_x);
   }
@@ -103,16 +109,18 @@ class AutoInt final : public Backbone<Real> {
     add_weights(kUserTokens);
     add_weights(kItemTokens);
     Tensor<Real> logits(context, users.rows, items.deep.rows());
-    for_rank_tiles(context, users.rows, items.deep.rows(),
-                   [&](std::int64_t user, std::int64_t first, std::int64_t n) {
-                     const Tensor<Real> attended(context, n, 1);
-                     attention_.rank(context, attention.row_range(user, 1),
-                                     items.attention.row_range(first, n), weight.data(), attended);
-                     const Tensor<Real> hidden =
-                         deep_.forward_sums(context, deep.row_range(user, 1), items.deep.row_range(first, n));
-                     sum_logits(context, {attended, deep_out_.forward(context, hidden, Pass{}, nullptr)},
-                                attention_out_.bias(), tile_of(logits, user, first, n));
-                   });
+    for_rank_tiles(
+        context, users.rows, items.deep.rows(), [&](std::int64_t user, std::int64_t first, std::int64_t n) {
+          const Tensor<Real> attended(context, n, 1);
+          attention_.rank(context, attention.row_range(user, 1), items.attention.row_range(first, n),
+                          weight.data(), attended);
+          const Tensor<Real> hidden =
+              deep_.forward_sums(context, deep.row_range(user, 1), items.deep.row_range(first, n));
+          run(context,
+              SumLogits<Real>{.terms = {attended, deep_out_.forward(context, hidden, Pass{}, nullptr)},
+                              .bias = attention_out_.bias(),
+                              .out = tile_of(logits, user, first, n)});
+        });
     return logits;
   }
 

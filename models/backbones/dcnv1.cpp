@@ -1,7 +1,7 @@
 // DCN (Wang et al., 2017) as LLM-CF builds it.
 #include "models/backbones/factories.h"
 #include "models/backbones/parallel_cross.h"
-#include "models/layers/cross.h"
+#include "models/layers/cross_net/cross_net.h"
 
 namespace sllmr {
 

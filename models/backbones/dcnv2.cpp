@@ -1,8 +1,8 @@
 // DCNv2 (Wang et al., 2021) in its parallel form: LLM-CF's mixture of low-rank experts or full rank.
 #include "models/backbones/factories.h"
 #include "models/backbones/parallel_cross.h"
-#include "models/layers/cross_mix.h"
-#include "models/layers/cross_v2.h"
+#include "models/layers/cross_mix/cross_mix.h"
+#include "models/layers/cross_v2/cross_v2.h"
 
 namespace sllmr {
 

@@ -1,12 +1,12 @@
 // DeepFM (Guo et al., IJCAI 2017), with LLM-CF's sizes and initial values.
 #include <utility>
 
-#include "kernels/layers/sums.h"
+#include "kernels/dense/logit_sum.h"
 #include "models/backbones/factories.h"
 #include "models/backbones/fields.h"
 #include "models/backbones/rank_tiles.h"
 #include "models/layers/first_order.h"
-#include "models/layers/fm.h"
+#include "models/layers/fm/fm.h"
 #include "models/layers/mlp.h"
 
 namespace sllmr {
@@ -37,7 +37,9 @@ class DeepFm final : public Backbone<Real> {
     const Tensor<Real> pairs = fm_.forward(context, x, kept ? &kept->fm : nullptr);
     const Tensor<Real> hidden = deep_.forward(context, x, pass, kept ? &kept->deep : nullptr);
     Tensor<Real> logits = deep_out_.forward(context, hidden, pass, kept ? &kept->deep_out : nullptr);
-    sum_logits(context, {logits, pairs, first_order_.forward(context, batch)}, first_order_.bias(), logits);
+    run(context, SumLogits<Real>{.terms = {logits, pairs, first_order_.forward(context, batch)},
+                                 .bias = first_order_.bias(),
+                                 .out = logits});
     if (kept) *saved = std::move(kept);
     return logits;
   }
@@ -73,10 +75,10 @@ class DeepFm final : public Backbone<Real> {
           const Tensor<Real> hidden =
               deep_.forward_sums(context, deep.row_range(user, 1), items.deep.row_range(first, n));
           const Tensor<Real> out = tile_of(logits, user, first, n);
-          sum_logits(
-              context,
-              {out, deep_out_.forward(context, hidden, Pass{}, nullptr), items.own.row_range(first, n)},
-              own.row_range(user, 1).data(), out);
+          run(context, SumLogits<Real>{.terms = {out, deep_out_.forward(context, hidden, Pass{}, nullptr),
+                                                 items.own.row_range(first, n)},
+                                       .bias = own.row_range(user, 1).data(),
+                                       .out = out});
         });
     return logits;
   }
@@ -99,7 +101,8 @@ class DeepFm final : public Backbone<Real> {
   Tensor<Real> own_logits(const Context& context, const FeatureBatch& batch, const Tensor<Real>& x,
                           const Real* bias) const {
     Tensor<Real> out = fm_.forward(context, x, nullptr);
-    sum_logits(context, {out, first_order_.forward(context, batch)}, bias, out);
+    run(context,
+        SumLogits<Real>{.terms = {out, first_order_.forward(context, batch)}, .bias = bias, .out = out});
     return out;
   }
 

@@ -3,12 +3,12 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/layers/combine.h"
-#include "kernels/layers/linear.h"
+#include "kernels/dense/combine.h"
+#include "kernels/dense/row_sums.h"
 #include "models/backbones/factories.h"
 #include "models/backbones/fields.h"
 #include "models/backbones/rank_tiles.h"
-#include "models/layers/din_attention.h"
+#include "models/layers/din_attention/din_attention.h"
 #include "models/layers/mlp.h"
 
 namespace sllmr {
@@ -109,14 +109,14 @@ class Din final : public Backbone<Real> {
                 attention_.weights(context, items.attention.row_range(first, n), side, position, count);
             const Tensor<Real> of_items = sums;
             sums = Tensor<Real>(context, n, of_items.cols());
-            gemm(context, Transpose::no, Transpose::no, n, sums.cols(), count, Real(1), weights.data(), count,
-                 of_keys.row_range(position, count).data(), of_keys.stride(), Real(0), sums.data(),
-                 sums.stride());
-            add_to(context, of_items, sums);
+            multiply(context, weights, of_keys.row_range(position, count), sums);
+            run(context, AddTo<Real>{.x = of_items, .to = sums});
           }
           const Tensor<Real> out = tile_of(logits, user, first, n);
-          row_products(context, deep_.forward_sums(context, deep.row_range(user, 1), sums),
-                       deep_out_.weight(), deep_out_.bias(), out);
+          run(context, RowProducts<Real>{.x = deep_.forward_sums(context, deep.row_range(user, 1), sums),
+                                         .weight = deep_out_.weight(),
+                                         .bias = deep_out_.bias(),
+                                         .out = out});
         });
     return logits;
   }

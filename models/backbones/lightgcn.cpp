@@ -3,8 +3,8 @@
 
 #include "models/backbones/factories.h"
 #include "models/backbones/rank_tiles.h"
-#include "models/layers/fm.h"
-#include "models/layers/graph_embedding.h"
+#include "models/layers/fm/fm.h"
+#include "models/layers/graph_embedding/graph_embedding.h"
 
 namespace sllmr {
 

@@ -4,7 +4,7 @@
 
 #include "models/backbones/factories.h"
 #include "models/backbones/rank_tiles.h"
-#include "models/layers/fm.h"
+#include "models/layers/fm/fm.h"
 
 namespace sllmr {
 

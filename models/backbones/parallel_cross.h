@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "kernels/layers/combine.h"
-#include "kernels/layers/linear.h"
+#include "kernels/dense/combine.h"
+#include "kernels/dense/row_sums.h"
 #include "models/backbone.h"
 #include "models/backbones/fields.h"
 #include "models/backbones/rank_tiles.h"
@@ -42,7 +42,7 @@ class ParallelCross final : public Backbone<Real> {
     const Tensor<Real> cross = cross_.forward(context, x, pass, kept ? &kept->cross : nullptr);
     const Tensor<Real> deep = deep_.forward(context, x, pass, kept ? &kept->deep : nullptr);
     const Tensor<Real> both(context, batch.rows, out_.in());
-    concatenate(context, cross, deep, both);
+    run(context, Concatenate<Real>{.left = cross, .right = deep, .out = both});
     Tensor<Real> logits = out_.forward(context, both, pass, kept ? &kept->out : nullptr);
     if (kept) *saved = std::move(kept);
     return logits;
@@ -53,7 +53,8 @@ class ParallelCross final : public Backbone<Real> {
     const auto& kept = static_cast<const Saved&>(saved);
     const Tensor<Real> d_both = out_.backward(context, kept.out, d_logits);
     const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_both.columns(size(), deep_.out()));
-    add_to(context, cross_.backward(context, kept.cross, d_both.columns(0, size())), d_x);
+    run(context,
+        AddTo<Real>{.x = cross_.backward(context, kept.cross, d_both.columns(0, size())), .to = d_x});
     embedding_.backward(d_x);
   }
 
@@ -72,16 +73,18 @@ class ParallelCross final : public Backbone<Real> {
     const Tensor<Real> taps = cross_.taps(context, x, out_.weight());
     const Tensor<Real> deep = deep_.first_sums_and_biases(context, x);
     Tensor<Real> logits(context, users.rows, items.deep.rows());
-    for_rank_tiles(
-        context, users.rows, items.deep.rows(), [&](std::int64_t user, std::int64_t first, std::int64_t n) {
-          const Tensor<Real> out = tile_of(logits, user, first, n), of_cross(context, n, 1);
-          cross_.forward_taps(context, taps.row_range(user, 1), items.taps.row_range(first, n), out_.weight(),
-                              of_cross);
-          row_products(context,
-                       deep_.forward_sums(context, deep.row_range(user, 1), items.deep.row_range(first, n)),
-                       out_.weight() + size(), out_.bias(), out);
-          add_to(context, of_cross, out);
-        });
+    for_rank_tiles(context, users.rows, items.deep.rows(),
+                   [&](std::int64_t user, std::int64_t first, std::int64_t n) {
+                     const Tensor<Real> out = tile_of(logits, user, first, n), of_cross(context, n, 1);
+                     cross_.forward_taps(context, taps.row_range(user, 1), items.taps.row_range(first, n),
+                                         out_.weight(), of_cross);
+                     run(context, RowProducts<Real>{.x = deep_.forward_sums(context, deep.row_range(user, 1),
+                                                                            items.deep.row_range(first, n)),
+                                                    .weight = out_.weight() + size(),
+                                                    .bias = out_.bias(),
+                                                    .out = out});
+                     run(context, AddTo<Real>{.x = of_cross, .to = out});
+                   });
     return logits;
   }
 

@@ -30,8 +30,7 @@ void for_rank_tiles(const Context& context, std::int64_t users, std::int64_t ite
 template <class Real>
 Tensor<Real> products(const Context& context, const Tensor<Real>& users, const Tensor<Real>& items) {
   Tensor<Real> out(context, users.rows(), items.rows());
-  gemm(context, Transpose::no, Transpose::yes, out.rows(), out.cols(), users.cols(), Real(1), users.data(),
-       users.stride(), items.data(), items.stride(), Real(0), out.data(), out.stride());
+  multiply(context, users, transposed(items), out);
   return out;
 }
 

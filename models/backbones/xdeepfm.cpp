@@ -1,13 +1,13 @@
 // xDeepFM (Lian et al., KDD 2018), with LLM-CF's sizes and initial values.
 #include <utility>
 
-#include "kernels/layers/activation.h"
-#include "kernels/layers/combine.h"
-#include "kernels/layers/sums.h"
+#include "kernels/dense/activation.h"
+#include "kernels/dense/combine.h"
+#include "kernels/dense/logit_sum.h"
 #include "models/backbones/factories.h"
 #include "models/backbones/fields.h"
 #include "models/backbones/rank_tiles.h"
-#include "models/layers/cin.h"
+#include "models/layers/cin/cin.h"
 #include "models/layers/first_order.h"
 #include "models/layers/mlp.h"
 
@@ -52,7 +52,9 @@ class XDeepFm final : public Backbone<Real> {
       relu(context, deep);
       if (kept) kept->deep_logits = deep;
     }
-    sum_logits(context, {logits, deep, first_order_.forward(context, batch)}, first_order_.bias(), logits);
+    run(context, SumLogits<Real>{.terms = {logits, deep, first_order_.forward(context, batch)},
+                                 .bias = first_order_.bias(),
+                                 .out = logits});
     if (kept) *saved = std::move(kept);
     return logits;
   }
@@ -64,13 +66,17 @@ class XDeepFm final : public Backbone<Real> {
     if (relu_deep_logit_) {
       d_deep = Tensor<Real>(context, d_logits.rows(), 1);
       const Tensor<Real> unused_sum(context, 1, 1);
-      relu_backward(context, d_logits, kept.deep_logits, Real(1), d_deep, unused_sum.data());
+      run(context, ReluBackward<Real>{.d_out = d_logits,
+                                      .out = kept.deep_logits,
+                                      .scale = Real(1),
+                                      .d_x = d_deep,
+                                      .d_bias = unused_sum.data()});
     }
     const Tensor<Real> d_hidden = last_dropout_.backward(context, kept.last_dropout,
                                                          deep_out_.backward(context, kept.deep_out, d_deep));
     const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_hidden);
     const Tensor<Real> d_interactions = cin_out_.backward(context, kept.cin_out, d_logits);
-    add_to(context, cin_.backward(context, kept.cin, d_interactions), d_x);
+    run(context, AddTo<Real>{.x = cin_.backward(context, kept.cin, d_interactions), .to = d_x});
     embedding_.backward(d_x);
     first_order_.backward(context, d_logits);
   }
@@ -88,22 +94,25 @@ class XDeepFm final : public Backbone<Real> {
     const auto& items = static_cast<const Catalogue&>(catalogue);
     const Tensor<Real> x = embedding_.forward(context, users);
     const Tensor<Real> deep = deep_.first_sums_and_biases(context, x), own(context, users.rows, 1);
-    sum_logits(context, {first_order_.forward(context, users)}, first_order_.bias(), own);
+    run(context,
+        SumLogits<Real>{
+            .terms = {first_order_.forward(context, users)}, .bias = first_order_.bias(), .out = own});
     Tensor<Real> logits(context, users.rows, items.x.rows());
     for_rank_tiles(
         context, users.rows, items.x.rows(), [&](std::int64_t user, std::int64_t first, std::int64_t n) {
           const Tensor<Real> rows(context, n, x.cols());
-          apply_epilogue(context, items.x.row_range(first, n),
-                         Epilogue<Real>{nullptr, x.row_range(user, 1).data(), false, {}}, rows);
+          run(context,
+              Epilogue<Real>{
+                  .x = items.x.row_range(first, n), .shift = x.row_range(user, 1).data(), .out = rows});
           const Tensor<Real> interactions = cin_.forward(context, rows, Pass{}, nullptr);
           const Tensor<Real> deep_logits = deep_out_.forward(
               context, deep_.forward_sums(context, deep.row_range(user, 1), items.deep.row_range(first, n)),
               Pass{}, nullptr);
           if (relu_deep_logit_) relu(context, deep_logits);
-          sum_logits(context,
-                     {cin_out_.forward(context, interactions, Pass{}, nullptr), deep_logits,
-                      items.first_order.row_range(first, n)},
-                     own.row_range(user, 1).data(), tile_of(logits, user, first, n));
+          run(context, SumLogits<Real>{.terms = {cin_out_.forward(context, interactions, Pass{}, nullptr),
+                                                 deep_logits, items.first_order.row_range(first, n)},
+                                       .bias = own.row_range(user, 1).data(),
+                                       .out = tile_of(logits, user, first, n)});
         });
     return logits;
   }
@@ -125,7 +134,7 @@ class XDeepFm final : public Backbone<Real> {
     Tensor<Real> deep;         // [items x hidden[0]]
   };
   static void relu(const Context& context, const Tensor<Real>& x) {
-    apply_epilogue(context, x, Epilogue<Real>{nullptr, nullptr, true, {}}, x);
+    run(context, Epilogue<Real>{.x = x, .relu = true, .out = x});
   }
 
   Embedding<Real> embedding_;

@@ -31,7 +31,7 @@ Tensor<Real> Dropout<Real>::forward(const Context& context, const Tensor<Real>& 
     kept = Tensor<std::uint8_t>(context, x.rows(), x.cols());
     *saved = {kept, of_pass.scale};
   }
-  drop(context, x, of_pass, y, kept);
+  run(context, Drop<Real>{.x = x, .mask = of_pass, .out = y, .kept = kept});
   return y;
 }
 
@@ -40,7 +40,7 @@ Tensor<Real> Dropout<Real>::backward(const Context& context, const Saved& saved,
                                      const Tensor<Real>& d_out) const {
   if (saved.kept.size() == 0) return d_out;
   require_shape(name_, "output's gradient", d_out, saved.kept.rows(), saved.kept.cols());
-  drop_backward(context, d_out, saved.kept, saved.scale);
+  run(context, DropBackward<Real>{.d_out = d_out, .kept = saved.kept, .scale = saved.scale});
   return d_out;
 }
 

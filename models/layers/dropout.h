@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "kernels/layers/dropout.h"
+#include "kernels/dense/dropout_mask.h"
 #include "models/layers/parameters.h"
 
 namespace sllmr {

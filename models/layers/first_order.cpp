@@ -1,6 +1,6 @@
 #include "models/layers/first_order.h"
 
-#include "kernels/layers/linear.h"
+#include "kernels/dense/row_sums.h"
 #include "models/layers/shapes.h"
 
 namespace sllmr {
@@ -23,7 +23,7 @@ void FirstOrder<Real>::backward(const Context& context, const Tensor<Real>& d_ou
   require_width("first_order", "output's gradient", d_out, 1);
   for (const Field field : kFieldsUsed) embedding_.set_gradient(field, d_out);
   Real* d_bias = parameters_->gradient(bias_);
-  if (d_bias != nullptr) sum_rows(context, d_out, d_bias);
+  if (d_bias != nullptr) run(context, SumRows<Real>{.x = d_out, .out = d_bias});
 }
 
 template class FirstOrder<float>;

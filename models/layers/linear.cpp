@@ -2,9 +2,9 @@
 
 #include <cmath>
 
+#include "kernels/dense/activation.h"
+#include "kernels/dense/row_sums.h"
 #include "kernels/exec/gemm.h"
-#include "kernels/layers/activation.h"
-#include "kernels/layers/linear.h"
 #include "models/layers/shapes.h"
 
 namespace sllmr {
@@ -28,11 +28,11 @@ Tensor<Real> Linear<Real>::forward(const Context& context, const Tensor<Real>& x
   if (saved != nullptr) saved->x = x;
   if (out_ == 1) {
     Tensor<Real> y(context, x.rows(), 1);
-    row_products(context, x, parameters_->value(weight_), bias(), y);
+    run(context, RowProducts<Real>{.x = x, .weight = parameters_->value(weight_), .bias = bias(), .out = y});
     return y;
   }
   Tensor<Real> y = product(context, x);
-  apply_epilogue(context, y, Epilogue<Real>{nullptr, bias(), false, {}}, y);
+  run(context, Epilogue<Real>{.x = y, .shift = bias(), .out = y});
   return y;
 }
 
@@ -40,14 +40,17 @@ template <class Real>
 Tensor<Real> Linear<Real>::backward(const Context& context, const Saved& saved,
                                     const Tensor<Real>& d_out) const {
   require_shape(name_, "output's gradient", d_out, saved.x.rows(), out_);
-  sum_rows(context, d_out, bias_gradient());
+  run(context, SumRows<Real>{.x = d_out, .out = bias_gradient()});
   Tensor<Real> d_x(context, saved.x.rows(), in_);
   if (out_ > 1) {
     product_backward(context, saved.x, d_out, d_x, InputGradient::replace);
     return d_x;
   }
-  row_products_backward(context, saved.x, parameters_->value(weight_), d_out, d_x,
-                        parameters_->gradient(weight_));
+  run(context, RowProductsBackward<Real>{.x = saved.x,
+                                         .weight = parameters_->value(weight_),
+                                         .d_out = d_out,
+                                         .d_x = d_x,
+                                         .d_weight = parameters_->gradient(weight_)});
   return d_x;
 }
 
@@ -55,8 +58,7 @@ template <class Real>
 Tensor<Real> Linear<Real>::product(const Context& context, const Tensor<Real>& x) const {
   require_width(name_, "input", x, in_);
   Tensor<Real> y(context, x.rows(), out_);
-  gemm(context, Transpose::no, Transpose::yes, x.rows(), out_, in_, Real(1), x.data(), x.stride(),
-       parameters_->value(weight_), in_, Real(0), y.data(), out_);
+  multiply(context, x, transposed(parameters_->matrix(weight_)), y);
   return y;
 }
 
@@ -66,11 +68,12 @@ void Linear<Real>::product_backward(const Context& context, const Tensor<Real>& 
   const std::int64_t rows = x.rows();
   require_shape(name_, "output's gradient", d_out, rows, out_);
   require_shape(name_, "input's gradient", d_x, rows, in_);
-  gemm(context, Transpose::yes, Transpose::no, out_, in_, rows, Real(1), d_out.data(), d_out.stride(),
-       x.data(), x.stride(), Real(0), parameters_->gradient(weight_), in_);
-  gemm(context, Transpose::no, Transpose::no, rows, in_, out_, Real(1), d_out.data(), d_out.stride(),
-       parameters_->value(weight_), in_, mode == InputGradient::add ? Real(1) : Real(0), d_x.data(),
-       d_x.stride());
+  multiply(context, transposed(d_out), x, parameters_->gradient_matrix(weight_));
+  if (mode == InputGradient::add) {
+    multiply_add(context, d_out, parameters_->matrix(weight_), d_x);
+  } else {
+    multiply(context, d_out, parameters_->matrix(weight_), d_x);
+  }
 }
 
 template class Linear<float>;

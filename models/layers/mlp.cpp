@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "kernels/layers/activation.h"
+#include "kernels/dense/activation.h"
 #include "models/layers/shapes.h"
 
 namespace sllmr {
@@ -54,7 +54,7 @@ Tensor<Real> Mlp<Real>::block(const Context& context, std::size_t l, const Tenso
   }
   const auto& norm = blocks_[l].norm;
   if (!norm) {
-    apply_epilogue(context, y, Epilogue<Real>{nullptr, linear.bias(), true, mask}, y);
+    run(context, Epilogue<Real>{.x = y, .shift = linear.bias(), .relu = true, .dropout = mask, .out = y});
     return y;
   }
   typename BatchNorm<Real>::Saved of_norm;
@@ -80,7 +80,7 @@ Tensor<Real> Mlp<Real>::first_sums(const Context& context, const Tensor<Real>& x
   if (const auto& norm = blocks_[0].norm) {
     norm->apply_running(context, y, with_biases ? linear.bias() : nullptr, with_biases);
   } else if (with_biases) {
-    apply_epilogue(context, y, Epilogue<Real>{nullptr, linear.bias(), false, {}}, y);
+    run(context, Epilogue<Real>{.x = y, .shift = linear.bias(), .out = y});
   }
   return y;
 }
@@ -92,7 +92,7 @@ Tensor<Real> Mlp<Real>::forward_sums(const Context& context, const Tensor<Real>&
   require_shape(blocks_[0].linear.name(), "user's part", user, 1, size);
   require_width(blocks_[0].linear.name(), "items' part", items, size);
   Tensor<Real> at(context, items.rows(), size);
-  apply_epilogue(context, items, Epilogue<Real>{nullptr, user.data(), true, {}}, at);
+  run(context, Epilogue<Real>{.x = items, .shift = user.data(), .relu = true, .out = at});
   for (std::size_t l = 1; l < blocks_.size(); ++l) at = block(context, l, at, Pass{}, nullptr);
   return at;
 }
@@ -110,7 +110,11 @@ Tensor<Real> Mlp<Real>::backward(const Context& context, const Saved& saved,
       fill_zero(context, linear.bias_gradient(), linear.out() * sizeof(Real));
     } else {
       Tensor<Real> d_product(context, y.rows(), y.cols());
-      relu_backward(context, d, y, saved.scales[l], d_product, linear.bias_gradient());
+      run(context, ReluBackward<Real>{.d_out = d,
+                                      .out = y,
+                                      .scale = saved.scales[l],
+                                      .d_x = d_product,
+                                      .d_bias = linear.bias_gradient()});
       d = d_product;
     }
     Tensor<Real> d_x(context, d.rows(), linear.in());

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "models/layers/batch_norm.h"
+#include "models/layers/batch_norm/batch_norm.h"
 #include "models/layers/dropout.h"
 #include "models/layers/linear.h"
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/exec/matrix.h"
 #include "kernels/exec/memory.h"
 
 namespace sllmr {
@@ -62,6 +63,9 @@ class Parameters {
   Real* value(int part) const;
   /// Null for state.
   Real* gradient(int part) const;
+  /// A part as a matrix: its last extent is the columns, the others' product the rows.
+  Matrix<Real> matrix(int part) const { return as_matrix(part, value(part)); }
+  Matrix<Real> gradient_matrix(int part) const { return as_matrix(part, gradient(part)); }
   /// The slabs of trained parameters [size()], gaps included.
   std::int64_t size() const { return size_; }
   Buffer<Real>& values() { return values_; }
@@ -70,6 +74,10 @@ class Parameters {
 
  private:
   int add_part(Part part, std::int64_t& total);
+  Matrix<Real> as_matrix(int part, Real* first) const {
+    const Part& of = parts_[static_cast<std::size_t>(part)];
+    return {first, of.size / of.shape.back(), of.shape.back()};
+  }
 
   std::vector<Part> parts_;
   std::int64_t size_ = 0, state_size_ = 0;

@@ -1,4 +1,4 @@
-#include "models/adam.h"
+#include "models/adam/adam.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -102,7 +102,7 @@ struct State {
   bool operator==(const State&) const = default;
 };
 
-/// Every row in every step. With `fused`, rounded as kernels/layers/adam.h says, otherwise as the formula
+/// Every row in every step. With `fused`, rounded as models/adam/kernels.h says, otherwise as the formula
 /// stands.
 template <class Real>
 class NaiveAdam {

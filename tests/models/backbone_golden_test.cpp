@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "models/adam.h"
+#include "models/adam/adam.h"
 #include "models/registry.h"
 #include "tests/support/compare.h"
 #include "tests/support/features.h"

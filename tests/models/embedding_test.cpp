@@ -1,4 +1,4 @@
-#include "models/layers/embedding.h"
+#include "models/layers/embedding/embedding.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

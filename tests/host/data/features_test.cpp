@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "models/layers/embedding.h"
+#include "models/layers/embedding/embedding.h"
 #include "tests/support/compare.h"
 #include "tests/support/errors.h"
 #include "tests/support/features.h"

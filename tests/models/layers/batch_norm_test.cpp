@@ -1,4 +1,4 @@
-#include "models/layers/batch_norm.h"
+#include "models/layers/batch_norm/batch_norm.h"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "models/layers/cin.h"
+#include "models/layers/cin/cin.h"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "models/layers/cross.h"
+#include "models/layers/cross_net/cross_net.h"
 
 #include <gmock/gmock.h>
 
@@ -6,8 +6,8 @@
 #include <functional>
 #include <type_traits>
 
-#include "models/layers/cross_mix.h"
-#include "models/layers/cross_v2.h"
+#include "models/layers/cross_mix/cross_mix.h"
+#include "models/layers/cross_v2/cross_v2.h"
 #include "tests/models/layers/layer_check.h"
 #include "tests/support/errors.h"
 

@@ -1,4 +1,4 @@
-#include "models/layers/din_attention.h"
+#include "models/layers/din_attention/din_attention.h"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "models/layers/fm.h"
+#include "models/layers/fm/fm.h"
 
 #include <gmock/gmock.h>
 

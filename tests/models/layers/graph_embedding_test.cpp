@@ -1,4 +1,4 @@
-#include "models/layers/graph_embedding.h"
+#include "models/layers/graph_embedding/graph_embedding.h"
 
 #include <gmock/gmock.h>
 

@@ -1,4 +1,4 @@
-#include "models/layers/self_attention.h"
+#include "models/layers/self_attention/self_attention.h"
 
 #include <gmock/gmock.h>
 

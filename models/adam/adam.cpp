@@ -1,0 +1,211 @@
+#include "models/adam/adam.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+namespace sllmr {
+
+namespace {
+
+/// factors[t] of step t, as many as differ: from then on 1 - beta^t rounds to 1.
+template <class Real>
+std::vector<AdamFactors<Real>> adam_factors(double rate) {
+  const AdamFactors<Real> limit{static_cast<Real>(rate), Real(1)};
+  std::vector<AdamFactors<Real>> factors{limit};  // there is no step 0
+  for (int t = 1;; ++t) {
+    const double rest1 = 1 - std::pow(AdamConstants::beta1, t), rest2 = 1 - std::pow(AdamConstants::beta2, t);
+    factors.push_back({static_cast<Real>(rate / rest1), static_cast<Real>(1 / std::sqrt(rest2))});
+    const AdamFactors<Real>& last = factors.back();
+    if (last.step_size == limit.step_size && last.second_scale == limit.second_scale) return factors;
+  }
+}
+
+/// Row `part` / parts of `rows`.
+Id part_begin(Id rows, std::int32_t part, std::int32_t parts) {
+  return static_cast<Id>(static_cast<std::int64_t>(rows) * part / parts);
+}
+
+}  // namespace
+
+template <class Real>
+Adam<Real>::Adam(const Context& context, Backbone<Real>& backbone, const AdamOptions& options)
+    : backbone_(backbone), options_(options) {
+  require(std::isfinite(options.learning_rate) && options.learning_rate > 0,
+          "the learning rate of Adam must be a number above 0");
+  require(std::isfinite(options.l2) && options.l2 >= 0, "the L2 of Adam must be a number of at least 0");
+  const std::vector<AdamFactors<Real>> factors = adam_factors<Real>(options.learning_rate);
+  factors_ = Buffer<AdamFactors<Real>>(context, std::span<const AdamFactors<Real>>(factors));
+  const auto size = static_cast<std::size_t>(backbone.parameters().size());
+  first_ = Buffer<Real>(context, size);
+  second_ = Buffer<Real>(context, size);
+  const std::vector<Embedding<Real>*> embeddings = backbone.embeddings();
+  require(embeddings.size() <= static_cast<std::size_t>(AdamArgs<Real>::kMaxGradients),
+          "Adam: a backbone has at most " + std::to_string(AdamArgs<Real>::kMaxGradients) +
+              " sets of tables; raise AdamArgs::kMaxGradients");
+  for (Embedding<Real>* embedding : embeddings) {
+    for (const auto& table : embedding->tables()) {
+      const std::size_t cells = table.weights.size();
+      tables_.push_back({Buffer<Real>(context, cells), Buffer<Real>(context, cells),
+                         Buffer<std::int32_t>(context, static_cast<std::size_t>(table.rows))});
+    }
+  }
+}
+
+template <class Real>
+AdamArgs<Real> Adam<Real>::args(std::int32_t step) {
+  static_assert(AdamArgs<Real>::kMaxTables >= AdamArgs<Real>::kMaxGradients * kVocabularies);
+  static_assert(AdamArgs<Real>::kMaxFields >= kFields);
+  AdamArgs<Real> args;
+  args.l2 = static_cast<Real>(options_.l2);
+  args.lazy = options_.lazy;
+  args.step = step;
+  args.factors = factors_.data();
+  args.n_factors = static_cast<std::int32_t>(factors_.size());
+  Parameters<Real>& parameters = backbone_.parameters();
+  args.values = parameters.values().data();
+  args.slab_gradients = parameters.gradients().data();
+  args.first = first_.data();
+  args.second = second_.data();
+  args.size = parameters.size();
+  int set = 0;
+  for (Embedding<Real>* embedding : backbone_.embeddings()) {
+    for (auto& from : embedding->tables()) {
+      TableState& state = tables_[static_cast<std::size_t>(args.n_tables)];
+      AdamTable<Real>& table = args.tables[args.n_tables++];
+      table.weights = from.weights.data();
+      table.first = state.first.data();
+      table.second = state.second.data();
+      table.steps = state.steps.data();
+      table.width = embedding->width();
+      table.gradients = set;
+    }
+    ++set;
+  }
+  return args;
+}
+
+template <class Real>
+AdamArgs<Real> Adam<Real>::args(std::int32_t step, const FeatureBatch& batch) {
+  AdamArgs<Real> args = this->args(step);
+  int k = 0, set = 0;
+  for (Embedding<Real>* embedding : backbone_.embeddings()) {
+    for (const auto& from : embedding->tables()) {
+      const TablePlan& plan = batch.plans[static_cast<std::size_t>(from.vocabulary)];
+      AdamTable<Real>& table = args.tables[k++];
+      table.n = plan.n;
+      table.keys = plan.keys;
+      table.offsets = plan.offsets;
+      table.field = plan.field;
+      table.row = plan.row;
+    }
+    for (std::size_t f = 0; f < static_cast<std::size_t>(kFields); ++f) {
+      const Tensor<Real>& gradient = embedding->gradient(static_cast<Field>(f));
+      if (gradient.size() == 0) continue;
+      require(gradient.rows() == batch.bags(static_cast<Field>(f)),
+              "Adam: an embedding's gradient has not as many rows as the batch has bags");
+      args.gradients[set][f] = {gradient.data(), gradient.stride(), batch.fields[f].length};
+    }
+    ++set;
+  }
+  return args;
+}
+
+template <class Real>
+void Adam<Real>::begin(const Context& context, const FeatureBatch& batch) {
+  require(
+      batch.rows == 0 || std::ranges::any_of(batch.plans, [](const TablePlan& plan) { return plan.n > 0; }),
+      "Adam::begin: the batch has no plans; make it for training");
+  begun_ = true;
+  if (options_.lazy) return;
+  AdamArgs<Real> args = this->args(steps_, batch);
+  const std::int32_t part = steps_ % kAdamSweep;
+  int k = 0;
+  for (Embedding<Real>* embedding : backbone_.embeddings()) {
+    for (const auto& from : embedding->tables()) {
+      AdamTable<Real>& table = args.tables[k++];
+      table.sweep_begin = part_begin(from.rows, part, kAdamSweep);
+      table.sweep_end = part_begin(from.rows, part + 1, kAdamSweep);
+    }
+  }
+  adam_catch_up(context, args);
+}
+
+template <class Real>
+void Adam<Real>::step(const Context& context, const FeatureBatch& batch) {
+  require(begun_, "Adam::step: call begin with the batch first, before forward reads its rows");
+  begun_ = false;
+  ++steps_;
+  adam_step(context, args(steps_, batch));
+  for (Embedding<Real>* embedding : backbone_.embeddings()) embedding->clear_gradients();
+}
+
+template <class Real>
+void Adam<Real>::flush(const Context& context) {
+  if (options_.lazy) return;
+  AdamArgs<Real> args = this->args(steps_);
+  int k = 0;
+  for (Embedding<Real>* embedding : backbone_.embeddings()) {
+    for (const auto& from : embedding->tables()) args.tables[k++].sweep_end = from.rows;
+  }
+  adam_catch_up(context, args);
+}
+
+template <class Real>
+void Adam<Real>::set_steps(const Context& context, std::int32_t steps) {
+  require(steps >= 0, "Adam: a negative number of steps; the checkpoint is damaged");
+  const std::int32_t least = options_.lazy ? 0 : std::max(0, steps - kAdamSweep);
+  for (const TableState& table : tables_) {
+    for (const std::int32_t step : table.steps.to_host(context)) {
+      require(step >= least && step <= steps, "Adam: the last step of a row is number " +
+                                                  std::to_string(step) + " of " + std::to_string(steps) +
+                                                  "; the checkpoint is damaged");
+    }
+  }
+  steps_ = steps;
+  begun_ = false;
+}
+
+template <class Real>
+std::vector<NamedBuffer> Adam<Real>::named_buffers() {
+  std::vector<NamedBuffer> named;
+  const std::int64_t size = backbone_.parameters().size();
+  if (size != 0) {
+    named.push_back({"adam.first", {size}, &first_});
+    named.push_back({"adam.second", {size}, &second_});
+  }
+  std::size_t k = 0;
+  for (Embedding<Real>* embedding : backbone_.embeddings()) {
+    for (const auto& from : embedding->tables()) {
+      TableState& table = tables_[k++];
+      const std::string prefix = "adam." + from.name;
+      named.push_back({prefix + ".first", {from.rows, embedding->width()}, &table.first});
+      named.push_back({prefix + ".second", {from.rows, embedding->width()}, &table.second});
+      named.push_back({prefix + ".steps", {from.rows}, &table.steps});
+    }
+  }
+  return named;
+}
+
+template <class Real>
+std::vector<NamedBuffer> named_buffers(Backbone<Real>& backbone) {
+  std::vector<NamedBuffer> named;
+  const auto add = [&](const char* name, Buffer<Real>& buffer) {
+    if (buffer.size() != 0) named.push_back({name, {static_cast<std::int64_t>(buffer.size())}, &buffer});
+  };
+  add("parameters", backbone.parameters().values());
+  add("state", backbone.parameters().state());
+  for (Embedding<Real>* embedding : backbone.embeddings()) {
+    for (auto& table : embedding->tables()) {
+      named.push_back({table.name, {table.rows, embedding->width()}, &table.weights});
+    }
+  }
+  return named;
+}
+
+template class Adam<float>;
+template class Adam<double>;
+template std::vector<NamedBuffer> named_buffers(Backbone<float>& backbone);
+template std::vector<NamedBuffer> named_buffers(Backbone<double>& backbone);
+
+}  // namespace sllmr

@@ -1,0 +1,156 @@
+#include "models/layers/cross_mix/cross_mix.h"
+
+#include <cmath>
+
+#include "kernels/dense/row_sums.h"
+#include "kernels/exec/gemm.h"
+#include "models/layers/cross_net/kernels.h"
+#include "models/layers/shapes.h"
+
+namespace sllmr {
+
+template <class Real>
+CrossNetMix<Real>::CrossNetMix(Parameters<Real>& parameters, const std::string& name, const std::string& gate,
+                               std::int64_t size, const CrossMixOptions& options)
+    : name_(name), parameters_(&parameters), size_(size), options_(options) {
+  require_layers(name, options.layers, CrossExperts<Real>::kMaxLayers);
+  const std::int64_t experts = options.experts, rank = options.rank;
+  for (int l = 0; l < options.layers; ++l) {
+    const std::string of_layer = name + "." + std::to_string(l);
+    Layer layer{};
+    layer.u = parameters.add(of_layer + ".u", {experts, size, rank}, Initial::normal(1));
+    layer.v = parameters.add(of_layer + ".v", {experts, size, rank}, Initial::normal(1));
+    layer.c = parameters.add(of_layer + ".c", {experts, rank, rank}, Initial::normal(1));
+    layer.bias = parameters.add(of_layer + ".bias", {size}, Initial::constant(0));
+    layers_.push_back(layer);
+  }
+  const Initial initial = Initial::uniform(1 / std::sqrt(static_cast<double>(size)));
+  gate_weight_ = parameters.add(gate + ".weight", {experts, size}, initial);
+  gate_bias_ = parameters.add(gate + ".bias", {experts}, initial);
+}
+
+template <class Real>
+CrossExperts<Real> CrossNetMix<Real>::view() const {
+  CrossExperts<Real> net;
+  for (const Layer& layer : layers_) {
+    const int l = net.layers++;
+    net.u[l] = parameters_->value(layer.u);
+    net.v[l] = parameters_->value(layer.v);
+    net.c[l] = parameters_->value(layer.c);
+    net.bias[l] = parameters_->value(layer.bias);
+    net.d_u[l] = parameters_->gradient(layer.u);
+    net.d_v[l] = parameters_->gradient(layer.v);
+    net.d_c[l] = parameters_->gradient(layer.c);
+  }
+  net.experts = options_.experts;
+  net.rank = options_.rank;
+  net.cols = size_;
+  net.gate_weight = parameters_->value(gate_weight_);
+  net.gate_bias = parameters_->value(gate_bias_);
+  net.d_gate_weight = parameters_->gradient(gate_weight_);
+  return net;
+}
+
+template <class Real>
+Tensor<Real> CrossNetMix<Real>::forward(const Context& context, const Tensor<Real>& x0, const Pass&,
+                                        Saved* saved) const {
+  require_width(name_, "input", x0, size_);
+  const CrossExperts<Real> net = view();
+  const std::int64_t rows = x0.rows(), width = net.width(), inner_width = width + net.experts;
+  const Tensor<Real> packed(context, net.layers * net.packed_rows(), size_);
+  pack_experts(context, net, packed);
+  if (saved != nullptr) *saved = {packed, {}};
+  Tensor<Real> x = x0;
+  for (int l = 0; l < net.layers; ++l) {
+    const Real* in = packed.data() + l * net.packed_rows() * size_;
+    const Tensor<Real> inner(context, rows, inner_width), core(context, rows, width),
+        mixed(context, rows, width), u(context, rows, size_);
+    gemm(context, Transpose::no, Transpose::yes, rows, inner_width, size_, Real(1), x.data(), x.stride(), in,
+         size_, Real(0), inner.data(), inner_width);
+    mix_experts(context, net, l, inner, core, mixed);
+    gemm(context, Transpose::no, Transpose::no, rows, size_, width, Real(1), mixed.data(), width,
+         in + inner_width * size_, size_, Real(0), u.data(), size_);
+    Tensor<Real> next(context, rows, size_);
+    cross_step(context, x0, x, parameters_->value(layers_[static_cast<std::size_t>(l)].bias), u, next);
+    if (saved != nullptr) saved->layers.push_back({x, inner, core, mixed, u});
+    x = next;
+  }
+  return x;
+}
+
+template <class Real>
+Tensor<Real> CrossNetMix<Real>::backward(const Context& context, const Saved& saved,
+                                         const Tensor<Real>& d_out) const {
+  const CrossExperts<Real> net = view();
+  const Tensor<Real>& x0 = saved.layers.front().x;
+  const std::int64_t rows = x0.rows(), width = net.width(), inner_width = width + net.experts;
+  require_shape(name_, "output's gradient", d_out, rows, size_);
+  const Tensor<Real> d_u(context, rows, size_), d_x0(context, rows, size_), d_mixed(context, rows, width),
+      d_inner(context, rows, inner_width), d_packed(context, saved.packed.rows(), size_),
+      d_cores(context, net.layers * width, width),
+      d_gate(context, net.layers, net.experts);  // the top layer first
+  Tensor<Real> d = d_out;
+  for (int l = net.layers - 1; l >= 0; --l) {
+    const auto& layer = saved.layers[static_cast<std::size_t>(l)];
+    const std::int64_t first = l * net.packed_rows() * size_;
+    const Real* in = saved.packed.data() + first;
+    Real* d_in = d_packed.data() + first;
+    const bool top = l + 1 == net.layers;
+    Tensor<Real> d_x(context, rows, size_);
+    cross_step_backward(context, x0, layer.u, d, d_u, d_x0, top, l == 0, d_x,
+                        parameters_->gradient(layers_[static_cast<std::size_t>(l)].bias));
+    gemm(context, Transpose::no, Transpose::yes, rows, width, size_, Real(1), d_u.data(), size_,
+         in + inner_width * size_, size_, Real(0), d_mixed.data(), width);
+    gemm(context, Transpose::yes, Transpose::no, width, size_, rows, Real(1), layer.mixed.data(), width,
+         d_u.data(), size_, Real(0), d_in + inner_width * size_, size_);
+    mix_experts_backward(context, net, l, layer.inner, layer.core, d_mixed, d_inner);
+    gemm(context, Transpose::yes, Transpose::no, width, width, rows, Real(1), d_mixed.data(), width,
+         layer.inner.data(), inner_width, Real(0), d_cores.data() + l * width * width, width);
+    gemm(context, Transpose::yes, Transpose::no, inner_width, size_, rows, Real(1), d_inner.data(),
+         inner_width, layer.x.data(), layer.x.stride(), Real(0), d_in, size_);
+    gemm(context, Transpose::no, Transpose::no, rows, size_, inner_width, Real(1), d_inner.data(),
+         inner_width, in, size_, Real(1), d_x.data(), size_);
+    run(context, SumRows<Real>{.x = d_inner.columns(width, net.experts),
+                               .out = d_gate.row_range(net.layers - 1 - l, 1).data()});
+    d = d_x;
+  }
+  unpack_experts(context, net, d_packed, d_cores);
+  run(context, SumRows<Real>{.x = d_gate, .out = parameters_->gradient(gate_bias_)});
+  return d;
+}
+
+template <class Real>
+Tensor<Real> CrossNetMix<Real>::taps(const Context& context, const Tensor<Real>& x0,
+                                     const Real* out_weight) const {
+  require_width(name_, "input", x0, size_);
+  const CrossExperts<Real> net = view();
+  const Tensor<Real> packed(context, net.layers * net.packed_rows(), size_),
+      weights(context, net.taps(), size_);
+  pack_experts(context, net, packed);
+  expert_taps(context, net, packed, out_weight, weights);
+  Tensor<Real> out(context, x0.rows(), net.taps());
+  gemm(context, Transpose::no, Transpose::yes, x0.rows(), net.taps(), size_, Real(1), x0.data(), x0.stride(),
+       weights.data(), size_, Real(0), out.data(), out.stride());
+  return out;
+}
+
+template <class Real>
+void CrossNetMix<Real>::forward_taps(const Context& context, const Tensor<Real>& user,
+                                     const Tensor<Real>& items, const Real*, const Tensor<Real>& out) const {
+  const CrossExperts<Real> net = view();
+  require_shape(name_, "user's taps", user, 1, net.taps());
+  require_width(name_, "items' taps", items, net.taps());
+  const std::int64_t rows = items.rows(), width = net.width();
+  const Tensor<Real> inner(context, rows, width + net.experts), core(context, rows, width),
+      mixed(context, rows, net.layers * width);
+  for (int l = 0; l < net.layers; ++l) {
+    apply_taps(context, net, l, user, items, mixed, inner);
+    mix_experts(context, net, l, inner, core, mixed.columns(l * width, width));
+  }
+  apply_taps(context, net, net.layers, user, items, mixed, out);
+}
+
+template class CrossNetMix<float>;
+template class CrossNetMix<double>;
+
+}  // namespace sllmr

@@ -1,0 +1,94 @@
+#include "models/layers/cross_net/cross_net.h"
+
+#include "kernels/dense/row_sums.h"
+#include "kernels/exec/gemm.h"
+#include "models/layers/shapes.h"
+
+namespace sllmr {
+
+template <class Real>
+CrossNet<Real>::CrossNet(Parameters<Real>& parameters, const std::string& name, std::int64_t size, int layers)
+    : name_(name), parameters_(&parameters), size_(size) {
+  require_layers(name, layers, CrossVectors<Real>::kMaxLayers);
+  for (int l = 0; l < layers; ++l) {
+    const std::string of_layer = name + "." + std::to_string(l);
+    const int weight = parameters.add(of_layer + ".weight", {size}, Initial::normal(1));
+    layers_.push_back({weight, parameters.add(of_layer + ".bias", {size}, Initial::constant(0))});
+  }
+}
+
+template <class Real>
+CrossVectors<Real> CrossNet<Real>::view() const {
+  CrossVectors<Real> net;
+  for (const Layer& layer : layers_) {
+    net.weight[net.layers] = parameters_->value(layer.weight);
+    net.bias[net.layers] = parameters_->value(layer.bias);
+    net.d_weight[net.layers] = parameters_->gradient(layer.weight);
+    net.d_bias[net.layers] = parameters_->gradient(layer.bias);
+    ++net.layers;
+  }
+  return net;
+}
+
+template <class Real>
+Tensor<Real> CrossNet<Real>::forward(const Context& context, const Tensor<Real>& x0, const Pass&,
+                                     Saved* saved) const {
+  require_width(name_, "input", x0, size_);
+  const auto layers = static_cast<std::int64_t>(layers_.size());
+  const Tensor<Real> betas(context, layers + 1, size_ + 1), products(context, x0.rows(), 2 * layers);
+  Tensor<Real> out(context, x0.rows(), size_);
+  cross_vectors(context, x0, view(), betas, products, out);
+  if (saved != nullptr) *saved = {x0, betas, products};
+  return out;
+}
+
+template <class Real>
+Tensor<Real> CrossNet<Real>::backward(const Context& context, const Saved& saved,
+                                      const Tensor<Real>& d_out) const {
+  const std::int64_t rows = saved.x0.rows(), layers = saved.products.cols() / 2;
+  require_shape(name_, "output's gradient", d_out, rows, size_);
+  Tensor<Real> d_x0(context, rows, size_);
+  const Tensor<Real> factors(context, rows, 2 * layers), sums(context, layers + 1, size_),
+      d_products(context, 1, layers);
+  const CrossVectors<Real> net = view();
+  cross_vectors_rows_backward(context, saved.x0, net, saved.products, d_out, d_x0, factors);
+  gemm(context, Transpose::yes, Transpose::no, layers, size_, rows, Real(1), factors.data(), factors.stride(),
+       saved.x0.data(), saved.x0.stride(), Real(0), sums.data(), sums.stride());
+  run(context, SumRows<Real>{.x = d_out, .out = sums.data() + layers * size_});
+  run(context, SumRows<Real>{.x = factors.columns(layers, layers), .out = d_products.data()});
+  cross_vectors_parameters_backward(context, net, saved.betas, sums, d_products);
+  return d_x0;
+}
+
+template <class Real>
+Tensor<Real> CrossNet<Real>::taps(const Context& context, const Tensor<Real>& x0,
+                                  const Real* out_weight) const {
+  require_width(name_, "input", x0, size_);
+  const auto layers = static_cast<std::int64_t>(layers_.size());
+  const std::size_t bytes = static_cast<std::size_t>(size_) * sizeof(Real);
+  const Tensor<Real> weights(context, layers + 1, size_);
+  for (std::int64_t l = 0; l < layers; ++l) {
+    copy_on_device(context, weights.data() + l * size_,
+                   parameters_->value(layers_[static_cast<std::size_t>(l)].weight), bytes);
+  }
+  copy_on_device(context, weights.data() + layers * size_, out_weight, bytes);
+  Tensor<Real> out(context, x0.rows(), layers + 1);
+  gemm(context, Transpose::no, Transpose::yes, x0.rows(), layers + 1, size_, Real(1), x0.data(), x0.stride(),
+       weights.data(), size_, Real(0), out.data(), out.stride());
+  return out;
+}
+
+template <class Real>
+void CrossNet<Real>::forward_taps(const Context& context, const Tensor<Real>& user, const Tensor<Real>& items,
+                                  const Real* out_weight, const Tensor<Real>& out) const {
+  const auto layers = static_cast<std::int64_t>(layers_.size());
+  require_shape(name_, "user's taps", user, 1, layers + 1);
+  require_width(name_, "items' taps", items, layers + 1);
+  const Tensor<Real> constants(context, 1, layers + 1);
+  cross_vectors_of_taps(context, view(), size_, out_weight, user, items, constants, out);
+}
+
+template class CrossNet<float>;
+template class CrossNet<double>;
+
+}  // namespace sllmr

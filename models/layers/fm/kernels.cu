@@ -1,0 +1,111 @@
+#include "models/layers/fm/kernels.h"
+
+#include <type_traits>
+
+#include "kernels/exec/launch.h"
+#include "kernels/exec/matrix.h"
+
+namespace sllmr {
+
+namespace {
+
+/// Calls visit(std::integral_constant<int, n>(), d) for blocks of n columns, d the first, that cover a
+/// vector: one column a lane on CUDA; on the CPU 16, whose running sums fill registers, then the rest.
+template <class Lanes, class Visit>
+SLLMR_INLINE void for_blocks(Lanes lanes, int width, const Visit& visit) {
+  int d = lanes.lane();
+  if constexpr (Lanes::size == 1) {
+    constexpr int kBlock = 16;
+    for (; d + kBlock <= width; d += kBlock) visit(std::integral_constant<int, kBlock>(), d);
+  }
+  for (; d < width; d += Lanes::size) visit(std::integral_constant<int, 1>(), d);
+}
+
+/// Item: one row. Each field meets the sum of those before it, which keeps the digits that the usual
+/// (sum^2 - sum of squares) / 2 cancels.
+template <class Real>
+struct FmForward {
+  Matrix<Real> x, out;
+  int fields, width;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t r) const {
+    const Real* row = x.row(r);
+    Real total = 0;
+    for_blocks(lanes, width, [&](auto block, int d) {
+      constexpr int kBlock = decltype(block)::value;
+      Real sum[kBlock] = {}, pairs[kBlock] = {};
+      for (int f = 0; f < fields; ++f) {
+        const Real* e = row + f * width + d;
+        SLLMR_ROW_LOOP
+        for (int j = 0; j < kBlock; ++j) {
+          pairs[j] += sum[j] * e[j];
+          sum[j] += e[j];
+        }
+      }
+      for (int j = 0; j < kBlock; ++j) total += pairs[j];
+    });
+    total = lanes.sum(total);
+    if (lanes.lane() == 0) *out.row(r) = total;
+  }
+};
+
+template <class Real>
+struct FmBackward {
+  Matrix<Real> x, d_out, d_x;
+  int fields, width;
+  bool accumulate;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t r) const {
+    const Real* row = x.row(r);
+    Real* d_row = d_x.row(r);
+    const Real d = *d_out.row(r);
+    for_blocks(lanes, width, [&](auto block, int first) {
+      constexpr int kBlock = decltype(block)::value;
+      Real sum[kBlock] = {};
+      for (int f = 0; f < fields; ++f) {
+        const Real* e = row + f * width + first;
+        SLLMR_ROW_LOOP
+        for (int j = 0; j < kBlock; ++j) sum[j] += e[j];
+      }
+      for (int f = 0; f < fields; ++f) {
+        const Real* e = row + f * width + first;
+        Real* d_e = d_row + f * width + first;
+        if (accumulate) {
+          SLLMR_ROW_LOOP
+          for (int j = 0; j < kBlock; ++j) d_e[j] += d * (sum[j] - e[j]);
+        } else {
+          SLLMR_ROW_LOOP
+          for (int j = 0; j < kBlock; ++j) d_e[j] = d * (sum[j] - e[j]);
+        }
+      }
+    });
+  }
+};
+
+}  // namespace
+
+template <class Real, class OnDevice>
+void fm_forward_on(OnDevice, const Context& context, const Tensor<Real>& x, int fields,
+                   const Tensor<Real>& out) {
+  const int width = static_cast<int>(x.cols()) / fields;
+  launch(context, "fm_forward", x.rows(), FmForward<Real>{matrix(x), matrix(out), fields, width});
+}
+
+template <class Real, class OnDevice>
+void fm_backward_on(OnDevice, const Context& context, const Tensor<Real>& x, int fields,
+                    const Tensor<Real>& d_out, const Tensor<Real>& d_x, bool accumulate) {
+  const int width = static_cast<int>(x.cols()) / fields;
+  launch(context, "fm_backward", x.rows(),
+         FmBackward<Real>{matrix(x), matrix(d_out), matrix(d_x), fields, width, accumulate});
+}
+
+#define SLLMR_INSTANTIATE(Real)                                                                             \
+  template void fm_forward_on(OnThisDevice, const Context&, const Tensor<Real>&, int, const Tensor<Real>&); \
+  template void fm_backward_on(OnThisDevice, const Context&, const Tensor<Real>&, int, const Tensor<Real>&, \
+                               const Tensor<Real>&, bool);
+SLLMR_INSTANTIATE(float)
+SLLMR_INSTANTIATE(double)
+
+}  // namespace sllmr

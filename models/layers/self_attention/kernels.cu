@@ -1,0 +1,331 @@
+#include "models/layers/self_attention/kernels.h"
+
+#include <cmath>
+
+#include "kernels/exec/launch.h"
+#include "kernels/exec/math.h"
+#include "kernels/exec/matrix.h"
+
+namespace sllmr {
+
+namespace {
+
+/// A weight of the softmax as forward stores it: its sign says whether dropout took it.
+template <class Real>
+SLLMR_INLINE Real applied(Real stored, Real dropout_scale) {
+  return stored < 0 ? Real(0) : stored * dropout_scale;
+}
+
+/// to[d] = sum over k < n of coefficient(k) * rows[k * stride + d], d < width.
+template <class Real, class Lanes, class Coefficient>
+SLLMR_INLINE void combine(Lanes lanes, int n, int width, const Coefficient& coefficient, const Real* rows,
+                          std::int64_t stride, Real* to) {
+  SLLMR_ROW_LOOP
+  for (int d = lanes.lane(); d < width; d += Lanes::size) to[d] = 0;
+  for (int k = 0; k < n; ++k, rows += stride) {
+    const Real c = coefficient(k);
+    SLLMR_ROW_LOOP
+    for (int d = lanes.lane(); d < width; d += Lanes::size) to[d] += c * rows[d];
+  }
+}
+
+/// Item: one head of one row.
+template <class Real>
+struct AttentionForward {
+  AttentionShape shape;
+  const Real* bias;
+  Real scale;
+  DropoutMask<Real> mask;
+  bool drops;
+  Matrix<Real> qkv, weights, out;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
+    const int fields = shape.fields, dims = shape.head_width, width = shape.width();
+    const std::int64_t first = item / shape.heads * fields;
+    const int column = static_cast<int>(item % shape.heads) * dims;
+    for (int f = 0; f < fields; ++f) {
+      for (int part = column; part < 3 * width; part += width) {
+        Real* row = qkv.row(first + f) + part;
+        SLLMR_ROW_LOOP
+        for (int d = lanes.lane(); d < dims; d += Lanes::size) row[d] += bias[part + d];
+      }
+    }
+    Real* a = weights.row(item);
+    for (int i = 0; i < fields; ++i) {
+      const Real* q = qkv.row(first + i) + column;
+      for (int j = 0; j < fields; ++j) {
+        const Real* k = qkv.row(first + j) + column + width;
+        const Real score = sum_of<Real>(lanes, dims, [&](std::int64_t d) { return q[d] * k[d]; });
+        if (lanes.lane() == 0) a[i * fields + j] = score * scale;
+      }
+    }
+    lanes.sync();
+    for (int i = lanes.lane(); i < fields; i += Lanes::size) softmax(a + i * fields);
+    lanes.sync();
+    if (drops) {
+      mask.for_row(lanes, item, fields * fields, [&](std::int64_t at, bool keep) {
+        if (!keep) a[at] = -a[at];
+      });
+      lanes.sync();
+    }
+    const Real* v = qkv.row(first) + column + 2 * width;
+    for (int i = 0; i < fields; ++i) {
+      combine(
+          lanes, fields, dims, [&](int j) { return applied(a[i * fields + j], mask.scale); }, v, qkv.stride,
+          out.row(first + i) + column);
+    }
+  }
+
+ private:
+  SLLMR_HD void softmax(Real* a) const {
+    Real largest = a[0], sum = 0;
+    for (int j = 1; j < shape.fields; ++j) largest = a[j] > largest ? a[j] : largest;
+    for (int j = 0; j < shape.fields; ++j) {
+      a[j] = std::exp(a[j] - largest);
+      sum += a[j];
+    }
+    for (int j = 0; j < shape.fields; ++j) a[j] /= sum;
+  }
+};
+
+/// Item: one head of one row.
+template <class Real>
+struct OwnScores {
+  int heads, dims, tokens;
+  Matrix<Real> qk, scores;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
+    const std::int64_t row = item / heads, head = item % heads;
+    Real* to = scores.row(row) + head * tokens * tokens;
+    for (int i = 0; i < tokens; ++i) {
+      const Real* q = qk.row(row * tokens + i) + head * dims;
+      for (int j = 0; j < tokens; ++j) {
+        const Real* k = qk.row(row * tokens + j) + (heads + head) * dims;
+        const Real score = sum_of<Real>(lanes, dims, [&](std::int64_t d) { return q[d] * k[d]; });
+        if (lanes.lane() == 0) to[i * tokens + j] = score;
+      }
+    }
+  }
+};
+
+/// What attention_rank's kernel sees of a side.
+template <class Real>
+struct SideView {
+  int tokens;
+  Matrix<Real> values, residual, scores;
+
+  explicit SideView(const AttentionSide<Real>& side)
+      : tokens(side.tokens),
+        values(matrix(side.values)),
+        residual(matrix(side.residual)),
+        scores(matrix(side.scores)) {}
+};
+
+/// Item: one row.
+template <class Real>
+struct AttentionRank {
+  AttentionShape shape;
+  Real scale;
+  SideView<Real> user, items;
+  Matrix<Real> across, scratch, out;
+  const Real* weight;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t row) const {
+    const int fields = shape.fields, width = shape.width(), weights = shape.heads * fields * fields;
+    Real* a = scratch.row(row);
+    for (int k = lanes.lane(); k < shape.heads * fields; k += Lanes::size) {
+      scores(row, k / fields, k % fields, a + k * fields);
+    }
+    lanes.sync();
+    SLLMR_ROW_LOOP
+    for (int k = lanes.lane(); k < weights; k += Lanes::size) a[k] = exp_of(a[k]);
+    lanes.sync();
+    for (int k = lanes.lane(); k < shape.heads * fields; k += Lanes::size) normalise(a + k * fields);
+    lanes.sync();
+
+    Real total = 0;
+    int column = lanes.lane();
+    if constexpr (Lanes::size == 1) {
+      for (; column + 32 <= width; column += 32) total += block<32>(row, a, column);
+      for (; column + 8 <= width; column += 8) total += block<8>(row, a, column);
+    }
+    for (; column < width; column += Lanes::size) total += block<1>(row, a, column);
+    total = lanes.sum(total);
+    if (lanes.lane() == 0) *out.row(row) = total;
+  }
+
+ private:
+  /// Scores of token i with all others, less the largest.
+  SLLMR_HD void scores(std::int64_t row, int head, int i, Real* a) const {
+    const int of_user = user.tokens, of_item = items.tokens;
+    const std::int64_t first = row * of_item;
+    if (i < of_user) {
+      const Real* own = user.scores.row(0) + (head * of_user + i) * of_user;
+      for (int j = 0; j < of_user; ++j) a[j] = own[j] * scale;
+      for (int j = 0; j < of_item; ++j) a[of_user + j] = across.row(first + j)[head * of_user + i] * scale;
+    } else {
+      const Real* own = items.scores.row(row) + (head * of_item + i - of_user) * of_item;
+      const Real* other = across.row(first + i - of_user) + (shape.heads + head) * of_user;
+      for (int j = 0; j < of_user; ++j) a[j] = other[j] * scale;
+      for (int j = 0; j < of_item; ++j) a[of_user + j] = own[j] * scale;
+    }
+    Real largest = a[0];
+    for (int j = 1; j < shape.fields; ++j) largest = a[j] > largest ? a[j] : largest;
+    for (int j = 0; j < shape.fields; ++j) a[j] -= largest;
+  }
+
+  SLLMR_HD void normalise(Real* a) const {
+    Real sum = 0;
+    for (int j = 0; j < shape.fields; ++j) sum += a[j];
+    const Real inverse = Real(1) / sum;
+    for (int j = 0; j < shape.fields; ++j) a[j] *= inverse;
+  }
+
+  /// What columns first .. first + Columns - 1 of all tokens give.
+  template <int Columns>
+  SLLMR_INLINE Real block(std::int64_t row, const Real* a, int first) const {
+    const int fields = shape.fields, width = shape.width();
+    Real total[Columns] = {};
+    for (int i = 0; i < fields; ++i) {
+      const Real* start = (i < user.tokens ? user.residual.row(i)
+                                           : items.residual.row(row * items.tokens + i - user.tokens)) +
+                          first;
+      Real y[Columns];
+      SLLMR_ROW_LOOP
+      for (int c = 0; c < Columns; ++c) y[c] = start[c];
+      for (int head = 0; head < shape.heads; ++head) {
+        const Real* of_head = a + (head * fields + i) * fields;
+        const int column = head * width + first;
+        add(of_head, user.values, 0, user.tokens, column, y);
+        add(of_head + user.tokens, items.values, row * items.tokens, items.tokens, column, y);
+      }
+      const Real* w = weight + i * width + first;
+      SLLMR_ROW_LOOP
+      for (int c = 0; c < Columns; ++c) total[c] += w[c] * (y[c] < 0 ? Real(0) : y[c]);
+    }
+    Real sum = 0;
+    for (int c = 0; c < Columns; ++c) sum += total[c];
+    return sum;
+  }
+  /// y += sum over `tokens` rows of `values`, from row `first` and column `column` on, of their weights `a`.
+  template <int Columns>
+  SLLMR_INLINE void add(const Real* a, const Matrix<Real>& values, std::int64_t first, int tokens, int column,
+                        Real (&y)[Columns]) const {
+    const Real* x = values.row(first) + column;
+    for (int j = 0; j < tokens; ++j, x += values.stride) {
+      const Real factor = a[j];
+      SLLMR_ROW_LOOP
+      for (int c = 0; c < Columns; ++c) y[c] += factor * x[c];
+    }
+  }
+};
+
+template <class Real>
+struct AttentionBackward {
+  AttentionShape shape;
+  Real scale, dropout_scale;
+  Matrix<Real> qkv, weights, d_out, d_scores, d_qkv;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
+    const int fields = shape.fields, dims = shape.head_width, width = shape.width();
+    const std::int64_t first = item / shape.heads * fields;
+    const int column = static_cast<int>(item % shape.heads) * dims;
+    const Real* a = weights.row(item);
+    Real* s = d_scores.row(item);
+    for (int i = 0; i < fields; ++i) {
+      const Real* d_o = d_out.row(first + i) + column;
+      for (int j = 0; j < fields; ++j) {
+        const Real* v = qkv.row(first + j) + column + 2 * width;
+        const Real d = sum_of<Real>(lanes, dims, [&](std::int64_t k) { return d_o[k] * v[k]; });
+        if (lanes.lane() == 0) s[i * fields + j] = a[i * fields + j] < 0 ? Real(0) : d * dropout_scale;
+      }
+    }
+    lanes.sync();
+    for (int i = lanes.lane(); i < fields; i += Lanes::size) softmax_backward(a + i * fields, s + i * fields);
+    lanes.sync();
+    const Real* q = qkv.row(first) + column;
+    const Real* d_o = d_out.row(first) + column;
+    for (int i = 0; i < fields; ++i) {
+      Real* d_q = d_qkv.row(first + i) + column;
+      combine(
+          lanes, fields, dims, [&](int j) { return s[i * fields + j]; }, q + width, qkv.stride, d_q);
+      combine(
+          lanes, fields, dims, [&](int j) { return s[j * fields + i]; }, q, qkv.stride, d_q + width);
+      combine(
+          lanes, fields, dims, [&](int j) { return applied(a[j * fields + i], dropout_scale); }, d_o,
+          d_out.stride, d_q + 2 * width);
+    }
+  }
+
+ private:
+  /// s from the gradients of the weights to those of the products q k.
+  SLLMR_HD void softmax_backward(const Real* a, Real* s) const {
+    Real mean = 0;
+    for (int j = 0; j < shape.fields; ++j) mean += std::fabs(a[j]) * s[j];
+    for (int j = 0; j < shape.fields; ++j) s[j] = std::fabs(a[j]) * (s[j] - mean) * scale;
+  }
+};
+
+template <class Real>
+Real score_scale(const AttentionShape& shape) {
+  return Real(1) / std::sqrt(static_cast<Real>(shape.head_width));
+}
+
+}  // namespace
+
+template <class Real, class OnDevice>
+void attention_forward_on(OnDevice, const Context& context, const AttentionShape& shape, const Real* bias,
+                          const DropoutMask<Real>& mask, const Tensor<Real>& qkv, const Tensor<Real>& weights,
+                          const Tensor<Real>& out) {
+  launch(context, "attention_forward", shape.rows * shape.heads,
+         AttentionForward<Real>{shape, bias, score_scale<Real>(shape), mask, mask.active(), matrix(qkv),
+                                matrix(weights), matrix(out)});
+}
+
+template <class Real, class OnDevice>
+void attention_scores_on(OnDevice, const Context& context, const AttentionShape& shape,
+                         const AttentionSide<Real>& side) {
+  launch(context, "attention_scores", side.scores.rows() * shape.heads,
+         OwnScores<Real>{shape.heads, shape.head_width, side.tokens, matrix(side.qk), matrix(side.scores)});
+}
+
+template <class Real, class OnDevice>
+void attention_rank_on(OnDevice, const Context& context, const AttentionShape& shape,
+                       const AttentionSide<Real>& user, const AttentionSide<Real>& items,
+                       const Tensor<Real>& across, const Real* weight, const Tensor<Real>& scratch,
+                       const Tensor<Real>& out) {
+  launch(context, "attention_rank", shape.rows,
+         AttentionRank<Real>{shape, score_scale<Real>(shape), SideView<Real>(user), SideView<Real>(items),
+                             matrix(across), matrix(scratch), matrix(out), weight});
+}
+
+template <class Real, class OnDevice>
+void attention_backward_on(OnDevice, const Context& context, const AttentionShape& shape, Real dropout_scale,
+                           const Tensor<Real>& qkv, const Tensor<Real>& weights, const Tensor<Real>& d_out,
+                           const Tensor<Real>& d_scores, const Tensor<Real>& d_qkv) {
+  launch(context, "attention_backward", shape.rows * shape.heads,
+         AttentionBackward<Real>{shape, score_scale<Real>(shape), dropout_scale, matrix(qkv), matrix(weights),
+                                 matrix(d_out), matrix(d_scores), matrix(d_qkv)});
+}
+
+#define SLLMR_INSTANTIATE(Real)                                                                          \
+  template void attention_forward_on(OnThisDevice, const Context&, const AttentionShape&, const Real*,   \
+                                     const DropoutMask<Real>&, const Tensor<Real>&, const Tensor<Real>&, \
+                                     const Tensor<Real>&);                                               \
+  template void attention_scores_on(OnThisDevice, const Context&, const AttentionShape&,                 \
+                                    const AttentionSide<Real>&);                                         \
+  template void attention_rank_on(OnThisDevice, const Context&, const AttentionShape&,                   \
+                                  const AttentionSide<Real>&, const AttentionSide<Real>&,                \
+                                  const Tensor<Real>&, const Real*, const Tensor<Real>&,                 \
+                                  const Tensor<Real>&);                                                  \
+  template void attention_backward_on(OnThisDevice, const Context&, const AttentionShape&, Real,         \
+                                      const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&,     \
+                                      const Tensor<Real>&, const Tensor<Real>&);
+SLLMR_INSTANTIATE(float)
+SLLMR_INSTANTIATE(double)
+
+}  // namespace sllmr

@@ -1,0 +1,127 @@
+#include "models/layers/self_attention/self_attention.h"
+
+#include <cmath>
+
+#include "kernels/dense/activation.h"
+#include "kernels/dense/row_sums.h"
+#include "kernels/exec/gemm.h"
+#include "models/layers/shapes.h"
+
+namespace sllmr {
+
+template <class Real>
+SelfAttention<Real>::SelfAttention(Parameters<Real>& parameters, const std::string& name, int fields,
+                                   int width, int heads, double dropout)
+    : name_(name),
+      parameters_(&parameters),
+      fields_(fields),
+      width_(width),
+      heads_(heads),
+      // Xavier's uniform bound for a matrix of 3 width rows and width columns.
+      weight_(parameters.add(name + ".in_proj.weight", {3 * std::int64_t{width}, width},
+                             Initial::uniform(std::sqrt(6.0 / (4.0 * width))))),
+      bias_(parameters.add(name + ".in_proj.bias", {3 * std::int64_t{width}}, Initial::constant(0))),
+      dropout_(name, dropout, weight_),
+      out_proj_(parameters, name + ".out_proj", width, width, LinearInitial::xavier) {
+  require(fields > 0, "layer '" + name + "': fields must be at least 1");
+  require(heads > 0 && width % heads == 0, "layer '" + name + "': " + std::to_string(heads) +
+                                               " heads do not divide a width of " + std::to_string(width));
+}
+
+template <class Real>
+Tensor<Real> SelfAttention<Real>::forward(const Context& context, const Tensor<Real>& x, const Pass& pass,
+                                          Saved* saved) const {
+  require_width(name_, "input", x, width_);
+  require(x.rows() % fields_ == 0, "layer '" + name_ + "': the input has " + std::to_string(x.rows()) +
+                                       " rows, not a multiple of its " + std::to_string(fields_) + " fields");
+  const AttentionShape shape{x.rows() / fields_, fields_, heads_, width_ / heads_};
+  const DropoutMask<Real> mask = dropout_.mask(pass);
+  const Tensor<Real> qkv(context, x.rows(), 3 * std::int64_t{width_});
+  const Tensor<Real> weights(context, shape.rows * heads_, std::int64_t{fields_} * fields_);
+  const Tensor<Real> mixed(context, x.rows(), width_);
+  gemm(context, Transpose::no, Transpose::yes, x.rows(), qkv.cols(), width_, Real(1), x.data(), x.stride(),
+       parameters_->value(weight_), width_, Real(0), qkv.data(), qkv.stride());
+  attention_forward(context, shape, parameters_->value(bias_), mask, qkv, weights, mixed);
+  if (saved == nullptr) return out_proj_.forward(context, mixed, pass, nullptr);
+  *saved = {x, qkv, weights, mask.scale, {}};
+  return out_proj_.forward(context, mixed, pass, &saved->out);
+}
+
+template <class Real>
+Tensor<Real> SelfAttention<Real>::backward(const Context& context, const Saved& saved,
+                                           const Tensor<Real>& d_out) const {
+  const Tensor<Real>& x = saved.x;
+  require_shape(name_, "output's gradient", d_out, x.rows(), width_);
+  const AttentionShape shape{x.rows() / fields_, fields_, heads_, width_ / heads_};
+  const Tensor<Real> d_mixed = out_proj_.backward(context, saved.out, d_out);
+  const Tensor<Real> d_scores(context, saved.weights.rows(), saved.weights.cols());
+  const Tensor<Real> d_qkv(context, x.rows(), saved.qkv.cols());
+  attention_backward(context, shape, saved.dropout_scale, saved.qkv, saved.weights, d_mixed, d_scores, d_qkv);
+  run(context, SumRows<Real>{.x = d_qkv, .out = parameters_->gradient(bias_)});
+  gemm(context, Transpose::yes, Transpose::no, d_qkv.cols(), width_, x.rows(), Real(1), d_qkv.data(),
+       d_qkv.stride(), x.data(), x.stride(), Real(0), parameters_->gradient(weight_), width_);
+  const Tensor<Real> d_x(context, x.rows(), width_);
+  gemm(context, Transpose::no, Transpose::no, x.rows(), width_, d_qkv.cols(), Real(1), d_qkv.data(),
+       d_qkv.stride(), parameters_->value(weight_), width_, Real(0), d_x.data(), d_x.stride());
+  return d_x;
+}
+
+template <class Real>
+AttentionSide<Real> SelfAttention<Real>::side(const Context& context, const Tensor<Real>& x,
+                                              const Tensor<Real>& residual, int tokens) const {
+  require_width(name_, "input", x, width_);
+  require_shape(name_, "residual", residual, x.rows(), width_);
+  const std::int64_t rows = x.rows(), dims = width_ / heads_;
+  const Real* weight = parameters_->value(weight_);
+  const Real* bias = parameters_->value(bias_);
+  const auto product = [&](std::int64_t k, const Tensor<Real>& from, const Real* map, std::int64_t stride,
+                           const Tensor<Real>& to) {
+    gemm(context, Transpose::no, Transpose::yes, rows, to.cols(), k, Real(1), from.data(), from.stride(), map,
+         stride, Real(0), to.data(), to.stride());
+  };
+  const auto add_bias = [&](const Tensor<Real>& to, const Real* of) {
+    run(context, Epilogue<Real>{.x = to, .shift = of, .out = to});
+  };
+  AttentionSide<Real> out{tokens, Tensor<Real>(context, rows, 2 * std::int64_t{width_}),
+                          Tensor<Real>(context, rows, std::int64_t{heads_} * width_),
+                          Tensor<Real>(context, rows, width_),
+                          Tensor<Real>(context, rows / tokens, std::int64_t{heads_} * tokens * tokens)};
+  product(width_, x, weight, width_, out.qk);
+  add_bias(out.qk, bias);
+  const Tensor<Real> values(context, rows, width_);
+  product(width_, x, weight + out.qk.cols() * width_, width_, values);
+  add_bias(values, bias + out.qk.cols());
+  for (int head = 0; head < heads_; ++head) {
+    product(dims, values.columns(head * dims, dims), out_proj_.weight() + head * dims, width_,
+            out.values.columns(std::int64_t{head} * width_, width_));
+  }
+  run(context, Epilogue<Real>{.x = residual, .shift = out_proj_.bias(), .out = out.residual});
+  attention_scores(context, {rows / tokens, tokens, heads_, static_cast<int>(dims)}, out);
+  return out;
+}
+
+template <class Real>
+void SelfAttention<Real>::rank(const Context& context, const AttentionSide<Real>& user,
+                               const AttentionSide<Real>& items, const Real* weight,
+                               const Tensor<Real>& out) const {
+  require(user.tokens + items.tokens == fields_, "layer '" + name_ + "': the sides' tokens are not all");
+  const std::int64_t rows = items.scores.rows(), dims = width_ / heads_;
+  const Tensor<Real> across(context, rows * items.tokens, 2 * std::int64_t{heads_} * user.tokens),
+      scratch(context, rows, std::int64_t{heads_} * fields_ * fields_);
+  for (int head = 0; head < heads_; ++head) {
+    for (const int part : {0, 1}) {  // keys with the user's queries, queries with the user's keys
+      const Tensor<Real> of_items = items.qk.columns((1 - part) * width_ + head * dims, dims),
+                         of_user = user.qk.columns(part * width_ + head * dims, dims),
+                         to = across.columns((std::int64_t{part} * heads_ + head) * user.tokens, user.tokens);
+      gemm(context, Transpose::no, Transpose::yes, to.rows(), to.cols(), dims, Real(1), of_items.data(),
+           of_items.stride(), of_user.data(), of_user.stride(), Real(0), to.data(), to.stride());
+    }
+  }
+  attention_rank(context, {rows, fields_, heads_, static_cast<int>(dims)}, user, items, across, weight,
+                 scratch, out);
+}
+
+template class SelfAttention<float>;
+template class SelfAttention<double>;
+
+}  // namespace sllmr

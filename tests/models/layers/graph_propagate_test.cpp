@@ -1,0 +1,171 @@
+#include "models/layers/graph_embedding/kernels.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+#include <vector>
+
+#include "kernels/exec/memory.h"
+#include "models/layers/embedding/kernels.h"
+#include "tests/support/compare.h"
+#include "tests/support/world.h"
+
+namespace sllmr {
+namespace {
+
+template <class Real>
+std::vector<Real> random_numbers(std::uint64_t seed, std::size_t n) {
+  const std::vector<float> numbers = TestNumbers(seed).many(n, -1.0F, 1.0F);
+  return {numbers.begin(), numbers.end()};
+}
+
+/// Neighbours of each node: a random undirected graph in which node 0 has none, node 1 has all others and the
+/// last has one.
+std::vector<std::set<Id>> make_neighbours(Id nodes) {
+  TestNumbers numbers(5);
+  std::vector<std::set<Id>> neighbours(static_cast<std::size_t>(nodes));
+  const auto connect = [&](Id a, Id b) {
+    if (a == b) return;
+    neighbours[static_cast<std::size_t>(a)].insert(b);
+    neighbours[static_cast<std::size_t>(b)].insert(a);
+  };
+  for (Id node = 2; node < nodes; ++node) connect(1, node);
+  for (Id edge = 0; nodes > 4 && edge < 2 * nodes; ++edge)
+    connect(numbers.id(1, nodes - 2), numbers.id(1, nodes - 2));
+  return neighbours;
+}
+
+/// The result of the kernel, with `out` as random_numbers(3, ...) before.
+template <class Real>
+std::vector<Real> propagate(const Context& context, const std::vector<std::set<Id>>& neighbours, int width) {
+  std::vector<std::int64_t> offsets{0};
+  std::vector<Id> ids;
+  std::vector<Real> scale;
+  for (const std::set<Id>& of_node : neighbours) {
+    ids.insert(ids.end(), of_node.begin(), of_node.end());
+    offsets.push_back(static_cast<std::int64_t>(ids.size()));
+    // That of a node without neighbours must not matter.
+    scale.push_back(of_node.empty() ? Real(7)
+                                    : static_cast<Real>(1 / std::sqrt(static_cast<double>(of_node.size()))));
+  }
+  const std::size_t cells = neighbours.size() * static_cast<std::size_t>(width);
+  const std::vector<Real> base = random_numbers<Real>(1, cells), x = random_numbers<Real>(2, cells),
+                          before = random_numbers<Real>(3, cells);
+  const Buffer<std::int64_t> device_offsets(context, std::span<const std::int64_t>(offsets));
+  const Buffer<Id> device_ids(context, std::span<const Id>(ids));
+  const Buffer<Real> device_scale(context, std::span<const Real>(scale)),
+      device_base(context, std::span<const Real>(base)), device_x(context, std::span<const Real>(x));
+  Buffer<Real> out(context, std::span<const Real>(before));
+  const Graph<Real> graph{static_cast<std::int64_t>(neighbours.size()), device_offsets.data(),
+                          device_ids.data(), device_scale.data()};
+  graph_propagate(
+      context, Propagation<Real>{graph, width, device_base.data(), device_x.data(), Real(0.25), out.data()});
+  return out.to_host(context);
+}
+
+std::vector<double> naive(const std::vector<std::set<Id>>& neighbours, int width) {
+  const auto columns = static_cast<std::size_t>(width);
+  const std::size_t cells = neighbours.size() * columns;
+  const std::vector<double> base = random_numbers<double>(1, cells), x = random_numbers<double>(2, cells);
+  std::vector<double> out(cells);
+  for (std::size_t i = 0; i < neighbours.size(); ++i) {
+    for (std::size_t d = 0; d < columns; ++d) {
+      double sum = base[i * columns + d];
+      for (const Id neighbour : neighbours[i]) {
+        const auto j = static_cast<std::size_t>(neighbour);
+        const auto degrees = static_cast<double>(neighbours[i].size() * neighbours[j].size());
+        sum += x[j * columns + d] / std::sqrt(degrees);
+      }
+      out[i * columns + d] = 0.25 * sum;
+    }
+  }
+  return out;
+}
+
+/// Widths around the blocks of 16 and 64 floats (CPU) and 64 lanes' columns (CUDA); nodes around the 64
+/// stripes.
+template <class Real>
+void expect_right(const Context& context, double tolerance) {
+  for (const Id nodes : {2, 3, 63, 64, 65, 300}) {
+    const std::vector<std::set<Id>> neighbours = make_neighbours(nodes);
+    for (const int width : {1, 7, 8, 16, 31, 32, 33, 64, 65, 100, 144}) {
+      SCOPED_TRACE(testing::Message() << nodes << " nodes, width " << width);
+      EXPECT_LT(norm_error(propagate<Real>(context, neighbours, width), naive(neighbours, width)), tolerance);
+    }
+  }
+}
+
+TEST(GraphPropagate, IsItsFormula) {
+  for (const int threads : {1, 2}) {
+    expect_right<double>(Context(Device::cpu, threads), 1e-14);
+    expect_right<float>(Context(Device::cpu, threads), 2e-6);
+  }
+}
+TEST(GraphPropagateCuda, IsItsFormula) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  expect_right<double>(Context(Device::cuda), 1e-14);
+  expect_right<float>(Context(Device::cuda), 2e-6);
+}
+
+void expect_same_bits(const Context& a, const Context& b) {
+  const std::vector<std::set<Id>> neighbours = make_neighbours(1000);
+  EXPECT_EQ(propagate<float>(a, neighbours, 64), propagate<float>(b, neighbours, 64));
+}
+
+TEST(GraphPropagate, IsRepeatableAndDoesNotDependOnTheThreads) {
+  const Context one(Device::cpu, 1), two(Device::cpu, 2);
+  expect_same_bits(one, two);
+  expect_same_bits(two, two);
+}
+TEST(GraphPropagateCuda, IsRepeatable) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  const Context context(Device::cuda);
+  expect_same_bits(context, context);
+}
+
+/// Rows 4, 1 and 2 of a table of 6: three occurrences in the wanted field, one of them in a bag of two; one
+/// in another field alone; none.
+template <class Real>
+void expect_bag_gradients(const Context& context, double tolerance) {
+  const std::vector<Id> keys{4, 1, 2};
+  const std::vector<std::int64_t> offsets{0, 4, 5, 5};
+  const std::vector<std::int8_t> field{1, 4, 1, 1, 4};
+  const std::vector<std::int32_t> bag{0, 0, 2, 1, 1}, length{1, 2, 1};
+  for (const int width : {1, 5, 33, 64}) {
+    SCOPED_TRACE(width);
+    const auto columns = static_cast<std::size_t>(width);
+    const std::size_t stride = columns + 3;
+    const std::vector<Real> d = random_numbers<Real>(1, 3 * stride),
+                            before = random_numbers<Real>(2, 6 * columns);
+    std::vector<double> expected(before.begin(), before.end());
+    for (std::size_t k = 0; k < columns; ++k) {
+      expected[4 * columns + k] = static_cast<double>(d[k]) + d[2 * stride + k] + d[stride + k] / Real(2);
+      expected[columns + k] = expected[2 * columns + k] = 0;
+    }
+    const Buffer<Id> device_keys(context, std::span<const Id>(keys)),
+        device_bag(context, std::span<const Id>(bag)), device_length(context, std::span<const Id>(length));
+    const Buffer<std::int64_t> device_offsets(context, std::span<const std::int64_t>(offsets));
+    const Buffer<std::int8_t> device_field(context, std::span<const std::int8_t>(field));
+    const Buffer<Real> device_d(context, std::span<const Real>(d));
+    Buffer<Real> table(context, std::span<const Real>(before));
+    bag_gradients(context,
+                  BagGradients<Real>{3, device_keys.data(), device_offsets.data(), device_field.data(),
+                                     device_bag.data(), 1, width, device_length.data(), device_d.data(),
+                                     static_cast<std::int64_t>(stride), table.data()});
+    EXPECT_TRUE(all_near(table.to_host(context), expected, {tolerance, tolerance}));
+  }
+}
+
+TEST(BagGradients, AreSumsOverTheOccurrencesInTheField) {
+  expect_bag_gradients<double>(Context(Device::cpu, 2), 1e-15);
+  expect_bag_gradients<float>(Context(Device::cpu, 2), 1e-6);
+}
+TEST(BagGradientsCuda, AreSumsOverTheOccurrencesInTheField) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  expect_bag_gradients<double>(Context(Device::cuda), 1e-15);
+  expect_bag_gradients<float>(Context(Device::cuda), 1e-6);
+}
+
+}  // namespace
+}  // namespace sllmr
