@@ -56,16 +56,6 @@ struct ReluTerms {
   }
 };
 
-/// Calls action(std::bool_constant<flag>()).
-template <class Action>
-void with_constant(bool flag, const Action& action) {
-  if (flag) {
-    action(std::true_type());
-  } else {
-    action(std::false_type());
-  }
-}
-
 template <class Real>
 void run_here(const Context& context, const Epilogue<Real>& args) {
   with_constant(args.scale != nullptr, [&](auto scale) {

@@ -1,6 +1,8 @@
 // How hot code is laid out: loops over the numbers of a row, what is inlined and what is not.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/exec/types.h"
 
 #if defined(__CUDACC__)
@@ -29,6 +31,16 @@ inline void prefetch_line(const void* address) {
   asm volatile("");  // GCC 12 drops calls of functions that do nothing else
 }
 #endif
+
+/// Calls action(std::bool_constant<flag>()), for a kernel that is compiled for both.
+template <class Action>
+void with_constant(bool flag, const Action& action) {
+  if (flag) {
+    action(std::true_type());
+  } else {
+    action(std::false_type());
+  }
+}
 
 /// body(0), ..., body(N - 1), which do not depend on each other; on the CPU in vectors. Structs that the body
 /// makes must live in it, not around it, for the compiler to take them apart.

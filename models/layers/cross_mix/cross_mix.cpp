@@ -4,7 +4,7 @@
 
 #include "kernels/dense/row_sums.h"
 #include "kernels/exec/gemm.h"
-#include "models/layers/cross_net/kernels.h"
+#include "models/layers/cross_v2/kernels.h"
 #include "models/layers/shapes.h"
 
 namespace sllmr {
@@ -71,7 +71,11 @@ Tensor<Real> CrossNetMix<Real>::forward(const Context& context, const Tensor<Rea
     gemm(context, Transpose::no, Transpose::no, rows, size_, width, Real(1), mixed.data(), width,
          in + inner_width * size_, size_, Real(0), u.data(), size_);
     Tensor<Real> next(context, rows, size_);
-    cross_step(context, x0, x, parameters_->value(layers_[static_cast<std::size_t>(l)].bias), u, next);
+    run(context, CrossStep<Real>{.x0 = x0,
+                                 .x = x,
+                                 .bias = parameters_->value(layers_[static_cast<std::size_t>(l)].bias),
+                                 .u = u,
+                                 .out = next});
     if (saved != nullptr) saved->layers.push_back({x, inner, core, mixed, u});
     x = next;
   }
@@ -97,8 +101,16 @@ Tensor<Real> CrossNetMix<Real>::backward(const Context& context, const Saved& sa
     Real* d_in = d_packed.data() + first;
     const bool top = l + 1 == net.layers;
     Tensor<Real> d_x(context, rows, size_);
-    cross_step_backward(context, x0, layer.u, d, d_u, d_x0, top, l == 0, d_x,
-                        parameters_->gradient(layers_[static_cast<std::size_t>(l)].bias));
+    run(context,
+        CrossStepBackward<Real>{.x0 = x0,
+                                .u = layer.u,
+                                .d_out = d,
+                                .d_u = d_u,
+                                .d_x0 = d_x0,
+                                .top = top,
+                                .bottom = l == 0,
+                                .d_x = d_x,
+                                .d_bias = parameters_->gradient(layers_[static_cast<std::size_t>(l)].bias)});
     gemm(context, Transpose::no, Transpose::yes, rows, width, size_, Real(1), d_u.data(), size_,
          in + inner_width * size_, size_, Real(0), d_mixed.data(), width);
     gemm(context, Transpose::yes, Transpose::no, width, size_, rows, Real(1), layer.mixed.data(), width,

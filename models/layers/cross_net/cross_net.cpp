@@ -37,7 +37,7 @@ Tensor<Real> CrossNet<Real>::forward(const Context& context, const Tensor<Real>&
   const auto layers = static_cast<std::int64_t>(layers_.size());
   const Tensor<Real> betas(context, layers + 1, size_ + 1), products(context, x0.rows(), 2 * layers);
   Tensor<Real> out(context, x0.rows(), size_);
-  cross_vectors(context, x0, view(), betas, products, out);
+  run(context, CrossForward<Real>{.net = view(), .x0 = x0, .betas = betas, .products = products, .out = out});
   if (saved != nullptr) *saved = {x0, betas, products};
   return out;
 }
@@ -51,12 +51,17 @@ Tensor<Real> CrossNet<Real>::backward(const Context& context, const Saved& saved
   const Tensor<Real> factors(context, rows, 2 * layers), sums(context, layers + 1, size_),
       d_products(context, 1, layers);
   const CrossVectors<Real> net = view();
-  cross_vectors_rows_backward(context, saved.x0, net, saved.products, d_out, d_x0, factors);
-  gemm(context, Transpose::yes, Transpose::no, layers, size_, rows, Real(1), factors.data(), factors.stride(),
-       saved.x0.data(), saved.x0.stride(), Real(0), sums.data(), sums.stride());
+  run(context, CrossRowsBackward<Real>{.net = net,
+                                       .x0 = saved.x0,
+                                       .products = saved.products,
+                                       .d_out = d_out,
+                                       .d_x0 = d_x0,
+                                       .factors = factors});
+  multiply(context, transposed(factors.columns(0, layers)), saved.x0, sums.row_range(0, layers));
   run(context, SumRows<Real>{.x = d_out, .out = sums.data() + layers * size_});
   run(context, SumRows<Real>{.x = factors.columns(layers, layers), .out = d_products.data()});
-  cross_vectors_parameters_backward(context, net, saved.betas, sums, d_products);
+  run(context, CrossParametersBackward<Real>{
+                   .net = net, .betas = saved.betas, .sums = sums, .d_products = d_products.data()});
   return d_x0;
 }
 
@@ -73,8 +78,7 @@ Tensor<Real> CrossNet<Real>::taps(const Context& context, const Tensor<Real>& x0
   }
   copy_on_device(context, weights.data() + layers * size_, out_weight, bytes);
   Tensor<Real> out(context, x0.rows(), layers + 1);
-  gemm(context, Transpose::no, Transpose::yes, x0.rows(), layers + 1, size_, Real(1), x0.data(), x0.stride(),
-       weights.data(), size_, Real(0), out.data(), out.stride());
+  multiply(context, x0, transposed(weights), out);
   return out;
 }
 
@@ -85,7 +89,13 @@ void CrossNet<Real>::forward_taps(const Context& context, const Tensor<Real>& us
   require_shape(name_, "user's taps", user, 1, layers + 1);
   require_width(name_, "items' taps", items, layers + 1);
   const Tensor<Real> constants(context, 1, layers + 1);
-  cross_vectors_of_taps(context, view(), size_, out_weight, user, items, constants, out);
+  run(context, CrossOfTaps<Real>{.net = view(),
+                                 .cols = size_,
+                                 .out_weight = out_weight,
+                                 .user = user.data(),
+                                 .items = items,
+                                 .constants = constants.data(),
+                                 .out = out});
 }
 
 template class CrossNet<float>;

@@ -4,7 +4,7 @@
 
 #include "kernels/dense/activation.h"
 #include "kernels/dense/row_sums.h"
-#include "models/layers/cross_net/kernels.h"
+#include "models/layers/cross_v2/kernels.h"
 #include "models/layers/shapes.h"
 
 namespace sllmr {
@@ -28,7 +28,7 @@ Tensor<Real> CrossNetV2<Real>::forward(const Context& context, const Tensor<Real
   for (const Linear<Real>& layer : layers_) {
     const Tensor<Real> u = layer.product(context, x);
     Tensor<Real> next(context, x0.rows(), size_);
-    cross_step(context, x0, x, layer.bias(), u, next);
+    run(context, CrossStep<Real>{.x0 = x0, .x = x, .bias = layer.bias(), .u = u, .out = next});
     if (saved != nullptr) {
       saved->x.push_back(x);
       saved->u.push_back(u);
@@ -47,8 +47,15 @@ Tensor<Real> CrossNetV2<Real>::backward(const Context& context, const Saved& sav
   Tensor<Real> d = d_out;
   for (std::size_t l = layers_.size(); l-- > 0;) {
     Tensor<Real> d_x(context, rows, size_);
-    cross_step_backward(context, saved.x.front(), saved.u[l], d, d_u, d_x0, l + 1 == layers_.size(), l == 0,
-                        d_x, layers_[l].bias_gradient());
+    run(context, CrossStepBackward<Real>{.x0 = saved.x.front(),
+                                         .u = saved.u[l],
+                                         .d_out = d,
+                                         .d_u = d_u,
+                                         .d_x0 = d_x0,
+                                         .top = l + 1 == layers_.size(),
+                                         .bottom = l == 0,
+                                         .d_x = d_x,
+                                         .d_bias = layers_[l].bias_gradient()});
     layers_[l].product_backward(context, saved.x[l], d_u, d_x, InputGradient::add);
     d = d_x;
   }
