@@ -33,7 +33,15 @@ struct GatedPair {
 
 /// Signals of one (user, item), but for its uncertainty, which is up to the logit: 0.
 SLLMR_INLINE GateSignals gate_signals(const GateArgs& gate, Id user, Id item, float gap) {
-  GateSignals z{gate.users[user], gate.items[item], 0, gap, 0};
+  GateSignals z{};
+  z.score_gap = gap;
+  // Number by number: copied as a whole, GCC 12 keeps them in memory.
+  const UserSignals of_user = gate.users[user];
+  const ItemSignals of_item = gate.items[item];
+  z.cold = of_user.cold;
+  z.tail = of_item.tail;
+  OtherSignals::copy(of_user, z);
+  OtherSignals::copy(of_item, z);
   if (gate.uses_draw) {
     const std::uint64_t key = (static_cast<std::uint64_t>(user) << 32) | static_cast<std::uint32_t>(item);
     z.draw = uniform(philox(gate.seed, 0, key, Purpose::gate_rule).word[0]);

@@ -34,6 +34,18 @@ struct GateSignals : UserSignals, ItemSignals {
 template <auto... members>
 struct MemberList {
   static constexpr int count = sizeof...(members);
+
+  /// Copies those that `From` has.
+  template <class From>
+  static SLLMR_INLINE void copy(const From& from, GateSignals& to) {
+    (copy_one<members>(from, to), ...);
+  }
+
+ private:
+  template <auto member, class From>
+  static SLLMR_INLINE void copy_one(const From& from, GateSignals& to) {
+    if constexpr (std::is_same_v<decltype(member), float From::*>) to.*member = from.*member;
+  }
 };
 /// All signals but cold, tail, uncertainty and score_gap, which the gate itself keeps of each pair.
 using OtherSignals = MemberList<&GateSignals::log_history, &GateSignals::score_entropy,
