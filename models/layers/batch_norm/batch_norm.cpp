@@ -38,8 +38,14 @@ Tensor<Real> BatchNorm<Real>::backward_relu(const Context& context, const Saved&
                                             Real scale, const Tensor<Real>& d_out) const {
   require_shape(name_, "output's gradient", d_out, saved.x.rows(), size_);
   Tensor<Real> d_x(context, saved.x.rows(), size_);
-  batch_norm_backward(context, saved.x, saved.statistics, y, scale, d_out, d_x,
-                      parameters_->gradient(weight_), parameters_->gradient(bias_));
+  run(context, BatchNormBackward<Real>{.x = saved.x,
+                                       .statistics = saved.statistics,
+                                       .relu_out = y,
+                                       .dropout_scale = scale,
+                                       .d_out = d_out,
+                                       .d_x = d_x,
+                                       .d_weight = parameters_->gradient(weight_),
+                                       .d_bias = parameters_->gradient(bias_)});
   return d_x;
 }
 
@@ -48,16 +54,19 @@ void BatchNorm<Real>::apply_running(const Context& context, const Tensor<Real>& 
                                     bool with_shift) const {
   require_width(name_, "input", y, size_);
   const Tensor<Real> statistics(context, BatchNormRows::count, size_);
-  batch_norm_running(context, view(shift), statistics);
-  Epilogue<Real> map{.x = y, .scale = statistics.data() + BatchNormRows::scale * size_, .out = y};
-  if (with_shift) map.shift = statistics.data() + BatchNormRows::shift * size_;
+  run(context, BatchNormRunning<Real>{.norm = view(shift), .statistics = statistics});
+  Epilogue<Real> map{.x = y, .scale = matrix(statistics).row(BatchNormRows::scale), .out = y};
+  if (with_shift) map.shift = matrix(statistics).row(BatchNormRows::shift);
   run(context, map);
 }
 
 template <class Real>
 BatchNormView<Real> BatchNorm<Real>::view(const Real* shift) const {
-  return {parameters_->value(weight_), parameters_->value(bias_), parameters_->value(running_mean_),
-          parameters_->value(running_var_), shift};
+  return {.weight = parameters_->value(weight_),
+          .bias = parameters_->value(bias_),
+          .running_mean = parameters_->value(running_mean_),
+          .running_var = parameters_->value(running_var_),
+          .offset = shift};
 }
 
 template <class Real>
@@ -72,15 +81,15 @@ Tensor<Real> BatchNorm<Real>::normalise(const Context& context, const Tensor<Rea
       throw Error("layer '" + name_ + "': batch norm cannot train on a batch of " + std::to_string(x.rows()) +
                   " rows; use a batch size that leaves no single row over");
     }
-    batch_norm_statistics(context, x, norm, statistics);
+    run(context, BatchNormStatistics<Real>{.x = x, .norm = norm, .statistics = statistics});
   } else {
-    require(saved == nullptr, "batch norm goes back through training passes only");
-    batch_norm_running(context, norm, statistics);
+    require(saved == nullptr, "batch norm has a backward of training passes only");
+    run(context, BatchNormRunning<Real>{.norm = norm, .statistics = statistics});
   }
   Tensor<Real> y(context, x.rows(), size_);
   run(context, Epilogue<Real>{.x = x,
-                              .scale = statistics.data() + BatchNormRows::scale * size_,
-                              .shift = statistics.data() + BatchNormRows::shift * size_,
+                              .scale = matrix(statistics).row(BatchNormRows::scale),
+                              .shift = matrix(statistics).row(BatchNormRows::shift),
                               .relu = relu,
                               .dropout = dropout,
                               .out = y});

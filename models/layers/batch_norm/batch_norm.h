@@ -12,7 +12,7 @@ namespace sllmr {
 
 /// y = weight * (x - mean) / sqrt(variance + 1e-5) + bias. A training pass takes mean and (biased) variance
 /// from the batch and moves the running ones by a tenth towards the batch's (the variance's unbiased); any
-/// other pass takes the running ones, and cannot be gone back. Parameters "<name>.weight" = 1 and
+/// other pass takes the running ones, and has no backward. Parameters "<name>.weight" = 1 and
 /// "<name>.bias" = 0, state "<name>.running_mean" = 0 and "<name>.running_var" = 1, all {size}.
 template <class Real>
 class BatchNorm {
@@ -32,7 +32,7 @@ class BatchNorm {
   /// takes it away again, so it only reaches the running mean, and its gradient is zero.
   Tensor<Real> forward_relu(const Context& context, const Tensor<Real>& x, const Real* shift,
                             const DropoutMask<Real>& dropout, const Pass& pass, Saved* saved) const;
-  /// Its way back: `y` is forward_relu's result and `scale` that of its dropout.
+  /// Its backward: `y` is forward_relu's result and `scale` that of its dropout.
   Tensor<Real> backward_relu(const Context& context, const Saved& saved, const Tensor<Real>& y, Real scale,
                              const Tensor<Real>& d_out) const;
 

@@ -4,7 +4,6 @@
 
 #include "kernels/exec/column_sums.h"
 #include "kernels/exec/launch.h"
-#include "kernels/exec/matrix.h"
 
 namespace sllmr {
 
@@ -13,7 +12,7 @@ namespace {
 template <class Real>
 struct Finish {
   BatchNormView<Real> norm;
-  Real* statistics;
+  Real* statistics;  // [BatchNormRows::count x cols]
   std::int64_t cols;
 
   SLLMR_HD void put(std::int64_t column, Real mean, Real inverse, Real offset) const {
@@ -45,7 +44,7 @@ struct Finish {
 template <class Real, class OnDevice>
 struct ChunkStatistics {
   ColumnGrid<OnDevice> grid;
-  Matrix<Real> x;
+  Matrix<const Real> x;
   Real* partial;  // [chunks x 2 x cols]; null where there is one chunk
   Finish<Real> finish;
 
@@ -118,11 +117,8 @@ SLLMR_INLINE Real gradient_of_norm(const Real* d_out, const Real* relu_out, Real
 }
 
 template <class Real, bool Relu>
-struct BackwardSums {
-  Matrix<Real> x, relu_out, d_out;
-  const Real* mean;
-  const Real* inverse;
-  Real scale;
+struct BackwardTerms {
+  BatchNormBackward<Real> args;
 
   struct Row {
     const Real* x;
@@ -139,105 +135,89 @@ struct BackwardSums {
     }
   };
   SLLMR_INLINE Row row(std::int64_t r) const {
-    return {x.row(r), Relu ? relu_out.row(r) : nullptr, d_out.row(r), mean, inverse, scale};
+    return {args.x.row(r),
+            Relu ? args.relu_out.row(r) : nullptr,
+            args.d_out.row(r),
+            args.statistics.row(BatchNormRows::mean),
+            args.statistics.row(BatchNormRows::inverse),
+            args.dropout_scale};
   }
 };
 
 /// Items 0 .. rows - 1: rows of d_x. Item `rows`: the gradients of weight and bias.
 template <class Real, bool Relu>
-struct BackwardRows {
-  BackwardSums<Real, Relu> terms;
-  Matrix<Real> d_x;
-  std::int64_t rows, cols;
-  const Real* norm_scale;
-  const Real* sums;  // [2 x cols]
-  Real* d_weight;
-  Real* d_bias;
+struct BackwardRow {
+  BackwardTerms<Real, Relu> terms;
+  Matrix<const Real> sums;  // [2 x cols]
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t row) const {
-    const Real* by_weight = sums;
-    const Real* by_bias = sums + cols;
+    const BatchNormBackward<Real>& args = terms.args;
+    const std::int64_t rows = args.x.rows, cols = args.x.cols;
+    const Real* by_weight = sums.row(0);
+    const Real* by_bias = sums.row(1);
     if (row == rows) {
       for (std::int64_t c = lanes.lane(); c < cols; c += Lanes::size) {
-        d_weight[c] = by_weight[c];
-        d_bias[c] = by_bias[c];
+        args.d_weight[c] = by_weight[c];
+        args.d_bias[c] = by_bias[c];
       }
       return;
     }
     const auto at = terms.row(row);
-    Real* to = d_x.row(row);
+    const Real* scale = args.statistics.row(BatchNormRows::scale);
+    Real* to = args.d_x.row(row);
     const Real share = Real(1) / static_cast<Real>(rows);
     SLLMR_ROW_LOOP
     for (std::int64_t c = lanes.lane(); c < cols; c += Lanes::size) {
       const Real d = gradient_of_norm<Real, Relu>(at.d_out, at.relu_out, at.scale, c);
       const Real normalised = (at.x[c] - at.mean[c]) * at.inverse[c];
-      to[c] = norm_scale[c] * (d - share * (by_bias[c] + normalised * by_weight[c]));
+      to[c] = scale[c] * (d - share * (by_bias[c] + normalised * by_weight[c]));
     }
   }
 };
 
 template <class Real, bool Relu>
-void backward(const Context& context, const Tensor<Real>& x, const Tensor<Real>& statistics,
-              const Tensor<Real>& relu_out, Real dropout_scale, const Tensor<Real>& d_out,
-              const Tensor<Real>& d_x, Real* d_weight, Real* d_bias) {
-  const std::int64_t rows = x.rows(), cols = x.cols();
-  const Real* of = statistics.data();
-  const BackwardSums<Real, Relu> terms{matrix(x),
-                                       matrix(relu_out),
-                                       matrix(d_out),
-                                       of + BatchNormRows::mean * cols,
-                                       of + BatchNormRows::inverse * cols,
-                                       dropout_scale};
+void backward(const Context& context, const BatchNormBackward<Real>& args) {
+  const std::int64_t rows = args.x.rows, cols = args.x.cols;
+  const BackwardTerms<Real, Relu> terms{args};
   const Tensor<Real> sums(context, 2, cols);
   column_sums(context, "batch_norm_backward_sums", rows, cols, terms,
-              ColumnTargets<Real, 2>{{sums.data(), sums.data() + cols}});
-  launch(context, "batch_norm_backward", rows + 1,
-         BackwardRows<Real, Relu>{terms, matrix(d_x), rows, cols, of + BatchNormRows::scale * cols,
-                                  sums.data(), d_weight, d_bias});
+              ColumnTargets<Real, 2>{{matrix(sums).row(0), matrix(sums).row(1)}});
+  launch(context, "batch_norm_backward", rows + 1, BackwardRow<Real, Relu>{terms, sums});
 }
 
-}  // namespace
-
-template <class Real, class OnDevice>
-void batch_norm_statistics_on(OnDevice, const Context& context, const Tensor<Real>& x,
-                              const BatchNormView<Real>& norm, const Tensor<Real>& statistics) {
-  const ColumnGrid<OnThisDevice> grid(x.rows(), x.cols());
-  const Finish<Real> finish{norm, statistics.data(), x.cols()};
+template <class Real>
+void run_here(const Context& context, const BatchNormStatistics<Real>& args) {
+  const ColumnGrid<OnThisDevice> grid(args.x.rows, args.x.cols);
+  const Finish<Real> finish{args.norm, args.statistics.data, args.x.cols};
   Tensor<Real> partial;
   if (grid.chunks > 1) partial = Tensor<Real>(context, grid.chunks * 2, grid.cols);
   launch(context, "batch_norm_statistics", grid.items(),
-         ChunkStatistics<Real, OnThisDevice>{grid, matrix(x), partial.data(), finish});
+         ChunkStatistics<Real, OnThisDevice>{grid, args.x, partial.data(), finish});
   if (grid.chunks == 1) return;
   launch_each(context, "batch_norm_merge", grid.cols,
               MergeChunks<Real, OnThisDevice>{grid, partial.data(), finish});
 }
 
-template <class Real, class OnDevice>
-void batch_norm_running_on(OnDevice, const Context& context, const BatchNormView<Real>& norm,
-                           const Tensor<Real>& statistics) {
-  launch_each(context, "batch_norm_running", statistics.cols(),
-              FromRunning<Real>{{norm, statistics.data(), statistics.cols()}});
+template <class Real>
+void run_here(const Context& context, const BatchNormRunning<Real>& args) {
+  launch_each(context, "batch_norm_running", args.statistics.cols,
+              FromRunning<Real>{{args.norm, args.statistics.data, args.statistics.cols}});
 }
 
-template <class Real, class OnDevice>
-void batch_norm_backward_on(OnDevice, const Context& context, const Tensor<Real>& x,
-                            const Tensor<Real>& statistics, const Tensor<Real>& relu_out, Real dropout_scale,
-                            const Tensor<Real>& d_out, const Tensor<Real>& d_x, Real* d_weight,
-                            Real* d_bias) {
-  const auto run = relu_out.size() != 0 ? &backward<Real, true> : &backward<Real, false>;
-  run(context, x, statistics, relu_out, dropout_scale, d_out, d_x, d_weight, d_bias);
+template <class Real>
+void run_here(const Context& context, const BatchNormBackward<Real>& args) {
+  if (args.relu_out.rows != 0) {
+    backward<Real, true>(context, args);
+  } else {
+    backward<Real, false>(context, args);
+  }
 }
 
-#define SLLMR_INSTANTIATE(Real)                                                                             \
-  template void batch_norm_statistics_on(OnThisDevice, const Context&, const Tensor<Real>&,                 \
-                                         const BatchNormView<Real>&, const Tensor<Real>&);                  \
-  template void batch_norm_running_on(OnThisDevice, const Context&, const BatchNormView<Real>&,             \
-                                      const Tensor<Real>&);                                                 \
-  template void batch_norm_backward_on(OnThisDevice, const Context&, const Tensor<Real>&,                   \
-                                       const Tensor<Real>&, const Tensor<Real>&, Real, const Tensor<Real>&, \
-                                       const Tensor<Real>&, Real*, Real*);
-SLLMR_INSTANTIATE(float)
-SLLMR_INSTANTIATE(double)
+}  // namespace
+
+SLLMR_KERNELS(BatchNormStatistics)
+SLLMR_KERNELS(BatchNormRunning)
+SLLMR_KERNELS(BatchNormBackward)
 
 }  // namespace sllmr

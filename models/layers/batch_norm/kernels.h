@@ -1,9 +1,8 @@
-// Batch normalisation of columns: statistics, and the way back through them.
+// Batch normalisation of columns: statistics, the map that they come to, and its backward.
 #pragma once
 
-#include <cstdint>
-
-#include "kernels/exec/tensor.h"
+#include "kernels/exec/matrix.h"
+#include "kernels/exec/run.h"
 
 namespace sllmr {
 
@@ -13,10 +12,10 @@ template <class Real>
 struct BatchNormView {
   static constexpr Real kEpsilon = Real(1e-5);  // added to the variance
   static constexpr Real kMomentum = Real(0.1);  // of the running statistics
-  const Real* weight = nullptr;
-  const Real* bias = nullptr;
-  Real* running_mean = nullptr;
-  Real* running_var = nullptr;
+  const Real* weight;
+  const Real* bias;
+  Real* running_mean;
+  Real* running_var;
   const Real* offset = nullptr;
 };
 
@@ -26,43 +25,35 @@ struct BatchNormRows {
   static constexpr int mean = 0, inverse = 1, scale = 2, shift = 3, count = 4;
 };
 
-template <class Real, class OnDevice>
-void batch_norm_statistics_on(OnDevice, const Context& context, const Tensor<Real>& x,
-                              const BatchNormView<Real>& norm, const Tensor<Real>& statistics);
-template <class Real, class OnDevice>
-void batch_norm_running_on(OnDevice, const Context& context, const BatchNormView<Real>& norm,
-                           const Tensor<Real>& statistics);
-template <class Real, class OnDevice>
-void batch_norm_backward_on(OnDevice, const Context& context, const Tensor<Real>& x,
-                            const Tensor<Real>& statistics, const Tensor<Real>& relu_out, Real dropout_scale,
-                            const Tensor<Real>& d_out, const Tensor<Real>& d_x, Real* d_weight, Real* d_bias);
-
-/// Statistics of x [rows x cols], rows >= 2, and the step of the running ones. Deviations are taken from the
-/// mean of their chunk of rows and chunks merged by Chan's formula, so large means cancel nothing.
+/// statistics [BatchNormRows::count x cols] of x [rows x cols], rows >= 2, and the step of the running ones.
+/// Deviations are taken from the mean of their chunk of rows and chunks merged by Chan's formula, so large
+/// means cancel nothing.
 template <class Real>
-void batch_norm_statistics(const Context& context, const Tensor<Real>& x, const BatchNormView<Real>& norm,
-                           const Tensor<Real>& statistics) {
-  on_device(context, [&](auto device) { batch_norm_statistics_on(device, context, x, norm, statistics); });
-}
+struct BatchNormStatistics {
+  Matrix<const Real> x;
+  BatchNormView<Real> norm;
+  Matrix<Real> statistics;
+};
 
-/// Statistics from the running ones.
+/// The same from the running ones, which are only read.
 template <class Real>
-void batch_norm_running(const Context& context, const BatchNormView<Real>& norm,
-                        const Tensor<Real>& statistics) {
-  on_device(context, [&](auto device) { batch_norm_running_on(device, context, norm, statistics); });
-}
+struct BatchNormRunning {
+  BatchNormView<Real> norm;
+  Matrix<Real> statistics;
+};
 
-/// d_x, which may be d_out, and the gradients of weight and bias, given batch_norm_statistics' result. Where
-/// a ReLU and dropout followed, `relu_out` is their result and `dropout_scale` the dropout's; else it is
-/// empty.
+/// d_x [rows x cols], which may be d_out, and the gradients of weight and bias, given BatchNormStatistics'
+/// result. Where a ReLU and dropout followed, relu_out [rows x cols] is their result and `dropout_scale` the
+/// dropout's; else it is empty.
 template <class Real>
-void batch_norm_backward(const Context& context, const Tensor<Real>& x, const Tensor<Real>& statistics,
-                         const Tensor<Real>& relu_out, Real dropout_scale, const Tensor<Real>& d_out,
-                         const Tensor<Real>& d_x, Real* d_weight, Real* d_bias) {
-  on_device(context, [&](auto device) {
-    batch_norm_backward_on(device, context, x, statistics, relu_out, dropout_scale, d_out, d_x, d_weight,
-                           d_bias);
-  });
-}
+struct BatchNormBackward {
+  Matrix<const Real> x, statistics;
+  Matrix<const Real> relu_out = {};
+  Real dropout_scale = 1;
+  Matrix<const Real> d_out;
+  Matrix<Real> d_x;
+  Real* d_weight;  // [cols]
+  Real* d_bias;    // [cols]
+};
 
 }  // namespace sllmr

@@ -9,6 +9,21 @@
 
 namespace sllmr {
 
+namespace {
+
+/// Of the packed rows: V_0^T .. V_{K-1}^T and the gate of one layer,
+template <class Real>
+Tensor<Real> reading_rows(const CrossExperts<Real>& net, const Tensor<Real>& packed, int layer) {
+  return packed.row_range(layer * std::int64_t{net.packed_rows()}, net.width() + net.experts);
+}
+/// and its U_0^T .. U_{K-1}^T.
+template <class Real>
+Tensor<Real> writing_rows(const CrossExperts<Real>& net, const Tensor<Real>& packed, int layer) {
+  return packed.row_range((layer + 1) * std::int64_t{net.packed_rows()} - net.width(), net.width());
+}
+
+}  // namespace
+
 template <class Real>
 CrossNetMix<Real>::CrossNetMix(Parameters<Real>& parameters, const std::string& name, const std::string& gate,
                                std::int64_t size, const CrossMixOptions& options)
@@ -58,18 +73,15 @@ Tensor<Real> CrossNetMix<Real>::forward(const Context& context, const Tensor<Rea
   const CrossExperts<Real> net = view();
   const std::int64_t rows = x0.rows(), width = net.width(), inner_width = width + net.experts;
   const Tensor<Real> packed(context, net.layers * net.packed_rows(), size_);
-  pack_experts(context, net, packed);
+  run(context, PackExperts<Real>{.net = net, .packed = packed});
   if (saved != nullptr) *saved = {packed, {}};
   Tensor<Real> x = x0;
   for (int l = 0; l < net.layers; ++l) {
-    const Real* in = packed.data() + l * net.packed_rows() * size_;
     const Tensor<Real> inner(context, rows, inner_width), core(context, rows, width),
         mixed(context, rows, width), u(context, rows, size_);
-    gemm(context, Transpose::no, Transpose::yes, rows, inner_width, size_, Real(1), x.data(), x.stride(), in,
-         size_, Real(0), inner.data(), inner_width);
-    mix_experts(context, net, l, inner, core, mixed);
-    gemm(context, Transpose::no, Transpose::no, rows, size_, width, Real(1), mixed.data(), width,
-         in + inner_width * size_, size_, Real(0), u.data(), size_);
+    multiply(context, x, transposed(reading_rows(net, packed, l)), inner);
+    run(context, MixExperts<Real>{.net = net, .layer = l, .inner = inner, .core = core, .mixed = mixed});
+    multiply(context, mixed, writing_rows(net, packed, l), u);
     Tensor<Real> next(context, rows, size_);
     run(context, CrossStep<Real>{.x0 = x0,
                                  .x = x,
@@ -96,9 +108,6 @@ Tensor<Real> CrossNetMix<Real>::backward(const Context& context, const Saved& sa
   Tensor<Real> d = d_out;
   for (int l = net.layers - 1; l >= 0; --l) {
     const auto& layer = saved.layers[static_cast<std::size_t>(l)];
-    const std::int64_t first = l * net.packed_rows() * size_;
-    const Real* in = saved.packed.data() + first;
-    Real* d_in = d_packed.data() + first;
     const bool top = l + 1 == net.layers;
     Tensor<Real> d_x(context, rows, size_);
     run(context,
@@ -111,22 +120,23 @@ Tensor<Real> CrossNetMix<Real>::backward(const Context& context, const Saved& sa
                                 .bottom = l == 0,
                                 .d_x = d_x,
                                 .d_bias = parameters_->gradient(layers_[static_cast<std::size_t>(l)].bias)});
-    gemm(context, Transpose::no, Transpose::yes, rows, width, size_, Real(1), d_u.data(), size_,
-         in + inner_width * size_, size_, Real(0), d_mixed.data(), width);
-    gemm(context, Transpose::yes, Transpose::no, width, size_, rows, Real(1), layer.mixed.data(), width,
-         d_u.data(), size_, Real(0), d_in + inner_width * size_, size_);
-    mix_experts_backward(context, net, l, layer.inner, layer.core, d_mixed, d_inner);
-    gemm(context, Transpose::yes, Transpose::no, width, width, rows, Real(1), d_mixed.data(), width,
-         layer.inner.data(), inner_width, Real(0), d_cores.data() + l * width * width, width);
-    gemm(context, Transpose::yes, Transpose::no, inner_width, size_, rows, Real(1), d_inner.data(),
-         inner_width, layer.x.data(), layer.x.stride(), Real(0), d_in, size_);
-    gemm(context, Transpose::no, Transpose::no, rows, size_, inner_width, Real(1), d_inner.data(),
-         inner_width, in, size_, Real(1), d_x.data(), size_);
+    multiply(context, d_u, transposed(writing_rows(net, saved.packed, l)), d_mixed);
+    multiply(context, transposed(layer.mixed), d_u, writing_rows(net, d_packed, l));
+    run(context, MixExpertsBackward<Real>{.net = net,
+                                          .layer = l,
+                                          .inner = layer.inner,
+                                          .core = layer.core,
+                                          .d_mixed = d_mixed,
+                                          .d_inner = d_inner});
+    multiply(context, transposed(d_mixed), layer.inner.columns(0, width),
+             d_cores.row_range(l * width, width));
+    multiply(context, transposed(d_inner), layer.x, reading_rows(net, d_packed, l));
+    multiply_add(context, d_inner, reading_rows(net, saved.packed, l), d_x);
     run(context, SumRows<Real>{.x = d_inner.columns(width, net.experts),
                                .out = d_gate.row_range(net.layers - 1 - l, 1).data()});
     d = d_x;
   }
-  unpack_experts(context, net, d_packed, d_cores);
+  run(context, UnpackExperts<Real>{.net = net, .d_packed = d_packed, .d_cores = d_cores});
   run(context, SumRows<Real>{.x = d_gate, .out = parameters_->gradient(gate_bias_)});
   return d;
 }
@@ -138,11 +148,10 @@ Tensor<Real> CrossNetMix<Real>::taps(const Context& context, const Tensor<Real>&
   const CrossExperts<Real> net = view();
   const Tensor<Real> packed(context, net.layers * net.packed_rows(), size_),
       weights(context, net.taps(), size_);
-  pack_experts(context, net, packed);
-  expert_taps(context, net, packed, out_weight, weights);
+  run(context, PackExperts<Real>{.net = net, .packed = packed});
+  run(context, ExpertTaps<Real>{.net = net, .packed = packed, .out_weight = out_weight, .weights = weights});
   Tensor<Real> out(context, x0.rows(), net.taps());
-  gemm(context, Transpose::no, Transpose::yes, x0.rows(), net.taps(), size_, Real(1), x0.data(), x0.stride(),
-       weights.data(), size_, Real(0), out.data(), out.stride());
+  multiply(context, x0, transposed(weights), out);
   return out;
 }
 
@@ -155,11 +164,18 @@ void CrossNetMix<Real>::forward_taps(const Context& context, const Tensor<Real>&
   const std::int64_t rows = items.rows(), width = net.width();
   const Tensor<Real> inner(context, rows, width + net.experts), core(context, rows, width),
       mixed(context, rows, net.layers * width);
+  const auto apply = [&](int layer, const Tensor<Real>& to) {
+    run(context,
+        ApplyTaps<Real>{
+            .net = net, .layer = layer, .user = user.data(), .items = items, .mixed = mixed, .out = to});
+  };
   for (int l = 0; l < net.layers; ++l) {
-    apply_taps(context, net, l, user, items, mixed, inner);
-    mix_experts(context, net, l, inner, core, mixed.columns(l * width, width));
+    apply(l, inner);
+    run(context,
+        MixExperts<Real>{
+            .net = net, .layer = l, .inner = inner, .core = core, .mixed = mixed.columns(l * width, width)});
   }
-  apply_taps(context, net, net.layers, user, items, mixed, out);
+  apply(net.layers, out);
 }
 
 template class CrossNetMix<float>;

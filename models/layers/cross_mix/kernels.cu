@@ -2,7 +2,6 @@
 
 #include "kernels/exec/launch.h"
 #include "kernels/exec/math.h"
-#include "kernels/exec/matrix.h"
 
 namespace sllmr {
 
@@ -10,12 +9,12 @@ namespace {
 
 /// Item: one packed row of one layer.
 template <class Real>
-struct PackExperts {
-  CrossExperts<Real> net;
-  Matrix<Real> packed;
+struct PackRow {
+  PackExperts<Real> args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
+    const CrossExperts<Real>& net = args.net;
     const auto layer = static_cast<int>(item / net.packed_rows());
     const auto k = static_cast<int>(item % net.packed_rows());
     const Real* from = nullptr;
@@ -28,26 +27,27 @@ struct PackExperts {
     } else {
       from = at(net.u[layer], k - net.width() - net.experts);
     }
-    Real* to = packed.row(item);
+    Real* to = args.packed.row(item);
     for (std::int64_t c = lanes.lane(); c < net.cols; c += Lanes::size) to[c] = from[c * step];
   }
 
  private:
   /// Column k % r of expert k / r.
   SLLMR_HD const Real* at(const Real* matrices, int k) const {
-    return matrices + k / net.rank * net.cols * net.rank + k % net.rank;
+    const int rank = args.net.rank;
+    return matrices + k / rank * args.net.cols * rank + k % rank;
   }
 };
 
 /// Items: the packed rows of one layer's v and u, for each layer; then the gate's rows; then the c of each
 /// layer.
 template <class Real>
-struct UnpackExperts {
-  CrossExperts<Real> net;
-  Matrix<Real> d_packed, d_cores;
+struct UnpackRow {
+  UnpackExperts<Real> args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
+    const CrossExperts<Real>& net = args.net;
     const std::int64_t factors = 2 * static_cast<std::int64_t>(net.layers) * net.width();
     if (item < factors) {
       const auto layer = static_cast<int>(item / (2 * net.width()));
@@ -72,35 +72,34 @@ struct UnpackExperts {
         const int first = k / block * net.rank;
         const std::int64_t from =
             static_cast<std::int64_t>(layer) * net.width() + first + k % block / net.rank;
-        net.d_c[layer][k] = d_cores.row(from)[first + k % net.rank];
+        net.d_c[layer][k] = args.d_cores.row(from)[first + k % net.rank];
       }
     }
   }
 
  private:
   SLLMR_HD const Real* row(int layer, int k) const {
-    return d_packed.row(static_cast<std::int64_t>(layer) * net.packed_rows() + k);
+    return args.d_packed.row(static_cast<std::int64_t>(layer) * args.net.packed_rows() + k);
   }
 };
 
 /// One lane a row.
 template <class Real>
-struct MixExperts {
-  CrossExperts<Real> net;
-  int layer;
-  Matrix<Real> inner, core, mixed;
+struct MixRow {
+  MixExperts<Real> args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes, std::int64_t row) const {
+    const CrossExperts<Real>& net = args.net;
     const int width = net.width(), rank = net.rank;
-    Real* v = inner.row(row);
+    Real* v = args.inner.row(row);
     Real* gate = v + width;
-    Real* of_core = core.row(row);
-    Real* to = mixed.row(row);
+    Real* of_core = args.core.row(row);
+    Real* to = args.mixed.row(row);
     SLLMR_ROW_LOOP
     for (int k = 0; k < width; ++k) v[k] = tanh_of(v[k]);
     for (int k = 0; k < width; ++k) {
-      const Real* c = net.c[layer] + static_cast<std::int64_t>(k) * rank;
+      const Real* c = net.c[args.layer] + static_cast<std::int64_t>(k) * rank;
       const Real* of_expert = v + k / rank * rank;
       Real sum = 0;
       for (int j = 0; j < rank; ++j) sum += c[j] * of_expert[j];
@@ -114,6 +113,7 @@ struct MixExperts {
 
  private:
   SLLMR_HD void softmax(Real* gate) const {
+    const CrossExperts<Real>& net = args.net;
     Real most = gate[0] + net.gate_bias[0];
     for (int e = 0; e < net.experts; ++e) {
       gate[e] += net.gate_bias[e];
@@ -127,13 +127,13 @@ struct MixExperts {
 
 /// Item: one tap.
 template <class Real>
-struct ExpertTaps {
-  CrossExperts<Real> net;
-  Matrix<Real> packed, weights;
-  const Real* out_weight;
+struct Tap {
+  ExpertTaps<Real> args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
+    const CrossExperts<Real>& net = args.net;
+    const Matrix<const Real>& packed = args.packed;
     int layer = 0;
     while (item >= net.first_tap(layer + 1)) ++layer;
     const int readers = net.readers(layer);
@@ -141,8 +141,8 @@ struct ExpertTaps {
     const int reader = of_layer % readers, factor = of_layer / readers - 1;  // -1: no column of U
     const Real* r = layer < net.layers
                         ? packed.row(static_cast<std::int64_t>(layer) * net.packed_rows() + reader)
-                        : out_weight;
-    Real* to = weights.row(item);
+                        : args.out_weight;
+    Real* to = args.weights.row(item);
     if (factor >= 0) {
       const int below = factor / net.width(), column = factor % net.width();
       const Real* u = packed.row(static_cast<std::int64_t>(below) * net.packed_rows() + net.width() +
@@ -160,10 +160,12 @@ struct ExpertTaps {
 
 /// Item: one row.
 template <class Real>
-struct ApplyTaps {
-  int readers, below;  // below: how many h of the layers below there are
-  const Real* user;
-  Matrix<Real> items, mixed, out;
+struct ApplyTapsRow {
+  int readers, below;        // below: how many h of the layers below there are
+  const Real* user;          // the layer's taps
+  Matrix<const Real> items;  // the layer's taps
+  Matrix<const Real> mixed;
+  Matrix<Real> out;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t row) const {
@@ -208,19 +210,18 @@ struct ApplyTaps {
 
 /// One lane a row.
 template <class Real>
-struct MixExpertsBackward {
-  CrossExperts<Real> net;
-  int layer;
-  Matrix<Real> inner, core, d_mixed, d_inner;
+struct MixBackwardRow {
+  MixExpertsBackward<Real> args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes, std::int64_t row) const {
+    const CrossExperts<Real>& net = args.net;
     const int width = net.width(), rank = net.rank;
-    const Real* v = inner.row(row);
+    const Real* v = args.inner.row(row);
     const Real* gate = v + width;
-    const Real* of_core = core.row(row);
-    Real* d = d_mixed.row(row);
-    Real* to = d_inner.row(row);
+    const Real* of_core = args.core.row(row);
+    Real* d = args.d_mixed.row(row);
+    Real* to = args.d_inner.row(row);
     Real mean = 0;
     for (int e = 0; e < net.experts; ++e) {
       Real d_gate = 0;
@@ -232,7 +233,7 @@ struct MixExpertsBackward {
     for (int k = 0; k < width; ++k) d[k] *= gate[k / rank] * (1 - of_core[k] * of_core[k]);
     for (int k = 0; k < width; ++k) {
       const int first = k / rank * rank;
-      const Real* c = net.c[layer] + static_cast<std::int64_t>(first) * rank + k % rank;
+      const Real* c = net.c[args.layer] + static_cast<std::int64_t>(first) * rank + k % rank;
       Real sum = 0;
       for (int i = 0; i < rank; ++i) sum += c[i * rank] * d[first + i];
       to[k] = sum * (1 - v[k] * v[k]);
@@ -240,72 +241,48 @@ struct MixExpertsBackward {
   }
 };
 
+template <class Real>
+void run_here(const Context& context, const PackExperts<Real>& args) {
+  launch(context, "pack_experts", args.packed.rows, PackRow<Real>{args});
+}
+
+template <class Real>
+void run_here(const Context& context, const UnpackExperts<Real>& args) {
+  const CrossExperts<Real>& net = args.net;
+  launch(context, "unpack_experts", 2 * net.layers * net.width() + net.experts + net.layers,
+         UnpackRow<Real>{args});
+}
+
+template <class Real>
+void run_here(const Context& context, const MixExperts<Real>& args) {
+  launch_each(context, "mix_experts", args.inner.rows, MixRow<Real>{args});
+}
+
+template <class Real>
+void run_here(const Context& context, const MixExpertsBackward<Real>& args) {
+  launch_each(context, "mix_experts_backward", args.inner.rows, MixBackwardRow<Real>{args});
+}
+
+template <class Real>
+void run_here(const Context& context, const ExpertTaps<Real>& args) {
+  launch(context, "expert_taps", args.weights.rows, Tap<Real>{args});
+}
+
+template <class Real>
+void run_here(const Context& context, const ApplyTaps<Real>& args) {
+  const int first = args.net.first_tap(args.layer), end = args.net.first_tap(args.layer + 1);
+  launch(context, "apply_taps", args.out.rows,
+         ApplyTapsRow<Real>{args.net.readers(args.layer), args.layer * args.net.width(), args.user + first,
+                            args.items.columns(first, end - first), args.mixed, args.out});
+}
+
 }  // namespace
 
-template <class Real, class OnDevice>
-void pack_experts_on(OnDevice, const Context& context, const CrossExperts<Real>& net,
-                     const Tensor<Real>& packed) {
-  launch(context, "pack_experts", packed.rows(), PackExperts<Real>{net, matrix(packed)});
-}
-
-template <class Real, class OnDevice>
-void unpack_experts_on(OnDevice, const Context& context, const CrossExperts<Real>& net,
-                       const Tensor<Real>& d_packed, const Tensor<Real>& d_cores) {
-  launch(context, "unpack_experts", 2 * net.layers * net.width() + net.experts + net.layers,
-         UnpackExperts<Real>{net, matrix(d_packed), matrix(d_cores)});
-}
-
-template <class Real, class OnDevice>
-void mix_experts_on(OnDevice, const Context& context, const CrossExperts<Real>& net, int layer,
-                    const Tensor<Real>& inner, const Tensor<Real>& core, const Tensor<Real>& mixed) {
-  launch_each(context, "mix_experts", inner.rows(),
-              MixExperts<Real>{net, layer, matrix(inner), matrix(core), matrix(mixed)});
-}
-
-template <class Real, class OnDevice>
-void mix_experts_backward_on(OnDevice, const Context& context, const CrossExperts<Real>& net, int layer,
-                             const Tensor<Real>& inner, const Tensor<Real>& core, const Tensor<Real>& d_mixed,
-                             const Tensor<Real>& d_inner) {
-  launch_each(
-      context, "mix_experts_backward", inner.rows(),
-      MixExpertsBackward<Real>{net, layer, matrix(inner), matrix(core), matrix(d_mixed), matrix(d_inner)});
-}
-
-template <class Real, class OnDevice>
-void expert_taps_on(OnDevice, const Context& context, const CrossExperts<Real>& net,
-                    const Tensor<Real>& packed, const Real* out_weight, const Tensor<Real>& weights) {
-  launch(context, "expert_taps", weights.rows(),
-         ExpertTaps<Real>{net, matrix(packed), matrix(weights), out_weight});
-}
-
-template <class Real, class OnDevice>
-void apply_taps_on(OnDevice, const Context& context, const CrossExperts<Real>& net, int layer,
-                   const Tensor<Real>& user, const Tensor<Real>& items, const Tensor<Real>& mixed,
-                   const Tensor<Real>& out) {
-  const int first = net.first_tap(layer);
-  Matrix<Real> of_items = matrix(items);
-  of_items.data += first;
-  launch(context, "apply_taps", out.rows(),
-         ApplyTaps<Real>{net.readers(layer), layer * net.width(), user.data() + first, of_items,
-                         matrix(mixed), matrix(out)});
-}
-
-#define SLLMR_INSTANTIATE(Real)                                                                              \
-  template void pack_experts_on(OnThisDevice, const Context&, const CrossExperts<Real>&,                     \
-                                const Tensor<Real>&);                                                        \
-  template void unpack_experts_on(OnThisDevice, const Context&, const CrossExperts<Real>&,                   \
-                                  const Tensor<Real>&, const Tensor<Real>&);                                 \
-  template void mix_experts_on(OnThisDevice, const Context&, const CrossExperts<Real>&, int,                 \
-                               const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&);               \
-  template void mix_experts_backward_on(OnThisDevice, const Context&, const CrossExperts<Real>&, int,        \
-                                        const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&,       \
-                                        const Tensor<Real>&);                                                \
-  template void expert_taps_on(OnThisDevice, const Context&, const CrossExperts<Real>&, const Tensor<Real>&, \
-                               const Real*, const Tensor<Real>&);                                            \
-  template void apply_taps_on(OnThisDevice, const Context&, const CrossExperts<Real>&, int,                  \
-                              const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&,                 \
-                              const Tensor<Real>&);
-SLLMR_INSTANTIATE(float)
-SLLMR_INSTANTIATE(double)
+SLLMR_KERNELS(PackExperts)
+SLLMR_KERNELS(UnpackExperts)
+SLLMR_KERNELS(MixExperts)
+SLLMR_KERNELS(MixExpertsBackward)
+SLLMR_KERNELS(ExpertTaps)
+SLLMR_KERNELS(ApplyTaps)
 
 }  // namespace sllmr

@@ -9,14 +9,6 @@
 
 namespace sllmr {
 
-namespace {
-
-DinHistory history_of(const FeatureBatch& batch) {
-  return {batch.first_position, batch.row_of_position};
-}
-
-}  // namespace
-
 template <class Real>
 DinAttention<Real>::DinAttention(Parameters<Real>& parameters, const std::string& name, int width,
                                  std::array<int, 2> units)
@@ -32,31 +24,34 @@ DinAttention<Real>::DinAttention(Parameters<Real>& parameters, const std::string
 }
 
 template <class Real>
-DinParameters<Real> DinAttention<Real>::values() const {
-  const auto value = [&](int part) { return parameters_->value(part); };
-  return {value(weights_[0]),
-          value(biases_[0]),
-          value(weights_[1]),
-          value(biases_[1]),
-          value(weights_[2]),
-          value(biases_[2]),
-          width_,
-          units_[0],
-          units_[1]};
+template <class T, class PointerTo>
+DinParameters<T> DinAttention<Real>::parts(const PointerTo& pointer_to) const {
+  return {.weight = pointer_to(weights_[0]),
+          .bias = pointer_to(biases_[0]),
+          .weight1 = pointer_to(weights_[1]),
+          .bias1 = pointer_to(biases_[1]),
+          .weight2 = pointer_to(weights_[2]),
+          .bias2 = pointer_to(biases_[2]),
+          .width = width_,
+          .units = units_[0],
+          .units1 = units_[1]};
+}
+
+template <class Real>
+DinParameters<const Real> DinAttention<Real>::values() const {
+  return parts<const Real>([&](int part) { return parameters_->value(part); });
 }
 
 template <class Real>
 DinParameters<Real> DinAttention<Real>::gradients() const {
-  const auto gradient = [&](int part) { return parameters_->gradient(part); };
-  return {gradient(weights_[0]),
-          gradient(biases_[0]),
-          gradient(weights_[1]),
-          gradient(biases_[1]),
-          gradient(weights_[2]),
-          gradient(biases_[2]),
-          width_,
-          units_[0],
-          units_[1]};
+  return parts<Real>([&](int part) { return parameters_->gradient(part); });
+}
+
+template <class Real>
+typename DinAttention<Real>::Folded DinAttention<Real>::fold(const Context& context) const {
+  Folded out{Tensor<Real>(context, units_[0], 2 * width_), Tensor<Real>(context, 1, units_[0] + 1)};
+  run(context, DinFold<Real>{.of = values(), .folded = out.weight, .tail = out.tail.data()});
+  return out;
 }
 
 template <class Real>
@@ -68,25 +63,29 @@ void DinAttention<Real>::forward(const Context& context, const FeatureBatch& bat
   require_shape(name_, "output", out, batch.rows, width_);
   const std::int64_t rows = batch.rows, positions = batch.positions, units = units_[0];
   const std::int64_t twins = batch.twin_positions, own = positions - twins;
-  const DinParameters<Real> of = values();
-  const Tensor<Real> folded(context, units, 2 * width_), tail(context, 1, units + 1);
+  const Folded folded = fold(context);
   const Tensor<Real> of_query(context, rows, units);
   const Tensor<Real> products(context, positions, width_), hidden(context, positions, units),
       weights(context, positions, 1);
-  din_fold(context, of, folded, tail);
-  din_products(context, history_of(batch), query, keys, products);
-  gemm(context, Transpose::no, Transpose::yes, rows, units, width_, Real(1), query.data(), query.stride(),
-       folded.data(), folded.stride(), Real(0), of_query.data(), units);
-  gemm(context, Transpose::no, Transpose::yes, own, units, width_, Real(1), keys.data(), keys.stride(),
-       folded.data() + width_, folded.stride(), Real(0), hidden.data(), units);
+  run(context,
+      DinProducts<Real>{
+          .row_of_position = batch.row_of_position, .query = query, .keys = keys, .products = products});
+  multiply(context, query, transposed(folded.of_query()), of_query);
+  multiply(context, keys.row_range(0, own), transposed(folded.of_keys()), hidden.row_range(0, own));
   if (twins > 0) {
-    copy_on_device(context, hidden.data() + own * units, hidden.data() + (own - twins) * units,
+    copy_on_device(context, hidden.row_range(own, twins).data(), hidden.row_range(own - twins, twins).data(),
                    static_cast<std::size_t>(twins * units) * sizeof(Real));
   }
-  gemm(context, Transpose::no, Transpose::yes, positions, units, width_, Real(1), products.data(), width_,
-       of.weight + 3 * width_, 4 * std::int64_t{width_}, Real(1), hidden.data(), units);
-  din_pool(context, history_of(batch), of_query, of.bias, tail, keys, hidden, weights, out);
-  if (saved != nullptr) *saved = {query, keys, folded, tail, products, hidden, weights};
+  multiply_add(context, products, transposed(of_products(parameters_->matrix(weights_[0]))), hidden);
+  run(context, DinPool<Real>{.first_position = batch.first_position,
+                             .of_query = of_query,
+                             .bias = parameters_->value(biases_[0]),
+                             .tail = folded.tail.data(),
+                             .keys = keys,
+                             .hidden = hidden,
+                             .weights = weights,
+                             .out = out});
+  if (saved != nullptr) *saved = {query, keys, folded, products, hidden, weights};
 }
 
 template <class Real>
@@ -95,43 +94,54 @@ Tensor<Real> DinAttention<Real>::backward(const Context& context, const FeatureB
                                           const Tensor<Real>& d_query) const {
   const std::int64_t rows = batch.rows, positions = batch.positions, units = units_[0];
   const std::int64_t twins = batch.twin_positions, own = positions - twins;
-  const std::int64_t weight_stride = 4 * std::int64_t{width_};
   require_shape(name_, "keys", saved.keys, positions, width_);
   require_shape(name_, "output's gradient", d_out, rows, width_);
   require_shape(name_, "query's gradient", d_query, rows, width_);
-  const DinParameters<Real> of = values(), d_of = gradients();
   const Tensor<Real> d_weights(context, positions, 1), d_hidden(context, positions, units),
       d_of_query(context, rows, units);
-  din_pool_backward(context, history_of(batch), saved.tail, saved.keys, saved.hidden, d_out, d_weights,
-                    d_hidden, d_of_query);
+  run(context, DinPoolBackward<Real>{.first_position = batch.first_position,
+                                     .tail = saved.folded.tail.data(),
+                                     .keys = saved.keys,
+                                     .hidden = saved.hidden,
+                                     .d_out = d_out,
+                                     .d_weights = d_weights,
+                                     .d_hidden = d_hidden,
+                                     .d_of_query = d_of_query});
 
-  const Tensor<Real> d_folded(context, units, 2 * width_), d_tail(context, 1, units);
-  gemm(context, Transpose::yes, Transpose::no, units, width_, rows, Real(1), d_of_query.data(), units,
-       saved.query.data(), saved.query.stride(), Real(0), d_folded.data(), d_folded.stride());
-  gemm(context, Transpose::yes, Transpose::no, units, width_, positions, Real(1), d_hidden.data(), units,
-       saved.products.data(), width_, Real(0), d_of.weight + 3 * width_, weight_stride);
-  gemm(context, Transpose::yes, Transpose::no, 1, units, positions, Real(1), d_weights.data(), 1,
-       saved.hidden.data(), units, Real(0), d_tail.data(), units);
+  const Folded d_folded{Tensor<Real>(context, units, 2 * width_), Tensor<Real>(context, 1, units)};
+  multiply(context, transposed(d_of_query), saved.query, d_folded.of_query());
+  multiply(context, transposed(d_hidden), saved.products,
+           of_products(parameters_->gradient_matrix(weights_[0])));
+  multiply(context, transposed(d_weights), saved.hidden, d_folded.tail);
   const Tensor<Real> d_products(context, positions, width_);
-  gemm(context, Transpose::no, Transpose::no, positions, width_, units, Real(1), d_hidden.data(), units,
-       of.weight + 3 * width_, weight_stride, Real(0), d_products.data(), width_);
+  multiply(context, d_hidden, of_products(parameters_->matrix(weights_[0])), d_products);
 
   // What comes through the keys alone: twins have the same, so their gradients are added first.
+  const Tensor<Real> d_hidden_own = d_hidden.row_range(0, own);
   Tensor<Real> d_keys(context, positions, width_);
   if (twins > 0) {
     run(context,
         AddTo<Real>{.x = d_hidden.row_range(own, twins), .to = d_hidden.row_range(own - twins, twins)});
-    fill_zero(context, d_keys.data() + own * width_, static_cast<std::size_t>(twins * width_) * sizeof(Real));
+    fill_zero(context, d_keys.row_range(own, twins).data(),
+              static_cast<std::size_t>(twins * width_) * sizeof(Real));
   }
-  gemm(context, Transpose::yes, Transpose::no, units, width_, own, Real(1), d_hidden.data(), units,
-       saved.keys.data(), saved.keys.stride(), Real(0), d_folded.data() + width_, d_folded.stride());
-  gemm(context, Transpose::no, Transpose::no, own, width_, units, Real(1), d_hidden.data(), units,
-       saved.folded.data() + width_, saved.folded.stride(), Real(0), d_keys.data(), width_);
-  din_unfold_gradients(context, of, d_folded, d_of_query, d_weights, d_tail, d_of);
-  gemm(context, Transpose::no, Transpose::no, rows, width_, units, Real(1), d_of_query.data(), units,
-       saved.folded.data(), saved.folded.stride(), Real(1), d_query.data(), d_query.stride());
-  din_keys_backward(context, history_of(batch), saved.query, saved.keys, saved.weights, d_out, d_products,
-                    d_query, d_keys);
+  multiply(context, transposed(d_hidden_own), saved.keys.row_range(0, own), d_folded.of_keys());
+  multiply(context, d_hidden_own, saved.folded.of_keys(), d_keys.row_range(0, own));
+  run(context, DinUnfoldGradients<Real>{.of = values(),
+                                        .d_folded = d_folded.weight,
+                                        .d_of_query = d_of_query,
+                                        .d_weights = d_weights,
+                                        .d_tail = d_folded.tail.data(),
+                                        .gradients = gradients()});
+  multiply_add(context, d_of_query, saved.folded.of_query(), d_query);
+  run(context, DinKeysBackward<Real>{.first_position = batch.first_position,
+                                     .query = saved.query,
+                                     .keys = saved.keys,
+                                     .weights = saved.weights,
+                                     .d_out = d_out,
+                                     .d_products = d_products,
+                                     .d_query = d_query,
+                                     .d_keys = d_keys});
   return d_keys;
 }
 
@@ -139,13 +149,10 @@ template <class Real>
 typename DinAttention<Real>::QuerySide DinAttention<Real>::query_side(const Context& context,
                                                                       const Tensor<Real>& query) const {
   require_width(name_, "query", query, width_);
-  const DinParameters<Real> of = values();
-  const Tensor<Real> folded(context, units_[0], 2 * width_), tail(context, 1, units_[0] + 1);
-  din_fold(context, of, folded, tail);
+  const Folded folded = fold(context);
   QuerySide out{query, Tensor<Real>(context, query.rows(), units_[0])};
-  gemm(context, Transpose::no, Transpose::yes, query.rows(), units_[0], width_, Real(1), query.data(),
-       query.stride(), folded.data(), folded.stride(), Real(0), out.hidden.data(), units_[0]);
-  run(context, Epilogue<Real>{.x = out.hidden, .shift = of.bias, .out = out.hidden});
+  multiply(context, query, transposed(folded.of_query()), out.hidden);
+  run(context, Epilogue<Real>{.x = out.hidden, .shift = parameters_->value(biases_[0]), .out = out.hidden});
   return out;
 }
 
@@ -153,15 +160,11 @@ template <class Real>
 typename DinAttention<Real>::KeySide DinAttention<Real>::key_side(const Context& context,
                                                                   const Tensor<Real>& keys) const {
   require_width(name_, "keys", keys, width_);
-  const DinParameters<Real> of = values();
-  const Tensor<Real> folded(context, units_[0], 2 * width_);
+  const Folded folded = fold(context);
   KeySide out{Tensor<Real>(context, keys.rows(), units_[0]),
-              Tensor<Real>(context, keys.rows() * units_[0], width_),
-              Tensor<Real>(context, 1, units_[0] + 1)};
-  din_fold(context, of, folded, out.tail);
-  gemm(context, Transpose::no, Transpose::yes, keys.rows(), units_[0], width_, Real(1), keys.data(),
-       keys.stride(), folded.data() + width_, folded.stride(), Real(0), out.hidden.data(), units_[0]);
-  din_scale_keys(context, of, keys, out.scaled);
+              Tensor<Real>(context, keys.rows() * units_[0], width_), folded.tail};
+  multiply(context, keys, transposed(folded.of_keys()), out.hidden);
+  run(context, DinScaleKeys<Real>{.of = values(), .keys = keys, .scaled = out.scaled});
   return out;
 }
 
@@ -171,10 +174,12 @@ Tensor<Real> DinAttention<Real>::weights(const Context& context, const QuerySide
   const std::int64_t rows = items.query.rows(), units = units_[0];
   const Tensor<Real> products(context, rows, count * units);
   Tensor<Real> out(context, rows, count);
-  gemm(context, Transpose::no, Transpose::yes, rows, count * units, width_, Real(1), items.query.data(),
-       items.query.stride(), keys.scaled.row_range(first * units, count * units).data(), width_, Real(0),
-       products.data(), products.stride());
-  din_rank_weights(context, products, items.hidden, keys.hidden.row_range(first, count), keys.tail, out);
+  multiply(context, items.query, transposed(keys.scaled.row_range(first * units, count * units)), products);
+  run(context, DinRankWeights<Real>{.products = products,
+                                    .of_query = items.hidden,
+                                    .of_keys = keys.hidden.row_range(first, count),
+                                    .tail = keys.tail.data(),
+                                    .weights = out});
   return out;
 }
 

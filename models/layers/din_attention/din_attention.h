@@ -17,9 +17,17 @@ namespace sllmr {
 template <class Real>
 class DinAttention {
  public:
+  /// What DinFold makes of the parameters, or gradients.
+  struct Folded {
+    Tensor<Real> weight;  // [units[0] x 2 * width]
+    Tensor<Real> tail;    // [1 x units[0] + 1]; the gradient, [1 x units[0]], is that of v alone
+
+    Tensor<Real> of_query() const { return weight.columns(0, weight.cols() / 2); }
+    Tensor<Real> of_keys() const { return weight.columns(weight.cols() / 2, weight.cols() / 2); }
+  };
   struct Saved {
     Tensor<Real> query, keys;
-    Tensor<Real> folded, tail;
+    Folded folded;
     Tensor<Real> products, hidden, weights;
   };
 
@@ -49,7 +57,7 @@ class DinAttention {
   };
   struct KeySide {
     Tensor<Real> hidden;  // [positions x units[0]]
-    Tensor<Real> scaled;  // [positions * units[0] x width], see din_scale_keys
+    Tensor<Real> scaled;  // [positions * units[0] x width], see DinScaleKeys
     Tensor<Real> tail;    // [1 x units[0] + 1]
   };
   QuerySide query_side(const Context& context, const Tensor<Real>& query) const;
@@ -60,8 +68,15 @@ class DinAttention {
                        std::int64_t first, std::int64_t count) const;
 
  private:
-  DinParameters<Real> values() const;
+  template <class T, class PointerTo>
+  DinParameters<T> parts(const PointerTo& pointer_to) const;
+  DinParameters<const Real> values() const;
   DinParameters<Real> gradients() const;
+  Folded fold(const Context& context) const;
+  /// The first layer's columns for q * k.
+  Matrix<Real> of_products(const Matrix<Real>& weight) const {
+    return weight.columns(3 * std::int64_t{width_}, width_);
+  }
 
   std::string name_;
   const Parameters<Real>* parameters_;

@@ -8,139 +8,99 @@
 // b2.
 #pragma once
 
-#include "kernels/exec/tensor.h"
+#include "kernels/exec/matrix.h"
+#include "kernels/exec/run.h"
 
 namespace sllmr {
 
-/// Which positions are whose.
-struct DinHistory {
-  const std::int64_t* first_position = nullptr;   // [rows + 1]
-  const std::int32_t* row_of_position = nullptr;  // [positions]
-};
-
-/// Parameters of the unit, or their gradients.
-template <class Real>
+/// Parameters of the unit, with T = const Real their values, with T = Real their gradients.
+template <class T>
 struct DinParameters {
-  Real* weight = nullptr;   // [units x 4 * width], W
-  Real* bias = nullptr;     // [units]
-  Real* weight1 = nullptr;  // [units1 x units]
-  Real* bias1 = nullptr;    // [units1]
-  Real* weight2 = nullptr;  // [units1]
-  Real* bias2 = nullptr;    // [1]
-  int width = 0, units = 0, units1 = 0;
+  T* weight;   // [units x 4 * width], W
+  T* bias;     // [units]
+  T* weight1;  // [units1 x units]
+  T* bias1;    // [units1]
+  T* weight2;  // [units1]
+  T* bias2;    // [1]
+  int width, units, units1;
 };
 
-template <class Real, class OnDevice>
-void din_fold_on(OnDevice, const Context& context, const DinParameters<Real>& parameters,
-                 const Tensor<Real>& folded, const Tensor<Real>& tail);
-template <class Real, class OnDevice>
-void din_products_on(OnDevice, const Context& context, const DinHistory& history, const Tensor<Real>& query,
-                     const Tensor<Real>& keys, const Tensor<Real>& products);
-template <class Real, class OnDevice>
-void din_pool_on(OnDevice, const Context& context, const DinHistory& history, const Tensor<Real>& of_query,
-                 const Real* bias, const Tensor<Real>& tail, const Tensor<Real>& keys,
-                 const Tensor<Real>& hidden, const Tensor<Real>& weights, const Tensor<Real>& out);
-template <class Real, class OnDevice>
-void din_scale_keys_on(OnDevice, const Context& context, const DinParameters<Real>& parameters,
-                       const Tensor<Real>& keys, const Tensor<Real>& scaled);
-template <class Real, class OnDevice>
-void din_rank_weights_on(OnDevice, const Context& context, const Tensor<Real>& products,
-                         const Tensor<Real>& of_query, const Tensor<Real>& of_keys, const Tensor<Real>& tail,
-                         const Tensor<Real>& weights);
-template <class Real, class OnDevice>
-void din_pool_backward_on(OnDevice, const Context& context, const DinHistory& history,
-                          const Tensor<Real>& tail, const Tensor<Real>& keys, const Tensor<Real>& hidden,
-                          const Tensor<Real>& d_out, const Tensor<Real>& d_weights,
-                          const Tensor<Real>& d_hidden, const Tensor<Real>& d_of_query);
-template <class Real, class OnDevice>
-void din_keys_backward_on(OnDevice, const Context& context, const DinHistory& history,
-                          const Tensor<Real>& query, const Tensor<Real>& keys, const Tensor<Real>& weights,
-                          const Tensor<Real>& d_out, const Tensor<Real>& d_products,
-                          const Tensor<Real>& d_query, const Tensor<Real>& d_keys);
-template <class Real, class OnDevice>
-void din_unfold_gradients_on(OnDevice, const Context& context, const DinParameters<Real>& parameters,
-                             const Tensor<Real>& d_folded, const Tensor<Real>& d_of_query,
-                             const Tensor<Real>& d_weights, const Tensor<Real>& d_tail,
-                             const DinParameters<Real>& gradients);
-
-/// folded [units x 2 * width] = [Wq + Wd, Wk - Wd]; tail [1 x units + 1] = [v, c].
+/// folded [units x 2 * width] = [Wq + Wd, Wk - Wd]; tail = [v, c].
 template <class Real>
-void din_fold(const Context& context, const DinParameters<Real>& parameters, const Tensor<Real>& folded,
-              const Tensor<Real>& tail) {
-  on_device(context, [&](auto device) { din_fold_on(device, context, parameters, folded, tail); });
-}
+struct DinFold {
+  DinParameters<const Real> of;
+  Matrix<Real> folded;
+  Real* tail;  // [units + 1]
+};
 
-/// products [positions x width] = the row's query * keys.
+/// products [positions x width] = the row's query [rows x width] * keys [positions x width].
 template <class Real>
-void din_products(const Context& context, const DinHistory& history, const Tensor<Real>& query,
-                  const Tensor<Real>& keys, const Tensor<Real>& products) {
-  on_device(context, [&](auto device) { din_products_on(device, context, history, query, keys, products); });
-}
+struct DinProducts {
+  const std::int32_t* row_of_position;  // [positions]
+  Matrix<const Real> query, keys;
+  Matrix<Real> products;
+};
 
 /// hidden [positions x units], the part of keys and products, becomes relu(hidden + the row's of_query +
-/// bias); weights [positions x 1] = v . hidden + c; out [rows x width] = sum of weights * keys.
+/// bias), of_query [rows x units]; weights [positions x 1] = v . hidden + c; out [rows x width] = sum of
+/// weights * keys [positions x width].
 template <class Real>
-void din_pool(const Context& context, const DinHistory& history, const Tensor<Real>& of_query,
-              const Real* bias, const Tensor<Real>& tail, const Tensor<Real>& keys,
-              const Tensor<Real>& hidden, const Tensor<Real>& weights, const Tensor<Real>& out) {
-  on_device(context, [&](auto device) {
-    din_pool_on(device, context, history, of_query, bias, tail, keys, hidden, weights, out);
-  });
-}
+struct DinPool {
+  const std::int64_t* first_position;  // [rows + 1]
+  Matrix<const Real> of_query;
+  const Real* bias;  // [units]
+  const Real* tail;  // [units + 1]
+  Matrix<const Real> keys;
+  Matrix<Real> hidden, weights, out;
+};
 
-/// For ranking, one user's history against many items: scaled [positions * units x width] gets Wp * k of
-/// every position, so that its products with a query are Wp (q * k),
+/// For ranking, one user's history against many items: scaled [positions * units x width] = Wp * k of every
+/// position, k in keys [positions x width], so that its products with a query are Wp (q * k),
 template <class Real>
-void din_scale_keys(const Context& context, const DinParameters<Real>& parameters, const Tensor<Real>& keys,
-                    const Tensor<Real>& scaled) {
-  on_device(context, [&](auto device) { din_scale_keys_on(device, context, parameters, keys, scaled); });
-}
+struct DinScaleKeys {
+  DinParameters<const Real> of;
+  Matrix<const Real> keys;
+  Matrix<Real> scaled;
+};
 
 /// and weights [rows x positions] = v . relu(products + of_query + of_keys) + c, with these products
 /// [rows x positions * units], of_query [rows x units] and of_keys [positions x units], one of them with the
 /// bias.
 template <class Real>
-void din_rank_weights(const Context& context, const Tensor<Real>& products, const Tensor<Real>& of_query,
-                      const Tensor<Real>& of_keys, const Tensor<Real>& tail, const Tensor<Real>& weights) {
-  on_device(context, [&](auto device) {
-    din_rank_weights_on(device, context, products, of_query, of_keys, tail, weights);
-  });
-}
+struct DinRankWeights {
+  Matrix<const Real> products, of_query, of_keys;
+  const Real* tail;  // [units + 1]
+  Matrix<Real> weights;
+};
 
-/// From d_out to d_weights [positions x 1], d_hidden (of what the ReLU got) and its sums over each row's
-/// positions, d_of_query [rows x units].
+/// From d_out [rows x width] to d_weights [positions x 1], d_hidden [positions x units] (of the ReLU's input)
+/// and its sums over each row's positions, d_of_query [rows x units]; keys and hidden are those of DinPool,
+/// after it.
 template <class Real>
-void din_pool_backward(const Context& context, const DinHistory& history, const Tensor<Real>& tail,
-                       const Tensor<Real>& keys, const Tensor<Real>& hidden, const Tensor<Real>& d_out,
-                       const Tensor<Real>& d_weights, const Tensor<Real>& d_hidden,
-                       const Tensor<Real>& d_of_query) {
-  on_device(context, [&](auto device) {
-    din_pool_backward_on(device, context, history, tail, keys, hidden, d_out, d_weights, d_hidden,
-                         d_of_query);
-  });
-}
+struct DinPoolBackward {
+  const std::int64_t* first_position;  // [rows + 1]
+  const Real* tail;                    // [units + 1]
+  Matrix<const Real> keys, hidden, d_out;
+  Matrix<Real> d_weights, d_hidden, d_of_query;
+};
 
-/// Adds to d_keys and d_query what comes through the products and the weighted sum.
+/// Adds to d_keys [positions x width] and d_query [rows x width] what comes through the products and the
+/// weighted sum; d_products [positions x width], the others as in DinProducts and DinPool.
 template <class Real>
-void din_keys_backward(const Context& context, const DinHistory& history, const Tensor<Real>& query,
-                       const Tensor<Real>& keys, const Tensor<Real>& weights, const Tensor<Real>& d_out,
-                       const Tensor<Real>& d_products, const Tensor<Real>& d_query,
-                       const Tensor<Real>& d_keys) {
-  on_device(context, [&](auto device) {
-    din_keys_backward_on(device, context, history, query, keys, weights, d_out, d_products, d_query, d_keys);
-  });
-}
+struct DinKeysBackward {
+  const std::int64_t* first_position;  // [rows + 1]
+  Matrix<const Real> query, keys, weights, d_out, d_products;
+  Matrix<Real> d_query, d_keys;
+};
 
-/// Gradients of all parameters but Wp from those of the folded ones; d_tail [1 x units] is that of v. Those
-/// of c and of the bias are the sums of d_weights and of d_of_query.
+/// Gradients of all parameters but Wp from those of the folded ones, d_folded and d_tail (of v). Those of c
+/// and of the bias are the sums of d_weights [positions x 1] and of d_of_query [rows x units].
 template <class Real>
-void din_unfold_gradients(const Context& context, const DinParameters<Real>& parameters,
-                          const Tensor<Real>& d_folded, const Tensor<Real>& d_of_query,
-                          const Tensor<Real>& d_weights, const Tensor<Real>& d_tail,
-                          const DinParameters<Real>& gradients) {
-  on_device(context, [&](auto device) {
-    din_unfold_gradients_on(device, context, parameters, d_folded, d_of_query, d_weights, d_tail, gradients);
-  });
-}
+struct DinUnfoldGradients {
+  DinParameters<const Real> of;
+  Matrix<const Real> d_folded, d_of_query, d_weights;
+  const Real* d_tail;  // [units]
+  DinParameters<Real> gradients;
+};
 
 }  // namespace sllmr

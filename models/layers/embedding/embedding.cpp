@@ -50,8 +50,13 @@ std::string name_of(Field field) {
 }
 
 template <class Real>
-BagField<Real> bag_field(const Buffer<Real>& weights, const Bags& bags, const Tensor<Real>& out) {
-  return {weights.data(), bags.ids, bags.begin, bags.length, out.data(), out.stride()};
+BagField<Real> bag_field(const typename Embedding<Real>::Table& table, const Bags& bags,
+                         const Tensor<Real>& out) {
+  return {.table = {table.weights.data(), table.rows, out.cols()},
+          .ids = bags.ids,
+          .begin = bags.begin,
+          .length = bags.length,
+          .out = out};
 }
 
 }  // namespace
@@ -63,8 +68,8 @@ Embedding<Real>::Embedding(const Context& context, const std::string& prefix, in
     : width_(width), fields_(fields.begin(), fields.end()) {
   require(width >= 1,
           "the width of '" + prefix + "' is " + std::to_string(width) + "; it must be at least 1");
-  require(!fields_.empty() && fields_.size() <= static_cast<std::size_t>(BagLookup<Real>::kMaxFields),
-          "'" + prefix + "' needs between 1 and " + std::to_string(BagLookup<Real>::kMaxFields) + " fields");
+  require(!fields_.empty() && fields_.size() <= static_cast<std::size_t>(BagMeans<Real>::kMaxFields),
+          "'" + prefix + "' needs between 1 and " + std::to_string(BagMeans<Real>::kMaxFields) + " fields");
   require(std::isfinite(initial.deviation) && initial.deviation >= 0,
           "the initial deviation of '" + prefix + "' must be a number of at least 0");
   for (int v = 0; v < kVocabularies; ++v) {
@@ -98,29 +103,23 @@ void Embedding<Real>::lookup(const Context& context, const FeatureBatch& batch, 
   require(from != nullptr, "Embedding::lookup: no table for the field '" + name_of(field) + "'");
   require(out.rows() == batch.bags(field) && out.cols() == width_,
           "Embedding::lookup: the result of '" + name_of(field) + "' must be [bags x width]");
-  BagLookup<Real> lookup;
-  lookup.width = width_;
-  lookup.n_fields = 1;
-  lookup.bags = out.rows();
-  lookup.fields[0] = bag_field(from->weights, batch.fields[static_cast<std::size_t>(field)], out);
-  bag_means(context, lookup);
+  const BagField<Real> looked_up = bag_field<Real>(*from, batch.fields[static_cast<std::size_t>(field)], out);
+  run(context, BagMeans<Real>{.n_fields = 1, .fields = {looked_up}});
 }
 
 template <class Real>
 Tensor<Real> Embedding<Real>::forward(const Context& context, const FeatureBatch& batch) const {
   Tensor<Real> out(context, batch.rows, static_cast<std::int64_t>(fields_.size()) * width_);
-  BagLookup<Real> lookup;
-  lookup.width = width_;
-  lookup.bags = batch.rows;
+  BagMeans<Real> lookup;
   for (const Field field : fields_) {
     require(!batch.sequence || !is_history(field),
             "Embedding::forward: the histories of a sequence batch have a bag for each position; use lookup");
     lookup.fields[lookup.n_fields] =
-        bag_field(table(vocabulary_of(field))->weights, batch.fields[static_cast<std::size_t>(field)],
-                  out.columns(static_cast<std::int64_t>(lookup.n_fields) * width_, width_));
+        bag_field<Real>(*table(vocabulary_of(field)), batch.fields[static_cast<std::size_t>(field)],
+                        out.columns(static_cast<std::int64_t>(lookup.n_fields) * width_, width_));
     ++lookup.n_fields;
   }
-  bag_means(context, lookup);
+  run(context, lookup);
   return out;
 }
 

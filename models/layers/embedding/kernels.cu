@@ -10,26 +10,26 @@ namespace {
 /// Item: one field of one row. Fields of a row are neighbours, so that threads share the long histories
 /// evenly.
 template <class Real>
-struct BagMeans {
-  BagLookup<Real> lookup;
+struct BagMean {
+  BagMeans<Real> args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
-    const BagField<Real>& field = lookup.fields[item % lookup.n_fields];
-    const std::int64_t bag = item / lookup.n_fields;
+    const BagField<Real>& field = args.fields[item % args.n_fields];
+    const std::int64_t bag = item / args.n_fields;
+    const int width = static_cast<int>(args.fields[0].table.cols);
+    const Real* table = field.table.data;
     const Id* ids = field.ids + field.begin[bag];
     const int length = field.length[bag];
-    Real* out = field.out + bag * field.stride;
+    Real* out = field.out.row(bag);
     int column = 0;
     if constexpr (Lanes::size == 1) {
-      column = blocks<32>(field.table, ids, length, column, out);
-      column = blocks<8>(field.table, ids, length, column, out);
+      column = blocks<32>(table, width, ids, length, column, out);
+      column = blocks<8>(table, width, ids, length, column, out);
     }
-    for (int d = column + lanes.lane(); d < lookup.width; d += Lanes::size) {
+    for (int d = column + lanes.lane(); d < width; d += Lanes::size) {
       Real sum = 0;
-      for (int k = 0; k < length; ++k) {
-        sum += field.table[static_cast<std::int64_t>(ids[k]) * lookup.width + d];
-      }
+      for (int k = 0; k < length; ++k) sum += table[static_cast<std::int64_t>(ids[k]) * width + d];
       out[d] = length > 1 ? sum / static_cast<Real>(length) : sum;
     }
   }
@@ -38,11 +38,11 @@ struct BagMeans {
   /// As many columns from `column` on as fill blocks of `Columns`, whose sums stay in registers. Returns the
   /// first column that is left.
   template <int Columns>
-  SLLMR_HD int blocks(const Real* table, const Id* ids, int length, int column, Real* out) const {
-    for (; column + Columns <= lookup.width; column += Columns) {
+  static SLLMR_HD int blocks(const Real* table, int width, const Id* ids, int length, int column, Real* out) {
+    for (; column + Columns <= width; column += Columns) {
       Real sum[Columns] = {};
       for (int k = 0; k < length; ++k) {
-        const Real* row = table + static_cast<std::int64_t>(ids[k]) * lookup.width + column;
+        const Real* row = table + static_cast<std::int64_t>(ids[k]) * width + column;
         SLLMR_ROW_LOOP
         for (int d = 0; d < Columns; ++d) sum[d] += row[d];
       }
@@ -61,45 +61,39 @@ struct SumGradients {
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
-    Real* to = args.d_table + static_cast<std::int64_t>(args.keys[item]) * args.width;
-    for (int d = lanes.lane(); d < args.width; d += Lanes::size) to[d] = 0;
+    const int width = static_cast<int>(args.d_means.cols);
+    Real* to = args.d_table.row(args.keys[item]);
+    for (int d = lanes.lane(); d < width; d += Lanes::size) to[d] = 0;
     for (std::int64_t k = args.offsets[item]; k < args.offsets[item + 1]; ++k) {
       if (args.field[k] != args.wanted) continue;
       const std::int64_t bag = args.bag[k];
-      const Real* from = args.d_means + bag * args.stride;
+      const Real* from = args.d_means.row(bag);
       const auto length = static_cast<Real>(args.length[bag]);
-      for (int d = lanes.lane(); d < args.width; d += Lanes::size) to[d] += from[d] / length;
+      for (int d = lanes.lane(); d < width; d += Lanes::size) to[d] += from[d] / length;
     }
   }
 };
 
 template <class Real>
-void run(const Context& context, const BagLookup<Real>& lookup) {
-  const std::int64_t items = lookup.bags * lookup.n_fields;
-  const BagMeans<Real> body{lookup};
-  if (lookup.width == 1) {
+void run_here(const Context& context, const BagMeans<Real>& args) {
+  const Matrix<Real>& out = args.fields[0].out;
+  const std::int64_t items = out.rows * args.n_fields;
+  const BagMean<Real> body{args};
+  if (out.cols == 1) {
     launch_each(context, "bag_means", items, body);
   } else {
     launch(context, "bag_means", items, body);
   }
 }
 
+template <class Real>
+void run_here(const Context& context, const BagGradients<Real>& args) {
+  launch(context, "bag_gradients", args.n, SumGradients<Real>{args});
+}
+
 }  // namespace
 
-void bag_means_on(OnThisDevice, const Context& context, const BagLookup<float>& lookup) {
-  run(context, lookup);
-}
-
-void bag_means_on(OnThisDevice, const Context& context, const BagLookup<double>& lookup) {
-  run(context, lookup);
-}
-
-void bag_gradients_on(OnThisDevice, const Context& context, const BagGradients<float>& args) {
-  launch(context, "bag_gradients", args.n, SumGradients<float>{args});
-}
-
-void bag_gradients_on(OnThisDevice, const Context& context, const BagGradients<double>& args) {
-  launch(context, "bag_gradients", args.n, SumGradients<double>{args});
-}
+SLLMR_KERNELS(BagMeans)
+SLLMR_KERNELS(BagGradients)
 
 }  // namespace sllmr

@@ -17,7 +17,7 @@ Tensor<Real> FactorizationMachine<Real>::forward(const Context& context, const T
                                                  Saved* saved) const {
   require_width(name_, "input", x, static_cast<std::int64_t>(fields_) * width_);
   Tensor<Real> out(context, x.rows(), 1);
-  fm_forward(context, x, fields_, out);
+  run(context, FmForward<Real>{.x = x, .fields = fields_, .width = width_, .out = out});
   if (saved != nullptr) saved->x = x;
   return out;
 }
@@ -28,7 +28,12 @@ void FactorizationMachine<Real>::backward(const Context& context, const Saved& s
                                           InputGradient mode) const {
   require_shape(name_, "output's gradient", d_out, saved.x.rows(), 1);
   require_shape(name_, "input's gradient", d_x, saved.x.rows(), saved.x.cols());
-  fm_backward(context, saved.x, fields_, d_out, d_x, mode == InputGradient::add);
+  run(context, FmBackward<Real>{.x = saved.x,
+                                .fields = fields_,
+                                .width = width_,
+                                .d_out = d_out,
+                                .d_x = d_x,
+                                .accumulate = mode == InputGradient::add});
 }
 
 template <class Real>

@@ -3,7 +3,6 @@
 #include <type_traits>
 
 #include "kernels/exec/launch.h"
-#include "kernels/exec/matrix.h"
 
 namespace sllmr {
 
@@ -24,13 +23,13 @@ SLLMR_INLINE void for_blocks(Lanes lanes, int width, const Visit& visit) {
 /// Item: one row. Each field meets the sum of those before it, which keeps the digits that the usual
 /// (sum^2 - sum of squares) / 2 cancels.
 template <class Real>
-struct FmForward {
-  Matrix<Real> x, out;
-  int fields, width;
+struct FmForwardRow {
+  FmForward<Real> args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t r) const {
-    const Real* row = x.row(r);
+    const int fields = args.fields, width = args.width;
+    const Real* row = args.x.row(r);
     Real total = 0;
     for_blocks(lanes, width, [&](auto block, int d) {
       constexpr int kBlock = decltype(block)::value;
@@ -46,21 +45,21 @@ struct FmForward {
       for (int j = 0; j < kBlock; ++j) total += pairs[j];
     });
     total = lanes.sum(total);
-    if (lanes.lane() == 0) *out.row(r) = total;
+    if (lanes.lane() == 0) *args.out.row(r) = total;
   }
 };
 
 template <class Real>
-struct FmBackward {
-  Matrix<Real> x, d_out, d_x;
-  int fields, width;
-  bool accumulate;
+struct FmBackwardRow {
+  FmBackward<Real> args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t r) const {
-    const Real* row = x.row(r);
-    Real* d_row = d_x.row(r);
-    const Real d = *d_out.row(r);
+    const int fields = args.fields, width = args.width;
+    const bool accumulate = args.accumulate;
+    const Real* row = args.x.row(r);
+    Real* d_row = args.d_x.row(r);
+    const Real d = *args.d_out.row(r);
     for_blocks(lanes, width, [&](auto block, int first) {
       constexpr int kBlock = decltype(block)::value;
       Real sum[kBlock] = {};
@@ -84,28 +83,19 @@ struct FmBackward {
   }
 };
 
+template <class Real>
+void run_here(const Context& context, const FmForward<Real>& args) {
+  launch(context, "fm_forward", args.x.rows, FmForwardRow<Real>{args});
+}
+
+template <class Real>
+void run_here(const Context& context, const FmBackward<Real>& args) {
+  launch(context, "fm_backward", args.x.rows, FmBackwardRow<Real>{args});
+}
+
 }  // namespace
 
-template <class Real, class OnDevice>
-void fm_forward_on(OnDevice, const Context& context, const Tensor<Real>& x, int fields,
-                   const Tensor<Real>& out) {
-  const int width = static_cast<int>(x.cols()) / fields;
-  launch(context, "fm_forward", x.rows(), FmForward<Real>{matrix(x), matrix(out), fields, width});
-}
-
-template <class Real, class OnDevice>
-void fm_backward_on(OnDevice, const Context& context, const Tensor<Real>& x, int fields,
-                    const Tensor<Real>& d_out, const Tensor<Real>& d_x, bool accumulate) {
-  const int width = static_cast<int>(x.cols()) / fields;
-  launch(context, "fm_backward", x.rows(),
-         FmBackward<Real>{matrix(x), matrix(d_out), matrix(d_x), fields, width, accumulate});
-}
-
-#define SLLMR_INSTANTIATE(Real)                                                                             \
-  template void fm_forward_on(OnThisDevice, const Context&, const Tensor<Real>&, int, const Tensor<Real>&); \
-  template void fm_backward_on(OnThisDevice, const Context&, const Tensor<Real>&, int, const Tensor<Real>&, \
-                               const Tensor<Real>&, bool);
-SLLMR_INSTANTIATE(float)
-SLLMR_INSTANTIATE(double)
+SLLMR_KERNELS(FmForward)
+SLLMR_KERNELS(FmBackward)
 
 }  // namespace sllmr

@@ -1,29 +1,28 @@
 // Products of all pairs of fields: the second-order term of factorisation machines (Rendle, ICDM 2010).
 #pragma once
 
-#include "kernels/exec/tensor.h"
+#include "kernels/exec/matrix.h"
+#include "kernels/exec/run.h"
 
 namespace sllmr {
 
-template <class Real, class OnDevice>
-void fm_forward_on(OnDevice, const Context& context, const Tensor<Real>& x, int fields,
-                   const Tensor<Real>& out);
-template <class Real, class OnDevice>
-void fm_backward_on(OnDevice, const Context& context, const Tensor<Real>& x, int fields,
-                    const Tensor<Real>& d_out, const Tensor<Real>& d_x, bool accumulate);
-
-/// out [n x 1] = sum over f < g of <x_f, x_g>; x [n x fields * width], one field's vector after the other.
+/// out [rows x 1] = sum over f < g of <x_f, x_g>; x [rows x fields * width], one field's vector after the
+/// other.
 template <class Real>
-void fm_forward(const Context& context, const Tensor<Real>& x, int fields, const Tensor<Real>& out) {
-  on_device(context, [&](auto device) { fm_forward_on(device, context, x, fields, out); });
-}
+struct FmForward {
+  Matrix<const Real> x;
+  int fields, width;
+  Matrix<Real> out;
+};
 
-/// d_x_f = d_out * sum over g != f of x_g, added to d_x with `accumulate`.
+/// d_x_f = d_out * sum over g != f of x_g, of the shapes above; added to d_x with `accumulate`.
 template <class Real>
-void fm_backward(const Context& context, const Tensor<Real>& x, int fields, const Tensor<Real>& d_out,
-                 const Tensor<Real>& d_x, bool accumulate) {
-  on_device(context,
-            [&](auto device) { fm_backward_on(device, context, x, fields, d_out, d_x, accumulate); });
-}
+struct FmBackward {
+  Matrix<const Real> x;
+  int fields, width;
+  Matrix<const Real> d_out;
+  Matrix<Real> d_x;
+  bool accumulate;
+};
 
 }  // namespace sllmr

@@ -47,11 +47,6 @@ HostGraph make_graph(std::vector<Interaction> edges, Id user_rows, Id item_rows)
   return graph;
 }
 
-template <class Real>
-Real* row(Real* table, Id node, int width) {
-  return table + static_cast<std::int64_t>(node) * width;
-}
-
 }  // namespace
 
 template <class Real>
@@ -131,17 +126,13 @@ template <class Real>
 void GraphEmbedding<Real>::look_up(const Context& context, const Tensor<Real>& e, const FeatureBatch& batch,
                                    Field field, const Tensor<Real>& out) const {
   const Bags& bags = batch.fields[static_cast<std::size_t>(field)];
-  BagLookup<Real> lookup;
-  lookup.width = width_;
-  lookup.bags = batch.rows;
-  lookup.n_fields = 1;
-  lookup.fields[0] = {row(e.data(), field == Field::item ? first_item_ : 0, width_),
-                      bags.ids,
-                      bags.begin,
-                      bags.length,
-                      out.data(),
-                      out.stride()};
-  bag_means(context, lookup);
+  const std::int64_t first = field == Field::item ? first_item_ : 0;
+  const BagField<Real> looked_up{.table = e.row_range(first, nodes() - first),
+                                 .ids = bags.ids,
+                                 .begin = bags.begin,
+                                 .length = bags.length,
+                                 .out = out};
+  run(context, BagMeans<Real>{.n_fields = 1, .fields = {looked_up}});
 }
 
 template <class Real>
@@ -163,11 +154,15 @@ void GraphEmbedding<Real>::backward(const Context& context, const FeatureBatch& 
     const TablePlan& plan = batch.plans[static_cast<std::size_t>(vocabulary_of(field))];
     require(batch.rows == 0 || plan.n > 0,
             "layer '" + name_ + "': the batch has no plans; make it for training");
-    const Tensor<Real> d = d_out.columns(column, width_);
-    bag_gradients(context, BagGradients<Real>{plan.n, plan.keys, plan.offsets, plan.field, plan.row,
-                                              static_cast<std::int8_t>(field), width_,
-                                              batch.fields[static_cast<std::size_t>(field)].length, d.data(),
-                                              d.stride(), row(d_e.data(), first, width_)});
+    run(context, BagGradients<Real>{.n = plan.n,
+                                    .keys = plan.keys,
+                                    .offsets = plan.offsets,
+                                    .field = plan.field,
+                                    .bag = plan.row,
+                                    .wanted = static_cast<std::int8_t>(field),
+                                    .length = batch.fields[static_cast<std::size_t>(field)].length,
+                                    .d_means = d_out.columns(column, width_),
+                                    .d_table = d_e.row_range(first, nodes() - first)});
     column += width_;
   }
   // A is symmetric: the way back is the way there.

@@ -149,10 +149,15 @@ void expect_bag_gradients(const Context& context, double tolerance) {
     const Buffer<std::int8_t> device_field(context, std::span<const std::int8_t>(field));
     const Buffer<Real> device_d(context, std::span<const Real>(d));
     Buffer<Real> table(context, std::span<const Real>(before));
-    bag_gradients(context,
-                  BagGradients<Real>{3, device_keys.data(), device_offsets.data(), device_field.data(),
-                                     device_bag.data(), 1, width, device_length.data(), device_d.data(),
-                                     static_cast<std::int64_t>(stride), table.data()});
+    run(context, BagGradients<Real>{.n = 3,
+                                    .keys = device_keys.data(),
+                                    .offsets = device_offsets.data(),
+                                    .field = device_field.data(),
+                                    .bag = device_bag.data(),
+                                    .wanted = 1,
+                                    .length = device_length.data(),
+                                    .d_means = {device_d.data(), 3, width, static_cast<std::int64_t>(stride)},
+                                    .d_table = {table.data(), 6, width}});
     EXPECT_TRUE(all_near(table.to_host(context), expected, {tolerance, tolerance}));
   }
 }
