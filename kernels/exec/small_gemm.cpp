@@ -18,11 +18,9 @@ struct Pack {
 
 template <class Real>
 struct Product {
-  SmallMatrix<Real> a;
-  const Real* b;
-  std::int64_t ldb;
-  Real* c;
-  std::int64_t ldc;
+  Factor<Real> a;
+  Matrix<const Real> b;
+  Matrix<Real> c;
 };
 
 /// Rows `row` to row + Rows - 1 and Packs packs of columns from `column` on, whose sums stay in registers:
@@ -32,19 +30,20 @@ SLLMR_ALWAYS_INLINE void multiply_tile(const Product<Real>& of, std::int64_t row
                                        std::int64_t begin, std::int64_t end, bool accumulate) {
   using Numbers = typename Pack<Real, Bytes>::Type;
   constexpr int kSize = Pack<Real, Bytes>::size;
-  const std::int64_t stride = of.a.stride;
-  const Real* a = of.a.data + (Transposed ? row + begin * stride : row * stride + begin);
-  const Real* b = of.b + begin * of.ldb + column;
-  Real* c = of.c + row * of.ldc + column;
+  const std::int64_t stride = of.a.of.stride;
+  const Real* a = of.a.of.data + (Transposed ? row + begin * stride : row * stride + begin);
+  const Real* b = of.b.row(begin) + column;
+  Real* c = of.c.row(row) + column;
   Numbers sums[Rows][Packs];
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 16
     for (int p = 0; p < Packs; ++p) {
-      sums[r][p] = accumulate ? *reinterpret_cast<const Numbers*>(c + r * of.ldc + p * kSize) : Numbers{};
+      sums[r][p] =
+          accumulate ? *reinterpret_cast<const Numbers*>(c + r * of.c.stride + p * kSize) : Numbers{};
     }
   }
-  for (std::int64_t k = begin; k < end; ++k, a += Transposed ? stride : 1, b += of.ldb) {
+  for (std::int64_t k = begin; k < end; ++k, a += Transposed ? stride : 1, b += of.b.stride) {
     Numbers x[Packs];
 #pragma GCC unroll 16
     for (int p = 0; p < Packs; ++p) x[p] = *reinterpret_cast<const Numbers*>(b + p * kSize);
@@ -59,7 +58,7 @@ SLLMR_ALWAYS_INLINE void multiply_tile(const Product<Real>& of, std::int64_t row
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 16
     for (int p = 0; p < Packs; ++p) {
-      *reinterpret_cast<Numbers*>(c + r * of.ldc + p * kSize) = sums[r][p];
+      *reinterpret_cast<Numbers*>(c + r * of.c.stride + p * kSize) = sums[r][p];
     }
   }
 }
@@ -120,8 +119,12 @@ __attribute__((target("arch=x86-64-v4"))) void multiply_avx512(const Product<Rea
 }
 #endif
 
+/// to = a b, or with `accumulate` to += a b.
 template <class Real>
-void run(const Product<Real>& of, std::int64_t m, std::int64_t n, std::int64_t k, bool accumulate) {
+void product(const Factor<Real>& a, const Matrix<const Real>& b, const Matrix<Real>& to, bool accumulate) {
+  require(a.rows() == to.rows && b.cols == to.cols && a.cols() == b.rows, "a small product does not fit");
+  const Product<Real> of{a, b, to};
+  const std::int64_t m = to.rows, n = to.cols, k = b.rows;
 #if defined(__x86_64__)
   static const bool avx512 =
       __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
@@ -134,14 +137,17 @@ void run(const Product<Real>& of, std::int64_t m, std::int64_t n, std::int64_t k
 
 }  // namespace
 
-void small_gemm(std::int64_t m, std::int64_t n, std::int64_t k, const SmallMatrix<float>& a, const float* b,
-                std::int64_t ldb, bool accumulate, float* c, std::int64_t ldc) {
-  run<float>({a, b, ldb, c, ldc}, m, n, k, accumulate);
+void small_multiply(const Factor<float>& a, const Matrix<const float>& b, const Matrix<float>& to) {
+  product(a, b, to, false);
 }
-
-void small_gemm(std::int64_t m, std::int64_t n, std::int64_t k, const SmallMatrix<double>& a, const double* b,
-                std::int64_t ldb, bool accumulate, double* c, std::int64_t ldc) {
-  run<double>({a, b, ldb, c, ldc}, m, n, k, accumulate);
+void small_multiply(const Factor<double>& a, const Matrix<const double>& b, const Matrix<double>& to) {
+  product(a, b, to, false);
+}
+void small_multiply_add(const Factor<float>& a, const Matrix<const float>& b, const Matrix<float>& to) {
+  product(a, b, to, true);
+}
+void small_multiply_add(const Factor<double>& a, const Matrix<const double>& b, const Matrix<double>& to) {
+  product(a, b, to, true);
 }
 
 }  // namespace sllmr

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <optional>
 
 #include "kernels/exec/gemm.h"
-#include "kernels/exec/small_gemm.h"
 #include "kernels/exec/tiles.h"
+#include "models/layers/cin/active_channels.h"
 #include "models/layers/shapes.h"
 
 namespace sllmr {
@@ -58,84 +57,33 @@ std::vector<std::int64_t> tiles_with_gradient(const Context& context, const Tili
   return tiles;
 }
 
-/// Where a tile of the CPU keeps what it takes of a layer.
+/// y [out x columns] = packed z; `active` is null on CUDA.
 template <class Real>
-struct Taken {
-  CinChannels channels;
-  Real *hidden, *d_hidden;    // [channels.hidden x columns]
-  Real* d_y;                  // [channels.out x columns]
-  Real *weights, *d_weights;  // [channels.out x stride()]
-
-  /// Elements of scratch for tiles of `columns`, layers of `most` channels and `stride` weights a channel.
-  static std::int64_t size(std::int64_t columns, int most, int stride) {
-    return 3 * most * columns + 2 * static_cast<std::int64_t>(most) * stride;
-  }
-  Taken(Real* scratch, std::int64_t columns, int most, int stride)
-      : hidden(scratch),
-        d_hidden(hidden + most * columns),
-        d_y(d_hidden + most * columns),
-        weights(d_y + most * columns),
-        d_weights(weights + static_cast<std::int64_t>(most) * stride) {}
-
-  /// Finds the layer's active channels below it; symmetric pairs take all.
-  void find_hidden(const CinPairs& pairs, std::int64_t columns, const Real* from) {
-    if (pairs.symmetric) {
-      all(pairs.hidden, channels.hidden);
-    } else {
-      cin_active_channels(pairs.hidden, columns, from, channels.hidden);
-    }
-  }
-  static void all(int n, std::vector<int>& list) {
-    list.resize(static_cast<std::size_t>(n));
-    std::iota(list.begin(), list.end(), 0);
-  }
-  CinPairs pairs(const CinPairs& of) const {
-    return {static_cast<int>(channels.hidden.size()), of.fields, of.symmetric};
-  }
-};
-
-/// y [out x columns] = W * z on the CPU, of the channels below that are active.
-template <class Real>
-void weigh_active(const Context& context, const CinPairs& pairs, int out, std::int64_t columns,
-                  const Real* hidden, const Real* x0, const Real* packed, Real* z, Taken<Real>& taken,
-                  Real* y) {
-  taken.find_hidden(pairs, columns, hidden);
-  const CinPairs few = taken.pairs(pairs);
-  if (few.hidden < pairs.hidden) {
-    taken.all(out, taken.channels.out);
-    cin_take_rows(taken.channels.hidden, columns, hidden, taken.hidden);
-    cin_take_weights(pairs, taken.channels, packed, taken.weights);
-    hidden = taken.hidden;
-    packed = taken.weights;
-  }
-  cin_products(context, few, columns, hidden, x0, z);
-  small_gemm(out, columns, few.count() + 1, {packed, few.stride()}, z, columns, false, y, columns);
+void weigh(const Context& context, const CinTile<Real>& tile, CinActiveChannels<Real>* active,
+           const Matrix<Real>& y) {
+  if (active != nullptr) return active->forward(context, tile, y);
+  run(context,
+      CinProducts<Real>{.pairs = tile.pairs, .hidden = tile.hidden, .x0 = tile.x0, .z = tile.products()});
+  multiply(context, tile.weights(), tile.products(), y);
 }
 
-/// The way back of weigh_active() and the products, from d_y [out x columns]: adds to d_packed and d_x0,
-/// writes d_hidden. z is scratch of columns * stride() elements.
+/// Backward of weigh() from d_y: adds to d_packed and d_x0, writes d_hidden unless the pairs are symmetric.
 template <class Real>
-void weigh_active_backward(const Context& context, const CinPairs& pairs, int out, std::int64_t columns,
-                           const Real* hidden, const Real* x0, const Real* packed, const Real* d_y, Real* z,
-                           Taken<Real>& taken, Real* d_packed, Real* d_hidden, Real* d_x0) {
-  CinChannels& channels = taken.channels;
-  taken.find_hidden(pairs, columns, hidden);
-  cin_active_channels(out, columns, d_y, channels.out);
-  const CinPairs few = taken.pairs(pairs);
-  const auto n_out = static_cast<std::int64_t>(channels.out.size());
-  const int stride = few.stride();
-  cin_take_rows(channels.out, columns, d_y, taken.d_y);
-  cin_take_rows(channels.hidden, columns, hidden, taken.hidden);
-  cin_take_weights(pairs, channels, packed, taken.weights);
-  cin_take_weights(pairs, channels, d_packed, taken.d_weights);
-
-  cin_products_by_column(context, few, columns, taken.hidden, x0, z);
-  small_gemm(n_out, stride, columns, {taken.d_y, columns}, z, stride, true, taken.d_weights, stride);
-  cin_put_weights(pairs, channels, taken.d_weights, d_packed);
-  small_gemm(few.count(), columns, n_out, {taken.weights, stride, true}, taken.d_y, columns, false, z,
-             columns);
-  cin_products_backward(context, few, columns, taken.hidden, x0, z, taken.d_hidden, d_x0);
-  if (!pairs.symmetric) cin_put_rows(channels.hidden, pairs.hidden, columns, taken.d_hidden, d_hidden);
+void weigh_backward(const Context& context, const CinTile<Real>& tile, CinActiveChannels<Real>* active,
+                    const Matrix<const Real>& d_y, const Matrix<Real>& d_packed, const Matrix<Real>& d_hidden,
+                    const Matrix<Real>& d_x0) {
+  if (active != nullptr) return active->backward(context, tile, d_y, d_packed, d_hidden, d_x0);
+  const int count = tile.pairs.count();
+  const Matrix<Real> z = tile.products(), d_z = z.row_range(0, count);
+  run(context, CinProducts<Real>{.pairs = tile.pairs, .hidden = tile.hidden, .x0 = tile.x0, .z = z});
+  multiply_add(context, d_y, transposed(z), d_packed.columns(0, count + 1));
+  multiply(context, transposed(tile.packed.columns(0, count)), d_y, d_z);
+  run(context, CinProductsBackward<Real>{.pairs = tile.pairs,
+                                         .hidden = tile.hidden,
+                                         .x0 = tile.x0,
+                                         .d_z = d_z,
+                                         .d_hidden = d_hidden,
+                                         .d_x0 = d_x0});
 }
 
 }  // namespace
@@ -162,13 +110,18 @@ Cin<Real>::Cin(Parameters<Real>& parameters, const std::string& name, int fields
         parameters.add(of_layer + ".weight", {out, in}, Initial::normal(std::sqrt(2 / (fan_in + out))));
     layer.bias = parameters.add(of_layer + ".bias", {out}, Initial::uniform(1 / std::sqrt(fan_in)));
     layer.pairs = {hidden, fields, k == 0};
-    layer.pool = {out, last ? 0 : out / 2, outputs_, 0};
+    layer.out = out;
+    layer.pooled_from = last ? 0 : out / 2;
+    layer.first_channel = channels_;
+    layer.first_output = outputs_;
+    layer.first_weight = packed_size_;
     layers_.push_back(layer);
-    outputs_ += out - layer.pool.pooled_from;
+    outputs_ += out - layer.pooled_from;
     channels_ += out;
+    packed_size_ += out * layer.pairs.stride();
     max_stride_ = std::max(max_stride_, layer.pairs.stride());
     max_channels_ = std::max({max_channels_, out, hidden});
-    hidden = layer.pool.pooled_from;
+    hidden = layer.pooled_from;
   }
 }
 
@@ -183,41 +136,46 @@ Tensor<Real> Cin<Real>::forward(const Context& context, const Tensor<Real>& x, c
 
   std::vector<Tensor<Real>> packed;
   for (const Layer& layer : layers_) {
-    packed.emplace_back(context, layer.pool.out, layer.pairs.stride());
-    cin_pack_weights(context, layer.pairs, layer.pool.out, parameters_->value(layer.weight),
-                     parameters_->value(layer.bias), packed.back().data());
+    packed.emplace_back(context, layer.out, layer.pairs.stride());
+    run(context, CinPackWeights<Real>{.pairs = layer.pairs,
+                                      .weight = parameters_->matrix(layer.weight),
+                                      .bias = parameters_->value(layer.bias),
+                                      .packed = packed.back()});
   }
   const Tensor<Real> out(context, n, outputs_);
   const bool cpu = on_cpu(context);
   const Tensor<Real> scratch(
       context, workers,
-      (fields_ + max_stride_) * columns + (cpu ? Taken<Real>::size(columns, max_channels_, max_stride_) : 0));
+      (fields_ + max_stride_) * columns +
+          (cpu ? CinActiveChannels<Real>::size(columns, max_channels_, max_stride_) : 0));
   const Tensor<Real> y(context, saved != nullptr ? n : workers * tiling.tile,
                        static_cast<std::int64_t>(channels_) * width_);
+  const Matrix<const Real> samples = x;
+  const Matrix<Real> outputs = out;
 
   for_tiles(context, tiling.tiles(), [&](std::int64_t tile, int worker) {
-    const std::int64_t first = tiling.first(tile), samples = tiling.size(tile), c = samples * width_;
-    Real* x0 = scratch.data() + worker * scratch.stride();
-    Real* z = x0 + fields_ * columns;
-    std::optional<Taken<Real>> taken;
-    if (cpu) taken.emplace(z + max_stride_ * columns, columns, max_channels_, max_stride_);
-    Real* y_k = y.data() + (saved != nullptr ? first : worker * tiling.tile) * y.stride();
-    const Real* hidden = x0;
-    cin_load(context, {x.data() + first * x.stride(), x.stride(), samples, fields_, width_}, x0);
+    const std::int64_t first = tiling.first(tile), size = tiling.size(tile), c = size * width_;
+    const Matrix<Real> x0(scratch.data() + worker * scratch.stride(), fields_, c);
+    Real* z = x0.data + fields_ * columns;
+    std::optional<CinActiveChannels<Real>> active;
+    if (cpu) active.emplace(z + max_stride_ * columns, columns, max_channels_, max_stride_);
+    const std::int64_t first_y = saved != nullptr ? first : worker * tiling.tile;
+    const Matrix<Real> channels(y.data() + first_y * y.stride(), channels_, c);
+    const Matrix<Real> pooled = outputs.row_range(first, size);
+    run(context, CinLoad<Real>{.x = samples.row_range(first, size), .width = width_, .x0 = x0});
+    Matrix<const Real> hidden = x0;
     for (std::size_t k = 0; k < layers_.size(); ++k) {
-      const CinPairs& pairs = layers_[k].pairs;
-      CinPool pool = layers_[k].pool;
-      pool.stride = out.stride();
-      if (cpu) {
-        weigh_active(context, pairs, pool.out, c, hidden, x0, packed[k].data(), z, *taken, y_k);
-      } else {
-        cin_products(context, pairs, c, hidden, x0, z);
-        gemm(context, Transpose::no, Transpose::no, pool.out, c, pairs.count() + 1, Real(1), packed[k].data(),
-             pairs.stride(), z, c, Real(0), y_k, c);
-      }
-      cin_activate(context, pool, samples, width_, y_k, out.data() + first * out.stride());
-      hidden = y_k;
-      y_k += pool.out * c;
+      const Layer& layer = layers_[k];
+      const Matrix<Real> y_k = channels.row_range(layer.first_channel, layer.out);
+      weigh(context,
+            CinTile<Real>{.pairs = layer.pairs, .hidden = hidden, .x0 = x0, .packed = packed[k], .z = z},
+            active ? &*active : nullptr, y_k);
+      run(context,
+          CinActivate<Real>{.pooled_from = layer.pooled_from,
+                            .width = width_,
+                            .y = y_k,
+                            .pooled = pooled.columns(layer.first_output, layer.out - layer.pooled_from)});
+      hidden = y_k.row_range(0, layer.pooled_from);
     }
   });
   if (saved != nullptr) *saved = {x, y, std::move(packed)};
@@ -237,63 +195,65 @@ Tensor<Real> Cin<Real>::backward(const Context& context, const Saved& saved,
   const bool cpu = on_cpu(context);
   const std::int64_t parts = cpu ? std::clamp<std::int64_t>(n_tiles, 1, kParts) : 1;
 
-  std::int64_t packed_size = 0;
-  for (const Layer& layer : layers_) packed_size += layer.pool.out * layer.pairs.stride();
   const bool all = n_tiles == tiling.tiles();
   const auto d_x = all ? Tensor<Real>(context, n, x.cols()) : Tensor<Real>::zeros(context, n, x.cols());
-  const Tensor<Real> scratch(context, tile_workers(context),
-                             (2 * fields_ + max_stride_ + 2 * max_channels_) * columns +
-                                 (cpu ? Taken<Real>::size(columns, max_channels_, max_stride_) : 0));
-  const Tensor<Real> d_packed(context, parts, packed_size);
+  const Tensor<Real> scratch(
+      context, tile_workers(context),
+      (2 * fields_ + max_stride_ + 2 * max_channels_) * columns +
+          (cpu ? CinActiveChannels<Real>::size(columns, max_channels_, max_stride_) : 0));
+  const Tensor<Real> d_packed(context, parts, packed_size_);
+  const Matrix<const Real> samples = x, d_outputs = d_out;
+  const Matrix<Real> d_samples = d_x, d_weights = d_packed;
 
   for_tiles(context, parts, [&](std::int64_t part, int worker) {
-    Real* x0 = scratch.data() + worker * scratch.stride();
-    Real* d_x0 = x0 + fields_ * columns;
-    Real* z = d_x0 + fields_ * columns;
-    Real* d_y = z + max_stride_ * columns;
-    Real* d_hidden = d_y + max_channels_ * columns;
-    std::optional<Taken<Real>> taken;
-    if (cpu) taken.emplace(d_hidden + max_channels_ * columns, columns, max_channels_, max_stride_);
+    Real* x0_data = scratch.data() + worker * scratch.stride();
+    Real* d_x0_data = x0_data + fields_ * columns;
+    Real* z = d_x0_data + fields_ * columns;
+    Real* d_y_data = z + max_stride_ * columns;
+    Real* d_hidden_data = d_y_data + max_channels_ * columns;
+    std::optional<CinActiveChannels<Real>> active;
+    if (cpu) active.emplace(d_hidden_data + max_channels_ * columns, columns, max_channels_, max_stride_);
     const std::int64_t begin = part * n_tiles / parts, end = (part + 1) * n_tiles / parts;
-    fill_zero(context, d_packed.data() + part * packed_size,
-              static_cast<std::size_t>(packed_size) * sizeof(Real));
+    fill_zero(context, d_weights.row(part), static_cast<std::size_t>(packed_size_) * sizeof(Real));
     for (std::int64_t at = begin; at < end; ++at) {
       const std::int64_t tile = tiles[static_cast<std::size_t>(at)];
-      const std::int64_t first = tiling.first(tile), samples = tiling.size(tile), c = samples * width_;
-      cin_load(context, {x.data() + first * x.stride(), x.stride(), samples, fields_, width_}, x0);
-      fill_zero(context, d_x0, static_cast<std::size_t>(fields_ * c) * sizeof(Real));
-      const Real* y = saved.y.data() + first * saved.y.stride() + channels_ * c;  // behind the last layer's
-      Real* d_w = d_packed.data() + part * packed_size + packed_size;
+      const std::int64_t first = tiling.first(tile), size = tiling.size(tile), c = size * width_;
+      const Matrix<Real> x0(x0_data, fields_, c), d_x0(d_x0_data, fields_, c);
+      run(context, CinLoad<Real>{.x = samples.row_range(first, size), .width = width_, .x0 = x0});
+      fill_zero(context, d_x0.data, static_cast<std::size_t>(fields_ * c) * sizeof(Real));
+      const Matrix<const Real> y(saved.y.data() + first * saved.y.stride(), channels_, c);
+      const Matrix<const Real> d_pooled = d_outputs.row_range(first, size);
       for (std::size_t k = layers_.size(); k-- > 0;) {
-        const CinPairs& pairs = layers_[k].pairs;
-        CinPool pool = layers_[k].pool;
-        pool.stride = d_out.stride();
-        y -= pool.out * c;
-        d_w -= pool.out * pairs.stride();
-        const Real* hidden = k == 0 ? x0 : y - layers_[k - 1].pool.out * c;
-        cin_activate_backward(context, pool, samples, width_, y, d_out.data() + first * d_out.stride(),
-                              d_hidden, d_y);
-        if (cpu) {
-          weigh_active_backward(context, pairs, pool.out, c, hidden, x0, saved.packed[k].data(), d_y, z,
-                                *taken, d_w, d_hidden, d_x0);
-          continue;
-        }
-        cin_products(context, pairs, c, hidden, x0, z);
-        gemm(context, Transpose::no, Transpose::yes, pool.out, pairs.count() + 1, c, Real(1), d_y, c, z, c,
-             Real(1), d_w, pairs.stride());
-        gemm(context, Transpose::yes, Transpose::no, pairs.count(), c, pool.out, Real(1),
-             saved.packed[k].data(), pairs.stride(), d_y, c, Real(0), z, c);
-        cin_products_backward(context, pairs, c, hidden, x0, z, d_hidden, d_x0);
+        const Layer& layer = layers_[k];
+        const Matrix<Real> d_y(d_y_data, layer.out, c);
+        run(context, CinActivateBackward<Real>{
+                         .pooled_from = layer.pooled_from,
+                         .width = width_,
+                         .y = y.row_range(layer.first_channel, layer.out),
+                         .d_pooled = d_pooled.columns(layer.first_output, layer.out - layer.pooled_from),
+                         .d_hidden = {d_hidden_data, layer.pooled_from, c},
+                         .d_y = d_y});
+        const CinTile<Real> of_layer{
+            .pairs = layer.pairs,
+            .hidden = k == 0 ? Matrix<const Real>(x0)
+                             : y.row_range(layers_[k - 1].first_channel, layer.pairs.hidden),
+            .x0 = x0,
+            .packed = saved.packed[k],
+            .z = z};
+        weigh_backward<Real>(context, of_layer, active ? &*active : nullptr, d_y,
+                             {d_weights.row(part) + layer.first_weight, layer.out, layer.pairs.stride()},
+                             {d_hidden_data, layer.pairs.hidden, c}, d_x0);
       }
-      cin_store(context, d_x0, {d_x.data() + first * d_x.stride(), d_x.stride(), samples, fields_, width_});
+      run(context, CinStore<Real>{.x0 = d_x0, .width = width_, .x = d_samples.row_range(first, size)});
     }
   });
 
-  Real* d_w = d_packed.data();
   for (const Layer& layer : layers_) {
-    cin_unpack_gradients(context, layer.pairs, layer.pool.out, static_cast<int>(parts), packed_size, d_w,
-                         parameters_->gradient(layer.weight), parameters_->gradient(layer.bias));
-    d_w += layer.pool.out * layer.pairs.stride();
+    run(context, CinUnpackGradients<Real>{
+                     .pairs = layer.pairs,
+                     .d_packed = d_weights.columns(layer.first_weight, layer.out * layer.pairs.stride()),
+                     .d_weight = parameters_->gradient_matrix(layer.weight),
+                     .d_bias = parameters_->gradient(layer.bias)});
   }
   return d_x;
 }

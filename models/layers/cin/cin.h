@@ -20,7 +20,7 @@ class Cin {
   struct Saved {
     Tensor<Real> x;
     Tensor<Real> y;                    // all layers' outputs, tile by tile
-    std::vector<Tensor<Real>> packed;  // weights as models/layers/cin/kernels.h packs them
+    std::vector<Tensor<Real>> packed;  // weights as CinPackWeights packs them
   };
 
   /// Adds "<name>.<k>.weight" {sizes[k], channels below * fields}, column h * fields + m for the pair (h, m),
@@ -43,7 +43,9 @@ class Cin {
   struct Layer {
     int weight, bias;  // parts
     CinPairs pairs;
-    CinPool pool;
+    int out, pooled_from;             // channels; which of them are pooled
+    int first_channel, first_output;  // where its own begin among those of all layers
+    std::int64_t first_weight;        // the same of packed weights
   };
 
   std::string name_;
@@ -51,9 +53,10 @@ class Cin {
   int fields_, width_;
   std::vector<Layer> layers_;
   int outputs_ = 0;
-  int channels_ = 0;      // of all layers
-  int max_stride_ = 0;    // of packed weights
-  int max_channels_ = 0;  // of a layer, or below it
+  int channels_ = 0;              // of all layers
+  std::int64_t packed_size_ = 0;  // of all layers' weights
+  int max_stride_ = 0;            // of packed weights
+  int max_channels_ = 0;          // of a layer, or below it
 };
 
 extern template class Cin<float>;

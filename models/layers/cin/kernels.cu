@@ -13,71 +13,63 @@ namespace {
 constexpr bool kCpu = OnThisDevice::value == Device::cpu;
 constexpr int kColumns = kCpu ? 256 : 32;
 constexpr int kBackColumns = kCpu ? 64 : 32;
-constexpr int kBackHidden = kCpu ? 1 << 30 : 8;  // hidden channels, of the way back
+constexpr int kBackHidden = kCpu ? 1 << 30 : 8;  // hidden channels, backward
 constexpr int kSamples = kCpu ? 64 : 1;
+
+// A tile's matrices have no gaps: where the bodies count columns, one number serves all of them, in fewer
+// registers than the matrices' strides.
 
 constexpr std::int64_t blocks_of(std::int64_t n, int size) {
   return (n + size - 1) / size;
 }
 
-/// Item: one field of one sample.
-template <class Real>
-struct Load {
-  CinSamples<const Real> x;
-  Real* x0;
+/// Item: one field of one sample, copied to the one of x and x0 that may be written.
+template <class Args>
+struct CopyField {
+  Args args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
-    const std::int64_t s = item / x.fields;
-    const std::int64_t m = item % x.fields;
-    const Real* from = x.data + s * x.stride + m * x.width;
-    Real* to = x0 + (m * x.samples + s) * x.width;
-    SLLMR_ROW_LOOP
-    for (int k = lanes.lane(); k < x.width; k += Lanes::size) to[k] = from[k];
+    const int width = args.width, fields = static_cast<int>(args.x0.rows);
+    const std::int64_t s = item / fields, m = item % fields;
+    copy(lanes, width, args.x.row(s) + m * width, args.x0.data + (m * args.x.rows + s) * width);
   }
-};
 
-template <class Real>
-struct Store {
-  const Real* x0;
-  CinSamples<Real> x;
-
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
-    const std::int64_t s = item / x.fields;
-    const std::int64_t m = item % x.fields;
-    const Real* from = x0 + (m * x.samples + s) * x.width;
-    Real* to = x.data + s * x.stride + m * x.width;
+ private:
+  template <class Lanes, class Real>
+  static SLLMR_INLINE void copy(Lanes lanes, int width, const Real* x, Real* x0) {
     SLLMR_ROW_LOOP
-    for (int k = lanes.lane(); k < x.width; k += Lanes::size) to[k] = from[k];
+    for (int k = lanes.lane(); k < width; k += Lanes::size) x0[k] = x[k];
+  }
+  template <class Lanes, class Real>
+  static SLLMR_INLINE void copy(Lanes lanes, int width, Real* x, const Real* x0) {
+    copy(lanes, width, x0, x);
   }
 };
 
 /// Item: the columns of one block, of the pairs of one hidden channel or of the row of ones.
 template <class Real>
 struct Products {
-  CinPairs pairs;
-  std::int64_t columns;
-  const Real* hidden;
-  const Real* x0;
-  Real* z;
+  CinProducts<Real> args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
+    const CinPairs pairs = args.pairs;
+    const std::int64_t columns = args.z.cols;
     const int heads = pairs.hidden + 1;
     const int h = static_cast<int>(item % heads);
     const std::int64_t begin = item / heads * kColumns;
     const int n = static_cast<int>(columns - begin < kColumns ? columns - begin : kColumns);
     if (h == pairs.hidden) {
-      Real* ones = z + pairs.count() * columns + begin;
+      Real* ones = args.z.data + pairs.count() * columns + begin;
       SLLMR_ROW_LOOP
       for (int c = lanes.lane(); c < n; c += Lanes::size) ones[c] = 1;
       return;
     }
-    const Real* x = hidden + h * columns + begin;
+    const Real* x = args.hidden.data + h * columns + begin;
     for (int m = pairs.first(h); m < pairs.fields; ++m) {
-      const Real* y = x0 + m * columns + begin;
-      Real* to = z + pairs.row(h, m) * columns + begin;
+      const Real* y = args.x0.data + m * columns + begin;
+      Real* to = args.z.data + pairs.row(h, m) * columns + begin;
       SLLMR_ROW_LOOP
       for (int c = lanes.lane(); c < n; c += Lanes::size) to[c] = x[c] * y[c];
     }
@@ -87,18 +79,12 @@ struct Products {
 /// Item: kBackColumns columns, so few that the sums of a channel stay in registers, of kBackHidden channels.
 template <class Real>
 struct ProductsBackward {
-  CinPairs pairs;
-  std::int64_t columns;
-  const Real* hidden;
-  const Real* x0;
-  const Real* d_z;
-  Real* d_hidden;
-  Real* d_x0;     // where all channels are one item's
-  Real* partial;  // [parts x fields x columns], d_x0 of each part; else null
+  CinProductsBackward<Real> args;
+  Real* partial;  // [parts x fields x columns], d_x0 of each part; null where all channels are one item's
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
-    const std::int64_t of_part = (columns + kBackColumns - 1) / kBackColumns;
+    const std::int64_t columns = args.x0.cols, of_part = (columns + kBackColumns - 1) / kBackColumns;
     const auto part = static_cast<int>(item / of_part);
     const std::int64_t begin = item % of_part * kBackColumns + lanes.lane();
     const std::int64_t left = columns - begin;
@@ -117,10 +103,12 @@ struct ProductsBackward {
   template <int Step, bool Full>
   SLLMR_INLINE void run(int part, std::int64_t begin, std::int64_t left) const {
     constexpr int kOwn = kBackColumns / Step;
+    const CinPairs pairs = args.pairs;
+    const std::int64_t columns = args.x0.cols;
     const int n = Full ? kOwn : static_cast<int>((left + Step - 1) / Step);
     const int first = kCpu ? 0 : part * kBackHidden;
     const int end = pairs.hidden - first < kBackHidden ? pairs.hidden : first + kBackHidden;
-    Real* d_fields = d_x0;
+    Real* d_fields = args.d_x0.data;
     if (partial != nullptr) {
       d_fields = partial + part * pairs.fields * columns;
       for (int m = 0; m < pairs.fields; ++m) {
@@ -128,11 +116,11 @@ struct ProductsBackward {
       }
     }
     for (int h = first; h < end; ++h) {
-      const Real* x = hidden + h * columns + begin;
+      const Real* x = args.hidden.data + h * columns + begin;
       Real d_x[kOwn] = {};
       for (int m = pairs.first(h); m < pairs.fields; ++m) {
-        const Real* y = x0 + m * columns + begin;
-        const Real* d = d_z + pairs.row(h, m) * columns + begin;
+        const Real* y = args.x0.data + m * columns + begin;
+        const Real* d = args.d_z.data + pairs.row(h, m) * columns + begin;
         Real* d_y = d_fields + m * columns + begin;
         SLLMR_ROW_LOOP
         for (int j = 0; j < n; ++j) {
@@ -145,7 +133,7 @@ struct ProductsBackward {
         SLLMR_ROW_LOOP
         for (int j = 0; j < n; ++j) to[j * Step] += d_x[j];
       } else {
-        Real* to = d_hidden + h * columns + begin;
+        Real* to = args.d_hidden.data + h * columns + begin;
         SLLMR_ROW_LOOP
         for (int j = 0; j < n; ++j) to[j * Step] = d_x[j];
       }
@@ -171,54 +159,52 @@ struct AddParts {
   }
 };
 
-/// Item: one channel of a block of samples.
+/// An item of the activation: one channel of samples begin .. end - 1.
+struct ChannelBlock {
+  SLLMR_INLINE ChannelBlock(std::int64_t item, int channels, std::int64_t samples)
+      : channel(static_cast<int>(item % channels)),
+        begin(item / channels * kSamples),
+        end(begin + kSamples < samples ? begin + kSamples : samples) {}
+
+  int channel;
+  std::int64_t begin, end;
+};
+
 template <class Real>
 struct Activate {
-  CinPool pool;
-  std::int64_t samples;
-  int width;
-  Real* y;
-  Real* pooled;
+  CinActivate<Real> args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
-    const int channel = static_cast<int>(item % pool.out);
-    const std::int64_t begin = item / pool.out * kSamples;
-    const std::int64_t end = begin + kSamples < samples ? begin + kSamples : samples;
-    Real* rows = y + (channel * samples + begin) * width;
-    const std::int64_t n = (end - begin) * width;
+    const ChannelBlock block(item, static_cast<int>(args.y.rows), args.pooled.rows);
+    const int width = args.width;
+    Real* rows = args.y.row(block.channel) + block.begin * width;
+    const std::int64_t n = (block.end - block.begin) * width;
     SLLMR_ROW_LOOP
     for (std::int64_t k = lanes.lane(); k < n; k += Lanes::size) rows[k] = rows[k] < 0 ? Real(0) : rows[k];
-    if (channel < pool.pooled_from) return;
-    for (std::int64_t s = begin; s < end; ++s) {
-      const Real* row = rows + (s - begin) * width;
+    if (block.channel < args.pooled_from) return;
+    for (std::int64_t s = block.begin; s < block.end; ++s) {
+      const Real* row = rows + (s - block.begin) * width;
       const Real sum = sum_of<Real>(lanes, width, [&](std::int64_t k) { return row[k]; });
-      if (lanes.lane() == 0) pooled[s * pool.stride + pool.first + channel - pool.pooled_from] = sum;
+      if (lanes.lane() == 0) args.pooled.row(s)[block.channel - args.pooled_from] = sum;
     }
   }
 };
 
 template <class Real>
 struct ActivateBackward {
-  CinPool pool;
-  std::int64_t samples;
-  int width;
-  const Real* y;
-  const Real* d_pooled;
-  const Real* d_hidden;
-  Real* d_y;
+  CinActivateBackward<Real> args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
-    const int channel = static_cast<int>(item % pool.out);
-    const std::int64_t begin = item / pool.out * kSamples;
-    const std::int64_t end = begin + kSamples < samples ? begin + kSamples : samples;
-    const std::int64_t at = (channel * samples + begin) * width;
-    const Real* of = y + at;
-    Real* to = d_y + at;
-    if (channel < pool.pooled_from) {
-      const Real* d = d_hidden + at;
-      const std::int64_t n = (end - begin) * width;
+    const ChannelBlock block(item, static_cast<int>(args.y.rows), args.d_pooled.rows);
+    const int width = args.width;
+    const std::int64_t at = (block.channel * args.d_pooled.rows + block.begin) * width;
+    const Real* of = args.y.data + at;
+    Real* to = args.d_y.data + at;
+    if (block.channel < args.pooled_from) {
+      const Real* d = args.d_hidden.data + at;
+      const std::int64_t n = (block.end - block.begin) * width;
       SLLMR_ROW_LOOP
       for (std::int64_t k = lanes.lane(); k < n; k += Lanes::size) {
         const Real d_k = d[k];
@@ -226,8 +212,8 @@ struct ActivateBackward {
       }
       return;
     }
-    for (std::int64_t s = begin; s < end; ++s, of += width, to += width) {
-      const Real d = d_pooled[s * pool.stride + pool.first + channel - pool.pooled_from];
+    for (std::int64_t s = block.begin; s < block.end; ++s, of += width, to += width) {
+      const Real d = args.d_pooled.data[s * args.d_pooled.stride + block.channel - args.pooled_from];
       SLLMR_ROW_LOOP
       for (int k = lanes.lane(); k < width; k += Lanes::size) to[k] = of[k] > 0 ? d : Real(0);
     }
@@ -237,15 +223,13 @@ struct ActivateBackward {
 /// Item: one output channel.
 template <class Real>
 struct PackWeights {
-  CinPairs pairs;
-  const Real* weight;
-  const Real* bias;
-  Real* packed;
+  CinPackWeights<Real> args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t o) const {
-    const Real* from = weight + o * pairs.hidden * pairs.fields;
-    Real* to = packed + o * pairs.stride();
+    const CinPairs pairs = args.pairs;
+    const Real* from = args.weight.row(o);
+    Real* to = args.packed.row(o);
     for (int h = lanes.lane(); h < pairs.hidden; h += Lanes::size) {
       for (int m = pairs.first(h); m < pairs.fields; ++m) {
         Real w = from[h * pairs.fields + m];
@@ -253,117 +237,97 @@ struct PackWeights {
         to[pairs.row(h, m)] = w;
       }
     }
-    if (lanes.lane() == 0) to[pairs.count()] = bias[o];
+    if (lanes.lane() == 0) to[pairs.count()] = args.bias[o];
   }
 };
 
+/// Item: one output channel.
 template <class Real>
 struct UnpackGradients {
-  CinPairs pairs;
-  int parts;
-  std::int64_t part_stride;
-  Real* d_packed;
-  Real* d_weight;
-  Real* d_bias;
+  CinUnpackGradients<Real> args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t o) const {
-    Real* sum = d_packed + o * pairs.stride();
+    const CinPairs pairs = args.pairs;
+    const int parts = static_cast<int>(args.d_packed.rows);
+    Real* sum = args.d_packed.data + o * pairs.stride();
     for (int p = 1; p < parts; ++p) {
-      const Real* part = sum + p * part_stride;
+      const Real* part = sum + p * args.d_packed.stride;
       SLLMR_ROW_LOOP
       for (int k = lanes.lane(); k <= pairs.count(); k += Lanes::size) sum[k] += part[k];
     }
     lanes.sync();
-    Real* to = d_weight + o * pairs.hidden * pairs.fields;
+    Real* to = args.d_weight.row(o);
     for (int h = lanes.lane(); h < pairs.hidden; h += Lanes::size) {
       for (int m = 0; m < pairs.fields; ++m) {
         const bool mirrored = m < pairs.first(h);
         to[h * pairs.fields + m] = sum[mirrored ? pairs.row(m, h) : pairs.row(h, m)];
       }
     }
-    if (lanes.lane() == 0) d_bias[o] = sum[pairs.count()];
+    if (lanes.lane() == 0) args.d_bias[o] = sum[pairs.count()];
   }
 };
 
-}  // namespace
-
-template <class Real, class OnDevice>
-void cin_load_on(OnDevice, const Context& context, const CinSamples<const Real>& x, Real* x0) {
-  launch(context, "cin_load", x.samples * x.fields, Load<Real>{x, x0});
+template <class Real>
+void run_here(const Context& context, const CinLoad<Real>& args) {
+  launch(context, "cin_load", args.x.rows * args.x0.rows, CopyField<CinLoad<Real>>{args});
 }
 
-template <class Real, class OnDevice>
-void cin_store_on(OnDevice, const Context& context, const Real* x0, const CinSamples<Real>& x) {
-  launch(context, "cin_store", x.samples * x.fields, Store<Real>{x0, x});
+template <class Real>
+void run_here(const Context& context, const CinStore<Real>& args) {
+  launch(context, "cin_store", args.x.rows * args.x0.rows, CopyField<CinStore<Real>>{args});
 }
 
-template <class Real, class OnDevice>
-void cin_products_on(OnDevice, const Context& context, const CinPairs& pairs, std::int64_t columns,
-                     const Real* hidden, const Real* x0, Real* z) {
-  launch(context, "cin_products", blocks_of(columns, kColumns) * (pairs.hidden + 1),
-         Products<Real>{pairs, columns, hidden, x0, z});
+template <class Real>
+void run_here(const Context& context, const CinProducts<Real>& args) {
+  launch(context, "cin_products", blocks_of(args.z.cols, kColumns) * (args.pairs.hidden + 1),
+         Products<Real>{args});
 }
 
-template <class Real, class OnDevice>
-void cin_products_backward_on(OnDevice, const Context& context, const CinPairs& pairs, std::int64_t columns,
-                              const Real* hidden, const Real* x0, const Real* d_z, Real* d_hidden,
-                              Real* d_x0) {
-  const std::int64_t parts = blocks_of(pairs.hidden, kBackHidden), size = pairs.fields * columns;
+template <class Real>
+void run_here(const Context& context, const CinProductsBackward<Real>& args) {
+  const std::int64_t parts = blocks_of(args.pairs.hidden, kBackHidden), columns = args.x0.cols,
+                     size = args.pairs.fields * columns;
   Tensor<Real> partial;
   if (parts > 1) partial = Tensor<Real>(context, parts, size);
   launch(context, "cin_products_backward", parts * blocks_of(columns, kBackColumns),
-         ProductsBackward<Real>{pairs, columns, hidden, x0, d_z, d_hidden, d_x0, partial.data()});
+         ProductsBackward<Real>{args, partial.data()});
   if (parts > 1) {
     launch(context, "cin_add_parts", blocks_of(size, kColumns),
-           AddParts<Real>{partial.data(), parts, size, d_x0});
+           AddParts<Real>{partial.data(), parts, size, args.d_x0.data});
   }
 }
 
-template <class Real, class OnDevice>
-void cin_activate_on(OnDevice, const Context& context, const CinPool& pool, std::int64_t samples, int width,
-                     Real* y, Real* pooled) {
-  launch(context, "cin_activate", blocks_of(samples, kSamples) * pool.out,
-         Activate<Real>{pool, samples, width, y, pooled});
+template <class Real>
+void run_here(const Context& context, const CinActivate<Real>& args) {
+  launch(context, "cin_activate", blocks_of(args.pooled.rows, kSamples) * args.y.rows, Activate<Real>{args});
 }
 
-template <class Real, class OnDevice>
-void cin_activate_backward_on(OnDevice, const Context& context, const CinPool& pool, std::int64_t samples,
-                              int width, const Real* y, const Real* d_pooled, const Real* d_hidden,
-                              Real* d_y) {
-  launch(context, "cin_activate_backward", blocks_of(samples, kSamples) * pool.out,
-         ActivateBackward<Real>{pool, samples, width, y, d_pooled, d_hidden, d_y});
+template <class Real>
+void run_here(const Context& context, const CinActivateBackward<Real>& args) {
+  launch(context, "cin_activate_backward", blocks_of(args.d_pooled.rows, kSamples) * args.y.rows,
+         ActivateBackward<Real>{args});
 }
 
-template <class Real, class OnDevice>
-void cin_pack_weights_on(OnDevice, const Context& context, const CinPairs& pairs, int out, const Real* weight,
-                         const Real* bias, Real* packed) {
-  launch(context, "cin_pack_weights", out, PackWeights<Real>{pairs, weight, bias, packed});
+template <class Real>
+void run_here(const Context& context, const CinPackWeights<Real>& args) {
+  launch(context, "cin_pack_weights", args.weight.rows, PackWeights<Real>{args});
 }
 
-template <class Real, class OnDevice>
-void cin_unpack_gradients_on(OnDevice, const Context& context, const CinPairs& pairs, int out, int parts,
-                             std::int64_t part_stride, Real* d_packed, Real* d_weight, Real* d_bias) {
-  launch(context, "cin_unpack_gradients", out,
-         UnpackGradients<Real>{pairs, parts, part_stride, d_packed, d_weight, d_bias});
+template <class Real>
+void run_here(const Context& context, const CinUnpackGradients<Real>& args) {
+  launch(context, "cin_unpack_gradients", args.d_weight.rows, UnpackGradients<Real>{args});
 }
 
-#define SLLMR_INSTANTIATE(Real)                                                                           \
-  template void cin_load_on(OnThisDevice, const Context&, const CinSamples<const Real>&, Real*);          \
-  template void cin_store_on(OnThisDevice, const Context&, const Real*, const CinSamples<Real>&);         \
-  template void cin_products_on(OnThisDevice, const Context&, const CinPairs&, std::int64_t, const Real*, \
-                                const Real*, Real*);                                                      \
-  template void cin_products_backward_on(OnThisDevice, const Context&, const CinPairs&, std::int64_t,     \
-                                         const Real*, const Real*, const Real*, Real*, Real*);            \
-  template void cin_activate_on(OnThisDevice, const Context&, const CinPool&, std::int64_t, int, Real*,   \
-                                Real*);                                                                   \
-  template void cin_activate_backward_on(OnThisDevice, const Context&, const CinPool&, std::int64_t, int, \
-                                         const Real*, const Real*, const Real*, Real*);                   \
-  template void cin_pack_weights_on(OnThisDevice, const Context&, const CinPairs&, int, const Real*,      \
-                                    const Real*, Real*);                                                  \
-  template void cin_unpack_gradients_on(OnThisDevice, const Context&, const CinPairs&, int, int,          \
-                                        std::int64_t, Real*, Real*, Real*);
-SLLMR_INSTANTIATE(float)
-SLLMR_INSTANTIATE(double)
+}  // namespace
+
+SLLMR_KERNELS(CinLoad)
+SLLMR_KERNELS(CinStore)
+SLLMR_KERNELS(CinProducts)
+SLLMR_KERNELS(CinProductsBackward)
+SLLMR_KERNELS(CinActivate)
+SLLMR_KERNELS(CinActivateBackward)
+SLLMR_KERNELS(CinPackWeights)
+SLLMR_KERNELS(CinUnpackGradients)
 
 }  // namespace sllmr

@@ -31,19 +31,19 @@ SLLMR_INLINE void combine(Lanes lanes, int n, int width, const Coefficient& coef
 
 /// Item: one head of one row.
 template <class Real>
-struct AttentionForward {
-  AttentionShape shape;
-  const Real* bias;
+struct ForwardHead {
+  AttentionForward<Real> args;
   Real scale;
-  DropoutMask<Real> mask;
   bool drops;
-  Matrix<Real> qkv, weights, out;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
+    const AttentionShape shape = args.shape;
     const int fields = shape.fields, dims = shape.head_width, width = shape.width();
     const std::int64_t first = item / shape.heads * fields;
     const int column = static_cast<int>(item % shape.heads) * dims;
+    const Matrix<Real> qkv = args.qkv;
+    const Real* bias = args.bias;
     for (int f = 0; f < fields; ++f) {
       for (int part = column; part < 3 * width; part += width) {
         Real* row = qkv.row(first + f) + part;
@@ -51,7 +51,7 @@ struct AttentionForward {
         for (int d = lanes.lane(); d < dims; d += Lanes::size) row[d] += bias[part + d];
       }
     }
-    Real* a = weights.row(item);
+    Real* a = args.weights.row(item);
     for (int i = 0; i < fields; ++i) {
       const Real* q = qkv.row(first + i) + column;
       for (int j = 0; j < fields; ++j) {
@@ -64,7 +64,7 @@ struct AttentionForward {
     for (int i = lanes.lane(); i < fields; i += Lanes::size) softmax(a + i * fields);
     lanes.sync();
     if (drops) {
-      mask.for_row(lanes, item, fields * fields, [&](std::int64_t at, bool keep) {
+      args.mask.for_row(lanes, item, fields * fields, [&](std::int64_t at, bool keep) {
         if (!keep) a[at] = -a[at];
       });
       lanes.sync();
@@ -72,37 +72,37 @@ struct AttentionForward {
     const Real* v = qkv.row(first) + column + 2 * width;
     for (int i = 0; i < fields; ++i) {
       combine(
-          lanes, fields, dims, [&](int j) { return applied(a[i * fields + j], mask.scale); }, v, qkv.stride,
-          out.row(first + i) + column);
+          lanes, fields, dims, [&](int j) { return applied(a[i * fields + j], args.mask.scale); }, v,
+          qkv.stride, args.out.row(first + i) + column);
     }
   }
 
  private:
   SLLMR_HD void softmax(Real* a) const {
     Real largest = a[0], sum = 0;
-    for (int j = 1; j < shape.fields; ++j) largest = a[j] > largest ? a[j] : largest;
-    for (int j = 0; j < shape.fields; ++j) {
+    for (int j = 1; j < args.shape.fields; ++j) largest = a[j] > largest ? a[j] : largest;
+    for (int j = 0; j < args.shape.fields; ++j) {
       a[j] = std::exp(a[j] - largest);
       sum += a[j];
     }
-    for (int j = 0; j < shape.fields; ++j) a[j] /= sum;
+    for (int j = 0; j < args.shape.fields; ++j) a[j] /= sum;
   }
 };
 
 /// Item: one head of one row.
 template <class Real>
-struct OwnScores {
-  int heads, dims, tokens;
-  Matrix<Real> qk, scores;
+struct ScoresHead {
+  AttentionScores<Real> args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
+    const int heads = args.shape.heads, dims = args.shape.head_width, tokens = args.shape.fields;
     const std::int64_t row = item / heads, head = item % heads;
-    Real* to = scores.row(row) + head * tokens * tokens;
+    Real* to = args.scores.row(row) + head * tokens * tokens;
     for (int i = 0; i < tokens; ++i) {
-      const Real* q = qk.row(row * tokens + i) + head * dims;
+      const Real* q = args.qk.row(row * tokens + i) + head * dims;
       for (int j = 0; j < tokens; ++j) {
-        const Real* k = qk.row(row * tokens + j) + (heads + head) * dims;
+        const Real* k = args.qk.row(row * tokens + j) + (heads + head) * dims;
         const Real score = sum_of<Real>(lanes, dims, [&](std::int64_t d) { return q[d] * k[d]; });
         if (lanes.lane() == 0) to[i * tokens + j] = score;
       }
@@ -110,32 +110,17 @@ struct OwnScores {
   }
 };
 
-/// What attention_rank's kernel sees of a side.
-template <class Real>
-struct SideView {
-  int tokens;
-  Matrix<Real> values, residual, scores;
-
-  explicit SideView(const AttentionSide<Real>& side)
-      : tokens(side.tokens),
-        values(matrix(side.values)),
-        residual(matrix(side.residual)),
-        scores(matrix(side.scores)) {}
-};
-
 /// Item: one row.
 template <class Real>
-struct AttentionRank {
-  AttentionShape shape;
+struct RankRow {
+  AttentionRank<Real> args;
   Real scale;
-  SideView<Real> user, items;
-  Matrix<Real> across, scratch, out;
-  const Real* weight;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t row) const {
+    const AttentionShape shape = args.shape;
     const int fields = shape.fields, width = shape.width(), weights = shape.heads * fields * fields;
-    Real* a = scratch.row(row);
+    Real* a = args.scratch.row(row);
     for (int k = lanes.lane(); k < shape.heads * fields; k += Lanes::size) {
       scores(row, k / fields, k % fields, a + k * fields);
     }
@@ -154,40 +139,44 @@ struct AttentionRank {
     }
     for (; column < width; column += Lanes::size) total += block<1>(row, a, column);
     total = lanes.sum(total);
-    if (lanes.lane() == 0) *out.row(row) = total;
+    if (lanes.lane() == 0) *args.out.row(row) = total;
   }
 
  private:
   /// Scores of token i with all others, less the largest.
   SLLMR_HD void scores(std::int64_t row, int head, int i, Real* a) const {
+    const AttentionSideView<Real>&user = args.user, &items = args.items;
     const int of_user = user.tokens, of_item = items.tokens;
     const std::int64_t first = row * of_item;
     if (i < of_user) {
       const Real* own = user.scores.row(0) + (head * of_user + i) * of_user;
       for (int j = 0; j < of_user; ++j) a[j] = own[j] * scale;
-      for (int j = 0; j < of_item; ++j) a[of_user + j] = across.row(first + j)[head * of_user + i] * scale;
+      for (int j = 0; j < of_item; ++j) {
+        a[of_user + j] = args.across.row(first + j)[head * of_user + i] * scale;
+      }
     } else {
       const Real* own = items.scores.row(row) + (head * of_item + i - of_user) * of_item;
-      const Real* other = across.row(first + i - of_user) + (shape.heads + head) * of_user;
+      const Real* other = args.across.row(first + i - of_user) + (args.shape.heads + head) * of_user;
       for (int j = 0; j < of_user; ++j) a[j] = other[j] * scale;
       for (int j = 0; j < of_item; ++j) a[of_user + j] = own[j] * scale;
     }
     Real largest = a[0];
-    for (int j = 1; j < shape.fields; ++j) largest = a[j] > largest ? a[j] : largest;
-    for (int j = 0; j < shape.fields; ++j) a[j] -= largest;
+    for (int j = 1; j < args.shape.fields; ++j) largest = a[j] > largest ? a[j] : largest;
+    for (int j = 0; j < args.shape.fields; ++j) a[j] -= largest;
   }
 
   SLLMR_HD void normalise(Real* a) const {
     Real sum = 0;
-    for (int j = 0; j < shape.fields; ++j) sum += a[j];
+    for (int j = 0; j < args.shape.fields; ++j) sum += a[j];
     const Real inverse = Real(1) / sum;
-    for (int j = 0; j < shape.fields; ++j) a[j] *= inverse;
+    for (int j = 0; j < args.shape.fields; ++j) a[j] *= inverse;
   }
 
   /// What columns first .. first + Columns - 1 of all tokens give.
   template <int Columns>
   SLLMR_INLINE Real block(std::int64_t row, const Real* a, int first) const {
-    const int fields = shape.fields, width = shape.width();
+    const AttentionSideView<Real>&user = args.user, &items = args.items;
+    const int fields = args.shape.fields, width = args.shape.width();
     Real total[Columns] = {};
     for (int i = 0; i < fields; ++i) {
       const Real* start = (i < user.tokens ? user.residual.row(i)
@@ -196,13 +185,13 @@ struct AttentionRank {
       Real y[Columns];
       SLLMR_ROW_LOOP
       for (int c = 0; c < Columns; ++c) y[c] = start[c];
-      for (int head = 0; head < shape.heads; ++head) {
+      for (int head = 0; head < args.shape.heads; ++head) {
         const Real* of_head = a + (head * fields + i) * fields;
         const int column = head * width + first;
         add(of_head, user.values, 0, user.tokens, column, y);
         add(of_head + user.tokens, items.values, row * items.tokens, items.tokens, column, y);
       }
-      const Real* w = weight + i * width + first;
+      const Real* w = args.weight + i * width + first;
       SLLMR_ROW_LOOP
       for (int c = 0; c < Columns; ++c) total[c] += w[c] * (y[c] < 0 ? Real(0) : y[c]);
     }
@@ -212,8 +201,8 @@ struct AttentionRank {
   }
   /// y += sum over `tokens` rows of `values`, from row `first` and column `column` on, of their weights `a`.
   template <int Columns>
-  SLLMR_INLINE void add(const Real* a, const Matrix<Real>& values, std::int64_t first, int tokens, int column,
-                        Real (&y)[Columns]) const {
+  SLLMR_INLINE void add(const Real* a, const Matrix<const Real>& values, std::int64_t first, int tokens,
+                        int column, Real (&y)[Columns]) const {
     const Real* x = values.row(first) + column;
     for (int j = 0; j < tokens; ++j, x += values.stride) {
       const Real factor = a[j];
@@ -223,25 +212,27 @@ struct AttentionRank {
   }
 };
 
+/// Item: one head of one row.
 template <class Real>
-struct AttentionBackward {
-  AttentionShape shape;
-  Real scale, dropout_scale;
-  Matrix<Real> qkv, weights, d_out, d_scores, d_qkv;
+struct BackwardHead {
+  AttentionBackward<Real> args;
+  Real scale;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
+    const AttentionShape shape = args.shape;
     const int fields = shape.fields, dims = shape.head_width, width = shape.width();
     const std::int64_t first = item / shape.heads * fields;
     const int column = static_cast<int>(item % shape.heads) * dims;
-    const Real* a = weights.row(item);
-    Real* s = d_scores.row(item);
+    const Matrix<const Real> qkv = args.qkv, d_out = args.d_out;
+    const Real* a = args.weights.row(item);
+    Real* s = args.d_scores.row(item);
     for (int i = 0; i < fields; ++i) {
       const Real* d_o = d_out.row(first + i) + column;
       for (int j = 0; j < fields; ++j) {
         const Real* v = qkv.row(first + j) + column + 2 * width;
         const Real d = sum_of<Real>(lanes, dims, [&](std::int64_t k) { return d_o[k] * v[k]; });
-        if (lanes.lane() == 0) s[i * fields + j] = a[i * fields + j] < 0 ? Real(0) : d * dropout_scale;
+        if (lanes.lane() == 0) s[i * fields + j] = a[i * fields + j] < 0 ? Real(0) : d * args.dropout_scale;
       }
     }
     lanes.sync();
@@ -250,13 +241,13 @@ struct AttentionBackward {
     const Real* q = qkv.row(first) + column;
     const Real* d_o = d_out.row(first) + column;
     for (int i = 0; i < fields; ++i) {
-      Real* d_q = d_qkv.row(first + i) + column;
+      Real* d_q = args.d_qkv.row(first + i) + column;
       combine(
           lanes, fields, dims, [&](int j) { return s[i * fields + j]; }, q + width, qkv.stride, d_q);
       combine(
           lanes, fields, dims, [&](int j) { return s[j * fields + i]; }, q, qkv.stride, d_q + width);
       combine(
-          lanes, fields, dims, [&](int j) { return applied(a[j * fields + i], dropout_scale); }, d_o,
+          lanes, fields, dims, [&](int j) { return applied(a[j * fields + i], args.dropout_scale); }, d_o,
           d_out.stride, d_q + 2 * width);
     }
   }
@@ -265,8 +256,8 @@ struct AttentionBackward {
   /// s from the gradients of the weights to those of the products q k.
   SLLMR_HD void softmax_backward(const Real* a, Real* s) const {
     Real mean = 0;
-    for (int j = 0; j < shape.fields; ++j) mean += std::fabs(a[j]) * s[j];
-    for (int j = 0; j < shape.fields; ++j) s[j] = std::fabs(a[j]) * (s[j] - mean) * scale;
+    for (int j = 0; j < args.shape.fields; ++j) mean += std::fabs(a[j]) * s[j];
+    for (int j = 0; j < args.shape.fields; ++j) s[j] = std::fabs(a[j]) * (s[j] - mean) * scale;
   }
 };
 
@@ -275,57 +266,33 @@ Real score_scale(const AttentionShape& shape) {
   return Real(1) / std::sqrt(static_cast<Real>(shape.head_width));
 }
 
+template <class Real>
+void run_here(const Context& context, const AttentionForward<Real>& args) {
+  launch(context, "attention_forward", args.weights.rows,
+         ForwardHead<Real>{args, score_scale<Real>(args.shape), args.mask.active()});
+}
+
+template <class Real>
+void run_here(const Context& context, const AttentionBackward<Real>& args) {
+  launch(context, "attention_backward", args.weights.rows,
+         BackwardHead<Real>{args, score_scale<Real>(args.shape)});
+}
+
+template <class Real>
+void run_here(const Context& context, const AttentionScores<Real>& args) {
+  launch(context, "attention_scores", args.scores.rows * args.shape.heads, ScoresHead<Real>{args});
+}
+
+template <class Real>
+void run_here(const Context& context, const AttentionRank<Real>& args) {
+  launch(context, "attention_rank", args.out.rows, RankRow<Real>{args, score_scale<Real>(args.shape)});
+}
+
 }  // namespace
 
-template <class Real, class OnDevice>
-void attention_forward_on(OnDevice, const Context& context, const AttentionShape& shape, const Real* bias,
-                          const DropoutMask<Real>& mask, const Tensor<Real>& qkv, const Tensor<Real>& weights,
-                          const Tensor<Real>& out) {
-  launch(context, "attention_forward", shape.rows * shape.heads,
-         AttentionForward<Real>{shape, bias, score_scale<Real>(shape), mask, mask.active(), matrix(qkv),
-                                matrix(weights), matrix(out)});
-}
-
-template <class Real, class OnDevice>
-void attention_scores_on(OnDevice, const Context& context, const AttentionShape& shape,
-                         const AttentionSide<Real>& side) {
-  launch(context, "attention_scores", side.scores.rows() * shape.heads,
-         OwnScores<Real>{shape.heads, shape.head_width, side.tokens, matrix(side.qk), matrix(side.scores)});
-}
-
-template <class Real, class OnDevice>
-void attention_rank_on(OnDevice, const Context& context, const AttentionShape& shape,
-                       const AttentionSide<Real>& user, const AttentionSide<Real>& items,
-                       const Tensor<Real>& across, const Real* weight, const Tensor<Real>& scratch,
-                       const Tensor<Real>& out) {
-  launch(context, "attention_rank", shape.rows,
-         AttentionRank<Real>{shape, score_scale<Real>(shape), SideView<Real>(user), SideView<Real>(items),
-                             matrix(across), matrix(scratch), matrix(out), weight});
-}
-
-template <class Real, class OnDevice>
-void attention_backward_on(OnDevice, const Context& context, const AttentionShape& shape, Real dropout_scale,
-                           const Tensor<Real>& qkv, const Tensor<Real>& weights, const Tensor<Real>& d_out,
-                           const Tensor<Real>& d_scores, const Tensor<Real>& d_qkv) {
-  launch(context, "attention_backward", shape.rows * shape.heads,
-         AttentionBackward<Real>{shape, score_scale<Real>(shape), dropout_scale, matrix(qkv), matrix(weights),
-                                 matrix(d_out), matrix(d_scores), matrix(d_qkv)});
-}
-
-#define SLLMR_INSTANTIATE(Real)                                                                          \
-  template void attention_forward_on(OnThisDevice, const Context&, const AttentionShape&, const Real*,   \
-                                     const DropoutMask<Real>&, const Tensor<Real>&, const Tensor<Real>&, \
-                                     const Tensor<Real>&);                                               \
-  template void attention_scores_on(OnThisDevice, const Context&, const AttentionShape&,                 \
-                                    const AttentionSide<Real>&);                                         \
-  template void attention_rank_on(OnThisDevice, const Context&, const AttentionShape&,                   \
-                                  const AttentionSide<Real>&, const AttentionSide<Real>&,                \
-                                  const Tensor<Real>&, const Real*, const Tensor<Real>&,                 \
-                                  const Tensor<Real>&);                                                  \
-  template void attention_backward_on(OnThisDevice, const Context&, const AttentionShape&, Real,         \
-                                      const Tensor<Real>&, const Tensor<Real>&, const Tensor<Real>&,     \
-                                      const Tensor<Real>&, const Tensor<Real>&);
-SLLMR_INSTANTIATE(float)
-SLLMR_INSTANTIATE(double)
+SLLMR_KERNELS(AttentionForward)
+SLLMR_KERNELS(AttentionBackward)
+SLLMR_KERNELS(AttentionScores)
+SLLMR_KERNELS(AttentionRank)
 
 }  // namespace sllmr

@@ -2,16 +2,39 @@
 #pragma once
 
 #include "kernels/dense/dropout_mask.h"
+#include "kernels/exec/tensor.h"
 
 namespace sllmr {
 
-/// The shapes. Each row has `fields` tokens, consecutive rows of qkv; a token's queries, keys and values
-/// stand one beside the other, `heads` * `head_width` columns each.
+/// Each row has `fields` tokens, consecutive rows of qkv; a token's queries, keys and values stand one beside
+/// the other, `heads` * `head_width` columns each.
 struct AttentionShape {
-  std::int64_t rows = 0;
-  int fields = 0, heads = 0, head_width = 0;
+  int fields, heads, head_width;
 
   SLLMR_HD int width() const { return heads * head_width; }
+};
+
+/// Adds the bias to qkv; then, by row and head, weights = softmax(q k^T / sqrt(head_width)) and out =
+/// dropout(weights) v.
+template <class Real>
+struct AttentionForward {
+  AttentionShape shape;
+  const Real* bias;  // [3 * width]
+  DropoutMask<Real> mask;
+  Matrix<Real> qkv;      // [rows * fields x 3 * width]
+  Matrix<Real> weights;  // [rows * heads x fields * fields], before dropout; negative where it dropped them
+  Matrix<Real> out;      // [rows * fields x width]
+};
+
+/// Backward, from what forward left in qkv and weights.
+template <class Real>
+struct AttentionBackward {
+  AttentionShape shape;
+  Real dropout_scale;
+  Matrix<const Real> qkv, weights;
+  Matrix<const Real> d_out;  // [rows * fields x width]
+  Matrix<Real> d_scores;     // as large as weights; scratch
+  Matrix<Real> d_qkv;        // [rows * fields x 3 * width]
 };
 
 /// Ranking, where some tokens of a row are the user's and the others the item's: what of attention knows the
@@ -30,64 +53,36 @@ struct AttentionSide {
   }
 };
 
-template <class Real, class OnDevice>
-void attention_forward_on(OnDevice, const Context& context, const AttentionShape& shape, const Real* bias,
-                          const DropoutMask<Real>& mask, const Tensor<Real>& qkv, const Tensor<Real>& weights,
-                          const Tensor<Real>& out);
-template <class Real, class OnDevice>
-void attention_scores_on(OnDevice, const Context& context, const AttentionShape& shape,
-                         const AttentionSide<Real>& side);
-template <class Real, class OnDevice>
-void attention_rank_on(OnDevice, const Context& context, const AttentionShape& shape,
-                       const AttentionSide<Real>& user, const AttentionSide<Real>& items,
-                       const Tensor<Real>& across, const Real* weight, const Tensor<Real>& scratch,
-                       const Tensor<Real>& out);
-template <class Real, class OnDevice>
-void attention_backward_on(OnDevice, const Context& context, const AttentionShape& shape, Real dropout_scale,
-                           const Tensor<Real>& qkv, const Tensor<Real>& weights, const Tensor<Real>& d_out,
-                           const Tensor<Real>& d_scores, const Tensor<Real>& d_qkv);
-
-/// Adds bias [3 * width] to qkv [rows * fields x 3 * width]; then, by row and head, weights =
-/// softmax(q k^T / sqrt(head_width)) and out [rows * fields x width] = dropout(weights) v. `weights`
-/// [rows * heads x fields * fields] are those before dropout, negative where it dropped them.
+/// scores of a side from its qk; the shape's fields are the side's tokens.
 template <class Real>
-void attention_forward(const Context& context, const AttentionShape& shape, const Real* bias,
-                       const DropoutMask<Real>& mask, const Tensor<Real>& qkv, const Tensor<Real>& weights,
-                       const Tensor<Real>& out) {
-  on_device(context, [&](auto device) {
-    attention_forward_on(device, context, shape, bias, mask, qkv, weights, out);
-  });
-}
+struct AttentionScores {
+  AttentionShape shape;
+  Matrix<const Real> qk;
+  Matrix<Real> scores;
+};
 
-/// For ranking, of the tokens of one side: side.scores from side.qk.
+/// What AttentionRank reads of a side.
 template <class Real>
-void attention_scores(const Context& context, const AttentionShape& shape, const AttentionSide<Real>& side) {
-  on_device(context, [&](auto device) { attention_scores_on(device, context, shape, side); });
-}
+struct AttentionSideView {
+  AttentionSideView(const AttentionSide<Real>& side)  // NOLINT(google-explicit-constructor): as a Matrix
+      : tokens(side.tokens), values(side.values), residual(side.residual), scores(side.scores) {}
 
-/// out [rows x 1] = sum over the tokens i of a row, the user's before the item's, of weight_i .
-/// relu(residual_i + sum over heads and tokens j of a_ij P_j), with one user's tokens `user` and those of
-/// shape.rows items; weight [fields * width] in the same order. `across` [rows * item tokens x 2 * heads *
-/// user tokens] holds, for each of the item's tokens, its key's products with the user's queries, head by
-/// head, then its query's with the user's keys. `scratch` [rows x heads * fields * fields].
-template <class Real>
-void attention_rank(const Context& context, const AttentionShape& shape, const AttentionSide<Real>& user,
-                    const AttentionSide<Real>& items, const Tensor<Real>& across, const Real* weight,
-                    const Tensor<Real>& scratch, const Tensor<Real>& out) {
-  on_device(context, [&](auto device) {
-    attention_rank_on(device, context, shape, user, items, across, weight, scratch, out);
-  });
-}
+  int tokens;
+  Matrix<const Real> values, residual, scores;
+};
 
-/// The way back from d_out to d_qkv, from what forward left in qkv and weights. d_scores, as large as
-/// weights, is scratch.
+/// out = sum over the tokens i of a row, the user's before the item's, of weight_i . relu(residual_i + sum
+/// over heads and tokens j of a_ij P_j), with one user's tokens and those of as many items as out has rows.
 template <class Real>
-void attention_backward(const Context& context, const AttentionShape& shape, Real dropout_scale,
-                        const Tensor<Real>& qkv, const Tensor<Real>& weights, const Tensor<Real>& d_out,
-                        const Tensor<Real>& d_scores, const Tensor<Real>& d_qkv) {
-  on_device(context, [&](auto device) {
-    attention_backward_on(device, context, shape, dropout_scale, qkv, weights, d_out, d_scores, d_qkv);
-  });
-}
+struct AttentionRank {
+  AttentionShape shape;
+  AttentionSideView<Real> user, items;
+  /// [rows * item tokens x 2 * heads * user tokens]: for each of the item's tokens, its key's products with
+  /// the user's queries, head by head, then its query's with the user's keys.
+  Matrix<const Real> across;
+  const Real* weight;    // [fields * width]
+  Matrix<Real> scratch;  // [rows x heads * fields * fields]
+  Matrix<Real> out;      // [rows x 1]
+};
 
 }  // namespace sllmr

@@ -34,14 +34,17 @@ Tensor<Real> SelfAttention<Real>::forward(const Context& context, const Tensor<R
   require_width(name_, "input", x, width_);
   require(x.rows() % fields_ == 0, "layer '" + name_ + "': the input has " + std::to_string(x.rows()) +
                                        " rows, not a multiple of its " + std::to_string(fields_) + " fields");
-  const AttentionShape shape{x.rows() / fields_, fields_, heads_, width_ / heads_};
   const DropoutMask<Real> mask = dropout_.mask(pass);
   const Tensor<Real> qkv(context, x.rows(), 3 * std::int64_t{width_});
-  const Tensor<Real> weights(context, shape.rows * heads_, std::int64_t{fields_} * fields_);
+  const Tensor<Real> weights(context, x.rows() / fields_ * heads_, std::int64_t{fields_} * fields_);
   const Tensor<Real> mixed(context, x.rows(), width_);
-  gemm(context, Transpose::no, Transpose::yes, x.rows(), qkv.cols(), width_, Real(1), x.data(), x.stride(),
-       parameters_->value(weight_), width_, Real(0), qkv.data(), qkv.stride());
-  attention_forward(context, shape, parameters_->value(bias_), mask, qkv, weights, mixed);
+  multiply(context, x, transposed(parameters_->matrix(weight_)), qkv);
+  run(context, AttentionForward<Real>{.shape = shape(fields_),
+                                      .bias = parameters_->value(bias_),
+                                      .mask = mask,
+                                      .qkv = qkv,
+                                      .weights = weights,
+                                      .out = mixed});
   if (saved == nullptr) return out_proj_.forward(context, mixed, pass, nullptr);
   *saved = {x, qkv, weights, mask.scale, {}};
   return out_proj_.forward(context, mixed, pass, &saved->out);
@@ -52,17 +55,20 @@ Tensor<Real> SelfAttention<Real>::backward(const Context& context, const Saved& 
                                            const Tensor<Real>& d_out) const {
   const Tensor<Real>& x = saved.x;
   require_shape(name_, "output's gradient", d_out, x.rows(), width_);
-  const AttentionShape shape{x.rows() / fields_, fields_, heads_, width_ / heads_};
   const Tensor<Real> d_mixed = out_proj_.backward(context, saved.out, d_out);
   const Tensor<Real> d_scores(context, saved.weights.rows(), saved.weights.cols());
   const Tensor<Real> d_qkv(context, x.rows(), saved.qkv.cols());
-  attention_backward(context, shape, saved.dropout_scale, saved.qkv, saved.weights, d_mixed, d_scores, d_qkv);
+  run(context, AttentionBackward<Real>{.shape = shape(fields_),
+                                       .dropout_scale = saved.dropout_scale,
+                                       .qkv = saved.qkv,
+                                       .weights = saved.weights,
+                                       .d_out = d_mixed,
+                                       .d_scores = d_scores,
+                                       .d_qkv = d_qkv});
   run(context, SumRows<Real>{.x = d_qkv, .out = parameters_->gradient(bias_)});
-  gemm(context, Transpose::yes, Transpose::no, d_qkv.cols(), width_, x.rows(), Real(1), d_qkv.data(),
-       d_qkv.stride(), x.data(), x.stride(), Real(0), parameters_->gradient(weight_), width_);
+  multiply(context, transposed(d_qkv), x, parameters_->gradient_matrix(weight_));
   const Tensor<Real> d_x(context, x.rows(), width_);
-  gemm(context, Transpose::no, Transpose::no, x.rows(), width_, d_qkv.cols(), Real(1), d_qkv.data(),
-       d_qkv.stride(), parameters_->value(weight_), width_, Real(0), d_x.data(), d_x.stride());
+  multiply(context, d_qkv, parameters_->matrix(weight_), d_x);
   return d_x;
 }
 
@@ -72,13 +78,9 @@ AttentionSide<Real> SelfAttention<Real>::side(const Context& context, const Tens
   require_width(name_, "input", x, width_);
   require_shape(name_, "residual", residual, x.rows(), width_);
   const std::int64_t rows = x.rows(), dims = width_ / heads_;
-  const Real* weight = parameters_->value(weight_);
+  const Matrix<const Real> weight = parameters_->matrix(weight_),
+                           out_weight(out_proj_.weight(), width_, width_);
   const Real* bias = parameters_->value(bias_);
-  const auto product = [&](std::int64_t k, const Tensor<Real>& from, const Real* map, std::int64_t stride,
-                           const Tensor<Real>& to) {
-    gemm(context, Transpose::no, Transpose::yes, rows, to.cols(), k, Real(1), from.data(), from.stride(), map,
-         stride, Real(0), to.data(), to.stride());
-  };
   const auto add_bias = [&](const Tensor<Real>& to, const Real* of) {
     run(context, Epilogue<Real>{.x = to, .shift = of, .out = to});
   };
@@ -86,17 +88,17 @@ AttentionSide<Real> SelfAttention<Real>::side(const Context& context, const Tens
                           Tensor<Real>(context, rows, std::int64_t{heads_} * width_),
                           Tensor<Real>(context, rows, width_),
                           Tensor<Real>(context, rows / tokens, std::int64_t{heads_} * tokens * tokens)};
-  product(width_, x, weight, width_, out.qk);
+  multiply(context, x, transposed(weight.row_range(0, out.qk.cols())), out.qk);
   add_bias(out.qk, bias);
   const Tensor<Real> values(context, rows, width_);
-  product(width_, x, weight + out.qk.cols() * width_, width_, values);
+  multiply(context, x, transposed(weight.row_range(out.qk.cols(), width_)), values);
   add_bias(values, bias + out.qk.cols());
   for (int head = 0; head < heads_; ++head) {
-    product(dims, values.columns(head * dims, dims), out_proj_.weight() + head * dims, width_,
-            out.values.columns(std::int64_t{head} * width_, width_));
+    multiply(context, values.columns(head * dims, dims), transposed(out_weight.columns(head * dims, dims)),
+             out.values.columns(std::int64_t{head} * width_, width_));
   }
   run(context, Epilogue<Real>{.x = residual, .shift = out_proj_.bias(), .out = out.residual});
-  attention_scores(context, {rows / tokens, tokens, heads_, static_cast<int>(dims)}, out);
+  run(context, AttentionScores<Real>{.shape = shape(tokens), .qk = out.qk, .scores = out.scores});
   return out;
 }
 
@@ -110,15 +112,18 @@ void SelfAttention<Real>::rank(const Context& context, const AttentionSide<Real>
       scratch(context, rows, std::int64_t{heads_} * fields_ * fields_);
   for (int head = 0; head < heads_; ++head) {
     for (const int part : {0, 1}) {  // keys with the user's queries, queries with the user's keys
-      const Tensor<Real> of_items = items.qk.columns((1 - part) * width_ + head * dims, dims),
-                         of_user = user.qk.columns(part * width_ + head * dims, dims),
-                         to = across.columns((std::int64_t{part} * heads_ + head) * user.tokens, user.tokens);
-      gemm(context, Transpose::no, Transpose::yes, to.rows(), to.cols(), dims, Real(1), of_items.data(),
-           of_items.stride(), of_user.data(), of_user.stride(), Real(0), to.data(), to.stride());
+      multiply(context, items.qk.columns((1 - part) * width_ + head * dims, dims),
+               transposed(user.qk.columns(part * width_ + head * dims, dims)),
+               across.columns((std::int64_t{part} * heads_ + head) * user.tokens, user.tokens));
     }
   }
-  attention_rank(context, {rows, fields_, heads_, static_cast<int>(dims)}, user, items, across, weight,
-                 scratch, out);
+  run(context, AttentionRank<Real>{.shape = shape(fields_),
+                                   .user = user,
+                                   .items = items,
+                                   .across = across,
+                                   .weight = weight,
+                                   .scratch = scratch,
+                                   .out = out});
 }
 
 template class SelfAttention<float>;

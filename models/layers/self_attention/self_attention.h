@@ -19,7 +19,7 @@ class SelfAttention {
  public:
   struct Saved {
     Tensor<Real> x, qkv;
-    Tensor<Real> weights;  // as attention_forward stores them
+    Tensor<Real> weights;  // as AttentionForward stores them
     Real dropout_scale = 1;
     typename Linear<Real>::Saved out;
   };
@@ -46,6 +46,8 @@ class SelfAttention {
             const Real* weight, const Tensor<Real>& out) const;
 
  private:
+  AttentionShape shape(int tokens) const { return {tokens, heads_, width_ / heads_}; }
+
   std::string name_;
   const Parameters<Real>* parameters_;
   int fields_, width_, heads_;
