@@ -20,13 +20,13 @@ namespace {
 constexpr int kPeerSteps = 200;
 
 /// Rows of a measured piece of an epoch: about 16 batches, so that the pieces of an epoch are alike.
-std::int64_t stretch_rows(std::int64_t rows, int batch) {
-  const std::int64_t batches = (rows + batch - 1) / batch, stretches = (batches + 15) / 16;
-  return (batches + stretches - 1) / stretches * batch;
+std::int64_t chunk_rows_of(std::int64_t rows, int batch) {
+  const std::int64_t batches = (rows + batch - 1) / batch, chunks = (batches + 15) / 16;
+  return (batches + chunks - 1) / chunks * batch;
 }
 
 /// LLM-CF's settings, a pair for every eighth row.
-Config config_of(std::string_view backbone, const char* method, int batch, std::int64_t stretch,
+Config config_of(std::string_view backbone, const char* method, int batch, std::int64_t chunk,
                  bool cuda_graph) {
   const std::vector<std::string> overrides = {"model.name=" + std::string(backbone),
                                               "model.width=32",
@@ -36,7 +36,7 @@ Config config_of(std::string_view backbone, const char* method, int batch, std::
                                               "train.lr=0.01",
                                               "train.l2=1e-4",
                                               fmt::format("train.batch_size={}", batch),
-                                              fmt::format("train.chunk_rows={}", stretch),
+                                              fmt::format("train.chunk_rows={}", chunk),
                                               fmt::format("train.cuda_graph={}", cuda_graph),
                                               "eval.protocol=ctr",
                                               "llm.pair_rate=0.125",
@@ -44,7 +44,7 @@ Config config_of(std::string_view backbone, const char* method, int batch, std::
   return load_config("", overrides);
 }
 
-/// One trainer and what it needs; work() is a stretch of an epoch.
+/// One trainer and what it needs; work() is a chunk of an epoch.
 class Trained {
  public:
   Trained(Context& context, const Config& config, const Split& split, const ScoreTable& table)
@@ -121,13 +121,13 @@ void bench_models(Context& context, const Stopwatch& watch, const Split& split, 
                   Report& report) {
   const ScoreTable table = random_scores(split);
   const auto rows = static_cast<std::int64_t>(ctr_train_rows(split, Config().seed).size());
-  const std::int64_t stretch = stretch_rows(rows, options.batch);
+  const std::int64_t chunk = chunk_rows_of(rows, options.batch);
   for (const std::string& name : options.backbones) {
     nlohmann::ordered_json& row = report.json["models"][name];
     const std::size_t before = device_bytes(context.device());
     Context own(context.device(), context.threads());  // with a pool of its own, to be measured
     const auto trained = [&](const char* method, bool cuda_graph = false) {
-      return Trained(own, config_of(name, method, options.batch, stretch, cuda_graph), split, table);
+      return Trained(own, config_of(name, method, options.batch, chunk, cuda_graph), split, table);
     };
     Trained none = trained("none");
     none.work()();
@@ -137,10 +137,10 @@ void bench_models(Context& context, const Stopwatch& watch, const Split& split, 
 
     const auto with_open = watch.compare(none.work(), open.work());
     const auto with_shut = watch.compare(none.work(), shut.work());
-    const double seconds = with_open.base.median * static_cast<double>(rows) / static_cast<double>(stretch);
+    const double seconds = with_open.base.median * static_cast<double>(rows) / static_cast<double>(chunk);
     row["batch"] = options.batch;
     row["epoch_seconds"] = seconds;
-    row["step_ms"] = 1e3 * with_open.base.median * options.batch / static_cast<double>(stretch);
+    row["step_ms"] = 1e3 * with_open.base.median * options.batch / static_cast<double>(chunk);
     row["selective_overhead_open"] = with_open.ratio.median;
     row["selective_overhead_shut"] = with_shut.ratio.median;
     row["memory_bytes"] = held;

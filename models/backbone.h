@@ -1,4 +1,4 @@
-// The contract of every backbone: features in, one logit a row out, and the way back.
+// The contract of every backbone: features in, one logit a row out, and backward.
 #pragma once
 
 #include <array>

@@ -156,7 +156,7 @@ SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, Tally&& tally, GateB
                          GatedPair* gated) {
   batch.pad();
   GateSide<Most> a, b;
-  // Padding included: every place of a vector is read below.
+  // Padding included: every element of a vector is read below.
   with_uncertainty(gate.uncertainty, [&](auto kind) {
     batch.for_each([&](int k, int) {
       a.uncertainty[k] = uncertainty_of<kind.value>(batch.logit_a[k]);

@@ -67,7 +67,7 @@ struct GateBatch {
       }
     }
   }
-  /// body(k, place of k in its vector) of every pair, whole vectors of them.
+  /// body(k, index of k within its vector) of every pair, whole vectors of them.
   template <class Body>
   SLLMR_INLINE void for_each(Body&& body) const {
     if constexpr (Most == 1) {

@@ -1,4 +1,4 @@
-// How backbones rank: user by user over stretches of the catalogue.
+// How backbones rank: user by user over tiles of the catalogue.
 #pragma once
 
 #include <algorithm>
@@ -10,9 +10,9 @@
 
 namespace sllmr {
 
-/// Calls body(user, first, count) for every one of `users` and stretches that cover `items` items. On the CPU
-/// a stretch's activations stay in a core's cache, and users take turns at a stretch, so that its own part of
-/// the network does, too; on CUDA a stretch is large enough to fill the device. Throws Interrupted between
+/// Calls body(user, first, count) for every one of `users` and tiles that cover `items` items. On the CPU a
+/// tile's activations stay in a core's cache, and users take turns at a tile, so that its own part of the
+/// network does, too; on CUDA a tile is large enough to fill the device. Throws Interrupted between
 /// two tiles.
 template <class Body>
 void for_rank_tiles(const Context& context, std::int64_t users, std::int64_t items, const Body& body) {

@@ -9,7 +9,7 @@ template <class Real>
 FirstOrder<Real>::FirstOrder(const Context& context, Parameters<Real>& parameters,
                              const BackboneOptions& options, const EmbeddingInitial& initial)
     : parameters_(&parameters),
-      bias_(options.frozen_bias ? parameters.add_state("bias", {1}, Initial::normal(1))
+      bias_(options.frozen_bias ? parameters.add_frozen("bias", {1}, Initial::normal(1))
                                 : parameters.add("bias", {1}, Initial::constant(0))),
       embedding_(context, "first_order", 1, kFieldsUsed, options.table_rows, initial, options.seed) {}
 

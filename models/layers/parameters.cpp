@@ -24,12 +24,28 @@ double draw_initial(const Initial& initial, std::uint64_t seed, std::uint64_t po
 
 template <class Real>
 int Parameters<Real>::add(std::string name, std::vector<std::int64_t> shape, Initial initial) {
-  return add_part({std::move(name), std::move(shape), initial, true}, size_);
+  const int part = add_part({std::move(name), std::move(shape), initial, true}, size_);
+  draws_ += extent_of(parts_.back());
+  return part;
 }
 
 template <class Real>
 int Parameters<Real>::add_state(std::string name, std::vector<std::int64_t> shape, Initial initial) {
+  require(initial.kind == Initial::Kind::constant,
+          "Parameters: '" + name + "' is state and starts at a constant");
   return add_part({std::move(name), std::move(shape), initial, false}, state_size_);
+}
+
+template <class Real>
+int Parameters<Real>::add_frozen(std::string name, std::vector<std::int64_t> shape, Initial initial) {
+  const int part = add_part({std::move(name), std::move(shape), initial, false}, state_size_);
+  draws_ += extent_of(parts_.back());
+  return part;
+}
+
+template <class Real>
+std::int64_t Parameters<Real>::extent_of(const Part& part) {
+  return (part.size + kBoundary - 1) / kBoundary * kBoundary;
 }
 
 template <class Real>
@@ -44,7 +60,8 @@ int Parameters<Real>::add_part(Part part, std::int64_t& total) {
     part.size = static_cast<std::int64_t>(size_product(part.size, extent));
   }
   part.offset = total;
-  total += (part.size + kBoundary - 1) / kBoundary * kBoundary;
+  part.first_draw = draws_;
+  total += extent_of(part);
   parts_.push_back(std::move(part));
   return static_cast<int>(parts_.size()) - 1;
 }
@@ -56,8 +73,7 @@ void Parameters<Real>::allocate(const Context& context, std::uint64_t seed) {
   std::vector<Real> values(static_cast<std::size_t>(size_)), state(static_cast<std::size_t>(state_size_));
   for (const Part& part : parts_) {
     Real* to = (part.trained ? values : state).data() + part.offset;
-    // State draws from the far end, so that it shares no draw with the parameters.
-    const auto first = static_cast<std::uint64_t>(part.offset) + (part.trained ? 0 : std::uint64_t{1} << 62);
+    const auto first = static_cast<std::uint64_t>(part.first_draw);
     for (std::int64_t k = 0; k < part.size; ++k) {
       to[k] = static_cast<Real>(draw_initial(part.initial, seed, first + static_cast<std::uint64_t>(k)));
     }

@@ -10,7 +10,7 @@
 
 namespace sllmr {
 
-/// How parameters start. Draws depend on (seed, position in the slab) alone.
+/// How parameters start. Draws depend on (seed, position among all that may be trained) alone.
 struct Initial {
   enum class Kind { constant, uniform, normal };
   Kind kind = Kind::constant;
@@ -44,7 +44,7 @@ class Parameters {
     std::vector<std::int64_t> shape;  // weights of a linear layer: {out, in}, as PyTorch
     Initial initial;
     bool trained = true;  // false: state such as running statistics; has no gradient
-    std::int64_t size = 0, offset = 0;
+    std::int64_t size = 0, offset = 0, first_draw = 0;
   };
 
   Parameters() = default;
@@ -53,7 +53,9 @@ class Parameters {
 
   /// The part's index. Throws Error for a name that is taken, an extent below 1, and after allocate().
   int add(std::string name, std::vector<std::int64_t> shape, Initial initial);
-  /// The same for state that is saved but not trained.
+  /// The same for a parameter that this model does not train; where the others start does not depend on that.
+  int add_frozen(std::string name, std::vector<std::int64_t> shape, Initial initial);
+  /// The same for state that is saved but not trained. It starts at a constant.
   int add_state(std::string name, std::vector<std::int64_t> shape, Initial initial);
   void allocate(const Context& context, std::uint64_t seed);
 
@@ -74,13 +76,15 @@ class Parameters {
 
  private:
   int add_part(Part part, std::int64_t& total);
+  /// Elements that a part takes in its slab.
+  static std::int64_t extent_of(const Part& part);
   Matrix<Real> as_matrix(int part, Real* first) const {
     const Part& of = parts_[static_cast<std::size_t>(part)];
     return {first, of.size / of.shape.back(), of.shape.back()};
   }
 
   std::vector<Part> parts_;
-  std::int64_t size_ = 0, state_size_ = 0;
+  std::int64_t size_ = 0, state_size_ = 0, draws_ = 0;
   mutable Buffer<Real> values_, gradients_, state_;
   bool allocated_ = false;
 };

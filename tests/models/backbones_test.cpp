@@ -432,6 +432,32 @@ TEST(Backbones, TellTheirTablesAndParametersApart) {
   }
 }
 
+/// A bias that is not trained must not change where everything else starts.
+TEST(Backbones, AFrozenBiasMovesNoOtherDraw) {
+  const Context context(Device::cpu, 1);
+  BackboneOptions options = small_options();
+  int with_bias = 0;
+  for (const BackboneInfo& info : backbones()) {
+    options.frozen_bias = false;
+    const auto trained = info.make(context, options);
+    options.frozen_bias = true;
+    const auto frozen = info.make(context, options);
+    for (const auto& part : trained->parameters().parts()) {
+      const Parameters<float>& other = frozen->parameters();
+      const int at = other.find(part.name);
+      const auto& twin = other.parts()[static_cast<std::size_t>(at)];
+      if (part.trained != twin.trained) {
+        ++with_bias;
+        EXPECT_NE(*other.value(at), *trained->parameters().value(trained->parameters().find(part.name)));
+        continue;
+      }
+      const float* values = trained->parameters().value(trained->parameters().find(part.name));
+      EXPECT_TRUE(std::equal(values, values + part.size, other.value(at))) << info.name << ", " << part.name;
+    }
+  }
+  EXPECT_EQ(with_bias, 2) << "DeepFM and xDeepFM have a bias of their own";
+}
+
 TEST(Backbones, RefuseSizesOfZero) {
   const Context context(Device::cpu, 2);
   const auto error = [&](const BackboneInfo& info, const BackboneOptions& options) {

@@ -165,7 +165,7 @@ void GraphEmbedding<Real>::backward(const Context& context, const FeatureBatch& 
                                     .d_table = d_e.row_range(first, nodes() - first)});
     column += width_;
   }
-  // A is symmetric: the way back is the way there.
+  // A is symmetric: backward is forward.
   propagate(context, d_e.data(), parameters_->gradient(table_));
 }
 
