@@ -46,10 +46,10 @@ Figure copy_rate(const Context& context, const Stopwatch& watch, std::size_t byt
   const Buffer<Id> order(context, std::span<const Id>(ids));
   const Buffer<float> from(context, rows * kWidth);
   Buffer<float> to(context, rows * kWidth);
-  return watch
-      .time([&] {
-        gather_rows(context, from.data(), kWidth, order.data(), static_cast<std::int64_t>(rows), to.data());
-      })
+  const GatherRows copy{.table = {from.data(), std::ssize(ids), kWidth},
+                        .ids = order.data(),
+                        .out = {to.data(), std::ssize(ids), kWidth}};
+  return watch.time([&] { run(context, copy); })
       .rate(2.0 * static_cast<double>(rows) * kWidth * sizeof(float));
 }
 

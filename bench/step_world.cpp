@@ -116,7 +116,7 @@ void StepWorld::pass(const Context& context, double pair_rate) const {
     args.pairs = pairs_.data();
     args.pair_rate = Share::of(pair_rate);
   }
-  fused_mf_step(context, shape_.width, shape_.optimizer, args);
+  run(context, FusedMfStep{.width = shape_.width, .optimizer = shape_.optimizer, .mf = args});
 }
 
 double StepWorld::floor_bytes(double pair_rate) const {

@@ -6,16 +6,14 @@ namespace sllmr {
 
 namespace {
 
-struct GatherRows {
-  const float* table;
-  int width;
-  const Id* ids;
-  float* out;
+struct GatheredRow {
+  GatherRows args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t k) const {
-    const float* from = table + static_cast<std::int64_t>(ids[k]) * width;
-    float* to = out + k * width;
+    const int width = static_cast<int>(args.table.cols);
+    const float* from = args.table.data + static_cast<std::int64_t>(args.ids[k]) * width;
+    float* to = args.out.data + k * width;
     if (Lanes::size > 1 && width % kWords == 0) {
       // 16 bytes a lane: rows begin at multiples of them, as Buffer and Tensor do.
       const auto* wide_from = reinterpret_cast<const Words*>(from);
@@ -33,35 +31,34 @@ struct GatherRows {
   };
 };
 
-struct DotRows {
-  const float* users;
-  const float* items;
-  int width;
-  const Id* user_ids;
-  const Id* item_ids;
-  float* out;
+struct RowsProduct {
+  DotRows args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t k) const {
-    const float* u = users + static_cast<std::int64_t>(user_ids[k]) * width;
-    const float* v = items + static_cast<std::int64_t>(item_ids[k]) * width;
+    const int width = static_cast<int>(args.users.cols);
+    const float* u = args.users.row(args.user_ids[k]);
+    const float* v = args.items.row(args.item_ids[k]);
     float sum = 0;
     for (int d = lanes.lane(); d < width; d += Lanes::size) sum += u[d] * v[d];
     sum = lanes.sum(sum);
-    if (lanes.lane() == 0) out[k] = sum;
+    if (lanes.lane() == 0) args.out[k] = sum;
   }
 };
 
+void run_here(const Context& context, const GatherRows& args) {
+  require(args.table.stride == args.table.cols && args.out.stride == args.table.cols,
+          "gather_rows: a matrix has gaps between its rows, or not the table's width");
+  launch(context, "gather_rows", args.out.rows, GatheredRow{args});
+}
+
+void run_here(const Context& context, const DotRows& args) {
+  launch(context, "dot_rows", args.n, RowsProduct{args});
+}
+
 }  // namespace
 
-void gather_rows_on(OnThisDevice, const Context& context, const float* table, int width, const Id* ids,
-                    std::int64_t n, float* out) {
-  launch(context, "gather_rows", n, GatherRows{table, width, ids, out});
-}
-
-void dot_rows_on(OnThisDevice, const Context& context, const float* users, const float* items, int width,
-                 const Id* user_ids, const Id* item_ids, std::int64_t n, float* out) {
-  launch(context, "dot_rows", n, DotRows{users, items, width, user_ids, item_ids, out});
-}
+SLLMR_KERNEL(GatherRows)
+SLLMR_KERNEL(DotRows)
 
 }  // namespace sllmr

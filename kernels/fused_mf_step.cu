@@ -104,9 +104,9 @@ std::int64_t rows_with_pairs(const MfArgs& args) {
   return args.pairs == nullptr ? 0 : args.pair_rate.count(args.first_row, args.rows);
 }
 
-/// CUDA. Item: a row; those that draw pairs are left to FusedMfStepWithPairs.
+/// CUDA. Item: a row; those that draw pairs are left to RowsWithPairs.
 template <int Dim, class Optimizer>
-struct FusedMfStep {
+struct PlainRows {
   static constexpr int blocks_at_once = Dim > 128 ? 3 : std::is_same_v<Optimizer, Sgd> ? 8 : 4;
   MfArgs args;
 
@@ -120,7 +120,7 @@ struct FusedMfStep {
 
 /// CUDA. Item: a row that draws pairs, by its ordinal among such rows of the launch. `Rules`: has the gate's.
 template <int Dim, class Optimizer, class Rules>
-struct FusedMfStepWithPairs {
+struct RowsWithPairs {
   static constexpr bool narrow = Dim <= 64 && std::is_same_v<Rules, NarrowRules>;
   static constexpr int blocks_at_once = !narrow ? 2 : std::is_same_v<Optimizer, Sgd> ? 4 : 3;
   MfArgs args;
@@ -146,14 +146,14 @@ void run_side_by_side(const Context& context, const MfArgs& args) {
                                                 body, where);
   };
   // Rows with pairs need two to four times the registers of the others, which live on many warps: each kind
-  // has a kernel of its own, and as one runs out of work the other takes its place.
+  // has a kernel of its own, and as one runs out of work the other takes over.
   const bool both = n_pairs > 0 && n_pairs < args.rows;
   if (both) context.fork();
   run_on("fused_mf_step_with_pairs", n_pairs,
-         FusedMfStepWithPairs<Dim, Optimizer, Rules>{args, args.pair_rate.gap()},
+         RowsWithPairs<Dim, Optimizer, Rules>{args, args.pair_rate.gap()},
          both ? Where::beside : Where::own_stream);
   if (n_pairs < args.rows) {
-    run_on("fused_mf_step", args.rows, FusedMfStep<Dim, Optimizer>{args}, Where::own_stream);
+    run_on("fused_mf_step", args.rows, PlainRows<Dim, Optimizer>{args}, Where::own_stream);
   }
   if (both) context.join();
 }
@@ -207,7 +207,7 @@ struct BatchRows {
 };
 
 template <int Dim, class Optimizer>
-void run(const Context& context, const MfArgs& args) {
+void run_rows(const Context& context, const MfArgs& args) {
   if constexpr (OnThisDevice::value == Device::cuda) {
     if (gate_rules()[static_cast<std::size_t>(args.gate.rule)].n_params <= NarrowRules::most_params) {
       run_side_by_side<Dim, Optimizer, NarrowRules>(context, args);
@@ -223,27 +223,25 @@ void run(const Context& context, const MfArgs& args) {
   }
 }
 
-template <int Dim>
-void run(const Context& context, OptimizerKind optimizer, const MfArgs& args) {
-  switch (optimizer) {
-    case OptimizerKind::sgd:
-      return run<Dim, Sgd>(context, args);
-    case OptimizerKind::adagrad:
-      return run<Dim, Adagrad>(context, args);
-    case OptimizerKind::lazy_adam:
-      return run<Dim, LazyAdam>(context, args);
-    case OptimizerKind::adam:
-      break;
-  }
-  throw Error("fused_mf_step: dense Adam updates every row each step: use train.mode=exact, or lazy_adam");
+void run_here(const Context& context, const FusedMfStep& args) {
+  require(args.mf.gate.n_slots > 0, "fused_mf_step: no accumulator slots");
+  for_mf_width(args.width, [&](auto dim) {
+    switch (args.optimizer) {
+      case OptimizerKind::sgd:
+        return run_rows<dim, Sgd>(context, args.mf);
+      case OptimizerKind::adagrad:
+        return run_rows<dim, Adagrad>(context, args.mf);
+      case OptimizerKind::lazy_adam:
+        return run_rows<dim, LazyAdam>(context, args.mf);
+      case OptimizerKind::adam:
+        break;
+    }
+    throw Error("fused_mf_step: dense Adam updates every row each step: use train.mode=exact, or lazy_adam");
+  });
 }
 
 }  // namespace
 
-void fused_mf_step_on(OnThisDevice, const Context& context, int width, OptimizerKind optimizer,
-                      const MfArgs& args) {
-  require(args.gate.n_slots > 0, "fused_mf_step: no accumulator slots");
-  for_mf_width(width, [&](auto dim) { run<dim>(context, optimizer, args); });
-}
+SLLMR_KERNEL(FusedMfStep)
 
 }  // namespace sllmr

@@ -3,19 +3,18 @@
 // their own beside the others'.
 #pragma once
 
-#include "kernels/exec/context.h"
+#include "kernels/exec/run.h"
 #include "kernels/mf_args.h"
 
 namespace sllmr {
 
-void fused_mf_step_on(OnCpu, const Context& context, int width, OptimizerKind optimizer, const MfArgs& args);
-void fused_mf_step_on(OnCuda, const Context& context, int width, OptimizerKind optimizer, const MfArgs& args);
-
-/// Takes args.rows training rows, asynchronously: rows see each other's updates in no fixed order (one row at
-/// a time is exact; on the CPU rows with pairs wait until a group of 16 is taken side by side). width: 32,
-/// 64, 128 or 256; optimizer: sgd, adagrad or lazy_adam. Throws Error for others.
-inline void fused_mf_step(const Context& context, int width, OptimizerKind optimizer, const MfArgs& args) {
-  on_device(context, [&](auto device) { fused_mf_step_on(device, context, width, optimizer, args); });
-}
+/// Takes mf.rows training rows, asynchronously: rows see each other's updates in no fixed order (one row at
+/// a time is exact; on the CPU rows with pairs wait until a group of 16 is taken side by side). Throws Error
+/// for another width or optimiser.
+struct FusedMfStep {
+  int width;                // 32, 64, 128 or 256
+  OptimizerKind optimizer;  // sgd, adagrad or lazy_adam
+  MfArgs mf;
+};
 
 }  // namespace sllmr

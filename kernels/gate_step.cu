@@ -9,7 +9,7 @@ namespace {
 
 /// One group of lanes a column.
 struct SumColumn {
-  GateStepArgs args;
+  GateStep args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t column) const {
@@ -29,7 +29,7 @@ struct SumColumn {
 
 /// Item k < n_params updates a parameter, the last item the running means.
 struct UpdateGate {
-  GateStepArgs args;
+  GateStep args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes, std::int64_t k) const {
@@ -51,11 +51,13 @@ struct UpdateGate {
   }
 };
 
-}  // namespace
-
-void gate_step_on(OnThisDevice, const Context& context, const GateStepArgs& args) {
+void run_here(const Context& context, const GateStep& args) {
   launch(context, "gate_sum", GateColumns::used, SumColumn{args});
   launch_each(context, "gate_update", args.n_params + 1, UpdateGate{args});
 }
+
+}  // namespace
+
+SLLMR_KERNEL(GateStep)
 
 }  // namespace sllmr

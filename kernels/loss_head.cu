@@ -1,7 +1,6 @@
 #include "kernels/loss_head.h"
 
 #include "kernels/exec/launch.h"
-#include "kernels/exec/matrix.h"
 #include "kernels/gates/gate.h"
 #include "kernels/logit_loss.h"
 
@@ -21,13 +20,13 @@ SLLMR_HD LossAndSlope clamped_bce(float logit, float target) {
 }
 
 /// How many items the base loss has: one a row, or one every two rows.
-std::int64_t base_items(const LossHeadArgs& args) {
+std::int64_t base_items(const LossHead& args) {
   require(args.loss != BaseLoss::bpr || args.rows % 2 == 0, "loss_head: bpr takes rows two by two");
   return args.loss == BaseLoss::bpr ? args.rows / 2 : args.rows;
 }
 
 /// Writes the gradient of item k of the base loss; returns its loss, that of both rows for bpr.
-SLLMR_HD float base_gradient(const LossHeadArgs& args, std::int64_t k) {
+SLLMR_HD float base_gradient(const LossHead& args, std::int64_t k) {
   const bool pairwise = args.loss == BaseLoss::bpr;
   const float weight = args.weights == nullptr ? 1.0F : args.weights[pairwise ? 2 * k : k];
   const float mean = weight / static_cast<float>(args.rows);
@@ -45,8 +44,8 @@ SLLMR_HD float base_gradient(const LossHeadArgs& args, std::int64_t k) {
 }
 
 /// Items 0 .. base - 1 are those of the base loss; then the LLM pairs.
-struct LossHead {
-  LossHeadArgs args;
+struct HeadItem {
+  LossHead args;
   std::int64_t base;
 
   template <class Lanes>
@@ -76,18 +75,19 @@ struct LossHead {
 };
 
 /// Has the pair a hinge that pulls?
-SLLMR_HD bool pulls(const LossHeadArgs& args, const HeadPair& both) {
+SLLMR_HD bool pulls(const LossHead& args, const HeadPair& both) {
   const float slack = args.gate.margin - (args.logits[both.row_a] - args.logits[both.row_b]);
   return both.probe == 0 && !(slack <= 0.0F);
 }
 
-struct SplitGradients {
-  LossHeadArgs args;
+struct SplitItem {
+  SplitGradients split;
   std::int64_t base;
-  float* d_hinge;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes, std::int64_t item) const {
+    const LossHead& args = split.head;
+    float* d_hinge = split.d_hinge;
     if (item < base) {
       base_gradient(args, item);
       const std::int64_t rows = args.loss == BaseLoss::bpr ? 2 : 1;
@@ -103,24 +103,22 @@ struct SplitGradients {
 };
 
 /// Item: one pair.
-struct PairCosines {
-  LossHeadArgs args;
-  Matrix<float> base, hinge;
-  int width;
-  float* cosines;
+struct PairCosine {
+  PairCosines args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t k) const {
-    const HeadPair& both = args.pairs[k];
-    if (!pulls(args, both)) {
-      if (lanes.lane() == 0) cosines[k] = 0;
+    const HeadPair& both = args.head.pairs[k];
+    if (!pulls(args.head, both)) {
+      if (lanes.lane() == 0) args.cosines[k] = 0;
       return;
     }
-    const bool triple = args.loss == BaseLoss::bpr;
-    const float* first = base.row(triple ? both.row / 2 * 2 : both.row);
-    const float* second = triple ? base.row(both.row / 2 * 2 + 1) : nullptr;
-    const float* a = hinge.row(both.row_a);
-    const float* b = hinge.row(both.row_b);
+    const int width = static_cast<int>(args.base.cols);
+    const bool triple = args.head.loss == BaseLoss::bpr;
+    const float* first = args.base.row(triple ? both.row / 2 * 2 : both.row);
+    const float* second = triple ? args.base.row(both.row / 2 * 2 + 1) : nullptr;
+    const float* a = args.hinge.row(both.row_a);
+    const float* b = args.hinge.row(both.row_b);
     float product = 0, of_base = 0, of_hinge = 0;
     for (int d = lanes.lane(); d < width; d += Lanes::size) {
       const float x = second == nullptr ? first[d] : first[d] + second[d], y = a[d] + b[d];
@@ -130,27 +128,29 @@ struct PairCosines {
     }
     product = lanes.sum(product);
     const float norms = std::sqrt(lanes.sum(of_base)) * std::sqrt(lanes.sum(of_hinge));
-    if (lanes.lane() == 0) cosines[k] = norms == 0.0F ? 0.0F : product / norms;
+    if (lanes.lane() == 0) args.cosines[k] = norms == 0.0F ? 0.0F : product / norms;
   }
 };
 
-}  // namespace
-
-void loss_head_on(OnThisDevice, const Context& context, const LossHeadArgs& args) {
+void run_here(const Context& context, const LossHead& args) {
   const std::int64_t base = base_items(args);
   require(base + args.n_pairs <= args.gate.n_slots, "loss_head: too few accumulator slots");
-  launch_each(context, "loss_head", base + args.n_pairs, LossHead{args, base});
+  launch_each(context, "loss_head", base + args.n_pairs, HeadItem{args, base});
 }
 
-void split_gradients_on(OnThisDevice, const Context& context, const LossHeadArgs& args, float* d_hinge) {
-  const std::int64_t base = base_items(args);
-  launch_each(context, "split_gradients", base + args.n_pairs, SplitGradients{args, base, d_hinge});
+void run_here(const Context& context, const SplitGradients& args) {
+  const std::int64_t base = base_items(args.head);
+  launch_each(context, "split_gradients", base + args.head.n_pairs, SplitItem{args, base});
 }
 
-void pair_cosines_on(OnThisDevice, const Context& context, const LossHeadArgs& args,
-                     const Tensor<float>& base, const Tensor<float>& hinge, float* cosines) {
-  launch(context, "pair_cosines", args.n_pairs,
-         PairCosines{args, matrix(base), matrix(hinge), static_cast<int>(base.cols()), cosines});
+void run_here(const Context& context, const PairCosines& args) {
+  launch(context, "pair_cosines", args.head.n_pairs, PairCosine{args});
 }
+
+}  // namespace
+
+SLLMR_KERNEL(LossHead)
+SLLMR_KERNEL(SplitGradients)
+SLLMR_KERNEL(PairCosines)
 
 }  // namespace sllmr

@@ -4,7 +4,8 @@
 #include <cstdint>
 
 #include "kernels/choices.h"
-#include "kernels/exec/tensor.h"
+#include "kernels/exec/matrix.h"
+#include "kernels/exec/run.h"
 #include "kernels/gates/gate_args.h"
 #include "kernels/pair_sampler.h"
 
@@ -21,8 +22,9 @@ struct HeadPair {
 
 /// Loss of a batch: the mean of weight * base loss over its `rows` training rows, plus the sum of weight *
 /// hinge over its pairs, divided by `rows` too (paper.md, section 1; the weight is the gate's, see
-/// gate_pair).
-struct LossHeadArgs {
+/// gate_pair). Writes the gradient of every logit, and adds base loss, gate gradient and telemetry to the
+/// slots. The hinge acts on logits.
+struct LossHead {
   const float* logits = nullptr;   // [rows, then those of the pairs]
   const float* targets = nullptr;  // [rows], in [0, 1]: labels, or soft; of bpr: not read
   const float* weights = nullptr;  // [rows]; of bpr: the positives' count; null: 1 each
@@ -35,33 +37,20 @@ struct LossHeadArgs {
   float* d_logits = nullptr;  // [as logits]
 };
 
-void loss_head_on(OnCpu, const Context& context, const LossHeadArgs& args);
-void loss_head_on(OnCuda, const Context& context, const LossHeadArgs& args);
-void split_gradients_on(OnCpu, const Context& context, const LossHeadArgs& args, float* d_hinge);
-void split_gradients_on(OnCuda, const Context& context, const LossHeadArgs& args, float* d_hinge);
-void pair_cosines_on(OnCpu, const Context& context, const LossHeadArgs& args, const Tensor<float>& base,
-                     const Tensor<float>& hinge, float* cosines);
-void pair_cosines_on(OnCuda, const Context& context, const LossHeadArgs& args, const Tensor<float>& base,
-                     const Tensor<float>& hinge, float* cosines);
+/// What the cosines of pairs are made of, without touching the slots: head.d_logits gets the gradient of the
+/// base loss alone, d_hinge that of the sum of the guiding pairs' hinges, whatever their gates.
+struct SplitGradients {
+  LossHead head;
+  float* d_hinge;  // [as logits]
+};
 
-/// Writes the gradient of every logit, and adds base loss, gate gradient and telemetry to the slots. The
-/// hinge acts on logits.
-inline void loss_head(const Context& context, const LossHeadArgs& args) {
-  on_device(context, [&](auto device) { loss_head_on(device, context, args); });
-}
-
-/// What the cosines of pairs are made of, without touching the slots: args.d_logits gets the gradient of the
-/// base loss alone, d_hinge [as logits] that of the sum of the guiding pairs' hinges, whatever their gates.
-inline void split_gradients(const Context& context, const LossHeadArgs& args, float* d_hinge) {
-  on_device(context, [&](auto device) { split_gradients_on(device, context, args, d_hinge); });
-}
-
-/// cosines [n_pairs] from the two gradients on the user's vector of every row, base and hinge [as logits x
-/// width]: between the base loss' on the pair's training row (bpr: on both rows of its triple) and the
+/// cosines [head.n_pairs] from the two gradients on the user's vector of every row, base and hinge [as logits
+/// x width]: between the base loss' on the pair's training row (bpr: on both rows of its triple) and the
 /// hinge's on the pair's two rows together. 0 for probes and where the hinge, or one of the gradients, is 0.
-inline void pair_cosines(const Context& context, const LossHeadArgs& args, const Tensor<float>& base,
-                         const Tensor<float>& hinge, float* cosines) {
-  on_device(context, [&](auto device) { pair_cosines_on(device, context, args, base, hinge, cosines); });
-}
+struct PairCosines {
+  LossHead head;
+  Matrix<const float> base, hinge;
+  float* cosines;
+};
 
 }  // namespace sllmr

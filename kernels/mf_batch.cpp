@@ -29,10 +29,28 @@ MfBatch::MfBatch(const Context& context, int width, std::int64_t user_rows, std:
       users_(make_side(context, user_rows, max_rows)),
       items_(make_side(context, item_rows, max_rows * ItemGradients::most)) {}
 
+MfOccurrences MfBatch::sorted(const Context& context, Side& side, std::int64_t n) {
+  sort_(context, side.keys.data(), n, side.sorted_keys.data(), side.order.data());
+  return {side.rows, n, side.sorted_keys.data(), side.order.data(), side.sums.data()};
+}
+
 void MfBatch::step(const Context& context, std::int32_t step, const MfArgs& args) {
   require(args.rows <= max_rows_ && args.rows <= args.gate.n_slots,
           "MfBatch::step: more rows than it was made for");
-  on_device(context, [&](auto device) { step_on(device, context, step, args); });
+  run(context, MfGradients{.width = width_,
+                           .mf = args,
+                           .gradients = gradients_.data(),
+                           .user_keys = users_.keys.data(),
+                           .item_keys = items_.keys.data()});
+  const MfOccurrences users = sorted(context, users_, args.rows);
+  const MfOccurrences items = sorted(context, items_, args.rows * ItemGradients::most);
+  run(context, MfUpdate{.width = width_,
+                        .optimizer = optimizer_,
+                        .step = step,
+                        .mf = args,
+                        .gradients = gradients_.data(),
+                        .users = users,
+                        .items = items});
 }
 
 }  // namespace sllmr

@@ -89,7 +89,7 @@ struct SumOccurrences {
   std::int64_t n;
   float scale;
   float l2;    // added once to rows of the base loss; 0 where the optimiser adds it to every row
-  bool dense;  // sums go to the row's place in a dense table, instead of the first occurrence's
+  bool dense;  // sums go to the row of a dense table, instead of the first occurrence's
   float* sums;
 
   template <class Lanes>
@@ -155,70 +155,66 @@ struct UpdateAll {
   }
 };
 
+template <int Dim, class Terms>
+void sum_occurrences(const Context& context, const char* name, const MfUpdate& args,
+                     const MfOccurrences& of) {
+  const bool dense = args.optimizer == OptimizerKind::adam;
+  launch(context, name, of.n,
+         SumOccurrences<Dim, Terms>{.terms = {args.mf, args.gradients},
+                                    .keys = of.keys,
+                                    .order = of.order,
+                                    .n = of.n,
+                                    .scale = 1.0F / static_cast<float>(args.mf.rows),
+                                    .l2 = dense ? 0.0F : args.mf.optimizer.l2,
+                                    .dense = dense,
+                                    .sums = of.sums});
+}
+
 template <int Dim>
-void update_table(const Context& context, OptimizerKind kind, std::int32_t step,
-                  const OptimizerArgs& optimizer, const TableView& table, std::int64_t rows, const Id* keys,
-                  std::int64_t n, float* sums) {
-  switch (kind) {
+void update_table(const Context& context, const MfUpdate& args, const TableView& table,
+                  const MfOccurrences& of) {
+  const OptimizerArgs& optimizer = args.mf.optimizer;
+  const auto touched = [&](const auto& body) { launch(context, "mf_update", of.n, body); };
+  switch (args.optimizer) {
     case OptimizerKind::sgd:
-      return launch(context, "mf_update", n, UpdateTouched<Dim, Sgd>{optimizer, table, keys, sums});
+      return touched(UpdateTouched<Dim, Sgd>{optimizer, table, of.keys, of.sums});
     case OptimizerKind::adagrad:
-      return launch(context, "mf_update", n, UpdateTouched<Dim, Adagrad>{optimizer, table, keys, sums});
+      return touched(UpdateTouched<Dim, Adagrad>{optimizer, table, of.keys, of.sums});
     case OptimizerKind::lazy_adam:
-      return launch(context, "mf_update", n, UpdateTouched<Dim, LazyAdam>{optimizer, table, keys, sums});
+      return touched(UpdateTouched<Dim, LazyAdam>{optimizer, table, of.keys, of.sums});
     case OptimizerKind::adam:
-      return launch(context, "mf_update", rows,
-                    UpdateAll<Dim>{AdamUpdate(optimizer.learning_rate, step), optimizer.l2, table, sums});
+      return launch(
+          context, "mf_update", of.rows,
+          UpdateAll<Dim>{AdamUpdate(optimizer.learning_rate, args.step), optimizer.l2, table, of.sums});
   }
+}
+
+template <int Dim, bool WithPairs>
+void run_rows(const Context& context, const MfGradients& args) {
+  launch(context, "mf_rows", args.mf.rows,
+         RowGradients<Dim, WithPairs>{args.mf, args.gradients, args.user_keys, args.item_keys});
+}
+
+void run_here(const Context& context, const MfGradients& args) {
+  for_mf_width(args.width, [&](auto dim) {
+    return args.mf.pairs != nullptr ? run_rows<dim, true>(context, args)
+                                    : run_rows<dim, false>(context, args);
+  });
+}
+
+void run_here(const Context& context, const MfUpdate& args) {
+  for_mf_width(args.width, [&](auto dim) {
+    // Both sums read the parameters before either table changes.
+    sum_occurrences<dim, UserTerms<dim>>(context, "mf_user_sums", args, args.users);
+    sum_occurrences<dim, ItemTerms<dim>>(context, "mf_item_sums", args, args.items);
+    update_table<dim>(context, args, args.mf.users, args.users);
+    update_table<dim>(context, args, args.mf.items, args.items);
+  });
 }
 
 }  // namespace
 
-template <int Dim, class Where>
-void MfBatch::step_width(Where, const Context& context, std::int32_t step, const MfArgs& args) {
-  const std::int64_t n_users = args.rows, n_items = args.rows * ItemGradients::most;
-  const auto forward = [&](auto with_pairs) {
-    launch(context, "mf_rows", args.rows,
-           RowGradients<Dim, with_pairs>{args, gradients_.data(), users_.keys.data(), items_.keys.data()});
-  };
-  if (args.pairs != nullptr) {
-    forward(std::true_type{});
-  } else {
-    forward(std::false_type{});
-  }
-  sort_(context, users_.keys.data(), n_users, users_.sorted_keys.data(), users_.order.data());
-  sort_(context, items_.keys.data(), n_items, items_.sorted_keys.data(), items_.order.data());
-
-  // Both sums read the parameters before either table changes.
-  const float scale = 1.0F / static_cast<float>(args.rows);
-  const bool dense = optimizer_ == OptimizerKind::adam;
-  const float l2 = dense ? 0.0F : args.optimizer.l2;
-  launch(context, "mf_user_sums", n_users,
-         SumOccurrences<Dim, UserTerms<Dim>>{{args, gradients_.data()},
-                                             users_.sorted_keys.data(),
-                                             users_.order.data(),
-                                             n_users,
-                                             scale,
-                                             l2,
-                                             dense,
-                                             users_.sums.data()});
-  launch(context, "mf_item_sums", n_items,
-         SumOccurrences<Dim, ItemTerms<Dim>>{{args, gradients_.data()},
-                                             items_.sorted_keys.data(),
-                                             items_.order.data(),
-                                             n_items,
-                                             scale,
-                                             l2,
-                                             dense,
-                                             items_.sums.data()});
-  update_table<Dim>(context, optimizer_, step, args.optimizer, args.users, users_.rows,
-                    users_.sorted_keys.data(), n_users, users_.sums.data());
-  update_table<Dim>(context, optimizer_, step, args.optimizer, args.items, items_.rows,
-                    items_.sorted_keys.data(), n_items, items_.sums.data());
-}
-
-void MfBatch::step_on(OnThisDevice, const Context& context, std::int32_t step, const MfArgs& args) {
-  for_mf_width(width_, [&](auto width) { step_width<width>(OnThisDevice(), context, step, args); });
-}
+SLLMR_KERNEL(MfGradients)
+SLLMR_KERNEL(MfUpdate)
 
 }  // namespace sllmr

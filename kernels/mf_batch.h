@@ -5,12 +5,42 @@
 
 #include <cstdint>
 
-#include "kernels/exec/context.h"
 #include "kernels/exec/memory.h"
+#include "kernels/exec/run.h"
 #include "kernels/exec/sort.h"
 #include "kernels/mf_args.h"
 
 namespace sllmr {
+
+/// Forward over mf.rows rows: each row's item gradients, and which rows of the tables they are for.
+struct MfGradients {
+  int width;
+  MfArgs mf;
+  ItemGradients* gradients;  // [mf.rows]
+  Id* user_keys;             // [mf.rows]
+  Id* item_keys;             // [mf.rows x ItemGradients::most]; those of unused slots sort behind every row
+};
+
+/// One table's rows in the batch, sorted. `sums` gets their gradients: [n x width], a row's at its first
+/// occurrence; of dense Adam [rows x width], zero before and after.
+struct MfOccurrences {
+  std::int64_t rows;          // of the table
+  std::int64_t n;             // occurrences
+  const Id* keys;             // [n]
+  const std::int32_t* order;  // [n]: which key of MfGradients stood here
+  float* sums;
+};
+
+/// Backward and the step: sums the gradients of each row that occurs, for both tables at the parameters
+/// before the step, which it then takes.
+struct MfUpdate {
+  int width;
+  OptimizerKind optimizer;
+  std::int32_t step;  // of dense Adam, from 1
+  MfArgs mf;
+  const ItemGradients* gradients;
+  MfOccurrences users, items;
+};
 
 /// The exact step and its scratch memory.
 class MfBatch {
@@ -35,10 +65,7 @@ class MfBatch {
     Buffer<float> sums;  // [max occurrences x width], at a row's first occurrence; dense Adam: [rows x width]
   };
   Side make_side(const Context& context, std::int64_t rows, std::int64_t occurrences) const;
-  template <int Dim, class Where>
-  void step_width(Where, const Context& context, std::int32_t step, const MfArgs& args);
-  void step_on(OnCpu, const Context& context, std::int32_t step, const MfArgs& args);
-  void step_on(OnCuda, const Context& context, std::int32_t step, const MfArgs& args);
+  MfOccurrences sorted(const Context& context, Side& side, std::int64_t n);
 
   int width_;
   std::int64_t max_rows_;

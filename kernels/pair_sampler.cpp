@@ -10,7 +10,9 @@ LargestPairs::LargestPairs(const Context& context, std::int64_t max_count)
 
 void LargestPairs::keep(const Context& context, RowPairs* pairs, std::int64_t count, std::int64_t keep) {
   if (keep >= count) return;
-  on_device(context, [&](auto device) { keep_on(device, context, pairs, count, keep); });
+  run(context, GapKeys{.pairs = pairs, .count = count, .keys = keys_.data()});
+  sort_(context, keys_.data(), count, sorted_keys_.data(), order_.data());
+  run(context, DropPairs{.order = order_.data() + keep, .count = count - keep, .pairs = pairs});
 }
 
 }  // namespace sllmr

@@ -8,25 +8,19 @@ namespace sllmr {
 
 namespace {
 
-struct SamplePairs {
+struct SampledPairs {
   static constexpr int kBatch = 32;
 
-  ScoreView view;
-  PairPolicy policy;
-  std::uint64_t seed;
-  std::uint32_t epoch;
-  std::int64_t first_row;
+  SamplePairs args;
   std::uint64_t first_ordinal;
-  const Triple* triples;
-  RowPairs* out;
 
-  /// Places of two entries; the higher score first.
-  struct Places {
+  /// Indexes of two entries; the higher score first.
+  struct TwoEntries {
     std::int64_t a = -1, b = -1;
   };
 
-  SLLMR_HD LlmPair compare(const Places& places) const {
-    const ScoredItem a = view.entries[places.a], b = view.entries[places.b];
+  SLLMR_HD LlmPair compare(const TwoEntries& both) const {
+    const ScoredItem a = args.scores.entries[both.a], b = args.scores.entries[both.b];
     const float difference = a.score - b.score;
     const float agreement = difference > 0 ? 1.0F : difference < 0 ? -1.0F : 0.0F;
     return {a.item, b.item, difference < 0 ? -difference : difference, agreement};
@@ -40,18 +34,18 @@ struct SamplePairs {
     std::int64_t first[Most];  // of the user's entries
     std::uint32_t entries[Most];
     std::uint32_t choice[Most], second_choice[Most];  // random words
-    Places guide[Most], probe[Most];
+    TwoEntries guide[Most], probe[Most];
   };
 
   /// A try at a guiding pair, whose scores may turn out to be equal, from two random words.
-  SLLMR_HD Places guide(Id user, std::int64_t first, std::uint32_t entries, std::uint32_t choice,
-                        std::uint32_t second_choice) const {
-    if (policy.choice == PairChoice::largest) {
-      const std::int64_t at = view.pair_offsets[user];
-      const auto pairs = static_cast<std::uint32_t>(view.pair_offsets[user + 1] - at);
+  SLLMR_HD TwoEntries guide(Id user, std::int64_t first, std::uint32_t entries, std::uint32_t choice,
+                            std::uint32_t second_choice) const {
+    if (args.policy.choice == PairChoice::largest) {
+      const std::int64_t at = args.scores.pair_offsets[user];
+      const auto pairs = static_cast<std::uint32_t>(args.scores.pair_offsets[user + 1] - at);
       if (pairs == 0) return {};
       const std::int64_t pick = at + below(choice, pairs);
-      return {first + view.pair_first[pick], first + view.pair_second[pick]};
+      return {first + args.scores.pair_first[pick], first + args.scores.pair_second[pick]};
     }
     // The second is drawn among the others; the earlier of the two has the higher score. Without a branch,
     // which nobody could predict.
@@ -59,10 +53,10 @@ struct SamplePairs {
     return {first + (x < y ? x : y), first + (x > y ? x : y + 1)};
   }
 
-  SLLMR_HD Places probe(std::uint64_t row, Id user, std::int64_t first, std::uint32_t entries) const {
-    const std::int32_t at = view.probe[user];
+  SLLMR_HD TwoEntries probe(std::uint64_t row, Id user, std::int64_t first, std::uint32_t entries) const {
+    const std::int32_t at = args.scores.probe[user];
     if (at < 0) return {};
-    std::uint32_t other = below(philox(seed, epoch, row, Purpose::probe).word[0], entries - 1);
+    std::uint32_t other = below(philox(args.seed, args.epoch, row, Purpose::probe).word[0], entries - 1);
     if (other >= static_cast<std::uint32_t>(at)) ++other;
     return {first + at, first + other};
   }
@@ -74,7 +68,7 @@ struct SamplePairs {
     constexpr std::uint32_t kAttempts = 8;
     for (std::uint32_t attempt = 1; attempt < kAttempts && pairs.guide.a != 0 && pairs.guide.agreement <= 0;
          ++attempt) {
-      const Draw draw = philox(seed, epoch, plan.row[k], Purpose::pair_choice, attempt / 2);
+      const Draw draw = philox(args.seed, args.epoch, plan.row[k], Purpose::pair_choice, attempt / 2);
       const bool later = attempt % 2 != 0;
       pairs.guide = compare(guide(plan.user[k], plan.first[k], plan.entries[k],
                                   later ? draw.word[2] : draw.word[0], later ? draw.word[3] : draw.word[1]));
@@ -87,7 +81,7 @@ struct SamplePairs {
   /// Every row's words at once: on the CPU in vectors. Few rows have a probe, and draw its word alone.
   template <int Most>
   SLLMR_INLINE void draw_choices(Plan<Most>& plan) const {
-    side_by_side<Most>([&plan, s = seed, e = epoch](int k) {
+    side_by_side<Most>([&plan, s = args.seed, e = args.epoch](int k) {
       const Draw draw = philox(s, e, plan.row[k], Purpose::pair_choice);
       plan.choice[k] = draw.word[0];
       plan.second_choice[k] = draw.word[1];
@@ -101,13 +95,13 @@ struct SamplePairs {
     const std::int64_t n = kMost == 1 ? 1 : count;
     Plan<kMost> plan;
     const std::uint64_t ordinal = first_ordinal + static_cast<std::uint64_t>(begin);
-    SelectedRows rows(policy.pair_rate, ordinal);
+    SelectedRows rows(args.policy.pair_rate, ordinal);
     for (std::int64_t k = 0; k < n; ++k, rows.next()) {
       plan.row[k] = rows.row();
-      const Id user = triples[static_cast<std::int64_t>(plan.row[k]) - first_row].user;
+      const Id user = args.triples[static_cast<std::int64_t>(plan.row[k]) - args.first_row].user;
       plan.user[k] = user;
-      plan.first[k] = view.offsets[user];
-      plan.entries[k] = static_cast<std::uint32_t>(view.offsets[user + 1] - plan.first[k]);
+      plan.first[k] = args.scores.offsets[user];
+      plan.entries[k] = static_cast<std::uint32_t>(args.scores.offsets[user + 1] - plan.first[k]);
     }
     draw_choices(plan);
     for (std::int64_t k = 0; k < n; ++k) {
@@ -115,61 +109,61 @@ struct SamplePairs {
       if (plan.entries[k] < 2) continue;
       plan.guide[k] =
           guide(plan.user[k], plan.first[k], plan.entries[k], plan.choice[k], plan.second_choice[k]);
-      if (policy.probe_rate.selects(ordinal + static_cast<std::uint64_t>(k))) {
+      if (args.policy.probe_rate.selects(ordinal + static_cast<std::uint64_t>(k))) {
         plan.probe[k] = probe(plan.row[k], plan.user[k], plan.first[k], plan.entries[k]);
       }
       if constexpr (Lanes::prefetches) {
-        for (const Places& places : {plan.guide[k], plan.probe[k]}) {
-          if (places.a < 0) continue;
-          Lanes::prefetch(view.entries + places.a);
-          Lanes::prefetch(view.entries + places.b);
+        for (const TwoEntries& both : {plan.guide[k], plan.probe[k]}) {
+          if (both.a < 0) continue;
+          Lanes::prefetch(args.scores.entries + both.a);
+          Lanes::prefetch(args.scores.entries + both.b);
         }
       }
     }
-    for (std::int64_t k = 0; k < n; ++k) out[begin + k] = take(plan, k);
+    for (std::int64_t k = 0; k < n; ++k) args.out[begin + k] = take(plan, k);
   }
 };
 
-/// Ascending integer keys for descending gaps; a gap is in [0, 1].
-struct GapKeys {
-  const RowPairs* pairs;
-  std::int32_t* keys;
+struct GapKey {
+  GapKeys args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes, std::int64_t k) const {
-    const float rest = 1.0F - pairs[k].guide.gap;
-    keys[k] =
-        pairs[k].guide.a == 0 ? 0x7FFFFFFF : static_cast<std::int32_t>((rest > 0 ? rest : 0.0F) * 0x1p30F);
+    const LlmPair& pair = args.pairs[k].guide;
+    const float rest = 1.0F - pair.gap;
+    args.keys[k] = pair.a == 0 ? 0x7FFFFFFF : static_cast<std::int32_t>((rest > 0 ? rest : 0.0F) * 0x1p30F);
   }
 };
 
-struct DropPairs {
-  const std::int32_t* order;
-  std::int64_t keep;
-  RowPairs* pairs;
+struct DroppedPair {
+  DropPairs args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes, std::int64_t k) const {
-    pairs[order[keep + k]].guide = {};
+    args.pairs[args.order[k]].guide = {};
   }
 };
+
+void run_here(const Context& context, const SamplePairs& args) {
+  const Share rate = args.policy.pair_rate;
+  const std::uint64_t first = rate.count_before(static_cast<std::uint64_t>(args.first_row));
+  const std::uint64_t last = rate.count_before(static_cast<std::uint64_t>(args.first_row + args.count));
+  launch_batches<1>(context, "sample_pairs", static_cast<std::int64_t>(last - first), SampledPairs::kBatch,
+                    SampledPairs{args, first});
+}
+
+void run_here(const Context& context, const GapKeys& args) {
+  launch_each(context, "gap_keys", args.count, GapKey{args});
+}
+
+void run_here(const Context& context, const DropPairs& args) {
+  launch_each(context, "drop_pairs", args.count, DroppedPair{args});
+}
 
 }  // namespace
 
-void LargestPairs::keep_on(OnThisDevice, const Context& context, RowPairs* pairs, std::int64_t count,
-                           std::int64_t keep) {
-  launch_each(context, "gap_keys", count, GapKeys{pairs, keys_.data()});
-  sort_(context, keys_.data(), count, sorted_keys_.data(), order_.data());
-  launch_each(context, "drop_pairs", count - keep, DropPairs{order_.data(), keep, pairs});
-}
-
-void sample_pairs_on(OnThisDevice, const Context& context, const ScoreView& scores, const PairPolicy& policy,
-                     std::uint64_t seed, std::uint32_t epoch, std::int64_t first_row, std::int64_t count,
-                     const Triple* triples, RowPairs* out) {
-  const std::uint64_t first = policy.pair_rate.count_before(static_cast<std::uint64_t>(first_row));
-  const std::uint64_t last = policy.pair_rate.count_before(static_cast<std::uint64_t>(first_row + count));
-  launch_batches<1>(context, "sample_pairs", static_cast<std::int64_t>(last - first), SamplePairs::kBatch,
-                    SamplePairs{scores, policy, seed, epoch, first_row, first, triples, out});
-}
+SLLMR_KERNEL(SamplePairs)
+SLLMR_KERNEL(GapKeys)
+SLLMR_KERNEL(DropPairs)
 
 }  // namespace sllmr

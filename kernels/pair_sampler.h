@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "kernels/choices.h"
-#include "kernels/exec/context.h"
+#include "kernels/exec/run.h"
 #include "kernels/exec/sort.h"
 #include "kernels/triple_sampler.h"
 
@@ -101,24 +101,33 @@ struct RowPairs {
   LlmPair guide, probe;
 };
 
-void sample_pairs_on(OnCpu, const Context& context, const ScoreView& scores, const PairPolicy& policy,
-                     std::uint64_t seed, std::uint32_t epoch, std::int64_t first_row, std::int64_t count,
-                     const Triple* triples, RowPairs* out);
-void sample_pairs_on(OnCuda, const Context& context, const ScoreView& scores, const PairPolicy& policy,
-                     std::uint64_t seed, std::uint32_t epoch, std::int64_t first_row, std::int64_t count,
-                     const Triple* triples, RowPairs* out);
+/// Pairs of the selected ones among rows first_row .. first_row + count - 1 of the epoch; `out` is dense: the
+/// n-th selected row's pairs are out[n]. The guiding pair has different scores: one of the user's largest
+/// differences, or two entries drawn uniformly (a few tries, since scores tie). Probe pairs compare the
+/// user's probe with another candidate, drawn uniformly.
+struct SamplePairs {
+  ScoreView scores;
+  PairPolicy policy;
+  std::uint64_t seed;
+  std::uint32_t epoch;
+  std::int64_t first_row, count;
+  const Triple* triples;  // [count]
+  RowPairs* out;
+};
 
-/// Pairs of the selected ones among rows first_row .. first_row + count - 1 of the epoch, whose triples are
-/// `triples` [count]; `out` is dense: the n-th selected row's pairs are out[n]. The guiding pair has
-/// different scores: one of the user's largest differences, or two entries drawn uniformly (a few tries,
-/// since scores tie). Probe pairs compare the user's probe with another candidate, drawn uniformly.
-inline void sample_pairs(const Context& context, const ScoreView& scores, const PairPolicy& policy,
-                         std::uint64_t seed, std::uint32_t epoch, std::int64_t first_row, std::int64_t count,
-                         const Triple* triples, RowPairs* out) {
-  on_device(context, [&](auto device) {
-    sample_pairs_on(device, context, scores, policy, seed, epoch, first_row, count, triples, out);
-  });
-}
+/// Ascending integer keys for descending gaps of guiding pairs; a gap is in [0, 1].
+struct GapKeys {
+  const RowPairs* pairs;  // [count]
+  std::int64_t count;
+  std::int32_t* keys;  // [count]
+};
+
+/// Makes none of guiding pairs order[0], order[1], ...
+struct DropPairs {
+  const std::int32_t* order;  // [count] into `pairs`
+  std::int64_t count;
+  RowPairs* pairs;
+};
 
 /// The paper's limit of pairs a batch: of `pairs` [count], only the `keep` guiding pairs with the largest gap
 /// stay (ties: the earlier row), the others become none. Probe pairs stay.
@@ -128,9 +137,6 @@ class LargestPairs {
   void keep(const Context& context, RowPairs* pairs, std::int64_t count, std::int64_t keep);
 
  private:
-  void keep_on(OnCpu, const Context& context, RowPairs* pairs, std::int64_t count, std::int64_t keep);
-  void keep_on(OnCuda, const Context& context, RowPairs* pairs, std::int64_t count, std::int64_t keep);
-
   KeySort sort_;
   Buffer<std::int32_t> keys_, sorted_keys_, order_;  // [max_count]
 };

@@ -21,8 +21,8 @@ SLLMR_HD LossAndSlope loss_of(PointwiseLoss loss, float s, float t) {
 }
 
 /// Item: one pair.
-struct PointwiseRows {
-  PointwiseArgs args;
+struct JudgedPair {
+  PointwiseHead args;
   float scale;  // weight / number of judged rows
 
   template <class Lanes>
@@ -49,13 +49,15 @@ struct PointwiseRows {
   }
 };
 
-}  // namespace
-
-void pointwise_loss_on(OnThisDevice, const Context& context, const PointwiseArgs& args) {
+void run_here(const Context& context, const PointwiseHead& args) {
   require(args.first_slot + args.n_pairs <= args.gate.n_slots, "pointwise_loss: too few accumulator slots");
   if (args.n_pairs == 0) return;
   const float scale = args.weight / static_cast<float>(2 * (args.n_pairs + args.left_out));
-  launch_each(context, "pointwise_loss", args.n_pairs, PointwiseRows{args, scale});
+  launch_each(context, "pointwise_loss", args.n_pairs, JudgedPair{args, scale});
 }
+
+}  // namespace
+
+SLLMR_KERNEL(PointwiseHead)
 
 }  // namespace sllmr

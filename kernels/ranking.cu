@@ -17,12 +17,12 @@ SLLMR_HD std::int32_t sum_counts(Lanes lanes, std::int32_t count) {
   return low + (high << 16);
 }
 
-struct CountRanks {
-  RankingTile tile;
-  RankCounts* out;
+struct UserCounts {
+  CountRanks args;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t user) const {
+    const RankingTile& tile = args.tile;
     const float* scores = tile.scores + user * tile.item_rows;
     const float positive = scores[tile.positives[user]];
     std::int32_t above = 0, ties = 0, below = 0;
@@ -47,17 +47,15 @@ struct CountRanks {
     below = sum_counts(lanes, below);
     if (lanes.lane() == 0) {
       const bool finite = compared == tile.item_rows - 1 && std::isfinite(positive);
-      out[user] = {above, ties, below, finite ? 1 : 0};
+      args.out[user] = {above, ties, below, finite ? 1 : 0};
     }
   }
 };
 
 /// Items are looked at in the order of their ids, so that of equal scores the lower id is there first and
 /// stays first.
-struct TopItems {
-  RankingTile tile;
-  int k;
-  Id* out;
+struct UserTopItems {
+  TopItems args;
 
   /// What was found for a user so far.
   struct List {
@@ -69,6 +67,7 @@ struct TopItems {
   };
 
   SLLMR_HD bool is_excluded(std::int64_t user, Id item) const {
+    const RankingTile& tile = args.tile;
     std::int64_t low = tile.excluded_offsets[user], high = tile.excluded_offsets[user + 1];
     while (low < high) {
       const std::int64_t middle = low + (high - low) / 2;
@@ -81,22 +80,25 @@ struct TopItems {
     return low < tile.excluded_offsets[user + 1] && tile.excluded[low] == item;
   }
 
-  /// Puts an item in its place, if it has one.
+  /// Puts an item in its slot, if it has one.
   SLLMR_HD void insert(List& list, const float* scores, std::int64_t user, Id item) const {
+    const int k = args.k;
     const float score = scores[item];
     if (!list.takes(score, k) || is_excluded(user, item)) return;
-    int place = list.found < k ? list.found++ : k - 1;
-    for (; place > 0 && scores[list.items[place - 1]] < score; --place) {
-      list.items[place] = list.items[place - 1];
+    int slot = list.found < k ? list.found++ : k - 1;
+    for (; slot > 0 && scores[list.items[slot - 1]] < score; --slot) {
+      list.items[slot] = list.items[slot - 1];
     }
-    list.items[place] = item;
+    list.items[slot] = item;
     if (list.found == k) list.worst = scores[list.items[k - 1]];
   }
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t user) const {
+    const RankingTile& tile = args.tile;
+    const int k = args.k;
     const float* scores = tile.scores + user * tile.item_rows;
-    List list{out + user * k};
+    List list{args.out + user * k};
     // Few items get past the comparison: on the CPU a block of them is compared at once.
     constexpr Id kBlock = Lanes::size == 1 ? 64 : Lanes::size;
     for (Id begin = 1; begin < tile.item_rows; begin += kBlock) {
@@ -116,18 +118,21 @@ struct TopItems {
         }
       }
     }
-    for (int place = list.found + lanes.lane(); place < k; place += Lanes::size) list.items[place] = 0;
+    for (int slot = list.found + lanes.lane(); slot < k; slot += Lanes::size) list.items[slot] = 0;
   }
 };
 
+void run_here(const Context& context, const CountRanks& args) {
+  launch(context, "count_ranks", args.tile.users, UserCounts{args});
+}
+
+void run_here(const Context& context, const TopItems& args) {
+  launch(context, "top_items", args.tile.users, UserTopItems{args});
+}
+
 }  // namespace
 
-void count_ranks_on(OnThisDevice, const Context& context, const RankingTile& tile, RankCounts* out) {
-  launch(context, "count_ranks", tile.users, CountRanks{tile, out});
-}
-
-void top_items_on(OnThisDevice, const Context& context, const RankingTile& tile, int k, Id* out) {
-  launch(context, "top_items", tile.users, TopItems{tile, k, out});
-}
+SLLMR_KERNEL(CountRanks)
+SLLMR_KERNEL(TopItems)
 
 }  // namespace sllmr

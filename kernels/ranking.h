@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "kernels/exec/context.h"
+#include "kernels/exec/run.h"
 
 namespace sllmr {
 
@@ -16,32 +16,29 @@ struct RankCounts {
 
 /// A tile of scores and whom it is about. All on the device.
 struct RankingTile {
-  const float* scores = nullptr;  // [users x item_rows], row-major; column 0 is padding and not looked at
-  std::int64_t users = 0;
-  std::int32_t item_rows = 0;
-  const Id* positives = nullptr;                   // [users] real items
-  const std::int64_t* excluded_offsets = nullptr;  // [users + 1] into `excluded`
-  const Id* excluded = nullptr;  // real items, each at most once a user, ascending, never the user's positive
+  const float* scores;  // [users x item_rows], row-major; column 0 is padding and not looked at
+  std::int64_t users;
+  std::int32_t item_rows;
+  const Id* positives;                   // [users] real items
+  const std::int64_t* excluded_offsets;  // [users + 1] into `excluded`
+  const Id* excluded;  // real items, each at most once a user, ascending, never the user's positive
 };
 
-void count_ranks_on(OnCpu, const Context& context, const RankingTile& tile, RankCounts* out);
-void count_ranks_on(OnCuda, const Context& context, const RankingTile& tile, RankCounts* out);
+/// Each user's counts. One pass over the scores: every real item is compared with the positive, then the
+/// excluded ones are taken off by their scores.
+struct CountRanks {
+  RankingTile tile;
+  RankCounts* out;  // [users]
+};
 
-/// out [users]. One pass over the scores: every real item is compared with the positive, then the excluded
-/// ones are taken off by their scores. Asynchronous on CUDA.
-inline void count_ranks(const Context& context, const RankingTile& tile, RankCounts* out) {
-  on_device(context, [&](auto device) { count_ranks_on(device, context, tile, out); });
-}
-
-void top_items_on(OnCpu, const Context& context, const RankingTile& tile, int k, Id* out);
-void top_items_on(OnCuda, const Context& context, const RankingTile& tile, int k, Id* out);
-
-/// out [users x k]: of each user the `k` real items of highest score that are not excluded, best first, and
+/// Of each user the `k` real items of highest score that are not excluded, best first, and
 /// of items with the same score the one with the lower id first; 0 where there are no more. The positive is
 /// an item like any other. Means nothing for a user of whom a score is NaN. Made for a small `k`: what is
-/// found is kept sorted by insertion. Asynchronous on CUDA.
-inline void top_items(const Context& context, const RankingTile& tile, int k, Id* out) {
-  on_device(context, [&](auto device) { top_items_on(device, context, tile, k, out); });
-}
+/// found is kept sorted by insertion.
+struct TopItems {
+  RankingTile tile;
+  int k;
+  Id* out;  // [users x k]
+};
 
 }  // namespace sllmr

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "kernels/exec/context.h"
+#include "kernels/exec/run.h"
 
 namespace sllmr {
 
@@ -22,20 +22,14 @@ struct InteractionView {
   std::int32_t n_items = 0;  // real items; ids 1 .. n_items
 };
 
-void sample_triples_on(OnCpu, const Context& context, const InteractionView& interactions, std::uint64_t seed,
-                       std::uint32_t epoch, std::int64_t first_row, std::int64_t count, Triple* out);
-void sample_triples_on(OnCuda, const Context& context, const InteractionView& interactions,
-                       std::uint64_t seed, std::uint32_t epoch, std::int64_t first_row, std::int64_t count,
-                       Triple* out);
-
-/// Fills `out` [count] with rows first_row .. first_row + count - 1 of the epoch: the interactions in a
-/// shuffled order, each with a negative, uniform over the items outside the user's training items. No user
-/// may have them all.
-inline void sample_triples(const Context& context, const InteractionView& interactions, std::uint64_t seed,
-                           std::uint32_t epoch, std::int64_t first_row, std::int64_t count, Triple* out) {
-  on_device(context, [&](auto device) {
-    sample_triples_on(device, context, interactions, seed, epoch, first_row, count, out);
-  });
-}
+/// Rows first_row .. first_row + count - 1 of the epoch: the interactions in a shuffled order, each with a
+/// negative, uniform over the items outside the user's training items. No user may have them all.
+struct SampleTriples {
+  InteractionView interactions;
+  std::uint64_t seed;
+  std::uint32_t epoch;
+  std::int64_t first_row, count;
+  Triple* out;  // [count]
+};
 
 }  // namespace sllmr

@@ -41,6 +41,10 @@ Mf::Table Mf::make_table(const Context& context, Id rows, const MfOptions& optio
   return table;
 }
 
+Matrix<const float> Mf::matrix(const Table& table) const {
+  return {table.weights.data(), table.rows, width_};
+}
+
 TableView Mf::view(Table& table) {
   return {table.weights.data(), table.first.data(), table.second.data(), table.steps.data()};
 }
@@ -63,15 +67,19 @@ std::vector<NamedBuffer> Mf::named_buffers() {
 
 void Mf::score_tile(const Context& context, const Id* users, std::int64_t n, float* scratch,
                     float* logits) const {
-  gather_rows(context, users_.weights.data(), width_, users, n, scratch);
-  multiply(context, Matrix<const float>(scratch, n, width_),
-           transposed(Matrix<const float>(items_.weights.data(), items_.rows, width_)),
-           Matrix<float>(logits, n, items_.rows));
+  const Matrix<float> rows(scratch, n, width_);
+  run(context, GatherRows{.table = matrix(users_), .ids = users, .out = rows});
+  multiply(context, rows, transposed(matrix(items_)), Matrix<float>(logits, n, items_.rows));
 }
 
 void Mf::score_pairs(const Context& context, const Id* users, const Id* items, std::int64_t n,
                      float* logits) const {
-  dot_rows(context, users_.weights.data(), items_.weights.data(), width_, users, items, n, logits);
+  run(context, DotRows{.users = matrix(users_),
+                       .items = matrix(items_),
+                       .user_ids = users,
+                       .item_ids = items,
+                       .n = n,
+                       .out = logits});
 }
 
 }  // namespace sllmr

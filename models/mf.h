@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/exec/matrix.h"
 #include "kernels/mf_args.h"
 #include "models/named_buffer.h"
 #include "models/scorer.h"
@@ -52,6 +53,7 @@ class Mf final : public Scorer {
     Buffer<std::int32_t> steps;            // [rows]
   };
   Table make_table(const Context& context, Id rows, const MfOptions& options, Purpose purpose) const;
+  Matrix<const float> matrix(const Table& table) const;
   static TableView view(Table& table);
 
   int width_;

@@ -37,16 +37,19 @@ void require_user_rows(Backbone<float>& backbone) {
 }
 
 Tensor<float> user_cosines(const Context& context, Backbone<float>& backbone, const FeatureBatch& batch,
-                           const Backbone<float>::Saved& saved, const LossHeadArgs& args) {
+                           const Backbone<float>::Saved& saved, const LossHead& args) {
   const Tensor<float> d_base(context, batch.rows, 1), d_hinge(context, batch.rows, 1);
-  LossHeadArgs split = args;
+  LossHead split = args;
   split.d_logits = d_base.data();
-  split_gradients(context, split, d_hinge.data());
+  run(context, SplitGradients{.head = split, .d_hinge = d_hinge.data()});
   backbone.backward(context, batch, saved, d_base);
   const Tensor<float> base = user_gradients(context, backbone, batch);
   backbone.backward(context, batch, saved, d_hinge);
   Tensor<float> cosines(context, args.n_pairs, 1);
-  pair_cosines(context, args, base, user_gradients(context, backbone, batch), cosines.data());
+  run(context, PairCosines{.head = args,
+                           .base = base,
+                           .hinge = user_gradients(context, backbone, batch),
+                           .cosines = cosines.data()});
   return cosines;
 }
 

@@ -17,9 +17,9 @@ void require_user_rows(Backbone<float>& backbone);
 /// through the training row that drew the pair, and that of the hinges through the pair's two rows, each
 /// from a backward pass of its own, so that what rows do to each other through the batch's statistics is in.
 /// Result [n_pairs x 1], 0 where the hinge is 0. A user's row is that of all the backbone's tables together.
-/// `args` are loss_head's, `batch` and `saved` forward's; backward is to be called again for the gradients
+/// `args` is the loss head, `batch` and `saved` forward's; backward is to be called again for the gradients
 /// proper. Throws Error where the backbone hands over no gradient of the user's field.
 Tensor<float> user_cosines(const Context& context, Backbone<float>& backbone, const FeatureBatch& batch,
-                           const Backbone<float>::Saved& saved, const LossHeadArgs& args);
+                           const Backbone<float>::Saved& saved, const LossHead& args);
 
 }  // namespace sllmr

@@ -98,11 +98,16 @@ Ranked rank_all(const Context& context, const Scorer& scorer, const RankingPlan&
     throw_if_interrupted();
     const std::int64_t first = tile * tile_users, n = std::min(tile_users, users - first);
     scorer.score_tile(own, user_ids.data() + first, n, mine.scratch.data(), mine.scores.data());
-    const RankingTile scored{mine.scores.data(),     n,
-                             scorer.item_rows(),     positives.data() + first,
-                             offsets.data() + first, excluded.data()};
-    count_ranks(own, scored, counts.data() + first);
-    if (list_length > 0) top_items(own, scored, list_length, lists.data() + first * list_length);
+    const RankingTile scored{.scores = mine.scores.data(),
+                             .users = n,
+                             .item_rows = scorer.item_rows(),
+                             .positives = positives.data() + first,
+                             .excluded_offsets = offsets.data() + first,
+                             .excluded = excluded.data()};
+    run(own, CountRanks{.tile = scored, .out = counts.data() + first});
+    if (list_length > 0) {
+      run(own, TopItems{.tile = scored, .k = list_length, .out = lists.data() + first * list_length});
+    }
   };
   if (workers == 1) {
     for (std::int64_t tile = 0; tile < tiles; ++tile) rank_tile(context, memory[0], tile);

@@ -49,19 +49,17 @@ void GateState::start_epoch() {
 }
 
 void GateState::step(int slots) {
-  GateStepArgs step;
-  step.slots = slots_.data();
-  step.n_slots = slots;
-  step.n_params = n_params();
-  step.learning_rate = learning_rate_;
-  step.step = ++steps_;
-  step.theta = theta_.data();
-  step.first = first_.data();
-  step.second = second_.data();
-  step.running = running_.data();
-  step.totals = totals_.data();
-  step.scratch = scratch_.data();
-  gate_step(context_, step);
+  run(context_, GateStep{.slots = slots_.data(),
+                         .n_slots = slots,
+                         .n_params = n_params(),
+                         .learning_rate = learning_rate_,
+                         .step = ++steps_,
+                         .theta = theta_.data(),
+                         .first = first_.data(),
+                         .second = second_.data(),
+                         .running = running_.data(),
+                         .totals = totals_.data(),
+                         .scratch = scratch_.data()});
 }
 
 void GateState::add_to_totals(const std::vector<double>& more) {

@@ -131,7 +131,7 @@ void Gated::upload(const BatchPlan& plan) {
 }
 
 void Gated::loss(const StepView& step) {
-  LossHeadArgs head = step.head;
+  LossHead head = step.head;
   head.pairs = heads_.data();
   head.n_pairs = std::ssize(rows_of(step.plan).heads);
   Tensor<float> cosines;
@@ -139,11 +139,11 @@ void Gated::loss(const StepView& step) {
     cosines = user_cosines(setup_.context, step.backbone, step.batch, step.saved, head);
     head.cosines = cosines.data();
   }
-  loss_head(setup_.context, head);
+  run(setup_.context, head);
 }
 
 void Gated::take_probes(const Forward& forward) {
-  LossHeadArgs head;
+  LossHead head;
   head.gate = gate();
   head.pairs = heads_.data();
   for (std::size_t first = 0; first < probe_heads_.size(); first += heads_.size()) {
@@ -159,7 +159,7 @@ void Gated::take_probes(const Forward& forward) {
     head.logits = logits.data();
     head.d_logits = d_logits.data();
     head.n_pairs = static_cast<std::int64_t>(n);
-    loss_head(setup_.context, head);
+    run(setup_.context, head);
   }
 }
 

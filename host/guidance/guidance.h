@@ -73,7 +73,7 @@ struct StepView {
   const FeatureBatch& batch;
   Backbone<float>& backbone;
   const Backbone<float>::Saved& saved;
-  LossHeadArgs head;  // of the base loss, without pairs
+  LossHead head;  // of the base loss, without pairs
 };
 
 /// Logits [rows x 1] of the model as it is, without training.
@@ -118,7 +118,7 @@ class Guidance {
   virtual void upload(const BatchPlan& /*plan*/) {}
   /// Loss of the step: writes the gradient of every logit, and adds the base loss to its slots. Launches
   /// only.
-  virtual void loss(const StepView& step) { loss_head(setup_.context, step.head); }
+  virtual void loss(const StepView& step) { run(setup_.context, step.head); }
   /// After the last batch of the chunk, of whose slots the first `slots` were used. `forward` is null with
   /// the kernels of matrix factorisation.
   virtual void end_chunk(int slots, const Forward& /*forward*/) { state_.step(slots); }

@@ -36,7 +36,14 @@ PairDraws::PairDraws(Context& context, const Config& config, const ScoreTable& t
 }
 
 void PairDraws::sample(std::uint32_t epoch, std::int64_t first, std::int64_t count, const Triple* triples) {
-  sample_pairs(context_, view_, policy_, seed_, epoch, first, count, triples, pairs_.data());
+  run(context_, SamplePairs{.scores = view_,
+                            .policy = policy_,
+                            .seed = seed_,
+                            .epoch = epoch,
+                            .first_row = first,
+                            .count = count,
+                            .triples = triples,
+                            .out = pairs_.data()});
 }
 
 void PairDraws::limit(RowPairs* pairs, std::int64_t count) {

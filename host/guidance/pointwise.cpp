@@ -128,19 +128,17 @@ class Pointwise final : public Gated {
   }
 
   void loss(const StepView& step) override {
-    loss_head(setup_.context, step.head);  // the base loss alone
-    PointwiseArgs args;
-    args.logits = step.head.logits;
-    args.pairs = heads_.data();
-    args.n_pairs = std::ssize(rows_of(step.plan).heads);
-    args.left_out = rows_of(step.plan).left_out;
-    args.targets = targets_.data();
-    args.loss = loss_of(setup_.config);
-    args.weight = gate().lambda;
-    args.gate = gate();
-    args.first_slot = step.head.rows;
-    args.d_logits = step.head.d_logits;
-    pointwise_loss(setup_.context, args);
+    run(setup_.context, step.head);  // the base loss alone
+    run(setup_.context, PointwiseHead{.logits = step.head.logits,
+                                      .pairs = heads_.data(),
+                                      .n_pairs = std::ssize(rows_of(step.plan).heads),
+                                      .left_out = rows_of(step.plan).left_out,
+                                      .targets = targets_.data(),
+                                      .loss = loss_of(setup_.config),
+                                      .weight = gate().lambda,
+                                      .gate = gate(),
+                                      .first_slot = step.head.rows,
+                                      .d_logits = step.head.d_logits});
   }
 
  protected:

@@ -206,7 +206,7 @@ void DeepTrainer::take_step(const FeatureBatch& batch, const BatchPlan& plan) {
   const Pass pass{true, config_.seed, static_cast<std::uint32_t>(model_steps_)};
   const Tensor<float> logits = backbone_->forward(context_, batch, pass, &saved);
   const Tensor<float> d_logits(context_, logits.rows(), 1);
-  LossHeadArgs head;
+  LossHead head;
   head.logits = logits.data();
   head.targets = targets_.data();
   if (!plan.weights.empty()) head.weights = weights_.data();

@@ -100,7 +100,12 @@ std::optional<EpochReport> MfTrainer::train_epoch(const std::function<bool(std::
 
 void MfTrainer::take_chunk(std::int64_t count) {
   const auto epoch = static_cast<std::uint32_t>(epoch_);
-  sample_triples(context_, interactions_, config_.seed, epoch, row_, count, triples_.data());
+  run(context_, SampleTriples{.interactions = interactions_,
+                              .seed = config_.seed,
+                              .epoch = epoch,
+                              .first_row = row_,
+                              .count = count,
+                              .out = triples_.data()});
   MfPairs* source = guidance_->mf_pairs();
   if (source != nullptr) source->sample(epoch, row_, count, triples_.data());
   if (batch_ == nullptr) {
@@ -108,7 +113,7 @@ void MfTrainer::take_chunk(std::int64_t count) {
     args_.rows = count;
     args_.first_row = row_;
     args_.pairs = source != nullptr ? source->pairs() : nullptr;
-    fused_mf_step(context_, config_.model.width, optimizer_, args_);
+    run(context_, FusedMfStep{.width = config_.model.width, .optimizer = optimizer_, .mf = args_});
     guidance_->end_chunk(args_.gate.n_slots, nullptr);
     return;
   }

@@ -12,7 +12,10 @@
 
 namespace sllmr {
 
-/// Raw device memory, 256-byte aligned. Throws Error when there is not enough.
+/// Of all that device_allocate returns.
+inline constexpr std::size_t kMemoryAlignment = 256;
+
+/// Raw device memory. Throws Error when there is not enough.
 void* device_allocate(Device device, std::size_t bytes);
 void device_free(Device device, void* memory, std::size_t bytes) noexcept;
 /// Bytes currently held through device_allocate on `device`, and the most there ever were.
@@ -20,7 +23,7 @@ std::size_t device_bytes(Device device);
 std::size_t device_peak_bytes(Device device);
 void copy_to_device(const Context& context, void* to, const void* from, std::size_t bytes);
 void copy_to_host(const Context& context, void* to, const void* from, std::size_t bytes);
-/// Within the device; the two stretches do not overlap.
+/// Within the device; the two ranges do not overlap.
 void copy_on_device(const Context& context, void* to, const void* from, std::size_t bytes);
 void fill_zero(const Context& context, void* memory, std::size_t bytes);
 

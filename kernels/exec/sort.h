@@ -4,8 +4,25 @@
 #include <cstdint>
 
 #include "kernels/exec/memory.h"
+#include "kernels/exec/run.h"
 
 namespace sllmr {
+
+/// The bytes of scratch memory that sorting up to max_items keys takes.
+struct SortScratch {
+  std::int64_t max_items;
+  std::size_t* bytes;  // on the host
+};
+
+/// See KeySort.
+struct SortKeys {
+  const std::int32_t* keys;       // [n]
+  const std::int32_t* positions;  // [n]: 0, 1, 2, ...
+  std::int64_t n;
+  Buffer<std::uint64_t>* scratch;
+  std::int32_t* sorted_keys;  // [n]
+  std::int32_t* order;        // [n]
+};
 
 /// Sorts up to `max_items` (key, index) pairs ascending by key; equal keys keep their order.
 class KeySort {
@@ -18,13 +35,6 @@ class KeySort {
                   std::int32_t* order);
 
  private:
-  void sort_on(OnCpu, const Context& context, const std::int32_t* keys, std::int64_t n,
-               std::int32_t* sorted_keys, std::int32_t* order);
-  void sort_on(OnCuda, const Context& context, const std::int32_t* keys, std::int64_t n,
-               std::int32_t* sorted_keys, std::int32_t* order);
-  static std::size_t scratch_bytes(OnCpu, std::int64_t max_items);
-  static std::size_t scratch_bytes(OnCuda, std::int64_t max_items);
-
   std::int64_t max_items_ = 0;
   Buffer<std::int32_t> positions_;  // 0, 1, 2, ...: the payload before sorting
   Buffer<std::uint64_t> scratch_;

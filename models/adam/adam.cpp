@@ -128,7 +128,7 @@ void Adam<Real>::begin(const Context& context, const FeatureBatch& batch) {
       table.sweep_end = part_begin(from.rows, part + 1, kAdamSweep);
     }
   }
-  adam_catch_up(context, args);
+  run(context, AdamCatchUp<Real>{.args = args});
 }
 
 template <class Real>
@@ -136,7 +136,7 @@ void Adam<Real>::step(const Context& context, const FeatureBatch& batch) {
   require(begun_, "Adam::step: call begin with the batch first, before forward reads its rows");
   begun_ = false;
   ++steps_;
-  adam_step(context, args(steps_, batch));
+  run(context, AdamStep<Real>{.args = args(steps_, batch)});
   for (Embedding<Real>* embedding : backbone_.embeddings()) embedding->clear_gradients();
 }
 
@@ -148,7 +148,7 @@ void Adam<Real>::flush(const Context& context) {
   for (Embedding<Real>* embedding : backbone_.embeddings()) {
     for (const auto& from : embedding->tables()) args.tables[k++].sweep_end = from.rows;
   }
-  adam_catch_up(context, args);
+  run(context, AdamCatchUp<Real>{.args = args});
 }
 
 template <class Real>

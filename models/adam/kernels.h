@@ -14,7 +14,7 @@
 
 #include <cstdint>
 
-#include "kernels/exec/context.h"
+#include "kernels/exec/run.h"
 
 namespace sllmr {
 
@@ -60,7 +60,7 @@ struct BagGradient {
   const std::int32_t* length = nullptr;  // of the bags
 };
 
-/// Passed to the kernel by value.
+/// What both kernels get.
 template <class Real>
 struct AdamArgs {
   static constexpr int kMaxTables = 8, kMaxGradients = 2, kMaxFields = 8;
@@ -81,28 +81,19 @@ struct AdamArgs {
   BagGradient<Real> gradients[kMaxGradients][kMaxFields];
 };
 
-void adam_catch_up_on(OnCpu, const Context& context, const AdamArgs<float>& args);
-void adam_catch_up_on(OnCpu, const Context& context, const AdamArgs<double>& args);
-void adam_catch_up_on(OnCuda, const Context& context, const AdamArgs<float>& args);
-void adam_catch_up_on(OnCuda, const Context& context, const AdamArgs<double>& args);
-void adam_step_on(OnCpu, const Context& context, const AdamArgs<float>& args);
-void adam_step_on(OnCpu, const Context& context, const AdamArgs<double>& args);
-void adam_step_on(OnCuda, const Context& context, const AdamArgs<float>& args);
-void adam_step_on(OnCuda, const Context& context, const AdamArgs<double>& args);
-
 /// Takes all steps up to and including args.step that the tables' keys and swept rows have missed, with no
 /// gradient but that of L2. One launch.
 template <class Real>
-void adam_catch_up(const Context& context, const AdamArgs<Real>& args) {
-  on_device(context, [&](auto device) { adam_catch_up_on(device, context, args); });
-}
+struct AdamCatchUp {
+  AdamArgs<Real> args;
+};
 
 /// Takes step args.step with the slab and with the tables' keys, which have missed none. A row's gradient is
 /// the sum over its occurrences, in their order, of the bag's gradient / the bag's length. Lazy: each row
 /// counts its own steps, and a row without occurrences in a field with a gradient takes none. One launch.
 template <class Real>
-void adam_step(const Context& context, const AdamArgs<Real>& args) {
-  on_device(context, [&](auto device) { adam_step_on(device, context, args); });
-}
+struct AdamStep {
+  AdamArgs<Real> args;
+};
 
 }  // namespace sllmr

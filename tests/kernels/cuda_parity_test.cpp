@@ -65,8 +65,10 @@ End run_fused(const Context& context, const World& world, OptimizerKind optimize
   DeviceWorld device(context, world, 4);
   std::int32_t step = 1;
   for (std::int64_t row = 0; row < world.shape.rows; row += rows_a_launch, ++step) {
-    fused_mf_step(context, world.shape.width, optimizer, device.args(row, rows_a_launch));
-    gate_step(context, device.gate_step_args(step));
+    run(context,
+        FusedMfStep{
+            .width = world.shape.width, .optimizer = optimizer, .mf = device.args(row, rows_a_launch)});
+    run(context, device.gate_step(step));
   }
   return {device.state(context), device.totals(context)};
 }
@@ -77,7 +79,7 @@ End run_exact(const Context& context, const World& world, OptimizerKind optimize
   std::int32_t step = 1;
   for (std::int64_t row = 0; row < world.shape.rows; row += batch, ++step) {
     exact.step(context, step, device.args(row, batch));
-    gate_step(context, device.gate_step_args(step));
+    run(context, device.gate_step(step));
   }
   return {device.state(context), device.totals(context)};
 }
@@ -204,7 +206,12 @@ TEST_F(CudaParity, SampleTriples) {
     const Interactions interactions = make_interactions(context, 300, 1, 20, 60, 1);
     const auto n = static_cast<std::int64_t>(interactions.items.size());
     Buffer<Triple> out(context, interactions.items.size());
-    sample_triples(context, interactions.view(), 5, 2, 0, n, out.data());
+    run(context, SampleTriples{.interactions = interactions.view(),
+                               .seed = 5,
+                               .epoch = 2,
+                               .first_row = 0,
+                               .count = n,
+                               .out = out.data()});
     return out.to_host(context);
   });
   EXPECT_TRUE(same_bits(cuda, cpu));
@@ -220,7 +227,14 @@ TEST_F(CudaParity, SamplePairs) {
       const Buffer<Triple> device_triples(context, triples);
       const PairPolicy policy{choice, Share::of(0.7), Share::of(0.4)};
       Buffer<RowPairs> out(context, policy.pair_rate.count_before(triples.size()));
-      sample_pairs(context, scores.view(), policy, 5, 2, 0, 5000, device_triples.data(), out.data());
+      run(context, SamplePairs{.scores = scores.view(),
+                               .policy = policy,
+                               .seed = 5,
+                               .epoch = 2,
+                               .first_row = 0,
+                               .count = 5000,
+                               .triples = device_triples.data(),
+                               .out = out.data()});
       LargestPairs largest(context, static_cast<std::int64_t>(out.size()));
       largest.keep(context, out.data(), static_cast<std::int64_t>(out.size()), 1000);
       return out.to_host(context);

@@ -30,9 +30,14 @@ void expect_rows_and_products(const Context& context) {
     const Buffer<float> user_table(context, std::span<const float>(user_rows)),
         item_table(context, std::span<const float>(item_rows));
     Buffer<float> gathered(context, user_ids.size() * d), products(context, user_ids.size());
-    gather_rows(context, user_table.data(), width, users.data(), n, gathered.data());
-    dot_rows(context, user_table.data(), item_table.data(), width, users.data(), items.data(), n,
-             products.data());
+    const Matrix<const float> of_users(user_table.data(), 5, width), of_items(item_table.data(), 7, width);
+    run(context, GatherRows{.table = of_users, .ids = users.data(), .out = {gathered.data(), n, width}});
+    run(context, DotRows{.users = of_users,
+                         .items = of_items,
+                         .user_ids = users.data(),
+                         .item_ids = items.data(),
+                         .n = n,
+                         .out = products.data()});
     const std::vector<float> rows = gathered.to_host(context), dots = products.to_host(context);
     for (std::size_t k = 0; k < user_ids.size(); ++k) {
       double dot = 0;

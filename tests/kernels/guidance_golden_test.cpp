@@ -35,7 +35,7 @@ GoldenOutcome base_loss(const Context& context, const nlohmann::json& golden, Ba
   Buffer<float> d_logits(context, values.size()),
       slots(context, static_cast<std::size_t>(rows) * GateColumns::stride);
   d_logits.zero(context);
-  LossHeadArgs args;
+  LossHead args;
   args.logits = logits.data();
   args.targets = targets.data();
   args.weights = weights.data();
@@ -44,7 +44,7 @@ GoldenOutcome base_loss(const Context& context, const nlohmann::json& golden, Ba
   args.gate.slots = slots.data();
   args.gate.n_slots = static_cast<int>(rows);
   args.d_logits = d_logits.data();
-  loss_head(context, args);
+  run(context, args);
   double sum = 0;
   const std::vector<float> sums = slots.to_host(context);
   for (std::size_t k = GateColumns::loss; k < sums.size(); k += GateColumns::stride) {
@@ -67,20 +67,20 @@ GoldenOutcome pointwise(const Context& context, const nlohmann::json& golden, Po
   const Buffer<ItemSignals> items(context, 2);
   Buffer<float> d_logits(context, values.size()), slots(context, heads.size() * GateColumns::stride);
   d_logits.zero(context);
-  PointwiseArgs args;
-  args.logits = logits.data();
-  args.pairs = pairs.data();
-  args.n_pairs = n_pairs;
-  args.targets = targets.data();
-  args.loss = loss;
-  args.weight = golden["weight"];
-  args.d_logits = d_logits.data();
+  PointwiseHead args{.logits = logits.data(),
+                     .pairs = pairs.data(),
+                     .n_pairs = n_pairs,
+                     .targets = targets.data(),
+                     .loss = loss,
+                     .weight = golden["weight"],
+                     .gate = {},
+                     .d_logits = d_logits.data()};
   args.gate.rule = rule_id("always");
   args.gate.users = users.data();
   args.gate.items = items.data();
   args.gate.slots = slots.data();
   args.gate.n_slots = n_pairs;
-  pointwise_loss(context, args);
+  run(context, args);
   double sum = 0;
   const std::vector<float> sums = slots.to_host(context);
   for (std::size_t k = GateColumns::pair_hinge; k < sums.size(); k += GateColumns::stride) {

@@ -48,7 +48,7 @@ HeadOutcome run(const Context& context, const Head& head, BaseLoss loss, int rul
   const Buffer<ItemSignals> items(context, 4);
   Buffer<float> d_logits(context, head.logits.size()),
       sums(context, static_cast<std::size_t>(slots) * GateColumns::stride);
-  LossHeadArgs args;
+  LossHead args;
   args.logits = logits.data();
   args.targets = targets.data();
   args.weights = head.weights.empty() ? nullptr : weights.data();
@@ -70,7 +70,7 @@ HeadOutcome run(const Context& context, const Head& head, BaseLoss loss, int rul
   args.gate.items = items.data();
   args.gate.slots = sums.data();
   args.gate.n_slots = slots;
-  loss_head(context, args);
+  run(context, args);
   HeadOutcome out{d_logits.to_host(context), std::vector<double>(GateColumns::stride)};
   const std::vector<float> slot_values = sums.to_host(context);
   for (std::size_t k = 0; k < slot_values.size(); ++k) {
@@ -229,9 +229,9 @@ TEST(LossHead, AlignmentFollowsTheCosines) {
   EXPECT_LT(gradient[3], 0.0) << "opening the gate pays";
 }
 
-LossHeadArgs args_of(const Head& head, BaseLoss loss, const Buffer<float>& logits,
-                     const Buffer<float>& targets, const Buffer<HeadPair>& pairs) {
-  LossHeadArgs args;
+LossHead args_of(const Head& head, BaseLoss loss, const Buffer<float>& logits, const Buffer<float>& targets,
+                 const Buffer<HeadPair>& pairs) {
+  LossHead args;
   args.logits = logits.data();
   args.targets = targets.data();
   args.rows = static_cast<std::int64_t>(head.targets.size());
@@ -250,9 +250,9 @@ void expect_split_gradients(const Context& context) {
   const Buffer<HeadPair> pairs(context, std::span<const HeadPair>(head.pairs));
   for (const BaseLoss loss : {BaseLoss::bce, BaseLoss::bpr, BaseLoss::clamped_bce}) {
     Buffer<float> d_base(context, head.logits.size()), d_hinge(context, head.logits.size());
-    LossHeadArgs args = args_of(head, loss, logits, targets, pairs);
+    LossHead args = args_of(head, loss, logits, targets, pairs);
     args.d_logits = d_base.data();
-    split_gradients(context, args, d_hinge.data());
+    run(context, SplitGradients{.head = args, .d_hinge = d_hinge.data()});
     Head alone = head;
     alone.lambda = 0;
     EXPECT_TRUE(all_near(d_base.to_host(context), reference_gradient(alone, loss), {2e-6, 1e-3}));
@@ -276,9 +276,10 @@ void expect_pair_cosines(const Context& context) {
   const Buffer<HeadPair> pairs(context, std::span<const HeadPair>(head.pairs));
   for (const BaseLoss loss : {BaseLoss::bce, BaseLoss::bpr}) {
     Buffer<float> cosines(context, head.pairs.size());
-    pair_cosines(context, args_of(head, loss, logits, targets, pairs),
-                 Tensor<float>::from(context, rows, width, base),
-                 Tensor<float>::from(context, rows, width, hinge), cosines.data());
+    run(context, PairCosines{.head = args_of(head, loss, logits, targets, pairs),
+                             .base = Tensor<float>::from(context, rows, width, base),
+                             .hinge = Tensor<float>::from(context, rows, width, hinge),
+                             .cosines = cosines.data()});
     const auto reference = [&](const std::vector<int>& of_base, const HeadPair& both) {
       double product = 0, x2 = 0, y2 = 0;
       for (std::int64_t d = 0; d < width; ++d) {

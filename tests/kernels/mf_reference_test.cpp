@@ -100,8 +100,8 @@ TEST_P(EveryGate, FusedStepOfOneRowIsTheReference) {
       DeviceWorld device(context_, world, 3);
       reference::Trainer reference(world);
       for (int row = 0; row < shape_.rows; ++row) {
-        fused_mf_step(context_, width, optimizer, device.args(row, 1));
-        gate_step(context_, device.gate_step_args(kFirstStep + row));
+        run(context_, FusedMfStep{.width = width, .optimizer = optimizer, .mf = device.args(row, 1)});
+        run(context_, device.gate_step(kFirstStep + row));
         reference.step(optimizer, 0, row, 1);
         reference.gate_step(kFirstStep + row);
       }
@@ -116,8 +116,8 @@ void expect_launch_is_the_reference(const Context& context, const WorldShape& sh
   SCOPED_TRACE(describe(shape.width, optimizer) + ", pair rate " + std::to_string(shape.pair_rate));
   const World world = make_world(shape);
   DeviceWorld device(context, world, context.device() == Device::cpu ? context.threads() : 256);
-  fused_mf_step(context, shape.width, optimizer, device.args(0, shape.rows));
-  gate_step(context, device.gate_step_args(kFirstStep));
+  run(context, FusedMfStep{.width = shape.width, .optimizer = optimizer, .mf = device.args(0, shape.rows)});
+  run(context, device.gate_step(kFirstStep));
   reference::Trainer reference(world);
   reference.step_rows_apart(optimizer);
   reference.gate_step(kFirstStep);
@@ -180,7 +180,7 @@ TEST_P(EveryGate, ExactStepIsTheReference) {
       int step = kFirstStep;
       for (std::int64_t row = 0; row < shape_.rows; row += batch, ++step) {
         exact.step(context_, step, device.args(row, batch));
-        gate_step(context_, device.gate_step_args(step));
+        run(context_, device.gate_step(step));
         reference.step(optimizer, step, row, batch);
         reference.gate_step(step);
       }
@@ -205,7 +205,7 @@ TEST(ExactStep, IsTheReferenceAtEveryWidth) {
       reference::Trainer reference(world);
       for (int step = 0; step < 3; ++step) {
         exact.step(context, kFirstStep + step, device.args(16 * step, 16));
-        gate_step(context, device.gate_step_args(kFirstStep + step));
+        run(context, device.gate_step(kFirstStep + step));
         reference.step(optimizer, kFirstStep + step, 16 * step, 16);
         reference.gate_step(kFirstStep + step);
       }
@@ -225,10 +225,10 @@ TEST(ExactStep, OfOneRowIsTheFusedStep) {
       DeviceWorld fused(context, world, 1), exact(context, world, 1);
       MfBatch batch(context, width, shape.users + 1, shape.items + 1, 1, optimizer);
       for (int row = 0; row < shape.rows; ++row) {
-        fused_mf_step(context, width, optimizer, fused.args(row, 1));
-        gate_step(context, fused.gate_step_args(kFirstStep + row));
+        run(context, FusedMfStep{.width = width, .optimizer = optimizer, .mf = fused.args(row, 1)});
+        run(context, fused.gate_step(kFirstStep + row));
         batch.step(context, kFirstStep + row, exact.args(row, 1));
-        gate_step(context, exact.gate_step_args(kFirstStep + row));
+        run(context, exact.gate_step(kFirstStep + row));
       }
       const HostState a = fused.state(context), b = exact.state(context);
       EXPECT_TRUE(all_near(a.users.weights, b.users.weights, kWeights));

@@ -60,7 +60,7 @@ class EitherStep : public testing::TestWithParam<bool> {
         one.pairs += args.pair_rate.count_before(static_cast<std::uint64_t>(one.first_row)) -
                      args.pair_rate.count_before(static_cast<std::uint64_t>(args.first_row));
         if (args.pairs == nullptr) one.pairs = nullptr;
-        fused_mf_step(context_, world.shape.width, optimizer, one);
+        run(context_, FusedMfStep{.width = world.shape.width, .optimizer = optimizer, .mf = one});
       }
     } else {
       MfBatch exact(context_, world.shape.width, world.shape.users + 1, world.shape.items + 1, args.rows,
@@ -85,7 +85,7 @@ class EitherStep : public testing::TestWithParam<bool> {
   std::vector<double> totals_after(const World& world) const {
     DeviceWorld device(context_, world, static_cast<int>(world.shape.rows));
     take(world, device.args(0, world.shape.rows));
-    gate_step(context_, device.gate_step_args(1));
+    run(context_, device.gate_step(1));
     return device.totals(context_);
   }
 
@@ -101,7 +101,10 @@ TEST(FusedStep, WantsAnAccumulatorSlotAThread) {
   for (const std::int64_t rows : {1, 24}) {
     shape.rows = rows;
     DeviceWorld device(context, make_world(shape), 1);
-    EXPECT_THAT(error_of([&] { fused_mf_step(context, 32, OptimizerKind::sgd, device.args(0, rows)); }),
+    EXPECT_THAT(error_of([&] {
+                  run(context,
+                      FusedMfStep{.width = 32, .optimizer = OptimizerKind::sgd, .mf = device.args(0, rows)});
+                }),
                 HasSubstr("fewer accumulator slots than threads"));
   }
 }
@@ -156,7 +159,7 @@ TEST_P(EitherStep, WithoutPairsIsTheBaseLossAlone) {
   MfArgs args = device.args(0, world.shape.rows);
   args.pairs = nullptr;
   take(world, args);
-  gate_step(context_, device.gate_step_args(1));
+  run(context_, device.gate_step(1));
   EXPECT_EQ(device.totals(context_)[GateColumns::pairs], 0);
   EXPECT_EQ(device.totals(context_)[GateColumns::rows], static_cast<double>(world.shape.rows));
 
@@ -284,9 +287,11 @@ TEST(FusedStep, AllRowsInOneLaunchAreOneRowALaunchOnOneThread) {
   shape.pair_rate = 0;
   const World world = make_world(shape);
   DeviceWorld together(context, world, 2), apart(context, world, 2);
-  fused_mf_step(context, 32, OptimizerKind::adagrad, together.args(0, world.shape.rows));
+  run(context,
+      FusedMfStep{
+          .width = 32, .optimizer = OptimizerKind::adagrad, .mf = together.args(0, world.shape.rows)});
   for (std::int64_t row = 0; row < world.shape.rows; ++row) {
-    fused_mf_step(context, 32, OptimizerKind::adagrad, apart.args(row, 1));
+    run(context, FusedMfStep{.width = 32, .optimizer = OptimizerKind::adagrad, .mf = apart.args(row, 1)});
   }
   EXPECT_EQ(together.state(context), apart.state(context));
   EXPECT_TRUE(same_bits(together.slots(context), apart.slots(context)));
@@ -304,11 +309,11 @@ TEST(FusedStep, RowsWithPairsLagBehindByNoMoreThanTheirLaunch) {
   const std::vector<float> before = together.state(context).items.weights;
   MfArgs args = together.args(0, shape.rows);
   args.optimizer.learning_rate = kRate;
-  fused_mf_step(context, shape.width, OptimizerKind::sgd, args);
+  run(context, FusedMfStep{.width = shape.width, .optimizer = OptimizerKind::sgd, .mf = args});
   for (std::int64_t row = 0; row < shape.rows; ++row) {
     args = apart.args(row, 1);
     args.optimizer.learning_rate = kRate;
-    fused_mf_step(context, shape.width, OptimizerKind::sgd, args);
+    run(context, FusedMfStep{.width = shape.width, .optimizer = OptimizerKind::sgd, .mf = args});
   }
   const std::vector<float> items = together.state(context).items.weights,
                            one_by_one = apart.state(context).items.weights;
@@ -339,11 +344,11 @@ TEST(FusedStep, GroupsOfRowsAddUpWhatRowsDo) {
       DeviceWorld together(context, world, 2), apart(context, world, 2);
       MfArgs args = together.args(0, shape.rows);
       args.optimizer.learning_rate = 0;
-      fused_mf_step(context, shape.width, OptimizerKind::sgd, args);
+      run(context, FusedMfStep{.width = shape.width, .optimizer = OptimizerKind::sgd, .mf = args});
       for (std::int64_t row = 0; row < shape.rows; ++row) {
         args = apart.args(row, 1);
         args.optimizer.learning_rate = 0;
-        fused_mf_step(context, shape.width, OptimizerKind::sgd, args);
+        run(context, FusedMfStep{.width = shape.width, .optimizer = OptimizerKind::sgd, .mf = args});
       }
       const std::vector<float> sums = together.slots(context), expected = apart.slots(context);
       ASSERT_EQ(sums.size(), expected.size());
@@ -373,7 +378,7 @@ TEST(ExactStep, IsBitwiseRepeatableWhateverTheThreads) {
       MfBatch exact(context, shape.width, shape.users + 1, shape.items + 1, 64, optimizer);
       for (int step = 0; step < 3; ++step) {
         exact.step(context, step + 1, device.args(64 * step, 64));
-        gate_step(context, device.gate_step_args(step + 1));
+        run(context, device.gate_step(step + 1));
       }
       states.push_back(device.state(context));
       totals.push_back(device.totals(context));
@@ -427,8 +432,8 @@ TEST(GateStep, AlphaOpensExactlyWhereAgreementBeatsThePrice) {
     forget_steps(world.state.gate);
     DeviceWorld device(context, world, 20);
     for (int step = 1; step <= 400; ++step) {
-      fused_mf_step(context, 32, OptimizerKind::sgd, device.args(0, 20));
-      gate_step(context, device.gate_step_args(step));
+      run(context, FusedMfStep{.width = 32, .optimizer = OptimizerKind::sgd, .mf = device.args(0, 20)});
+      run(context, device.gate_step(step));
     }
     const std::vector<float> theta = device.state(context).gate.theta;
     GateSignals z{};
@@ -449,8 +454,8 @@ TEST(GateStep, ThePapersObjectiveOnlyClosesTheGate) {
   DeviceWorld device(context, world, 1);
   double before = 0, mean = 1;
   for (int step = 1; step <= 300; ++step) {
-    fused_mf_step(context, 32, OptimizerKind::sgd, device.args(0, shape.rows));
-    gate_step(context, device.gate_step_args(step));
+    run(context, FusedMfStep{.width = 32, .optimizer = OptimizerKind::sgd, .mf = device.args(0, shape.rows)});
+    run(context, device.gate_step(step));
     const std::vector<double> totals = device.totals(context);
     const double now = (totals[GateColumns::pair_alpha] - before) / (totals[GateColumns::pairs] / step);
     EXPECT_LE(now, mean + 1e-6) << "step " << step;
@@ -466,9 +471,9 @@ TEST(GateStep, ClearsTheSlotsAndKeepsTheMeansWithoutPairs) {
   DeviceWorld device(context, world, 4);
   MfArgs args = device.args(0, world.shape.rows);
   args.pairs = nullptr;
-  fused_mf_step(context, 32, OptimizerKind::sgd, args);
+  run(context, FusedMfStep{.width = 32, .optimizer = OptimizerKind::sgd, .mf = args});
   EXPECT_NE(device.slots(context)[GateColumns::loss], 0.0F);
-  gate_step(context, device.gate_step_args(1));
+  run(context, device.gate_step(1));
   for (const float x : device.slots(context)) EXPECT_EQ(x, 0.0F);
   EXPECT_EQ(device.state(context).gate.running, world.state.gate.running);
 }
@@ -479,7 +484,7 @@ TEST(MfErrors, SayWhatToDo) {
   DeviceWorld device(context, world, 8);
   const MfArgs args = device.args(0, 8);
   const auto fused = [&](int width, OptimizerKind optimizer, const MfArgs& with) {
-    return error_of([&] { fused_mf_step(context, width, optimizer, with); });
+    return error_of([&] { run(context, FusedMfStep{.width = width, .optimizer = optimizer, .mf = with}); });
   };
   EXPECT_EQ(fused(48, OptimizerKind::sgd, args), "model.width = 48 has no kernel: use 32, 64, 128 or 256");
   EXPECT_THAT(fused(32, OptimizerKind::adam, args), HasSubstr("use train.mode=exact, or lazy_adam"));

@@ -47,15 +47,15 @@ PointwiseOutcome run(const Context& context, const Rows& rows, PointwiseLoss los
   const std::vector<float> untouched(rows.logits.size(), 42.0F);
   Buffer<float> d_logits(context, std::span<const float>(untouched)),
       slots(context, kSlots * GateColumns::stride);
-  PointwiseArgs args;
-  args.logits = logits.data();
-  args.pairs = pairs.data();
-  args.n_pairs = std::ssize(rows.pairs);
-  args.targets = targets.data();
-  args.loss = loss;
-  args.weight = rows.weight;
-  args.first_slot = kFirst;
-  args.d_logits = d_logits.data();
+  PointwiseHead args{.logits = logits.data(),
+                     .pairs = pairs.data(),
+                     .n_pairs = std::ssize(rows.pairs),
+                     .targets = targets.data(),
+                     .loss = loss,
+                     .weight = rows.weight,
+                     .gate = {},
+                     .first_slot = kFirst,
+                     .d_logits = d_logits.data()};
   args.gate.rule = rule;
   args.gate.uses_draw = gate_rules()[static_cast<std::size_t>(rule)].uses_draw;
   args.gate.theta = parameters.data();
@@ -63,7 +63,7 @@ PointwiseOutcome run(const Context& context, const Rows& rows, PointwiseLoss los
   args.gate.items = items.data();
   args.gate.slots = slots.data();
   args.gate.n_slots = kSlots;
-  pointwise_loss(context, args);
+  run(context, args);
   PointwiseOutcome out{d_logits.to_host(context), std::vector<double>(GateColumns::stride)};
   const std::vector<float> sums = slots.to_host(context);
   for (std::size_t k = 0; k < sums.size(); ++k) {

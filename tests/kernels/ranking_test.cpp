@@ -30,15 +30,34 @@ struct RankingCase {
   }
 };
 
+class DeviceCase {
+ public:
+  DeviceCase(const Context& context, const RankingCase& c)
+      : scores_(context, std::span(c.scores)),
+        positives_(context, std::span(c.positives)),
+        excluded_(context, std::span(c.excluded)),
+        offsets_(context, std::span(c.offsets)),
+        item_rows_(c.item_rows) {}
+  RankingTile tile() const {
+    return {.scores = scores_.data(),
+            .users = static_cast<std::int64_t>(positives_.size()),
+            .item_rows = item_rows_,
+            .positives = positives_.data(),
+            .excluded_offsets = offsets_.data(),
+            .excluded = excluded_.data()};
+  }
+
+ private:
+  Buffer<float> scores_;
+  Buffer<Id> positives_, excluded_;
+  Buffer<std::int64_t> offsets_;
+  Id item_rows_;
+};
+
 std::vector<RankCounts> count(const Context& context, const RankingCase& c) {
-  const Buffer<float> scores(context, std::span(c.scores));
-  const Buffer<Id> positives(context, std::span(c.positives)), excluded(context, std::span(c.excluded));
-  const Buffer<std::int64_t> offsets(context, std::span(c.offsets));
+  const DeviceCase device(context, c);
   Buffer<RankCounts> out(context, c.positives.size());
-  count_ranks(context,
-              {scores.data(), static_cast<std::int64_t>(c.positives.size()), c.item_rows, positives.data(),
-               offsets.data(), excluded.data()},
-              out.data());
+  run(context, CountRanks{.tile = device.tile(), .out = out.data()});
   return out.to_host(context);
 }
 
@@ -130,14 +149,9 @@ void expect_flags(const Context& context) {
 }
 
 std::vector<Id> top(const Context& context, const RankingCase& c, int k) {
-  const Buffer<float> scores(context, std::span(c.scores));
-  const Buffer<Id> positives(context, std::span(c.positives)), excluded(context, std::span(c.excluded));
-  const Buffer<std::int64_t> offsets(context, std::span(c.offsets));
+  const DeviceCase device(context, c);
   Buffer<Id> out(context, c.positives.size() * static_cast<std::size_t>(k));
-  top_items(context,
-            {scores.data(), static_cast<std::int64_t>(c.positives.size()), c.item_rows, positives.data(),
-             offsets.data(), excluded.data()},
-            k, out.data());
+  run(context, TopItems{.tile = device.tile(), .k = k, .out = out.data()});
   return out.to_host(context);
 }
 

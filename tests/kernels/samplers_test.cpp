@@ -21,8 +21,12 @@ namespace {
 std::vector<Triple> sampled(const Context& context, const Interactions& interactions, std::uint64_t seed,
                             std::uint32_t epoch) {
   std::vector<Triple> out(interactions.items.size());
-  sample_triples(context, interactions.view(), seed, epoch, 0, static_cast<std::int64_t>(out.size()),
-                 out.data());
+  run(context, SampleTriples{.interactions = interactions.view(),
+                             .seed = seed,
+                             .epoch = epoch,
+                             .first_row = 0,
+                             .count = static_cast<std::int64_t>(out.size()),
+                             .out = out.data()});
   return out;
 }
 
@@ -84,8 +88,12 @@ TEST(SampleTriples, ChunksAndThreadsChangeNothing) {
   std::vector<Triple> chunked(whole.size());
   const auto n = static_cast<std::int64_t>(whole.size());
   for (std::int64_t row = 0; row < n; row += 7) {
-    sample_triples(one, interactions.view(), 3, 1, row, std::min<std::int64_t>(7, n - row),
-                   chunked.data() + row);
+    run(one, SampleTriples{.interactions = interactions.view(),
+                           .seed = 3,
+                           .epoch = 1,
+                           .first_row = row,
+                           .count = std::min<std::int64_t>(7, n - row),
+                           .out = chunked.data() + row});
   }
   EXPECT_TRUE(same_records(chunked, whole));
 }
@@ -150,23 +158,30 @@ PairDraw draw_pairs(const Context& context, const Scores& scores, const PairPoli
     if (policy.pair_rate.selects(at)) draw.rows.push_back(at);
   }
   draw.pairs.resize(draw.rows.size());
-  sample_pairs(context, scores.view(), policy, 3, epoch, 0, n, draw.triples.data(), draw.pairs.data());
+  run(context, SamplePairs{.scores = scores.view(),
+                           .policy = policy,
+                           .seed = 3,
+                           .epoch = epoch,
+                           .first_row = 0,
+                           .count = n,
+                           .triples = draw.triples.data(),
+                           .out = draw.pairs.data()});
   return draw;
 }
 
-class SamplePairs : public testing::TestWithParam<PairChoice> {
+class PairSampling : public testing::TestWithParam<PairChoice> {
  protected:
   const Context context_{Device::cpu, 1};
   const Scores scores_ = make_scores(context_, 30, 40, 1);
   const PairPolicy policy_{GetParam(), Share::of(0.6), Share::of(0.5)};
 };
 
-INSTANTIATE_TEST_SUITE_P(Choices, SamplePairs, testing::Values(PairChoice::sampled, PairChoice::largest),
+INSTANTIATE_TEST_SUITE_P(Choices, PairSampling, testing::Values(PairChoice::sampled, PairChoice::largest),
                          [](const auto& choice) {
                            return choice.param == PairChoice::sampled ? "sampled" : "largest";
                          });
 
-TEST_P(SamplePairs, GuidingPairsAreOrderedByTheirScores) {
+TEST_P(PairSampling, GuidingPairsAreOrderedByTheirScores) {
   const PairDraw draw = draw_pairs(context_, scores_, policy_, 2000);
   int found = 0;
   for (std::size_t k = 0; k < draw.pairs.size(); ++k) {
@@ -182,7 +197,7 @@ TEST_P(SamplePairs, GuidingPairsAreOrderedByTheirScores) {
   EXPECT_GT(found, 500);
 }
 
-TEST_P(SamplePairs, OnlyUsersWithoutTwoDifferentScoresGoWithout) {
+TEST_P(PairSampling, OnlyUsersWithoutTwoDifferentScoresGoWithout) {
   const PairDraw draw = draw_pairs(context_, scores_, policy_, 2000);
   int hopeless = 0, unlucky = 0, all = 0;
   for (std::size_t k = 0; k < draw.pairs.size(); ++k) {
@@ -204,7 +219,7 @@ TEST_P(SamplePairs, OnlyUsersWithoutTwoDifferentScoresGoWithout) {
   }
 }
 
-TEST_P(SamplePairs, ProbePairsCompareTheProbeWithAnotherEntry) {
+TEST_P(PairSampling, ProbePairsCompareTheProbeWithAnotherEntry) {
   const PairDraw draw = draw_pairs(context_, scores_, policy_, 2000);
   std::set<float> agreements;
   for (std::size_t k = 0; k < draw.pairs.size(); ++k) {
@@ -224,21 +239,34 @@ TEST_P(SamplePairs, ProbePairsCompareTheProbeWithAnotherEntry) {
   EXPECT_EQ(agreements.size(), 3U);
 }
 
-TEST_P(SamplePairs, ChunksAndThreadsChangeNothing) {
+TEST_P(PairSampling, ChunksAndThreadsChangeNothing) {
   const PairDraw draw = draw_pairs(context_, scores_, policy_, 500);
   EXPECT_TRUE(same_records(draw_pairs(Context(Device::cpu, 2), scores_, policy_, 500).pairs, draw.pairs));
   EXPECT_FALSE(same_records(draw_pairs(context_, scores_, policy_, 500, 1).pairs, draw.pairs));
   std::vector<RowPairs> chunked(draw.pairs.size());
   for (std::int64_t row = 0; row < 500; row += 125) {
-    sample_pairs(context_, scores_.view(), policy_, 3, 0, row, 125, draw.triples.data() + row,
-                 chunked.data() + policy_.pair_rate.count_before(static_cast<std::uint64_t>(row)));
+    run(context_,
+        SamplePairs{.scores = scores_.view(),
+                    .policy = policy_,
+                    .seed = 3,
+                    .epoch = 0,
+                    .first_row = row,
+                    .count = 125,
+                    .triples = draw.triples.data() + row,
+                    .out = chunked.data() + policy_.pair_rate.count_before(static_cast<std::uint64_t>(row))});
   }
   EXPECT_TRUE(same_records(chunked, draw.pairs));
 }
 
-TEST_P(SamplePairs, ARateOfZeroReadsNothing) {
-  sample_pairs(context_, ScoreView{}, {GetParam(), Share::of(0), Share::of(1)}, 3, 0, 0, 100, nullptr,
-               nullptr);
+TEST_P(PairSampling, ARateOfZeroReadsNothing) {
+  run(context_, SamplePairs{.scores = ScoreView{},
+                            .policy = {GetParam(), Share::of(0), Share::of(1)},
+                            .seed = 3,
+                            .epoch = 0,
+                            .first_row = 0,
+                            .count = 100,
+                            .triples = nullptr,
+                            .out = nullptr});
 }
 
 TEST(SamplePairsChoice, SampledIsUniformOverPairsOfDifferentScores) {

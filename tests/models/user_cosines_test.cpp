@@ -77,7 +77,7 @@ std::vector<float> cosines_of(const Context& context, Backbone<float>& model, co
   const Buffer<HeadPair> pairs(context, std::span<const HeadPair>(batch.pairs));
   std::unique_ptr<Backbone<float>::Saved> saved;
   const Tensor<float> logits = model.forward(context, features.batch(), kCosinesPass, &saved);
-  LossHeadArgs args;
+  LossHead args;
   args.logits = logits.data();
   args.targets = labels.data();
   args.rows = kTrainingRows;

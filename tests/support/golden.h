@@ -96,7 +96,7 @@ inline std::vector<double> run_golden(const Context& context, const Golden& gold
   for (std::int64_t row = 0; row < world.shape.rows; row += golden.batch) {
     const auto step = static_cast<std::int32_t>(losses.size()) + 1;
     exact.step(context, step, device.args(row, golden.batch));
-    gate_step(context, device.gate_step_args(step));
+    run(context, device.gate_step(step));
     const std::vector<double> totals = device.totals(context);
     const double loss =
         totals[GateColumns::loss] + static_cast<double>(world.gate.lambda) * totals[GateColumns::pair_hinge];

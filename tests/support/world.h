@@ -243,18 +243,18 @@ class DeviceWorld {
     args.gate.n_slots = n_slots_;
     return args;
   }
-  GateStepArgs gate_step_args(std::int32_t step) {
-    return {slots_.data(),
-            n_slots_,
-            static_cast<int>(theta_.size()),
-            world_.gate_rate,
-            step,
-            theta_.data(),
-            theta_first_.data(),
-            theta_second_.data(),
-            running_.data(),
-            totals_.data(),
-            scratch_.data()};
+  GateStep gate_step(std::int32_t step) {
+    return {.slots = slots_.data(),
+            .n_slots = n_slots_,
+            .n_params = static_cast<int>(theta_.size()),
+            .learning_rate = world_.gate_rate,
+            .step = step,
+            .theta = theta_.data(),
+            .first = theta_first_.data(),
+            .second = theta_second_.data(),
+            .running = running_.data(),
+            .totals = totals_.data(),
+            .scratch = scratch_.data()};
   }
 
   HostState state(const Context& context) const {

@@ -91,26 +91,27 @@ GraphEmbedding<Real>::GraphEmbedding(const Context& context, Parameters<Real>& p
 }
 
 template <class Real>
-void GraphEmbedding<Real>::propagate(const Context& context, const Real* x, Real* out) const {
+void GraphEmbedding<Real>::propagate(const Context& context, const Matrix<const Real>& x,
+                                     const Matrix<Real>& out) const {
   // Horner's rule: x + A (x + A (x + ...)) needs no layer but the last.
-  Propagation<Real> step{graph_, width_, x, x};
+  Propagation<Real> step{.graph = graph_, .base = x, .x = x, .out = out};
   Tensor<Real> now, next;
   for (int layer = 1; layer < layers_; ++layer) {
     if (next.size() == 0) next = Tensor<Real>(context, nodes(), width_);
-    step.out = next.data();
-    graph_propagate(context, step);
-    step.x = next.data();
+    step.out = next;
+    run(context, step);
+    step.x = next;
     std::swap(now, next);
   }
   step.factor = Real(1) / static_cast<Real>(layers_ + 1);
   step.out = out;
-  graph_propagate(context, step);
+  run(context, step);
 }
 
 template <class Real>
 Tensor<Real> GraphEmbedding<Real>::propagated(const Context& context) const {
   Tensor<Real> e(context, nodes(), width_);
-  propagate(context, parameters_->value(table_), e.data());
+  propagate(context, parameters_->matrix(table_), e);
   return e;
 }
 
@@ -166,7 +167,7 @@ void GraphEmbedding<Real>::backward(const Context& context, const FeatureBatch& 
     column += width_;
   }
   // A is symmetric: backward is forward.
-  propagate(context, d_e.data(), parameters_->gradient(table_));
+  propagate(context, d_e, parameters_->gradient_matrix(table_));
 }
 
 template class GraphEmbedding<float>;

@@ -39,7 +39,7 @@ class GraphEmbedding {
   void look_up(const Context& context, const Tensor<Real>& e, const FeatureBatch& batch, Field field,
                const Tensor<Real>& out) const;
   /// out = (x + A x + ... + A^layers x) / (layers + 1). `x` and `out` [nodes x width], two pieces of memory.
-  void propagate(const Context& context, const Real* x, Real* out) const;
+  void propagate(const Context& context, const Matrix<const Real>& x, const Matrix<Real>& out) const;
 
   std::string name_;
   const Parameters<Real>* parameters_;

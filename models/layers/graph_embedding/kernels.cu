@@ -22,6 +22,7 @@ struct GraphPropagate {
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
     const std::int64_t row = item % kStripes * rows_of_stripe(args.graph.nodes) + item / kStripes;
     if (row >= args.graph.nodes) return;
+    const int width = static_cast<int>(args.out.cols);
     int column = 0;
     if constexpr (Lanes::size == 1) {
       column = blocks<256 / static_cast<int>(sizeof(Real))>(lanes, row, column);
@@ -29,7 +30,7 @@ struct GraphPropagate {
     } else {
       column = blocks<2>(lanes, row, column);
     }
-    for (int d = column + lanes.lane(); d < args.width; d += Lanes::size) {
+    for (int d = column + lanes.lane(); d < width; d += Lanes::size) {
       Real sum[1] = {};
       add_neighbours(row, d, 1, sum);
       store(row, d, 1, sum);
@@ -41,7 +42,8 @@ struct GraphPropagate {
   /// Returns the first column that is left.
   template <int Columns, class Lanes>
   SLLMR_INLINE int blocks(Lanes lanes, std::int64_t row, int column) const {
-    for (; column + Columns * Lanes::size <= args.width; column += Columns * Lanes::size) {
+    const int width = static_cast<int>(args.out.cols);
+    for (; column + Columns * Lanes::size <= width; column += Columns * Lanes::size) {
       Real sum[Columns] = {};
       add_neighbours(row, column + lanes.lane(), Lanes::size, sum);
       store(row, column + lanes.lane(), Lanes::size, sum);
@@ -56,7 +58,7 @@ struct GraphPropagate {
     for (std::int64_t k = args.graph.offsets[row]; k < end; ++k) {
       const Id node = args.graph.neighbours[k];
       const Real scale = args.graph.scale[node];
-      const Real* from = args.x + static_cast<std::int64_t>(node) * args.width + first;
+      const Real* from = args.x.row(node) + first;
       SLLMR_ROW_LOOP
       for (int j = 0; j < Columns; ++j) sum[j] += scale * from[j * step];
     }
@@ -65,27 +67,21 @@ struct GraphPropagate {
   template <int Columns>
   SLLMR_INLINE void store(std::int64_t row, int first, int step, const Real (&sum)[Columns]) const {
     const Real scale = args.graph.scale[row];
-    const Real* base = args.base + row * args.width + first;
-    Real* out = args.out + row * args.width + first;
+    const Real* base = args.base.row(row) + first;
+    Real* out = args.out.row(row) + first;
     SLLMR_ROW_LOOP
     for (int j = 0; j < Columns; ++j) out[j * step] = args.factor * (base[j * step] + scale * sum[j]);
   }
 };
 
 template <class Real>
-void run(const Context& context, const Propagation<Real>& args) {
+void run_here(const Context& context, const Propagation<Real>& args) {
   using Body = GraphPropagate<Real>;
   launch(context, "graph_propagate", Body::kStripes * Body::rows_of_stripe(args.graph.nodes), Body{args});
 }
 
 }  // namespace
 
-void graph_propagate_on(OnThisDevice, const Context& context, const Propagation<float>& args) {
-  run(context, args);
-}
-
-void graph_propagate_on(OnThisDevice, const Context& context, const Propagation<double>& args) {
-  run(context, args);
-}
+SLLMR_KERNELS(Propagation)
 
 }  // namespace sllmr

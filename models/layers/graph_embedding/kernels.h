@@ -3,7 +3,8 @@
 
 #include <cstdint>
 
-#include "kernels/exec/context.h"
+#include "kernels/exec/matrix.h"
+#include "kernels/exec/run.h"
 
 namespace sllmr {
 
@@ -18,27 +19,14 @@ struct Graph {
   const Real* scale = nullptr;            // [nodes]
 };
 
-/// Rows of `width` columns; passed to the kernel by value. `out` is neither `x` nor `base`.
+/// out = factor (base + A x), all [nodes x width]; `out` is neither `x` nor `base`. One launch; a row is
+/// summed in the order of its neighbours, so that the result is the same every time. Ids are not checked.
 template <class Real>
 struct Propagation {
   Graph<Real> graph;
-  int width = 0;
-  const Real* base = nullptr;  // [nodes x width]
-  const Real* x = nullptr;     // [nodes x width]
+  Matrix<const Real> base, x;
   Real factor = 1;
-  Real* out = nullptr;  // [nodes x width]
+  Matrix<Real> out;
 };
-
-void graph_propagate_on(OnCpu, const Context& context, const Propagation<float>& args);
-void graph_propagate_on(OnCpu, const Context& context, const Propagation<double>& args);
-void graph_propagate_on(OnCuda, const Context& context, const Propagation<float>& args);
-void graph_propagate_on(OnCuda, const Context& context, const Propagation<double>& args);
-
-/// out = factor (base + A x). One launch; a row is summed in the order of
-/// its neighbours, so that the result is the same every time. Ids are not checked.
-template <class Real>
-void graph_propagate(const Context& context, const Propagation<Real>& args) {
-  on_device(context, [&](auto device) { graph_propagate_on(device, context, args); });
-}
 
 }  // namespace sllmr

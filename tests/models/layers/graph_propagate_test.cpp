@@ -59,8 +59,12 @@ std::vector<Real> propagate(const Context& context, const std::vector<std::set<I
   Buffer<Real> out(context, std::span<const Real>(before));
   const Graph<Real> graph{static_cast<std::int64_t>(neighbours.size()), device_offsets.data(),
                           device_ids.data(), device_scale.data()};
-  graph_propagate(
-      context, Propagation<Real>{graph, width, device_base.data(), device_x.data(), Real(0.25), out.data()});
+  const auto nodes = graph.nodes;
+  run(context, Propagation<Real>{.graph = graph,
+                                 .base = {device_base.data(), nodes, width},
+                                 .x = {device_x.data(), nodes, width},
+                                 .factor = Real(0.25),
+                                 .out = {out.data(), nodes, width}});
   return out.to_host(context);
 }
 
