@@ -70,9 +70,9 @@ StepWorld::StepWorld(const Context& context, const StepShape& shape)
              p = real_id(probe.word[0], shape.item_rows);
     triples.push_back({real_id(triple.word[0], shape.user_rows), positive,
                        other_item(positive, triple.word[2], shape.item_rows)});
-    RowPairs both{{a, other_item(a, guide.word[1], shape.item_rows), uniform(guide.word[2]), 1.0F}, {}};
+    RowPairs both{{a, other_item(a, guide.word[1], shape.item_rows), uniform(guide.word[2]), 0.0F}, {}};
     if (Share::of(probe_rate).selects(counter)) {
-      both.probe = {p, other_item(p, probe.word[1], shape.item_rows), uniform(probe.word[2]), 1.0F};
+      both.probe = {p, other_item(p, probe.word[1], shape.item_rows), uniform(probe.word[2]), 0.0F};
     }
     pairs.push_back(both);
   }

@@ -21,9 +21,7 @@ struct SampledPairs {
 
   SLLMR_HD LlmPair compare(const TwoEntries& both) const {
     const ScoredItem a = args.scores.entries[both.a], b = args.scores.entries[both.b];
-    const float difference = a.score - b.score;
-    const float agreement = difference > 0 ? 1.0F : difference < 0 ? -1.0F : 0.0F;
-    return {a.item, b.item, difference < 0 ? -difference : difference, agreement};
+    return {a.item, b.item, a.score, b.score};
   }
 
   /// What is known of selected rows before their entries are read, side by side.
@@ -66,14 +64,14 @@ struct SampledPairs {
     RowPairs pairs{};
     if (plan.guide[k].a >= 0) pairs.guide = compare(plan.guide[k]);
     constexpr std::uint32_t kAttempts = 8;
-    for (std::uint32_t attempt = 1; attempt < kAttempts && pairs.guide.a != 0 && pairs.guide.agreement <= 0;
+    for (std::uint32_t attempt = 1; attempt < kAttempts && pairs.guide.a != 0 && pairs.guide.agreement() <= 0;
          ++attempt) {
       const Draw draw = philox(args.seed, args.epoch, plan.row[k], Purpose::pair_choice, attempt / 2);
       const bool later = attempt % 2 != 0;
       pairs.guide = compare(guide(plan.user[k], plan.first[k], plan.entries[k],
                                   later ? draw.word[2] : draw.word[0], later ? draw.word[3] : draw.word[1]));
     }
-    if (!(pairs.guide.agreement > 0)) pairs.guide = {};
+    if (!(pairs.guide.agreement() > 0)) pairs.guide = {};
     if (plan.probe[k].a >= 0) pairs.probe = compare(plan.probe[k]);
     return pairs;
   }
@@ -130,7 +128,7 @@ struct GapKey {
   template <class Lanes>
   SLLMR_HD void operator()(Lanes, std::int64_t k) const {
     const LlmPair& pair = args.pairs[k].guide;
-    const float rest = 1.0F - pair.gap;
+    const float rest = 1.0F - pair.gap();
     args.keys[k] = pair.a == 0 ? 0x7FFFFFFF : static_cast<std::int32_t>((rest > 0 ? rest : 0.0F) * 0x1p30F);
   }
 };

@@ -91,9 +91,12 @@ struct PairPolicy {
 /// Two scored items of one user. On a guiding pair `a` has the higher score; on a probe pair `a` is the
 /// probe.
 struct LlmPair {
-  Id a, b;          // 0: no pair
-  float gap;        // |t(u,a) - t(u,b)|
-  float agreement;  // +1 if t(u,a) > t(u,b), -1 if lower, 0 if tied
+  Id a, b;                 // 0: no pair
+  float score_a, score_b;  // t(u,a), t(u,b) in [0, 1]
+
+  SLLMR_HD float gap() const { return score_a < score_b ? score_b - score_a : score_a - score_b; }
+  /// +1 if the LLM scores `a` higher, -1 if lower, 0 if tied.
+  SLLMR_HD float agreement() const { return score_a > score_b ? 1.0F : score_a < score_b ? -1.0F : 0.0F; }
 };
 
 /// What one selected row takes: a pair for the model and, on some rows, a probe pair for the gate alone.

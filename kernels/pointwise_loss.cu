@@ -33,7 +33,7 @@ struct JudgedPair {
       const std::int32_t row = side == 0 ? both.row_a : both.row_b;
       const float s = args.logits[row];
       GateSignals z =
-          gate_signals(args.gate, both.user, side == 0 ? both.pair.a : both.pair.b, both.pair.gap);
+          gate_signals(args.gate, both.user, side == 0 ? both.pair.a : both.pair.b, both.pair.gap());
       z.uncertainty = uncertainty_of(s, args.gate.uncertainty);
       const float alpha = gate_alpha(args.gate, z);
       const LossAndSlope x = loss_of(args.loss, s, args.targets[2 * k + side]);

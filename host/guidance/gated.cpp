@@ -99,8 +99,8 @@ bool Gated::open(const LlmPair& pair, Id user) {
   // smooth enough for these.
   constexpr float kUncertainties[] = {0.0F, 0.25F, 0.5F, 0.75F, 1.0F};
   float most = 0, sum_a = 0, sum_b = 0;
-  GateSignals a = gate_signals(host_gate_, user, pair.a, pair.gap),
-              b = gate_signals(host_gate_, user, pair.b, pair.gap);
+  GateSignals a = gate_signals(host_gate_, user, pair.a, pair.gap()),
+              b = gate_signals(host_gate_, user, pair.b, pair.gap());
   for (const float q : kUncertainties) {
     a.uncertainty = b.uncertainty = q;
     const float alpha_a = alpha_of(host_gate_, a), alpha_b = alpha_of(host_gate_, b);

@@ -48,8 +48,8 @@ struct GateBatch {
     user[at] = of_user;
     a[at] = pair.a;
     b[at] = pair.b;
-    gap[at] = pair.gap;
-    agreement[at] = pair.agreement;
+    gap[at] = pair.gap();
+    agreement[at] = pair.agreement();
     logit_a[at] = s_a;
     logit_b[at] = s_b;
     cosine[at] = cosine_of_pair;

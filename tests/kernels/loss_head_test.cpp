@@ -21,9 +21,8 @@ struct Head {
   std::vector<float> logits = {0.3F, -1.2F, 2.5F, 0.1F, -30.0F, 40.0F, 0.2F, 0.5F, 3.0F, -1.0F, 0.4F, 0.4F};
   std::vector<float> targets = {1, 0, 1, 0, 1, 0};
   std::vector<float> weights;  // 1 each where it is empty
-  std::vector<HeadPair> pairs = {{{1, 2, 0.5F, 1.0F}, 1, 6, 7, 0},
-                                 {{2, 3, 0.2F, 1.0F}, 2, 8, 9, 0},
-                                 {{3, 1, 0.1F, -1.0F}, 1, 10, 11, 1}};
+  std::vector<HeadPair> pairs = {
+      {{1, 2, 0.7F, 0.2F}, 1, 6, 7, 0}, {{2, 3, 0.3F, 0.1F}, 2, 8, 9, 0}, {{3, 1, 0.4F, 0.5F}, 1, 10, 11, 1}};
   std::vector<float> cosines = {0, 0, 0};
   float lambda = 0.5F, margin = 1.0F;
 };

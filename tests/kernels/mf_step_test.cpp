@@ -426,8 +426,9 @@ TEST(GateStep, AlphaOpensExactlyWhereAgreementBeatsThePrice) {
     shape.pair_rate = 1;
     World world = make_world(shape);
     world.triples.assign(20, {1, 1, 2});
-    world.pairs.assign(20, {{}, {3, 4, 0.5F, -1}});
-    for (int row = 0; row < agreeing; ++row) world.pairs[static_cast<std::size_t>(row)].probe.agreement = 1;
+    world.pairs.assign(20, {{}, {3, 4, 0.0F, 0.5F}});
+    for (int row = 0; row < agreeing; ++row)
+      world.pairs[static_cast<std::size_t>(row)].probe = {3, 4, 0.5F, 0.0F};
     world.optimizer = {0, 0};
     forget_steps(world.state.gate);
     DeviceWorld device(context, world, 20);

@@ -23,7 +23,7 @@ struct Rows {
   std::vector<float> logits = {9.0F, -9.0F, 0.3F, -2.0F, 30.0F, -40.0F, 0.0F, 1.5F};
   std::vector<float> targets = {0.9F, 0.2F, 1.0F, 0.0F, 0.5F, 0.999F};
   std::vector<HeadPair> pairs = {
-      {{1, 2, 0.5F, 1.0F}, 1, 2, 5, 0}, {{2, 3, 0.2F, 1.0F}, 2, 3, 6, 0}, {{3, 1, 0.1F, 1.0F}, 3, 4, 7, 0}};
+      {{1, 2, 0.7F, 0.2F}, 1, 2, 5, 0}, {{2, 3, 0.3F, 0.1F}, 2, 3, 6, 0}, {{3, 1, 0.5F, 0.4F}, 3, 4, 7, 0}};
   std::vector<UserSignals> users = {{}, signals_of_user(1), signals_of_user(0), signals_of_user(1)};
   std::vector<ItemSignals> items = {{}, {1, 0.1F}, {0, 0.8F}, {1, 0.4F}};
   float weight = 0.7F;
@@ -90,9 +90,9 @@ std::vector<JudgedRow> judged(const Rows& rows) {
   std::vector<JudgedRow> out;
   for (std::size_t k = 0; k < rows.pairs.size(); ++k) {
     const HeadPair& both = rows.pairs[k];
-    out.push_back({static_cast<std::size_t>(both.row_a), both.user, both.pair.a, both.pair.gap,
+    out.push_back({static_cast<std::size_t>(both.row_a), both.user, both.pair.a, both.pair.gap(),
                    static_cast<double>(rows.targets[2 * k])});
-    out.push_back({static_cast<std::size_t>(both.row_b), both.user, both.pair.b, both.pair.gap,
+    out.push_back({static_cast<std::size_t>(both.row_b), both.user, both.pair.b, both.pair.gap(),
                    static_cast<double>(rows.targets[2 * k + 1])});
   }
   return out;

@@ -191,8 +191,10 @@ TEST_P(PairSampling, GuidingPairsAreOrderedByTheirScores) {
     const Id user = draw.triples[draw.rows[k]].user;
     const float a = scores_.score(user, guide.a), b = scores_.score(user, guide.b);
     ASSERT_GT(a, b);
-    ASSERT_EQ(guide.gap, a - b);
-    ASSERT_EQ(guide.agreement, 1.0F);
+    ASSERT_EQ(guide.score_a, a);
+    ASSERT_EQ(guide.score_b, b);
+    ASSERT_EQ(guide.gap(), a - b);
+    ASSERT_EQ(guide.agreement(), 1.0F);
   }
   EXPECT_GT(found, 500);
 }
@@ -232,9 +234,9 @@ TEST_P(PairSampling, ProbePairsCompareTheProbeWithAnotherEntry) {
     ASSERT_EQ(probe.a, of.items[static_cast<std::size_t>(of.probe)]);
     ASSERT_NE(probe.b, probe.a);
     const float p = scores_.score(user, probe.a), other = scores_.score(user, probe.b);
-    ASSERT_EQ(probe.agreement, p > other ? 1.0F : p < other ? -1.0F : 0.0F);
-    ASSERT_EQ(probe.gap, std::fabs(p - other));
-    agreements.insert(probe.agreement);
+    ASSERT_EQ(probe.agreement(), p > other ? 1.0F : p < other ? -1.0F : 0.0F);
+    ASSERT_EQ(probe.gap(), std::fabs(p - other));
+    agreements.insert(probe.agreement());
   }
   EXPECT_EQ(agreements.size(), 3U);
 }
@@ -318,7 +320,7 @@ TEST(SamplePairsChoice, AProbesPartnerIsUniform) {
 
 TEST(LargestPairs, KeepsTheLargestGapsAndEveryProbe) {
   const Context context(Device::cpu, 1);
-  const auto guide = [](Id a, float gap) { return RowPairs{{a, 90, gap, 1}, {70, 71, 0.5F, 1}}; };
+  const auto guide = [](Id a, float gap) { return RowPairs{{a, 90, gap, 0}, {70, 71, 0.5F, 0}}; };
   const std::vector<RowPairs> all{guide(1, 0.2F), guide(2, 0.9F), guide(0, 0),    guide(3, 0.5F),
                                   guide(4, 0.5F), guide(5, 0.5F), guide(6, 1.0F), guide(7, 1e-6F)};
   const std::vector<std::vector<Id>> kept{

@@ -59,7 +59,8 @@ inline World golden_world(const nlohmann::json& file, const nlohmann::json& resu
   world.pair_rate = Share::of(1);
   for (const std::vector<int> row : file["rows"]) {
     world.triples.push_back({row[0], row[1], row[2]});
-    world.pairs.push_back({{row[3], row[4], 0.5F, 1}, {row[5], row[6], 0.5F, static_cast<float>(row[7])}});
+    world.pairs.push_back(
+        {{row[3], row[4], 0.5F, 0}, {row[5], row[6], 0.5F, 0.5F - 0.5F * static_cast<float>(row[7])}});
   }
   world.gate.rule = rule_id("learned");
   world.gate.objective = objective_id(result["objective"].get<std::string>());

@@ -133,7 +133,8 @@ inline std::pair<Id, Id> two_items(TestNumbers& numbers, Id first, Id items) {
 inline LlmPair make_pair_of(TestNumbers& numbers, Id first, Id items, bool probe) {
   const auto [a, b] = two_items(numbers, first, items);
   const float agreement = probe ? static_cast<float>(numbers.id(-1, 1)) : 1.0F;
-  return {a, b, agreement == 0 ? 0.0F : numbers.in(0.01F, 1.0F), agreement};
+  const float score = agreement == 0 ? 0.5F : numbers.in(0.01F, 1.0F);
+  return {a, b, agreement < 0 ? 0.0F : score, agreement > 0 ? 0.0F : score};
 }
 
 /// Some rows' pairs overlap with the row's own items.

@@ -231,7 +231,7 @@ GateSignals Trainer::signals(Id user, Id item, const LlmPair& pair) const {
   const auto key = (static_cast<std::uint64_t>(user) << 32) + static_cast<std::uint64_t>(item);
   const Draw draw = philox(world_.gate.seed, 0, key, Purpose::gate_rule);
   const auto q = static_cast<float>(uncertainty(score(user, item), world_.gate.uncertainty));
-  return {world_.user_signals[at(user)], world_.item_signals[at(item)], q, pair.gap, uniform(draw.word[0])};
+  return {world_.user_signals[at(user)], world_.item_signals[at(item)], q, pair.gap(), uniform(draw.word[0])};
 }
 
 void Trainer::add_pair(const Triple& triple, const LlmPair& pair, bool probe, Gradients& gradients) {
@@ -252,7 +252,7 @@ void Trainer::add_pair(const Triple& triple, const LlmPair& pair, bool probe, Gr
                         hinge,
                         cosine,
                         probe,
-                        pair.agreement,
+                        pair.agreement(),
                         mean_alpha_,
                         mean_hinge_,
                         world_.gate.price,
@@ -271,7 +271,7 @@ void Trainer::add_pair(const Triple& triple, const LlmPair& pair, bool probe, Gr
   }
   if (probe) {
     chunk_.probes += 1;
-    chunk_.agreement += pair.agreement;
+    chunk_.agreement += pair.agreement();
     return;
   }
 
