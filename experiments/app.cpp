@@ -12,13 +12,7 @@
 #include <stdexcept>
 #include <string>
 
-#include "experiments/commands/compare.h"
-#include "experiments/commands/data.h"
-#include "experiments/commands/demo.h"
-#include "experiments/commands/experiment.h"
-#include "experiments/commands/list.h"
-#include "experiments/commands/llm.h"
-#include "experiments/commands/train.h"
+#include "experiments/commands/commands.h"
 #include "experiments/report/text.h"
 #include "kernels/exec/interrupt.h"
 

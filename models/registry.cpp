@@ -2,44 +2,22 @@
 
 #include <algorithm>
 
-#include "models/backbones/factories.h"
-
 namespace sllmr {
 
+// Each is defined in the file of its name in models/backbones.
+BackboneInfo mf_backbone();
+BackboneInfo lightgcn_backbone();
+BackboneInfo deepfm_backbone();
+BackboneInfo xdeepfm_backbone();
+BackboneInfo autoint_backbone();
+BackboneInfo dcnv1_backbone();
+BackboneInfo dcnv2_backbone();
+BackboneInfo din_backbone();
+
 const std::vector<BackboneInfo>& backbones() {
-  static const std::vector<BackboneInfo> list{
-      {"mf", "MF", "matrix factorisation: <user, item>", make_mf<float>, make_mf<double>, {}, false},
-      {"lightgcn",
-       "LightGCN",
-       "<user, item> of rows that are propagated over the training graph",
-       make_lightgcn<float>,
-       make_lightgcn<double>,
-       {},
-       false},
-      {"deepfm",
-       "DeepFM",
-       "factorisation machine beside a deep part",
-       make_deepfm<float>,
-       make_deepfm<double>,
-       {"model.frozen_bias"}},
-      {"xdeepfm",
-       "xDeepFM",
-       "compressed interaction network beside a deep part",
-       make_xdeepfm<float>,
-       make_xdeepfm<double>,
-       {"model.frozen_bias", "model.relu_deep_logit"}},
-      {"autoint", "AutoInt", "self-attention over the fields beside a deep part", make_autoint<float>,
-       make_autoint<double>},
-      {"dcnv1", "DCN", "vector-wise cross layers beside a deep part", make_dcnv1<float>, make_dcnv1<double>},
-      {"dcnv2",
-       "DCNv2",
-       "cross layers of low-rank experts, or full rank, beside a deep part",
-       make_dcnv2<float>,
-       make_dcnv2<double>,
-       {"model.cross"}},
-      {"din", "DIN", "attention over the history, item by item, before a deep part", make_din<float>,
-       make_din<double>},
-  };
+  static const std::vector<BackboneInfo> list{mf_backbone(),      lightgcn_backbone(), deepfm_backbone(),
+                                              xdeepfm_backbone(), autoint_backbone(),  dcnv1_backbone(),
+                                              dcnv2_backbone(),   din_backbone()};
   return list;
 }
 

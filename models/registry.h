@@ -1,4 +1,4 @@
-// Every backbone. A new one is its file and its line in registry.cpp; CLI, config checks, tests, benchmarks
+// Every backbone. A new one is its file and its lines in registry.cpp; CLI, config checks, tests, benchmarks
 // and reports enumerate this list.
 #pragma once
 

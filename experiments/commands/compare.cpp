@@ -1,4 +1,5 @@
-#include "experiments/commands/compare.h"
+// `sllmr compare`.
+#include "experiments/commands/commands.h"
 
 #include <fmt/format.h>
 

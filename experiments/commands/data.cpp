@@ -1,4 +1,5 @@
-#include "experiments/commands/data.h"
+// `sllmr data stats` and `sllmr data import`.
+#include "experiments/commands/commands.h"
 
 #include <fmt/format.h>
 

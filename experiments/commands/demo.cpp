@@ -1,4 +1,5 @@
-#include "experiments/commands/demo.h"
+// `sllmr demo`.
+#include "experiments/commands/commands.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,5 @@
-#include "experiments/commands/experiment.h"
+// `sllmr experiment run`: a table of the paper, cell by cell.
+#include "experiments/commands/commands.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,5 @@
-#include "experiments/commands/list.h"
+// What there is: `sllmr gates list`, `sllmr methods`, `sllmr metrics` and `sllmr devices`.
+#include "experiments/commands/commands.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

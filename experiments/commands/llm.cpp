@@ -1,4 +1,5 @@
-#include "experiments/commands/llm.h"
+// `sllmr llm`: making and checking tables of offline LLM scores.
+#include "experiments/commands/commands.h"
 
 #include <CLI/CLI.hpp>
 

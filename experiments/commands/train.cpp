@@ -1,4 +1,5 @@
-#include "experiments/commands/train.h"
+// `sllmr train`, `sllmr eval` and `sllmr config`.
+#include "experiments/commands/commands.h"
 
 #include <fmt/format.h>
 

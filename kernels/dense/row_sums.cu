@@ -18,18 +18,13 @@ struct RowTerms {
   SLLMR_INLINE Row row(std::int64_t r) const { return {x.row(r)}; }
 };
 
-template <class Real>
-struct RowProduct {
-  RowProducts<Real> args;
-
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes lanes, std::int64_t row) const {
-    const Real* from = args.x.row(row);
-    const Real* w = args.weight;
-    const Real product = sum_of<Real>(lanes, args.x.cols, [=](std::int64_t c) { return from[c] * w[c]; });
-    if (lanes.lane() == 0) *args.out.row(row) = product + *args.bias;
-  }
-};
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const RowProducts<Real>& args, std::int64_t row) {
+  const Real* from = args.x.row(row);
+  const Real* w = args.weight;
+  const Real product = sum_of<Real>(lanes, args.x.cols, [=](std::int64_t c) { return from[c] * w[c]; });
+  if (lanes.lane() == 0) *args.out.row(row) = product + *args.bias;
+}
 
 template <class Real>
 struct RowProductTerms {
@@ -58,11 +53,6 @@ void run_here(const Context& context, const SumRows<Real>& args) {
 }
 
 template <class Real>
-void run_here(const Context& context, const RowProducts<Real>& args) {
-  launch(context, "row_products", args.x.rows, RowProduct<Real>{args});
-}
-
-template <class Real>
 void run_here(const Context& context, const RowProductsBackward<Real>& args) {
   column_sums(context, "row_products_backward", args.x.rows, args.x.cols, RowProductTerms<Real>{args},
               ColumnTargets<Real, 1>{{args.d_weight}});
@@ -71,7 +61,7 @@ void run_here(const Context& context, const RowProductsBackward<Real>& args) {
 }  // namespace
 
 SLLMR_KERNELS(SumRows)
-SLLMR_KERNELS(RowProducts)
+SLLMR_ITEM_KERNELS(RowProducts, "row_products", args.x.rows)
 SLLMR_KERNELS(RowProductsBackward)
 
 }  // namespace sllmr

@@ -11,6 +11,11 @@
 //   void run_here(const Context& context, const Scale<Real>& args) { launch(context, "scale", ...); }  // .cu
 //   SLLMR_KERNELS(Scale)
 //
+// A kernel that is one launch of its arguments is written as what it does for an item:
+//
+//   void run_item(Lanes lanes, const Scale<Real>& args, std::int64_t row) { ... }
+//   SLLMR_ITEM_KERNELS(Scale, "scale", args.x.rows)
+//
 // `launch_tallied` gives each group accumulators of its own, float[Columns], which end up added to one of
 // `slots` arrays of as many: on the CPU that of the group's thread, on CUDA by way of the multiprocessor's
 // shared memory, so that groups never meet in one.
@@ -50,6 +55,28 @@
   }
 /// The same of Args<float> and Args<double>.
 #define SLLMR_KERNELS(Args) SLLMR_KERNEL(Args<float>) SLLMR_KERNEL(Args<double>)
+
+/// Makes `run_item(Lanes, const Args<Real>&, std::int64_t item)`, defined above it in a .cu for float and
+/// double, a kernel: run() of these arguments calls it for 0 .. items - 1 with a group of lanes for each, or,
+/// of SLLMR_EACH_ITEM_KERNELS, one lane. `items` is an expression of `args`.
+#define SLLMR_ITEM_KERNELS(Args, name, items) SLLMR_LAUNCHED_KERNELS(launch, Args, name, items)
+#define SLLMR_EACH_ITEM_KERNELS(Args, name, items) SLLMR_LAUNCHED_KERNELS(launch_each, Args, name, items)
+#define SLLMR_LAUNCHED_KERNELS(launch, Args, name, items)            \
+  namespace {                                                        \
+  template <class Real>                                              \
+  struct Args##Items {                                               \
+    Args<Real> args;                                                 \
+    template <class Lanes>                                           \
+    SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const { \
+      run_item(lanes, args, item);                                   \
+    }                                                                \
+  };                                                                 \
+  template <class Real>                                              \
+  void run_here(const Context& context, const Args<Real>& args) {    \
+    launch(context, name, items, Args##Items<Real>{args});           \
+  }                                                                  \
+  }                                                                  \
+  SLLMR_KERNELS(Args)
 
 namespace sllmr {
 

@@ -4,7 +4,7 @@
 //   run(context, AddTo<float>{.x = x, .to = y});
 //
 // A member without a default must be given: the compiler warns. Its .cu, compiled once for each device, says
-// how, in a function `run_here`, and names the struct in SLLMR_KERNEL(S) (kernels/exec/launch.h).
+// how, in a function `run_item` or `run_here`, and names the struct in a macro of kernels/exec/launch.h.
 #pragma once
 
 #include "kernels/exec/context.h"

@@ -3,6 +3,8 @@
 // derives by hand.
 #pragma once
 
+#include <concepts>
+
 #include "kernels/exec/math.h"
 
 namespace sllmr {
@@ -55,86 +57,64 @@ struct Dual {
   }
 };
 
-/// The number behind a Real: itself, or a dual's value.
-SLLMR_HD inline float value_of(float x) {
-  return x;
+template <std::floating_point Scalar>
+SLLMR_HD Scalar min(Scalar a, Scalar b) {
+  return b < a || b != b ? b : a;
 }
-SLLMR_HD inline double value_of(double x) {
+template <std::floating_point Scalar>
+SLLMR_HD Scalar max(Scalar a, Scalar b) {
+  return b > a || b != b ? b : a;
+}
+
+/// The number behind x, and f(x) given f and f' at it: of a number itself, and of a dual.
+template <std::floating_point Scalar>
+SLLMR_HD Scalar value_of(Scalar x) {
   return x;
 }
 template <class Scalar, int N>
 SLLMR_HD Scalar value_of(const Dual<Scalar, N>& x) {
   return x.value;
 }
-
-SLLMR_HD inline float min(float a, float b) {
-  return b < a || b != b ? b : a;
+template <std::floating_point Scalar>
+SLLMR_HD Scalar chain(Scalar /*x*/, Scalar f, Scalar /*df*/) {
+  return f;
 }
-SLLMR_HD inline double min(double a, double b) {
-  return b < a || b != b ? b : a;
-}
-SLLMR_HD inline float max(float a, float b) {
-  return b > a || b != b ? b : a;
-}
-SLLMR_HD inline double max(double a, double b) {
-  return b > a || b != b ? b : a;
+template <class Scalar, int N>
+SLLMR_HD Dual<Scalar, N> chain(const Dual<Scalar, N>& x, Scalar f, Scalar df) {
+  return x.chain(f, df);
 }
 
-SLLMR_HD inline float abs(float x) {
-  return std::fabs(x);
-}
-SLLMR_HD inline double abs(double x) {
-  return std::fabs(x);
-}
+template <class Real>
+concept GateReal = requires(const Real& x) {
+  value_of(x);
+};
+
 /// Its slope at 0 is 0.
-template <class Scalar, int N>
-SLLMR_HD Dual<Scalar, N> abs(const Dual<Scalar, N>& x) {
-  return x.chain(abs(x.value), x.value > 0 ? Scalar(1) : x.value < 0 ? Scalar(-1) : x.value);  // 0, or NaN
+template <GateReal Real>
+SLLMR_HD Real abs(const Real& x) {
+  const auto v = value_of(x);
+  decltype(v) one = 1;
+  return chain(x, std::fabs(v), v > 0 ? one : v < 0 ? -one : v);  // 0, or NaN
 }
-
-SLLMR_HD inline float exp(float x) {
-  return exp_of(x);
+template <GateReal Real>
+SLLMR_HD Real exp(const Real& x) {
+  const auto e = exp_of(value_of(x));
+  return chain(x, e, e);
 }
-SLLMR_HD inline double exp(double x) {
-  return exp_of(x);
+template <GateReal Real>
+SLLMR_HD Real log(const Real& x) {
+  const auto v = value_of(x);
+  return chain(x, std::log(v), 1 / v);
 }
-template <class Scalar, int N>
-SLLMR_HD Dual<Scalar, N> exp(const Dual<Scalar, N>& x) {
-  const Scalar e = exp_of(x.value);
-  return x.chain(e, e);
+template <GateReal Real>
+SLLMR_HD Real sigmoid(const Real& x) {
+  const auto s = 1 / (1 + exp_of(-value_of(x)));
+  return chain(x, s, s * (1 - s));
 }
-
-SLLMR_HD inline float log(float x) {
-  return std::log(x);
-}
-SLLMR_HD inline double log(double x) {
-  return std::log(x);
-}
-template <class Scalar, int N>
-SLLMR_HD Dual<Scalar, N> log(const Dual<Scalar, N>& x) {
-  return x.chain(log(x.value), Scalar(1) / x.value);
-}
-
-template <class Scalar>
-SLLMR_HD Scalar sigmoid(Scalar x) {
-  return Scalar(1) / (Scalar(1) + exp_of(-x));
-}
-template <class Scalar, int N>
-SLLMR_HD Dual<Scalar, N> sigmoid(const Dual<Scalar, N>& x) {
-  const Scalar s = sigmoid(x.value);
-  return x.chain(s, s * (Scalar(1) - s));
-}
-
-SLLMR_HD inline float tanh(float x) {
-  return tanh_of(x);
-}
-SLLMR_HD inline double tanh(double x) {
-  return tanh_of(x);
-}
-template <class Scalar, int N>
-SLLMR_HD Dual<Scalar, N> tanh(const Dual<Scalar, N>& x) {
-  const Scalar t = tanh_of(x.value);
-  return x.chain(t, Scalar(1) - t * t);
+template <GateReal Real>
+SLLMR_HD Real tanh(const Real& x) {
+  const auto t = tanh_of(value_of(x));
+  return chain(x, t, 1 - t * t);
 }
 
 }  // namespace sllmr

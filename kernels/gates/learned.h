@@ -1,13 +1,11 @@
 // The paper's gate: a logistic regression on cold user, long-tail item and uncertainty.
 #pragma once
 
-#include <string_view>
-
-#include "kernels/gates/signals.h"
+#include "kernels/gates/rule.h"
 
 namespace sllmr::gates {
 
-struct Learned {
+struct Learned : GateRule {
   static constexpr std::string_view name = "learned";
   static constexpr std::string_view summary = "sigmoid(w . [cold, tail, uncertainty] + b), the paper's";
   static constexpr int n_params = 4;  // w_cold, w_tail, w_uncertainty, b

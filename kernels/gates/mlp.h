@@ -1,13 +1,11 @@
 // A gate with one hidden layer over seven signals, for interactions that a linear gate cannot express.
 #pragma once
 
-#include <string_view>
-
-#include "kernels/gates/signals.h"
+#include "kernels/gates/rule.h"
 
 namespace sllmr::gates {
 
-struct Mlp {
+struct Mlp : GateRule {
   static constexpr std::string_view name = "mlp";
   static constexpr std::string_view summary = "sigmoid of one tanh layer of 8 over seven signals";
   static constexpr int n_signals = 7, n_hidden = 8;
@@ -28,7 +26,7 @@ struct Mlp {
     return sigmoid(logit);
   }
 
-  /// Hidden units must start apart; the output starts at alpha near 1/2. `normal` is a standard normal draw.
+  /// Hidden units must start apart; the output starts at alpha near 1/2.
   static float initial(int k, float normal) { return k == n_params - 1 ? 0.0F : 0.5F * normal; }
 };
 

@@ -26,7 +26,7 @@ const std::vector<GatePart>& gate_objectives();
 /// The part called `name`, or null.
 const GatePart* find_gate_part(const std::vector<GatePart>& parts, std::string_view name);
 
-/// Starting values of a rule's parameters: 0 (alpha = 1/2) unless the rule defines initial().
+/// Starting values of a rule's parameters: what its initial() says.
 std::vector<float> initial_gate_params(int rule, std::uint64_t seed);
 
 /// alpha(u, i) in [0, 1] of a gate whose parameters lie on the host.

@@ -1,5 +1,7 @@
 #include "kernels/gates/registry.h"
 
+#include <type_traits>
+
 #include "kernels/exec/random.h"
 #include "kernels/gates/gate.h"
 #include "kernels/gates/parts.h"
@@ -8,30 +10,24 @@ namespace sllmr {
 
 namespace {
 
-template <class Rule>
-constexpr bool uses_draw() {
-  if constexpr (requires { Rule::uses_draw; }) return Rule::uses_draw;
-  return false;
+template <class Part>
+GatePart gate_part(int id) {
+  GatePart out{.id = id, .name = Part::name, .summary = Part::summary};
+  if constexpr (std::is_base_of_v<GateRule, Part>) {
+    out.n_params = Part::n_params;
+    out.uses_draw = Part::uses_draw;
+  } else {
+    out.uses_probes = Part::uses_probes;
+    out.uses_cosine = Part::uses_cosine;
+    out.skips_closed = Part::skips_closed;
+  }
+  return out;
 }
 
-template <class... Rules>
-std::vector<GatePart> list_rules(PartList<Rules...>) {
+template <class... Parts>
+std::vector<GatePart> list_of(PartList<Parts...>) {
   int id = 0;
-  return {GatePart{id++, Rules::name, Rules::summary, Rules::n_params, uses_draw<Rules>(), false, false,
-                   false}...};
-}
-
-template <class Objective>
-constexpr bool skips_closed() {
-  if constexpr (requires { Objective::skips_closed; }) return Objective::skips_closed;
-  return false;
-}
-
-template <class... Objectives>
-std::vector<GatePart> list_objectives(PartList<Objectives...>) {
-  int id = 0;
-  return {GatePart{id++, Objectives::name, Objectives::summary, 0, false, Objectives::uses_probes,
-                   Objectives::uses_cosine, skips_closed<Objectives>()}...};
+  return {gate_part<Parts>(id++)...};
 }
 
 struct InitialParams {
@@ -40,12 +36,9 @@ struct InitialParams {
 
   template <class Rule>
   void operator()() {
-    params.resize(Rule::n_params);
-    if constexpr (requires { Rule::initial(0, 0.0F); }) {
-      for (int k = 0; k < Rule::n_params; ++k) {
-        const Draw draw = philox(seed, 0, static_cast<std::uint64_t>(k), Purpose::init_gate);
-        params[static_cast<std::size_t>(k)] = Rule::initial(k, normal(draw.word[0], draw.word[1]));
-      }
+    for (int k = 0; k < Rule::n_params; ++k) {
+      const Draw draw = philox(seed, 0, static_cast<std::uint64_t>(k), Purpose::init_gate);
+      params.push_back(Rule::initial(k, normal(draw.word[0], draw.word[1])));
     }
   }
 };
@@ -53,12 +46,12 @@ struct InitialParams {
 }  // namespace
 
 const std::vector<GatePart>& gate_rules() {
-  static const std::vector<GatePart> parts = list_rules(GateRules{});
+  static const std::vector<GatePart> parts = list_of(GateRules{});
   return parts;
 }
 
 const std::vector<GatePart>& gate_objectives() {
-  static const std::vector<GatePart> parts = list_objectives(GateObjectives{});
+  static const std::vector<GatePart> parts = list_of(GateObjectives{});
   return parts;
 }
 

@@ -2,18 +2,15 @@
 // checks, gradient checks, parity tests, telemetry and reports enumerate these lists.
 #pragma once
 
-#include "kernels/gates/always.h"
-#include "kernels/gates/cold_or_tail.h"
 #include "kernels/gates/columns.h"
+#include "kernels/gates/fixed.h"
 #include "kernels/gates/learned.h"
 #include "kernels/gates/mlp.h"
-#include "kernels/gates/never.h"
 #include "kernels/gates/objectives/agreement.h"
 #include "kernels/gates/objectives/alignment.h"
 #include "kernels/gates/objectives/budget.h"
 #include "kernels/gates/objectives/hinge.h"
 #include "kernels/gates/objectives/normalised.h"
-#include "kernels/gates/random.h"
 
 namespace sllmr {
 

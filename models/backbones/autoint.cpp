@@ -1,15 +1,15 @@
 // AutoInt (Song et al., CIKM 2019) beside a deep part, with LLM-CF's sizes and initial values.
 #include <array>
 #include <span>
-#include <utility>
 
 #include "kernels/dense/activation.h"
 #include "kernels/dense/combine.h"
 #include "kernels/dense/logit_sum.h"
 #include "kernels/dense/row_sums.h"
-#include "models/backbones/factories.h"
 #include "models/backbones/fields.h"
+#include "models/backbones/info.h"
 #include "models/backbones/rank_tiles.h"
+#include "models/backbones/typed_backbone.h"
 #include "models/layers/mlp.h"
 #include "models/layers/self_attention/self_attention.h"
 
@@ -20,14 +20,23 @@ namespace {
 /// logit = w . relu(attention(h) + residual(e)) + deep part, where e are the fields' vectors and h =
 /// attention_input(e); both maps act on one field at a time.
 template <class Real>
-class AutoInt final : public Backbone<Real> {
+class AutoInt final : public TypedBackbone<Real, AutoInt<Real>> {
  public:
-  using BaseSaved = typename Backbone<Real>::Saved;
-  using BaseCatalogue = typename Backbone<Real>::Catalogue;
+  struct Saved {
+    typename Linear<Real>::Saved input;
+    typename SelfAttention<Real>::Saved attention;
+    typename Linear<Real>::Saved residual;
+    typename Linear<Real>::Saved attention_out;
+    typename Mlp<Real>::Saved deep;
+    typename Linear<Real>::Saved deep_out;
+  };
+  struct Catalogue {
+    AttentionSide<Real> attention;
+    Tensor<Real> deep;  // [items x hidden[0]]
+  };
 
   AutoInt(const Context& context, const BackboneOptions& options)
-      : embedding_(context, "embedding", options.width, kAllFields, options.table_rows,
-                   {EmbeddingInitial::Kind::xavier}, options.seed),
+      : embedding_(all_fields<Real>(context, options, {EmbeddingInitial::Kind::xavier})),
         input_(this->parameters_, "attention_input", options.width, options.attention_width,
                LinearInitial::xavier),
         attention_(this->parameters_, "attention", kFields, options.attention_width, options.attention_heads,
@@ -42,59 +51,55 @@ class AutoInt final : public Backbone<Real> {
     this->parameters_.allocate(context, options.seed);
   }
 
-  Tensor<Real> forward(const Context& context, const FeatureBatch& batch, const Pass& pass,
-                       std::unique_ptr<BaseSaved>* saved) const override {
-    auto kept = saved == nullptr ? nullptr : std::make_unique<Saved>();
+  Tensor<Real> compute(const Context& context, const FeatureBatch& batch, const Pass& pass,
+                       Saved* saved) const {
     const std::int64_t rows = batch.rows, tokens = rows * kFields;
     const Tensor<Real> x = embedding_.forward(context, batch);
     const Tensor<Real> by_field = x.reshaped(tokens, embedding_.width());
-    const Tensor<Real> h = input_.forward(context, by_field, pass, kept ? &kept->input : nullptr);
-    const Tensor<Real> attended = attention_.forward(context, h, pass, kept ? &kept->attention : nullptr);
+    const Tensor<Real> h = input_.forward(context, by_field, pass, saved ? &saved->input : nullptr);
+    const Tensor<Real> attended = attention_.forward(context, h, pass, saved ? &saved->attention : nullptr);
     run(context,
         AddRelu<Real>{.a = attended,
-                      .b = residual_.forward(context, by_field, pass, kept ? &kept->residual : nullptr),
+                      .b = residual_.forward(context, by_field, pass, saved ? &saved->residual : nullptr),
                       .out = attended});
     Tensor<Real> logits = attention_out_.forward(context, attended.reshaped(rows, attention_out_.in()), pass,
-                                                 kept ? &kept->attention_out : nullptr);
-    const Tensor<Real> hidden = deep_.forward(context, x, pass, kept ? &kept->deep : nullptr);
-    run(context, AddTo<Real>{.x = deep_out_.forward(context, hidden, pass, kept ? &kept->deep_out : nullptr),
-                             .to = logits});
-    if (kept) *saved = std::move(kept);
+                                                 saved ? &saved->attention_out : nullptr);
+    const Tensor<Real> hidden = deep_.forward(context, x, pass, saved ? &saved->deep : nullptr);
+    run(context,
+        AddTo<Real>{.x = deep_out_.forward(context, hidden, pass, saved ? &saved->deep_out : nullptr),
+                    .to = logits});
     return logits;
   }
 
-  void backward(const Context& context, const FeatureBatch&, const BaseSaved& saved,
-                const Tensor<Real>& d_logits) override {
-    const auto& kept = static_cast<const Saved&>(saved);
+  void differentiate(const Context& context, const FeatureBatch&, const Saved& saved,
+                     const Tensor<Real>& d_logits) {
     const std::int64_t rows = d_logits.rows(), tokens = rows * kFields;
-    const Tensor<Real> d_hidden = deep_out_.backward(context, kept.deep_out, d_logits);
-    const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_hidden);
+    const Tensor<Real> d_hidden = deep_out_.backward(context, saved.deep_out, d_logits);
+    const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_hidden);
     const Tensor<Real> d_by_field = d_x.reshaped(tokens, embedding_.width());
 
     const Tensor<Real> d_sum =
-        attention_out_.backward(context, kept.attention_out, d_logits).reshaped(tokens, residual_.out());
+        attention_out_.backward(context, saved.attention_out, d_logits).reshaped(tokens, residual_.out());
     run(context, ReluBackward<Real>{.d_out = d_sum,
-                                    .out = kept.attention_out.x.reshaped(tokens, residual_.out()),
+                                    .out = saved.attention_out.x.reshaped(tokens, residual_.out()),
                                     .scale = Real(1),
                                     .d_x = d_sum,
                                     .d_bias = residual_.bias_gradient()});
-    residual_.product_backward(context, kept.residual.x, d_sum, d_by_field, InputGradient::add);
-    const Tensor<Real> d_h = attention_.backward(context, kept.attention, d_sum);
+    residual_.product_backward(context, saved.residual.x, d_sum, d_by_field, InputGradient::add);
+    const Tensor<Real> d_h = attention_.backward(context, saved.attention, d_sum);
     run(context, SumRows<Real>{.x = d_h, .out = input_.bias_gradient()});
-    input_.product_backward(context, kept.input.x, d_h, d_by_field, InputGradient::add);
+    input_.product_backward(context, saved.input.x, d_h, d_by_field, InputGradient::add);
     embedding_.backward(d_x);
   }
 
-  std::unique_ptr<BaseCatalogue> catalogue(const Context& context, const FeatureBatch& items) const override {
-    auto out = std::make_unique<Catalogue>();
-    out->attention = attention_side(context, items, kItemTokens);
-    out->deep = deep_.first_sums(context, embedding_.forward(context, items));
+  Catalogue items_side(const Context& context, const FeatureBatch& items) const {
+    Catalogue out;
+    out.attention = attention_side(context, items, kItemTokens);
+    out.deep = deep_.first_sums(context, embedding_.forward(context, items));
     return out;
   }
 
-  Tensor<Real> rank(const Context& context, const BaseCatalogue& catalogue,
-                    const FeatureBatch& users) const override {
-    const auto& items = static_cast<const Catalogue&>(catalogue);
+  Tensor<Real> rank_items(const Context& context, const Catalogue& items, const FeatureBatch& users) const {
     const AttentionSide<Real> attention = attention_side(context, users, kUserTokens);
     const Tensor<Real> deep = deep_.first_sums_and_biases(context, embedding_.forward(context, users));
     const Tensor<Real> weight(context, kFields, attention_.width());
@@ -127,18 +132,6 @@ class AutoInt final : public Backbone<Real> {
   std::vector<Embedding<Real>*> embeddings() override { return {&embedding_}; }
 
  private:
-  struct Saved final : BaseSaved {
-    typename Linear<Real>::Saved input;
-    typename SelfAttention<Real>::Saved attention;
-    typename Linear<Real>::Saved residual;
-    typename Linear<Real>::Saved attention_out;
-    typename Mlp<Real>::Saved deep;
-    typename Linear<Real>::Saved deep_out;
-  };
-  struct Catalogue final : BaseCatalogue {
-    AttentionSide<Real> attention;
-    Tensor<Real> deep;  // [items x hidden[0]]
-  };
   static constexpr std::array kUserTokens{Field::user, Field::history_items, Field::history_brands,
                                           Field::history_categories};
   static constexpr std::array kItemTokens{Field::item, Field::brand, Field::categories};
@@ -168,11 +161,8 @@ class AutoInt final : public Backbone<Real> {
 
 }  // namespace
 
-template <class Real>
-std::unique_ptr<Backbone<Real>> make_autoint(const Context& context, const BackboneOptions& options) {
-  return std::make_unique<AutoInt<Real>>(context, options);
+BackboneInfo autoint_backbone() {
+  return backbone_info<AutoInt>("autoint", "AutoInt", "self-attention over the fields beside a deep part");
 }
-template std::unique_ptr<Backbone<float>> make_autoint(const Context&, const BackboneOptions&);
-template std::unique_ptr<Backbone<double>> make_autoint(const Context&, const BackboneOptions&);
 
 }  // namespace sllmr

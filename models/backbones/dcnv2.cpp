@@ -1,10 +1,12 @@
 // DCNv2 (Wang et al., 2021) in its parallel form: LLM-CF's mixture of low-rank experts or full rank.
-#include "models/backbones/factories.h"
+#include "models/backbones/info.h"
 #include "models/backbones/parallel_cross.h"
 #include "models/layers/cross_mix/cross_mix.h"
 #include "models/layers/cross_v2/cross_v2.h"
 
 namespace sllmr {
+
+namespace {
 
 template <class Real>
 std::unique_ptr<Backbone<Real>> make_dcnv2(const Context& context, const BackboneOptions& options) {
@@ -23,7 +25,16 @@ std::unique_ptr<Backbone<Real>> make_dcnv2(const Context& context, const Backbon
                                  {.layers = kCrossLayers, .experts = kExperts, .rank = kRank});
       });
 }
-template std::unique_ptr<Backbone<float>> make_dcnv2(const Context&, const BackboneOptions&);
-template std::unique_ptr<Backbone<double>> make_dcnv2(const Context&, const BackboneOptions&);
+
+}  // namespace
+
+BackboneInfo dcnv2_backbone() {
+  return {.name = "dcnv2",
+          .title = "DCNv2",
+          .summary = "cross layers of low-rank experts, or full rank, beside a deep part",
+          .make = make_dcnv2<float>,
+          .make_double = make_dcnv2<double>,
+          .own_keys = {"model.cross"}};
+}
 
 }  // namespace sllmr

@@ -1,10 +1,9 @@
 // DeepFM (Guo et al., IJCAI 2017), with LLM-CF's sizes and initial values.
-#include <utility>
-
 #include "kernels/dense/logit_sum.h"
-#include "models/backbones/factories.h"
 #include "models/backbones/fields.h"
+#include "models/backbones/info.h"
 #include "models/backbones/rank_tiles.h"
+#include "models/backbones/typed_backbone.h"
 #include "models/layers/first_order.h"
 #include "models/layers/fm/fm.h"
 #include "models/layers/mlp.h"
@@ -15,13 +14,21 @@ namespace {
 
 /// logit = first order + products of all pairs of fields + deep part.
 template <class Real>
-class DeepFm final : public Backbone<Real> {
+class DeepFm final : public TypedBackbone<Real, DeepFm<Real>> {
  public:
-  using BaseSaved = typename Backbone<Real>::Saved;
-  using BaseCatalogue = typename Backbone<Real>::Catalogue;
+  struct Saved {
+    typename FactorizationMachine<Real>::Saved fm;
+    typename Mlp<Real>::Saved deep;
+    typename Linear<Real>::Saved deep_out;
+  };
+  struct Catalogue {
+    Tensor<Real> own;   // [items x 1]: first order, and products of the item's own fields
+    Tensor<Real> sums;  // [items x width]
+    Tensor<Real> deep;  // [items x hidden[0]]
+  };
 
   DeepFm(const Context& context, const BackboneOptions& options)
-      : embedding_(context, "embedding", options.width, kAllFields, options.table_rows, {}, options.seed),
+      : embedding_(all_fields<Real>(context, options, {})),
         first_order_(context, this->parameters_, options, {}),
         fm_("fm", kFields, options.width),
         deep_(this->parameters_, "deep", std::int64_t{kFields} * options.width,
@@ -30,42 +37,37 @@ class DeepFm final : public Backbone<Real> {
     this->parameters_.allocate(context, options.seed);
   }
 
-  Tensor<Real> forward(const Context& context, const FeatureBatch& batch, const Pass& pass,
-                       std::unique_ptr<BaseSaved>* saved) const override {
-    auto kept = saved == nullptr ? nullptr : std::make_unique<Saved>();
+  Tensor<Real> compute(const Context& context, const FeatureBatch& batch, const Pass& pass,
+                       Saved* saved) const {
     const Tensor<Real> x = embedding_.forward(context, batch);
-    const Tensor<Real> pairs = fm_.forward(context, x, kept ? &kept->fm : nullptr);
-    const Tensor<Real> hidden = deep_.forward(context, x, pass, kept ? &kept->deep : nullptr);
-    Tensor<Real> logits = deep_out_.forward(context, hidden, pass, kept ? &kept->deep_out : nullptr);
+    const Tensor<Real> pairs = fm_.forward(context, x, saved ? &saved->fm : nullptr);
+    const Tensor<Real> hidden = deep_.forward(context, x, pass, saved ? &saved->deep : nullptr);
+    Tensor<Real> logits = deep_out_.forward(context, hidden, pass, saved ? &saved->deep_out : nullptr);
     run(context, SumLogits<Real>{.terms = {logits, pairs, first_order_.forward(context, batch)},
                                  .bias = first_order_.bias(),
                                  .out = logits});
-    if (kept) *saved = std::move(kept);
     return logits;
   }
 
-  void backward(const Context& context, const FeatureBatch&, const BaseSaved& saved,
-                const Tensor<Real>& d_logits) override {
-    const auto& kept = static_cast<const Saved&>(saved);
-    const Tensor<Real> d_hidden = deep_out_.backward(context, kept.deep_out, d_logits);
-    const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_hidden);
-    fm_.backward(context, kept.fm, d_logits, d_x, InputGradient::add);
+  void differentiate(const Context& context, const FeatureBatch&, const Saved& saved,
+                     const Tensor<Real>& d_logits) {
+    const Tensor<Real> d_hidden = deep_out_.backward(context, saved.deep_out, d_logits);
+    const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_hidden);
+    fm_.backward(context, saved.fm, d_logits, d_x, InputGradient::add);
     embedding_.backward(d_x);
     first_order_.backward(context, d_logits);
   }
 
-  std::unique_ptr<BaseCatalogue> catalogue(const Context& context, const FeatureBatch& items) const override {
-    auto out = std::make_unique<Catalogue>();
+  Catalogue items_side(const Context& context, const FeatureBatch& items) const {
+    Catalogue out;
     const Tensor<Real> x = embedding_.forward(context, items);
-    out->own = own_logits(context, items, x, nullptr);
-    out->sums = fm_.sums(context, x);
-    out->deep = deep_.first_sums(context, x);
+    out.own = own_logits(context, items, x, nullptr);
+    out.sums = fm_.sums(context, x);
+    out.deep = deep_.first_sums(context, x);
     return out;
   }
 
-  Tensor<Real> rank(const Context& context, const BaseCatalogue& catalogue,
-                    const FeatureBatch& users) const override {
-    const auto& items = static_cast<const Catalogue&>(catalogue);
+  Tensor<Real> rank_items(const Context& context, const Catalogue& items, const FeatureBatch& users) const {
     const Tensor<Real> x = embedding_.forward(context, users);
     const Tensor<Real> own = own_logits(context, users, x, first_order_.bias());
     const Tensor<Real> deep = deep_.first_sums_and_biases(context, x);
@@ -86,17 +88,6 @@ class DeepFm final : public Backbone<Real> {
   std::vector<Embedding<Real>*> embeddings() override { return {&embedding_, &first_order_.embedding()}; }
 
  private:
-  struct Saved final : BaseSaved {
-    typename FactorizationMachine<Real>::Saved fm;
-    typename Mlp<Real>::Saved deep;
-    typename Linear<Real>::Saved deep_out;
-  };
-  struct Catalogue final : BaseCatalogue {
-    Tensor<Real> own;   // [items x 1]: first order, and products of the item's own fields
-    Tensor<Real> sums;  // [items x width]
-    Tensor<Real> deep;  // [items x hidden[0]]
-  };
-
   /// What the fields of one side add to the logit by themselves, [rows x 1]; x are their vectors.
   Tensor<Real> own_logits(const Context& context, const FeatureBatch& batch, const Tensor<Real>& x,
                           const Real* bias) const {
@@ -115,11 +106,9 @@ class DeepFm final : public Backbone<Real> {
 
 }  // namespace
 
-template <class Real>
-std::unique_ptr<Backbone<Real>> make_deepfm(const Context& context, const BackboneOptions& options) {
-  return std::make_unique<DeepFm<Real>>(context, options);
+BackboneInfo deepfm_backbone() {
+  return backbone_info<DeepFm>("deepfm", "DeepFM", "factorisation machine beside a deep part",
+                               {"model.frozen_bias"});
 }
-template std::unique_ptr<Backbone<float>> make_deepfm(const Context&, const BackboneOptions&);
-template std::unique_ptr<Backbone<double>> make_deepfm(const Context&, const BackboneOptions&);
 
 }  // namespace sllmr

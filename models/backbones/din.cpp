@@ -1,13 +1,13 @@
 // Deep interest network (Zhou et al., KDD 2018), with LLM-CF's sizes and initial values.
 #include <array>
-#include <utility>
 #include <vector>
 
 #include "kernels/dense/combine.h"
 #include "kernels/dense/row_sums.h"
-#include "models/backbones/factories.h"
 #include "models/backbones/fields.h"
+#include "models/backbones/info.h"
 #include "models/backbones/rank_tiles.h"
+#include "models/backbones/typed_backbone.h"
 #include "models/layers/din_attention/din_attention.h"
 #include "models/layers/mlp.h"
 
@@ -18,14 +18,20 @@ namespace {
 /// logit = deep([q; r; u]): q is [item; brand; categories] of the candidate, r the sum of the same of the
 /// history's items, weighted by their attention with q, and u the user.
 template <class Real>
-class Din final : public Backbone<Real> {
+class Din final : public TypedBackbone<Real, Din<Real>> {
  public:
-  using BaseSaved = typename Backbone<Real>::Saved;
-  using BaseCatalogue = typename Backbone<Real>::Catalogue;
+  struct Saved {
+    typename DinAttention<Real>::Saved attention;
+    typename Mlp<Real>::Saved deep;
+    typename Linear<Real>::Saved deep_out;
+  };
+  struct Catalogue {
+    typename DinAttention<Real>::QuerySide attention;
+    Tensor<Real> deep;  // [items x hidden[0]]
+  };
 
   Din(const Context& context, const BackboneOptions& options)
-      : embedding_(context, "embedding", options.width, kAllFields, options.table_rows,
-                   {EmbeddingInitial::Kind::xavier}, options.seed),
+      : embedding_(all_fields<Real>(context, options, {EmbeddingInitial::Kind::xavier})),
         attention_(this->parameters_, "attention", static_cast<int>(kQuery.size()) * options.width,
                    options.din_attention_hidden),
         deep_(this->parameters_, "deep", std::int64_t{kFields} * options.width,
@@ -39,9 +45,8 @@ class Din final : public Backbone<Real> {
 
   bool wants_sequence() const override { return true; }
 
-  Tensor<Real> forward(const Context& context, const FeatureBatch& batch, const Pass& pass,
-                       std::unique_ptr<BaseSaved>* saved) const override {
-    auto kept = saved == nullptr ? nullptr : std::make_unique<Saved>();
+  Tensor<Real> compute(const Context& context, const FeatureBatch& batch, const Pass& pass,
+                       Saved* saved) const {
     const Tensor<Real> x(context, batch.rows, std::int64_t{kFields} * embedding_.width());
     const Tensor<Real> keys(context, batch.positions, query(x).cols());
     for (std::size_t k = 0; k < kQuery.size(); ++k) {
@@ -49,20 +54,17 @@ class Din final : public Backbone<Real> {
       embedding_.lookup(context, batch, kKey[k], part(keys, k));
     }
     embedding_.lookup(context, batch, Field::user, user(x));
-    attention_.forward(context, batch, query(x), keys, interest(x), kept ? &kept->attention : nullptr);
-    const Tensor<Real> hidden = deep_.forward(context, x, pass, kept ? &kept->deep : nullptr);
-    Tensor<Real> logits = deep_out_.forward(context, hidden, pass, kept ? &kept->deep_out : nullptr);
-    if (kept) *saved = std::move(kept);
-    return logits;
+    attention_.forward(context, batch, query(x), keys, interest(x), saved ? &saved->attention : nullptr);
+    const Tensor<Real> hidden = deep_.forward(context, x, pass, saved ? &saved->deep : nullptr);
+    return deep_out_.forward(context, hidden, pass, saved ? &saved->deep_out : nullptr);
   }
 
-  void backward(const Context& context, const FeatureBatch& batch, const BaseSaved& saved,
-                const Tensor<Real>& d_logits) override {
-    const auto& kept = static_cast<const Saved&>(saved);
-    const Tensor<Real> d_hidden = deep_out_.backward(context, kept.deep_out, d_logits);
-    const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_hidden);
+  void differentiate(const Context& context, const FeatureBatch& batch, const Saved& saved,
+                     const Tensor<Real>& d_logits) {
+    const Tensor<Real> d_hidden = deep_out_.backward(context, saved.deep_out, d_logits);
+    const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_hidden);
     const Tensor<Real> d_keys =
-        attention_.backward(context, batch, kept.attention, interest(d_x), query(d_x));
+        attention_.backward(context, batch, saved.attention, interest(d_x), query(d_x));
     for (std::size_t k = 0; k < kQuery.size(); ++k) {
       embedding_.set_gradient(kQuery[k], part(d_x, k));
       embedding_.set_gradient(kKey[k], part(d_keys, k));
@@ -70,22 +72,20 @@ class Din final : public Backbone<Real> {
     embedding_.set_gradient(Field::user, user(d_x));
   }
 
-  std::unique_ptr<BaseCatalogue> catalogue(const Context& context, const FeatureBatch& items) const override {
+  Catalogue items_side(const Context& context, const FeatureBatch& items) const {
     const auto x = Tensor<Real>::zeros(context, items.rows, std::int64_t{kFields} * embedding_.width());
     for (std::size_t k = 0; k < kQuery.size(); ++k) {
       embedding_.lookup(context, items, kQuery[k], part(x, k));
     }
-    auto out = std::make_unique<Catalogue>();
-    out->attention = attention_.query_side(context, query(x));
-    out->deep = deep_.first_sums(context, x);
+    Catalogue out;
+    out.attention = attention_.query_side(context, query(x));
+    out.deep = deep_.first_sums(context, x);
     return out;
   }
 
   /// The first linear layer of the deep part is taken to the history's items, too: the sum that it sees of
   /// them is then one of [hidden[0]], not of keys.
-  Tensor<Real> rank(const Context& context, const BaseCatalogue& catalogue,
-                    const FeatureBatch& users) const override {
-    const auto& items = static_cast<const Catalogue&>(catalogue);
+  Tensor<Real> rank_items(const Context& context, const Catalogue& items, const FeatureBatch& users) const {
     const auto x = Tensor<Real>::zeros(context, users.rows, std::int64_t{kFields} * embedding_.width());
     const auto keys = Tensor<Real>::zeros(context, users.positions, x.cols());
     embedding_.lookup(context, users, Field::user, user(x));
@@ -124,15 +124,6 @@ class Din final : public Backbone<Real> {
   std::vector<Embedding<Real>*> embeddings() override { return {&embedding_}; }
 
  private:
-  struct Saved final : BaseSaved {
-    typename DinAttention<Real>::Saved attention;
-    typename Mlp<Real>::Saved deep;
-    typename Linear<Real>::Saved deep_out;
-  };
-  struct Catalogue final : BaseCatalogue {
-    typename DinAttention<Real>::QuerySide attention;
-    Tensor<Real> deep;  // [items x hidden[0]]
-  };
   static constexpr std::array kQuery{Field::item, Field::brand, Field::categories};
   static constexpr std::array kKey{Field::history_items, Field::history_brands, Field::history_categories};
 
@@ -156,11 +147,8 @@ class Din final : public Backbone<Real> {
 
 }  // namespace
 
-template <class Real>
-std::unique_ptr<Backbone<Real>> make_din(const Context& context, const BackboneOptions& options) {
-  return std::make_unique<Din<Real>>(context, options);
+BackboneInfo din_backbone() {
+  return backbone_info<Din>("din", "DIN", "attention over the history, item by item, before a deep part");
 }
-template std::unique_ptr<Backbone<float>> make_din(const Context&, const BackboneOptions&);
-template std::unique_ptr<Backbone<double>> make_din(const Context&, const BackboneOptions&);
 
 }  // namespace sllmr

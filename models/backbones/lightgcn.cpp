@@ -1,8 +1,7 @@
 // LightGCN (He et al., SIGIR 2020), with the layers and initial values of its authors' code.
-#include <utility>
-
-#include "models/backbones/factories.h"
+#include "models/backbones/info.h"
 #include "models/backbones/rank_tiles.h"
+#include "models/backbones/typed_backbone.h"
 #include "models/layers/fm/fm.h"
 #include "models/layers/graph_embedding/graph_embedding.h"
 
@@ -15,10 +14,15 @@ constexpr double kDeviation = 0.1;
 
 /// logit = <e_user, e_item>, e the mean over the layers of a propagation over the training graph.
 template <class Real>
-class LightGcn final : public Backbone<Real> {
+class LightGcn final : public TypedBackbone<Real, LightGcn<Real>> {
  public:
-  using BaseSaved = typename Backbone<Real>::Saved;
-  using BaseCatalogue = typename Backbone<Real>::Catalogue;
+  struct Saved {
+    typename FactorizationMachine<Real>::Saved product;
+  };
+  struct Catalogue {
+    Tensor<Real> e;      // [nodes x width], propagated
+    Tensor<Real> items;  // [items x width]
+  };
 
   LightGcn(const Context& context, const BackboneOptions& options)
       : embedding_(context, this->parameters_, "embedding", options, kLayers, kDeviation),
@@ -26,59 +30,43 @@ class LightGcn final : public Backbone<Real> {
     this->parameters_.allocate(context, options.seed);
   }
 
-  Tensor<Real> forward(const Context& context, const FeatureBatch& batch, const Pass&,
-                       std::unique_ptr<BaseSaved>* saved) const override {
-    auto kept = saved == nullptr ? nullptr : std::make_unique<Saved>();
+  Tensor<Real> compute(const Context& context, const FeatureBatch& batch, const Pass&, Saved* saved) const {
     const Tensor<Real> x = embedding_.forward(context, batch);
-    Tensor<Real> logits = product_.forward(context, x, kept ? &kept->product : nullptr);
-    if (kept) *saved = std::move(kept);
-    return logits;
+    return product_.forward(context, x, saved ? &saved->product : nullptr);
   }
 
-  void backward(const Context& context, const FeatureBatch& batch, const BaseSaved& saved,
-                const Tensor<Real>& d_logits) override {
-    const auto& kept = static_cast<const Saved&>(saved).product;
+  void differentiate(const Context& context, const FeatureBatch& batch, const Saved& saved,
+                     const Tensor<Real>& d_logits) {
+    const auto& kept = saved.product;
     const Tensor<Real> d_x(context, kept.x.rows(), kept.x.cols());
     product_.backward(context, kept, d_logits, d_x, InputGradient::replace);
     embedding_.backward(context, batch, d_x);
   }
 
-  std::unique_ptr<BaseCatalogue> catalogue(const Context& context, const FeatureBatch& items) const override {
-    auto out = std::make_unique<Catalogue>();
-    out->e = embedding_.propagated(context);
-    out->items = embedding_.look_up(context, out->e, items, Field::item);
+  Catalogue items_side(const Context& context, const FeatureBatch& items) const {
+    Catalogue out;
+    out.e = embedding_.propagated(context);
+    out.items = embedding_.look_up(context, out.e, items, Field::item);
     return out;
   }
 
-  Tensor<Real> rank(const Context& context, const BaseCatalogue& catalogue,
-                    const FeatureBatch& users) const override {
-    const auto& made = static_cast<const Catalogue&>(catalogue);
-    return products(context, embedding_.look_up(context, made.e, users, Field::user), made.items);
+  Tensor<Real> rank_items(const Context& context, const Catalogue& items, const FeatureBatch& users) const {
+    return products(context, embedding_.look_up(context, items.e, users, Field::user), items.items);
   }
 
   std::vector<Embedding<Real>*> embeddings() override { return {}; }
 
  private:
-  struct Saved final : BaseSaved {
-    typename FactorizationMachine<Real>::Saved product;
-  };
-
-  struct Catalogue final : BaseCatalogue {
-    Tensor<Real> e;      // [nodes x width], propagated
-    Tensor<Real> items;  // [items x width]
-  };
-
   GraphEmbedding<Real> embedding_;
   FactorizationMachine<Real> product_;
 };
 
 }  // namespace
 
-template <class Real>
-std::unique_ptr<Backbone<Real>> make_lightgcn(const Context& context, const BackboneOptions& options) {
-  return std::make_unique<LightGcn<Real>>(context, options);
+BackboneInfo lightgcn_backbone() {
+  return backbone_info<LightGcn>("lightgcn", "LightGCN",
+                                 "<user, item> of rows that are propagated over the training graph",
+                                 /*own_keys=*/{}, /*reads_attributes=*/false);
 }
-template std::unique_ptr<Backbone<float>> make_lightgcn(const Context&, const BackboneOptions&);
-template std::unique_ptr<Backbone<double>> make_lightgcn(const Context&, const BackboneOptions&);
 
 }  // namespace sllmr

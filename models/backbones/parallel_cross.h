@@ -2,15 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
-#include <utility>
 #include <vector>
 
 #include "kernels/dense/combine.h"
 #include "kernels/dense/row_sums.h"
-#include "models/backbone.h"
 #include "models/backbones/fields.h"
 #include "models/backbones/rank_tiles.h"
+#include "models/backbones/typed_backbone.h"
 #include "models/layers/linear.h"
 #include "models/layers/mlp.h"
 
@@ -18,16 +16,23 @@ namespace sllmr {
 
 /// logit = w . [cross(x), deep(x)] + b, where x [rows x 7 * width] are the fields one beside the other.
 template <class Real, class Cross>
-class ParallelCross final : public Backbone<Real> {
+class ParallelCross : public TypedBackbone<Real, ParallelCross<Real, Cross>> {
  public:
-  using BaseSaved = typename Backbone<Real>::Saved;
-  using BaseCatalogue = typename Backbone<Real>::Catalogue;
+  struct Saved {
+    typename Cross::Saved cross;
+    typename Mlp<Real>::Saved deep;
+    typename Linear<Real>::Saved out;
+  };
+  struct Catalogue {
+    Tensor<Real> taps;  // [items x the cross network's taps]
+    Tensor<Real> deep;  // [items x hidden[0]]
+  };
 
   /// `make_cross(parameters, size)` returns the cross network for x of `size` columns.
   template <class MakeCross>
   ParallelCross(const Context& context, const BackboneOptions& options, const EmbeddingInitial& tables,
                 LinearInitial layers, const MakeCross& make_cross)
-      : embedding_(context, "embedding", options.width, kAllFields, options.table_rows, tables, options.seed),
+      : embedding_(all_fields<Real>(context, options, tables)),
         cross_(make_cross(this->parameters_, size())),
         deep_(this->parameters_, "deep", size(),
               {.hidden = options.hidden, .dropout = options.dropout, .batch_norm = true, .initial = layers}),
@@ -35,40 +40,34 @@ class ParallelCross final : public Backbone<Real> {
     this->parameters_.allocate(context, options.seed);
   }
 
-  Tensor<Real> forward(const Context& context, const FeatureBatch& batch, const Pass& pass,
-                       std::unique_ptr<BaseSaved>* saved) const override {
-    auto kept = saved == nullptr ? nullptr : std::make_unique<Saved>();
+  Tensor<Real> compute(const Context& context, const FeatureBatch& batch, const Pass& pass,
+                       Saved* saved) const {
     const Tensor<Real> x = embedding_.forward(context, batch);
-    const Tensor<Real> cross = cross_.forward(context, x, pass, kept ? &kept->cross : nullptr);
-    const Tensor<Real> deep = deep_.forward(context, x, pass, kept ? &kept->deep : nullptr);
+    const Tensor<Real> cross = cross_.forward(context, x, pass, saved ? &saved->cross : nullptr);
+    const Tensor<Real> deep = deep_.forward(context, x, pass, saved ? &saved->deep : nullptr);
     const Tensor<Real> both(context, batch.rows, out_.in());
     run(context, Concatenate<Real>{.left = cross, .right = deep, .out = both});
-    Tensor<Real> logits = out_.forward(context, both, pass, kept ? &kept->out : nullptr);
-    if (kept) *saved = std::move(kept);
-    return logits;
+    return out_.forward(context, both, pass, saved ? &saved->out : nullptr);
   }
 
-  void backward(const Context& context, const FeatureBatch&, const BaseSaved& saved,
-                const Tensor<Real>& d_logits) override {
-    const auto& kept = static_cast<const Saved&>(saved);
-    const Tensor<Real> d_both = out_.backward(context, kept.out, d_logits);
-    const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_both.columns(size(), deep_.out()));
+  void differentiate(const Context& context, const FeatureBatch&, const Saved& saved,
+                     const Tensor<Real>& d_logits) {
+    const Tensor<Real> d_both = out_.backward(context, saved.out, d_logits);
+    const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_both.columns(size(), deep_.out()));
     run(context,
-        AddTo<Real>{.x = cross_.backward(context, kept.cross, d_both.columns(0, size())), .to = d_x});
+        AddTo<Real>{.x = cross_.backward(context, saved.cross, d_both.columns(0, size())), .to = d_x});
     embedding_.backward(d_x);
   }
 
-  std::unique_ptr<BaseCatalogue> catalogue(const Context& context, const FeatureBatch& items) const override {
-    auto out = std::make_unique<Catalogue>();
+  Catalogue items_side(const Context& context, const FeatureBatch& items) const {
+    Catalogue out;
     const Tensor<Real> x = embedding_.forward(context, items);
-    out->taps = cross_.taps(context, x, out_.weight());
-    out->deep = deep_.first_sums(context, x);
+    out.taps = cross_.taps(context, x, out_.weight());
+    out.deep = deep_.first_sums(context, x);
     return out;
   }
 
-  Tensor<Real> rank(const Context& context, const BaseCatalogue& catalogue,
-                    const FeatureBatch& users) const override {
-    const auto& items = static_cast<const Catalogue&>(catalogue);
+  Tensor<Real> rank_items(const Context& context, const Catalogue& items, const FeatureBatch& users) const {
     const Tensor<Real> x = embedding_.forward(context, users);
     const Tensor<Real> taps = cross_.taps(context, x, out_.weight());
     const Tensor<Real> deep = deep_.first_sums_and_biases(context, x);
@@ -91,15 +90,6 @@ class ParallelCross final : public Backbone<Real> {
   std::vector<Embedding<Real>*> embeddings() override { return {&embedding_}; }
 
  private:
-  struct Saved final : BaseSaved {
-    typename Cross::Saved cross;
-    typename Mlp<Real>::Saved deep;
-    typename Linear<Real>::Saved out;
-  };
-  struct Catalogue final : BaseCatalogue {
-    Tensor<Real> taps;  // [items x the cross network's taps]
-    Tensor<Real> deep;  // [items x hidden[0]]
-  };
   std::int64_t size() const { return std::int64_t{kFields} * embedding_.width(); }
 
   Embedding<Real> embedding_;

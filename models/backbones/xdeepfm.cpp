@@ -1,12 +1,11 @@
 // xDeepFM (Lian et al., KDD 2018), with LLM-CF's sizes and initial values.
-#include <utility>
-
 #include "kernels/dense/activation.h"
 #include "kernels/dense/combine.h"
 #include "kernels/dense/logit_sum.h"
-#include "models/backbones/factories.h"
 #include "models/backbones/fields.h"
+#include "models/backbones/info.h"
 #include "models/backbones/rank_tiles.h"
+#include "models/backbones/typed_backbone.h"
 #include "models/layers/cin/cin.h"
 #include "models/layers/first_order.h"
 #include "models/layers/mlp.h"
@@ -19,14 +18,24 @@ constexpr EmbeddingInitial kTables{EmbeddingInitial::Kind::xavier};
 
 /// logit = first order + w . CIN(x) + deep part. Dropout acts on the input of deep_out, too.
 template <class Real>
-class XDeepFm final : public Backbone<Real> {
+class XDeepFm final : public TypedBackbone<Real, XDeepFm<Real>> {
  public:
-  using BaseSaved = typename Backbone<Real>::Saved;
-  using BaseCatalogue = typename Backbone<Real>::Catalogue;
+  struct Saved {
+    typename Cin<Real>::Saved cin;
+    typename Linear<Real>::Saved cin_out;
+    typename Mlp<Real>::Saved deep;
+    typename Dropout<Real>::Saved last_dropout;
+    typename Linear<Real>::Saved deep_out;
+    Tensor<Real> deep_logits;  // behind the ReLU
+  };
+  struct Catalogue {
+    Tensor<Real> x;            // [items x 7 * width]
+    Tensor<Real> first_order;  // [items x 4]
+    Tensor<Real> deep;         // [items x hidden[0]]
+  };
 
   XDeepFm(const Context& context, const BackboneOptions& options)
-      : embedding_(context, "embedding", options.width, kAllFields, options.table_rows, kTables,
-                   options.seed),
+      : embedding_(all_fields<Real>(context, options, kTables)),
         first_order_(context, this->parameters_, options, kTables),
         cin_(this->parameters_, "cin", kFields, options.width, options.cin_sizes),
         cin_out_(this->parameters_, "cin_out", cin_.outputs(), 1, LinearInitial::xavier),
@@ -38,60 +47,55 @@ class XDeepFm final : public Backbone<Real> {
     this->parameters_.allocate(context, options.seed);
   }
 
-  Tensor<Real> forward(const Context& context, const FeatureBatch& batch, const Pass& pass,
-                       std::unique_ptr<BaseSaved>* saved) const override {
-    auto kept = saved == nullptr ? nullptr : std::make_unique<Saved>();
+  Tensor<Real> compute(const Context& context, const FeatureBatch& batch, const Pass& pass,
+                       Saved* saved) const {
     const Tensor<Real> x = embedding_.forward(context, batch);
-    const Tensor<Real> interactions = cin_.forward(context, x, pass, kept ? &kept->cin : nullptr);
-    Tensor<Real> logits = cin_out_.forward(context, interactions, pass, kept ? &kept->cin_out : nullptr);
+    const Tensor<Real> interactions = cin_.forward(context, x, pass, saved ? &saved->cin : nullptr);
+    Tensor<Real> logits = cin_out_.forward(context, interactions, pass, saved ? &saved->cin_out : nullptr);
     const Tensor<Real> hidden =
-        last_dropout_.forward(context, deep_.forward(context, x, pass, kept ? &kept->deep : nullptr), pass,
-                              kept ? &kept->last_dropout : nullptr);
-    const Tensor<Real> deep = deep_out_.forward(context, hidden, pass, kept ? &kept->deep_out : nullptr);
+        last_dropout_.forward(context, deep_.forward(context, x, pass, saved ? &saved->deep : nullptr), pass,
+                              saved ? &saved->last_dropout : nullptr);
+    const Tensor<Real> deep = deep_out_.forward(context, hidden, pass, saved ? &saved->deep_out : nullptr);
     if (relu_deep_logit_) {
       relu(context, deep);
-      if (kept) kept->deep_logits = deep;
+      if (saved) saved->deep_logits = deep;
     }
     run(context, SumLogits<Real>{.terms = {logits, deep, first_order_.forward(context, batch)},
                                  .bias = first_order_.bias(),
                                  .out = logits});
-    if (kept) *saved = std::move(kept);
     return logits;
   }
 
-  void backward(const Context& context, const FeatureBatch&, const BaseSaved& saved,
-                const Tensor<Real>& d_logits) override {
-    const auto& kept = static_cast<const Saved&>(saved);
+  void differentiate(const Context& context, const FeatureBatch&, const Saved& saved,
+                     const Tensor<Real>& d_logits) {
     Tensor<Real> d_deep = d_logits;
     if (relu_deep_logit_) {
       d_deep = Tensor<Real>(context, d_logits.rows(), 1);
       const Tensor<Real> unused_sum(context, 1, 1);
       run(context, ReluBackward<Real>{.d_out = d_logits,
-                                      .out = kept.deep_logits,
+                                      .out = saved.deep_logits,
                                       .scale = Real(1),
                                       .d_x = d_deep,
                                       .d_bias = unused_sum.data()});
     }
-    const Tensor<Real> d_hidden = last_dropout_.backward(context, kept.last_dropout,
-                                                         deep_out_.backward(context, kept.deep_out, d_deep));
-    const Tensor<Real> d_x = deep_.backward(context, kept.deep, d_hidden);
-    const Tensor<Real> d_interactions = cin_out_.backward(context, kept.cin_out, d_logits);
-    run(context, AddTo<Real>{.x = cin_.backward(context, kept.cin, d_interactions), .to = d_x});
+    const Tensor<Real> d_hidden = last_dropout_.backward(context, saved.last_dropout,
+                                                         deep_out_.backward(context, saved.deep_out, d_deep));
+    const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_hidden);
+    const Tensor<Real> d_interactions = cin_out_.backward(context, saved.cin_out, d_logits);
+    run(context, AddTo<Real>{.x = cin_.backward(context, saved.cin, d_interactions), .to = d_x});
     embedding_.backward(d_x);
     first_order_.backward(context, d_logits);
   }
 
-  std::unique_ptr<BaseCatalogue> catalogue(const Context& context, const FeatureBatch& items) const override {
-    auto out = std::make_unique<Catalogue>();
-    out->x = embedding_.forward(context, items);
-    out->first_order = first_order_.forward(context, items);
-    out->deep = deep_.first_sums(context, out->x);
+  Catalogue items_side(const Context& context, const FeatureBatch& items) const {
+    Catalogue out;
+    out.x = embedding_.forward(context, items);
+    out.first_order = first_order_.forward(context, items);
+    out.deep = deep_.first_sums(context, out.x);
     return out;
   }
 
-  Tensor<Real> rank(const Context& context, const BaseCatalogue& catalogue,
-                    const FeatureBatch& users) const override {
-    const auto& items = static_cast<const Catalogue&>(catalogue);
+  Tensor<Real> rank_items(const Context& context, const Catalogue& items, const FeatureBatch& users) const {
     const Tensor<Real> x = embedding_.forward(context, users);
     const Tensor<Real> deep = deep_.first_sums_and_biases(context, x), own(context, users.rows, 1);
     run(context,
@@ -120,19 +124,6 @@ class XDeepFm final : public Backbone<Real> {
   std::vector<Embedding<Real>*> embeddings() override { return {&embedding_, &first_order_.embedding()}; }
 
  private:
-  struct Saved final : BaseSaved {
-    typename Cin<Real>::Saved cin;
-    typename Linear<Real>::Saved cin_out;
-    typename Mlp<Real>::Saved deep;
-    typename Dropout<Real>::Saved last_dropout;
-    typename Linear<Real>::Saved deep_out;
-    Tensor<Real> deep_logits;  // behind the ReLU
-  };
-  struct Catalogue final : BaseCatalogue {
-    Tensor<Real> x;            // [items x 7 * width]
-    Tensor<Real> first_order;  // [items x 4]
-    Tensor<Real> deep;         // [items x hidden[0]]
-  };
   static void relu(const Context& context, const Tensor<Real>& x) {
     run(context, Epilogue<Real>{.x = x, .relu = true, .out = x});
   }
@@ -149,11 +140,9 @@ class XDeepFm final : public Backbone<Real> {
 
 }  // namespace
 
-template <class Real>
-std::unique_ptr<Backbone<Real>> make_xdeepfm(const Context& context, const BackboneOptions& options) {
-  return std::make_unique<XDeepFm<Real>>(context, options);
+BackboneInfo xdeepfm_backbone() {
+  return backbone_info<XDeepFm>("xdeepfm", "xDeepFM", "compressed interaction network beside a deep part",
+                                {"model.frozen_bias", "model.relu_deep_logit"});
 }
-template std::unique_ptr<Backbone<float>> make_xdeepfm(const Context&, const BackboneOptions&);
-template std::unique_ptr<Backbone<double>> make_xdeepfm(const Context&, const BackboneOptions&);
 
 }  // namespace sllmr

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from fixture import shorten
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench/peers"))
@@ -191,23 +192,14 @@ def make(name, cross):
     return fixture
 
 
-def shorten(value):
-    """Nine significant digits, two more than float32 has; rounding errors around zero become zero."""
-    if isinstance(value, float):
-        return float(f"{value:.9g}") if abs(value) > 1e-15 else 0.0
-    if isinstance(value, list):
-        return [shorten(x) for x in value]
-    if isinstance(value, dict):
-        return {key: shorten(x) for key, x in value.items()}
-    return value
-
-
 def main():
     OUTPUT.mkdir(parents=True, exist_ok=True)
     fixtures = {name: (name, "mixture") for name in ctr_torch.BACKBONES}
     fixtures["dcnv2_full"] = ("dcnv2", "full")
     for fixture, (name, cross) in fixtures.items():
-        text = json.dumps(shorten(make(name, cross)), separators=(",", ":"))
+        # Two digits more than float32 has; rounding errors around zero become zero.
+        numbers = shorten(make(name, cross), digits=9, zero_below=1e-15)
+        text = json.dumps(numbers, separators=(",", ":"))
         (OUTPUT / f"{fixture}.json").write_text(text + "\n")
 
 

@@ -15,6 +15,7 @@ import random
 from pathlib import Path
 
 import torch
+from fixture import shorten
 
 USERS, ITEMS, WIDTH = 12, 20, 32
 ROWS, STEPS = 16, 10
@@ -110,17 +111,6 @@ def train(world, objective, kind):
     }
 
 
-def shorten(value):
-    """Ten significant digits: three more than float32 has."""
-    if isinstance(value, float):
-        return float(f"{value:.10g}")
-    if isinstance(value, list):
-        return [shorten(x) for x in value]
-    if isinstance(value, dict):
-        return {key: shorten(x) for key, x in value.items()}
-    return value
-
-
 def main():
     rng = random.Random(20)
     world = {
@@ -141,7 +131,8 @@ def main():
         "cases": [train(world, objective, kind) for objective, kind in CASES],
     }
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(shorten(fixture), separators=(",", ":")) + "\n")
+    # Three digits more than float32 has.
+    OUTPUT.write_text(json.dumps(shorten(fixture, digits=10), separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,18 +2,15 @@
 // opens alpha exactly where the expected agreement a exceeds the price c of listening.
 #pragma once
 
-#include <string_view>
-
 #include "kernels/gates/objectives/objective.h"
 
 namespace sllmr::objectives {
 
-struct Agreement {
+struct Agreement : GateObjective {
   static constexpr std::string_view name = "agreement";
   static constexpr std::string_view summary =
       "-alpha (a - c) on probes: opens where the LLM agrees with behaviour";
   static constexpr bool uses_probes = true;
-  static constexpr bool uses_cosine = false;
   static constexpr bool skips_closed = true;
 
   template <class Real>

@@ -2,16 +2,13 @@
 // row).
 #pragma once
 
-#include <string_view>
-
 #include "kernels/gates/objectives/objective.h"
 
 namespace sllmr::objectives {
 
-struct Alignment {
+struct Alignment : GateObjective {
   static constexpr std::string_view name = "alignment";
   static constexpr std::string_view summary = "-alpha cos(base gradient, hinge gradient) on the user's row";
-  static constexpr bool uses_probes = false;
   static constexpr bool uses_cosine = true;
 
   template <class Real>

@@ -2,18 +2,14 @@
 // budget.
 #pragma once
 
-#include <string_view>
-
 #include "kernels/gates/objectives/objective.h"
 
 namespace sllmr::objectives {
 
-struct Budget {
+struct Budget : GateObjective {
   static constexpr std::string_view name = "budget";
   static constexpr std::string_view summary =
       "lambda alpha h + mu (mean alpha - rho)^2: the gate must spend a budget";
-  static constexpr bool uses_probes = false;
-  static constexpr bool uses_cosine = false;
 
   template <class Real>
   SLLMR_HD static Real loss(const Real& alpha, const PairContext& pair) {

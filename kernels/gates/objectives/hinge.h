@@ -2,17 +2,13 @@
 // gate.
 #pragma once
 
-#include <string_view>
-
 #include "kernels/gates/objectives/objective.h"
 
 namespace sllmr::objectives {
 
-struct Hinge {
+struct Hinge : GateObjective {
   static constexpr std::string_view name = "hinge";
   static constexpr std::string_view summary = "lambda alpha h, the paper's: can only close the gate";
-  static constexpr bool uses_probes = false;
-  static constexpr bool uses_cosine = false;
   static constexpr bool skips_closed = true;
 
   template <class Real>

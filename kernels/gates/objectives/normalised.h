@@ -2,18 +2,14 @@
 // as its linearisation at the running means: d/d alpha_k = (h_k - mean(alpha h) / mean(alpha)) / mean(alpha).
 #pragma once
 
-#include <string_view>
-
 #include "kernels/gates/objectives/objective.h"
 
 namespace sllmr::objectives {
 
-struct Normalised {
+struct Normalised : GateObjective {
   static constexpr std::string_view name = "normalised";
   static constexpr std::string_view summary =
       "lambda sum(alpha h) / sum(alpha): believes the LLM where it already fits";
-  static constexpr bool uses_probes = false;
-  static constexpr bool uses_cosine = false;
 
   template <class Real>
   SLLMR_HD static Real loss(const Real& alpha, const PairContext& pair) {

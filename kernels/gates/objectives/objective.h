@@ -2,6 +2,8 @@
 // numbers.
 #pragma once
 
+#include <string_view>
+
 #include "kernels/gates/signals.h"
 
 namespace sllmr {
@@ -18,6 +20,15 @@ struct PairContext {
   float price;          // c: the expected agreement above which listening pays
   float budget_weight;  // mu
   float budget_target;  // rho
+};
+
+/// The base of the objectives: what one may leave out. It says itself: `name`, `summary` and
+///
+///   template <class Real> SLLMR_HD static Real loss(const Real& alpha, const PairContext& pair);
+struct GateObjective {
+  static constexpr bool uses_probes = false;   // probe pairs teach it
+  static constexpr bool uses_cosine = false;   // reads PairContext::cosine
+  static constexpr bool skips_closed = false;  // a guiding pair whose alpha is near 0 teaches it nothing
 };
 
 }  // namespace sllmr

@@ -23,58 +23,50 @@ constexpr std::int64_t blocks_of(std::int64_t n, int size) {
   return (n + size - 1) / size;
 }
 
-/// Item: one field of one sample, copied to the one of x and x0 that may be written.
-template <class Args>
-struct CopyField {
-  Args args;
-
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
-    const int width = args.width, fields = static_cast<int>(args.x0.rows);
-    const std::int64_t s = item / fields, m = item % fields;
-    copy(lanes, width, args.x.row(s) + m * width, args.x0.data + (m * args.x.rows + s) * width);
-  }
-
- private:
-  template <class Lanes, class Real>
-  static SLLMR_INLINE void copy(Lanes lanes, int width, const Real* x, Real* x0) {
-    SLLMR_ROW_LOOP
-    for (int k = lanes.lane(); k < width; k += Lanes::size) x0[k] = x[k];
-  }
-  template <class Lanes, class Real>
-  static SLLMR_INLINE void copy(Lanes lanes, int width, Real* x, const Real* x0) {
-    copy(lanes, width, x0, x);
-  }
-};
+/// copy(x, x0) of where `item`, one field of one sample, stands in both.
+template <class Args, class Copy>
+SLLMR_INLINE void with_field(const Args& args, std::int64_t item, const Copy& copy) {
+  const int width = args.width, fields = static_cast<int>(args.x0.rows);
+  const std::int64_t s = item / fields, m = item % fields;
+  copy(args.x.row(s) + m * width, args.x0.data + (m * args.x.rows + s) * width);
+}
+template <class Real, class Lanes>
+SLLMR_INLINE void copy_field(Lanes lanes, int width, const Real* from, Real* to) {
+  SLLMR_ROW_LOOP
+  for (int k = lanes.lane(); k < width; k += Lanes::size) to[k] = from[k];
+}
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const CinLoad<Real>& args, std::int64_t item) {
+  with_field(args, item, [&](const Real* x, Real* x0) { copy_field(lanes, args.width, x, x0); });
+}
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const CinStore<Real>& args, std::int64_t item) {
+  with_field(args, item, [&](Real* x, const Real* x0) { copy_field(lanes, args.width, x0, x); });
+}
 
 /// Item: the columns of one block, of the pairs of one hidden channel or of the row of ones.
-template <class Real>
-struct Products {
-  CinProducts<Real> args;
-
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
-    const CinPairs pairs = args.pairs;
-    const std::int64_t columns = args.z.cols;
-    const int heads = pairs.hidden + 1;
-    const int h = static_cast<int>(item % heads);
-    const std::int64_t begin = item / heads * kColumns;
-    const int n = static_cast<int>(columns - begin < kColumns ? columns - begin : kColumns);
-    if (h == pairs.hidden) {
-      Real* ones = args.z.data + pairs.count() * columns + begin;
-      SLLMR_ROW_LOOP
-      for (int c = lanes.lane(); c < n; c += Lanes::size) ones[c] = 1;
-      return;
-    }
-    const Real* x = args.hidden.data + h * columns + begin;
-    for (int m = pairs.first(h); m < pairs.fields; ++m) {
-      const Real* y = args.x0.data + m * columns + begin;
-      Real* to = args.z.data + pairs.row(h, m) * columns + begin;
-      SLLMR_ROW_LOOP
-      for (int c = lanes.lane(); c < n; c += Lanes::size) to[c] = x[c] * y[c];
-    }
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const CinProducts<Real>& args, std::int64_t item) {
+  const CinPairs pairs = args.pairs;
+  const std::int64_t columns = args.z.cols;
+  const int heads = pairs.hidden + 1;
+  const int h = static_cast<int>(item % heads);
+  const std::int64_t begin = item / heads * kColumns;
+  const int n = static_cast<int>(columns - begin < kColumns ? columns - begin : kColumns);
+  if (h == pairs.hidden) {
+    Real* ones = args.z.data + pairs.count() * columns + begin;
+    SLLMR_ROW_LOOP
+    for (int c = lanes.lane(); c < n; c += Lanes::size) ones[c] = 1;
+    return;
   }
-};
+  const Real* x = args.hidden.data + h * columns + begin;
+  for (int m = pairs.first(h); m < pairs.fields; ++m) {
+    const Real* y = args.x0.data + m * columns + begin;
+    Real* to = args.z.data + pairs.row(h, m) * columns + begin;
+    SLLMR_ROW_LOOP
+    for (int c = lanes.lane(); c < n; c += Lanes::size) to[c] = x[c] * y[c];
+  }
+}
 
 /// Item: kBackColumns columns, so few that the sums of a channel stay in registers, of kBackHidden channels.
 template <class Real>
@@ -170,118 +162,82 @@ struct ChannelBlock {
   std::int64_t begin, end;
 };
 
-template <class Real>
-struct Activate {
-  CinActivate<Real> args;
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const CinActivate<Real>& args, std::int64_t item) {
+  const ChannelBlock block(item, static_cast<int>(args.y.rows), args.pooled.rows);
+  const int width = args.width;
+  Real* rows = args.y.row(block.channel) + block.begin * width;
+  const std::int64_t n = (block.end - block.begin) * width;
+  SLLMR_ROW_LOOP
+  for (std::int64_t k = lanes.lane(); k < n; k += Lanes::size) rows[k] = rows[k] < 0 ? Real(0) : rows[k];
+  if (block.channel < args.pooled_from) return;
+  for (std::int64_t s = block.begin; s < block.end; ++s) {
+    const Real* row = rows + (s - block.begin) * width;
+    const Real sum = sum_of<Real>(lanes, width, [&](std::int64_t k) { return row[k]; });
+    if (lanes.lane() == 0) args.pooled.row(s)[block.channel - args.pooled_from] = sum;
+  }
+}
 
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
-    const ChannelBlock block(item, static_cast<int>(args.y.rows), args.pooled.rows);
-    const int width = args.width;
-    Real* rows = args.y.row(block.channel) + block.begin * width;
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const CinActivateBackward<Real>& args, std::int64_t item) {
+  const ChannelBlock block(item, static_cast<int>(args.y.rows), args.d_pooled.rows);
+  const int width = args.width;
+  const std::int64_t at = (block.channel * args.d_pooled.rows + block.begin) * width;
+  const Real* of = args.y.data + at;
+  Real* to = args.d_y.data + at;
+  if (block.channel < args.pooled_from) {
+    const Real* d = args.d_hidden.data + at;
     const std::int64_t n = (block.end - block.begin) * width;
     SLLMR_ROW_LOOP
-    for (std::int64_t k = lanes.lane(); k < n; k += Lanes::size) rows[k] = rows[k] < 0 ? Real(0) : rows[k];
-    if (block.channel < args.pooled_from) return;
-    for (std::int64_t s = block.begin; s < block.end; ++s) {
-      const Real* row = rows + (s - block.begin) * width;
-      const Real sum = sum_of<Real>(lanes, width, [&](std::int64_t k) { return row[k]; });
-      if (lanes.lane() == 0) args.pooled.row(s)[block.channel - args.pooled_from] = sum;
+    for (std::int64_t k = lanes.lane(); k < n; k += Lanes::size) {
+      const Real d_k = d[k];
+      to[k] = of[k] > 0 ? d_k : Real(0);
     }
+    return;
   }
-};
-
-template <class Real>
-struct ActivateBackward {
-  CinActivateBackward<Real> args;
-
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
-    const ChannelBlock block(item, static_cast<int>(args.y.rows), args.d_pooled.rows);
-    const int width = args.width;
-    const std::int64_t at = (block.channel * args.d_pooled.rows + block.begin) * width;
-    const Real* of = args.y.data + at;
-    Real* to = args.d_y.data + at;
-    if (block.channel < args.pooled_from) {
-      const Real* d = args.d_hidden.data + at;
-      const std::int64_t n = (block.end - block.begin) * width;
-      SLLMR_ROW_LOOP
-      for (std::int64_t k = lanes.lane(); k < n; k += Lanes::size) {
-        const Real d_k = d[k];
-        to[k] = of[k] > 0 ? d_k : Real(0);
-      }
-      return;
-    }
-    for (std::int64_t s = block.begin; s < block.end; ++s, of += width, to += width) {
-      const Real d = args.d_pooled.data[s * args.d_pooled.stride + block.channel - args.pooled_from];
-      SLLMR_ROW_LOOP
-      for (int k = lanes.lane(); k < width; k += Lanes::size) to[k] = of[k] > 0 ? d : Real(0);
-    }
+  for (std::int64_t s = block.begin; s < block.end; ++s, of += width, to += width) {
+    const Real d = args.d_pooled.data[s * args.d_pooled.stride + block.channel - args.pooled_from];
+    SLLMR_ROW_LOOP
+    for (int k = lanes.lane(); k < width; k += Lanes::size) to[k] = of[k] > 0 ? d : Real(0);
   }
-};
-
-/// Item: one output channel.
-template <class Real>
-struct PackWeights {
-  CinPackWeights<Real> args;
-
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes lanes, std::int64_t o) const {
-    const CinPairs pairs = args.pairs;
-    const Real* from = args.weight.row(o);
-    Real* to = args.packed.row(o);
-    for (int h = lanes.lane(); h < pairs.hidden; h += Lanes::size) {
-      for (int m = pairs.first(h); m < pairs.fields; ++m) {
-        Real w = from[h * pairs.fields + m];
-        if (pairs.symmetric && m != h) w += from[m * pairs.fields + h];
-        to[pairs.row(h, m)] = w;
-      }
-    }
-    if (lanes.lane() == 0) to[pairs.count()] = args.bias[o];
-  }
-};
-
-/// Item: one output channel.
-template <class Real>
-struct UnpackGradients {
-  CinUnpackGradients<Real> args;
-
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes lanes, std::int64_t o) const {
-    const CinPairs pairs = args.pairs;
-    const int parts = static_cast<int>(args.d_packed.rows);
-    Real* sum = args.d_packed.data + o * pairs.stride();
-    for (int p = 1; p < parts; ++p) {
-      const Real* part = sum + p * args.d_packed.stride;
-      SLLMR_ROW_LOOP
-      for (int k = lanes.lane(); k <= pairs.count(); k += Lanes::size) sum[k] += part[k];
-    }
-    lanes.sync();
-    Real* to = args.d_weight.row(o);
-    for (int h = lanes.lane(); h < pairs.hidden; h += Lanes::size) {
-      for (int m = 0; m < pairs.fields; ++m) {
-        const bool mirrored = m < pairs.first(h);
-        to[h * pairs.fields + m] = sum[mirrored ? pairs.row(m, h) : pairs.row(h, m)];
-      }
-    }
-    if (lanes.lane() == 0) args.d_bias[o] = sum[pairs.count()];
-  }
-};
-
-template <class Real>
-void run_here(const Context& context, const CinLoad<Real>& args) {
-  launch(context, "cin_load", args.x.rows * args.x0.rows, CopyField<CinLoad<Real>>{args});
 }
 
-template <class Real>
-void run_here(const Context& context, const CinStore<Real>& args) {
-  launch(context, "cin_store", args.x.rows * args.x0.rows, CopyField<CinStore<Real>>{args});
+/// Item: one output channel.
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const CinPackWeights<Real>& args, std::int64_t o) {
+  const CinPairs pairs = args.pairs;
+  const Real* from = args.weight.row(o);
+  Real* to = args.packed.row(o);
+  for (int h = lanes.lane(); h < pairs.hidden; h += Lanes::size) {
+    for (int m = pairs.first(h); m < pairs.fields; ++m) {
+      Real w = from[h * pairs.fields + m];
+      if (pairs.symmetric && m != h) w += from[m * pairs.fields + h];
+      to[pairs.row(h, m)] = w;
+    }
+  }
+  if (lanes.lane() == 0) to[pairs.count()] = args.bias[o];
 }
 
-template <class Real>
-void run_here(const Context& context, const CinProducts<Real>& args) {
-  launch(context, "cin_products", blocks_of(args.z.cols, kColumns) * (args.pairs.hidden + 1),
-         Products<Real>{args});
+/// Item: one output channel.
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const CinUnpackGradients<Real>& args, std::int64_t o) {
+  const CinPairs pairs = args.pairs;
+  const int parts = static_cast<int>(args.d_packed.rows);
+  Real* sum = args.d_packed.data + o * pairs.stride();
+  for (int p = 1; p < parts; ++p) {
+    const Real* part = sum + p * args.d_packed.stride;
+    SLLMR_ROW_LOOP
+    for (int k = lanes.lane(); k <= pairs.count(); k += Lanes::size) sum[k] += part[k];
+  }
+  lanes.sync();
+  Real* to = args.d_weight.row(o);
+  for (int h = lanes.lane(); h < pairs.hidden; h += Lanes::size) {
+    for (int m = 0; m < pairs.fields; ++m) {
+      const bool mirrored = m < pairs.first(h);
+      to[h * pairs.fields + m] = sum[mirrored ? pairs.row(m, h) : pairs.row(h, m)];
+    }
+  }
+  if (lanes.lane() == 0) args.d_bias[o] = sum[pairs.count()];
 }
 
 template <class Real>
@@ -298,36 +254,16 @@ void run_here(const Context& context, const CinProductsBackward<Real>& args) {
   }
 }
 
-template <class Real>
-void run_here(const Context& context, const CinActivate<Real>& args) {
-  launch(context, "cin_activate", blocks_of(args.pooled.rows, kSamples) * args.y.rows, Activate<Real>{args});
-}
-
-template <class Real>
-void run_here(const Context& context, const CinActivateBackward<Real>& args) {
-  launch(context, "cin_activate_backward", blocks_of(args.d_pooled.rows, kSamples) * args.y.rows,
-         ActivateBackward<Real>{args});
-}
-
-template <class Real>
-void run_here(const Context& context, const CinPackWeights<Real>& args) {
-  launch(context, "cin_pack_weights", args.weight.rows, PackWeights<Real>{args});
-}
-
-template <class Real>
-void run_here(const Context& context, const CinUnpackGradients<Real>& args) {
-  launch(context, "cin_unpack_gradients", args.d_weight.rows, UnpackGradients<Real>{args});
-}
-
 }  // namespace
 
-SLLMR_KERNELS(CinLoad)
-SLLMR_KERNELS(CinStore)
-SLLMR_KERNELS(CinProducts)
+SLLMR_ITEM_KERNELS(CinLoad, "cin_load", (args.x.rows * args.x0.rows))
+SLLMR_ITEM_KERNELS(CinStore, "cin_store", (args.x.rows * args.x0.rows))
+SLLMR_ITEM_KERNELS(CinProducts, "cin_products", blocks_of(args.z.cols, kColumns) * (args.pairs.hidden + 1))
 SLLMR_KERNELS(CinProductsBackward)
-SLLMR_KERNELS(CinActivate)
-SLLMR_KERNELS(CinActivateBackward)
-SLLMR_KERNELS(CinPackWeights)
-SLLMR_KERNELS(CinUnpackGradients)
+SLLMR_ITEM_KERNELS(CinActivate, "cin_activate", blocks_of(args.pooled.rows, kSamples) * args.y.rows)
+SLLMR_ITEM_KERNELS(CinActivateBackward, "cin_activate_backward",
+                   blocks_of(args.d_pooled.rows, kSamples) * args.y.rows)
+SLLMR_ITEM_KERNELS(CinPackWeights, "cin_pack_weights", args.weight.rows)
+SLLMR_ITEM_KERNELS(CinUnpackGradients, "cin_unpack_gradients", args.d_weight.rows)
 
 }  // namespace sllmr

@@ -58,59 +58,49 @@ struct ForwardRow {
   }
 };
 
-template <class Real>
-struct BackwardRow {
-  CrossRowsBackward<Real> args;
-
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes lanes, std::int64_t row) const {
-    const CrossVectors<Real>& net = args.net;
-    const auto cols = static_cast<int>(args.x0.cols);
-    const Real* x = args.x0.row(row);
-    const Real* g = args.d_out.row(row);
-    const Real* p = args.products.row(row);
-    const Real* a = p + net.layers;
-    Real* factor = args.factors.row(row);
-    Real* to = args.d_x0.row(row);
-    Real alpha = 1;
-    for (int l = 0; l < net.layers; ++l) alpha += a[l];
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const CrossRowsBackward<Real>& args, std::int64_t row) {
+  const CrossVectors<Real>& net = args.net;
+  const auto cols = static_cast<int>(args.x0.cols);
+  const Real* x = args.x0.row(row);
+  const Real* g = args.d_out.row(row);
+  const Real* p = args.products.row(row);
+  const Real* a = p + net.layers;
+  Real* factor = args.factors.row(row);
+  Real* to = args.d_x0.row(row);
+  Real alpha = 1;
+  for (int l = 0; l < net.layers; ++l) alpha += a[l];
+  SLLMR_ROW_LOOP
+  for (int c = lanes.lane(); c < cols; c += Lanes::size) to[c] = alpha * g[c];
+  // The gradient of x_{l+1} is g + sum over j > l of da_j w_j; da_l is its product with x0.
+  Real da = sum_of<Real>(lanes, cols, [=](std::int64_t c) { return g[c] * x[c]; });
+  for (int l = net.layers - 1; l >= 0; --l) {
+    alpha -= a[l];
+    const Real of_weight = da * alpha;
+    const Real* weight = net.weight[l];
     SLLMR_ROW_LOOP
-    for (int c = lanes.lane(); c < cols; c += Lanes::size) to[c] = alpha * g[c];
-    // The gradient of x_{l+1} is g + sum over j > l of da_j w_j; da_l is its product with x0.
-    Real da = sum_of<Real>(lanes, cols, [=](std::int64_t c) { return g[c] * x[c]; });
-    for (int l = net.layers - 1; l >= 0; --l) {
-      alpha -= a[l];
-      const Real of_weight = da * alpha;
-      const Real* weight = net.weight[l];
-      SLLMR_ROW_LOOP
-      for (int c = lanes.lane(); c < cols; c += Lanes::size) to[c] += of_weight * weight[c];
-      if (lanes.lane() == 0) {
-        factor[l] = of_weight;
-        factor[net.layers + l] = da;
-      }
-      da += da * p[l];
+    for (int c = lanes.lane(); c < cols; c += Lanes::size) to[c] += of_weight * weight[c];
+    if (lanes.lane() == 0) {
+      factor[l] = of_weight;
+      factor[net.layers + l] = da;
     }
+    da += da * p[l];
   }
-};
+}
 
 /// Item: one column.
-template <class Real>
-struct ParametersBackward {
-  CrossParametersBackward<Real> args;
-
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes, std::int64_t c) const {
-    const CrossVectors<Real>& net = args.net;
-    Real d_bias = args.sums.row(net.layers)[c];
-    for (int l = net.layers - 1; l >= 0; --l) {
-      const Real da = args.d_products[l];
-      const Real d_weight = args.sums.row(l)[c] + args.betas.row(l)[c] * da;
-      net.d_bias[l][c] = d_bias;
-      net.d_weight[l][c] = d_weight;
-      d_bias += da * net.weight[l][c];
-    }
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes, const CrossParametersBackward<Real>& args, std::int64_t c) {
+  const CrossVectors<Real>& net = args.net;
+  Real d_bias = args.sums.row(net.layers)[c];
+  for (int l = net.layers - 1; l >= 0; --l) {
+    const Real da = args.d_products[l];
+    const Real d_weight = args.sums.row(l)[c] + args.betas.row(l)[c] * da;
+    net.d_bias[l][c] = d_bias;
+    net.d_weight[l][c] = d_weight;
+    d_bias += da * net.weight[l][c];
   }
-};
+}
 
 /// Item: the product of beta_l with w_l, or, as the last one, that of beta_L with the output's weight.
 template <class Real>
@@ -154,16 +144,6 @@ void run_here(const Context& context, const CrossForward<Real>& args) {
 }
 
 template <class Real>
-void run_here(const Context& context, const CrossRowsBackward<Real>& args) {
-  launch(context, "cross_backward", args.x0.rows, BackwardRow<Real>{args});
-}
-
-template <class Real>
-void run_here(const Context& context, const CrossParametersBackward<Real>& args) {
-  launch_each(context, "cross_parameters_backward", args.sums.cols, ParametersBackward<Real>{args});
-}
-
-template <class Real>
 void run_here(const Context& context, const CrossOfTaps<Real>& args) {
   launch(context, "cross_tap_constants", args.net.layers + 1, TapConstant<Real>{args});
   launch_each(context, "cross_of_taps", args.items.rows, TapsRow<Real>{args});
@@ -172,8 +152,8 @@ void run_here(const Context& context, const CrossOfTaps<Real>& args) {
 }  // namespace
 
 SLLMR_KERNELS(CrossForward)
-SLLMR_KERNELS(CrossRowsBackward)
-SLLMR_KERNELS(CrossParametersBackward)
+SLLMR_ITEM_KERNELS(CrossRowsBackward, "cross_backward", args.x0.rows)
+SLLMR_EACH_ITEM_KERNELS(CrossParametersBackward, "cross_parameters_backward", args.sums.cols)
 SLLMR_KERNELS(CrossOfTaps)
 
 }  // namespace sllmr

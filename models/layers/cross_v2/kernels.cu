@@ -7,25 +7,20 @@ namespace sllmr {
 
 namespace {
 
-template <class Real>
-struct StepRow {
-  CrossStep<Real> args;
-
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes lanes, std::int64_t row) const {
-    const std::int64_t cols = args.x.cols;
-    const Real* bias = args.bias;
-    const Real* first = args.x0.row(row);
-    const Real* from = args.x.row(row);
-    Real* product = args.u.row(row);
-    Real* to = args.out.row(row);
-    SLLMR_ROW_LOOP
-    for (std::int64_t c = lanes.lane(); c < cols; c += Lanes::size) {
-      product[c] += bias[c];
-      to[c] = first[c] * product[c] + from[c];
-    }
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const CrossStep<Real>& args, std::int64_t row) {
+  const std::int64_t cols = args.x.cols;
+  const Real* bias = args.bias;
+  const Real* first = args.x0.row(row);
+  const Real* from = args.x.row(row);
+  Real* product = args.u.row(row);
+  Real* to = args.out.row(row);
+  SLLMR_ROW_LOOP
+  for (std::int64_t c = lanes.lane(); c < cols; c += Lanes::size) {
+    product[c] += bias[c];
+    to[c] = first[c] * product[c] + from[c];
   }
-};
+}
 
 template <class Real, bool Top, bool Bottom>
 struct StepBackwardTerms {
@@ -55,11 +50,6 @@ struct StepBackwardTerms {
 };
 
 template <class Real>
-void run_here(const Context& context, const CrossStep<Real>& args) {
-  launch(context, "cross_step", args.x.rows, StepRow<Real>{args});
-}
-
-template <class Real>
 void run_here(const Context& context, const CrossStepBackward<Real>& args) {
   with_constant(args.top, [&](auto top) {
     with_constant(args.bottom, [&](auto bottom) {
@@ -72,7 +62,7 @@ void run_here(const Context& context, const CrossStepBackward<Real>& args) {
 
 }  // namespace
 
-SLLMR_KERNELS(CrossStep)
+SLLMR_ITEM_KERNELS(CrossStep, "cross_step", args.x.rows)
 SLLMR_KERNELS(CrossStepBackward)
 
 }  // namespace sllmr

@@ -55,24 +55,19 @@ struct BagMean {
 };
 
 /// Item: one key. A lane keeps to its columns.
-template <class Real>
-struct SumGradients {
-  BagGradients<Real> args;
-
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
-    const int width = static_cast<int>(args.d_means.cols);
-    Real* to = args.d_table.row(args.keys[item]);
-    for (int d = lanes.lane(); d < width; d += Lanes::size) to[d] = 0;
-    for (std::int64_t k = args.offsets[item]; k < args.offsets[item + 1]; ++k) {
-      if (args.field[k] != args.wanted) continue;
-      const std::int64_t bag = args.bag[k];
-      const Real* from = args.d_means.row(bag);
-      const auto length = static_cast<Real>(args.length[bag]);
-      for (int d = lanes.lane(); d < width; d += Lanes::size) to[d] += from[d] / length;
-    }
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const BagGradients<Real>& args, std::int64_t item) {
+  const int width = static_cast<int>(args.d_means.cols);
+  Real* to = args.d_table.row(args.keys[item]);
+  for (int d = lanes.lane(); d < width; d += Lanes::size) to[d] = 0;
+  for (std::int64_t k = args.offsets[item]; k < args.offsets[item + 1]; ++k) {
+    if (args.field[k] != args.wanted) continue;
+    const std::int64_t bag = args.bag[k];
+    const Real* from = args.d_means.row(bag);
+    const auto length = static_cast<Real>(args.length[bag]);
+    for (int d = lanes.lane(); d < width; d += Lanes::size) to[d] += from[d] / length;
   }
-};
+}
 
 template <class Real>
 void run_here(const Context& context, const BagMeans<Real>& args) {
@@ -86,14 +81,9 @@ void run_here(const Context& context, const BagMeans<Real>& args) {
   }
 }
 
-template <class Real>
-void run_here(const Context& context, const BagGradients<Real>& args) {
-  launch(context, "bag_gradients", args.n, SumGradients<Real>{args});
-}
-
 }  // namespace
 
 SLLMR_KERNELS(BagMeans)
-SLLMR_KERNELS(BagGradients)
+SLLMR_ITEM_KERNELS(BagGradients, "bag_gradients", args.n)
 
 }  // namespace sllmr

@@ -22,80 +22,60 @@ SLLMR_INLINE void for_blocks(Lanes lanes, int width, const Visit& visit) {
 
 /// Item: one row. Each field meets the sum of those before it, which keeps the digits that the usual
 /// (sum^2 - sum of squares) / 2 cancels.
-template <class Real>
-struct FmForwardRow {
-  FmForward<Real> args;
-
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes lanes, std::int64_t r) const {
-    const int fields = args.fields, width = args.width;
-    const Real* row = args.x.row(r);
-    Real total = 0;
-    for_blocks(lanes, width, [&](auto block, int d) {
-      constexpr int kBlock = decltype(block)::value;
-      Real sum[kBlock] = {}, pairs[kBlock] = {};
-      for (int f = 0; f < fields; ++f) {
-        const Real* e = row + f * width + d;
-        SLLMR_ROW_LOOP
-        for (int j = 0; j < kBlock; ++j) {
-          pairs[j] += sum[j] * e[j];
-          sum[j] += e[j];
-        }
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const FmForward<Real>& args, std::int64_t r) {
+  const int fields = args.fields, width = args.width;
+  const Real* row = args.x.row(r);
+  Real total = 0;
+  for_blocks(lanes, width, [&](auto block, int d) {
+    constexpr int kBlock = decltype(block)::value;
+    Real sum[kBlock] = {}, pairs[kBlock] = {};
+    for (int f = 0; f < fields; ++f) {
+      const Real* e = row + f * width + d;
+      SLLMR_ROW_LOOP
+      for (int j = 0; j < kBlock; ++j) {
+        pairs[j] += sum[j] * e[j];
+        sum[j] += e[j];
       }
-      for (int j = 0; j < kBlock; ++j) total += pairs[j];
-    });
-    total = lanes.sum(total);
-    if (lanes.lane() == 0) *args.out.row(r) = total;
-  }
-};
-
-template <class Real>
-struct FmBackwardRow {
-  FmBackward<Real> args;
-
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes lanes, std::int64_t r) const {
-    const int fields = args.fields, width = args.width;
-    const bool accumulate = args.accumulate;
-    const Real* row = args.x.row(r);
-    Real* d_row = args.d_x.row(r);
-    const Real d = *args.d_out.row(r);
-    for_blocks(lanes, width, [&](auto block, int first) {
-      constexpr int kBlock = decltype(block)::value;
-      Real sum[kBlock] = {};
-      for (int f = 0; f < fields; ++f) {
-        const Real* e = row + f * width + first;
-        SLLMR_ROW_LOOP
-        for (int j = 0; j < kBlock; ++j) sum[j] += e[j];
-      }
-      for (int f = 0; f < fields; ++f) {
-        const Real* e = row + f * width + first;
-        Real* d_e = d_row + f * width + first;
-        if (accumulate) {
-          SLLMR_ROW_LOOP
-          for (int j = 0; j < kBlock; ++j) d_e[j] += d * (sum[j] - e[j]);
-        } else {
-          SLLMR_ROW_LOOP
-          for (int j = 0; j < kBlock; ++j) d_e[j] = d * (sum[j] - e[j]);
-        }
-      }
-    });
-  }
-};
-
-template <class Real>
-void run_here(const Context& context, const FmForward<Real>& args) {
-  launch(context, "fm_forward", args.x.rows, FmForwardRow<Real>{args});
+    }
+    for (int j = 0; j < kBlock; ++j) total += pairs[j];
+  });
+  total = lanes.sum(total);
+  if (lanes.lane() == 0) *args.out.row(r) = total;
 }
 
-template <class Real>
-void run_here(const Context& context, const FmBackward<Real>& args) {
-  launch(context, "fm_backward", args.x.rows, FmBackwardRow<Real>{args});
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const FmBackward<Real>& args, std::int64_t r) {
+  const int fields = args.fields, width = args.width;
+  const bool accumulate = args.accumulate;
+  const Real* row = args.x.row(r);
+  Real* d_row = args.d_x.row(r);
+  const Real d = *args.d_out.row(r);
+  for_blocks(lanes, width, [&](auto block, int first) {
+    constexpr int kBlock = decltype(block)::value;
+    Real sum[kBlock] = {};
+    for (int f = 0; f < fields; ++f) {
+      const Real* e = row + f * width + first;
+      SLLMR_ROW_LOOP
+      for (int j = 0; j < kBlock; ++j) sum[j] += e[j];
+    }
+    for (int f = 0; f < fields; ++f) {
+      const Real* e = row + f * width + first;
+      Real* d_e = d_row + f * width + first;
+      if (accumulate) {
+        SLLMR_ROW_LOOP
+        for (int j = 0; j < kBlock; ++j) d_e[j] += d * (sum[j] - e[j]);
+      } else {
+        SLLMR_ROW_LOOP
+        for (int j = 0; j < kBlock; ++j) d_e[j] = d * (sum[j] - e[j]);
+      }
+    }
+  });
 }
 
 }  // namespace
 
-SLLMR_KERNELS(FmForward)
-SLLMR_KERNELS(FmBackward)
+SLLMR_ITEM_KERNELS(FmForward, "fm_forward", args.x.rows)
+SLLMR_ITEM_KERNELS(FmBackward, "fm_backward", args.x.rows)
 
 }  // namespace sllmr

@@ -90,25 +90,20 @@ struct ForwardHead {
 };
 
 /// Item: one head of one row.
-template <class Real>
-struct ScoresHead {
-  AttentionScores<Real> args;
-
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
-    const int heads = args.shape.heads, dims = args.shape.head_width, tokens = args.shape.fields;
-    const std::int64_t row = item / heads, head = item % heads;
-    Real* to = args.scores.row(row) + head * tokens * tokens;
-    for (int i = 0; i < tokens; ++i) {
-      const Real* q = args.qk.row(row * tokens + i) + head * dims;
-      for (int j = 0; j < tokens; ++j) {
-        const Real* k = args.qk.row(row * tokens + j) + (heads + head) * dims;
-        const Real score = sum_of<Real>(lanes, dims, [&](std::int64_t d) { return q[d] * k[d]; });
-        if (lanes.lane() == 0) to[i * tokens + j] = score;
-      }
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const AttentionScores<Real>& args, std::int64_t item) {
+  const int heads = args.shape.heads, dims = args.shape.head_width, tokens = args.shape.fields;
+  const std::int64_t row = item / heads, head = item % heads;
+  Real* to = args.scores.row(row) + head * tokens * tokens;
+  for (int i = 0; i < tokens; ++i) {
+    const Real* q = args.qk.row(row * tokens + i) + head * dims;
+    for (int j = 0; j < tokens; ++j) {
+      const Real* k = args.qk.row(row * tokens + j) + (heads + head) * dims;
+      const Real score = sum_of<Real>(lanes, dims, [&](std::int64_t d) { return q[d] * k[d]; });
+      if (lanes.lane() == 0) to[i * tokens + j] = score;
     }
   }
-};
+}
 
 /// Item: one row.
 template <class Real>
@@ -279,11 +274,6 @@ void run_here(const Context& context, const AttentionBackward<Real>& args) {
 }
 
 template <class Real>
-void run_here(const Context& context, const AttentionScores<Real>& args) {
-  launch(context, "attention_scores", args.scores.rows * args.shape.heads, ScoresHead<Real>{args});
-}
-
-template <class Real>
 void run_here(const Context& context, const AttentionRank<Real>& args) {
   launch(context, "attention_rank", args.out.rows, RankRow<Real>{args, score_scale<Real>(args.shape)});
 }
@@ -292,7 +282,7 @@ void run_here(const Context& context, const AttentionRank<Real>& args) {
 
 SLLMR_KERNELS(AttentionForward)
 SLLMR_KERNELS(AttentionBackward)
-SLLMR_KERNELS(AttentionScores)
+SLLMR_ITEM_KERNELS(AttentionScores, "attention_scores", (args.scores.rows * args.shape.heads))
 SLLMR_KERNELS(AttentionRank)
 
 }  // namespace sllmr

@@ -1,0 +1,53 @@
+// Rules without parameters: the hand-written one, and controls.
+#pragma once
+
+#include "kernels/gates/rule.h"
+
+namespace sllmr::gates {
+
+/// alpha = `everywhere`.
+template <int everywhere>
+struct Constant : GateRule {
+  template <class Theta>
+  SLLMR_HD static auto alpha(const GateSignals&, const Theta&) {
+    return static_cast<float>(everywhere);
+  }
+};
+
+/// No selection: every pair counts fully (the "global" method).
+struct Always : Constant<1> {
+  static constexpr std::string_view name = "always";
+  static constexpr std::string_view summary = "1: the LLM is always believed (global regularisation)";
+};
+
+/// The gate that is shut: pairs are read and counted, and change nothing. The control for the cost of
+/// selectivity.
+struct Never : Constant<0> {
+  static constexpr std::string_view name = "never";
+  static constexpr std::string_view summary = "0: the LLM is never believed";
+};
+
+/// Believes the LLM where the recommender has little data.
+struct ColdOrTail : GateRule {
+  static constexpr std::string_view name = "cold-or-tail";
+  static constexpr std::string_view summary = "1 for a cold user or a long-tail item, else 0";
+
+  template <class Theta>
+  SLLMR_HD static auto alpha(const GateSignals& z, const Theta&) {
+    return z.cold > z.tail ? z.cold : z.tail;
+  }
+};
+
+/// A gate that ignores every signal: the control for selection.
+struct Random : GateRule {
+  static constexpr std::string_view name = "random";
+  static constexpr std::string_view summary = "a uniform weight in [0, 1), fixed for each (user, item)";
+  static constexpr bool uses_draw = true;
+
+  template <class Theta>
+  SLLMR_HD static auto alpha(const GateSignals& z, const Theta&) {
+    return z.draw;
+  }
+};
+
+}  // namespace sllmr::gates
