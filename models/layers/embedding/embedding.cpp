@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string_view>
 
+#include "kernels/exec/fnv.h"
 #include "kernels/exec/parallel.h"
 #include "kernels/exec/random.h"
 #include "models/layers/embedding/kernels.h"
@@ -17,11 +18,11 @@ constexpr std::string_view kFieldNames[kFields] = {
     "user", "item", "brand", "categories", "history items", "history brands", "history categories"};
 
 /// Tables and the parameter slab share seed and purpose; what tells a table's draws apart is a hash of its
-/// name (32-bit FNV-1a), never the slab's 0.
+/// name, never the slab's 0.
 std::uint32_t stream_of(const std::string& name) {
-  std::uint32_t hash = 2166136261U;
-  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
-  return hash | 1U;
+  Fnv<std::uint32_t> hash;
+  hash.add_bytes(name);
+  return hash.value() | 1U;
 }
 
 /// Drawn on the host whatever the device: the logarithms and cosines of two machines differ in the last bit.
