@@ -38,9 +38,10 @@ std::vector<Example> examples_of(const ScoreTable& table) {
   std::vector<Example> examples;
   for (std::size_t user = 1; user < table.probe.size(); ++user) {
     const auto scores = table.scores_of(static_cast<Id>(user));
-    if (table.probe[user] < 0 || scores.size() < 2) continue;
+    const auto probe = table.compared_probe(static_cast<Id>(user));
+    if (!probe) continue;
     for (std::size_t k = 0; k < scores.size(); ++k) {
-      const bool positive = static_cast<std::int32_t>(k) == table.probe[user];
+      const bool positive = k == *probe;
       const double x = Calibration::log_odds(scores[k]);
       examples.push_back({x, positive ? 1 : 1 / static_cast<double>(scores.size() - 1), positive});
     }
