@@ -5,8 +5,6 @@
 #include <string_view>
 
 #include "kernels/exec/fnv.h"
-#include "kernels/exec/parallel.h"
-#include "kernels/exec/random.h"
 #include "models/layers/embedding/kernels.h"
 
 namespace sllmr {
@@ -25,7 +23,6 @@ std::uint32_t stream_of(const std::string& name) {
   return hash.value() | 1U;
 }
 
-/// Drawn on the host whatever the device: the logarithms and cosines of two machines differ in the last bit.
 template <class Real>
 std::vector<Real> draw_table(const Context& context, const std::string& name, Id rows, int width,
                              const EmbeddingInitial& initial, std::uint64_t seed) {
@@ -35,14 +32,9 @@ std::vector<Real> draw_table(const Context& context, const std::string& name, Id
                                                                             : 1.0;
   const std::size_t size = size_product(rows, width);
   const std::size_t drawn_from = xavier ? 0 : static_cast<std::size_t>(width);
-  const std::uint32_t stream = stream_of(name);
   std::vector<Real> values(size);
-  on_shares(context.threads(), static_cast<std::int64_t>(size - drawn_from), [&](int, auto first, auto last) {
-    for (std::size_t k = drawn_from + first; k < drawn_from + last; ++k) {
-      const Draw draw = philox(seed, stream, k, Purpose::init_layer);
-      values[k] = static_cast<Real>(deviation * static_cast<double>(normal(draw.word[0], draw.word[1])));
-    }
-  });
+  draw_initial(context, Initial::normal(deviation), {seed, Purpose::init_layer, stream_of(name)}, drawn_from,
+               std::span(values).subspan(drawn_from));
   return values;
 }
 
