@@ -1,5 +1,6 @@
 #include "models/layers/cross_mix/kernels.h"
 
+#include "kernels/dense/softmax.h"
 #include "kernels/exec/launch.h"
 #include "kernels/exec/math.h"
 
@@ -107,21 +108,9 @@ struct MixRow {
     }
     SLLMR_ROW_LOOP
     for (int k = 0; k < width; ++k) of_core[k] = tanh_of(of_core[k]);
-    softmax(gate);
+    for (int e = 0; e < net.experts; ++e) gate[e] += net.gate_bias[e];
+    softmax(gate, net.experts);
     for (int k = 0; k < width; ++k) to[k] = gate[k / rank] * of_core[k];
-  }
-
- private:
-  SLLMR_HD void softmax(Real* gate) const {
-    const CrossExperts<Real>& net = args.net;
-    Real most = gate[0] + net.gate_bias[0];
-    for (int e = 0; e < net.experts; ++e) {
-      gate[e] += net.gate_bias[e];
-      most = gate[e] > most ? gate[e] : most;
-    }
-    Real total = 0;
-    for (int e = 0; e < net.experts; ++e) total += gate[e] = std::exp(gate[e] - most);
-    for (int e = 0; e < net.experts; ++e) gate[e] /= total;
   }
 };
 
