@@ -29,7 +29,7 @@ struct RowShare {
     if constexpr (fours) {
       SLLMR_ROW_LOOP
       for (int k = 0; k < n; k += 4) {
-        const Four four = *reinterpret_cast<const Four*>(row + column(lanes, k));
+        const Four four = four_at(row, column(lanes, k));
         for (int j = 0; j < 4; ++j) value[k + j] = four.value[j];
       }
     } else {
