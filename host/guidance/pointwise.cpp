@@ -9,6 +9,7 @@
 
 #include "host/guidance/gated.h"
 #include "host/guidance/judged.h"
+#include "kernels/exec/math.h"
 #include "kernels/logit_loss.h"
 #include "kernels/pointwise_loss.h"
 
@@ -23,7 +24,7 @@ struct Calibration {
   double a = 1, b = 0;
 
   static double log_odds(float t) { return static_cast<double>(log_odds_of(t)); }
-  float operator()(float t) const { return static_cast<float>(1 / (1 + std::exp(-a * log_odds(t) - b))); }
+  float operator()(float t) const { return static_cast<float>(sigmoid_of(a * log_odds(t) + b)); }
 };
 
 /// A judged item as a row of Platt's regression.
@@ -59,8 +60,8 @@ Calibration platt(const ScoreTable& table) {
   const auto loss = [&](double a, double b) {
     double sum = 0;
     for (const Example& e : examples) {
-      const double s = (e.positive ? -1 : 1) * (a * e.x + b);
-      sum += e.weight * (std::max(s, 0.0) + std::log1p(std::exp(-std::fabs(s))));
+      const double s = (e.positive ? 1 : -1) * (a * e.x + b);
+      sum += e.weight * log_sigmoid_loss(s).loss;
     }
     return sum;
   };
@@ -70,7 +71,7 @@ Calibration platt(const ScoreTable& table) {
     double g_a = 0, g_b = 0, h_aa = 1e-9, h_ab = 0,
            h_bb = 1e-9;  // the ridge: where one score is all there is
     for (const Example& e : examples) {
-      const double p = 1 / (1 + std::exp(-fit.a * e.x - fit.b)), off = e.weight * (p - (e.positive ? 1 : 0));
+      const double p = sigmoid_of(fit.a * e.x + fit.b), off = e.weight * (p - (e.positive ? 1 : 0));
       const double h = e.weight * p * (1 - p);
       g_a += off * e.x, g_b += off;
       h_aa += h * e.x * e.x, h_ab += h * e.x, h_bb += h;

@@ -115,13 +115,15 @@ SLLMR_HD Dual<Scalar, N> log(const Dual<Scalar, N>& x) {
   return x.chain(log(x.value), Scalar(1) / x.value);
 }
 
-template <class Scalar>
-SLLMR_HD Scalar sigmoid(Scalar x) {
-  return Scalar(1) / (Scalar(1) + exp_of(-x));
+SLLMR_HD inline float sigmoid(float x) {
+  return sigmoid_of(x);
+}
+SLLMR_HD inline double sigmoid(double x) {
+  return sigmoid_of(x);
 }
 template <class Scalar, int N>
 SLLMR_HD Dual<Scalar, N> sigmoid(const Dual<Scalar, N>& x) {
-  const Scalar s = sigmoid(x.value);
+  const Scalar s = sigmoid_of(x.value);
   return x.chain(s, s * (Scalar(1) - s));
 }
 
