@@ -3,30 +3,40 @@
 
 #include <cmath>
 
-#include "kernels/exec/types.h"
+#include "kernels/exec/loops.h"
 
 namespace sllmr {
 
-struct LossAndSlope {
-  float loss, slope;
+template <class Real>
+struct LossAndSlopeOf {
+  Real loss, slope;
 };
+using LossAndSlope = LossAndSlopeOf<float>;
 
-/// -log sigmoid(x), without overflow.
-SLLMR_HD inline LossAndSlope log_sigmoid_loss(float x) {
-  const float decay = std::exp(-std::fabs(x));
-  return {(x > 0 ? 0.0F : -x) + std::log1p(decay), -(x > 0 ? decay : 1.0F) / (1.0F + decay)};
+/// -log sigmoid(x) = max(-x, 0) + log(1 + exp(-|x|)), which cannot overflow, from decay = exp(-|x|) and
+/// log_rest = log(1 + decay): the caller chooses whose exp and log these are.
+template <class Real>
+SLLMR_INLINE LossAndSlopeOf<Real> log_sigmoid_loss(Real x, Real decay, Real log_rest) {
+  return {(x > 0 ? Real(0) : -x) + log_rest, -(x > 0 ? decay : Real(1)) / (Real(1) + decay)};
+}
+/// By those of the library.
+template <class Real>
+SLLMR_HD LossAndSlopeOf<Real> log_sigmoid_loss(Real x) {
+  const Real decay = std::exp(-std::fabs(x));
+  return log_sigmoid_loss(x, decay, std::log1p(decay));
 }
 
 /// -t log p - (1 - t) log(1 - p), p = sigmoid(logit), of a target t in [0, 1].
-SLLMR_HD inline LossAndSlope binary_cross_entropy(float logit, float target) {
-  if (target == 0.0F || target == 1.0F) {
-    const float sign = target == 1.0F ? 1.0F : -1.0F;
-    LossAndSlope x = log_sigmoid_loss(sign * logit);
+template <class Real>
+SLLMR_HD LossAndSlopeOf<Real> binary_cross_entropy(Real logit, Real target) {
+  if (target == 0 || target == 1) {
+    const Real sign = target == 1 ? Real(1) : Real(-1);
+    LossAndSlopeOf<Real> x = log_sigmoid_loss(sign * logit);
     x.slope *= sign;
     return x;
   }
-  const LossAndSlope x = log_sigmoid_loss(logit);
-  return {x.loss + (1.0F - target) * logit, x.slope + (1.0F - target)};
+  const LossAndSlopeOf<Real> x = log_sigmoid_loss(logit);
+  return {x.loss + (1 - target) * logit, x.slope + (1 - target)};
 }
 
 /// log(t / (1 - t)) of a score, kept within [0.01, 0.99].

@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "kernels/gates/gate.h"
+#include "kernels/logit_loss.h"
 #include "kernels/mf_args.h"
 
 namespace sllmr {
@@ -29,7 +30,7 @@ struct RowShare {
     if constexpr (fours) {
       SLLMR_ROW_LOOP
       for (int k = 0; k < n; k += 4) {
-        const Four four = *reinterpret_cast<const Four*>(row + column(lanes, k));
+        const Four four = four_at(row, column(lanes, k));
         for (int j = 0; j < 4; ++j) value[k + j] = four.value[j];
       }
     } else {
@@ -151,10 +152,9 @@ struct BprLoss {
   float loss, push;
 };
 SLLMR_INLINE BprLoss bpr_loss(float margin) {
-  // -log sigmoid(x) = max(-x, 0) + log(1 + exp(-|x|)), which cannot overflow.
   const float decay = exp_of(-std::fabs(margin));
-  return {(margin > 0 ? 0.0F : -margin) + log1p_of_share(decay),
-          (margin > 0 ? decay : 1.0F) / (1.0F + decay)};
+  const LossAndSlope x = log_sigmoid_loss(margin, decay, log1p_of_share(decay));
+  return {x.loss, -x.slope};
 }
 
 /// s(u,i) - s(u,j) of one training row. `u` is the user's row.

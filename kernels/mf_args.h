@@ -70,6 +70,13 @@ struct MfArgs {
 struct alignas(16) Four {
   float value[4];
 };
+/// Those from numbers[at] on, which begin at a multiple of 16 bytes.
+SLLMR_HD inline Four& four_at(float* numbers, std::int64_t at) {
+  return *reinterpret_cast<Four*>(numbers + at);
+}
+SLLMR_HD inline const Four& four_at(const float* numbers, std::int64_t at) {
+  return *reinterpret_cast<const Four*>(numbers + at);
+}
 
 /// The item rows that a training row touches, each once, and the factor of U[u] in each one's gradient. Slots
 /// 0 and 1 are the triple's items, 2 and 3 the pair's; an unused slot has item 0. All indexes are constants,

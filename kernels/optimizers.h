@@ -5,14 +5,18 @@
 #include <cmath>
 #include <cstdint>
 
+#include "kernels/adam_constants.h"
 #include "kernels/mf_args.h"
 
 namespace sllmr {
 
 inline constexpr float kAdagradEps = 1e-10F;
-// 1 - beta is written out: in float 1 - .999 is off in the fifth digit.
-inline constexpr float kAdamBeta1 = 0.9F, kAdamRest1 = 0.1F, kAdamBeta2 = 0.999F, kAdamRest2 = 0.001F,
-                       kAdamEps = 1e-8F;
+// 1 - beta is rounded last: in float 1 - .999 is off in the fifth digit.
+inline constexpr float kAdamBeta1 = static_cast<float>(AdamConstants::beta1),
+                       kAdamRest1 = static_cast<float>(1 - AdamConstants::beta1),
+                       kAdamBeta2 = static_cast<float>(AdamConstants::beta2),
+                       kAdamRest2 = static_cast<float>(1 - AdamConstants::beta2),
+                       kAdamEps = static_cast<float>(AdamConstants::epsilon);
 
 /// In place and asynchronous; on CUDA the atomic add loses no update where many rows share an item.
 struct Sgd {
@@ -34,10 +38,6 @@ struct Sgd {
   template <class Lanes>
   SLLMR_HD void finish(Lanes, const TableView&, Id) const {}
 };
-
-SLLMR_HD inline Four& four_at(float* numbers, std::int64_t at) {
-  return *reinterpret_cast<Four*>(numbers + at);
-}
 
 struct Adagrad {
   float rate;
@@ -93,7 +93,7 @@ struct AdamUpdate {
     return weight - step_size * m / (std::sqrt(v) * second_scale + kAdamEps);
   }
 
-  static constexpr float kLogBeta1 = -0.105360516F, kLogBeta2 = -0.00100050033F;  // ln .9, ln .999
+  static constexpr float kLogBeta1 = -0.105360516F, kLogBeta2 = -0.00100050033F;  // ln beta
 
   /// 1 - beta^t, without cancellation.
   SLLMR_HD static float correction(float log_beta, std::int32_t t) {

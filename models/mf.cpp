@@ -1,11 +1,11 @@
 #include "models/mf.h"
 
 #include <cmath>
+#include <span>
 
 #include "kernels/embedding.h"
 #include "kernels/exec/gemm.h"
-#include "kernels/exec/parallel.h"
-#include "kernels/exec/random.h"
+#include "models/initial.h"
 
 namespace sllmr {
 
@@ -22,15 +22,11 @@ Mf::Mf(const Context& context, Id user_rows, Id item_rows, const MfOptions& opti
 Mf::Table Mf::make_table(const Context& context, Id rows, const MfOptions& options, Purpose purpose) const {
   const auto row_count = static_cast<std::size_t>(rows), width = static_cast<std::size_t>(width_);
   const std::size_t size = size_product(rows, width_);
-  // Drawn on the host whatever the device: the logarithms and cosines of two machines differ in the last bit.
   std::vector<float> initial(size);
-  const auto std_dev = static_cast<float>(options.init_std);
-  on_shares(context.threads(), static_cast<std::int64_t>(size - width), [&](int, auto first, auto last) {
-    for (std::size_t k = width + first; k < width + last; ++k) {
-      const Draw draw = philox(options.seed, 0, k, purpose);
-      initial[k] = std_dev * normal(draw.word[0], draw.word[1]);
-    }
-  });
+  // As a float: its product with a draw is then exact in double, and rounded once.
+  const auto deviation = static_cast<double>(static_cast<float>(options.init_std));
+  draw_initial(context, Initial::normal(deviation), {options.seed, purpose}, width,
+               std::span(initial).subspan(width));
   Table table;
   table.rows = rows;
   table.weights = Buffer<float>(context, std::span<const float>(initial));

@@ -12,6 +12,7 @@
 #include "host/base/json_text.h"
 #include "host/base/line_reader.h"
 #include "kernels/exec/error.h"
+#include "kernels/exec/fnv.h"
 
 namespace sllmr {
 namespace {
@@ -41,19 +42,13 @@ bool is_answer_key(std::string_view text) {
 }
 
 std::string answer_key(std::initializer_list<std::string_view> parts) {
-  // FNV-1a of 128 bits: two prompts must not share an answer, which the 64 of host/base/fnv.h do not rule
-  // out.
-  constexpr auto kPrime = (static_cast<unsigned __int128>(1) << 88) + 0x13B;
-  auto hash = (static_cast<unsigned __int128>(0x6C62272E07BB0142U) << 64) + 0x62B821756295C58DU;
-  const auto add = [&](std::string_view bytes) {
-    for (const char byte : bytes) hash = (hash ^ static_cast<unsigned char>(byte)) * kPrime;
-  };
+  Fnv<unsigned __int128> hash;
   for (const std::string_view part : parts) {
-    add(fmt::format("{}:", part.size()));
-    add(part);
+    hash.add_bytes(fmt::format("{}:", part.size()));
+    hash.add_bytes(part);
   }
-  return fmt::format("{:016x}{:016x}", static_cast<std::uint64_t>(hash >> 64),
-                     static_cast<std::uint64_t>(hash));
+  return fmt::format("{:016x}{:016x}", static_cast<std::uint64_t>(hash.value() >> 64),
+                     static_cast<std::uint64_t>(hash.value()));
 }
 
 /// A prepared statement; its columns are those of CachedAnswer, in order.

@@ -9,8 +9,7 @@
 namespace sllmr {
 
 TokenEstimate expected_tokens(const Questions& questions, const Question& question) {
-  return {kTokensPerByte * static_cast<double>(question.prompt_bytes),
-          questions.expected_answer_tokens(question)};
+  return {expected_tokens(question.prompt_bytes), questions.expected_answer_tokens(question)};
 }
 
 SetCost expected_cost(const ScoreJob& job) {
@@ -30,7 +29,7 @@ Forecast forecast(const ScoreJob& job) {
   Forecast result;
   result.prompts = questions.count();
   AnswerCache cache(job.options.cache);
-  double new_bytes = 0, known_bytes = 0, known_tokens = 0, known_seconds = 0;
+  double known_bytes = 0, known_tokens = 0, known_seconds = 0;
   for (std::int64_t k = 0; k < questions.count(); ++k) {
     const Question question = questions.at(k);
     if (const auto stored = stored_answer(questions, question, cache)) {
@@ -39,12 +38,13 @@ Forecast forecast(const ScoreJob& job) {
       known_tokens += static_cast<double>(stored->cost.tokens_in);
       known_seconds += stored->cost.seconds;
     } else {
-      new_bytes += static_cast<double>(question.prompt_bytes);
-      result.tokens_out += questions.expected_answer_tokens(question);
+      const TokenEstimate tokens = expected_tokens(questions, question);
+      result.tokens_in += tokens.in;
+      result.tokens_out += tokens.out;
     }
   }
   result.tokens_per_byte = known_tokens > 0 ? known_tokens / known_bytes : kTokensPerByte;
-  result.tokens_in = new_bytes * result.tokens_per_byte;
+  result.tokens_in *= result.tokens_per_byte / kTokensPerByte;
   result.money = job.options.prices.of(result.tokens_in, result.tokens_out);
   const auto left = static_cast<double>(result.prompts - result.cached);
   const HttpOptions& http = job.options.http;

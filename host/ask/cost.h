@@ -11,6 +11,11 @@ namespace sllmr {
 /// Tokens a byte of text where no answer tells the model's.
 inline constexpr double kTokensPerByte = 0.25;
 
+/// Estimated tokens of a text, where no answer tells the model's.
+inline double expected_tokens(std::int64_t bytes) {
+  return kTokensPerByte * static_cast<double>(bytes);
+}
+
 /// Estimated tokens of a request and of its answer.
 struct TokenEstimate {
   double in = 0, out = 0;

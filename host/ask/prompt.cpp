@@ -8,7 +8,7 @@
 
 #include "host/base/nearest.h"
 #include "host/base/text_file.h"
-#include "host/base/toml_text.h"
+#include "host/base/toml_table.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -136,30 +136,14 @@ PromptTemplate load_prompt_template(const std::string& name_or_path) {
 }
 
 PromptTemplate parse_prompt_template(const std::string& toml, const std::string& origin) {
-  const toml::table table = parse_toml(toml, origin);
+  const TomlTable table(toml, origin, {"name", "answer", "system", "user", "history_line", "candidate_line"});
+  const std::string answer = table.text("answer");
   PromptTemplate prompt;
-  std::string answer;
-  const std::array<std::pair<const char*, std::string*>, 6> keys = {
-      {{"name", &prompt.name},
-       {"answer", &answer},
-       {"system", &prompt.system},
-       {"user", &prompt.user},
-       {"history_line", &prompt.history_line},
-       {"candidate_line", &prompt.candidate_line}}};
-  for (const auto& [name, node] : table) {
-    const std::string_view key = name.str();
-    const auto known = std::find_if(keys.begin(), keys.end(), [&](const auto& k) { return k.first == key; });
-    const auto at = fmt::format("{}:{}: ", origin, node.source().begin.line);
-    require(known != keys.end(),
-            fmt::format("{}unknown key '{}'; the keys are name, answer, system, user, history_line and "
-                        "candidate_line",
-                        at, key));
-    require(node.is_string(), fmt::format("{}'{}' is not a string", at, key));
-    *known->second = node.as_string()->get();
-  }
-  for (const char* key : {"name", "answer", "user", "history_line", "candidate_line"}) {
-    require(table.contains(key), fmt::format("{}: the key '{}' is missing; add it", origin, key));
-  }
+  prompt.name = table.text("name");
+  prompt.system = table.text_or("system", "");
+  prompt.user = table.text("user");
+  prompt.history_line = table.text("history_line");
+  prompt.candidate_line = table.text("candidate_line");
   const auto kind = std::find(kAnswers.begin(), kAnswers.end(), answer);
   require(kind != kAnswers.end(),
           fmt::format("{}: the answer is '{}'; write scores, choice or yes_no", origin, answer));

@@ -221,13 +221,13 @@ class Embedder {
       request.id = next++;
       request.url = url;
       json body = {{"model", options_.chat.model}, {"input", json::array()}};
-      std::size_t bytes = 0;
+      std::int64_t bytes = 0;
       for (const Text& text : chunk(request.id)) {
         body["input"].push_back(text.text);
-        bytes += text.text.size();
+        bytes += static_cast<std::int64_t>(text.text.size());
       }
       request.body = json_text(body);
-      request.tokens = static_cast<std::int64_t>(kTokensPerByte * static_cast<double>(bytes));
+      request.tokens = static_cast<std::int64_t>(expected_tokens(bytes));
       return request;
     };
     const auto accept = [&](std::uint64_t id, const std::string& body, int) {

@@ -2,8 +2,8 @@
 
 #include <limits>
 
-#include "host/base/fnv.h"
 #include "kernels/exec/error.h"
+#include "kernels/exec/fnv.h"
 
 namespace sllmr {
 namespace {
@@ -13,7 +13,7 @@ std::uint32_t hash_of(std::string_view token) {
   return static_cast<std::uint32_t>(hash ^ (hash >> 32));
 }
 
-void add_vocabulary(Fnv& fnv, const TokenMap& vocabulary) {
+void add_vocabulary(Fnv<std::uint64_t>& fnv, const TokenMap& vocabulary) {
   fnv.add_number(static_cast<std::uint64_t>(vocabulary.count()), 8);
   for (Id id = 1; id < vocabulary.rows(); ++id) fnv.add_token(vocabulary.token(id));
 }
@@ -63,7 +63,7 @@ void TokenMap::grow() {
 }
 
 std::uint64_t content_hash(const Dataset& data) {
-  Fnv fnv;
+  Fnv<std::uint64_t> fnv;
   add_vocabulary(fnv, data.users);
   add_vocabulary(fnv, data.items);
   for (Id user = 1; user < data.users.rows(); ++user) {
@@ -82,7 +82,7 @@ std::uint64_t content_hash(const Dataset& data) {
 }
 
 std::uint64_t text_hash(const Dataset& data) {
-  Fnv fnv;
+  Fnv<std::uint64_t> fnv;
   for (Id item = 1; item < data.items.rows(); ++item) {
     fnv.add_token(data.titles[item]);
     const auto attributes = data.attributes_of(item);

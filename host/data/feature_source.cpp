@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "host/base/fnv.h"
 #include "host/data/dataset.h"
+#include "kernels/exec/fnv.h"
 
 namespace sllmr {
 
@@ -91,7 +91,7 @@ FeatureSource feature_source(const Dataset& data) {
 }
 
 std::uint64_t feature_hash(const Dataset& data) {
-  Fnv fnv;
+  Fnv<std::uint64_t> fnv;
   if (data.item_attributes.empty()) return fnv.value();
   const std::vector<AttributeKind> kinds = resolve_kinds(data);
   for (Id item = 1; item < data.items.rows(); ++item) {

@@ -5,6 +5,7 @@
 
 #include "host/eval/metric.h"
 #include "host/eval/metrics.h"
+#include "kernels/exec/math.h"
 
 namespace sllmr {
 
@@ -39,7 +40,7 @@ std::optional<double> gauc(const LabelledSlice& slice) {
 }
 
 double probability(float logit) {
-  return 1.0 / (1.0 + std::exp(-double{logit}));
+  return sigmoid_of(double{logit});
 }
 
 std::optional<double> brier(const LabelledSlice& slice) {

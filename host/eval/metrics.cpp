@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "kernels/logit_loss.h"
+
 namespace sllmr {
 
 double ranking_auc(std::int64_t above, std::int64_t ties, std::int64_t negatives) {
@@ -79,8 +81,7 @@ std::optional<double> log_loss(std::span<const std::int32_t> order, std::span<co
   double sum = 0;
   for (const std::int32_t row : order) {
     const double x = logits[static_cast<std::size_t>(row)], label = labels[static_cast<std::size_t>(row)];
-    // -label log p - (1 - label) log(1 - p) without the overflow of exp(|x|).
-    sum += std::max(x, 0.0) - x * label + std::log1p(std::exp(-std::fabs(x)));
+    sum += binary_cross_entropy(x, label).loss;
   }
   return sum / static_cast<double>(order.size());
 }

@@ -6,6 +6,7 @@
 
 #include "host/guidance/guidance.h"
 #include "host/guidance/judged.h"
+#include "kernels/exec/math.h"
 
 namespace sllmr {
 namespace {
@@ -18,9 +19,7 @@ constexpr const char *kWeight = "kd.weight", *kTemperature = "kd.temperature", *
 float teacher(const Config& config, double s) {
   const auto& scale = config.part<std::string>(kScale);
   const double temperature = config.part<double>(kTemperature);
-  const auto softmax = [](double yes, double no, double divisor) {
-    return 1 / (1 + std::exp((no - yes) / divisor));
-  };
+  const auto softmax = [](double yes, double no, double divisor) { return sigmoid_of((yes - no) / divisor); };
   if (scale == "probability") return static_cast<float>(softmax(s, 1 - s, temperature));
   if (scale == "double_softmax") {
     const double yes = softmax(s, 1 - s, 1);

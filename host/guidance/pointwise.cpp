@@ -9,6 +9,7 @@
 
 #include "host/guidance/gated.h"
 #include "host/guidance/judged.h"
+#include "kernels/exec/math.h"
 #include "kernels/logit_loss.h"
 #include "kernels/pointwise_loss.h"
 
@@ -23,7 +24,7 @@ struct Calibration {
   double a = 1, b = 0;
 
   static double log_odds(float t) { return static_cast<double>(log_odds_of(t)); }
-  float operator()(float t) const { return static_cast<float>(1 / (1 + std::exp(-a * log_odds(t) - b))); }
+  float operator()(float t) const { return static_cast<float>(sigmoid_of(a * log_odds(t) + b)); }
 };
 
 /// A judged item as a row of Platt's regression.
@@ -38,9 +39,10 @@ std::vector<Example> examples_of(const ScoreTable& table) {
   std::vector<Example> examples;
   for (std::size_t user = 1; user < table.probe.size(); ++user) {
     const auto scores = table.scores_of(static_cast<Id>(user));
-    if (table.probe[user] < 0 || scores.size() < 2) continue;
+    const auto probe = table.compared_probe(static_cast<Id>(user));
+    if (!probe) continue;
     for (std::size_t k = 0; k < scores.size(); ++k) {
-      const bool positive = static_cast<std::int32_t>(k) == table.probe[user];
+      const bool positive = k == *probe;
       const double x = Calibration::log_odds(scores[k]);
       examples.push_back({x, positive ? 1 : 1 / static_cast<double>(scores.size() - 1), positive});
     }
@@ -58,8 +60,8 @@ Calibration platt(const ScoreTable& table) {
   const auto loss = [&](double a, double b) {
     double sum = 0;
     for (const Example& e : examples) {
-      const double s = (e.positive ? -1 : 1) * (a * e.x + b);
-      sum += e.weight * (std::max(s, 0.0) + std::log1p(std::exp(-std::fabs(s))));
+      const double s = (e.positive ? 1 : -1) * (a * e.x + b);
+      sum += e.weight * log_sigmoid_loss(s).loss;
     }
     return sum;
   };
@@ -69,7 +71,7 @@ Calibration platt(const ScoreTable& table) {
     double g_a = 0, g_b = 0, h_aa = 1e-9, h_ab = 0,
            h_bb = 1e-9;  // the ridge: where one score is all there is
     for (const Example& e : examples) {
-      const double p = 1 / (1 + std::exp(-fit.a * e.x - fit.b)), off = e.weight * (p - (e.positive ? 1 : 0));
+      const double p = sigmoid_of(fit.a * e.x + fit.b), off = e.weight * (p - (e.positive ? 1 : 0));
       const double h = e.weight * p * (1 - p);
       g_a += off * e.x, g_b += off;
       h_aa += h * e.x * e.x, h_ab += h * e.x, h_bb += h;

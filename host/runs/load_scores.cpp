@@ -3,11 +3,11 @@
 #include <ctime>
 
 #include "host/ask/scorer.h"
-#include "host/base/fnv.h"
 #include "host/config/applicability.h"
 #include "host/runs/training.h"
 #include "host/scores/report.h"
 #include "host/scores/table_origin.h"
+#include "kernels/exec/fnv.h"
 
 namespace sllmr {
 
@@ -15,7 +15,7 @@ namespace {
 
 /// FNV-1a over everything that training reads of a score table.
 std::uint64_t hash_scores(const ScoreTable& table) {
-  Fnv hash;
+  Fnv<std::uint64_t> hash;
   const auto add = [&hash](const auto& values) { hash.add_bytes(std::as_bytes(std::span(values))); };
   add(table.offsets);
   add(table.items);

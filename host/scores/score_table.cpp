@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
-#include <optional>
 #include <utility>
 
 #include "host/scores/agreement.h"
@@ -20,14 +19,6 @@ std::span<const T> row_of(const std::vector<T>& values, const std::vector<std::i
   const auto first = static_cast<std::size_t>(offsets[user]);
   const auto last = static_cast<std::size_t>(offsets[user + 1]);
   return std::span(values).subspan(first, last - first);
-}
-
-/// Nothing where there is no probe or no other entry.
-std::optional<double> agreement_of(const ScoreTable& table, Id user) {
-  const auto scores = table.scores_of(user);
-  const std::int32_t probe = table.probe[user];
-  if (probe < 0 || scores.size() < 2) return std::nullopt;
-  return agreement(scores.size(), static_cast<std::size_t>(probe), [&](std::size_t k) { return scores[k]; });
 }
 
 std::vector<LlmScore> entries_of(const ScoreTable& table) {
@@ -58,6 +49,11 @@ std::span<const Id> ScoreTable::items_of(Id user) const {
 
 std::span<const float> ScoreTable::scores_of(Id user) const {
   return row_of(scores, offsets, user);
+}
+
+std::optional<std::size_t> ScoreTable::compared_probe(Id user) const {
+  if (probe[user] < 0 || items_of(user).size() < 2) return std::nullopt;
+  return static_cast<std::size_t>(probe[user]);
 }
 
 ScoreTable make_score_table(const Dataset& data, std::span<const LlmScore> scores, std::string scorer,
@@ -190,8 +186,8 @@ ScoreStats score_stats(const ScoreTable& table, const Split& split) {
     const bool cold = split.cold[user] != 0;
     stats.cold_users += cold && !table.items_of(user).empty();
     stats.probes += table.probe[user] >= 0;
-    if (const auto own = agreement_of(table, user)) {
-      sum[cold] += *own;
+    if (const auto probe = table.compared_probe(user)) {
+      sum[cold] += agreement(table.scores_of(user), *probe);
       ++judged[cold];
     }
   }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,6 +36,8 @@ struct ScoreTable {
   std::int64_t scored_users() const;
   std::span<const Id> items_of(Id user) const;
   std::span<const float> scores_of(Id user) const;
+  /// Index of the user's probe among the user's entries, where there is another one to compare it with.
+  std::optional<std::size_t> compared_probe(Id user) const;
 };
 
 /// Where scores[i] comes from, as the beginning of an error message: "toys.scores:12: ".

@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "host/base/atomic_file.h"
-#include "host/base/fnv.h"
 #include "host/base/input_file.h"
 #include "host/base/json_text.h"
 #include "host/base/text_file.h"
 #include "kernels/exec/error.h"
+#include "kernels/exec/fnv.h"
 #include "kernels/exec/random.h"
 
 namespace sllmr {
@@ -34,7 +34,7 @@ std::optional<std::uint64_t> read_hash(const json& stored) {
 std::uint64_t hash_of_bytes(const std::string& path) {
   InputFile file(path);
   std::vector<char> buffer(1 << 16);
-  Fnv hash;
+  Fnv<std::uint64_t> hash;
   while (const std::size_t count = file.read(buffer.data(), buffer.size()))
     hash.add_bytes(std::as_bytes(std::span(buffer.data(), count)));
   require(file.fault().empty(), fmt::format("{}: {}", path, file.fault()));

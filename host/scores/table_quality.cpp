@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <limits>
 #include <numeric>
+#include <ranges>
 #include <span>
 
 #include "host/scores/agreement.h"
@@ -96,20 +97,19 @@ ReliabilityMap reliability_map(const ScoreTable& table, const Split& split) {
   Sum all, cold, warm, tail, head;
   for (Id user = 1; user < split.data->users.rows(); ++user) {
     const auto items = table.items_of(user);
-    const auto scores = table.scores_of(user);
-    if (table.probe[user] < 0 || items.size() < 2) continue;
-    const auto probe = static_cast<std::size_t>(table.probe[user]);
-    const double by_llm = agreement(items.size(), probe, [&](std::size_t k) { return scores[k]; });
-    const double by_popularity =
-        agreement(items.size(), probe, [&](std::size_t k) { return split.popularity[items[k]]; });
+    const auto probe = table.compared_probe(user);
+    if (!probe) continue;
+    const double by_llm = agreement(table.scores_of(user), *probe);
+    const auto popularity = std::views::transform(items, [&](Id item) { return split.popularity[item]; });
+    const double by_popularity = agreement(popularity, *probe);
     const std::size_t train = split.train_items(user).size(), history = std::max<std::size_t>(train, 1) - 1;
     const auto row = std::lower_bound(kHistory.begin(), kHistory.end(), history) - kHistory.begin();
     const auto column =
-        std::upper_bound(kPopularity.begin(), kPopularity.end(), share[items[probe]]) - kPopularity.begin();
+        std::upper_bound(kPopularity.begin(), kPopularity.end(), share[items[*probe]]) - kPopularity.begin();
     sums[row][column].add(by_llm, by_popularity);
     all.add(by_llm, by_popularity);
     (split.cold[user] ? cold : warm).add(by_llm, by_popularity);
-    (split.tail[items[probe]] ? tail : head).add(by_llm, by_popularity);
+    (split.tail[items[*probe]] ? tail : head).add(by_llm, by_popularity);
   }
   for (const auto& row : sums) {
     map.cells.emplace_back();

@@ -38,6 +38,11 @@ SLLMR_INLINE float exp_of(float x) {
   return x < -kBound ? 0.0F : power * scale;
 }
 
+template <class Real>
+SLLMR_HD Real sigmoid_of(Real x) {
+  return Real(1) / (Real(1) + exp_of(-x));
+}
+
 /// log(1 + x) within 2e-7 of it for x in [0, 1]; NaN for NaN.
 SLLMR_INLINE float log1p_of_share(float x) {
   // 2 atanh(s), s = x / (2 + x) <= 1/3: 2 s (1 + s^2 / 3 + s^4 / 5 + ...).

@@ -108,7 +108,7 @@ SLLMR_HD Real log(const Real& x) {
 }
 template <GateReal Real>
 SLLMR_HD Real sigmoid(const Real& x) {
-  const auto s = 1 / (1 + exp_of(-value_of(x)));
+  const auto s = sigmoid_of(value_of(x));
   return chain(x, s, s * (1 - s));
 }
 template <GateReal Real>

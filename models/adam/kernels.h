@@ -14,14 +14,10 @@
 
 #include <cstdint>
 
+#include "kernels/adam_constants.h"
 #include "kernels/exec/run.h"
 
 namespace sllmr {
-
-/// Those of PyTorch.
-struct AdamConstants {
-  static constexpr double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-};
 
 /// No row of a table is further behind than this many steps: each step brings one part in kAdamSweep of all
 /// rows up to date. It bounds the longest chain of missed steps, which on CUDA is what a launch takes.

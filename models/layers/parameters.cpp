@@ -1,24 +1,14 @@
 #include "models/layers/parameters.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
-
-#include "kernels/exec/random.h"
 
 namespace sllmr {
 
 namespace {
 
 constexpr std::int64_t kBoundary = 16;  // elements: 64 bytes of float
-
-double draw_initial(const Initial& initial, std::uint64_t seed, std::uint64_t position) {
-  if (initial.kind == Initial::Kind::constant) return initial.scale;
-  const Draw draw = philox(seed, 0, position, Purpose::init_layer);
-  if (initial.kind == Initial::Kind::normal) {
-    return initial.scale * static_cast<double>(normal(draw.word[0], draw.word[1]));
-  }
-  return initial.scale * (2.0 * static_cast<double>(uniform(draw.word[0])) - 1.0);
-}
 
 }  // namespace
 
@@ -72,11 +62,9 @@ void Parameters<Real>::allocate(const Context& context, std::uint64_t seed) {
   allocated_ = true;
   std::vector<Real> values(static_cast<std::size_t>(size_)), state(static_cast<std::size_t>(state_size_));
   for (const Part& part : parts_) {
-    Real* to = (part.trained ? values : state).data() + part.offset;
-    const auto first = static_cast<std::uint64_t>(part.first_draw);
-    for (std::int64_t k = 0; k < part.size; ++k) {
-      to[k] = static_cast<Real>(draw_initial(part.initial, seed, first + static_cast<std::uint64_t>(k)));
-    }
+    const std::span<Real> slab(part.trained ? values : state);
+    draw_initial(context, part.initial, {seed, Purpose::init_layer}, static_cast<std::uint64_t>(part.first_draw),
+                 slab.subspan(static_cast<std::size_t>(part.offset), static_cast<std::size_t>(part.size)));
   }
   values_ = Buffer<Real>(context, std::span<const Real>(values));
   gradients_ = Buffer<Real>(context, values.size());

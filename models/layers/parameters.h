@@ -7,19 +7,9 @@
 
 #include "kernels/exec/matrix.h"
 #include "kernels/exec/memory.h"
+#include "models/initial.h"
 
 namespace sllmr {
-
-/// How parameters start. Draws depend on (seed, position among all that may be trained) alone.
-struct Initial {
-  enum class Kind { constant, uniform, normal };
-  Kind kind = Kind::constant;
-  double scale = 0;  // the constant, the bound of the uniform distribution, or the standard deviation
-
-  static Initial constant(double value) { return {Kind::constant, value}; }
-  static Initial uniform(double bound) { return {Kind::uniform, bound}; }
-  static Initial normal(double deviation) { return {Kind::normal, deviation}; }
-};
 
 /// What backward does with the gradient of its input: replace what is there, or add to it where other parts
 /// of the model read the same input. Gradients of parameters are always replaced.
@@ -57,6 +47,7 @@ class Parameters {
   int add_frozen(std::string name, std::vector<std::int64_t> shape, Initial initial);
   /// The same for state that is saved but not trained. It starts at a constant.
   int add_state(std::string name, std::vector<std::int64_t> shape, Initial initial);
+  /// Draws depend on (seed, position among all that may be trained) alone.
   void allocate(const Context& context, std::uint64_t seed);
 
   const std::vector<Part>& parts() const { return parts_; }

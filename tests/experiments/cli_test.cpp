@@ -64,6 +64,8 @@ TEST_F(Cli, RunsATableOfAnExperimentAndKeepsItsCells) {
   EXPECT_EQ(unknown.status, 1);
   EXPECT_THAT(unknown.err, HasSubstr("table.toml:"));
   EXPECT_THAT(unknown.err, HasSubstr("unknown key 'colour'"));
+  write_table("[cell]\nrow = 'wide'\ncolumn = 'one'\n");
+  EXPECT_THAT(run({"experiment", "run", table}).err, HasSubstr("must be tables: [[cell]]"));
 }
 
 TEST_F(Cli, StatsPrintsOneJsonObjectAndNothingElse) {

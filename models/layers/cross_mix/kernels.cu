@@ -1,5 +1,6 @@
 #include "models/layers/cross_mix/kernels.h"
 
+#include "kernels/dense/softmax.h"
 #include "kernels/exec/launch.h"
 #include "kernels/exec/math.h"
 
@@ -75,19 +76,6 @@ SLLMR_INLINE void run_item(Lanes lanes, const UnpackExperts<Real>& args, std::in
   }
 }
 
-/// gate = softmax(gate + bias), over the experts.
-template <class Real>
-SLLMR_INLINE void gate_softmax(const CrossExperts<Real>& net, Real* gate) {
-  Real most = gate[0] + net.gate_bias[0];
-  for (int e = 0; e < net.experts; ++e) {
-    gate[e] += net.gate_bias[e];
-    most = gate[e] > most ? gate[e] : most;
-  }
-  Real total = 0;
-  for (int e = 0; e < net.experts; ++e) total += gate[e] = std::exp(gate[e] - most);
-  for (int e = 0; e < net.experts; ++e) gate[e] /= total;
-}
-
 /// One lane a row.
 template <class Real, class Lanes>
 SLLMR_INLINE void run_item(Lanes, const MixExperts<Real>& args, std::int64_t row) {
@@ -108,7 +96,8 @@ SLLMR_INLINE void run_item(Lanes, const MixExperts<Real>& args, std::int64_t row
   }
   SLLMR_ROW_LOOP
   for (int k = 0; k < width; ++k) of_core[k] = tanh_of(of_core[k]);
-  gate_softmax(net, gate);
+  for (int e = 0; e < net.experts; ++e) gate[e] += net.gate_bias[e];
+  softmax(gate, net.experts);
   for (int k = 0; k < width; ++k) to[k] = gate[k / rank] * of_core[k];
 }
 

@@ -4,8 +4,7 @@
 #include <cmath>
 #include <string_view>
 
-#include "kernels/exec/parallel.h"
-#include "kernels/exec/random.h"
+#include "kernels/exec/fnv.h"
 #include "models/layers/embedding/kernels.h"
 
 namespace sllmr {
@@ -17,14 +16,13 @@ constexpr std::string_view kFieldNames[kFields] = {
     "user", "item", "brand", "categories", "history items", "history brands", "history categories"};
 
 /// Tables and the parameter slab share seed and purpose; what tells a table's draws apart is a hash of its
-/// name (32-bit FNV-1a), never the slab's 0.
+/// name, never the slab's 0.
 std::uint32_t stream_of(const std::string& name) {
-  std::uint32_t hash = 2166136261U;
-  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
-  return hash | 1U;
+  Fnv<std::uint32_t> hash;
+  hash.add_bytes(name);
+  return hash.value() | 1U;
 }
 
-/// Drawn on the host whatever the device: the logarithms and cosines of two machines differ in the last bit.
 template <class Real>
 std::vector<Real> draw_table(const Context& context, const std::string& name, Id rows, int width,
                              const EmbeddingInitial& initial, std::uint64_t seed) {
@@ -34,14 +32,9 @@ std::vector<Real> draw_table(const Context& context, const std::string& name, Id
                                                                             : 1.0;
   const std::size_t size = size_product(rows, width);
   const std::size_t drawn_from = xavier ? 0 : static_cast<std::size_t>(width);
-  const std::uint32_t stream = stream_of(name);
   std::vector<Real> values(size);
-  on_shares(context.threads(), static_cast<std::int64_t>(size - drawn_from), [&](int, auto first, auto last) {
-    for (std::size_t k = drawn_from + first; k < drawn_from + last; ++k) {
-      const Draw draw = philox(seed, stream, k, Purpose::init_layer);
-      values[k] = static_cast<Real>(deviation * static_cast<double>(normal(draw.word[0], draw.word[1])));
-    }
-  });
+  draw_initial(context, Initial::normal(deviation), {seed, Purpose::init_layer, stream_of(name)}, drawn_from,
+               std::span(values).subspan(drawn_from));
   return values;
 }
 

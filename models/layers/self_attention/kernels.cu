@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/dense/softmax.h"
 #include "kernels/exec/launch.h"
 #include "kernels/exec/math.h"
 #include "kernels/exec/matrix.h"
@@ -61,7 +62,7 @@ struct ForwardHead {
       }
     }
     lanes.sync();
-    for (int i = lanes.lane(); i < fields; i += Lanes::size) softmax(a + i * fields);
+    for (int i = lanes.lane(); i < fields; i += Lanes::size) softmax(a + i * fields, fields);
     lanes.sync();
     if (drops) {
       args.mask.for_row(lanes, item, fields * fields, [&](std::int64_t at, bool keep) {
@@ -75,17 +76,6 @@ struct ForwardHead {
           lanes, fields, dims, [&](int j) { return applied(a[i * fields + j], args.mask.scale); }, v,
           qkv.stride, args.out.row(first + i) + column);
     }
-  }
-
- private:
-  SLLMR_HD void softmax(Real* a) const {
-    Real largest = a[0], sum = 0;
-    for (int j = 1; j < args.shape.fields; ++j) largest = a[j] > largest ? a[j] : largest;
-    for (int j = 0; j < args.shape.fields; ++j) {
-      a[j] = std::exp(a[j] - largest);
-      sum += a[j];
-    }
-    for (int j = 0; j < args.shape.fields; ++j) a[j] /= sum;
   }
 };
 

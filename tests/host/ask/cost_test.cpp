@@ -2,13 +2,16 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "host/ask/ask.h"
 #include "host/ask/prompt.h"
 #include "tests/host/ask/toy_data.h"
+#include "tests/host/support.h"
 
 namespace sllmr {
 namespace {
@@ -40,6 +43,42 @@ TEST(Cost, OfAJobIsTheSumOverItsPrompts) {
     EXPECT_NEAR(cost.tokens, in + out, 1e-9) << templates[k];
     EXPECT_NEAR(cost.money, 1e-6 * (0.5 * in + 2 * out), 1e-15) << templates[k];
   }
+}
+
+TEST(Cost, AForecastIsThatEstimateUntilTheModelsAnswersTellItsTokens) {
+  const TemporaryFolder folder;
+  const Dataset data = test::make_dataset({{1, 2, 3, 4, 5}, {2, 3, 4, 5, 6}}, 6);
+  const Split split = leave_one_out(data);
+  const std::vector<CandidateSet> sets = {{1, {1, 2}, {3, 6}, 3}, {2, {2, 3}, {4, 1, 5}, 4}};
+  ScorerOptions options;
+  options.prices = {0.5, 2};
+  options.cache = folder / "cache";
+  const ScoreJob job{split, sets, options};
+  const SetCost cost = expected_cost(job);
+  const Forecast unknown = forecast(job);
+  EXPECT_EQ(unknown.prompts, 2);
+  EXPECT_EQ(unknown.cached, 0);
+  EXPECT_EQ(unknown.tokens_per_byte, 0.25);
+  EXPECT_NEAR(unknown.tokens_in + unknown.tokens_out, cost.tokens, 1e-9);
+  EXPECT_NEAR(unknown.money, cost.money, 1e-15);
+  EXPECT_TRUE(std::isnan(unknown.seconds));
+
+  const Questions questions(job);
+  const Question first = questions.at(0);
+  ChatAnswer answer;
+  answer.text = R"({"A": 0.5, "B": 0.25})";
+  answer.tokens_in = first.prompt_bytes / 2;
+  AnswerCache cache(options.cache);
+  store_answer(questions, first, answer, 3, cache);
+  const Forecast known = forecast(job);
+  EXPECT_EQ(known.cached, 1);
+  const double rate = static_cast<double>(answer.tokens_in) / static_cast<double>(first.prompt_bytes);
+  const double tokens_in = rate * static_cast<double>(questions.at(1).prompt_bytes);
+  EXPECT_DOUBLE_EQ(known.tokens_per_byte, rate);
+  EXPECT_NEAR(known.tokens_in, tokens_in, 1e-9);
+  EXPECT_EQ(known.tokens_out, 2 + 7 * 3);
+  EXPECT_NEAR(known.money, 1e-6 * (0.5 * tokens_in + 2 * 23), 1e-15);
+  EXPECT_EQ(known.seconds, 3.0 / options.http.in_flight);
 }
 
 }  // namespace

@@ -49,6 +49,16 @@ TEST_F(ScoreTableTest, ProbeIndexFollowsTheSortedOrder) {
   EXPECT_THAT(table.probe, ElementsAre(-1, 2, -1, -1));
 }
 
+TEST_F(ScoreTableTest, AProbeIsComparedWhereThereIsAnotherEntry) {
+  const ScoreTable table = make_score_table(
+      data_,
+      std::vector<LlmScore>{{1, 3, 0.1F, true}, {1, 8, 0.2F}, {2, 6, 0.5F, true}, {3, 7, 1}, {3, 9, 0}},
+      "test");
+  EXPECT_EQ(table.compared_probe(1), 1U);
+  EXPECT_EQ(table.compared_probe(2), std::nullopt) << "it is alone";
+  EXPECT_EQ(table.compared_probe(3), std::nullopt) << "there is none";
+}
+
 TEST_F(ScoreTableTest, RefusesScoresOutsideTheUnitInterval) {
   for (const float score : {-0.001F, 1.001F, kNan, kInfinity}) {
     EXPECT_THAT(build_error({{1, 8, score}}), HasSubstr("is not in [0, 1]; normalise")) << score;

@@ -1,0 +1,35 @@
+// How tables and parameters start.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/exec/context.h"
+#include "kernels/exec/random.h"
+
+namespace sllmr {
+
+struct Initial {
+  enum class Kind { constant, uniform, normal };
+  Kind kind = Kind::constant;
+  double scale = 0;  // the constant, the bound of the uniform distribution, or the standard deviation
+
+  static Initial constant(double value) { return {Kind::constant, value}; }
+  static Initial uniform(double bound) { return {Kind::uniform, bound}; }
+  static Initial normal(double deviation) { return {Kind::normal, deviation}; }
+};
+
+/// Which random numbers are drawn. `stream` tells apart what is drawn for one purpose.
+struct InitialDraws {
+  std::uint64_t seed = 0;
+  Purpose purpose = Purpose::init_layer;
+  std::uint32_t stream = 0;
+};
+
+/// values[k]: what position first + k draws, which depends on `draws` and the position alone. On the host
+/// whatever the device: the logarithms and cosines of two machines differ in the last bit.
+template <class Real>
+void draw_initial(const Context& context, const Initial& initial, const InitialDraws& draws,
+                  std::uint64_t first, std::span<Real> values);
+
+}  // namespace sllmr
