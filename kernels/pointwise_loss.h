@@ -23,9 +23,10 @@ struct PointwiseArgs {
   const float* targets = nullptr;  // [2 * n_pairs]: of row_a, of row_b
   PointwiseLoss loss = PointwiseLoss::mse;
   float weight = 0;
-  GateArgs gate;                // alpha of each row; its parameters get no gradient
-  std::int64_t first_slot = 0;  // pair k adds its telemetry to slot first_slot + k
-  float* d_logits = nullptr;    // of the batch; the judged rows' are written
+  const float* uncertainties = nullptr;  // of the batch, of passes; null: gate.uncertainty of the logits
+  GateArgs gate;                         // alpha of each row; its parameters get no gradient
+  std::int64_t first_slot = 0;           // pair k adds its telemetry to slot first_slot + k
+  float* d_logits = nullptr;             // of the batch; the judged rows' are written
 };
 
 void pointwise_loss_on(OnCpu, const Context& context, const PointwiseArgs& args);

@@ -8,13 +8,14 @@ namespace sllmr {
 
 const std::vector<BackboneInfo>& backbones() {
   static const std::vector<BackboneInfo> list{
-      {"mf", "MF", "matrix factorisation: <user, item>", make_mf<float>, make_mf<double>, {}, false},
+      {"mf", "MF", "matrix factorisation: <user, item>", make_mf<float>, make_mf<double>, {}, false, false},
       {"lightgcn",
        "LightGCN",
        "<user, item> of rows that are propagated over the training graph",
        make_lightgcn<float>,
        make_lightgcn<double>,
        {},
+       false,
        false},
       {"deepfm",
        "DeepFM",

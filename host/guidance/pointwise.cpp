@@ -137,6 +137,11 @@ class Pointwise final : public Gated {
     args.targets = targets_.data();
     args.loss = loss_of(setup_.config);
     args.weight = gate().lambda;
+    Tensor<float> uncertain;
+    if (args.n_pairs > 0) {
+      uncertain = uncertainties(step.batch, step.pass.step, 0);
+      args.uncertainties = uncertain.data();
+    }
     args.gate = gate();
     args.first_slot = step.head.rows;
     args.d_logits = step.head.d_logits;
@@ -169,6 +174,7 @@ void check(const Config& config) {
           "train.loss=bce");
   if (!config.part<bool>(kGated)) return;
   const GateSpec spec = gate_spec(config);
+  check_uncertainty(config, *spec.rule);
   if (spec.rule->n_params == 0) {
     require_not_set(config, "gate.objective",
                     fmt::format("the rule {} has no parameters to learn", spec.rule->name));

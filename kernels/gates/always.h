@@ -11,6 +11,7 @@ struct Always {
   static constexpr std::string_view name = "always";
   static constexpr std::string_view summary = "1: the LLM is always believed (global regularisation)";
   static constexpr int n_params = 0;
+  static constexpr bool uses_uncertainty = false;
 
   template <class Theta>
   SLLMR_HD static auto alpha(const GateSignals&, const Theta&) {

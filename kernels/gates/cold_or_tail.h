@@ -11,6 +11,7 @@ struct ColdOrTail {
   static constexpr std::string_view name = "cold-or-tail";
   static constexpr std::string_view summary = "1 for a cold user or a long-tail item, else 0";
   static constexpr int n_params = 0;
+  static constexpr bool uses_uncertainty = false;
 
   template <class Theta>
   SLLMR_HD static auto alpha(const GateSignals& z, const Theta&) {

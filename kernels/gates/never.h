@@ -12,6 +12,7 @@ struct Never {
   static constexpr std::string_view name = "never";
   static constexpr std::string_view summary = "0: the LLM is never believed";
   static constexpr int n_params = 0;
+  static constexpr bool uses_uncertainty = false;
 
   template <class Theta>
   SLLMR_HD static auto alpha(const GateSignals&, const Theta&) {

@@ -11,6 +11,7 @@ struct Random {
   static constexpr std::string_view name = "random";
   static constexpr std::string_view summary = "a uniform weight in [0, 1), fixed for each (user, item)";
   static constexpr int n_params = 0;
+  static constexpr bool uses_uncertainty = false;
   static constexpr bool uses_draw = true;
 
   template <class Theta>

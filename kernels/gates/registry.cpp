@@ -14,11 +14,22 @@ constexpr bool uses_draw() {
   return false;
 }
 
+/// Unless it says no: passes that nobody reads cost time, missing ones the run.
+template <class Rule>
+constexpr bool uses_uncertainty() {
+  if constexpr (requires { Rule::uses_uncertainty; }) return Rule::uses_uncertainty;
+  return true;
+}
+
 template <class... Rules>
 std::vector<GatePart> list_rules(PartList<Rules...>) {
   int id = 0;
-  return {GatePart{id++, Rules::name, Rules::summary, Rules::n_params, uses_draw<Rules>(), false, false,
-                   false}...};
+  return {GatePart{.id = id++,
+                   .name = Rules::name,
+                   .summary = Rules::summary,
+                   .n_params = Rules::n_params,
+                   .uses_draw = uses_draw<Rules>(),
+                   .uses_uncertainty = uses_uncertainty<Rules>()}...};
 }
 
 template <class Objective>
@@ -30,8 +41,12 @@ constexpr bool skips_closed() {
 template <class... Objectives>
 std::vector<GatePart> list_objectives(PartList<Objectives...>) {
   int id = 0;
-  return {GatePart{id++, Objectives::name, Objectives::summary, 0, false, Objectives::uses_probes,
-                   Objectives::uses_cosine, skips_closed<Objectives>()}...};
+  return {GatePart{.id = id++,
+                   .name = Objectives::name,
+                   .summary = Objectives::summary,
+                   .uses_probes = Objectives::uses_probes,
+                   .uses_cosine = Objectives::uses_cosine,
+                   .skips_closed = skips_closed<Objectives>()}...};
 }
 
 struct InitialParams {
