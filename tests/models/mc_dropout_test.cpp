@@ -60,7 +60,7 @@ class EveryMcBackbone : public testing::TestWithParam<std::string> {
 };
 INSTANTIATE_TEST_SUITE_P(McDropout, EveryMcBackbone, testing::ValuesIn([] {
                            std::vector<std::string> names;
-                           for (const BackboneInfo& info : backbones()) names.emplace_back(info.name);
+                           for (const BackboneInfo& each : backbones()) names.emplace_back(each.name);
                            return names;
                          }()),
                          [](const auto& each) { return each.param; });
