@@ -12,9 +12,6 @@ enum class OptimizerKind : int { sgd, adagrad, lazy_adam, adam };
 /// whose gradient stops at p (1 - p) = 1e-12: rows that are confidently wrong teach nothing.
 enum class BaseLoss : int { bce, bpr, clamped_bce };
 
-/// How the gate's uncertainty in [0, 1] is made of the backbone's logit (kernels/gates/signals.h).
-enum class Uncertainty : int { confidence, entropy };
-
 /// A guiding pair is any two of the user's scored items, or one of those whose scores differ most.
 enum class PairChoice : int { sampled, largest };
 

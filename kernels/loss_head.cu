@@ -48,13 +48,18 @@ struct HeadItem {
   LossHead args;
   std::int64_t base;
 
+  SLLMR_HD float uncertainty(std::int32_t row) const {
+    return uncertainty_of(args.uncertainties, row, args.logits[row], args.gate.uncertainty);
+  }
+
   template <class Lanes>
   SLLMR_HD void llm_pair(Lanes lanes, std::int64_t k) const {
     const HeadPair& both = args.pairs[k];
     float* slot = args.gate.slots + (base + k) * GateColumns::stride;
     const float cosine = args.cosines == nullptr ? 0.0F : args.cosines[k];
     const GatedPair gated = gate_pair(lanes, args.gate, slot, both.user, both.pair, args.logits[both.row_a],
-                                      args.logits[both.row_b], cosine, both.probe != 0);
+                                      args.logits[both.row_b], cosine, both.probe != 0,
+                                      uncertainty(both.row_a), uncertainty(both.row_b));
     // Written so that a NaN reaches the parameters, as in the base loss.
     const float push =
         both.probe != 0 || gated.hinge == 0.0F ? 0.0F : gated.weight / static_cast<float>(args.rows);

@@ -32,7 +32,8 @@ struct LossHead {
   BaseLoss loss = BaseLoss::bce;
   const HeadPair* pairs = nullptr;  // [n_pairs]; no two share a row
   std::int64_t n_pairs = 0;
-  const float* cosines = nullptr;  // [n_pairs], see PairContext; null: 0
+  const float* cosines = nullptr;        // [n_pairs], see PairContext; null: 0
+  const float* uncertainties = nullptr;  // [as logits], of passes; null: gate.uncertainty of the logits
   GateArgs gate;              // gate.slots: one for each training row and pair, so that sums keep their order
   float* d_logits = nullptr;  // [as logits]
 };

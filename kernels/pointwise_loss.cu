@@ -34,7 +34,7 @@ struct JudgedPair {
       const float s = args.logits[row];
       GateSignals z =
           gate_signals(args.gate, both.user, side == 0 ? both.pair.a : both.pair.b, both.pair.gap());
-      z.uncertainty = uncertainty_of(s, args.gate.uncertainty);
+      z.uncertainty = uncertainty_of(args.uncertainties, row, s, args.gate.uncertainty);
       const float alpha = gate_alpha(args.gate, z);
       const LossAndSlope x = loss_of(args.loss, s, args.targets[2 * k + side]);
       args.d_logits[row] = scale * alpha * x.slope;

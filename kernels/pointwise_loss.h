@@ -25,9 +25,10 @@ struct PointwiseHead {
   const float* targets;       // [2 * n_pairs]: of row_a, of row_b
   PointwiseLoss loss;
   float weight;
-  GateArgs gate;                // alpha of each row; its parameters get no gradient
-  std::int64_t first_slot = 0;  // pair k adds its telemetry to slot first_slot + k
-  float* d_logits;              // of the batch; the judged rows' are written
+  const float* uncertainties = nullptr;  // of the batch, of passes; null: gate.uncertainty of the logits
+  GateArgs gate;                         // alpha of each row; its parameters get no gradient
+  std::int64_t first_slot = 0;           // pair k adds its telemetry to slot first_slot + k
+  float* d_logits;                       // of the batch; the judged rows' are written
 };
 
 }  // namespace sllmr

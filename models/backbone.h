@@ -58,7 +58,7 @@ class Backbone {
   /// Does forward want the history item by item (FeatureBatch::sequence), not pooled?
   virtual bool wants_sequence() const { return false; }
   /// Logits [rows x 1]. `saved`, when not null, gets what backward needs. A training pass draws dropout masks
-  /// and updates running statistics.
+  /// and updates running statistics; one of Monte Carlo dropout draws masks alone.
   virtual Tensor<Real> forward(const Context& context, const FeatureBatch& batch, const Pass& pass,
                                std::unique_ptr<Saved>* saved) const = 0;
   /// Replaces the gradients of all parameters by those of sum(d_logits * logits), d_logits [rows x 1], and

@@ -18,6 +18,7 @@ struct BackboneInfo {
   std::unique_ptr<Backbone<double>> (*make_double)(const Context&, const BackboneOptions&);
   std::vector<std::string_view> own_keys = {};  // config keys that not every backbone has a use for
   bool reads_attributes = true;                 // brand and categories
+  bool has_dropout = true;                      // model.dropout
 };
 const std::vector<BackboneInfo>& backbones();
 /// The backbone called `name`, or null.

@@ -17,7 +17,7 @@
 namespace sllmr {
 
 void add_gates_command(CLI::App& app) {
-  CLI::App* gates = app.add_subcommand("gates", "Gating rules and gate objectives");
+  CLI::App* gates = app.add_subcommand("gates", "Gating rules, gate objectives and uncertainties");
   gates->require_subcommand(1);
   gates->add_subcommand("list", "List them")->callback([] {
     fmt::print("rules (gate.rule): alpha of a (user, item)\n");
@@ -27,6 +27,10 @@ void add_gates_command(CLI::App& app) {
     fmt::print("objectives (gate.objective): what the rule's parameters are trained for\n");
     for (const GatePart& objective : gate_objectives()) {
       fmt::print("  {:<14} {}\n", objective.name, objective.summary);
+    }
+    fmt::print("uncertainties (gate.uncertainty): a signal of rules, of the backbone's p = sigmoid(logit)\n");
+    for (const UncertaintyInfo& info : kUncertainties) {
+      fmt::print("  {:<14} {}{}\n", info.name, info.summary, info.needs_passes ? " (deep backbones)" : "");
     }
   });
 }

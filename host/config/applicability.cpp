@@ -33,6 +33,8 @@ constexpr Condition kConditions[] = {
     {"llm.prompt_history", kScoresItself, kFinished},
     {"llm.largest_pairs", [](const Config& c) { return c.llm.pairs == PairChoice::largest; },
      "llm.pairs=sampled draws from all pairs"},
+    {"gate.mc_passes", [](const Config& c) { return c.gate.uncertainty == Uncertainty::mc_dropout; },
+     "gate.uncertainty is made of one pass; see gate.uncertainty=mc_dropout"},
     {"llm.noise_slice", [](const Config& c) { return c.llm.noise > 0; }, "llm.noise is 0"},
 };
 

@@ -13,6 +13,7 @@
 #include "host/data/import.h"
 #include "host/scores/score_table.h"
 #include "kernels/choices.h"
+#include "kernels/gates/uncertainty.h"
 
 namespace sllmr {
 
@@ -92,6 +93,7 @@ struct GateConfig {
   std::string rule = "learned";
   std::string objective = "agreement";
   Uncertainty uncertainty = Uncertainty::confidence;
+  int mc_passes = 8;
   double lr = 0.1;
   double probe_rate = 0.0625;
   double price = 0.1;

@@ -183,6 +183,12 @@ Key part_key(const PartKey& part) {
 // side by side, below 2^31; what memory holds may be less.
 constexpr int kMostWidth = 4096, kMostUnits = 32768, kMostRows = 1 << 24;
 
+std::vector<std::pair<std::string, Uncertainty>> uncertainty_names() {
+  std::vector<std::pair<std::string, Uncertainty>> names;
+  for (const UncertaintyInfo& info : kUncertainties) names.emplace_back(info.name, info.kind);
+  return names;
+}
+
 std::vector<Key> own_keys() {
   return {
       text(SLLMR_KEY(method),
@@ -283,9 +289,10 @@ std::vector<Key> own_keys() {
 
       text(SLLMR_KEY(gate.rule), "gating rule"),
       text(SLLMR_KEY(gate.objective), "what the gate learns from"),
-      choice(SLLMR_KEY(gate.uncertainty),
-             {{"confidence", Uncertainty::confidence}, {"entropy", Uncertainty::entropy}},
-             "the backbone's uncertainty signal"),
+      choice(SLLMR_KEY(gate.uncertainty), uncertainty_names(),
+             "the backbone's uncertainty signal, see sllmr gates list"),
+      integer(SLLMR_KEY(gate.mc_passes), 2,
+              "forward passes with dropout of a step (gate.uncertainty=mc_dropout)", 256),
       number(SLLMR_KEY(gate.lr), positive, "learning rate of the gate"),
       number(SLLMR_KEY(gate.probe_rate), share, "share of the rows with a pair that draw a probe pair too"),
       number(SLLMR_KEY(gate.price), share, "agreement beyond chance that opens the gate"),

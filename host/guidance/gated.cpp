@@ -1,6 +1,7 @@
 #include "host/guidance/gated.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +9,8 @@
 #include <utility>
 
 #include "host/guidance/signals.h"
+#include "models/mc_dropout.h"
+#include "models/registry.h"
 #include "models/user_cosines.h"
 
 namespace sllmr {
@@ -97,11 +100,11 @@ bool Gated::open(const LlmPair& pair, Id user) {
   if (!skips_closed_) return true;
   // The gate's uncertainty is known only after the forward pass; a rule need not be monotonic in it, but is
   // smooth enough for these.
-  constexpr float kUncertainties[] = {0.0F, 0.25F, 0.5F, 0.75F, 1.0F};
+  constexpr float kLevels[] = {0.0F, 0.25F, 0.5F, 0.75F, 1.0F};
   float most = 0, sum_a = 0, sum_b = 0;
   GateSignals a = gate_signals(host_gate_, user, pair.a, pair.gap()),
               b = gate_signals(host_gate_, user, pair.b, pair.gap());
-  for (const float q : kUncertainties) {
+  for (const float q : kLevels) {
     a.uncertainty = b.uncertainty = q;
     const float alpha_a = alpha_of(host_gate_, a), alpha_b = alpha_of(host_gate_, b);
     most = std::max({most, alpha_a, alpha_b});
@@ -109,7 +112,7 @@ bool Gated::open(const LlmPair& pair, Id user) {
     sum_b += alpha_b;
   }
   if (!(most < static_cast<float>(setup_.config.gate.skip_below))) return true;
-  constexpr float kMean = 1.0F / std::size(kUncertainties);
+  constexpr float kMean = 1.0F / std::size(kLevels);
   count_closed(a, kMean * sum_a);
   count_closed(b, kMean * sum_b);
   return false;
@@ -130,10 +133,22 @@ void Gated::upload(const BatchPlan& plan) {
   copy_to_device(setup_.context, heads_.data(), heads.data(), heads.size() * sizeof(HeadPair));
 }
 
+Tensor<float> Gated::uncertainties(const FeatureBatch& batch, std::uint32_t step, std::uint32_t group) const {
+  const GateConfig& config = setup_.config.gate;
+  if (!info_of(config.uncertainty).needs_passes || !spec_.rule->uses_uncertainty) return {};
+  return mc_dropout_variance(setup_.context, *setup_.backbone, batch,
+                             {setup_.config.seed, step, group, config.mc_passes});
+}
+
 void Gated::loss(const StepView& step) {
   LossHead head = step.head;
   head.pairs = heads_.data();
   head.n_pairs = std::ssize(rows_of(step.plan).heads);
+  Tensor<float> uncertain;
+  if (head.n_pairs > 0) {
+    uncertain = uncertainties(step.batch, step.pass.step, 0);
+    head.uncertainties = uncertain.data();
+  }
   Tensor<float> cosines;
   if (head.gate.uses_cosine && head.n_pairs > 0) {
     cosines = user_cosines(setup_.context, step.backbone, step.batch, step.saved, head);
@@ -142,7 +157,7 @@ void Gated::loss(const StepView& step) {
   run(setup_.context, head);
 }
 
-void Gated::take_probes(const Forward& forward) {
+void Gated::take_probes(const BatchMaker& make_batch) {
   LossHead head;
   head.gate = gate();
   head.pairs = heads_.data();
@@ -154,17 +169,23 @@ void Gated::take_probes(const Forward& forward) {
       pair.row_b = pair.row_a + 1;
     }
     copy_to_device(setup_.context, heads_.data(), probe_heads_.data() + first, n * sizeof(HeadPair));
-    const Tensor<float> logits = forward(std::span<const FeatureRow>(probe_rows_).subspan(2 * first, 2 * n));
+    const FeatureBatch& batch =
+        make_batch(std::span<const FeatureRow>(probe_rows_).subspan(2 * first, 2 * n));
+    const Tensor<float> logits = setup_.backbone->forward(setup_.context, batch, Pass{}, nullptr);
+    // Group 0 of a step is a training batch.
+    const Tensor<float> uncertain = uncertainties(batch, static_cast<std::uint32_t>(state_.steps()),
+                                                  static_cast<std::uint32_t>(1 + first / heads_.size()));
     const Tensor<float> d_logits(setup_.context, logits.rows(), 1);  // nobody reads it
     head.logits = logits.data();
     head.d_logits = d_logits.data();
+    head.uncertainties = uncertain.data();
     head.n_pairs = static_cast<std::int64_t>(n);
     run(setup_.context, head);
   }
 }
 
-void Gated::end_chunk(int slots, const Forward& forward) {
-  if (forward) take_probes(forward);
+void Gated::end_chunk(int slots, const BatchMaker& make_batch) {
+  if (make_batch) take_probes(make_batch);
   state_.step(slots);
   fetch_gate();
 }
@@ -257,6 +278,25 @@ GateSpec gate_spec(const Config& config) {
   return spec;
 }
 
+void check_uncertainty(const Config& config, const GatePart& rule) {
+  const BackboneInfo* backbone = find_backbone(config.model.name);
+  const UncertaintyInfo& uncertainty = info_of(config.gate.uncertainty);
+  if (backbone == nullptr || !uncertainty.needs_passes || !rule.uses_uncertainty) return;
+  std::vector<std::string_view> others;
+  for (const UncertaintyInfo& each : kUncertainties) {
+    if (!each.needs_passes) others.push_back(each.name);
+  }
+  const auto refuse = [&](const std::string& reason) {
+    throw Error(
+        fmt::format("gate.uncertainty={} is the spread that dropout makes, and {}, or use "
+                    "gate.uncertainty={}",
+                    uncertainty.name, reason, fmt::join(others, " or ")));
+  };
+  if (!backbone->has_dropout)
+    refuse(fmt::format("model.name={} has none: choose a deep model", backbone->name));
+  if (config.model.dropout == 0) refuse("model.dropout is 0: set it above 0");
+}
+
 /// `global` (every pair counts fully), the name of a gate objective (with gate.rule) or that of a gate rule
 /// (with gate.objective).
 GuidanceInfo gated_guidance() {
@@ -264,7 +304,7 @@ GuidanceInfo gated_guidance() {
           .summary = "S-LLMR: a hinge on pairs of scored items, weighted by a gate",
           .words = gated_words(),
           .trains_mf = true,
-          .check = [](const Config& config) { gate_spec(config); },
+          .check = [](const Config& config) { check_uncertainty(config, *gate_spec(config).rule); },
           .make = [](const GuidanceSetup& setup) -> std::unique_ptr<Guidance> {
             return std::make_unique<Gated>(setup, gate_spec(setup.config));
           },

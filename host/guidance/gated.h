@@ -26,7 +26,7 @@ class Gated : public Guidance, protected MfPairs {
   void plan(BatchPlan& plan) override;
   void upload(const BatchPlan& plan) override;
   void loss(const StepView& step) override;
-  void end_chunk(int slots, const Forward& forward) override;
+  void end_chunk(int slots, const BatchMaker& make_batch) override;
   void after_load() override { fetch_gate(); }
 
  protected:
@@ -34,6 +34,9 @@ class Gated : public Guidance, protected MfPairs {
     std::vector<HeadPair> heads;
     std::int64_t left_out = 0;  // guiding pairs that the gate holds shut
   };
+  /// Of every row of the batch, [rows x 1], where the gate's uncertainty needs passes; else empty. `step` and
+  /// `group` tell the batches of the run apart.
+  Tensor<float> uncertainties(const FeatureBatch& batch, std::uint32_t step, std::uint32_t group) const;
   static const Rows& rows_of(const BatchPlan& plan) { return static_cast<const Rows&>(*plan.own); }
   void start_chunk(const Chunk& chunk) override;
   nlohmann::json telemetry(const std::vector<double>& totals) override;
@@ -52,7 +55,8 @@ class Gated : public Guidance, protected MfPairs {
   /// Whether the gate, as it was at the chunk's start, lets the pair in; counts one that it keeps out.
   bool open(const LlmPair& pair, Id user);
   void count_closed(const GateSignals& signals, float alpha);
-  void take_probes(const Forward& forward);
+  void take_probes(const BatchMaker& make_batch);
+
   /// The gate as it is now, for open().
   void fetch_gate();
 
@@ -74,6 +78,8 @@ class Gated : public Guidance, protected MfPairs {
 
 /// The rule and objective of config.method and [gate]. Throws Error where they contradict each other.
 GateSpec gate_spec(const Config& config);
+/// Throws Error where the rule reads an uncertainty that the backbone of the configuration has not.
+void check_uncertainty(const Config& config, const GatePart& rule);
 /// What reports show of Gated::telemetry().
 std::vector<GuidanceColumn> gate_columns();
 

@@ -73,11 +73,12 @@ struct StepView {
   const FeatureBatch& batch;
   Backbone<float>& backbone;
   const Backbone<float>::Saved& saved;
-  LossHead head;  // of the base loss, without pairs
+  const Pass& pass;  // forward's
+  LossHead head;     // of the base loss, without pairs
 };
 
-/// Logits [rows x 1] of the model as it is, without training.
-using Forward = std::function<Tensor<float>(std::span<const FeatureRow> rows)>;
+/// Makes a batch of rows that train nothing, for which the model is up to date. It is there until the next.
+using BatchMaker = std::function<const FeatureBatch&(std::span<const FeatureRow> rows)>;
 
 /// The pairs that the kernels of matrix factorisation take with their triples.
 class MfPairs {
@@ -119,9 +120,9 @@ class Guidance {
   /// Loss of the step: writes the gradient of every logit, and adds the base loss to its slots. Launches
   /// only.
   virtual void loss(const StepView& step) { run(setup_.context, step.head); }
-  /// After the last batch of the chunk, of whose slots the first `slots` were used. `forward` is null with
-  /// the kernels of matrix factorisation.
-  virtual void end_chunk(int slots, const Forward& /*forward*/) { state_.step(slots); }
+  /// After the last batch of the chunk, of whose slots the first `slots` were used. `make_batch` is null
+  /// with the kernels of matrix factorisation.
+  virtual void end_chunk(int slots, const BatchMaker& /*make_batch*/) { state_.step(slots); }
   /// Training stops within the chunk: whoever resumes begins it again.
   void leave_chunk() { counted_ = counted_before_; }
   /// The epoch's sums. Throws Error when training has diverged.

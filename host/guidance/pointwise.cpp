@@ -131,13 +131,17 @@ class Pointwise final : public Gated {
 
   void loss(const StepView& step) override {
     run(setup_.context, step.head);  // the base loss alone
+    const std::int64_t n_pairs = std::ssize(rows_of(step.plan).heads);
+    Tensor<float> uncertain;
+    if (n_pairs > 0) uncertain = uncertainties(step.batch, step.pass.step, 0);
     run(setup_.context, PointwiseHead{.logits = step.head.logits,
                                       .pairs = heads_.data(),
-                                      .n_pairs = std::ssize(rows_of(step.plan).heads),
+                                      .n_pairs = n_pairs,
                                       .left_out = rows_of(step.plan).left_out,
                                       .targets = targets_.data(),
                                       .loss = loss_of(setup_.config),
                                       .weight = gate().lambda,
+                                      .uncertainties = uncertain.data(),
                                       .gate = gate(),
                                       .first_slot = step.head.rows,
                                       .d_logits = step.head.d_logits});
@@ -169,6 +173,7 @@ void check(const Config& config) {
           "train.loss=bce");
   if (!config.part<bool>(kGated)) return;
   const GateSpec spec = gate_spec(config);
+  check_uncertainty(config, *spec.rule);
   if (spec.rule->n_params == 0) {
     require_not_set(config, "gate.objective",
                     fmt::format("the rule {} has no parameters to learn", spec.rule->name));

@@ -90,8 +90,9 @@ std::optional<EpochReport> DeepTrainer::train_epoch(const std::function<bool(std
     const std::int64_t count = std::min(chunk_, total - row_);
     begin_chunk(row_, count);
     if (!take_batches(count, stop)) return std::nullopt;
-    guidance_->end_chunk(guidance_->gate().n_slots,
-                         [this](std::span<const FeatureRow> rows) { return forward(rows); });
+    guidance_->end_chunk(
+        guidance_->gate().n_slots,
+        [this](std::span<const FeatureRow> rows) -> const FeatureBatch& { return make_batch(rows); });
     row_ += count;
     taken_ = 0;
     if (row_ < total && stop(row_)) return std::nullopt;
@@ -161,10 +162,10 @@ void DeepTrainer::begin_chunk(std::int64_t first, std::int64_t count) {
   guidance_->begin_chunk({static_cast<std::uint32_t>(epoch_), first, count, batch_size_, users});
 }
 
-Tensor<float> DeepTrainer::forward(std::span<const FeatureRow> rows) {
+const FeatureBatch& DeepTrainer::make_batch(std::span<const FeatureRow> rows) {
   const FeatureBatch& batch = prepared_.front().batcher->make(context_, rows);
   adam_->begin(context_, batch);  // no step follows: it brings the rows up to date
-  return backbone_->forward(context_, batch, Pass{}, nullptr);
+  return batch;
 }
 
 void DeepTrainer::prepare(std::int64_t first, std::int64_t count, Prepared& batch) {
@@ -214,7 +215,7 @@ void DeepTrainer::take_step(const FeatureBatch& batch, const BatchPlan& plan) {
   head.loss = config_.train.loss;
   head.gate = guidance_->gate();
   head.d_logits = d_logits.data();
-  guidance_->loss({plan, batch, *backbone_, *saved, head});
+  guidance_->loss({plan, batch, *backbone_, *saved, pass, head});
   backbone_->backward(context_, batch, *saved, d_logits);
   adam_->step(context_, batch);
 }

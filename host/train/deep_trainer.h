@@ -63,8 +63,8 @@ class DeepTrainer final : public Trainer {
   void take_batch(Prepared& prepared);
   /// Forward, losses, backward and optimiser: launches only.
   void take_step(const FeatureBatch& batch, const BatchPlan& plan);
-  /// Logits of rows that train nothing.
-  Tensor<float> forward(std::span<const FeatureRow> rows);
+  /// See BatchMaker.
+  const FeatureBatch& make_batch(std::span<const FeatureRow> rows);
   void prepare_save() override;
   std::vector<Counter> counters() override;
   std::vector<NamedBuffer> chunk_buffers() override { return guidance_->chunk_buffers(); }

@@ -30,6 +30,7 @@ enum class Purpose : std::uint32_t {
   synthetic,
   init_layer,
   dropout,
+  mc_dropout,
 };
 
 /// Four independent 32-bit words.

@@ -8,6 +8,8 @@ namespace sllmr::gates {
 /// alpha = `everywhere`.
 template <int everywhere>
 struct Constant : GateRule {
+  static constexpr bool uses_uncertainty = false;
+
   template <class Theta>
   SLLMR_HD static auto alpha(const GateSignals&, const Theta&) {
     return static_cast<float>(everywhere);
@@ -31,6 +33,7 @@ struct Never : Constant<0> {
 struct ColdOrTail : GateRule {
   static constexpr std::string_view name = "cold-or-tail";
   static constexpr std::string_view summary = "1 for a cold user or a long-tail item, else 0";
+  static constexpr bool uses_uncertainty = false;
 
   template <class Theta>
   SLLMR_HD static auto alpha(const GateSignals& z, const Theta&) {
@@ -43,6 +46,7 @@ struct Random : GateRule {
   static constexpr std::string_view name = "random";
   static constexpr std::string_view summary = "a uniform weight in [0, 1), fixed for each (user, item)";
   static constexpr bool uses_draw = true;
+  static constexpr bool uses_uncertainty = false;
 
   template <class Theta>
   SLLMR_HD static auto alpha(const GateSignals& z, const Theta&) {

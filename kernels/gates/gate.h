@@ -148,22 +148,14 @@ SLLMR_HD inline float gate_alpha(const GateArgs& gate, const GateSignals& z) {
   return visitor.alpha;
 }
 
-/// Gate, objective gradient and telemetry of the pairs of `batch`, whose logits are known. Adds to `tally`
-/// (of a pair alone the group's slot, else a GateTally) and writes gated[0 .. n-1]; all lanes return the
-/// same. `Rules`: has gate.rule.
+namespace detail {
+
+/// gate_pairs() of a padded batch whose uncertainties are known, padding included: every element of a vector
+/// is read.
 template <class Rules = EveryPart, int Most, class Lanes, class Tally>
-SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, Tally&& tally, GateBatch<Most>& batch,
-                         GatedPair* gated) {
-  batch.pad();
-  GateSide<Most> a, b;
-  // Padding included: every element of a vector is read below.
-  with_uncertainty(gate.uncertainty, [&](auto kind) {
-    batch.for_each([&](int k, int) {
-      a.uncertainty[k] = uncertainty_of<kind.value>(batch.logit_a[k]);
-      b.uncertainty[k] = uncertainty_of<kind.value>(batch.logit_b[k]);
-    });
-  });
-  detail::AlphaVisitor<Most> rule{gate, batch, a, b};
+SLLMR_HD void gate_sides(Lanes lanes, const GateArgs& gate, Tally&& tally, const GateBatch<Most>& batch,
+                         GateSide<Most>& a, GateSide<Most>& b, GatedPair* gated) {
+  AlphaVisitor<Most> rule{gate, batch, a, b};
   GateRules::visit<Rules>(gate.rule, rule);
   float alpha[Most], hinge[Most], slope[Most] = {}, weight[Most] = {};
   batch.for_each([&](int k, int) {
@@ -172,7 +164,7 @@ SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, Tally&& tally, GateB
     const float positive = slack < 0.0F ? 0.0F : slack;  // written so that a NaN logit stays NaN
     hinge[k] = batch.probe[k] != 0.0F ? 0.0F : positive;
   });
-  detail::ObjectiveVisitor<Most> objective{gate, batch, alpha, hinge, slope, weight};
+  ObjectiveVisitor<Most> objective{gate, batch, alpha, hinge, slope, weight};
   GateObjectives::visit(gate.objective, objective);
 
   for (int k = 0; k < Most && k < batch.n; ++k) {
@@ -183,8 +175,7 @@ SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, Tally&& tally, GateB
       const bool second = side == 1;
       GateSignals z = gate_signals(gate, batch.user[k], second ? batch.b[k] : batch.a[k], batch.gap[k]);
       z.uncertainty = second ? b.uncertainty[k] : a.uncertainty[k];
-      detail::SlopeVisitor<Lanes> visitor{lanes, z, gate.theta, 0.5F * slope[k],
-                                          slot_of(tally) + GateColumns::theta};
+      SlopeVisitor<Lanes> visitor{lanes, z, gate.theta, 0.5F * slope[k], slot_of(tally) + GateColumns::theta};
       GateRules::visit<Rules>(gate.rule, visitor);
     }
   }
@@ -196,6 +187,25 @@ SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, Tally&& tally, GateB
   }
 }
 
+}  // namespace detail
+
+/// Gate, objective gradient and telemetry of the pairs of `batch`, whose logits are known. Adds to `tally`
+/// (of a pair alone the group's slot, else a GateTally) and writes gated[0 .. n-1]; all lanes return the
+/// same. `Rules`: has gate.rule.
+template <class Rules = EveryPart, int Most, class Lanes, class Tally>
+SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, Tally&& tally, GateBatch<Most>& batch,
+                         GatedPair* gated) {
+  batch.pad();
+  GateSide<Most> a, b;
+  with_uncertainty(gate.uncertainty, [&](auto kind) {
+    batch.for_each([&](int k, int) {
+      a.uncertainty[k] = uncertainty_of<kind.value>(batch.logit_a[k]);
+      b.uncertainty[k] = uncertainty_of<kind.value>(batch.logit_b[k]);
+    });
+  });
+  detail::gate_sides<Rules>(lanes, gate, tally, batch, a, b, gated);
+}
+
 /// The same of one pair.
 template <class Lanes>
 SLLMR_HD GatedPair gate_pair(Lanes lanes, const GateArgs& gate, float* slot, Id user, const LlmPair& pair,
@@ -204,6 +214,21 @@ SLLMR_HD GatedPair gate_pair(Lanes lanes, const GateArgs& gate, float* slot, Id 
   batch.add(user, pair, logit_a, logit_b, cosine, probe);
   GatedPair gated;
   gate_pairs(lanes, gate, slot, batch, &gated);
+  return gated;
+}
+
+/// The same of one pair whose uncertainties are known: those of (u, a) and of (u, b).
+template <class Lanes>
+SLLMR_HD GatedPair gate_pair(Lanes lanes, const GateArgs& gate, float* slot, Id user, const LlmPair& pair,
+                             float logit_a, float logit_b, float cosine, bool probe, float uncertainty_a,
+                             float uncertainty_b) {
+  GateBatch<1> batch;
+  batch.add(user, pair, logit_a, logit_b, cosine, probe);
+  GateSide<1> a, b;
+  a.uncertainty[0] = uncertainty_a;
+  b.uncertainty[0] = uncertainty_b;
+  GatedPair gated;
+  detail::gate_sides(lanes, gate, slot, batch, a, b, &gated);
   return gated;
 }
 

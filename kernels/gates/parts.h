@@ -15,11 +15,12 @@ struct GatePart {
   int id;
   std::string_view name;
   std::string_view summary;
-  int n_params = 0;           // of a rule
-  bool uses_draw = false;     // of a rule: reads GateSignals::draw
-  bool uses_probes = false;   // of an objective
-  bool uses_cosine = false;   // of an objective: reads PairContext::cosine
-  bool skips_closed = false;  // of an objective: a guiding pair with alpha near 0 teaches it nothing
+  int n_params = 0;               // of a rule
+  bool uses_draw = false;         // of a rule: reads GateSignals::draw
+  bool uses_uncertainty = false;  // of a rule: reads GateSignals::uncertainty
+  bool uses_probes = false;       // of an objective
+  bool uses_cosine = false;       // of an objective: reads PairContext::cosine
+  bool skips_closed = false;      // of an objective: a guiding pair with alpha near 0 teaches it nothing
 };
 const std::vector<GatePart>& gate_rules();
 const std::vector<GatePart>& gate_objectives();

@@ -16,6 +16,7 @@ GatePart gate_part(int id) {
   if constexpr (std::is_base_of_v<GateRule, Part>) {
     out.n_params = Part::n_params;
     out.uses_draw = Part::uses_draw;
+    out.uses_uncertainty = Part::uses_uncertainty;
   } else {
     out.uses_probes = Part::uses_probes;
     out.uses_cosine = Part::uses_cosine;

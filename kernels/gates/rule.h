@@ -13,6 +13,9 @@ namespace sllmr {
 struct GateRule {
   static constexpr int n_params = 0;
   static constexpr bool uses_draw = false;  // reads GateSignals::draw
+  /// Reads GateSignals::uncertainty. True unless a rule says no: passes that nobody reads cost time, missing
+  /// ones the run.
+  static constexpr bool uses_uncertainty = true;
   /// The starting value of parameter k; `normal` is a standard normal draw of its own.
   static float initial(int /*k*/, float /*normal*/) { return 0.0F; }
 };

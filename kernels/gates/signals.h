@@ -1,13 +1,12 @@
 // What a gate may look at, and how it gets its parameters.
 #pragma once
 
-#include <cmath>
 #include <type_traits>
 
-#include "kernels/choices.h"
 #include "kernels/exec/loops.h"
 #include "kernels/exec/types.h"
 #include "kernels/gates/dual.h"
+#include "kernels/gates/uncertainty.h"
 
 namespace sllmr {
 
@@ -71,38 +70,5 @@ struct SeededTheta {
     return out;
   }
 };
-
-/// confidence: 2 (1 - max p), p = sigmoid(logit); entropy: the binary entropy of p in bits. Both are 1 at p =
-/// 1/2.
-template <Uncertainty kind>
-SLLMR_INLINE float uncertainty_of(float logit) {
-  const float magnitude = std::fabs(logit);
-  const float small = exp_of(-magnitude);        // (1 - p) / p of the likelier answer
-  const float p_small = small / (1.0F + small);  // the unlikelier answer's probability
-  if constexpr (kind == Uncertainty::confidence) {
-    return 2.0F * p_small;
-  } else {
-    static_assert(kind == Uncertainty::entropy);
-    constexpr float kBits = 1.4426950408889634F;  // 1 / ln 2
-    // H = -p log p - (1-p) log(1-p), written with log1p so that it stays exact for large logits.
-    return kBits * (std::log1p(small) + p_small * magnitude);
-  }
-}
-
-/// Calls function(std::integral_constant<Uncertainty, kind>()).
-template <class Function>
-SLLMR_INLINE void with_uncertainty(Uncertainty kind, const Function& function) {
-  switch (kind) {
-    case Uncertainty::confidence:
-      return function(std::integral_constant<Uncertainty, Uncertainty::confidence>());
-    case Uncertainty::entropy:
-      return function(std::integral_constant<Uncertainty, Uncertainty::entropy>());
-  }
-}
-SLLMR_INLINE float uncertainty_of(float logit, Uncertainty kind) {
-  float value = 0;
-  with_uncertainty(kind, [&](auto constant) { value = uncertainty_of<constant.value>(logit); });
-  return value;
-}
 
 }  // namespace sllmr

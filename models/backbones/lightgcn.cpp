@@ -66,7 +66,7 @@ class LightGcn final : public TypedBackbone<Real, LightGcn<Real>> {
 BackboneInfo lightgcn_backbone() {
   return backbone_info<LightGcn>("lightgcn", "LightGCN",
                                  "<user, item> of rows that are propagated over the training graph",
-                                 /*own_keys=*/{}, /*reads_attributes=*/false);
+                                 /*own_keys=*/{}, /*reads_attributes=*/false, /*has_dropout=*/false);
 }
 
 }  // namespace sllmr

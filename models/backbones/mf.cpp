@@ -63,7 +63,7 @@ class MatrixFactorization final : public TypedBackbone<Real, MatrixFactorization
 
 BackboneInfo mf_backbone() {
   return backbone_info<MatrixFactorization>("mf", "MF", "matrix factorisation: <user, item>", /*own_keys=*/{},
-                                            /*reads_attributes=*/false);
+                                            /*reads_attributes=*/false, /*has_dropout=*/false);
 }
 
 }  // namespace sllmr

@@ -16,7 +16,7 @@ Dropout<Real>::Dropout(std::string name, double p, int layer)
 
 template <class Real>
 DropoutMask<Real> Dropout<Real>::mask(const Pass& pass) const {
-  return pass.training ? DropoutMask<Real>(p_, pass.seed, pass.step, layer_) : DropoutMask<Real>();
+  return pass.drops() ? DropoutMask<Real>(p_, pass.seed, pass.step, layer_) : DropoutMask<Real>();
 }
 
 template <class Real>

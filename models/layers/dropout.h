@@ -9,7 +9,7 @@
 
 namespace sllmr {
 
-/// y = x * m / (1 - p), where m is 0 with probability p, else 1; y = x when the pass is no training pass.
+/// y = x * m / (1 - p), where m is 0 with probability p, else 1; y = x unless pass.drops().
 /// Masks are functions of (pass.seed, pass.step, layer, row, column).
 template <class Real>
 class Dropout {
@@ -27,7 +27,7 @@ class Dropout {
   /// Returns the gradient of x; it may lie in d_out's memory.
   Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out) const;
 
-  /// The pass's mask, for layers that join dropout to something else; not active() outside of training.
+  /// The pass's mask, for layers that join dropout to something else; not active() unless pass.drops().
   DropoutMask<Real> mask(const Pass& pass) const;
 
  private:

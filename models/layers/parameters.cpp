@@ -63,7 +63,8 @@ void Parameters<Real>::allocate(const Context& context, std::uint64_t seed) {
   std::vector<Real> values(static_cast<std::size_t>(size_)), state(static_cast<std::size_t>(state_size_));
   for (const Part& part : parts_) {
     const std::span<Real> slab(part.trained ? values : state);
-    draw_initial(context, part.initial, {seed, Purpose::init_layer}, static_cast<std::uint64_t>(part.first_draw),
+    draw_initial(context, part.initial, {seed, Purpose::init_layer},
+                 static_cast<std::uint64_t>(part.first_draw),
                  slab.subspan(static_cast<std::size_t>(part.offset), static_cast<std::size_t>(part.size)));
   }
   values_ = Buffer<Real>(context, std::span<const Real>(values));

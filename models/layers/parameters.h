@@ -16,11 +16,15 @@ namespace sllmr {
 enum class InputGradient { replace, add };
 
 /// How one forward pass runs. `step` numbers the training steps of a run: with the seed it fixes the dropout
-/// masks.
+/// masks. A pass of Monte Carlo dropout draws masks as training does, and is in all else as if it trained
+/// nothing.
 struct Pass {
   bool training = false;
   std::uint64_t seed = 0;
   std::uint32_t step = 0;
+  bool mc_dropout = false;
+
+  bool drops() const { return training || mc_dropout; }
 };
 
 /// Layers add their parameters while they are constructed; allocate() then makes the slabs. Parts start on

@@ -299,6 +299,10 @@ TEST_F(Cli, ListsEveryGatePart) {
   for (const auto* parts : {&gate_rules(), &gate_objectives()}) {
     for (const GatePart& part : *parts) EXPECT_THAT(outcome.out, HasSubstr(std::string(part.name)));
   }
+  for (const UncertaintyInfo& info : kUncertainties) {
+    EXPECT_THAT(outcome.out, HasSubstr(std::string(info.name)));
+    EXPECT_THAT(outcome.out, HasSubstr(std::string(info.summary)));
+  }
 }
 
 TEST_F(Cli, ListsEveryMethodMetricAndProtocol) {

@@ -24,6 +24,8 @@ struct Head {
   std::vector<HeadPair> pairs = {
       {{1, 2, 0.7F, 0.2F}, 1, 6, 7, 0}, {{2, 3, 0.3F, 0.1F}, 2, 8, 9, 0}, {{3, 1, 0.4F, 0.5F}, 1, 10, 11, 1}};
   std::vector<float> cosines = {0, 0, 0};
+  std::vector<float> uncertainties;  // of passes; of the logits where it is empty
+  Uncertainty uncertainty = Uncertainty::confidence;
   float lambda = 0.5F, margin = 1.0F;
 };
 
@@ -43,6 +45,7 @@ HeadOutcome run(const Context& context, const Head& head, BaseLoss loss, int rul
   const Buffer<HeadPair> pairs(context, std::span<const HeadPair>(head.pairs));
   const Buffer<float> weights(context, std::span<const float>(head.weights));
   const Buffer<float> cosines(context, std::span<const float>(head.cosines));
+  const Buffer<float> uncertainties(context, std::span<const float>(head.uncertainties));
   const Buffer<UserSignals> users(context, 4);
   const Buffer<ItemSignals> items(context, 4);
   Buffer<float> d_logits(context, head.logits.size()),
@@ -56,6 +59,8 @@ HeadOutcome run(const Context& context, const Head& head, BaseLoss loss, int rul
   args.pairs = pairs.data();
   args.n_pairs = static_cast<std::int64_t>(head.pairs.size());
   args.cosines = cosines.data();
+  args.uncertainties = uncertainties.data();
+  args.gate.uncertainty = head.uncertainty;
   args.d_logits = d_logits.data();
   args.gate.rule = rule;
   args.gate.objective = objective;
@@ -187,6 +192,44 @@ TEST(LossHead, AShutGateAndAProbeLeaveTheModelAlone) {
   const HeadOutcome open = run(context, Head(), BaseLoss::bce);
   EXPECT_LT(open.d_logits[6], 0.0F);
   EXPECT_EQ(open.d_logits[10], 0.0F);
+}
+
+/// With the gate sigmoid(theta . [...]) at theta = 0 alpha is 1/2, and its gradient by the uncertainty's
+/// weight is 1/4 of that uncertainty: of the objective hinge, lambda * hinge * (q_a + q_b) / 8 a pair.
+void expect_uncertainties_of_passes(const Context& context) {
+  Head head;
+  head.uncertainties.assign(head.logits.size(), kNan);  // no other row's is read
+  head.uncertainty = Uncertainty::mc_dropout;
+  head.pairs.resize(1);
+  head.uncertainties[6] = 0.25F;
+  head.uncertainties[7] = 0.75F;
+  const HeadOutcome out = run(context, head, BaseLoss::bce, rule_id("learned"));
+  const double hinge = 1 - (static_cast<double>(0.2F) - static_cast<double>(0.5F));
+  EXPECT_NEAR(out.totals[GateColumns::theta + 2], 0.5 * hinge * (0.25 + 0.75) / 8, 1e-6);
+  EXPECT_NEAR(out.d_logits[7], 0.5 * 0.5 / 6, 1e-6);
+
+  Head given = Head(), made = Head();
+  for (const float logit : given.logits) {
+    given.uncertainties.push_back(uncertainty_of(logit, Uncertainty::entropy));
+  }
+  given.uncertainty = Uncertainty::mc_dropout;
+  made.uncertainty = Uncertainty::entropy;
+  const HeadOutcome a = run(context, given, BaseLoss::bce, rule_id("mlp"), objective_id("agreement")),
+                    b = run(context, made, BaseLoss::bce, rule_id("mlp"), objective_id("agreement"));
+  EXPECT_TRUE(all_near(a.d_logits, b.d_logits, {1e-6, 1e-5}));
+  EXPECT_TRUE(all_near(a.totals, b.totals, {1e-6, 1e-5}));
+
+  made.uncertainty = Uncertainty::mc_dropout;  // without passes
+  EXPECT_TRUE(std::isnan(run(context, made, BaseLoss::bce, rule_id("learned")).d_logits[6]));
+}
+
+TEST(LossHead, TakesTheUncertaintiesOfPasses) {
+  expect_uncertainties_of_passes(Context(Device::cpu));
+}
+
+TEST(LossHeadCuda, TakesTheUncertaintiesOfPasses) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  expect_uncertainties_of_passes(Context(Device::cuda));
 }
 
 TEST(LossHead, ProbesTeachTheGate) {

@@ -26,6 +26,7 @@ struct Rows {
       {{1, 2, 0.7F, 0.2F}, 1, 2, 5, 0}, {{2, 3, 0.3F, 0.1F}, 2, 3, 6, 0}, {{3, 1, 0.5F, 0.4F}, 3, 4, 7, 0}};
   std::vector<UserSignals> users = {{}, signals_of_user(1), signals_of_user(0), signals_of_user(1)};
   std::vector<ItemSignals> items = {{}, {1, 0.1F}, {0, 0.8F}, {1, 0.4F}};
+  std::vector<float> uncertainties;  // of passes; of the logits where it is empty
   float weight = 0.7F;
 };
 
@@ -41,6 +42,7 @@ PointwiseOutcome run(const Context& context, const Rows& rows, PointwiseLoss los
   const Buffer<float> logits(context, std::span<const float>(rows.logits)),
       targets(context, std::span<const float>(rows.targets)),
       parameters(context, std::span<const float>(theta));
+  const Buffer<float> uncertainties(context, std::span<const float>(rows.uncertainties));
   const Buffer<HeadPair> pairs(context, std::span<const HeadPair>(rows.pairs));
   const Buffer<UserSignals> users(context, std::span<const UserSignals>(rows.users));
   const Buffer<ItemSignals> items(context, std::span<const ItemSignals>(rows.items));
@@ -53,6 +55,7 @@ PointwiseOutcome run(const Context& context, const Rows& rows, PointwiseLoss los
                      .targets = targets.data(),
                      .loss = loss,
                      .weight = rows.weight,
+                     .uncertainties = uncertainties.data(),
                      .gate = {},
                      .first_slot = kFirst,
                      .d_logits = d_logits.data()};
@@ -102,8 +105,9 @@ constexpr PointwiseLoss kLosses[] = {PointwiseLoss::mse, PointwiseLoss::bce, Poi
 
 /// Every rule: the gradient of the mean of alpha * loss by finite differences in double precision, alpha
 /// being a constant, and the sums.
-void expect_right(const Context& context) {
-  const Rows rows;
+void expect_right(const Context& context, const std::vector<float>& uncertainties = {}) {
+  Rows rows;
+  rows.uncertainties = uncertainties;
   for (int rule = 0; rule < static_cast<int>(gate_rules().size()); ++rule) {
     std::vector<float> theta = initial_gate_params(rule, 3);
     for (std::size_t k = 0; k < theta.size(); ++k) theta[k] += 0.1F * static_cast<float>(k % 3);
@@ -120,7 +124,8 @@ void expect_right(const Context& context) {
       double alphas = 0, losses = 0;
       for (const JudgedRow& each : judged(rows)) {
         GateSignals z = gate_signals(gate, each.user, each.item, each.gap);
-        z.uncertainty = uncertainty_of(rows.logits[each.row], Uncertainty::confidence);
+        z.uncertainty = uncertainties.empty() ? uncertainty_of(rows.logits[each.row], Uncertainty::confidence)
+                                              : uncertainties[each.row];
         const auto alpha = static_cast<double>(alpha_of(gate, z));
         const auto s = static_cast<double>(rows.logits[each.row]);
         constexpr double kStep = 1e-5;
@@ -154,6 +159,10 @@ TEST(PointwiseLoss, GradientsAndSumsOfEveryRuleAreRight) {
 TEST(PointwiseLossCuda, GradientsAndSumsOfEveryRuleAreRight) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
   expect_right(Context(Device::cuda));
+}
+
+TEST(PointwiseLoss, TakesTheUncertaintiesOfPasses) {
+  expect_right(Context(Device::cpu, 1), {kNan, kNan, 0.1F, 0.9F, 0.3F, 0.0F, 1.0F, 0.6F});
 }
 
 TEST(PointwiseLoss, ANaNReachesTheGradient) {

@@ -65,8 +65,9 @@ inline World golden_world(const nlohmann::json& file, const nlohmann::json& resu
   world.gate.rule = rule_id("learned");
   world.gate.objective = objective_id(result["objective"].get<std::string>());
   world.gate.uses_probes = gate_objectives()[static_cast<std::size_t>(world.gate.objective)].uses_probes;
-  world.gate.uncertainty =
-      result["uncertainty"] == "entropy" ? Uncertainty::entropy : Uncertainty::confidence;
+  for (const UncertaintyInfo& info : kUncertainties) {
+    if (info.name == result["uncertainty"].get<std::string>()) world.gate.uncertainty = info.kind;
+  }
   world.gate.lambda = settings["lambda"];
   world.gate.margin = settings["margin"];
   world.gate.price = settings["price"];

@@ -93,8 +93,9 @@ TEST_F(RecipeTest, WordsOfChoicesNameTheirEnumerators) {
   EXPECT_EQ(from_overrides({"llm.pairs=largest"}).llm.pairs, PairChoice::largest);
   EXPECT_EQ(from_overrides({"llm.noise_slice=all"}).llm.noise_slice, NoiseSlice::all);
   EXPECT_EQ(from_overrides({"llm.noise_slice=warm"}).llm.noise_slice, NoiseSlice::warm);
-  EXPECT_EQ(from_overrides({"gate.uncertainty=confidence"}).gate.uncertainty, Uncertainty::confidence);
-  EXPECT_EQ(from_overrides({"gate.uncertainty=entropy"}).gate.uncertainty, Uncertainty::entropy);
+  for (const UncertaintyInfo& info : kUncertainties) {
+    EXPECT_EQ(from_overrides({"gate.uncertainty=" + std::string(info.name)}).gate.uncertainty, info.kind);
+  }
 }
 
 TEST_F(RecipeTest, OverridesWinAndTheLastOneMost) {
@@ -253,7 +254,7 @@ TEST_F(RecipeTest, EffectiveConfigRoundTrips) {
   EXPECT_EQ(again.train.lr, 0.123456789012345678);
   EXPECT_EQ(again.data.path, R"(a "quoted" \ path = with spaces # and 'more')");
   EXPECT_EQ(again.eval.topk, all_set.eval.topk);
-  EXPECT_EQ(again.gate.uncertainty, Uncertainty::entropy);
+  EXPECT_EQ(again.gate.uncertainty, std::end(kUncertainties)[-1].kind);
 }
 
 TEST(Config, EffectiveConfigPutsWhatWasSetFirst) {

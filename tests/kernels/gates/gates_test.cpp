@@ -261,7 +261,8 @@ TEST(Objectives, BudgetOpensAGateThatSpendsTooLittle) {
 }
 
 TEST(Signals, UncertaintyIsItsDefinition) {
-  for (const Uncertainty kind : {Uncertainty::confidence, Uncertainty::entropy}) {
+  for (const auto& [kind, name, summary, needs_passes] : kUncertainties) {
+    if (needs_passes) continue;
     for (double logit = -40; logit <= 40; logit += 0.37) {
       const auto q = static_cast<double>(uncertainty_of(static_cast<float>(logit), kind));
       const double expected = reference::uncertainty(static_cast<double>(static_cast<float>(logit)), kind);
@@ -271,6 +272,35 @@ TEST(Signals, UncertaintyIsItsDefinition) {
     EXPECT_EQ(uncertainty_of(1000, kind), 0.0F);
     EXPECT_EQ(uncertainty_of(-1000, kind), 0.0F);
   }
+}
+
+TEST(Signals, AnUncertaintyOfPassesIsTheRowsAndNeverTheLogits) {
+  const float of_passes[] = {0.25F, 0.75F};
+  for (const UncertaintyInfo& info : kUncertainties) {
+    EXPECT_EQ(uncertainty_of(of_passes, 1, 2.0F, info.kind), 0.75F) << info.name;
+    const float of_logit = uncertainty_of(nullptr, 1, 2.0F, info.kind);
+    EXPECT_EQ(std::isnan(of_logit), info.needs_passes) << info.name;
+    if (info.needs_passes) continue;
+    EXPECT_EQ(of_logit, uncertainty_of(2.0F, info.kind)) << info.name;
+  }
+}
+
+TEST(Registry, UncertaintiesStandInTheirOrder) {
+  std::set<std::string_view> names;
+  for (const UncertaintyInfo& info : kUncertainties) {
+    EXPECT_EQ(&info_of(info.kind), &info);
+    EXPECT_TRUE(names.insert(info.name).second) << info.name;
+    EXPECT_FALSE(info.summary.empty()) << info.name;
+  }
+}
+
+TEST_P(EveryRule, SaysWhetherItReadsTheUncertainty) {
+  TestNumbers numbers(7);
+  const GatePart& rule = gate_rules()[static_cast<std::size_t>(GetParam())];
+  GateSignals z = random_signals(numbers);
+  z.uncertainty = kNan;
+  const double alpha = registered_alpha(GetParam(), z, random_theta(numbers, rule.n_params));
+  EXPECT_EQ(std::isnan(alpha), rule.uses_uncertainty);
 }
 
 TEST(Registry, NamesAreUniqueAndFound) {

@@ -142,6 +142,7 @@ RegisteredObjective registered(std::string_view objective, double alpha, const P
 double uncertainty(double logit, Uncertainty kind) {
   const double p = sigmoid(logit), not_p = sigmoid(-logit);
   if (kind == Uncertainty::confidence) return 2 * (1 - std::max(p, not_p));
+  require(kind == Uncertainty::entropy, "the reference makes no other uncertainty of a logit");
   double entropy = 0;
   for (const double x : {p, not_p}) {
     if (x > 0) entropy -= x * std::log2(x);
