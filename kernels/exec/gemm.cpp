@@ -101,39 +101,6 @@ void product(const Context& context, const Factor<Real>& a, const Factor<Real>& 
   });
 }
 
-template <class Real>
-void run_gemm(const Context& context, Transpose a_op, Transpose b_op, std::int64_t m, std::int64_t n,
-              std::int64_t k, Real alpha, const Real* a, std::int64_t lda, const Real* b, std::int64_t ldb,
-              Real beta, Real* c, std::int64_t ldc) {
-  constexpr std::int64_t kLimit = std::numeric_limits<int>::max();
-  require(m <= kLimit && n <= kLimit && k <= kLimit, "gemm: a dimension is over 2^31 - 1: use smaller tiles");
-  if (m == 0 || n == 0) return;
-  const auto as_int = [](std::int64_t x) { return static_cast<int>(x); };
-#if SLLMR_WITH_CUDA
-  if (context.device() == Device::cuda) {
-    // Row-major C = A B is column-major C' = B' A'.
-    const auto op = [](Transpose t) { return t == Transpose::yes ? CUBLAS_OP_T : CUBLAS_OP_N; };
-    SLLMR_CUDA_CHECK(cublas_gemm(static_cast<cublasHandle_t>(context.blas()), op(b_op), op(a_op), as_int(n),
-                                 as_int(m), as_int(k), &alpha, b, as_int(ldb), a, as_int(lda), &beta, c,
-                                 as_int(ldc)));
-    return;
-  }
-#endif
-  const auto op = [](Transpose t) { return t == Transpose::yes ? CblasTrans : CblasNoTrans; };
-  const Strips strips(m, n, k);
-  for_tiles(context, strips.count(), [&](std::int64_t strip, int) {
-    const std::int64_t first = strips.first(strip), size = strips.size_of(strip);
-    if (strips.of_rows) {
-      cblas_gemm(CblasRowMajor, op(a_op), op(b_op), as_int(size), as_int(n), as_int(k), alpha,
-                 a + first * (a_op == Transpose::yes ? 1 : lda), as_int(lda), b, as_int(ldb), beta,
-                 c + first * ldc, as_int(ldc));
-    } else {
-      cblas_gemm(CblasRowMajor, op(a_op), op(b_op), as_int(m), as_int(size), as_int(k), alpha, a, as_int(lda),
-                 b + first * (b_op == Transpose::yes ? ldb : 1), as_int(ldb), beta, c + first, as_int(ldc));
-    }
-  });
-}
-
 }  // namespace
 
 void multiply(const Context& context, const Factor<float>& a, const Factor<float>& b,
@@ -151,18 +118,6 @@ void multiply_add(const Context& context, const Factor<float>& a, const Factor<f
 void multiply_add(const Context& context, const Factor<double>& a, const Factor<double>& b,
                   const Matrix<double>& to) {
   product(context, a, b, to, 1.0);
-}
-
-void gemm(const Context& context, Transpose a_op, Transpose b_op, std::int64_t m, std::int64_t n,
-          std::int64_t k, float alpha, const float* a, std::int64_t lda, const float* b, std::int64_t ldb,
-          float beta, float* c, std::int64_t ldc) {
-  run_gemm(context, a_op, b_op, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-}
-
-void gemm(const Context& context, Transpose a_op, Transpose b_op, std::int64_t m, std::int64_t n,
-          std::int64_t k, double alpha, const double* a, std::int64_t lda, const double* b, std::int64_t ldb,
-          double beta, double* c, std::int64_t ldc) {
-  run_gemm(context, a_op, b_op, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
 }  // namespace sllmr

@@ -42,11 +42,6 @@ struct Matrix {
   std::int64_t rows = 0, cols = 0, stride = 0;
 };
 
-template <class Real>
-Matrix<Real> matrix(const Tensor<Real>& tensor) {
-  return tensor;
-}
-
 /// sum over k < n of term(k), the same in all lanes. On the CPU sixteen running sums, so that it vectorises;
 /// their order depends on n alone.
 template <class Real, class Lanes, class Term>

@@ -10,7 +10,7 @@ usage: check_layers.py [ROOT]
   3. Only kernels/exec/parallel.h opens OpenMP regions: it carries exceptions out of them.
   4. Test data is read by host/eval alone: host/data makes the split, and no other folder below experiments names
      its test part.
-  5. No source of host and experiments has more than 350 lines.
+  5. No source of a layer has more than 350 lines.
   6. No typedef: `using` (clang-tidy's check of it reads every header for as long as ten others).
 """
 import re
@@ -63,7 +63,7 @@ def problems(path, text):
             if ROOMS.index(other) > ROOMS.index(own):
                 yield at(include), f'host/{own} must not include "{target}": host/{other} comes after it'
     lines = text.count("\n")
-    if folder in {"host", "experiments"} and lines > MOST_LINES:
+    if folder in LAYERS and lines > MOST_LINES:
         yield 1, f"{lines} lines, more than {MOST_LINES}: split it by concept"
     for use in TYPEDEF.finditer(code):
         yield at(use) + use.group().count("\n"), "typedef: write using"

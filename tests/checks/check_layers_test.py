@@ -49,8 +49,9 @@ class CheckLayers(unittest.TestCase):
 
     def test_length(self):
         self.accepts("experiments/b.cpp", "\n" * 350)
-        self.accepts("kernels/b.cpp", "\n" * 351)
+        self.accepts("tests/kernels/b.cpp", "\n" * 351)
         self.rejects("host/data/b.cpp", "\n" * 351, "351 lines")
+        self.rejects("kernels/b.cu", "\n" * 351, "351 lines")
 
     def test_typedef(self):
         self.accepts("kernels/b.h", "// typedef int A;\nusing B = int;\n")

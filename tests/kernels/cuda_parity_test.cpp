@@ -259,18 +259,19 @@ TEST_F(CudaParity, KeySort) {
   }
 }
 
-TEST_F(CudaParity, Gemm) {
+TEST_F(CudaParity, Multiply) {
   TestNumbers numbers(1);
   constexpr std::int64_t kM = 37, kN = 65, kK = 129, kStride = 140;
   const std::vector<float> a = numbers.many(kK * kStride, -1, 1), b = numbers.many(kK * kStride, -1, 1);
   const std::vector<float> c = numbers.many(kM * kStride, -1, 1);
-  for (const Transpose a_op : {Transpose::no, Transpose::yes}) {
-    for (const Transpose b_op : {Transpose::no, Transpose::yes}) {
+  for (const bool of_a : {false, true}) {
+    for (const bool of_b : {false, true}) {
       const auto [cpu, cuda] = on_both([&](const Context& context) {
         const Buffer<float> left(context, a), right(context, b);
         Buffer<float> out(context, c);
-        gemm(context, a_op, b_op, kM, kN, kK, 0.5F, left.data(), kStride, right.data(), kStride, -2.0F,
-             out.data(), kStride);
+        const Matrix<const float> x(left.data(), of_a ? kK : kM, of_a ? kM : kK, kStride),
+            y(right.data(), of_b ? kN : kK, of_b ? kK : kN, kStride);
+        multiply_add(context, {x, of_a}, {y, of_b}, Matrix<float>(out.data(), kM, kN, kStride));
         return out.to_host(context);
       });
       EXPECT_TRUE(all_near(cuda, cpu, {2e-5, 2e-6}));

@@ -55,8 +55,8 @@ void BatchNorm<Real>::apply_running(const Context& context, const Tensor<Real>& 
   require_width(name_, "input", y, size_);
   const Tensor<Real> statistics(context, BatchNormRows::count, size_);
   run(context, BatchNormRunning<Real>{.norm = view(shift), .statistics = statistics});
-  Epilogue<Real> map{.x = y, .scale = matrix(statistics).row(BatchNormRows::scale), .out = y};
-  if (with_shift) map.shift = matrix(statistics).row(BatchNormRows::shift);
+  Epilogue<Real> map{.x = y, .scale = Matrix<Real>(statistics).row(BatchNormRows::scale), .out = y};
+  if (with_shift) map.shift = Matrix<Real>(statistics).row(BatchNormRows::shift);
   run(context, map);
 }
 
@@ -88,8 +88,8 @@ Tensor<Real> BatchNorm<Real>::normalise(const Context& context, const Tensor<Rea
   }
   Tensor<Real> y(context, x.rows(), size_);
   run(context, Epilogue<Real>{.x = x,
-                              .scale = matrix(statistics).row(BatchNormRows::scale),
-                              .shift = matrix(statistics).row(BatchNormRows::shift),
+                              .scale = Matrix<Real>(statistics).row(BatchNormRows::scale),
+                              .shift = Matrix<Real>(statistics).row(BatchNormRows::shift),
                               .relu = relu,
                               .dropout = dropout,
                               .out = y});

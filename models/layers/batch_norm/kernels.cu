@@ -182,7 +182,7 @@ void backward(const Context& context, const BatchNormBackward<Real>& args) {
   const BackwardTerms<Real, Relu> terms{args};
   const Tensor<Real> sums(context, 2, cols);
   column_sums(context, "batch_norm_backward_sums", rows, cols, terms,
-              ColumnTargets<Real, 2>{{matrix(sums).row(0), matrix(sums).row(1)}});
+              ColumnTargets<Real, 2>{{Matrix<Real>(sums).row(0), Matrix<Real>(sums).row(1)}});
   launch(context, "batch_norm_backward", rows + 1, BackwardRow<Real, Relu>{terms, sums});
 }
 

@@ -198,65 +198,73 @@ TEST(KeySort, RefusesMoreThanItWasMadeFor) {
             "KeySort: more items than it was made for");
 }
 
-struct GemmShape {
+struct ProductShape {
   std::int64_t m, n, k;
 };
 
-TEST(Gemm, IsTheNaiveProductForEveryTranspose) {
+TEST(Multiply, IsTheNaiveProductForEveryTranspose) {
   const Context context(Device::cpu, 1);
   TestNumbers numbers(1);
-  for (const GemmShape shape : {GemmShape{1, 1, 1}, {3, 5, 7}, {17, 1, 33}, {64, 48, 20}}) {
-    for (const Transpose a_op : {Transpose::no, Transpose::yes}) {
-      for (const Transpose b_op : {Transpose::no, Transpose::yes}) {
+  for (const ProductShape shape : {ProductShape{1, 1, 1}, {3, 5, 7}, {17, 1, 33}, {64, 48, 20}}) {
+    for (const bool of_a : {false, true}) {
+      for (const bool of_b : {false, true}) {
         const auto [m, n, k] = shape;
         // Rows are wider than they need to be: the strides must be honoured.
-        const std::int64_t lda = (a_op == Transpose::no ? k : m) + 3,
-                           ldb = (b_op == Transpose::no ? n : k) + 2;
-        const std::int64_t ldc = n + 1;
-        const auto cells = [&](std::int64_t rows, std::int64_t stride) {
-          return numbers.many(static_cast<std::size_t>(rows * stride), -1, 1);
+        const std::int64_t a_stride = (of_a ? m : k) + 3, b_stride = (of_b ? k : n) + 2, stride = n + 1;
+        const auto cells = [&](std::int64_t rows, std::int64_t of_row) {
+          return numbers.many(static_cast<std::size_t>(rows * of_row), -1, 1);
         };
-        const std::vector<float> a = cells(a_op == Transpose::no ? m : k, lda);
-        const std::vector<float> b = cells(b_op == Transpose::no ? k : n, ldb);
-        const std::vector<float> before = cells(m, ldc);
-        std::vector<float> c = before;
-        gemm(context, a_op, b_op, m, n, k, 0.5F, a.data(), lda, b.data(), ldb, -2.0F, c.data(), ldc);
+        std::vector<float> a = cells(of_a ? k : m, a_stride), b = cells(of_b ? n : k, b_stride);
+        const std::vector<float> before = cells(m, stride);
+        const Matrix<const float> left(a.data(), of_a ? k : m, of_a ? m : k, a_stride),
+            right(b.data(), of_b ? n : k, of_b ? k : n, b_stride);
+        const Factor<float> x(left, of_a), y(right, of_b);
+        std::vector<float> replaced = before, added = before;
+        multiply(context, x, y, Matrix<float>(replaced.data(), m, n, stride));
+        multiply_add(context, x, y, Matrix<float>(added.data(), m, n, stride));
 
-        std::vector<double> expected(before.begin(), before.end());
+        std::vector<double> product(before.begin(), before.end()), sum = product;
         for (std::int64_t row = 0; row < m; ++row) {
           for (std::int64_t column = 0; column < n; ++column) {
-            double sum = 0;
-            for (std::int64_t x = 0; x < k; ++x) {
-              const float left =
-                  a[static_cast<std::size_t>(a_op == Transpose::no ? row * lda + x : x * lda + row)];
-              const float right =
-                  b[static_cast<std::size_t>(b_op == Transpose::no ? x * ldb + column : column * ldb + x)];
-              sum += static_cast<double>(left) * static_cast<double>(right);
+            double of_both = 0;
+            for (std::int64_t c = 0; c < k; ++c) {
+              of_both += static_cast<double>(of_a ? left.row(c)[row] : left.row(row)[c]) *
+                         static_cast<double>(of_b ? right.row(column)[c] : right.row(c)[column]);
             }
-            double& out = expected[static_cast<std::size_t>(row * ldc + column)];
-            out = 0.5 * sum - 2 * out;
+            product[static_cast<std::size_t>(row * stride + column)] = of_both;
+            sum[static_cast<std::size_t>(row * stride + column)] += of_both;
           }
         }
-        EXPECT_TRUE(all_near(c, expected, {1e-5, 1e-6})) << m << " x " << n << " x " << k;
+        EXPECT_TRUE(all_near(replaced, product, {1e-5, 1e-6})) << m << " x " << n << " x " << k;
+        EXPECT_TRUE(all_near(added, sum, {1e-5, 1e-6})) << m << " x " << n << " x " << k;
       }
     }
   }
 }
 
-TEST(Gemm, DoesNotReadWhatBetaZeroOverwrites) {
+TEST(Multiply, DoesNotReadWhatItReplaces) {
   const Context context(Device::cpu, 1);
-  const std::vector<float> a{1, 2}, b{3, 4};
-  std::vector<float> c{kNan};
-  gemm(context, Transpose::no, Transpose::no, 1, 1, 2, 1, a.data(), 2, b.data(), 1, 0, c.data(), 1);
+  std::vector<float> a{1, 2}, b{3, 4}, c{kNan};
+  multiply(context, Matrix<float>(a.data(), 1, 2), Matrix<float>(b.data(), 2, 1),
+           Matrix<float>(c.data(), 1, 1));
   EXPECT_EQ(c[0], 11.0F);
 }
 
-TEST(Gemm, RefusesDimensionsThatBlasCannotCount) {
+TEST(Multiply, RefusesShapesThatDoNotFit) {
+  const Context context(Device::cpu, 1);
+  const Tensor<float> a(context, 2, 3), b(context, 3, 4), c(context, 2, 4);
+  EXPECT_EQ(error_of([&] { multiply(context, a, transposed(b), c); }),
+            "a product of [2 x 3] and [4 x 3] does not fit [2 x 4]");
+  EXPECT_EQ(error_of([&] { multiply_add(context, a, b, c.columns(0, 3)); }),
+            "a product of [2 x 3] and [3 x 4] does not fit [2 x 3]");
+}
+
+TEST(Multiply, RefusesDimensionsThatBlasCannotCount) {
   const Context context(Device::cpu, 1);
   EXPECT_THAT(error_of([&] {
                 float* const none = nullptr;
-                gemm(context, Transpose::no, Transpose::no, std::int64_t{1} << 31, 1, 1, 1.0F, none, 1, none,
-                     1, 0.0F, none, 1);
+                const Matrix<float> tall(none, std::int64_t{1} << 31, 1);
+                multiply(context, tall, Matrix<float>(none, 1, 1), tall);
               }),
               HasSubstr("use smaller tiles"));
 }
@@ -280,8 +288,8 @@ TEST(LaunchGraphCuda, DoesWhatTheLaunchesDo) {
     const std::int64_t n = 8 + 5 * (run % 7);
     const auto work = [&](Buffer<float>& c) {
       for (int k = 0; k < 1 + run % 2; ++k) {
-        gemm(context, Transpose::no, Transpose::no, n, n, n, 1.0F, a.data() + run, 64, b.data(), 64, 1.0F,
-             c.data(), 64);
+        multiply_add(context, Matrix<const float>(a.data() + run, n, n, 64),
+                     Matrix<const float>(b.data(), n, n, 64), Matrix<float>(c.data(), n, n, 64));
       }
       fill_zero(context, c.data() + 64 * 64 - 8, 8 * sizeof(float));
     };
