@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <limits>
 #include <numeric>
-#include <ranges>
 #include <span>
 
 #include "host/scores/agreement.h"
@@ -100,7 +99,8 @@ ReliabilityMap reliability_map(const ScoreTable& table, const Split& split) {
     const auto probe = table.compared_probe(user);
     if (!probe) continue;
     const double by_llm = agreement(table.scores_of(user), *probe);
-    const auto popularity = std::views::transform(items, [&](Id item) { return split.popularity[item]; });
+    std::vector<std::int32_t> popularity;
+    for (const Id item : items) popularity.push_back(split.popularity[item]);
     const double by_popularity = agreement(popularity, *probe);
     const std::size_t train = split.train_items(user).size(), history = std::max<std::size_t>(train, 1) - 1;
     const auto row = std::lower_bound(kHistory.begin(), kHistory.end(), history) - kHistory.begin();

@@ -3,7 +3,6 @@
 
 #include <memory>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "models/registry.h"
@@ -18,14 +17,14 @@ std::unique_ptr<Backbone<Real>> make_backbone(const Context& context, const Back
 /// The entry of Made<Real>, a Backbone<Real> that is made of (context, options).
 template <template <class> class Made>
 BackboneInfo backbone_info(std::string_view name, std::string_view title, std::string_view summary,
-                           std::vector<std::string_view> own_keys = {}, bool reads_attributes = true,
+                           const std::vector<std::string_view>& own_keys = {}, bool reads_attributes = true,
                            bool has_dropout = true) {
   return {.name = name,
           .title = title,
           .summary = summary,
           .make = make_backbone<float, Made<float>>,
           .make_double = make_backbone<double, Made<double>>,
-          .own_keys = std::move(own_keys),
+          .own_keys = own_keys,
           .reads_attributes = reads_attributes,
           .has_dropout = has_dropout};
 }
