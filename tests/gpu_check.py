@@ -34,7 +34,7 @@ USUAL_BUDGET = 540  # the seconds below are for this budget, and in proportion f
 FILTER = "*Cuda*:*Parity*"
 CASES_A_PART = 8  # of one suite under a sanitizer
 LOG_SHARE = 300_000  # bytes that a step's output may take in log.txt, from its start and its end each
-KERNELS = ["FusedMfStep<", "FusedMfStepWithPairs<", "RowGradients<", "UpdateTouched<"]
+KERNELS = ["PlainRows<", "RowsWithPairs<", "RowGradients<", "UpdateTouched<"]
 BACKBONES = ["dcnv2", "din", "deepfm", "xdeepfm", "autoint", "dcnv1"]
 START = time.monotonic()
 

@@ -149,7 +149,7 @@ class GpuCheck(unittest.TestCase):
         self.assertEqual({s for n, s in self.statuses().items() if not n.startswith("ncu")}, {"passed"})
         self.assertEqual({s for n, s in self.statuses().items() if n.startswith("ncu")}, {"no tool"})
         self.assertIn("ncu was not found", messages)
-        self.assertIn("no tool: ncu FusedMfStep, ncu FusedMfStepWithPairs", output)
+        self.assertIn("no tool: ncu PlainRows, ncu RowsWithPairs", output)
 
     def test_a_step_that_fails(self):
         self.pack(test_models=TEST_PROGRAM.replace("OK ] SmallCuda", "SKIPPED ] SmallCuda"))
