@@ -54,7 +54,7 @@ struct MfArgs {
   std::int64_t rows = 0;
   std::int64_t first_row = 0;  // of this launch within the epoch
   OptimizerArgs optimizer;
-  const RowPairs* pairs = nullptr;  // of the selected rows, from sample_pairs; null: the base loss alone
+  const RowPairs* pairs = nullptr;  // of the selected rows, from SamplePairs; null: the base loss alone
   Share pair_rate;                  // which rows are selected
   GateArgs gate;                    // its slots take the base loss in any case
 

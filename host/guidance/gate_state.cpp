@@ -1,7 +1,6 @@
 #include "host/guidance/gate_state.h"
 
 #include <span>
-#include <utility>
 
 #include "kernels/gate_step.h"
 

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
-#include <utility>
 
 #include "host/guidance/signals.h"
+#include "kernels/dense/dropout_mask.h"
 #include "models/mc_dropout.h"
 #include "models/registry.h"
 #include "models/user_cosines.h"
@@ -294,7 +294,9 @@ void check_uncertainty(const Config& config, const GatePart& rule) {
   };
   if (!backbone->has_dropout)
     refuse(fmt::format("model.name={} has none: choose a deep model", backbone->name));
-  if (config.model.dropout == 0) refuse("model.dropout is 0: set it above 0");
+  if (!DropoutMask<float>(config.model.dropout, 0, 0, 0).active()) {
+    refuse("model.dropout is 0, or too small to drop anything: set it above 2^-16");
+  }
 }
 
 /// `global` (every pair counts fully), the name of a gate objective (with gate.rule) or that of a gate rule

@@ -17,8 +17,7 @@ using Id = std::int32_t;
 
 enum class Device { cpu, cuda };
 
-/// Tags that pick the overload which the C++ compiler (OnCpu) or nvcc (OnCuda) made of a kernel's source
-/// file.
+/// Tags of the Kernel which the C++ compiler (OnCpu) or nvcc (OnCuda) made of a kernel's source file.
 using OnCpu = std::integral_constant<Device, Device::cpu>;
 using OnCuda = std::integral_constant<Device, Device::cuda>;
 
