@@ -6,6 +6,8 @@
 #include <cmath>
 #include <random>
 
+#include "tests/support/compare.h"
+
 namespace sllmr {
 namespace {
 
@@ -107,6 +109,9 @@ TEST(Metrics, LogLossIsStable) {
               (std::log(1 + std::exp(-1.0)) + std::log(1 + std::exp(2.0))) / 2, 1e-14);
   EXPECT_NEAR(*log_loss(order, std::vector<float>{-1000, 0}, labels), (1000 + std::log(2.0)) / 2, 1e-9);
   EXPECT_NEAR(*log_loss(order, std::vector<float>{1000, -1000}, labels), 0.0, 1e-15);
+  EXPECT_EQ(*log_loss(order, std::vector<float>{kInfinity, -kInfinity}, labels), 0.0);
+  EXPECT_EQ(*log_loss(order, std::vector<float>{0, kInfinity}, labels), double{kInfinity});
+  EXPECT_TRUE(std::isnan(*log_loss(order, std::vector<float>{kNan, 0}, labels)));
 }
 
 }  // namespace
