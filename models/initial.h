@@ -9,6 +9,7 @@
 
 namespace sllmr {
 
+/// From what an element starts.
 struct Initial {
   enum class Kind { constant, uniform, normal };
   Kind kind = Kind::constant;

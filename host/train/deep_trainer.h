@@ -74,8 +74,8 @@ class DeepTrainer final : public Trainer {
   const Split& split_;
   bool fresh_negatives_;
   std::int64_t batch_size_, chunk_;
-  std::vector<CtrRow> rows_;         // positives at even places, each before its negative
-  std::vector<std::int64_t> order_;  // of the chunk at hand: places in rows_
+  std::vector<CtrRow> rows_;         // positives at even indexes, each before its negative
+  std::vector<std::int64_t> order_;  // of the chunk at hand: indexes into rows_
   std::unique_ptr<FeatureStore> features_;
   std::unique_ptr<Backbone<float>> backbone_;
   std::unique_ptr<Adam<float>> adam_;
