@@ -13,10 +13,13 @@ namespace sllmr {
 /// Groups that may add to the accumulators at once without meeting: threads, or enough for a GPU's blocks.
 int concurrent_slots(const Context& context);
 
-/// The rule and the objective of a gate; null: no gate.
+/// What a gate is made of; null: no gate.
 struct GateSpec {
   const GatePart* rule = nullptr;
   const GatePart* objective = nullptr;
+  const GatePart* penalty = nullptr;
+  bool least_side = false;      // gate.sides
+  bool matched_probes = false;  // gate.probes
 };
 
 class GateState {

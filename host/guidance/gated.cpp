@@ -16,8 +16,14 @@
 namespace sllmr {
 
 namespace {
+
 constexpr const char* kBuckets[] = {"warm_head", "warm_tail", "cold_head", "cold_tail"};
+
+ProbeDraws probe_draws(const GateArgs& gate, const GateSpec& spec) {
+  return !gate.uses_probes ? ProbeDraws::none : spec.matched_probes ? ProbeDraws::matched : ProbeDraws::any;
 }
+
+}  // namespace
 
 Gated::Gated(const GuidanceSetup& setup, const GateSpec& spec)
     : Guidance(setup, spec, setup.backbone ? setup.batch : 0),
@@ -28,7 +34,8 @@ Gated::Gated(const GuidanceSetup& setup, const GateSpec& spec)
       items_(item_signals(setup.split)),
       device_users_(setup.context, std::span<const UserSignals>(users_)),
       device_items_(setup.context, std::span<const ItemSignals>(items_)),
-      draws_(setup.context, setup.config, *setup.table, gate().uses_probes, setup.batch, setup.chunk) {
+      draws_(setup.context, setup.config, setup.split, *setup.table, probe_draws(gate(), spec), setup.batch,
+             setup.chunk) {
   state_.gate().users = device_users_.data();
   state_.gate().items = device_items_.data();
   if (!setup.backbone) return;
@@ -98,34 +105,47 @@ void Gated::add_pair(const RowPairs& pairs, std::int32_t row, BatchPlan& plan) {
 
 bool Gated::open(const LlmPair& pair, Id user) {
   if (!skips_closed_) return true;
-  // The gate's uncertainty is known only after the forward pass; a rule need not be monotonic in it, but is
+  // Uncertainty and logit are known only after the forward pass; a rule need not be monotonic in them, but is
   // smooth enough for these.
-  constexpr float kLevels[] = {0.0F, 0.25F, 0.5F, 0.75F, 1.0F};
-  float most = 0, sum_a = 0, sum_b = 0;
-  GateSignals a = gate_signals(host_gate_, user, pair.a, pair.gap()),
-              b = gate_signals(host_gate_, user, pair.b, pair.gap());
-  for (const float q : kLevels) {
-    a.uncertainty = b.uncertainty = q;
-    const float alpha_a = alpha_of(host_gate_, a), alpha_b = alpha_of(host_gate_, b);
-    most = std::max({most, alpha_a, alpha_b});
-    sum_a += alpha_a;
-    sum_b += alpha_b;
+  constexpr float kShares[] = {0.0F, 0.25F, 0.5F, 0.75F, 1.0F}, kLogits[] = {0.0F, -3.0F, 3.0F};
+  const std::size_t n_logits = spec_.rule->uses_logit ? std::size(kLogits) : 1;
+  struct Levels {
+    GateSignals z;
+    float most = 0, sum = 0;
+  };
+  Levels a{gate_signals(host_gate_, user, pair.a, pair.gap())},
+      b{gate_signals(host_gate_, user, pair.b, pair.gap())};
+  for (Levels* side : {&a, &b}) {
+    for (const float uncertainty : kShares) {
+      for (std::size_t k = 0; k < n_logits; ++k) {
+        side->z.uncertainty = uncertainty;
+        side->z.logit = kLogits[k];
+        const float alpha = alpha_of(host_gate_, side->z);
+        side->most = std::max(side->most, alpha);
+        side->sum += alpha;
+      }
+    }
   }
-  if (!(most < static_cast<float>(setup_.config.gate.skip_below))) return true;
-  constexpr float kMean = 1.0F / std::size(kLevels);
-  count_closed(a, kMean * sum_a);
-  count_closed(b, kMean * sum_b);
+  if (!(weight_of(host_gate_, a.most, b.most) < static_cast<float>(setup_.config.gate.skip_below))) {
+    return true;
+  }
+  const float mean = 1.0F / static_cast<float>(std::size(kShares) * n_logits);
+  const float weight = weight_of(host_gate_, mean * a.sum, mean * b.sum);
+  count_closed(a.z, mean * a.sum, weight);
+  count_closed(b.z, mean * b.sum, weight);
   return false;
 }
 
-void Gated::count_closed(const GateSignals& signals, float alpha) {
+void Gated::count_closed(const GateSignals& signals, float alpha, float weight) {
   const int bucket = GateColumns::bucket_of(signals.cold > 0, signals.tail > 0);
   const double a = static_cast<double>(alpha);
   count(bucket, 1);
   count(bucket + 1, a);
   count(bucket + 2, a * a);
+  count(bucket + 3, static_cast<double>(weight));
   count(GateColumns::pairs, 0.5);
   count(GateColumns::pair_alpha, 0.5 * a);
+  count(GateColumns::pair_weight, 0.5 * static_cast<double>(weight));
 }
 
 void Gated::upload(const BatchPlan& plan) {
@@ -201,13 +221,50 @@ void Gated::fetch_gate() {
   host_gate_.items = items_.data();
 }
 
+namespace {
+
+nlohmann::json mean(double sum, double count) {
+  return count > 0 ? nlohmann::json(sum / count) : nlohmann::json();
+}
+
+/// Of alpha as a probability, on the probes of users whom the gate did not learn from.
+nlohmann::json reliability(const std::vector<double>& totals) {
+  nlohmann::json out = {{"bins", nlohmann::json::array()}};
+  double count = 0, off = 0;
+  for (int bin = 0; bin < GateColumns::reliability_bins; ++bin) {
+    const double* sums =
+        totals.data() + GateColumns::reliability + GateColumns::reliability_columns * bin;
+    out["bins"].push_back(
+        {{"count", sums[0]}, {"mean_alpha", mean(sums[1], sums[0])}, {"right", mean(sums[2], sums[0])}});
+    count += sums[0];
+    off += std::fabs(sums[1] - sums[2]);
+  }
+  out["probes"] = count;
+  out["calibration_error"] = mean(off, count);
+  return out;
+}
+
+/// "shut" or "open" where a gate that learns has stopped to select: the weight in force is below .01, or
+/// above .99, in every bucket that has pairs.
+nlohmann::json collapse(const nlohmann::json& buckets) {
+  double least = 1, most = 0;
+  for (const nlohmann::json& bucket : buckets) {
+    if (bucket["mean_weight"].is_null()) continue;
+    least = std::min(least, bucket["mean_weight"].get<double>());
+    most = std::max(most, bucket["mean_weight"].get<double>());
+  }
+  if (least > most) return nullptr;
+  return most < 0.01 ? "shut" : least > 0.99 ? "open" : nlohmann::json();
+}
+
+}  // namespace
+
 nlohmann::json Gated::telemetry(const std::vector<double>& totals) {
-  const auto mean = [](double sum, double count) {
-    return count > 0 ? nlohmann::json(sum / count) : nlohmann::json();
-  };
   const double pairs = totals[GateColumns::pairs], probes = totals[GateColumns::probes];
   nlohmann::json out = {{"rule", spec_.rule->name},
                         {"objective", spec_.objective->name},
+                        {"penalty", spec_.penalty->name},
+                        {"sides", spec_.least_side ? "min" : "mean"},
                         {"parameters", state_.parameters()},
                         {"pairs", pairs},
                         {"probes", probes},
@@ -220,11 +277,26 @@ nlohmann::json Gated::telemetry(const std::vector<double>& totals) {
     const double variance = sums[0] > 0 ? std::max(0.0, sums[2] / sums[0] - own * own) : 0;
     out["buckets"][kBuckets[b]] = {{"count", sums[0]},
                                    {"mean_alpha", mean(sums[1], sums[0])},
+                                   {"mean_weight", mean(sums[3], sums[0])},
                                    {"deviation", mean(std::sqrt(variance) * sums[0], sums[0])}};
     count += sums[0];
     alpha += sums[1];
   }
   out["mean_alpha"] = mean(alpha, count);
+  out["mean_weight"] = mean(totals[GateColumns::pair_weight], pairs);
+  if (gate().holds_out) out["reliability"] = reliability(totals);
+  if (spec_.rule->n_params > 0) {
+    out["collapsed"] = collapse(out["buckets"]);
+    if (out["collapsed"] == "shut") {
+      out["warning"] =
+          "the gate has shut everywhere (mean weight below .01 in every bucket): it has learned that the LLM is "
+          "of no use, and the result is that of method=none";
+    } else if (out["collapsed"] == "open") {
+      out["warning"] =
+          "the gate is open everywhere (mean weight above .99 in every bucket): it no longer selects, and the "
+          "result is that of method=global";
+    }
+  }
   require_converged(alpha);
   return out;
 }
@@ -243,6 +315,15 @@ const GatePart* known_part(const Config& config, const char* key, const std::vec
   return find_gate_part(parts, name);
 }
 
+const GatePart* part_or_auto(const Config& config, const char* key, const std::vector<GatePart>& parts,
+                             const std::string& name, std::string_view standard) {
+  if (name == "auto") return find_gate_part(parts, standard);
+  std::vector<std::string> names = names_of(parts);
+  names.emplace_back("auto");
+  require_known_name(config, key, names);
+  return find_gate_part(parts, name);
+}
+
 std::vector<std::string> gated_words() {
   std::vector<std::string> words = {"global"};
   for (const auto* parts : {&gate_objectives(), &gate_rules()}) {
@@ -254,7 +335,9 @@ std::vector<std::string> gated_words() {
 }  // namespace
 
 std::vector<GuidanceColumn> gate_columns() {
-  std::vector<GuidanceColumn> columns = {{"mean alpha", "/mean_alpha"}};
+  std::vector<GuidanceColumn> columns = {{"mean alpha", "/mean_alpha"},
+                                         {"mean weight", "/mean_weight", false},
+                                         {"calibration error", "/reliability/calibration_error", false}};
   for (const char* bucket : kBuckets) {
     columns.push_back({bucket, fmt::format("/buckets/{}/mean_alpha", bucket), false});
   }
@@ -262,18 +345,31 @@ std::vector<GuidanceColumn> gate_columns() {
 }
 
 GateSpec gate_spec(const Config& config) {
+  const GateConfig& gate = config.gate;
   const std::string word = config.method == "global" ? "always" : config.method;
-  GateSpec spec{find_gate_part(gate_rules(), word), find_gate_part(gate_objectives(), word)};
+  GateSpec spec{.rule = find_gate_part(gate_rules(), word),
+                .objective = find_gate_part(gate_objectives(), word)};
   if (spec.objective != nullptr) {
     require_not_set(config, "gate.objective", "method=" + config.method + " names the objective");
-    spec.rule = known_part(config, "gate.rule", gate_rules(), config.gate.rule);
   } else {
-    if (spec.rule != nullptr) {
-      require_not_set(config, "gate.rule", "method=" + config.method + " names the rule");
-    } else {
-      spec.rule = known_part(config, "gate.rule", gate_rules(), config.gate.rule);
-    }
-    spec.objective = known_part(config, "gate.objective", gate_objectives(), config.gate.objective);
+    spec.objective = known_part(config, "gate.objective", gate_objectives(), gate.objective);
+  }
+  if (spec.rule != nullptr) {
+    require_not_set(config, "gate.rule", "method=" + config.method + " names the rule");
+  } else {
+    spec.rule = part_or_auto(config, "gate.rule", gate_rules(), gate.rule, spec.objective->rule);
+  }
+  const bool learns = spec.rule->n_params > 0;
+  // What the objective asks for is for a gate that learns from it.
+  spec.penalty = part_or_auto(config, "llm.penalty", gate_penalties(), config.llm.penalty,
+                              learns ? spec.objective->penalty : "hinge");
+  spec.least_side = gate.sides == GateConfig::Sides::automatic ? learns && spec.objective->least_side
+                                                               : gate.sides == GateConfig::Sides::least;
+  spec.matched_probes = gate.probes == GateConfig::Probes::automatic
+                            ? spec.objective->matched_probes
+                            : gate.probes == GateConfig::Probes::matched;
+  if (!spec.rule->uses_draw) {
+    require_not_set(config, "gate.mean_alpha", fmt::format("the rule {} is not random", spec.rule->name));
   }
   return spec;
 }
@@ -303,7 +399,7 @@ void check_uncertainty(const Config& config, const GatePart& rule) {
 /// (with gate.objective).
 GuidanceInfo gated_guidance() {
   return {.name = "gated",
-          .summary = "S-LLMR: a hinge on pairs of scored items, weighted by a gate",
+          .summary = "S-LLMR: a penalty on pairs of scored items, weighted by a gate",
           .words = gated_words(),
           .trains_mf = true,
           .check = [](const Config& config) { check_uncertainty(config, *gate_spec(config).rule); },

@@ -54,7 +54,7 @@ class Gated : public Guidance, protected MfPairs {
   void add_pair(const RowPairs& pairs, std::int32_t row, BatchPlan& plan);
   /// Whether the gate, as it was at the chunk's start, lets the pair in; counts one that it keeps out.
   bool open(const LlmPair& pair, Id user);
-  void count_closed(const GateSignals& signals, float alpha);
+  void count_closed(const GateSignals& signals, float alpha, float weight);
   void take_probes(const BatchMaker& make_batch);
 
   /// The gate as it is now, for open().
@@ -76,7 +76,7 @@ class Gated : public Guidance, protected MfPairs {
   std::vector<float> host_theta_, host_running_;
 };
 
-/// The rule and objective of config.method and [gate]. Throws Error where they contradict each other.
+/// What config.method, llm.penalty and [gate] make the gate of. Throws Error where they contradict each other.
 GateSpec gate_spec(const Config& config);
 /// Throws Error where the rule reads an uncertainty that the backbone of the configuration has not.
 void check_uncertainty(const Config& config, const GatePart& rule);
