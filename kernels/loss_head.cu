@@ -57,9 +57,9 @@ struct HeadItem {
     const HeadPair& both = args.pairs[k];
     float* slot = args.gate.slots + (base + k) * GateColumns::stride;
     const float cosine = args.cosines == nullptr ? 0.0F : args.cosines[k];
-    const GatedPairs<1> gated = gate_pair(lanes, args.gate, slot, both.user, both.pair, args.logits[both.row_a],
-                                      args.logits[both.row_b], cosine, both.probe != 0,
-                                      uncertainty(both.row_a), uncertainty(both.row_b));
+    const GatedPairs<1> gated = gate_pair(lanes, args.gate, slot, both.user, both.pair,
+                                          args.logits[both.row_a], args.logits[both.row_b], cosine,
+                                          both.probe != 0, uncertainty(both.row_a), uncertainty(both.row_b));
     // A batch of probes alone has no rows.
     const float rows = args.rows == 0 ? 1.0F : static_cast<float>(args.rows);
     args.d_logits[both.row_a] = gated.push_a[0] / rows;

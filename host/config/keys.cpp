@@ -296,12 +296,13 @@ std::vector<Key> own_keys() {
               {"mean", GateConfig::Sides::mean},
               {"min", GateConfig::Sides::least}},
              "a pair is believed as its two items on average, or as the lesser; auto: as the objective asks"),
-      choice(SLLMR_KEY(gate.probes),
-             {{"auto", GateConfig::Probes::automatic},
-              {"any", GateConfig::Probes::any},
-              {"matched", GateConfig::Probes::matched}},
-             "whom a probe is compared with: any candidate, or those about as popular; auto: as the objective "
-             "asks"),
+      choice(
+          SLLMR_KEY(gate.probes),
+          {{"auto", GateConfig::Probes::automatic},
+           {"any", GateConfig::Probes::any},
+           {"matched", GateConfig::Probes::matched}},
+          "whom a probe is compared with: any candidate, or those about as popular; auto: as the objective "
+          "asks"),
       choice(SLLMR_KEY(gate.uncertainty), uncertainty_names(),
              "the backbone's uncertainty signal, see sllmr gates list"),
       integer(SLLMR_KEY(gate.mc_passes), 2,

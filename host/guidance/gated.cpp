@@ -1,23 +1,16 @@
 #include "host/guidance/gated.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
-#include <cmath>
 #include <span>
 
+#include "host/guidance/gate_telemetry.h"
 #include "host/guidance/signals.h"
-#include "kernels/dense/dropout_mask.h"
 #include "models/mc_dropout.h"
-#include "models/registry.h"
 #include "models/user_cosines.h"
 
 namespace sllmr {
 
 namespace {
-
-constexpr const char* kBuckets[] = {"warm_head", "warm_tail", "cold_head", "cold_tail"};
 
 ProbeDraws probe_draws(const GateArgs& gate, const GateSpec& spec) {
   return !gate.uses_probes ? ProbeDraws::none : spec.matched_probes ? ProbeDraws::matched : ProbeDraws::any;
@@ -221,108 +214,13 @@ void Gated::fetch_gate() {
   host_gate_.items = items_.data();
 }
 
-namespace {
-
-nlohmann::json mean(double sum, double count) {
-  return count > 0 ? nlohmann::json(sum / count) : nlohmann::json();
-}
-
-/// Of alpha as a probability, on the probes of users whom the gate did not learn from.
-nlohmann::json reliability(const std::vector<double>& totals) {
-  nlohmann::json out = {{"bins", nlohmann::json::array()}};
-  double count = 0, off = 0;
-  for (int bin = 0; bin < GateColumns::reliability_bins; ++bin) {
-    const double* sums =
-        totals.data() + GateColumns::reliability + GateColumns::reliability_columns * bin;
-    out["bins"].push_back(
-        {{"count", sums[0]}, {"mean_alpha", mean(sums[1], sums[0])}, {"right", mean(sums[2], sums[0])}});
-    count += sums[0];
-    off += std::fabs(sums[1] - sums[2]);
-  }
-  out["probes"] = count;
-  out["calibration_error"] = mean(off, count);
-  return out;
-}
-
-/// "shut" or "open" where a gate that learns has stopped to select: the weight in force is below .01, or
-/// above .99, in every bucket that has pairs.
-nlohmann::json collapse(const nlohmann::json& buckets) {
-  double least = 1, most = 0;
-  for (const nlohmann::json& bucket : buckets) {
-    if (bucket["mean_weight"].is_null()) continue;
-    least = std::min(least, bucket["mean_weight"].get<double>());
-    most = std::max(most, bucket["mean_weight"].get<double>());
-  }
-  if (least > most) return nullptr;
-  return most < 0.01 ? "shut" : least > 0.99 ? "open" : nlohmann::json();
-}
-
-}  // namespace
-
 nlohmann::json Gated::telemetry(const std::vector<double>& totals) {
-  const double pairs = totals[GateColumns::pairs], probes = totals[GateColumns::probes];
-  nlohmann::json out = {{"rule", spec_.rule->name},
-                        {"objective", spec_.objective->name},
-                        {"penalty", spec_.penalty->name},
-                        {"sides", spec_.least_side ? "min" : "mean"},
-                        {"parameters", state_.parameters()},
-                        {"pairs", pairs},
-                        {"probes", probes},
-                        {"active_share", mean(totals[GateColumns::active], pairs)},
-                        {"agreement", mean(totals[GateColumns::agreement], probes)}};
-  double count = 0, alpha = 0;
-  for (std::size_t b = 0; b < std::size(kBuckets); ++b) {
-    const double* sums = totals.data() + GateColumns::bucket + GateColumns::bucket_columns * b;
-    const double own = sums[0] > 0 ? sums[1] / sums[0] : 0;
-    const double variance = sums[0] > 0 ? std::max(0.0, sums[2] / sums[0] - own * own) : 0;
-    out["buckets"][kBuckets[b]] = {{"count", sums[0]},
-                                   {"mean_alpha", mean(sums[1], sums[0])},
-                                   {"mean_weight", mean(sums[3], sums[0])},
-                                   {"deviation", mean(std::sqrt(variance) * sums[0], sums[0])}};
-    count += sums[0];
-    alpha += sums[1];
-  }
-  out["mean_alpha"] = mean(alpha, count);
-  out["mean_weight"] = mean(totals[GateColumns::pair_weight], pairs);
-  if (gate().holds_out) out["reliability"] = reliability(totals);
-  if (spec_.rule->n_params > 0) {
-    out["collapsed"] = collapse(out["buckets"]);
-    if (out["collapsed"] == "shut") {
-      out["warning"] =
-          "the gate has shut everywhere (mean weight below .01 in every bucket): it has learned that the LLM is "
-          "of no use, and the result is that of method=none";
-    } else if (out["collapsed"] == "open") {
-      out["warning"] =
-          "the gate is open everywhere (mean weight above .99 in every bucket): it no longer selects, and the "
-          "result is that of method=global";
-    }
-  }
-  require_converged(alpha);
+  nlohmann::json out = gate_telemetry(spec_, gate().holds_out, state_.parameters(), totals);
+  if (!out["mean_alpha"].is_null()) require_converged(out["mean_alpha"]);
   return out;
 }
 
 namespace {
-
-std::vector<std::string> names_of(const std::vector<GatePart>& parts) {
-  std::vector<std::string> names;
-  for (const GatePart& part : parts) names.emplace_back(part.name);
-  return names;
-}
-
-const GatePart* known_part(const Config& config, const char* key, const std::vector<GatePart>& parts,
-                           const std::string& name) {
-  require_known_name(config, key, names_of(parts));
-  return find_gate_part(parts, name);
-}
-
-const GatePart* part_or_auto(const Config& config, const char* key, const std::vector<GatePart>& parts,
-                             const std::string& name, std::string_view standard) {
-  if (name == "auto") return find_gate_part(parts, standard);
-  std::vector<std::string> names = names_of(parts);
-  names.emplace_back("auto");
-  require_known_name(config, key, names);
-  return find_gate_part(parts, name);
-}
 
 std::vector<std::string> gated_words() {
   std::vector<std::string> words = {"global"};
@@ -333,67 +231,6 @@ std::vector<std::string> gated_words() {
 }
 
 }  // namespace
-
-std::vector<GuidanceColumn> gate_columns() {
-  std::vector<GuidanceColumn> columns = {{"mean alpha", "/mean_alpha"},
-                                         {"mean weight", "/mean_weight", false},
-                                         {"calibration error", "/reliability/calibration_error", false}};
-  for (const char* bucket : kBuckets) {
-    columns.push_back({bucket, fmt::format("/buckets/{}/mean_alpha", bucket), false});
-  }
-  return columns;
-}
-
-GateSpec gate_spec(const Config& config) {
-  const GateConfig& gate = config.gate;
-  const std::string word = config.method == "global" ? "always" : config.method;
-  GateSpec spec{.rule = find_gate_part(gate_rules(), word),
-                .objective = find_gate_part(gate_objectives(), word)};
-  if (spec.objective != nullptr) {
-    require_not_set(config, "gate.objective", "method=" + config.method + " names the objective");
-  } else {
-    spec.objective = known_part(config, "gate.objective", gate_objectives(), gate.objective);
-  }
-  if (spec.rule != nullptr) {
-    require_not_set(config, "gate.rule", "method=" + config.method + " names the rule");
-  } else {
-    spec.rule = part_or_auto(config, "gate.rule", gate_rules(), gate.rule, spec.objective->rule);
-  }
-  const bool learns = spec.rule->n_params > 0;
-  // What the objective asks for is for a gate that learns from it.
-  spec.penalty = part_or_auto(config, "llm.penalty", gate_penalties(), config.llm.penalty,
-                              learns ? spec.objective->penalty : "hinge");
-  spec.least_side = gate.sides == GateConfig::Sides::automatic ? learns && spec.objective->least_side
-                                                               : gate.sides == GateConfig::Sides::least;
-  spec.matched_probes = gate.probes == GateConfig::Probes::automatic
-                            ? spec.objective->matched_probes
-                            : gate.probes == GateConfig::Probes::matched;
-  if (!spec.rule->uses_draw) {
-    require_not_set(config, "gate.mean_alpha", fmt::format("the rule {} is not random", spec.rule->name));
-  }
-  return spec;
-}
-
-void check_uncertainty(const Config& config, const GatePart& rule) {
-  const BackboneInfo* backbone = find_backbone(config.model.name);
-  const UncertaintyInfo& uncertainty = info_of(config.gate.uncertainty);
-  if (backbone == nullptr || !uncertainty.needs_passes || !rule.uses_uncertainty) return;
-  std::vector<std::string_view> others;
-  for (const UncertaintyInfo& each : kUncertainties) {
-    if (!each.needs_passes) others.push_back(each.name);
-  }
-  const auto refuse = [&](const std::string& reason) {
-    throw Error(
-        fmt::format("gate.uncertainty={} is the spread that dropout makes, and {}, or use "
-                    "gate.uncertainty={}",
-                    uncertainty.name, reason, fmt::join(others, " or ")));
-  };
-  if (!backbone->has_dropout)
-    refuse(fmt::format("model.name={} has none: choose a deep model", backbone->name));
-  if (!DropoutMask<float>(config.model.dropout, 0, 0, 0).active()) {
-    refuse("model.dropout is 0, or too small to drop anything: set it above 2^-16");
-  }
-}
 
 /// `global` (every pair counts fully), the name of a gate objective (with gate.rule) or that of a gate rule
 /// (with gate.objective).

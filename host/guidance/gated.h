@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "host/guidance/gate_spec.h"
 #include "host/guidance/guidance.h"
 #include "host/guidance/pair_draws.h"
 
@@ -75,12 +76,5 @@ class Gated : public Guidance, protected MfPairs {
   GateArgs host_gate_;  // of fetch_gate(), with signals and parameters on the host
   std::vector<float> host_theta_, host_running_;
 };
-
-/// What config.method, llm.penalty and [gate] make the gate of. Throws Error where they contradict each other.
-GateSpec gate_spec(const Config& config);
-/// Throws Error where the rule reads an uncertainty that the backbone of the configuration has not.
-void check_uncertainty(const Config& config, const GatePart& rule);
-/// What reports show of Gated::telemetry().
-std::vector<GuidanceColumn> gate_columns();
 
 }  // namespace sllmr

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <optional>
 
+#include "host/guidance/gate_telemetry.h"
 #include "host/guidance/gated.h"
 #include "host/guidance/judged.h"
 #include "kernels/exec/math.h"
@@ -97,7 +98,9 @@ PointwiseLoss loss_of(const Config& config) {
 GateSpec spec_of(const Config& config) {
   const GatePart* hinge = find_gate_part(gate_objectives(), "hinge");  // nothing reads it: see below
   if (!config.part<bool>(kGated)) {
-    return {.rule = find_gate_part(gate_rules(), "always"), .objective = hinge, .penalty = gate_penalties().data()};
+    return {.rule = find_gate_part(gate_rules(), "always"),
+            .objective = hinge,
+            .penalty = gate_penalties().data()};
   }
   GateSpec spec = gate_spec(config);
   if (spec.rule->n_params == 0) spec.objective = hinge;

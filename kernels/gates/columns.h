@@ -34,7 +34,8 @@ struct GateColumns {
   SLLMR_HD static constexpr int reliability_of(float alpha) {
     const float bin = alpha * static_cast<float>(reliability_bins);
     const int last = reliability_bins - 1;
-    return reliability + reliability_columns * (bin < static_cast<float>(last) ? static_cast<int>(bin) : last);
+    return reliability +
+           reliability_columns * (bin < static_cast<float>(last) ? static_cast<int>(bin) : last);
   }
   static constexpr int used = reliability + reliability_bins * reliability_columns;
   static constexpr int stride = (used + 15) / 16 * 16;  // a multiple of the cache line: slots never share one

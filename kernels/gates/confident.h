@@ -13,9 +13,8 @@ struct Confident : GateRule {
 
   template <class Theta>
   SLLMR_HD static auto alpha(const GateSignals& z, const Theta& theta) {
-    const float x[n_params - 1] = {z.cold,          z.tail,         z.uncertainty,   z.log_history,
-                                   z.log_popularity, z.score_gap,    z.logit,         z.score_entropy,
-                                   z.user_entropy};
+    const float x[n_params - 1] = {z.cold,      z.tail,  z.uncertainty,   z.log_history, z.log_popularity,
+                                   z.score_gap, z.logit, z.score_entropy, z.user_entropy};
     auto logit = theta[n_params - 1];
     for (int k = 0; k < n_params - 1; ++k) logit = logit + theta[k] * x[k];
     return sigmoid(logit);

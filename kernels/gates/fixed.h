@@ -66,7 +66,8 @@ struct Tail : GateRule {
 /// A gate that ignores every signal: the control for selection.
 struct Random : GateRule {
   static constexpr std::string_view name = "random";
-  static constexpr std::string_view summary = "a random weight of mean gate.mean_alpha, fixed for each (user, item)";
+  static constexpr std::string_view summary =
+      "a random weight of mean gate.mean_alpha, fixed for each (user, item)";
   static constexpr bool uses_draw = true;
   static constexpr bool uses_uncertainty = false;
 

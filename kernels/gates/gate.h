@@ -1,5 +1,5 @@
-// The gate on the device: alpha of a pair, the objective's gradient, its weight on the model and the penalty's
-// gradient, and the gate's gradient.
+// The gate on the device: alpha of a pair, the objective's gradient, its weight on the model and the
+// penalty's gradient, and the gate's gradient.
 #pragma once
 
 #include <cmath>
@@ -111,19 +111,12 @@ SLLMR_INLINE Dual<float, 2> variable(int k, float x) {
   return out;
 }
 
-/// What a guiding pair weighs in the model's loss over lambda.
-template <class Objective>
-SLLMR_INLINE float pair_weight(float alpha_a, float alpha_b, bool least, const PairContext& pair) {
-  return Objective::model_weight(
-      of_sides(Objective::belief(alpha_a), Objective::belief(alpha_b), least), pair);
-}
-
 template <int Most>
 struct ObjectiveVisitor {
   const GateArgs& gate;
   const GateBatch<Most>& batch;
   const GateSide<Most>&a, &b;
-  PairSums<Most>& sums;     // has the hinge
+  PairSums<Most>& sums;      // has the hinge
   float *slope_a, *slope_b;  // [n]: of the objective by the sides' alphas
 
   template <class Objective>
@@ -131,16 +124,9 @@ struct ObjectiveVisitor {
     batch.for_each([args = &gate, pairs = &batch, alphas_a = a.alpha, alphas_b = b.alpha, pair_sums = &sums,
                     slopes_a = slope_a, slopes_b = slope_b, least = gate.least_side,
                     mean_alpha = gate.running[0], mean_hinge = gate.running[1]](int k, int) {
-      const PairContext pair{args->lambda,
-                             pair_sums->hinge[k],
-                             pairs->cosine[k],
-                             pairs->probe[k] != 0.0F,
-                             pairs->agreement(k),
-                             mean_alpha,
-                             mean_hinge,
-                             args->price,
-                             args->budget_weight,
-                             args->budget_target};
+      const PairContext pair{
+          args->lambda, pair_sums->hinge[k], pairs->cosine[k], pairs->probe[k] != 0.0F, pairs->agreement(k),
+          mean_alpha,   mean_hinge,          args->price,      args->budget_weight,     args->budget_target};
       const Dual<float, 2> alpha =
           Objective::of_pair(variable(0, alphas_a[k]), variable(1, alphas_b[k]), least);
       const Dual<float, 2> loss = Objective::loss(alpha, pair);
@@ -251,7 +237,7 @@ SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, Tally&& tally, GateB
 /// The same of one pair.
 template <class Lanes>
 SLLMR_HD GatedPairs<1> gate_pair(Lanes lanes, const GateArgs& gate, float* slot, Id user, const LlmPair& pair,
-                             float logit_a, float logit_b, float cosine, bool probe) {
+                                 float logit_a, float logit_b, float cosine, bool probe) {
   GateBatch<1> batch;
   batch.add(user, pair, logit_a, logit_b, cosine, probe);
   GatedPairs<1> gated;
@@ -262,8 +248,8 @@ SLLMR_HD GatedPairs<1> gate_pair(Lanes lanes, const GateArgs& gate, float* slot,
 /// The same of one pair whose uncertainties are known: those of (u, a) and of (u, b).
 template <class Lanes>
 SLLMR_HD GatedPairs<1> gate_pair(Lanes lanes, const GateArgs& gate, float* slot, Id user, const LlmPair& pair,
-                             float logit_a, float logit_b, float cosine, bool probe, float uncertainty_a,
-                             float uncertainty_b) {
+                                 float logit_a, float logit_b, float cosine, bool probe, float uncertainty_a,
+                                 float uncertainty_b) {
   GateBatch<1> batch;
   batch.add(user, pair, logit_a, logit_b, cosine, probe);
   GateSide<1> a, b;

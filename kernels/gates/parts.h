@@ -1,5 +1,5 @@
-// The registered rules, objectives and penalties by name. Who needs no more than this is not compiled again when one
-// changes.
+// The registered rules, objectives and penalties by name. Who needs no more than this is not compiled again
+// when one changes.
 #pragma once
 
 #include <cstdint>

@@ -45,7 +45,7 @@ struct WeightOfPair {
 
   template <class Objective>
   void operator()() {
-    weight = detail::pair_weight<Objective>(alpha_a, alpha_b, least, pair);
+    weight = pair_weight<Objective>(alpha_a, alpha_b, least, pair);
   }
 };
 

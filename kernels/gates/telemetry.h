@@ -154,8 +154,8 @@ SLLMR_INLINE void count_pairs(const GateBatch<Most>& batch, const GateSide<Most>
   }
   float *const pairs = part(GateColumns::pairs), *const pair_alpha = part(GateColumns::pair_alpha),
                *const pair_hinge = part(GateColumns::pair_hinge), *const active = part(GateColumns::active),
-               *const pair_weight = part(GateColumns::pair_weight),
-               *const probes = part(GateColumns::probes), *const agreement = part(GateColumns::agreement);
+               *const pair_weight = part(GateColumns::pair_weight), *const probes = part(GateColumns::probes),
+               *const agreement = part(GateColumns::agreement);
   batch.for_each([&, n = batch.n](int k, int at) {
     const float counts = k < n ? 1.0F : 0.0F, probe = counts * batch.probe[k], guides = counts - probe;
     pairs[at] += guides;

@@ -1,6 +1,6 @@
 // The gate tells how often the LLM is right: alpha is read as the probability that the LLM orders two items
-// as the user does, fitted to probes by log-loss, a proper scoring rule (Gneiting and Raftery 2007). A side is
-// believed as far as that is better than a coin.
+// as the user does, fitted to probes by log-loss, a proper scoring rule (Gneiting and Raftery 2007). A side
+// is believed as far as that is better than a coin.
 #pragma once
 
 #include "kernels/gates/objectives/objective.h"
@@ -38,7 +38,7 @@ struct Calibrated : GateObjective {
   }
 
  private:
-  static constexpr float kTiny = 1e-14F;   // keeps slopes finite where an alpha has rounded to 0 or 1
+  static constexpr float kTiny = 1e-14F;  // keeps slopes finite where an alpha has rounded to 0 or 1
   static constexpr float kFloor = 1e-6F;  // and losses
 };
 

@@ -60,4 +60,11 @@ struct GateObjective {
   SLLMR_HD static float model_weight(float belief, const PairContext& /*pair*/) { return belief; }
 };
 
+/// What a guiding pair weighs in the model's loss over lambda, of its sides' alphas.
+template <class Objective>
+SLLMR_INLINE float pair_weight(float alpha_a, float alpha_b, bool least, const PairContext& pair) {
+  return Objective::model_weight(of_sides(Objective::belief(alpha_a), Objective::belief(alpha_b), least),
+                                 pair);
+}
+
 }  // namespace sllmr
