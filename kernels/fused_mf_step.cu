@@ -43,14 +43,14 @@ struct Group {
 
 /// Takes the pairs of `group` through the gate, as many at a time as a group has rows. Probes only ever reach
 /// the gate.
-template <class Rules, int Most, class Lanes, class Tally>
+template <class Parts, int Most, class Lanes, class Tally>
 SLLMR_INLINE void pass_gate(Lanes lanes, const MfArgs& args, const Group<Most>& group,
                             const PairLogits* logits, ItemGradients* gradients, Tally& tally) {
   GateBatch<Most> batch;
   int member[Most];
   const auto pass = [&] {
     GatedPairs<Most> gated;
-    gate_pairs<Rules>(lanes, args.gate, tally, batch, gated);
+    gate_pairs<Parts>(lanes, args.gate, tally, batch, gated);
     for (int k = 0; k < Most && k < batch.n; ++k) {
       if (batch.probe[k] == 0) add_guide(batch.a[k], batch.b[k], gated, k, gradients[member[k]]);
     }
@@ -70,7 +70,7 @@ SLLMR_INLINE void pass_gate(Lanes lanes, const MfArgs& args, const Group<Most>& 
 }
 
 /// Logits, base loss, gate and update of the rows of `group`.
-template <int Dim, class Optimizer, class Rules, int Most, class Lanes, class Tally>
+template <int Dim, class Optimizer, class Parts, int Most, class Lanes, class Tally>
 SLLMR_INLINE void step_group(Lanes lanes, const MfArgs& args, const Group<Most>& group, Tally& tally) {
   RowShare<Dim, Lanes> u[Most];
   PairLogits logits[Most];
@@ -93,7 +93,7 @@ SLLMR_INLINE void step_group(Lanes lanes, const MfArgs& args, const Group<Most>&
   ItemGradients gradients[Most];
   for (int m = 0; m < Most && m < group.n; ++m)
     gradients[m] = ItemGradients(args.triples[group.row[m]], push[m]);
-  pass_gate<Rules>(lanes, args, group, logits, gradients, tally);
+  pass_gate<Parts>(lanes, args, group, logits, gradients, tally);
   for (int m = 0; m < Most && m < group.n; ++m) {
     update_rows<Dim, ItemGradients::most, Optimizer>(lanes, args, args.triples[group.row[m]].user, u[m],
                                                      gradients[m]);
@@ -118,11 +118,12 @@ struct PlainRows {
   }
 };
 
-/// CUDA. Item: a row that draws pairs, by its ordinal among such rows of the launch. `Rules`: has the gate's.
-template <int Dim, class Optimizer, class Rules>
+/// CUDA. Item: a row that draws pairs, by its ordinal among such rows of the launch. `Parts`: has the gate's.
+template <int Dim, class Optimizer, class Parts>
 struct RowsWithPairs {
-  static constexpr bool narrow = Dim <= 64 && std::is_same_v<Rules, NarrowRules>;
-  static constexpr int blocks_at_once = !narrow ? 2 : std::is_same_v<Optimizer, Sgd> ? 4 : 3;
+  static constexpr bool narrow = Dim <= 64 && !std::is_same_v<Parts, WideParts>;
+  static constexpr bool lean = std::is_same_v<Parts, LeanParts> && std::is_same_v<Optimizer, Sgd>;
+  static constexpr int blocks_at_once = !narrow ? 2 : lean ? 4 : 3;
   MfArgs args;
   double gap;  // of args.pair_rate
 
@@ -133,11 +134,11 @@ struct RowsWithPairs {
     Group<1> group;
     group.add(static_cast<std::int64_t>(args.pair_rate.row_of(ordinal, gap)) - args.first_row,
               args.pairs + k);
-    step_group<Dim, Optimizer, Rules>(lanes, args, group, tally);
+    step_group<Dim, Optimizer, Parts>(lanes, args, group, tally);
   }
 };
 
-template <int Dim, class Optimizer, class Rules>
+template <int Dim, class Optimizer, class Parts>
 void run_side_by_side(const Context& context, const MfArgs& args) {
   constexpr int kLanes = Dim / 4 < 32 ? Dim / 4 : 32;  // a warp takes several short rows at once
   const std::int64_t n_pairs = rows_with_pairs(args);
@@ -150,7 +151,7 @@ void run_side_by_side(const Context& context, const MfArgs& args) {
   const bool both = n_pairs > 0 && n_pairs < args.rows;
   if (both) context.fork();
   run_on("fused_mf_step_with_pairs", n_pairs,
-         RowsWithPairs<Dim, Optimizer, Rules>{args, args.pair_rate.gap()},
+         RowsWithPairs<Dim, Optimizer, Parts>{args, args.pair_rate.gap()},
          both ? Where::beside : Where::own_stream);
   if (n_pairs < args.rows) {
     run_on("fused_mf_step", args.rows, PlainRows<Dim, Optimizer>{args}, Where::own_stream);
@@ -209,11 +210,9 @@ struct BatchRows {
 template <int Dim, class Optimizer>
 void run_rows(const Context& context, const MfArgs& args) {
   if constexpr (OnThisDevice::value == Device::cuda) {
-    if (gate_rules()[static_cast<std::size_t>(args.gate.rule)].n_params <= NarrowRules::most_params) {
-      run_side_by_side<Dim, Optimizer, NarrowRules>(context, args);
-    } else {
-      run_side_by_side<Dim, Optimizer, WideRules>(context, args);
-    }
+    if (has_parts_of<LeanParts>(args.gate)) return run_side_by_side<Dim, Optimizer, LeanParts>(context, args);
+    if (has_parts_of<NarrowParts>(args.gate)) return run_side_by_side<Dim, Optimizer, NarrowParts>(context, args);
+    run_side_by_side<Dim, Optimizer, WideParts>(context, args);
   } else {
     require(args.gate.n_slots >= context.threads(), "fused_mf_step: fewer accumulator slots than threads");
     // One row has no other to wait for. It goes CUDA's way, which the tests of single rows thereby take.

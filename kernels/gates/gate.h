@@ -172,11 +172,11 @@ namespace detail {
 
 /// gate_pairs() of a padded batch whose uncertainties are known, padding included: every element of a vector
 /// is read.
-template <class Rules = EveryPart, int Most, class Lanes, class Tally>
+template <class Parts = EveryPart, int Most, class Lanes, class Tally>
 SLLMR_HD void gate_sides(Lanes lanes, const GateArgs& gate, Tally&& tally, const GateBatch<Most>& batch,
                          GateSide<Most>& a, GateSide<Most>& b, GatedPairs<Most>& gated) {
   AlphaVisitor<Most> rule{gate, batch, a, b};
-  GateRules::visit<Rules>(gate.rule, rule);
+  GateRules::visit<Parts>(gate.rule, rule);
   PairSums<Most> sums;
   float slope_a[Most] = {}, slope_b[Most] = {};
   batch.for_each([&](int k, int) {
@@ -185,9 +185,9 @@ SLLMR_HD void gate_sides(Lanes lanes, const GateArgs& gate, Tally&& tally, const
     sums.hinge[k] = batch.probe[k] != 0.0F ? 0.0F : positive;
   });
   ObjectiveVisitor<Most> objective{gate, batch, a, b, sums, slope_a, slope_b};
-  GateObjectives::visit(gate.objective, objective);
+  GateObjectives::visit<Parts>(gate.objective, objective);
   PenaltyVisitor<Most> penalty{gate, batch, sums.weight, gated};
-  GatePenalties::visit(gate.penalty, penalty);
+  GatePenalties::visit<Parts>(gate.penalty, penalty);
 
   for (int k = 0; k < Most && k < batch.n; ++k) {
     const bool probe = batch.probe[k] != 0.0F;
@@ -204,7 +204,7 @@ SLLMR_HD void gate_sides(Lanes lanes, const GateArgs& gate, Tally&& tally, const
       z.logit = logit_signal(second ? batch.logit_b[k] : batch.logit_a[k]);
       SlopeVisitor<Lanes> visitor{lanes, z, gate.theta, second ? slope_b[k] : slope_a[k],
                                   slot_of(tally) + GateColumns::theta};
-      GateRules::visit<Rules>(gate.rule, visitor);
+      GateRules::visit<Parts>(gate.rule, visitor);
     }
   }
   if (lanes.lane() != 0) return;
@@ -219,8 +219,8 @@ SLLMR_HD void gate_sides(Lanes lanes, const GateArgs& gate, Tally&& tally, const
 
 /// Gate, objective gradient and telemetry of the pairs of `batch`, whose logits are known. Adds to `tally`
 /// (of a pair alone the group's slot, else a GateTally) and writes `gated`; all lanes return the same.
-/// `Rules`: has gate.rule.
-template <class Rules = EveryPart, int Most, class Lanes, class Tally>
+/// `Parts`: has all that the gate is made of.
+template <class Parts = EveryPart, int Most, class Lanes, class Tally>
 SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, Tally&& tally, GateBatch<Most>& batch,
                          GatedPairs<Most>& gated) {
   batch.pad();
@@ -231,7 +231,7 @@ SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, Tally&& tally, GateB
       b.uncertainty[k] = uncertainty_of<kind.value>(batch.logit_b[k]);
     });
   });
-  detail::gate_sides<Rules>(lanes, gate, tally, batch, a, b, gated);
+  detail::gate_sides<Parts>(lanes, gate, tally, batch, a, b, gated);
 }
 
 /// The same of one pair.

@@ -2,9 +2,12 @@
 // checks, gradient checks, parity tests, telemetry and reports enumerate these lists.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/gates/columns.h"
 #include "kernels/gates/confident.h"
 #include "kernels/gates/fixed.h"
+#include "kernels/gates/gate_args.h"
 #include "kernels/gates/learned.h"
 #include "kernels/gates/mlp.h"
 #include "kernels/gates/objectives/agreement.h"
@@ -35,6 +38,14 @@ struct PartList {
     int k = 0;
     ((k++ == id ? call<Some, Parts>(visitor) : void()), ...);
   }
+  /// Does Some have the part with index `id`?
+  template <class Some>
+  static bool in(int id) {
+    int k = 0;
+    bool found = false;
+    ((found = found || (k++ == id && Some::template has<Parts>)), ...);
+    return found;
+  }
 
  private:
   template <class Some, class Part, class Visitor>
@@ -64,17 +75,40 @@ using GatePenalties = PartList<penalties::Hinge,  //
                                penalties::Soft,   //
                                penalties::Pointwise>;
 
-/// Rules of as many parameters as a warp has lanes, and the rest: on CUDA a kernel that has code for the
-/// latter, too, needs twice the registers.
-struct NarrowRules {
+// On CUDA each of these classes has a kernel of its own: one that has code for more needs more registers, and
+// who does not use it would pay.
+
+/// Rules of as many parameters as a warp has lanes, with every objective and penalty.
+struct NarrowParts {
   static constexpr int most_params = 32;
-  template <class Rule>
-  static constexpr bool has = Rule::n_params <= most_params;
+
+  template <class Part>
+  static constexpr bool has = [] {
+    if constexpr (std::is_base_of_v<GateRule, Part>) return Part::n_params <= most_params;
+    return true;
+  }();
 };
-struct WideRules {
-  template <class Rule>
-  static constexpr bool has = !NarrowRules::has<Rule>;
+/// Of those what the paper's method is made of, and all that weighs alpha as it is.
+struct LeanParts {
+  template <class Part>
+  static constexpr bool has = [] {
+    if constexpr (std::is_base_of_v<GateObjective, Part>) return !Part::is_probability;
+    if constexpr (std::is_base_of_v<GatePenalty, Part>) return std::is_same_v<Part, penalties::Hinge>;
+    return NarrowParts::has<Part>;
+  }();
 };
+/// The rules that are not narrow.
+struct WideParts {
+  template <class Part>
+  static constexpr bool has = !std::is_base_of_v<GateRule, Part> || !NarrowParts::has<Part>;
+};
+
+/// Has Some all that the gate is made of?
+template <class Some>
+bool has_parts_of(const GateArgs& gate) {
+  return GateRules::in<Some>(gate.rule) && GateObjectives::in<Some>(gate.objective) &&
+         GatePenalties::in<Some>(gate.penalty);
+}
 
 namespace detail {
 template <class... Rules>
