@@ -37,9 +37,11 @@ def has_packages():
 
 if not has_packages():
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sllmr"
-    for complete in sorted(cache.glob("tune-*/complete")):
-        if sys.prefix != str(complete.parent):
-            os.execv(complete.with_name("bin") / "python", ["python", "-B", *sys.argv])
+    complete = sorted(cache.glob("tune-*/complete"))
+    if complete and "SLLMR_TUNE_TEST" not in os.environ:
+        os.environ["SLLMR_TUNE_TEST"] = "looked for packages once"
+        python = complete[-1].with_name("bin") / "python"
+        os.execv(python, [str(python), "-B", *sys.argv])
     print("skipped: no Optuna and Matplotlib; ./run tune installs them")
     sys.exit(SKIPPED)
 

@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
+import optuna
+
 import results
 from program import Child, Program, error_of, inputs_of, read_validations
 from space import Parameter, TuneError, read_space, space_beside, word_of
@@ -290,7 +292,10 @@ class Tuning:
         if child.status() == 130:
             raise KeyboardInterrupt
         if child.status() != 0:
-            raise TuneError(f"the test of {method} failed: {error_of(child.said())}")
+            told = (
+                f": {error_of(child.said())}" if child.said() else ""
+            )  # on a terminal it has said so itself
+            raise TuneError(f"the test of {method} failed{told}")
         return results.test_figures(folder / "results.json")
 
     _stopped_in = ""
@@ -387,6 +392,10 @@ def main(words: list[str]) -> int:
     except TuneError as error:
         Progress().clear()
         print(f"tune: error: {error}", file=sys.stderr)
+        return 1
+    except (OSError, optuna.exceptions.OptunaError) as error:  # a full disk, a folder that has gone
+        Progress().clear()
+        print(f"tune: error: {' '.join(str(error).split())}; the same command goes on", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         Progress().clear()
