@@ -49,9 +49,12 @@ sys.path.insert(0, str(TUNE.parent))
 import program as sllmr
 import results
 import space
+import study
 import tune
 
 PROGRAM = sys.argv[1]
+# Many small files, each synced: in memory where there is such a folder.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def write_data(folder):
@@ -76,9 +79,7 @@ def read_table(path):
 class Case(unittest.TestCase):
     def setUp(self):
         self.maxDiff = None
-        # Many small files, each synced: in memory where there is such a folder.
-        memory = Path("/dev/shm")
-        self.folder = Path(tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None))
+        self.folder = Path(tempfile.mkdtemp(dir=MEMORY))
         self.addCleanup(shutil.rmtree, self.folder)
         write_data(self.folder)
         self.recipe = self.folder / "small.toml"
@@ -435,6 +436,60 @@ class Parts(unittest.TestCase):
         settled = space.Parameter("k", around=4.0).settled(0.2)
         self.assertEqual((settled.low, settled.high, settled.log), (0.05, 0.8, True))
 
+    def test_draws_depend_on_seed_and_number_alone(self):
+        spaces = {
+            "none": [space.Parameter("train.lr", 0.01, 1.0, log=True)],
+            "global": [
+                space.Parameter("train.lr", 0.01, 1.0, log=True),
+                space.Parameter("llm.lambda", 0.0, 1.0),
+            ],
+        }
+        start = sllmr.Start({"train.epochs": 6, "train.lr": 0.1, "llm.lambda": 0.25}, {})
+
+        def draw(seed, gives_up=()):
+            """Learning rates by method, of three trials each; the claims `gives_up` are left and taken up."""
+            settings = {m: study.Settings.of(start, spaces[m], seed, "none") for m in spaces}
+            drawn = {method: [] for method in spaces}
+            with tempfile.TemporaryDirectory(dir=MEMORY) as name:
+                studies = study.Studies(Path(name) / "out", settings, spaces, True)
+                for k in range(6):
+                    claim = studies.claim(3)
+                    if k in gives_up:
+                        studies.release(claim)
+                        again = studies.claim(3)
+                        self.assertEqual(
+                            (again.method, again.number, again.params),
+                            (claim.method, claim.number, claim.params),
+                        )
+                        claim = again
+                    drawn[claim.method].append(claim.params["train.lr"])
+                    studies.finish(claim, "complete", 0.5)
+                self.assertIsNone(studies.claim(3))
+            return drawn
+
+        once = draw(1)
+        self.assertEqual(once["none"][0], 0.1)
+        self.assertEqual(once["none"], once["global"])
+        self.assertEqual(draw(1, gives_up=(1, 4)), once)
+        self.assertNotEqual(draw(2)["none"][1:], once["none"][1:])
+
+    def test_a_trial_that_runs_elsewhere_is_not_claimed(self):
+        spaces = {"none": [space.Parameter("train.lr", 0.01, 1.0)]}
+        settings = {
+            "none": study.Settings.of(
+                sllmr.Start({"train.epochs": 6, "train.lr": 0.1}, {}), spaces["none"], 1, "none"
+            )
+        }
+        with tempfile.TemporaryDirectory(dir=MEMORY) as name:
+            first, second = (study.Studies(Path(name), settings, spaces, False) for _ in range(2))
+            claims = [first.claim(2), second.claim(2)]
+            self.assertEqual([claim.number for claim in claims], [0, 1])
+            self.assertIsNone(first.claim(2))
+            first.finish(claims[0], "complete", 0.5)
+            second.finish(claims[1], "complete", 0.25)
+            with first.locked():
+                self.assertEqual(first.best("none").number, 1)  # minimised
+
     def test_best_so_far_of_what_is_minimised(self):
         import optuna
 
@@ -453,7 +508,7 @@ class Parts(unittest.TestCase):
         self.assertEqual(results.best_so_far(trials, True), [None, 0.5, 0.6, 0.6])
 
     def test_a_torn_or_empty_validation_is_no_figure(self):
-        with tempfile.TemporaryDirectory() as name:
+        with tempfile.TemporaryDirectory(dir=MEMORY) as name:
             run = Path(name)
             self.assertEqual(sllmr.read_validations(run, "auc"), [])
             line = '{"event": "validation", "epoch": %d, "auc": {"all": %s}}'

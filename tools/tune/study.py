@@ -1,8 +1,8 @@
 """The studies of an out folder: one of Optuna's for each method, in one SQLite file, shared by processes.
 
 Every look at the file and every change of it happens under one lock of the folder, so that processes and
-machines that share the folder agree on who tries what. A process holds a lock of its own for the trial it runs;
-a running trial whose lock is free was left by a process that ended, and is taken up again.
+machines that share the folder agree on who tries what. A process holds a lock of its own for the trial that
+it runs; a running trial whose lock is free was left by a process that ended, and is taken up again.
 """
 
 import contextlib

@@ -56,8 +56,6 @@ class Tuning:
         path = (
             Path(self.arguments.space) if self.arguments.space else space_beside(Path(self.arguments.recipe))
         )
-        for method in self.methods:
-            self.program.require_accepted([f"method={method}"])
         families = self.program.families()
         fixed = {word.split("=")[0] for word in self.arguments.overrides}
         space = [found for found in read_space(path) if found.key not in fixed]
@@ -78,11 +76,8 @@ class Tuning:
                 warned.add(line)
             self._validates(start.config)
             names = {method} | {family for family, words in families.items() if method in words}
-            self.spaces[method] = [
-                self._settled(found, start.config, method, path)
-                for found in space
-                if not found.methods or names.intersection(found.methods)
-            ]
+            applies = [found for found in space if not found.methods or names.intersection(found.methods)]
+            self.spaces[method] = self._settled(applies, start.config, method, path)
             if not self.spaces[method]:
                 raise TuneError(
                     f"{path}: nothing of method={method} is tuned; give it a key, or leave the method out"
@@ -114,14 +109,21 @@ class Tuning:
                 f"{config['train.epochs']} epochs: lower it"
             )
 
-    def _settled(self, found: Parameter, config: dict[str, Any], method: str, path: Path) -> Parameter:
-        """With its range, both ends of which the program takes."""
+    def _settled(
+        self, space: list[Parameter], config: dict[str, Any], method: str, path: Path
+    ) -> list[Parameter]:
+        """With their ranges, both ends of which the program takes."""
         try:
-            if found.key not in config:
-                self.program.require_accepted([f"method={method}", f"{found.key}=1"])  # refuses it by name
-            settled = found.settled(config[found.key])
-            for end in settled.ends():
-                self.program.require_accepted([f"method={method}", f"{found.key}={word_of(end)}"])
+            for found in space:
+                if found.key not in config:
+                    self.program.require_accepted(
+                        [f"method={method}", f"{found.key}=1"]
+                    )  # refuses it by name
+            settled = [found.settled(config[found.key]) for found in space]
+            ends = [[f"{found.key}={word_of(end)}" for end in found.ends()] for found in settled]
+            for k in range(max(map(len, ends), default=0)):
+                some = [words[k] for words in ends if k < len(words)]
+                self.program.require_accepted([f"method={method}", *some])
             return settled
         except TuneError as error:
             raise TuneError(f"{path}: {str(error).replace(' (command line)', '')}") from error
@@ -246,9 +248,10 @@ class Tuning:
                     "lower train.lr's range and choose another --out"
                 )
             recipe = out / f"{method}.toml"
+            told = f"{self.monitor} {best.value:.6f}, epoch {best.user_attrs['best_epoch']}"
             heading = [
-                f"Made by ./run tune {self.arguments.recipe}: trial {best.number},",
-                f"the best of {len(curves[method])} by validation ({self.monitor} {best.value:.6f}, epoch {best.user_attrs['best_epoch']}).",
+                f"Made by ./run tune {self.arguments.recipe}:",
+                f"trial {best.number}, the best of {len(curves[method])} by validation ({told}).",
             ]
             results.write_text(recipe, results.recipe_text(best.user_attrs["config"], heading))
             test = self._test(method, best.number, recipe)
