@@ -71,6 +71,11 @@ def write_data(folder):
         file.writelines(f"i{item}\tword{item % 12} word{item * 5 % 12}\n" for item in range(100))
 
 
+def worst_quarter(values):
+    """Where it ends, interpolated linearly."""
+    return statistics.quantiles(values, n=4, method="inclusive")[0]
+
+
 def read_table(path):
     with open(path) as file:
         return list(csv.DictReader(file, delimiter="\t"))
@@ -157,18 +162,14 @@ class EqualBudget(Case):
                     event["epoch"]: event["auc"]["all"] for event in events if event["event"] == "validation"
                 }
                 self.assertEqual(min(validated), 2)  # a tenth of the epochs, as the recipe says nothing
-                # The median rule, once more: after a third of the epochs, the best below an epoch's median.
-                steps = sorted(epoch for epoch in validated if epoch >= 20 // 3) if len(complete) >= 4 else []
-                fails = [
-                    epoch
-                    for epoch in steps
-                    if max(value for at, value in validated.items() if at <= epoch)
-                    < statistics.median(others[epoch] for others in complete.values())
-                ]
+                # The rule, once more: after half of the epochs, the best so far in an epoch's worst quarter.
+                steps = sorted(epoch for epoch in validated if epoch >= 10) if len(complete) >= 4 else []
+                best = {at: max(v for k, v in validated.items() if k <= at) for at in validated}
+                fails = [at for at in steps if best[at] < worst_quarter(v[at] for v in complete.values())]
                 self.assertEqual(row["state"], "pruned" if fails else "complete", row)
+                self.assertEqual(float(row["figure"]), best[fails[0] if fails else 20])
                 pruned += bool(fails)
                 if not fails:
-                    self.assertEqual(float(row["figure"]), max(validated.values()))
                     complete[int(row["number"])] = validated
                 curve.append(max(max(values.values()) for values in complete.values()))
             chosen = max(complete, key=lambda number: max(complete[number].values()))
@@ -215,7 +216,7 @@ class EqualBudget(Case):
         for change, named in [
             (["train.epochs=21"], "train.epochs was 20, is 21"),
             (["--sampler-seed=2"], "sampler seed"),
-            (["--pruner=none"], "pruner name was median, is none"),
+            (["--pruner=none"], "pruner name was quartile, is none"),
             (["train.l2=0.02"], "space of train.l2"),
         ]:
             code, _, error = self.tune(*words, "--trials=8", "--methods=none", *change)

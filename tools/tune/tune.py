@@ -363,7 +363,7 @@ def parse(words: list[str]) -> argparse.Namespace:
         "--pruner",
         choices=PRUNERS,
         default=PRUNERS[0],
-        help="median: gives trials up that are below the median of the finished ones (default)",
+        help="quartile: gives up trials in the worst quarter of the finished ones (default)",
     )
     parser.add_argument(
         "--keep", choices=["all", "best"], default="all", help="run folders of trials (default: all)"
