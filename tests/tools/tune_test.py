@@ -396,6 +396,25 @@ class Faults(Case):
             json.loads((self.out / "tuning.json").read_text())["methods"]["none"]["trials"]["counted"], 2
         )
 
+    def test_a_full_disk_leaves_no_run_behind(self):
+        words = ["--methods=none", "--trials=1", "--seeds=1", "train.epochs=100000", "train.eval_every=1"]
+        begun = []
+
+        def train(program, *claimed):
+            begun.append(real(program, *claimed))
+            return begun[-1]
+
+        real = tune.Program.train
+        with (
+            mock.patch.object(tune.Program, "train", train),
+            mock.patch.object(tune.Studies, "report", side_effect=OSError("no space left on device")),
+        ):
+            code, _, error = self.tune(*words)
+        self.assertEqual(
+            (code, error), (1, "tune: error: no space left on device; the same command goes on\n")
+        )
+        self.assertIsNotNone(begun[0].status())
+
 
 class Parts(unittest.TestCase):
     def test_direction_is_the_programs(self):
@@ -486,6 +505,9 @@ class Parts(unittest.TestCase):
             claims = [first.claim(2), second.claim(2)]
             self.assertEqual([claim.number for claim in claims], [0, 1])
             self.assertIsNone(first.claim(2))
+            claims[0].trial.set_user_attr("outcome", "complete")  # as if killed before it was told
+            with second.locked():
+                self.assertEqual([study.outcome_of(t) for t in second.trials("none")], ["running"] * 2)
             first.finish(claims[0], "complete", 0.5)
             second.finish(claims[1], "complete", 0.25)
             with first.locked():

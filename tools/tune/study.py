@@ -91,6 +91,8 @@ def counts(trial: FrozenTrial) -> bool:
 
 def outcome_of(trial: FrozenTrial) -> str:
     """running, complete, pruned, diverged or failed."""
+    if trial.state == TrialState.RUNNING:  # also one whose process was killed as it ended the trial
+        return "running"
     return trial.user_attrs.get("outcome", trial.state.name.lower())
 
 

@@ -115,10 +115,8 @@ class Tuning:
         """With their ranges, both ends of which the program takes."""
         try:
             for found in space:
-                if found.key not in config:
-                    self.program.require_accepted(
-                        [f"method={method}", f"{found.key}=1"]
-                    )  # refuses it by name
+                if found.key not in config:  # refused by name
+                    self.program.require_accepted([f"method={method}", f"{found.key}=1"])
             settled = [found.settled(config[found.key]) for found in space]
             ends = [[f"{found.key}={word_of(end)}" for end in found.ends()] for found in settled]
             for k in range(max(map(len, ends), default=0)):
@@ -148,11 +146,12 @@ class Tuning:
         child = self.program.train(claim.method, claim.params, claim.run)
         try:
             outcome = self._watch(claim, child)
-        except KeyboardInterrupt:
+        except BaseException as error:
             child.stop()
-            self.studies.seconds(claim, time.monotonic() - began)
+            if isinstance(error, KeyboardInterrupt):
+                self.studies.seconds(claim, time.monotonic() - began)
+                self._stopped_in = f" (trial {claim.number} of {claim.method} will go on)"
             self.studies.release(claim)
-            self._stopped_in = f" (trial {claim.number} of {claim.method} will go on)"
             raise
         self.studies.seconds(claim, time.monotonic() - began)
         if outcome == "complete":
@@ -201,7 +200,7 @@ class Tuning:
                 f"trial {claim.number} of {claim.method}: {changed[0]} was {then[changed[0]]}, is "
                 f"{now.get(changed[0])}: restore the data and the program, or choose another --out"
             )
-        validation = summary["validation"]
+        validation = summary.get("validation", {"best": None})
         told = {"commit": summary["commit"], "machine": summary["machine"], "config": summary["config"]}
         if validation["best"] is None:
             self.studies.finish(
@@ -295,9 +294,8 @@ class Tuning:
         if child.status() == 130:
             raise KeyboardInterrupt
         if child.status() != 0:
-            told = (
-                f": {error_of(child.said())}" if child.said() else ""
-            )  # on a terminal it has said so itself
+            # On a terminal it has said so itself.
+            told = f": {error_of(child.said())}" if child.said() else ""
             raise TuneError(f"the test of {method} failed{told}")
         return results.test_figures(folder / "results.json")
 
