@@ -57,8 +57,10 @@ void add_metrics_command(CLI::App& app) {
       fmt::print("eval.protocol={}: {}\n", protocol.name, protocol.summary);
       for (const Metric& metric : metrics()) {
         if (std::ranges::find(offers, metric.needs) == offers.end()) continue;
-        fmt::print("  {:<14} {}{}\n", std::string(metric.name) + (metric.cut_off == CutOff::yes ? "@K" : ""),
-                   metric.summary, metric.needs == Needs::lists ? " (eval.lists=true)" : "");
+        fmt::print("  {:<14} {}{}{}\n",
+                   std::string(metric.name) + (metric.cut_off == CutOff::yes ? "@K" : ""), metric.summary,
+                   metric.needs == Needs::lists ? " (eval.lists=true)" : "",
+                   metric.better == Better::lower ? "; lower is better" : "");
       }
     }
   });

@@ -313,6 +313,8 @@ TEST_F(Cli, ListsEveryMethodMetricAndProtocol) {
     for (const PartKey& key : info.keys) EXPECT_THAT(methods, HasSubstr(key.name));
   }
   for (const Metric& metric : metrics()) EXPECT_THAT(figures, HasSubstr(std::string(metric.summary)));
+  EXPECT_THAT(figures, HasSubstr("in nats; lower is better\n"));
+  EXPECT_THAT(figures, HasSubstr("among the first K?\n"));
   for (const Protocol& protocol : protocols()) {
     EXPECT_THAT(figures, HasSubstr("eval.protocol=" + std::string(protocol.name)));
   }

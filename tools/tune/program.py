@@ -1,0 +1,250 @@
+"""The program `sllmr`, asked and run from here."""
+
+import ctypes
+import fcntl
+import json
+import signal
+import subprocess
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from space import TuneError, word_of
+
+STOP_SECONDS = 0.8  # from SIGINT to SIGKILL; a stopped run goes on from its last checkpoint either way
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+def _end_with_parent() -> None:
+    """In a child: hear Ctrl-C if the parent is killed, so that no run goes on unseen."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def error_of(text: str) -> str:
+    """The program's error among what it said, without its name."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("sllmr: error: ")]
+    return (
+        errors[-1].removeprefix("sllmr: error: ") if errors else (lines[-1] if lines else "it said nothing")
+    )
+
+
+class Child:
+    """A running command of the program, in a session of its own: Ctrl-C reaches it through stop() alone."""
+
+    def __init__(self, command: list[str], shows_progress: bool = False):
+        self._said = b""
+        self._stderr = None if shows_progress else tempfile.TemporaryFile()  # closed by status()
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._stderr,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,
+            )
+        except OSError as error:
+            raise TuneError(f"{command[0]} cannot be run: {error.strerror}") from error
+
+    def status(self) -> int | None:
+        """None while it runs, then the exit status."""
+        status = self._process.poll()
+        if status is not None and self._stderr is not None:
+            self._stderr.seek(0)
+            self._said = self._stderr.read()
+            self._stderr.close()
+            self._stderr = None
+        return status
+
+    def said(self) -> str:
+        """What it wrote to stderr, once it has ended."""
+        return self._said.decode(errors="replace")
+
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Ends it: by SIGINT, which lets it save, and after `seconds` by SIGKILL."""
+        if self.status() is None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                pass
+            finally:  # also where Ctrl-C ends the wait
+                self._process.kill()
+                self._process.wait()
+                self.status()
+
+
+def read_validations(run: Path, monitor: str) -> list[tuple[int, float]]:
+    """(epoch, value of `monitor` over all rows) of the validations that a run has logged, where they have
+    one."""
+    path = run / "metrics.jsonl"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    found = []
+    for line in text[: text.rfind("\n") + 1].splitlines():  # what follows is being written
+        event = json.loads(line) if '"validation"' in line else {}
+        if event.get("event") == "validation" and event[monitor]["all"] is not None:
+            found.append((event["epoch"], event[monitor]["all"]))
+    return found
+
+
+_INPUTS = ["data_hash", "feature_hash", "text_hash", "scores_hash", "numbers_version"]
+
+
+def inputs_of(provenance: dict[str, Any]) -> dict[str, str]:
+    """What the figures of a run come from, of its summary or a checkpoint's metadata."""
+    return {name: provenance[name] for name in _INPUTS if isinstance(provenance.get(name), str)}
+
+
+def _checkpoint_metadata(path: Path) -> dict[str, str]:
+    """Of a safetensors file: an uint64 with the length of a JSON header, which has them."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        return json.loads(file.read(length))["__metadata__"]
+
+
+def flattened(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= flattened(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def wait_unlocked(run: Path, seconds: float = 30) -> None:
+    """Waits until no process trains in a run folder: one whose tuner was killed takes a moment to stop."""
+    path = run / ".lock"
+    if not path.exists():
+        return
+    end = time.monotonic() + seconds
+    with path.open() as file:
+        while time.monotonic() < end:
+            try:
+                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(0.05)
+
+
+@dataclass(frozen=True)
+class Start:
+    """How the program understands a recipe, its overrides and a method."""
+
+    config: dict[str, Any]  # every key, by its name: "train.lr"
+    inputs: dict[str, str]
+    warnings: str = ""
+
+
+@dataclass
+class Program:
+    """`sllmr` at a path; `words` are what every run of the study gets: recipe and key=value overrides."""
+
+    path: str
+    words: list[str] = field(default_factory=list)
+
+    def _listed(self, command: str) -> Iterator[str]:
+        try:
+            done = subprocess.run([self.path, command], capture_output=True, text=True)
+        except OSError as error:
+            raise TuneError(f"{self.path} cannot be run: {error.strerror}") from error
+        if done.returncode != 0:
+            raise TuneError(error_of(done.stderr))
+        return iter(done.stdout.splitlines())
+
+    def families(self) -> dict[str, list[str]]:
+        """The families of guidance and their words of method=: {"gated": ["global", "agreement", ..], ..}."""
+        found: dict[str, list[str]] = {}
+        for line in self._listed("methods"):
+            if not line.startswith(" "):
+                family = line.split()[0]
+            elif line.strip().startswith("method="):
+                found[family] = line.strip().removeprefix("method=").split(", ")
+        return found
+
+    def maximises(self, protocol: str, metric: str) -> bool:
+        """Is a higher value of the metric better?"""
+        name, of_protocol = metric.split("@")[0], False
+        for line in self._listed("metrics"):
+            if not line.startswith(" "):
+                of_protocol = line.startswith(f"eval.protocol={protocol}:")
+            elif of_protocol and line.split()[0].split("@")[0] == name:
+                return not line.endswith("; lower is better")
+        raise TuneError(f"the program does not list the metric '{metric}' of eval.protocol={protocol}")
+
+    def require_accepted(self, words: list[str]) -> None:
+        """Throws the program's own error for a configuration that it refuses, before any data are read."""
+        done = subprocess.run(
+            [self.path, "train", *self.words, *words, "run_dir="],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        error = error_of(done.stderr)
+        if not error.startswith("run_dir is not set"):  # the first thing that train misses in a good one
+            raise TuneError(error)
+
+    def start(self, words: list[str]) -> Start:
+        """Starts a run elsewhere and stops it at once: what is wrong with data or scores is found before a
+        study begins. Throws the program's error."""
+        for patience in (0.05, 0.3, 1, 3):
+            with tempfile.TemporaryDirectory(prefix="sllmr-tune-") as folder:
+                run = Path(folder) / "run"
+                child = Child([self.path, "train", *self.words, *words, f"run_dir={run}"])
+                try:
+                    while child.status() is None and not (run / "items.tsv").exists():
+                        time.sleep(0.02)
+                    time.sleep(
+                        patience if child.status() is None else 0
+                    )  # from its last file until it hears SIGINT
+                except KeyboardInterrupt:
+                    child.stop()
+                    raise
+                child.stop(600)
+                if child.status() == 1:
+                    raise TuneError(error_of(child.said()))
+                if (run / "model.safetensors").exists():
+                    config = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))
+                    config = flattened(config.pop("defaults", {})) | flattened(config)
+                    warnings = "".join(
+                        line for line in child.said().splitlines(True) if line.startswith("warning")
+                    )
+                    return Start(config, inputs_of(_checkpoint_metadata(run / "model.safetensors")), warnings)
+        raise TuneError(
+            f"the program ended with status {child.status()} as it began: {error_of(child.said())}"
+        )
+
+    def train(self, method: str, params: dict[str, Any], run: Path) -> Child:
+        """Begins a run, or goes on with it where its folder has one."""
+        wait_unlocked(run)
+        resume = ["--resume"] if (run / "config.toml").exists() else []
+        return Child(
+            [
+                self.path,
+                "train",
+                *self.words,
+                *(f"{key}={word_of(value)}" for key, value in params.items()),
+                f"method={method}",
+                f"run_dir={run}",
+                *resume,
+            ]
+        )
+
+    def compare(self, recipe: Path, method: str, seeds: list[int], out: Path, shows_progress: bool) -> Child:
+        """Begins, or goes on with, the runs of a tuned recipe by seed."""
+        return Child(
+            [
+                self.path,
+                "compare",
+                str(recipe),
+                "--methods",
+                method,
+                "--seeds",
+                ",".join(map(str, seeds)),
+                "--out",
+                str(out),
+            ],
+            shows_progress,
+        )
