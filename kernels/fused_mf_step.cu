@@ -49,10 +49,10 @@ SLLMR_INLINE void pass_gate(Lanes lanes, const MfArgs& args, const Group<Most>& 
   GateBatch<Most> batch;
   int member[Most];
   const auto pass = [&] {
-    GatedPair gated[Most];
+    GatedPairs<Most> gated;
     gate_pairs<Rules>(lanes, args.gate, tally, batch, gated);
     for (int k = 0; k < Most && k < batch.n; ++k) {
-      if (batch.probe[k] == 0) add_guide(batch.a[k], batch.b[k], gated[k], gradients[member[k]]);
+      if (batch.probe[k] == 0) add_guide(batch.a[k], batch.b[k], gated, k, gradients[member[k]]);
     }
   };
   for (int m = 0; m < Most && m < group.n; ++m) {

@@ -57,14 +57,13 @@ struct HeadItem {
     const HeadPair& both = args.pairs[k];
     float* slot = args.gate.slots + (base + k) * GateColumns::stride;
     const float cosine = args.cosines == nullptr ? 0.0F : args.cosines[k];
-    const GatedPair gated = gate_pair(lanes, args.gate, slot, both.user, both.pair, args.logits[both.row_a],
-                                      args.logits[both.row_b], cosine, both.probe != 0,
-                                      uncertainty(both.row_a), uncertainty(both.row_b));
-    // Written so that a NaN reaches the parameters, as in the base loss.
-    const float push =
-        both.probe != 0 || gated.hinge == 0.0F ? 0.0F : gated.weight / static_cast<float>(args.rows);
-    args.d_logits[both.row_a] = -push;
-    args.d_logits[both.row_b] = push;
+    const GatedPairs<1> gated = gate_pair(lanes, args.gate, slot, both.user, both.pair,
+                                          args.logits[both.row_a], args.logits[both.row_b], cosine,
+                                          both.probe != 0, uncertainty(both.row_a), uncertainty(both.row_b));
+    // A batch of probes alone has no rows.
+    const float rows = args.rows == 0 ? 1.0F : static_cast<float>(args.rows);
+    args.d_logits[both.row_a] = gated.push_a[0] / rows;
+    args.d_logits[both.row_b] = gated.push_b[0] / rows;
   }
 
   template <class Lanes>
@@ -79,7 +78,7 @@ struct HeadItem {
   }
 };
 
-/// Has the pair a hinge that pulls?
+/// Has the pair a hinge that would pull?
 SLLMR_HD bool pulls(const LossHead& args, const HeadPair& both) {
   const float slack = args.gate.margin - (args.logits[both.row_a] - args.logits[both.row_b]);
   return both.probe == 0 && !(slack <= 0.0F);

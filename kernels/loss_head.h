@@ -1,4 +1,4 @@
-// What stands on top of a deep backbone: base loss, gate, hinge and all their gradients, from logits alone.
+// What stands on top of a deep backbone: base loss, gate, penalty and all their gradients, from logits alone.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +20,9 @@ struct HeadPair {
   std::int32_t row = 0;       // the training row that drew the pair, of the same user
 };
 
-/// Loss of a batch: the mean of weight * base loss over its `rows` training rows, plus the sum of weight *
-/// hinge over its pairs, divided by `rows` too (paper.md, section 1; the weight is the gate's, see
-/// gate_pair). Writes the gradient of every logit, and adds base loss, gate gradient and telemetry to the
-/// slots. The hinge acts on logits.
+/// Loss of a batch: the mean of weight * base loss over its `rows` training rows, plus the sum of lambda *
+/// penalty over its pairs, divided by `rows` too (paper.md, section 1; see gate_pair). Writes the gradient of
+/// every logit, and adds base loss, gate gradient and telemetry to the slots. The penalty acts on logits.
 struct LossHead {
   const float* logits = nullptr;   // [rows, then those of the pairs]
   const float* targets = nullptr;  // [rows], in [0, 1]: labels, or soft; of bpr: not read

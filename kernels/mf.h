@@ -1,7 +1,8 @@
 // Matrix factorisation: what one training row does to the tables. Shared by the fused and the exact step.
 //
-//   loss(row) = -log sigmoid(s(u,i) - s(u,j)) + lambda w(alpha) max(0, margin - (s(u,a) - s(u,b))),  s(u,i) =
-//   U[u] . V[i]
+//   loss(row) = -log sigmoid(s(u,i) - s(u,j)) + lambda penalty(s(u,a), s(u,b)),  s(u,i) = U[u] . V[i]
+//
+// where the paper's penalty is alpha max(0, margin - (s(u,a) - s(u,b))).
 //
 // BPR: Rendle et al. 2009. The gradient on every item row is a number times U[u], so a row is described by
 // its item ids and their coefficients. L2 belongs to the base loss: it acts on the triple's three rows, not
@@ -123,12 +124,12 @@ SLLMR_INLINE PairLogits mf_pair_logits(Lanes lanes, const MfArgs& args, const Ro
   return out;
 }
 
-/// What a guiding pair adds to its row's gradients.
-SLLMR_HD inline void add_guide(Id a, Id b, const GatedPair& gated, ItemGradients& gradients) {
-  if (gated.hinge != 0 && gated.weight != 0) {  // a NaN hinge is not hidden
-    gradients.add(2, a, -gated.weight);
-    gradients.add(3, b, gated.weight);
-  }
+/// What guiding pair k adds to its row's gradients.
+template <int Most>
+SLLMR_HD void add_guide(Id a, Id b, const GatedPairs<Most>& gated, int k, ItemGradients& gradients) {
+  if (!gated.pulls(k)) return;
+  gradients.add(2, a, gated.push_a[k]);
+  gradients.add(3, b, gated.push_b[k]);
 }
 
 /// The LLM's part of a selected row. Probe pairs only ever reach the gate.
@@ -141,9 +142,9 @@ SLLMR_HD void mf_pairs(Lanes lanes, const MfArgs& args, const RowPairs& pairs, c
     const LlmPair& pair = probe ? pairs.probe : pairs.guide;
     if (pair.a == 0) continue;
     const TwoLogits s = probe ? logits.probe : logits.guide;
-    const GatedPair gated =
+    const GatedPairs<1> gated =
         gate_pair(lanes, args.gate, slot, triple.user, pair, s.a, s.b, probe ? 0.0F : logits.cosine, probe);
-    if (!probe) add_guide(pair.a, pair.b, gated, gradients);
+    if (!probe) add_guide(pair.a, pair.b, gated, 0, gradients);
   }
 }
 

@@ -54,7 +54,14 @@ struct SampledPairs {
   SLLMR_HD TwoEntries probe(std::uint64_t row, Id user, std::int64_t first, std::uint32_t entries) const {
     const std::int32_t at = args.scores.probe[user];
     if (at < 0) return {};
-    std::uint32_t other = below(philox(args.seed, args.epoch, row, Purpose::probe).word[0], entries - 1);
+    const std::uint32_t word = philox(args.seed, args.epoch, row, Purpose::probe).word[0];
+    if (args.scores.match_offsets != nullptr) {
+      const std::int64_t begin = args.scores.match_offsets[user];
+      const auto matches = static_cast<std::uint32_t>(args.scores.match_offsets[user + 1] - begin);
+      if (matches == 0) return {};
+      return {first + at, first + args.scores.matches[begin + below(word, matches)]};
+    }
+    std::uint32_t other = below(word, entries - 1);
     if (other >= static_cast<std::uint32_t>(at)) ++other;
     return {first + at, first + other};
   }

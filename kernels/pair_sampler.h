@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/choices.h"
+#include "kernels/exec/loops.h"
 #include "kernels/exec/run.h"
 #include "kernels/exec/sort.h"
 #include "kernels/triple_sampler.h"
@@ -24,6 +25,8 @@ struct ScoreView {
   const std::int64_t* pair_offsets = nullptr;  // [users + 1]: each user's pairs of largest score difference
   const std::uint16_t* pair_first = nullptr;   // indexes among the user's entries, the higher score first
   const std::uint16_t* pair_second = nullptr;
+  const std::int64_t* match_offsets = nullptr;  // [users + 1]: what the probe may be compared with; null: all
+  const std::uint16_t* matches = nullptr;       // indexes among the user's entries
 };
 
 /// A share in [0, 1] as 32-bit fixed point, spread evenly: over any n rows it selects floor or ceil of share
@@ -88,6 +91,11 @@ struct PairPolicy {
   Share probe_rate;  // share of those rows that also draw a probe pair, for the gate alone
 };
 
+/// +1 if the LLM scores `a` higher than `b`, -1 if lower, 0 if tied.
+SLLMR_INLINE float agreement_of(float score_a, float score_b) {
+  return score_a > score_b ? 1.0F : score_a < score_b ? -1.0F : 0.0F;
+}
+
 /// Two scored items of one user. On a guiding pair `a` has the higher score; on a probe pair `a` is the
 /// probe.
 struct LlmPair {
@@ -95,8 +103,7 @@ struct LlmPair {
   float score_a, score_b;  // t(u,a), t(u,b) in [0, 1]
 
   SLLMR_HD float gap() const { return score_a < score_b ? score_b - score_a : score_a - score_b; }
-  /// +1 if the LLM scores `a` higher, -1 if lower, 0 if tied.
-  SLLMR_HD float agreement() const { return score_a > score_b ? 1.0F : score_a < score_b ? -1.0F : 0.0F; }
+  SLLMR_HD float agreement() const { return agreement_of(score_a, score_b); }
 };
 
 /// What one selected row takes: a pair for the model and, on some rows, a probe pair for the gate alone.
@@ -107,7 +114,7 @@ struct RowPairs {
 /// Pairs of the selected ones among rows first_row .. first_row + count - 1 of the epoch; `out` is dense: the
 /// n-th selected row's pairs are out[n]. The guiding pair has different scores: one of the user's largest
 /// differences, or two entries drawn uniformly (a few tries, since scores tie). Probe pairs compare the
-/// user's probe with another candidate, drawn uniformly.
+/// user's probe with another candidate, drawn uniformly among all or among its matches.
 struct SamplePairs {
   ScoreView scores;
   PairPolicy policy;

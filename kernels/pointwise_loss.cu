@@ -35,6 +35,7 @@ struct JudgedPair {
       GateSignals z =
           gate_signals(args.gate, both.user, side == 0 ? both.pair.a : both.pair.b, both.pair.gap());
       z.uncertainty = uncertainty_of(args.uncertainties, row, s, args.gate.uncertainty);
+      z.logit = logit_signal(s);
       const float alpha = gate_alpha(args.gate, z);
       const LossAndSlope x = loss_of(args.loss, s, args.targets[2 * k + side]);
       args.d_logits[row] = scale * alpha * x.slope;
@@ -42,7 +43,9 @@ struct JudgedPair {
       bucket[0] += 1.0F;
       bucket[1] += alpha;
       bucket[2] += alpha * alpha;
+      bucket[3] += alpha;
       slot[GateColumns::pair_alpha] += 0.5F * alpha;
+      slot[GateColumns::pair_weight] += 0.5F * alpha;
       slot[GateColumns::pair_hinge] += 0.5F * alpha * x.loss;
     }
     slot[GateColumns::pairs] += 1.0F;

@@ -19,7 +19,7 @@
 namespace sllmr {
 
 void add_gates_command(CLI::App& app) {
-  CLI::App* gates = app.add_subcommand("gates", "Gating rules, gate objectives and uncertainties");
+  CLI::App* gates = app.add_subcommand("gates", "Gating rules, gate objectives, penalties and uncertainties");
   gates->require_subcommand(1);
   gates->add_subcommand("list", "List them")->callback([] {
     fmt::print("rules (gate.rule): alpha of a (user, item)\n");
@@ -29,6 +29,10 @@ void add_gates_command(CLI::App& app) {
     fmt::print("objectives (gate.objective): what the rule's parameters are trained for\n");
     for (const GatePart& objective : gate_objectives()) {
       fmt::print("  {:<14} {}\n", objective.name, objective.summary);
+    }
+    fmt::print("penalties (llm.penalty): how a pair of weight w pulls the model\n");
+    for (const GatePart& penalty : gate_penalties()) {
+      fmt::print("  {:<14} {}\n", penalty.name, penalty.summary);
     }
     fmt::print("uncertainties (gate.uncertainty): a signal of rules, of the backbone's p = sigmoid(logit)\n");
     for (const UncertaintyInfo& info : kUncertainties) {

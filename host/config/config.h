@@ -77,6 +77,7 @@ struct LlmConfig {
   int prompt_history = 10;
   double lambda = 0.2;
   double margin = 0.3;
+  std::string penalty = "auto";
   PairChoice pairs = PairChoice::sampled;
   int largest_pairs = 16;
   double pair_rate = 1.0;
@@ -91,13 +92,19 @@ struct LlmConfig {
 };
 
 struct GateConfig {
-  std::string rule = "learned";
+  enum class Sides { automatic, mean, least };
+  enum class Probes { automatic, any, matched };
+
+  std::string rule = "auto";
   std::string objective = "agreement";
+  Sides sides = Sides::automatic;
+  Probes probes = Probes::automatic;
   Uncertainty uncertainty = Uncertainty::confidence;
   int mc_passes = 8;
   double lr = 0.1;
   double probe_rate = 0.0625;
   double price = 0.1;
+  double mean_alpha = 0.5;
   double budget_weight = 1.0;
   double budget_target = 0.3;
   double skip_below = 0.001;

@@ -33,9 +33,13 @@ GateState::GateState(Context& context, const Config& config, const GateSpec& spe
   gate_.theta = theta_.data();
   gate_.rule = spec.rule->id;
   gate_.objective = spec.objective->id;
+  gate_.penalty = spec.penalty->id;
+  gate_.least_side = spec.least_side;
   // A rule without parameters has nothing to learn from probes.
   gate_.uses_probes = spec.objective->uses_probes && spec.rule->n_params > 0;
+  gate_.holds_out = gate_.uses_probes && spec.objective->is_probability;
   gate_.uses_draw = spec.rule->uses_draw;
+  gate_.draw_power = static_cast<float>(1 / config.gate.mean_alpha - 1);
   gate_.uses_cosine = spec.objective->uses_cosine;
   gate_.uncertainty = config.gate.uncertainty;
   gate_.price = static_cast<float>(config.gate.price);

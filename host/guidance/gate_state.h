@@ -5,19 +5,13 @@
 #include <vector>
 
 #include "host/config/config.h"
-#include "kernels/gates/parts.h"
+#include "host/guidance/gate_spec.h"
 #include "models/named_buffer.h"
 
 namespace sllmr {
 
 /// Groups that may add to the accumulators at once without meeting: threads, or enough for a GPU's blocks.
 int concurrent_slots(const Context& context);
-
-/// The rule and the objective of a gate; null: no gate.
-struct GateSpec {
-  const GatePart* rule = nullptr;
-  const GatePart* objective = nullptr;
-};
 
 class GateState {
  public:

@@ -1,23 +1,22 @@
 #include "host/guidance/gated.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
-#include <cmath>
 #include <span>
 
+#include "host/guidance/gate_telemetry.h"
 #include "host/guidance/signals.h"
-#include "kernels/dense/dropout_mask.h"
 #include "models/mc_dropout.h"
-#include "models/registry.h"
 #include "models/user_cosines.h"
 
 namespace sllmr {
 
 namespace {
-constexpr const char* kBuckets[] = {"warm_head", "warm_tail", "cold_head", "cold_tail"};
+
+ProbeDraws probe_draws(const GateArgs& gate, const GateSpec& spec) {
+  return !gate.uses_probes ? ProbeDraws::none : spec.matched_probes ? ProbeDraws::matched : ProbeDraws::any;
 }
+
+}  // namespace
 
 Gated::Gated(const GuidanceSetup& setup, const GateSpec& spec)
     : Guidance(setup, spec, setup.backbone ? setup.batch : 0),
@@ -28,7 +27,8 @@ Gated::Gated(const GuidanceSetup& setup, const GateSpec& spec)
       items_(item_signals(setup.split)),
       device_users_(setup.context, std::span<const UserSignals>(users_)),
       device_items_(setup.context, std::span<const ItemSignals>(items_)),
-      draws_(setup.context, setup.config, *setup.table, gate().uses_probes, setup.batch, setup.chunk) {
+      draws_(setup.context, setup.config, setup.split, *setup.table, probe_draws(gate(), spec), setup.batch,
+             setup.chunk) {
   state_.gate().users = device_users_.data();
   state_.gate().items = device_items_.data();
   if (!setup.backbone) return;
@@ -98,34 +98,47 @@ void Gated::add_pair(const RowPairs& pairs, std::int32_t row, BatchPlan& plan) {
 
 bool Gated::open(const LlmPair& pair, Id user) {
   if (!skips_closed_) return true;
-  // The gate's uncertainty is known only after the forward pass; a rule need not be monotonic in it, but is
+  // Uncertainty and logit are known only after the forward pass; a rule need not be monotonic in them, but is
   // smooth enough for these.
-  constexpr float kLevels[] = {0.0F, 0.25F, 0.5F, 0.75F, 1.0F};
-  float most = 0, sum_a = 0, sum_b = 0;
-  GateSignals a = gate_signals(host_gate_, user, pair.a, pair.gap()),
-              b = gate_signals(host_gate_, user, pair.b, pair.gap());
-  for (const float q : kLevels) {
-    a.uncertainty = b.uncertainty = q;
-    const float alpha_a = alpha_of(host_gate_, a), alpha_b = alpha_of(host_gate_, b);
-    most = std::max({most, alpha_a, alpha_b});
-    sum_a += alpha_a;
-    sum_b += alpha_b;
+  constexpr float kShares[] = {0.0F, 0.25F, 0.5F, 0.75F, 1.0F}, kLogits[] = {0.0F, -3.0F, 3.0F};
+  const std::size_t n_logits = spec_.rule->uses_logit ? std::size(kLogits) : 1;
+  struct Levels {
+    GateSignals z;
+    float most = 0, sum = 0;
+  };
+  Levels a{gate_signals(host_gate_, user, pair.a, pair.gap())},
+      b{gate_signals(host_gate_, user, pair.b, pair.gap())};
+  for (Levels* side : {&a, &b}) {
+    for (const float uncertainty : kShares) {
+      for (std::size_t k = 0; k < n_logits; ++k) {
+        side->z.uncertainty = uncertainty;
+        side->z.logit = kLogits[k];
+        const float alpha = alpha_of(host_gate_, side->z);
+        side->most = std::max(side->most, alpha);
+        side->sum += alpha;
+      }
+    }
   }
-  if (!(most < static_cast<float>(setup_.config.gate.skip_below))) return true;
-  constexpr float kMean = 1.0F / std::size(kLevels);
-  count_closed(a, kMean * sum_a);
-  count_closed(b, kMean * sum_b);
+  if (!(weight_of(host_gate_, a.most, b.most) < static_cast<float>(setup_.config.gate.skip_below))) {
+    return true;
+  }
+  const float mean = 1.0F / static_cast<float>(std::size(kShares) * n_logits);
+  const float weight = weight_of(host_gate_, mean * a.sum, mean * b.sum);
+  count_closed(a.z, mean * a.sum, weight);
+  count_closed(b.z, mean * b.sum, weight);
   return false;
 }
 
-void Gated::count_closed(const GateSignals& signals, float alpha) {
+void Gated::count_closed(const GateSignals& signals, float alpha, float weight) {
   const int bucket = GateColumns::bucket_of(signals.cold > 0, signals.tail > 0);
   const double a = static_cast<double>(alpha);
   count(bucket, 1);
   count(bucket + 1, a);
   count(bucket + 2, a * a);
+  count(bucket + 3, static_cast<double>(weight));
   count(GateColumns::pairs, 0.5);
   count(GateColumns::pair_alpha, 0.5 * a);
+  count(GateColumns::pair_weight, 0.5 * static_cast<double>(weight));
 }
 
 void Gated::upload(const BatchPlan& plan) {
@@ -202,46 +215,12 @@ void Gated::fetch_gate() {
 }
 
 nlohmann::json Gated::telemetry(const std::vector<double>& totals) {
-  const auto mean = [](double sum, double count) {
-    return count > 0 ? nlohmann::json(sum / count) : nlohmann::json();
-  };
-  const double pairs = totals[GateColumns::pairs], probes = totals[GateColumns::probes];
-  nlohmann::json out = {{"rule", spec_.rule->name},
-                        {"objective", spec_.objective->name},
-                        {"parameters", state_.parameters()},
-                        {"pairs", pairs},
-                        {"probes", probes},
-                        {"active_share", mean(totals[GateColumns::active], pairs)},
-                        {"agreement", mean(totals[GateColumns::agreement], probes)}};
-  double count = 0, alpha = 0;
-  for (std::size_t b = 0; b < std::size(kBuckets); ++b) {
-    const double* sums = totals.data() + GateColumns::bucket + GateColumns::bucket_columns * b;
-    const double own = sums[0] > 0 ? sums[1] / sums[0] : 0;
-    const double variance = sums[0] > 0 ? std::max(0.0, sums[2] / sums[0] - own * own) : 0;
-    out["buckets"][kBuckets[b]] = {{"count", sums[0]},
-                                   {"mean_alpha", mean(sums[1], sums[0])},
-                                   {"deviation", mean(std::sqrt(variance) * sums[0], sums[0])}};
-    count += sums[0];
-    alpha += sums[1];
-  }
-  out["mean_alpha"] = mean(alpha, count);
-  require_converged(alpha);
+  nlohmann::json out = gate_telemetry(spec_, gate().holds_out, state_.parameters(), totals);
+  if (!out["mean_alpha"].is_null()) require_converged(out["mean_alpha"]);
   return out;
 }
 
 namespace {
-
-std::vector<std::string> names_of(const std::vector<GatePart>& parts) {
-  std::vector<std::string> names;
-  for (const GatePart& part : parts) names.emplace_back(part.name);
-  return names;
-}
-
-const GatePart* known_part(const Config& config, const char* key, const std::vector<GatePart>& parts,
-                           const std::string& name) {
-  require_known_name(config, key, names_of(parts));
-  return find_gate_part(parts, name);
-}
 
 std::vector<std::string> gated_words() {
   std::vector<std::string> words = {"global"};
@@ -253,57 +232,11 @@ std::vector<std::string> gated_words() {
 
 }  // namespace
 
-std::vector<GuidanceColumn> gate_columns() {
-  std::vector<GuidanceColumn> columns = {{"mean alpha", "/mean_alpha"}};
-  for (const char* bucket : kBuckets) {
-    columns.push_back({bucket, fmt::format("/buckets/{}/mean_alpha", bucket), false});
-  }
-  return columns;
-}
-
-GateSpec gate_spec(const Config& config) {
-  const std::string word = config.method == "global" ? "always" : config.method;
-  GateSpec spec{find_gate_part(gate_rules(), word), find_gate_part(gate_objectives(), word)};
-  if (spec.objective != nullptr) {
-    require_not_set(config, "gate.objective", "method=" + config.method + " names the objective");
-    spec.rule = known_part(config, "gate.rule", gate_rules(), config.gate.rule);
-  } else {
-    if (spec.rule != nullptr) {
-      require_not_set(config, "gate.rule", "method=" + config.method + " names the rule");
-    } else {
-      spec.rule = known_part(config, "gate.rule", gate_rules(), config.gate.rule);
-    }
-    spec.objective = known_part(config, "gate.objective", gate_objectives(), config.gate.objective);
-  }
-  return spec;
-}
-
-void check_uncertainty(const Config& config, const GatePart& rule) {
-  const BackboneInfo* backbone = find_backbone(config.model.name);
-  const UncertaintyInfo& uncertainty = info_of(config.gate.uncertainty);
-  if (backbone == nullptr || !uncertainty.needs_passes || !rule.uses_uncertainty) return;
-  std::vector<std::string_view> others;
-  for (const UncertaintyInfo& each : kUncertainties) {
-    if (!each.needs_passes) others.push_back(each.name);
-  }
-  const auto refuse = [&](const std::string& reason) {
-    throw Error(
-        fmt::format("gate.uncertainty={} is the spread that dropout makes, and {}, or use "
-                    "gate.uncertainty={}",
-                    uncertainty.name, reason, fmt::join(others, " or ")));
-  };
-  if (!backbone->has_dropout)
-    refuse(fmt::format("model.name={} has none: choose a deep model", backbone->name));
-  if (!DropoutMask<float>(config.model.dropout, 0, 0, 0).active()) {
-    refuse("model.dropout is 0, or too small to drop anything: set it above 2^-16");
-  }
-}
-
 /// `global` (every pair counts fully), the name of a gate objective (with gate.rule) or that of a gate rule
 /// (with gate.objective).
 GuidanceInfo gated_guidance() {
   return {.name = "gated",
-          .summary = "S-LLMR: a hinge on pairs of scored items, weighted by a gate",
+          .summary = "S-LLMR: a penalty on pairs of scored items, weighted by a gate",
           .words = gated_words(),
           .trains_mf = true,
           .check = [](const Config& config) { check_uncertainty(config, *gate_spec(config).rule); },

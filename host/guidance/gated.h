@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "host/guidance/gate_spec.h"
 #include "host/guidance/guidance.h"
 #include "host/guidance/pair_draws.h"
 
@@ -54,7 +55,7 @@ class Gated : public Guidance, protected MfPairs {
   void add_pair(const RowPairs& pairs, std::int32_t row, BatchPlan& plan);
   /// Whether the gate, as it was at the chunk's start, lets the pair in; counts one that it keeps out.
   bool open(const LlmPair& pair, Id user);
-  void count_closed(const GateSignals& signals, float alpha);
+  void count_closed(const GateSignals& signals, float alpha, float weight);
   void take_probes(const BatchMaker& make_batch);
 
   /// The gate as it is now, for open().
@@ -75,12 +76,5 @@ class Gated : public Guidance, protected MfPairs {
   GateArgs host_gate_;  // of fetch_gate(), with signals and parameters on the host
   std::vector<float> host_theta_, host_running_;
 };
-
-/// The rule and objective of config.method and [gate]. Throws Error where they contradict each other.
-GateSpec gate_spec(const Config& config);
-/// Throws Error where the rule reads an uncertainty that the backbone of the configuration has not.
-void check_uncertainty(const Config& config, const GatePart& rule);
-/// What reports show of Gated::telemetry().
-std::vector<GuidanceColumn> gate_columns();
 
 }  // namespace sllmr

@@ -142,7 +142,8 @@ class Guidance {
   /// Adds to a column of the totals what plan() has seen on the host. A method without a gate may use the
   /// gate's columns for sums of its own.
   void count(int column, double value);
-  /// What the method tells of an epoch, from GateState::totals().
+  /// What the method tells of an epoch, from GateState::totals(). A "warning" in it is said when training
+  /// ends.
   virtual nlohmann::json telemetry(const std::vector<double>& /*totals*/) { return nullptr; }
   /// Throws Error for NaN and infinities.
   static void require_converged(double figure);

@@ -6,8 +6,8 @@
 
 namespace sllmr {
 
-PairDraws::PairDraws(Context& context, const Config& config, const ScoreTable& table, bool with_probes,
-                     std::int64_t batch, std::int64_t chunk)
+PairDraws::PairDraws(Context& context, const Config& config, const Split& split, const ScoreTable& table,
+                     ProbeDraws probes, std::int64_t batch, std::int64_t chunk)
     : context_(context),
       seed_(config.seed),
       most_of_batch_(config.llm.max_pairs_per_batch),
@@ -22,7 +22,14 @@ PairDraws::PairDraws(Context& context, const Config& config, const ScoreTable& t
   view_.probe = probe_.data();
   policy_.choice = config.llm.pairs;
   policy_.pair_rate = Share::of(config.llm.pair_rate);
-  if (with_probes) policy_.probe_rate = Share::of(config.gate.probe_rate);
+  if (probes != ProbeDraws::none) policy_.probe_rate = Share::of(config.gate.probe_rate);
+  if (probes == ProbeDraws::matched) {
+    const MatchIndex index = probe_matches(table, split.popularity, split.tail);
+    match_offsets_ = Buffer<std::int64_t>(context, std::span<const std::int64_t>(index.offsets));
+    matches_ = Buffer<std::uint16_t>(context, std::span<const std::uint16_t>(index.entries));
+    view_.match_offsets = match_offsets_.data();
+    view_.matches = matches_.data();
+  }
   if (policy_.choice == PairChoice::largest) {
     const PairIndex index = largest_pairs(table, config.llm.largest_pairs);
     pair_offsets_ = Buffer<std::int64_t>(context, std::span<const std::int64_t>(index.offsets));

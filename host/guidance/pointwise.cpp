@@ -7,6 +7,7 @@
 #include <cmath>
 #include <optional>
 
+#include "host/guidance/gate_telemetry.h"
 #include "host/guidance/gated.h"
 #include "host/guidance/judged.h"
 #include "kernels/exec/math.h"
@@ -96,7 +97,11 @@ PointwiseLoss loss_of(const Config& config) {
 
 GateSpec spec_of(const Config& config) {
   const GatePart* hinge = find_gate_part(gate_objectives(), "hinge");  // nothing reads it: see below
-  if (!config.part<bool>(kGated)) return {find_gate_part(gate_rules(), "always"), hinge};
+  if (!config.part<bool>(kGated)) {
+    return {.rule = find_gate_part(gate_rules(), "always"),
+            .objective = hinge,
+            .penalty = gate_penalties().data()};
+  }
   GateSpec spec = gate_spec(config);
   if (spec.rule->n_params == 0) spec.objective = hinge;
   return spec;
@@ -151,7 +156,7 @@ class Pointwise final : public Gated {
   nlohmann::json telemetry(const std::vector<double>& totals) override {
     nlohmann::json out = Gated::telemetry(totals);
     const double pairs = totals[GateColumns::pairs];
-    out.erase("active_share");
+    for (const char* of_pairs : {"active_share", "penalty", "sides"}) out.erase(of_pairs);
     out["judged_rows"] = 2 * pairs;
     out["loss"] = pairs > 0 ? nlohmann::json(totals[GateColumns::pair_hinge] / pairs) : nlohmann::json();
     if (calibration_) out["platt"] = {{"slope", calibration_->a}, {"intercept", calibration_->b}};

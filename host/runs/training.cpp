@@ -224,6 +224,9 @@ class Run {
                          {"peak_device_bytes", device_peak_bytes(context_.device())}};
     summary["config"] = to_toml(config_);
     folder_->write_summary(summary);
+    if (last_.guidance.contains("warning")) {
+      fmt::print(stderr, "warning: {}\n", last_.guidance["warning"].get<std::string>());
+    }
     return summary;
   }
 

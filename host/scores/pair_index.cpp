@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 #include <queue>
@@ -53,21 +54,51 @@ void append_pairs(std::span<const float> scores, std::size_t wanted, PairIndex& 
 
 }  // namespace
 
+namespace {
+void require_indexable(Id user, std::size_t entries) {
+  if (entries > std::numeric_limits<std::uint16_t>::max()) {
+    throw Error(
+        fmt::format("user {} has {} scored items, more than the 65535 that a pair index holds; score fewer",
+                    user, entries));
+  }
+}
+}  // namespace
+
 PairIndex largest_pairs(const ScoreTable& table, int per_user) {
   if (per_user < 1) throw Error(fmt::format("{} pairs a user is no pair; ask for 1 or more", per_user));
   PairIndex pairs;
   pairs.offsets = {0, 0};  // user 0 is padding
   for (Id user = 1; user < static_cast<Id>(table.probe.size()); ++user) {
     const auto scores = table.scores_of(user);
-    if (scores.size() > std::numeric_limits<std::uint16_t>::max()) {
-      throw Error(
-          fmt::format("user {} has {} scored items, more than the 65535 that a pair index holds; score fewer",
-                      user, scores.size()));
-    }
+    require_indexable(user, scores.size());
     append_pairs(scores, static_cast<std::size_t>(per_user), pairs);
     pairs.offsets.push_back(static_cast<std::int64_t>(pairs.first.size()));
   }
   return pairs;
+}
+
+MatchIndex probe_matches(const ScoreTable& table, std::span<const std::int32_t> popularity,
+                         std::span<const std::uint8_t> tail) {
+  constexpr double kNear = 0.7;
+  const auto log_popularity = [&](Id item) { return std::log1p(popularity[static_cast<std::size_t>(item)]); };
+  MatchIndex matches;
+  matches.offsets = {0, 0};  // user 0 is padding
+  for (Id user = 1; user < static_cast<Id>(table.probe.size()); ++user) {
+    const std::span<const Id> items = table.items_of(user);
+    require_indexable(user, items.size());
+    const std::int32_t probe = table.probe[static_cast<std::size_t>(user)];
+    for (std::size_t k = 0; probe >= 0 && k < items.size(); ++k) {
+      if (static_cast<std::int32_t>(k) == probe) continue;
+      const Id of_probe = items[static_cast<std::size_t>(probe)];
+      const bool same_class =
+          tail[static_cast<std::size_t>(items[k])] == tail[static_cast<std::size_t>(of_probe)];
+      if (same_class && std::fabs(log_popularity(items[k]) - log_popularity(of_probe)) <= kNear) {
+        matches.entries.push_back(static_cast<std::uint16_t>(k));
+      }
+    }
+    matches.offsets.push_back(static_cast<std::int64_t>(matches.entries.size()));
+  }
+  return matches;
 }
 
 }  // namespace sllmr

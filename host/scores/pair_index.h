@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "host/scores/score_table.h"
@@ -19,5 +20,19 @@ struct PairIndex {
 /// first, ties by (first, second). Equal scores make no pair, so a user may have fewer. O(n + per_user log n)
 /// a user of n entries. Throws Error for per_user < 1 and for a user with more than 65535 entries.
 PairIndex largest_pairs(const ScoreTable& table, int per_user);
+
+/// CSR by user: indexes of entries within the user's sorted list that the user's probe may be compared with.
+struct MatchIndex {
+  std::vector<std::int64_t> offsets;  // users.rows() + 1
+  std::vector<std::uint16_t> entries;
+};
+
+/// The candidates that are about as popular as the user's probe: of the same tail class, and log(1 +
+/// popularity) within 0.7, about a factor of two. Against others, a judge that favours what is popular looks
+/// right, as popular items are taken more often; of that the backbone knows already. Users without a probe or
+/// without such a candidate have none. `popularity`, `tail`: by item. Throws Error for a user with more than
+/// 65535 entries.
+MatchIndex probe_matches(const ScoreTable& table, std::span<const std::int32_t> popularity,
+                         std::span<const std::uint8_t> tail);
 
 }  // namespace sllmr

@@ -43,6 +43,9 @@ SLLMR_HD Real sigmoid_of(Real x) {
   return Real(1) / (Real(1) + exp_of(-x));
 }
 
+inline SLLMR_HD double log1p_of_share(double x) {
+  return std::log1p(x);
+}
 /// log(1 + x) within 2e-7 of it for x in [0, 1]; NaN for NaN.
 SLLMR_INLINE float log1p_of_share(float x) {
   // 2 atanh(s), s = x / (2 + x) <= 1/3: 2 s (1 + s^2 / 3 + s^4 / 5 + ...).

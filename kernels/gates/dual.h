@@ -3,6 +3,7 @@
 // derives by hand.
 #pragma once
 
+#include <cmath>
 #include <concepts>
 
 #include "kernels/exec/math.h"
@@ -47,6 +48,14 @@ struct Dual {
     return out;
   }
   SLLMR_HD Dual operator-() const { return chain(-value, Scalar(-1)); }
+
+  // With constants: no slope, so that nothing is multiplied by 0.
+  friend SLLMR_HD Dual operator+(const Dual& a, Scalar c) { return a.chain(a.value + c, Scalar(1)); }
+  friend SLLMR_HD Dual operator+(Scalar c, const Dual& a) { return a.chain(c + a.value, Scalar(1)); }
+  friend SLLMR_HD Dual operator-(const Dual& a, Scalar c) { return a.chain(a.value - c, Scalar(1)); }
+  friend SLLMR_HD Dual operator-(Scalar c, const Dual& a) { return a.chain(c - a.value, Scalar(-1)); }
+  friend SLLMR_HD Dual operator*(const Dual& a, Scalar c) { return a.chain(a.value * c, c); }
+  friend SLLMR_HD Dual operator*(Scalar c, const Dual& a) { return a.chain(c * a.value, c); }
 
   /// The smaller and the larger one, the first where they are the same; NaN stays NaN.
   friend SLLMR_HD Dual min(const Dual& a, const Dual& b) {
@@ -105,6 +114,12 @@ template <GateReal Real>
 SLLMR_HD Real log(const Real& x) {
   const auto v = value_of(x);
   return chain(x, std::log(v), 1 / v);
+}
+/// Its slope at 0 is infinite.
+template <GateReal Real>
+SLLMR_HD Real sqrt(const Real& x) {
+  const auto root = std::sqrt(value_of(x));
+  return chain(x, root, decltype(root)(0.5F) / root);
 }
 template <GateReal Real>
 SLLMR_HD Real sigmoid(const Real& x) {

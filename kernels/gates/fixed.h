@@ -41,10 +41,33 @@ struct ColdOrTail : GateRule {
   }
 };
 
+/// The two halves of it.
+struct Cold : GateRule {
+  static constexpr std::string_view name = "cold";
+  static constexpr std::string_view summary = "1 for a cold user, else 0";
+  static constexpr bool uses_uncertainty = false;
+
+  template <class Theta>
+  SLLMR_HD static auto alpha(const GateSignals& z, const Theta&) {
+    return z.cold;
+  }
+};
+struct Tail : GateRule {
+  static constexpr std::string_view name = "tail";
+  static constexpr std::string_view summary = "1 for a long-tail item, else 0";
+  static constexpr bool uses_uncertainty = false;
+
+  template <class Theta>
+  SLLMR_HD static auto alpha(const GateSignals& z, const Theta&) {
+    return z.tail;
+  }
+};
+
 /// A gate that ignores every signal: the control for selection.
 struct Random : GateRule {
   static constexpr std::string_view name = "random";
-  static constexpr std::string_view summary = "a uniform weight in [0, 1), fixed for each (user, item)";
+  static constexpr std::string_view summary =
+      "a random weight of mean gate.mean_alpha, fixed for each (user, item)";
   static constexpr bool uses_draw = true;
   static constexpr bool uses_uncertainty = false;
 

@@ -1,5 +1,5 @@
-// The gate on the device: alpha of a pair, the objective's gradient and weight on the model, and the gate's
-// gradient.
+// The gate on the device: alpha of a pair, the objective's gradient, its weight on the model and the
+// penalty's gradient, and the gate's gradient.
 #pragma once
 
 #include <cmath>
@@ -47,8 +47,8 @@ struct AlphaVisitor {
       put(k, z_a, a, of_a);
       put(k, z_b, b, of_b);
     }
-    run<Rule>(of_a, a);
-    run<Rule>(of_b, b);
+    run<Rule>(of_a, batch.logit_a, a);
+    run<Rule>(of_b, batch.logit_b, b);
   }
 
  private:
@@ -58,13 +58,14 @@ struct AlphaVisitor {
     columns.put(k, z);
   }
   template <class Rule>
-  SLLMR_INLINE void run(const Columns& columns, GateSide<Most>& side) {
-    batch.for_each([&, theta = gate.theta, gap = batch.gap](int k, int) {
+  SLLMR_INLINE void run(const Columns& columns, const float* logits, GateSide<Most>& side) {
+    batch.for_each([&, logit = logits, theta = gate.theta, pairs = &batch](int k, int) {
       GateSignals z;
       z.cold = side.cold[k];
       z.tail = side.tail[k];
       z.uncertainty = side.uncertainty[k];
-      z.score_gap = gap[k];
+      z.logit = logit_signal(logit[k]);
+      z.score_gap = pairs->gap(k);
       columns.get(k, z);
       side.alpha[k] = Rule::alpha(z, PlainTheta<float>{theta});
     });
@@ -103,38 +104,57 @@ struct SlopeVisitor {
   }
 };
 
-/// Does the objective weigh the model's hinge by another function than alpha?
-template <class Objective>
-concept WeighsModel = requires(float alpha, const PairContext& pair) {
-  Objective::model_weight(alpha, pair);
-};
+/// x as variable k of two.
+SLLMR_INLINE Dual<float, 2> variable(int k, float x) {
+  Dual<float, 2> out(x);
+  out.slope[k] = 1.0F;
+  return out;
+}
 
 template <int Most>
 struct ObjectiveVisitor {
   const GateArgs& gate;
   const GateBatch<Most>& batch;
-  const float* alpha;     // [n]
-  const float* hinge;     // [n]
-  float *slope, *weight;  // [n]: of the objective by alpha; of the hinge
+  const GateSide<Most>&a, &b;
+  PairSums<Most>& sums;      // has the hinge
+  float *slope_a, *slope_b;  // [n]: of the objective by the sides' alphas
 
   template <class Objective>
   SLLMR_HD void operator()() {
-    // Asked out here: within the lambda nvcc answers no on the device's side.
-    constexpr bool weighs_model = WeighsModel<Objective>;
-    batch.for_each([args = &gate, pairs = &batch, alphas = alpha, hinges = hinge, slopes = slope,
-                    weights = weight, mean_alpha = gate.running[0],
-                    mean_hinge = gate.running[1]](int k, int) {
+    batch.for_each([args = &gate, pairs = &batch, alphas_a = a.alpha, alphas_b = b.alpha, pair_sums = &sums,
+                    slopes_a = slope_a, slopes_b = slope_b, least = gate.least_side,
+                    mean_alpha = gate.running[0], mean_hinge = gate.running[1]](int k, int) {
       const PairContext pair{
-          args->lambda, hinges[k],  pairs->cosine[k], pairs->probe[k] != 0.0F, pairs->agreement[k],
-          mean_alpha,   mean_hinge, args->price,      args->budget_weight,     args->budget_target};
-      Dual<float, 1> seeded(alphas[k]);
-      seeded.slope[0] = 1.0F;
-      slopes[k] = Objective::loss(seeded, pair).slope[0];
-      if constexpr (weighs_model) {
-        weights[k] = Objective::model_weight(alphas[k], pair);
-      } else {
-        weights[k] = alphas[k];
-      }
+          args->lambda, pair_sums->hinge[k], pairs->cosine[k], pairs->probe[k] != 0.0F, pairs->agreement(k),
+          mean_alpha,   mean_hinge,          args->price,      args->budget_weight,     args->budget_target};
+      const Dual<float, 2> alpha =
+          Objective::of_pair(variable(0, alphas_a[k]), variable(1, alphas_b[k]), least);
+      const Dual<float, 2> loss = Objective::loss(alpha, pair);
+      slopes_a[k] = loss.slope[0];
+      slopes_b[k] = loss.slope[1];
+      pair_sums->alpha[k] = alpha.value;
+      pair_sums->weight[k] = pair_weight<Objective>(alphas_a[k], alphas_b[k], least, pair);
+    });
+  }
+};
+
+template <int Most>
+struct PenaltyVisitor {
+  const GateArgs& gate;
+  const GateBatch<Most>& batch;
+  const float* weight;  // [n]
+  GatedPairs<Most>& gated;
+
+  template <class Penalty>
+  SLLMR_HD void operator()() {
+    batch.for_each([pairs = &batch, weights = weight, out = &gated, lambda = gate.lambda,
+                    margin = gate.margin](int k, int) {
+      const GuidingPair pair{weights[k], margin, pairs->score_a[k], pairs->score_b[k]};
+      const Dual<float, 2> loss =
+          Penalty::loss(variable(0, pairs->logit_a[k]), variable(1, pairs->logit_b[k]), pair);
+      const bool guides = pairs->probe[k] == 0.0F;
+      out->push_a[k] = guides ? lambda * loss.slope[0] : 0.0F;
+      out->push_b[k] = guides ? lambda * loss.slope[1] : 0.0F;
     });
   }
 };
@@ -154,47 +174,55 @@ namespace detail {
 /// is read.
 template <class Rules = EveryPart, int Most, class Lanes, class Tally>
 SLLMR_HD void gate_sides(Lanes lanes, const GateArgs& gate, Tally&& tally, const GateBatch<Most>& batch,
-                         GateSide<Most>& a, GateSide<Most>& b, GatedPair* gated) {
+                         GateSide<Most>& a, GateSide<Most>& b, GatedPairs<Most>& gated) {
   AlphaVisitor<Most> rule{gate, batch, a, b};
   GateRules::visit<Rules>(gate.rule, rule);
-  float alpha[Most], hinge[Most], slope[Most] = {}, weight[Most] = {};
+  PairSums<Most> sums;
+  float slope_a[Most] = {}, slope_b[Most] = {};
   batch.for_each([&](int k, int) {
-    alpha[k] = 0.5F * (a.alpha[k] + b.alpha[k]);
     const float slack = gate.margin - (batch.logit_a[k] - batch.logit_b[k]);
     const float positive = slack < 0.0F ? 0.0F : slack;  // written so that a NaN logit stays NaN
-    hinge[k] = batch.probe[k] != 0.0F ? 0.0F : positive;
+    sums.hinge[k] = batch.probe[k] != 0.0F ? 0.0F : positive;
   });
-  ObjectiveVisitor<Most> objective{gate, batch, alpha, hinge, slope, weight};
+  ObjectiveVisitor<Most> objective{gate, batch, a, b, sums, slope_a, slope_b};
   GateObjectives::visit(gate.objective, objective);
+  PenaltyVisitor<Most> penalty{gate, batch, sums.weight, gated};
+  GatePenalties::visit(gate.penalty, penalty);
 
   for (int k = 0; k < Most && k < batch.n; ++k) {
-    gated[k] = {gate.lambda * weight[k], hinge[k]};
+    const bool probe = batch.probe[k] != 0.0F;
+    if (probe && held_out(gate, batch.user[k])) {
+      if (lanes.lane() == 0) count_reliability(batch.agreement(k), sums.alpha[k], slot_of(tally));
+      continue;
+    }
     // Other objectives only count the probes' agreement.
-    if (slope[k] == 0.0F || (batch.probe[k] != 0.0F && !gate.uses_probes)) continue;
+    if ((slope_a[k] == 0.0F && slope_b[k] == 0.0F) || (probe && !gate.uses_probes)) continue;
     for (int side = 0; side < 2; ++side) {
       const bool second = side == 1;
-      GateSignals z = gate_signals(gate, batch.user[k], second ? batch.b[k] : batch.a[k], batch.gap[k]);
+      GateSignals z = gate_signals(gate, batch.user[k], second ? batch.b[k] : batch.a[k], batch.gap(k));
       z.uncertainty = second ? b.uncertainty[k] : a.uncertainty[k];
-      SlopeVisitor<Lanes> visitor{lanes, z, gate.theta, 0.5F * slope[k], slot_of(tally) + GateColumns::theta};
+      z.logit = logit_signal(second ? batch.logit_b[k] : batch.logit_a[k]);
+      SlopeVisitor<Lanes> visitor{lanes, z, gate.theta, second ? slope_b[k] : slope_a[k],
+                                  slot_of(tally) + GateColumns::theta};
       GateRules::visit<Rules>(gate.rule, visitor);
     }
   }
   if (lanes.lane() != 0) return;
   if constexpr (Most == 1) {
-    count_pair(batch, a, b, alpha, hinge, tally);
+    count_pair(batch, a, b, sums, gated, tally);
   } else {
-    count_pairs(batch, a, b, alpha, hinge, tally);
+    count_pairs(batch, a, b, sums, gated, tally);
   }
 }
 
 }  // namespace detail
 
 /// Gate, objective gradient and telemetry of the pairs of `batch`, whose logits are known. Adds to `tally`
-/// (of a pair alone the group's slot, else a GateTally) and writes gated[0 .. n-1]; all lanes return the
-/// same. `Rules`: has gate.rule.
+/// (of a pair alone the group's slot, else a GateTally) and writes `gated`; all lanes return the same.
+/// `Rules`: has gate.rule.
 template <class Rules = EveryPart, int Most, class Lanes, class Tally>
 SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, Tally&& tally, GateBatch<Most>& batch,
-                         GatedPair* gated) {
+                         GatedPairs<Most>& gated) {
   batch.pad();
   GateSide<Most> a, b;
   with_uncertainty(gate.uncertainty, [&](auto kind) {
@@ -208,27 +236,27 @@ SLLMR_HD void gate_pairs(Lanes lanes, const GateArgs& gate, Tally&& tally, GateB
 
 /// The same of one pair.
 template <class Lanes>
-SLLMR_HD GatedPair gate_pair(Lanes lanes, const GateArgs& gate, float* slot, Id user, const LlmPair& pair,
-                             float logit_a, float logit_b, float cosine, bool probe) {
+SLLMR_HD GatedPairs<1> gate_pair(Lanes lanes, const GateArgs& gate, float* slot, Id user, const LlmPair& pair,
+                                 float logit_a, float logit_b, float cosine, bool probe) {
   GateBatch<1> batch;
   batch.add(user, pair, logit_a, logit_b, cosine, probe);
-  GatedPair gated;
-  gate_pairs(lanes, gate, slot, batch, &gated);
+  GatedPairs<1> gated;
+  gate_pairs(lanes, gate, slot, batch, gated);
   return gated;
 }
 
 /// The same of one pair whose uncertainties are known: those of (u, a) and of (u, b).
 template <class Lanes>
-SLLMR_HD GatedPair gate_pair(Lanes lanes, const GateArgs& gate, float* slot, Id user, const LlmPair& pair,
-                             float logit_a, float logit_b, float cosine, bool probe, float uncertainty_a,
-                             float uncertainty_b) {
+SLLMR_HD GatedPairs<1> gate_pair(Lanes lanes, const GateArgs& gate, float* slot, Id user, const LlmPair& pair,
+                                 float logit_a, float logit_b, float cosine, bool probe, float uncertainty_a,
+                                 float uncertainty_b) {
   GateBatch<1> batch;
   batch.add(user, pair, logit_a, logit_b, cosine, probe);
   GateSide<1> a, b;
   a.uncertainty[0] = uncertainty_a;
   b.uncertainty[0] = uncertainty_b;
-  GatedPair gated;
-  detail::gate_sides(lanes, gate, slot, batch, a, b, &gated);
+  GatedPairs<1> gated;
+  detail::gate_sides(lanes, gate, slot, batch, a, b, gated);
   return gated;
 }
 

@@ -1,9 +1,11 @@
 // The gate of a run as its kernels get it.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "kernels/exec/loops.h"
+#include "kernels/exec/math.h"
 #include "kernels/exec/random.h"
 #include "kernels/gates/columns.h"
 #include "kernels/gates/signals.h"
@@ -12,10 +14,13 @@ namespace sllmr {
 
 /// The gate of one run, as kernels see it.
 struct GateArgs {
-  int rule = 0, objective = 0;
+  int rule = 0, objective = 0, penalty = 0;
   bool uses_probes = false, uses_draw = false, uses_cosine = false;
+  bool least_side = false;  // a pair is what its lesser side is, instead of their mean
+  bool holds_out = false;   // probes of held_out() users teach nothing
   Uncertainty uncertainty = Uncertainty::confidence;
   float lambda = 0, margin = 0, price = 0, budget_weight = 0, budget_target = 0;
+  float draw_power = 1;  // of GateSignals::draw
   std::uint64_t seed = 0;
   const float* theta = nullptr;        // [n_params]
   const float* running = nullptr;      // {mean alpha, mean alpha * hinge}
@@ -25,13 +30,22 @@ struct GateArgs {
   int n_slots = 0;
 };
 
-/// What a pair does to the model: its weight on the hinge, and the hinge.
-struct GatedPair {
-  float weight;  // of the hinge in the model's loss: lambda * alpha, or what the objective makes of it
-  float hinge;
+/// What pairs do to the model: the gradients of its loss by s(u,a) and s(u,b), lambda included; 0 of probes.
+template <int Most>
+struct GatedPairs {
+  float push_a[Most], push_b[Most];
+
+  /// Does pair k pull at all? A NaN does.
+  SLLMR_HD bool pulls(int k) const { return push_a[k] != 0.0F || push_b[k] != 0.0F; }
 };
 
-/// Signals of one (user, item), but for its uncertainty, which is up to the logit: 0.
+/// One user in eight: its probes tell how reliable a gate is that has not seen them.
+SLLMR_INLINE bool held_out(const GateArgs& gate, Id user) {
+  const auto key = static_cast<std::uint32_t>(user) ^ static_cast<std::uint32_t>(gate.seed);
+  return gate.holds_out && (key * 0x9E3779B1U) >> 29 == 0;
+}
+
+/// Signals of one (user, item), but for those of its logit, which are 0.
 SLLMR_INLINE GateSignals gate_signals(const GateArgs& gate, Id user, Id item, float gap) {
   GateSignals z{};
   z.score_gap = gap;
@@ -45,6 +59,8 @@ SLLMR_INLINE GateSignals gate_signals(const GateArgs& gate, Id user, Id item, fl
   if (gate.uses_draw) {
     const std::uint64_t key = (static_cast<std::uint64_t>(user) << 32) | static_cast<std::uint32_t>(item);
     z.draw = uniform(philox(gate.seed, 0, key, Purpose::gate_rule).word[0]);
+    // u^k of a uniform u has the mean 1 / (k + 1).
+    if (gate.draw_power != 1.0F) z.draw = exp_of(gate.draw_power * std::log(z.draw + 0x1p-33F));
   }
   return z;
 }

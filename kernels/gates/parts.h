@@ -1,5 +1,5 @@
-// The registered rules and objectives by name. Who needs no more than this is not compiled again when one
-// changes.
+// The registered rules, objectives and penalties by name. Who needs no more than this is not compiled again
+// when one changes.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace sllmr {
 
-/// One registered rule or objective, for listings and look-up by name.
+/// One registered rule, objective or penalty, for listings and look-up by name.
 struct GatePart {
   int id;
   std::string_view name;
@@ -18,12 +18,17 @@ struct GatePart {
   int n_params = 0;               // of a rule
   bool uses_draw = false;         // of a rule: reads GateSignals::draw
   bool uses_uncertainty = false;  // of a rule: reads GateSignals::uncertainty
+  bool uses_logit = false;        // of a rule: reads GateSignals::logit
   bool uses_probes = false;       // of an objective
   bool uses_cosine = false;       // of an objective: reads PairContext::cosine
-  bool skips_closed = false;      // of an objective: a guiding pair with alpha near 0 teaches it nothing
+  bool skips_closed = false;      // of an objective, as the following
+  bool is_probability = false;
+  std::string_view rule = {}, penalty = {};
+  bool least_side = false, matched_probes = false;
 };
 const std::vector<GatePart>& gate_rules();
 const std::vector<GatePart>& gate_objectives();
+const std::vector<GatePart>& gate_penalties();
 /// The part called `name`, or null.
 const GatePart* find_gate_part(const std::vector<GatePart>& parts, std::string_view name);
 
@@ -32,5 +37,7 @@ std::vector<float> initial_gate_params(int rule, std::uint64_t seed);
 
 /// alpha(u, i) in [0, 1] of a gate whose parameters lie on the host.
 float alpha_of(const GateArgs& gate, const GateSignals& z);
+/// Of such a gate, what a guiding pair weighs in the model's loss over lambda whose sides have these alphas.
+float weight_of(const GateArgs& gate, float alpha_a, float alpha_b);
 
 }  // namespace sllmr

@@ -17,10 +17,16 @@ GatePart gate_part(int id) {
     out.n_params = Part::n_params;
     out.uses_draw = Part::uses_draw;
     out.uses_uncertainty = Part::uses_uncertainty;
-  } else {
+    out.uses_logit = Part::uses_logit;
+  } else if constexpr (std::is_base_of_v<GateObjective, Part>) {
     out.uses_probes = Part::uses_probes;
     out.uses_cosine = Part::uses_cosine;
     out.skips_closed = Part::skips_closed;
+    out.is_probability = Part::is_probability;
+    out.rule = Part::rule;
+    out.penalty = Part::penalty;
+    out.least_side = Part::least_side;
+    out.matched_probes = Part::matched_probes;
   }
   return out;
 }
@@ -30,6 +36,18 @@ std::vector<GatePart> list_of(PartList<Parts...>) {
   int id = 0;
   return {gate_part<Parts>(id++)...};
 }
+
+struct WeightOfPair {
+  const PairContext& pair;
+  float alpha_a, alpha_b;
+  bool least;
+  float weight = 0;
+
+  template <class Objective>
+  void operator()() {
+    weight = pair_weight<Objective>(alpha_a, alpha_b, least, pair);
+  }
+};
 
 struct InitialParams {
   std::uint64_t seed;
@@ -56,6 +74,11 @@ const std::vector<GatePart>& gate_objectives() {
   return parts;
 }
 
+const std::vector<GatePart>& gate_penalties() {
+  static const std::vector<GatePart> parts = list_of(GatePenalties{});
+  return parts;
+}
+
 const GatePart* find_gate_part(const std::vector<GatePart>& parts, std::string_view name) {
   for (const GatePart& part : parts) {
     if (part.name == name) return &part;
@@ -71,6 +94,15 @@ std::vector<float> initial_gate_params(int rule, std::uint64_t seed) {
 
 float alpha_of(const GateArgs& gate, const GateSignals& z) {
   return gate_alpha(gate, z);
+}
+
+float weight_of(const GateArgs& gate, float alpha_a, float alpha_b) {
+  PairContext pair{};
+  pair.mean_alpha = gate.running[0];
+  pair.mean_hinge = gate.running[1];
+  WeightOfPair visitor{pair, alpha_a, alpha_b, gate.least_side};
+  GateObjectives::visit(gate.objective, visitor);
+  return visitor.weight;
 }
 
 }  // namespace sllmr

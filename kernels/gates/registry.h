@@ -1,16 +1,21 @@
-// Every gating rule and every gate objective. A new one is its header and its line here; the CLI, config
+// Every gating rule, gate objective and penalty. A new one is its header and its line here; the CLI, config
 // checks, gradient checks, parity tests, telemetry and reports enumerate these lists.
 #pragma once
 
 #include "kernels/gates/columns.h"
+#include "kernels/gates/confident.h"
 #include "kernels/gates/fixed.h"
 #include "kernels/gates/learned.h"
 #include "kernels/gates/mlp.h"
 #include "kernels/gates/objectives/agreement.h"
 #include "kernels/gates/objectives/alignment.h"
 #include "kernels/gates/objectives/budget.h"
+#include "kernels/gates/objectives/calibrated.h"
 #include "kernels/gates/objectives/hinge.h"
 #include "kernels/gates/objectives/normalised.h"
+#include "kernels/gates/penalties/hinge.h"
+#include "kernels/gates/penalties/pointwise.h"
+#include "kernels/gates/penalties/soft.h"
 
 namespace sllmr {
 
@@ -43,13 +48,21 @@ using GateRules = PartList<gates::Learned,     //
                            gates::Never,       //
                            gates::ColdOrTail,  //
                            gates::Random,      //
-                           gates::Mlp>;
+                           gates::Mlp,         //
+                           gates::Confident,   //
+                           gates::Cold,        //
+                           gates::Tail>;
 
 using GateObjectives = PartList<objectives::Hinge,       //
                                 objectives::Agreement,   //
                                 objectives::Alignment,   //
                                 objectives::Normalised,  //
-                                objectives::Budget>;
+                                objectives::Budget,      //
+                                objectives::Calibrated>;
+
+using GatePenalties = PartList<penalties::Hinge,  //
+                               penalties::Soft,   //
+                               penalties::Pointwise>;
 
 /// Rules of as many parameters as a warp has lanes, and the rest: on CUDA a kernel that has code for the
 /// latter, too, needs twice the registers.

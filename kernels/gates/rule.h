@@ -16,6 +16,7 @@ struct GateRule {
   /// Reads GateSignals::uncertainty. True unless a rule says no: passes that nobody reads cost time, missing
   /// ones the run.
   static constexpr bool uses_uncertainty = true;
+  static constexpr bool uses_logit = false;  // reads GateSignals::logit
   /// The starting value of parameter k; `normal` is a standard normal draw of its own.
   static float initial(int /*k*/, float /*normal*/) { return 0.0F; }
 };

@@ -26,9 +26,16 @@ struct ItemSignals {
 /// What a rule may look at: one (user, item) inside an LLM pair.
 struct GateSignals : UserSignals, ItemSignals {
   float uncertainty;  // of the backbone's prediction, in [0, 1]; a constant for the gradient
+  float logit;        // the backbone's, within [-3, 3]; a constant for the gradient
   float score_gap;    // difference of the pair's two LLM scores, in [0, 1]
-  float draw;         // uniform in [0, 1), fixed for (seed, user, item)
+  float draw;         // random in [0, 1], fixed for (seed, user, item), of mean gate.mean_alpha
 };
+
+/// GateSignals::logit of a backbone's logit; NaN stays NaN.
+SLLMR_INLINE float logit_signal(float logit) {
+  constexpr float kMost = 3.0F;
+  return logit < -kMost ? -kMost : logit > kMost ? kMost : logit;
+}
 
 template <auto... members>
 struct MemberList {
@@ -46,10 +53,10 @@ struct MemberList {
     if constexpr (std::is_same_v<decltype(member), float From::*>) to.*member = from.*member;
   }
 };
-/// All signals but cold, tail, uncertainty and score_gap, which the gate itself keeps of each pair.
+/// All signals but cold, tail, uncertainty, logit and score_gap, which the gate itself keeps of each pair.
 using OtherSignals = MemberList<&GateSignals::log_history, &GateSignals::score_entropy,
                                 &GateSignals::user_entropy, &GateSignals::log_popularity, &GateSignals::draw>;
-static_assert(sizeof(GateSignals) == (4 + OtherSignals::count) * sizeof(float),
+static_assert(sizeof(GateSignals) == (5 + OtherSignals::count) * sizeof(float),
               "OtherSignals names every other signal, each a float");
 
 /// Parameter access for plain evaluation.

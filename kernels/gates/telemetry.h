@@ -1,8 +1,11 @@
 // Pairs that pass the gate together, and what is counted of them.
 #pragma once
 
+#include <cmath>
+
 #include "kernels/exec/loops.h"
 #include "kernels/gates/columns.h"
+#include "kernels/gates/gate_args.h"
 #include "kernels/pair_sampler.h"
 
 namespace sllmr {
@@ -11,13 +14,14 @@ namespace sllmr {
 /// whole vectors.
 struct GateTally {
   static constexpr int parts = 8;
-  static constexpr int first = GateColumns::bucket;  // the gate's gradient goes to the slot at once
+  // The gate's gradient and the few held-out probes go to the slot at once.
+  static constexpr int first = GateColumns::bucket, last = GateColumns::reliability;
 
   float* slot;
-  float part[GateColumns::used - first][parts] = {};
+  float part[last - first][parts] = {};
 
   SLLMR_INLINE void flush() {
-    for (int column = first; column < GateColumns::used; ++column) {
+    for (int column = first; column < last; ++column) {
       slot[column] += sum_of(part[column - first]);
     }
   }
@@ -37,7 +41,7 @@ struct GateBatch {
 
   int n = 0;
   Id user[Most], a[Most], b[Most];
-  float gap[Most], agreement[Most];  // see LlmPair
+  float score_a[Most], score_b[Most];  // see LlmPair
   float logit_a[Most], logit_b[Most];
   float cosine[Most];  // see PairContext
   float probe[Most];   // 1 or 0
@@ -48,8 +52,8 @@ struct GateBatch {
     user[at] = of_user;
     a[at] = pair.a;
     b[at] = pair.b;
-    gap[at] = pair.gap();
-    agreement[at] = pair.agreement();
+    score_a[at] = pair.score_a;
+    score_b[at] = pair.score_b;
     logit_a[at] = s_a;
     logit_b[at] = s_b;
     cosine[at] = cosine_of_pair;
@@ -63,10 +67,12 @@ struct GateBatch {
         user[k] = user[0];
         a[k] = a[0];
         b[k] = b[0];
-        gap[k] = agreement[k] = logit_a[k] = logit_b[k] = cosine[k] = probe[k] = 0;
+        score_a[k] = score_b[k] = logit_a[k] = logit_b[k] = cosine[k] = probe[k] = 0;
       }
     }
   }
+  SLLMR_INLINE float gap(int k) const { return std::fabs(score_a[k] - score_b[k]); }
+  SLLMR_INLINE float agreement(int k) const { return agreement_of(score_a[k], score_b[k]); }
   /// body(k, index of k within its vector) of every pair, whole vectors of them.
   template <class Body>
   SLLMR_INLINE void for_each(Body&& body) const {
@@ -87,12 +93,28 @@ struct GateSide {
   float alpha[Most] = {};
 };
 
+/// What a batch's pairs came to.
+template <int Most>
+struct PairSums {
+  float alpha[Most] = {}, hinge[Most];
+  float weight[Most] = {};  // in the model's loss over lambda
+};
+
+/// Adds a held-out probe pair to the reliability of alpha.
+SLLMR_INLINE void count_reliability(float agreement, float alpha, float* slot) {
+  if (agreement == 0.0F) return;
+  float* columns = slot + GateColumns::reliability_of(alpha);
+  columns[0] += 1.0F;
+  columns[1] += alpha;
+  columns[2] += agreement > 0.0F ? 1.0F : 0.0F;
+}
+
 /// Adds a pair to the telemetry of `slot`.
 SLLMR_INLINE void count_pair(const GateBatch<1>& batch, const GateSide<1>& a, const GateSide<1>& b,
-                             const float* alpha, const float* hinge, float* slot) {
+                             const PairSums<1>& pair, const GatedPairs<1>& gated, float* slot) {
   if (batch.probe[0] != 0.0F) {
     slot[GateColumns::probes] += 1.0F;
-    slot[GateColumns::agreement] += batch.agreement[0];
+    slot[GateColumns::agreement] += batch.agreement(0);
     return;
   }
   for (const GateSide<1>* side : {&a, &b}) {
@@ -100,17 +122,19 @@ SLLMR_INLINE void count_pair(const GateBatch<1>& batch, const GateSide<1>& a, co
     columns[0] += 1.0F;
     columns[1] += side->alpha[0];
     columns[2] += side->alpha[0] * side->alpha[0];
+    columns[3] += pair.weight[0];
   }
   slot[GateColumns::pairs] += 1.0F;
-  slot[GateColumns::pair_alpha] += alpha[0];
-  slot[GateColumns::pair_hinge] += alpha[0] * hinge[0];
-  slot[GateColumns::active] += hinge[0] > 0.0F ? 1.0F : 0.0F;
+  slot[GateColumns::pair_alpha] += pair.alpha[0];
+  slot[GateColumns::pair_hinge] += pair.alpha[0] * pair.hinge[0];
+  slot[GateColumns::pair_weight] += pair.weight[0];
+  slot[GateColumns::active] += gated.pulls(0) ? 1.0F : 0.0F;
 }
 
 /// The same of a batch, in vectors.
 template <int Most>
 SLLMR_INLINE void count_pairs(const GateBatch<Most>& batch, const GateSide<Most>& a, const GateSide<Most>& b,
-                              const float* alpha, const float* hinge, GateTally& tally) {
+                              const PairSums<Most>& pair, const GatedPairs<Most>& gated, GateTally& tally) {
   static_assert(GateBatch<Most>::vector == GateTally::parts);
   const auto part = [&tally](int column) { return tally.part[column - GateTally::first]; };
   // Shares of 0 and 1 instead of conditions, which the compiler would branch on.
@@ -125,19 +149,22 @@ SLLMR_INLINE void count_pairs(const GateBatch<Most>& batch, const GateSide<Most>
       columns[GateTally::parts + at] += in_a * a.alpha[k] + in_b * b.alpha[k];
       columns[2 * GateTally::parts + at] +=
           in_a * (a.alpha[k] * a.alpha[k]) + in_b * (b.alpha[k] * b.alpha[k]);
+      columns[3 * GateTally::parts + at] += (in_a + in_b) * pair.weight[k];
     });
   }
   float *const pairs = part(GateColumns::pairs), *const pair_alpha = part(GateColumns::pair_alpha),
                *const pair_hinge = part(GateColumns::pair_hinge), *const active = part(GateColumns::active),
-               *const probes = part(GateColumns::probes), *const agreement = part(GateColumns::agreement);
+               *const pair_weight = part(GateColumns::pair_weight), *const probes = part(GateColumns::probes),
+               *const agreement = part(GateColumns::agreement);
   batch.for_each([&, n = batch.n](int k, int at) {
     const float counts = k < n ? 1.0F : 0.0F, probe = counts * batch.probe[k], guides = counts - probe;
     pairs[at] += guides;
-    pair_alpha[at] += guides * alpha[k];
-    pair_hinge[at] += guides * (alpha[k] * hinge[k]);
-    active[at] += guides * (hinge[k] > 0.0F ? 1.0F : 0.0F);
+    pair_alpha[at] += guides * pair.alpha[k];
+    pair_hinge[at] += guides * (pair.alpha[k] * pair.hinge[k]);
+    pair_weight[at] += guides * pair.weight[k];
+    active[at] += guides * (gated.push_a[k] != 0.0F ? 1.0F : gated.push_b[k] != 0.0F ? 1.0F : 0.0F);
     probes[at] += probe;
-    agreement[at] += probe * batch.agreement[k];
+    agreement[at] += probe * batch.agreement(k);
   });
 }
 

@@ -94,6 +94,7 @@ TEST(Figures, AreEveryMetricBySliceAndEveryNumberOfGuidance) {
   EXPECT_THAT(names,
               testing::UnorderedElementsAre(
                   "auc.all", "auc.cold", "auc.tail", "n.all", "n.cold", "n.tail", "guidance.mean_alpha.all",
+                  "guidance.mean_weight.all", "guidance.calibration_error.all",
                   "guidance.buckets.warm_head.mean_alpha.all", "guidance.buckets.warm_tail.mean_alpha.all",
                   "guidance.buckets.cold_head.mean_alpha.all", "guidance.buckets.cold_tail.mean_alpha.all"));
 }
@@ -219,7 +220,7 @@ TEST(ResultsFile, HoldsEveryFigureAndWhatMadeIt) {
   EXPECT_EQ(stored["runs"][1]["data_hash"], "d2");
   EXPECT_EQ(stored["runs"][2]["scores_hash"], "s1");
   EXPECT_EQ(stored["runs"][2]["folder"], "runs/x");
-  EXPECT_EQ(stored["cells"].size(), 6 + 6 + 11);
+  EXPECT_EQ(stored["cells"].size(), 6 + 6 + 13);
   std::map<std::string, json> values;
   for (const json& cell : stored["cells"]) {
     values[cell["row"].get<std::string>() + cell["seed"].dump() + cell["metric"].get<std::string>() +

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/gates/parts.h"
+#include "tests/kernels/reference/mf_reference.h"
 #include "tests/support/compare.h"
 #include "tests/support/errors.h"
 #include "tests/support/finite_difference.h"
@@ -27,6 +28,7 @@ struct Head {
   std::vector<float> uncertainties;  // of passes; of the logits where it is empty
   Uncertainty uncertainty = Uncertainty::confidence;
   float lambda = 0.5F, margin = 1.0F;
+  int penalty = penalty_id("hinge");
 };
 
 struct HeadOutcome {
@@ -64,6 +66,7 @@ HeadOutcome run(const Context& context, const Head& head, BaseLoss loss, int rul
   args.d_logits = d_logits.data();
   args.gate.rule = rule;
   args.gate.objective = objective;
+  args.gate.penalty = head.penalty;
   args.gate.uses_probes = gate_objectives()[static_cast<std::size_t>(objective)].uses_probes;
   args.gate.lambda = head.lambda;
   args.gate.margin = head.margin;
@@ -104,9 +107,12 @@ double reference_loss(const Head& head, BaseLoss loss, const std::vector<double>
     }
   }
   for (const HeadPair& both : head.pairs) {
-    const double slack = static_cast<double>(head.margin) -
-                         (s[static_cast<std::size_t>(both.row_a)] - s[static_cast<std::size_t>(both.row_b)]);
-    if (both.probe == 0 && slack > 0) sum += static_cast<double>(head.lambda) * slack;
+    if (both.probe != 0) continue;
+    const reference::PenaltyFacts pair{1, head.margin, both.pair.score_a, both.pair.score_b};
+    sum += static_cast<double>(head.lambda) *
+           reference::penalty(gate_penalties()[static_cast<std::size_t>(head.penalty)].name,
+                              s[static_cast<std::size_t>(both.row_a)],
+                              s[static_cast<std::size_t>(both.row_b)], pair);
   }
   return sum / static_cast<double>(rows);
 }
@@ -131,9 +137,12 @@ void expect_gradients(const Context& context) {
   for (const BaseLoss loss : {BaseLoss::bce, BaseLoss::bpr, BaseLoss::clamped_bce}) {
     if (loss == BaseLoss::clamped_bce)
       head.logits[4] = -9.0F, head.logits[5] = 8.0F;  // float has no 1 - 1e-17
-    const HeadOutcome out = run(context, head, loss);
-    EXPECT_TRUE(all_near(out.d_logits, reference_gradient(head, loss), {2e-6, 1e-3}))
-        << static_cast<int>(loss);
+    for (const GatePart& penalty : gate_penalties()) {
+      head.penalty = penalty.id;
+      const HeadOutcome out = run(context, head, loss);
+      EXPECT_TRUE(all_near(out.d_logits, reference_gradient(head, loss), {2e-6, 1e-3}))
+          << static_cast<int>(loss) << " " << penalty.name;
+    }
   }
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/fused_mf_step.h"
+#include "kernels/gates/parts.h"
 #include "kernels/mf_batch.h"
 #include "tests/kernels/reference/mf_reference.h"
 #include "tests/support/compare.h"
@@ -55,13 +56,21 @@ void expect_totals(const std::vector<double>& totals, const reference::Totals& r
   EXPECT_TRUE(near(totals[C::loss], reference.loss, kSums));
   EXPECT_TRUE(near(totals[C::pair_alpha], reference.pair_alpha, kSums));
   EXPECT_TRUE(near(totals[C::pair_hinge], reference.pair_hinge, kSums));
+  EXPECT_TRUE(near(totals[C::pair_weight], reference.pair_weight, kSums));
   for (int cold = 0; cold < 2; ++cold) {
     for (int tail = 0; tail < 2; ++tail) {
       const double* bucket = totals.data() + C::bucket + C::bucket_columns * (2 * cold + tail);
       EXPECT_EQ(bucket[0], reference.bucket_count[cold][tail]);
       EXPECT_TRUE(near(bucket[1], reference.bucket_alpha[cold][tail], kSums));
       EXPECT_TRUE(near(bucket[2], reference.bucket_alpha_squared[cold][tail], kSums));
+      EXPECT_TRUE(near(bucket[3], reference.bucket_weight[cold][tail], kSums));
     }
+  }
+  for (int bin = 0; bin < C::reliability_bins; ++bin) {
+    const double* sums = totals.data() + C::reliability + C::reliability_columns * bin;
+    EXPECT_EQ(sums[0], reference.reliability[bin][0]);
+    EXPECT_TRUE(near(sums[1], reference.reliability[bin][1], kSums));
+    EXPECT_EQ(sums[2], reference.reliability[bin][2]);
   }
   const std::vector<double> gradient(totals.begin(), totals.begin() + reference.gate_gradient.size());
   EXPECT_TRUE(all_near(gradient, reference.gate_gradient, kSums));
@@ -79,6 +88,14 @@ void expect_same(const Context& context, const DeviceWorld& device, const refere
   expect_totals(device.totals(context), reference.totals());
 }
 
+/// Every rule and objective comes with every penalty, with either way to take the sides together, and with
+/// draws of several means.
+void vary(WorldShape& shape, int k) {
+  shape.penalty = k % static_cast<int>(gate_penalties().size());
+  shape.least_side = k % 2 != 0;
+  shape.draw_power = k % 4 == 0 ? 1.0F : 0.5F * static_cast<float>(k % 4);
+}
+
 class EveryGate : public testing::TestWithParam<GateParts> {
  protected:
   void SetUp() override { std::tie(shape_.rule, shape_.objective) = GetParam(); }
@@ -93,6 +110,7 @@ TEST_P(EveryGate, FusedStepOfOneRowIsTheReference) {
       SCOPED_TRACE(describe(width, optimizer));
       shape_.width = width;
       shape_.seed = static_cast<std::uint64_t>(width) + static_cast<std::uint64_t>(optimizer);
+      vary(shape_, width / 32 + static_cast<int>(optimizer));
       const World world = make_world(shape_);
       DeviceWorld device(context_, world, 3);
       reference::Trainer reference(world);
@@ -127,6 +145,7 @@ TEST_P(EveryGate, LaunchOfManyRowsIsTheReference) {
     std::tie(shape.rule, shape.objective) = GetParam();
     shape.pair_rate = pair_rate;
     shape.seed = static_cast<std::uint64_t>(20 * pair_rate) + 2;
+    vary(shape, static_cast<int>(5 * pair_rate) + shape.objective);
     const std::vector<OptimizerKind> fused = fused_optimizers();
     expect_launch_is_the_reference(
         context_, shape, fused[static_cast<std::size_t>(shape.rule + shape.objective) % fused.size()]);

@@ -211,11 +211,19 @@ TEST_P(EitherStep, ANanThatOnlyAPairReadsReachesItsUser) {
 }
 
 TEST_P(EitherStep, AShutGateLeavesTheModelAlone) {
-  World world = make_world(shape_with("never", "hinge"));
-  const HostState state = after(world);
-  EXPECT_GT(totals_after(world)[GateColumns::active], 0);
-  for (RowPairs& pairs : world.pairs) pairs = {};
-  expect_same_tables(state, after(world));
+  for (const GatePart& penalty : gate_penalties()) {
+    SCOPED_TRACE(penalty.name);
+    WorldShape shape = shape_with("always", "hinge");
+    shape.penalty = penalty.id;
+    ASSERT_GT(totals_after(make_world(shape))[GateColumns::active], 0);
+    shape.rule = rule_id("never");
+    World world = make_world(shape);
+    const HostState state = after(world);
+    EXPECT_EQ(totals_after(world)[GateColumns::active], 0);
+    EXPECT_EQ(totals_after(world)[GateColumns::pair_weight], 0);
+    for (RowPairs& pairs : world.pairs) pairs = {};
+    expect_same_tables(state, after(world));
+  }
 }
 
 TEST_P(EitherStep, RowsThatNoTripleTouchesKeepTheirBits) {

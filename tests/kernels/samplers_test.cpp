@@ -318,6 +318,37 @@ TEST(SamplePairsChoice, AProbesPartnerIsUniform) {
   EXPECT_LT(chi_square, 16.3);  // 3 degrees of freedom: one in a thousand
 }
 
+TEST(SamplePairsChoice, AProbeIsComparedWithItsMatchesAlone) {
+  const Context context(Device::cpu, 1);
+  const std::vector<float> scores_of = {0.9F, 0.7F, 0.5F, 0.3F, 0.1F};
+  const Scores scores(context,
+                      {{{11, 12, 13, 14, 15}, scores_of, 2, {}}, {{21, 22, 23, 24, 25}, scores_of, 0, {}}});
+  const std::vector<std::int64_t> offsets = {0, 0, 2, 2};  // of padding and two users
+  const std::vector<std::uint16_t> matches = {0, 3};
+  ScoreView view = scores.view();
+  view.match_offsets = offsets.data();
+  view.matches = matches.data();
+  std::vector<Triple> triples;
+  for (int k = 0; k < 4000; ++k) triples.push_back({1 + k % 2, 1, 2});
+  std::vector<RowPairs> pairs(triples.size());
+  run(context, SamplePairs{.scores = view,
+                           .policy = {PairChoice::sampled, Share::of(1), Share::of(1)},
+                           .seed = 3,
+                           .epoch = 0,
+                           .first_row = 0,
+                           .count = 4000,
+                           .triples = triples.data(),
+                           .out = pairs.data()});
+  std::map<Id, int> counts;
+  for (std::size_t k = 0; k < pairs.size(); ++k) {
+    ASSERT_EQ(pairs[k].probe.a, triples[k].user == 1 ? 13 : 0) << "who has no match draws no probe";
+    if (pairs[k].probe.a != 0) ++counts[pairs[k].probe.b];
+  }
+  EXPECT_EQ(counts.size(), 2U);
+  EXPECT_NEAR(counts[11], 1000, 100);
+  EXPECT_NEAR(counts[14], 1000, 100);
+}
+
 TEST(LargestPairs, KeepsTheLargestGapsAndEveryProbe) {
   const Context context(Device::cpu, 1);
   const auto guide = [](Id a, float gap) { return RowPairs{{a, 90, gap, 0}, {70, 71, 0.5F, 0}}; };

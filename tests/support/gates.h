@@ -42,6 +42,12 @@ inline std::string gate_test_name(const testing::TestParamInfo<GateParts>& info)
 inline int rule_id(std::string_view name) {
   return find_gate_part(gate_rules(), name)->id;
 }
+inline std::string penalty_test_name(const testing::TestParamInfo<int>& info) {
+  return test_name(gate_penalties()[static_cast<std::size_t>(info.param)].name);
+}
+inline int penalty_id(std::string_view name) {
+  return find_gate_part(gate_penalties(), name)->id;
+}
 inline int objective_id(std::string_view name) {
   return find_gate_part(gate_objectives(), name)->id;
 }

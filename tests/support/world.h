@@ -71,7 +71,9 @@ struct WorldShape {
   Id users = 5, items = 9;  // real ones; few, so that rows share them
   std::int64_t rows = 24;
   double pair_rate = 0.75, probe_rate = 0.5;
-  int rule = 0, objective = 0;
+  int rule = 0, objective = 0, penalty = 0;
+  bool least_side = false;
+  float draw_power = 1;
   std::uint64_t seed = 1;
   bool apart = false;  // each row has a user and items of its own, so that the order of rows does not matter
 
@@ -191,7 +193,11 @@ inline World make_world(const WorldShape& shape) {
   GateArgs& gate = world.gate;
   gate.rule = rule.id;
   gate.objective = objective.id;
+  gate.penalty = shape.penalty;
+  gate.least_side = shape.least_side;
+  gate.draw_power = shape.draw_power;
   gate.uses_probes = objective.uses_probes;
+  gate.holds_out = objective.is_probability;
   gate.uses_draw = rule.uses_draw;
   gate.uses_cosine = objective.uses_cosine;
   gate.uncertainty = shape.seed % 2 == 0 ? Uncertainty::entropy : Uncertainty::confidence;

@@ -17,8 +17,8 @@ struct Normalised : GateObjective {
     return alpha * (pair.lambda * (pair.hinge - pair.mean_hinge / mean) / mean);
   }
   /// The model's penalty is normalised in the same way.
-  SLLMR_HD static float model_weight(float alpha, const PairContext& pair) {
-    return alpha / (pair.mean_alpha > kFloor ? pair.mean_alpha : kFloor);
+  SLLMR_HD static float model_weight(float belief, const PairContext& pair) {
+    return belief / (pair.mean_alpha > kFloor ? pair.mean_alpha : kFloor);
   }
   static constexpr float kFloor = 0.05F;  // keeps a nearly closed gate from blowing the penalty up
 };

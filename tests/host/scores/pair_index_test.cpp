@@ -107,5 +107,18 @@ TEST(LargestPairs, RefuseToKeepNone) {
   EXPECT_THAT(error_of([] { largest_pairs(table_of({{0.5F}}), 0); }), HasSubstr("ask for 1 or more"));
 }
 
+TEST(ProbeMatches, AreOfTheSameClassAndAboutAsPopular) {
+  ScoreTable table = table_of({{0.9F, 0.8F, 0.7F, 0.6F, 0.5F, 0.4F}, {0.9F, 0.5F}, {0.9F, 0.5F}});
+  table.probe[1] = 1;  // item 2, of popularity 10
+  table.probe[2] = 0;
+  table.probe[3] = -1;
+  // log(1 + n) of 5 and 21 are .61 and .69 from that of 10, those of 4 and 22 are .79 and .74 from it.
+  const std::vector<std::int32_t> popularity = {0, 4, 10, 5, 21, 22, 10};
+  const std::vector<std::uint8_t> tail = {0, 0, 0, 0, 0, 0, 1};
+  const MatchIndex matches = probe_matches(table, popularity, tail);
+  EXPECT_THAT(matches.offsets, ElementsAre(0, 0, 2, 2, 2)) << "user 2's are 4 and 10, user 3 has no probe";
+  EXPECT_THAT(matches.entries, ElementsAre(2, 3)) << "item 6 is as popular, but in the tail";
+}
+
 }  // namespace
 }  // namespace sllmr

@@ -1,11 +1,14 @@
 // Every registered rule and objective: range, derivatives against central differences, meaning.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "kernels/gates/gate.h"
 #include "kernels/gates/parts.h"
 #include "kernels/gates/registry.h"
 #include "tests/kernels/reference/mf_reference.h"
@@ -192,12 +195,172 @@ TEST_P(EveryObjective, IsItsReference) {
     const reference::PairFacts facts{pair.lambda,        pair.hinge,        pair.cosine,     pair.probe,
                                      pair.agreement,     pair.mean_alpha,   pair.mean_hinge, pair.price,
                                      pair.budget_weight, pair.budget_target};
-    const auto alpha = static_cast<double>(numbers.in(0, 1));
-    EXPECT_TRUE(near(loss_at(GetParam(), alpha, pair).value, reference::gate_loss(part.name, alpha, facts),
-                     {1e-5, 1e-5}));
-    EXPECT_TRUE(near(reference::registered_model_weight(part.name, alpha, facts),
-                     reference::model_weight(part.name, alpha, facts), {1e-5, 1e-5}));
+    const reference::Sides sides{static_cast<double>(numbers.in(0.01F, 0.99F)),
+                                 static_cast<double>(numbers.in(0.01F, 0.99F)), trial % 3 == 0};
+    EXPECT_TRUE(near(reference::registered_gate_loss(part.name, sides, facts),
+                     reference::gate_loss(part.name, sides, facts), {1e-5, 1e-5}));
+    EXPECT_TRUE(near(reference::registered_pair_alpha(part.name, sides),
+                     reference::pair_alpha(part.name, sides), {1e-6, 1e-6}));
+    EXPECT_TRUE(near(reference::registered_model_weight(part.name, sides, facts),
+                     reference::model_weight(part.name, sides, facts), {1e-5, 1e-5}));
   }
+}
+
+struct SlopesOfSides {
+  const reference::Sides& sides;
+  const PairContext& pair;
+  double slope[2] = {};
+
+  template <class Objective>
+  void operator()() {
+    Dual<double, 2> a(sides.a), b(sides.b);
+    a.slope[0] = b.slope[1] = 1;
+    const auto loss = Objective::loss(Objective::of_pair(a, b, sides.least), pair);
+    slope[0] = loss.slope[0];
+    slope[1] = loss.slope[1];
+  }
+};
+
+TEST_P(EveryObjective, DualNumbersGiveTheSlopesOfBothSides) {
+  TestNumbers numbers(9);
+  const std::string_view name = gate_objectives()[static_cast<std::size_t>(GetParam())].name;
+  for (int trial = 0; trial < 300; ++trial) {
+    const PairContext pair = random_pair(numbers, trial % 2 == 0);
+    const reference::PairFacts facts{pair.lambda,        pair.hinge,        pair.cosine,     pair.probe,
+                                     pair.agreement,     pair.mean_alpha,   pair.mean_hinge, pair.price,
+                                     pair.budget_weight, pair.budget_target};
+    const reference::Sides sides{static_cast<double>(numbers.in(0.05F, 0.45F)),
+                                 static_cast<double>(numbers.in(0.55F, 0.95F)), trial % 3 == 0};
+    SlopesOfSides visitor{sides, pair};
+    GateObjectives::visit(GetParam(), visitor);
+    for (int side = 0; side < 2; ++side) {
+      reference::Sides above = sides, below = sides;
+      (side == 0 ? above.a : above.b) += kStep;
+      (side == 0 ? below.a : below.b) -= kStep;
+      const double slope = (reference::registered_gate_loss(name, above, facts) -
+                            reference::registered_gate_loss(name, below, facts)) /
+                           (2 * kStep);
+      EXPECT_TRUE(near(visitor.slope[side], slope, kDerivative)) << "side " << side;
+    }
+  }
+}
+
+TEST_P(EveryObjective, ASideThatIsNaNIsNeverHidden) {
+  for (const bool least : {false, true}) {
+    const reference::PairFacts facts{};
+    const std::string_view name = gate_objectives()[static_cast<std::size_t>(GetParam())].name;
+    for (const reference::Sides& sides : {reference::Sides{kNan, 0.7, least}, {0.7, kNan, least}}) {
+      EXPECT_TRUE(std::isnan(reference::registered_pair_alpha(name, sides)));
+      EXPECT_TRUE(std::isnan(reference::registered_model_weight(name, sides, facts)));
+    }
+  }
+}
+
+TEST(Objectives, CalibratedIsLeastWhereAlphaIsHowOftenTheLlmIsRight) {
+  // Of 100 probes 70 agree: a proper scoring rule is least at .7. Ties and guiding pairs say nothing.
+  double best = 2, least = 1e9;
+  for (double alpha = 0.05; alpha < 1; alpha += 0.05) {
+    double sum = 0;
+    for (int k = 0; k < 120; ++k) {
+      PairContext pair{};
+      pair.probe = k < 110;
+      pair.agreement = k < 70 || k >= 110 ? 1.0F : k < 100 ? -1.0F : 0.0F;
+      const Loss loss = loss_at(objective_id("calibrated"), alpha, pair);
+      sum += loss.value;
+      if (k >= 100) {
+        EXPECT_EQ(loss.slope, 0);
+      }
+    }
+    if (sum < least) least = sum, best = alpha;
+  }
+  EXPECT_NEAR(best, 0.7, 1e-9);
+}
+
+TEST(Objectives, CalibratedBelievesTheLesserSideBeyondChance) {
+  const auto weight = [](double a, double b, bool least) {
+    return reference::registered_model_weight("calibrated", {a, b, least}, reference::PairFacts{});
+  };
+  EXPECT_EQ(weight(0.9, 0.5, true), 0);
+  EXPECT_EQ(weight(0.3, 1.0, true), 0) << "worse than a coin";
+  EXPECT_NEAR(weight(0.9, 0.75, true), 0.5, 1e-6);
+  EXPECT_NEAR(weight(0.9, 0.75, false), 0.65, 1e-6);
+}
+
+class EveryPenalty : public testing::TestWithParam<int> {
+ protected:
+  std::string_view name() const { return gate_penalties()[static_cast<std::size_t>(GetParam())].name; }
+};
+INSTANTIATE_TEST_SUITE_P(Registry, EveryPenalty, testing::Range(0, GatePenalties::count), penalty_test_name);
+
+struct Pushes {
+  double s_a, s_b;
+  const GuidingPair& pair;
+  double slope[2] = {};
+
+  template <class Penalty>
+  void operator()() {
+    Dual<double, 2> a(s_a), b(s_b);
+    a.slope[0] = b.slope[1] = 1;
+    const auto loss = Penalty::loss(a, b, pair);
+    slope[0] = loss.slope[0];
+    slope[1] = loss.slope[1];
+  }
+};
+Pushes pushes(int penalty, double s_a, double s_b, const GuidingPair& pair) {
+  Pushes visitor{s_a, s_b, pair};
+  GatePenalties::visit(penalty, visitor);
+  return visitor;
+}
+
+TEST_P(EveryPenalty, IsItsReferenceAndItsSlopesAreItsDerivatives) {
+  ASSERT_TRUE(reference::knows_penalty(name())) << "write it down in tests/kernels/reference";
+  TestNumbers numbers(11);
+  for (int trial = 0; trial < 500; ++trial) {
+    const GuidingPair pair{numbers.in(0, 1.2F), numbers.in(0, 1), numbers.in(0.5F, 1), numbers.in(0, 0.5F)};
+    const double s_a = static_cast<double>(numbers.in(-4, 4)), s_b = static_cast<double>(numbers.in(-4, 4));
+    const reference::PenaltyFacts facts{pair.weight, pair.margin, pair.score_a, pair.score_b};
+    EXPECT_TRUE(near(reference::registered_penalty(name(), s_a, s_b, facts),
+                     reference::penalty(name(), s_a, s_b, facts), {1e-6, 1e-6}));
+    const Pushes push = pushes(GetParam(), s_a, s_b, pair);
+    const auto slope = [&](double d_a, double d_b) {
+      return (reference::penalty(name(), s_a + d_a, s_b + d_b, facts) -
+              reference::penalty(name(), s_a - d_a, s_b - d_b, facts)) /
+             (2 * kStep);
+    };
+    EXPECT_TRUE(near(push.slope[0], slope(kStep, 0), {1e-6, 1e-6}));
+    EXPECT_TRUE(near(push.slope[1], slope(0, kStep), {1e-6, 1e-6}));
+  }
+}
+
+TEST_P(EveryPenalty, APairWithoutWeightNeverPulls) {
+  for (const double gap : {-5.0, 0.0, 5.0}) {
+    const Pushes push = pushes(GetParam(), gap, 0.3, {0, 0.4F, 0.9F, 0.1F});
+    EXPECT_EQ(push.slope[0], 0);
+    EXPECT_EQ(push.slope[1], 0);
+  }
+}
+
+TEST_P(EveryPenalty, ALogitOrAWeightThatIsNaNIsNeverHidden) {
+  for (const auto& [s_a, weight] : {std::pair(kNan, 0.5F), {0.2, static_cast<float>(kNan)}}) {
+    const reference::PenaltyFacts facts{static_cast<double>(weight), 0.4, 0.9, 0.1};
+    EXPECT_TRUE(std::isnan(reference::registered_penalty(name(), static_cast<double>(s_a), 0.3, facts)));
+  }
+}
+
+TEST(Penalties, SoftPullsUntilTheModelIsAsSureAsTheLlmDeserves) {
+  const int soft = penalty_id("soft");
+  const GuidingPair pair{0.6F, 0, 1, 0};  // right with probability .8
+  const double rest = std::log(0.8 / 0.2);
+  EXPECT_EQ(pushes(soft, rest + 1e-6, 0, pair).slope[0], 0);
+  EXPECT_LT(pushes(soft, rest - 1e-3, 0, pair).slope[0], 0);
+  EXPECT_NEAR(pushes(soft, 0, 0, pair).slope[0], -2 * (0.8 - 0.5), 1e-6);
+  EXPECT_NEAR(pushes(soft, 0, 0, pair).slope[1], 2 * (0.8 - 0.5), 1e-6);
+}
+
+TEST(Penalties, PointwisePushesTheTwoItemsByDifferentAmounts) {
+  const Pushes push = pushes(penalty_id("pointwise"), 0, 0, {1, 0, 0.9F, 0.4F});
+  EXPECT_NEAR(push.slope[0], 0.5 - 0.9, 1e-6);
+  EXPECT_NEAR(push.slope[1], 0.5 - 0.4, 1e-6);
 }
 
 TEST(Objectives, ThePapersHingeNeverOpensTheGate) {
@@ -303,8 +466,64 @@ TEST_P(EveryRule, SaysWhetherItReadsTheUncertainty) {
   EXPECT_EQ(std::isnan(alpha), rule.uses_uncertainty);
 }
 
+TEST_P(EveryRule, SaysWhetherItReadsTheLogit) {
+  TestNumbers numbers(7);
+  const GatePart& rule = gate_rules()[static_cast<std::size_t>(GetParam())];
+  GateSignals z = random_signals(numbers);
+  z.logit = kNan;
+  const double alpha = registered_alpha(GetParam(), z, random_theta(numbers, rule.n_params));
+  EXPECT_EQ(std::isnan(alpha), rule.uses_logit);
+}
+
+TEST(Registry, WhatAnObjectiveAsksForIsThere) {
+  for (const GatePart& objective : gate_objectives()) {
+    EXPECT_NE(find_gate_part(gate_rules(), objective.rule), nullptr) << objective.name;
+    EXPECT_NE(find_gate_part(gate_penalties(), objective.penalty), nullptr) << objective.name;
+    EXPECT_TRUE(objective.uses_probes || !objective.is_probability) << objective.name;
+  }
+}
+
+TEST(Signals, TheLogitIsKeptWithinThree) {
+  for (const float logit : {-40.0F, -3.0F, -1.5F, 0.0F, 2.5F, 7.0F}) {
+    EXPECT_EQ(logit_signal(logit), std::clamp(logit, -3.0F, 3.0F));
+  }
+  EXPECT_TRUE(std::isnan(logit_signal(NAN)));
+}
+
+TEST(Signals, DrawsHaveTheMeanThatIsAskedFor) {
+  std::vector<UserSignals> users(200);
+  std::vector<ItemSignals> items(200);
+  GateArgs gate;
+  gate.users = users.data();
+  gate.items = items.data();
+  gate.uses_draw = true;
+  for (const double wanted : {0.0, 0.1, 0.5, 0.8, 1.0}) {
+    gate.draw_power = static_cast<float>(1 / wanted - 1);
+    double sum = 0;
+    for (Id user = 0; user < 200; ++user) {
+      for (Id item = 0; item < 200; ++item) {
+        const float draw = gate_signals(gate, user, item, 0).draw;
+        ASSERT_GE(draw, 0.0F);
+        ASSERT_LE(draw, 1.0F);
+        sum += static_cast<double>(draw);
+      }
+    }
+    EXPECT_NEAR(sum / 40000, wanted, 0.005);
+  }
+}
+
+TEST(Signals, OneUserInEightIsHeldOut) {
+  GateArgs gate;
+  int held = 0;
+  for (Id user = 1; user <= 80000; ++user) held += held_out(gate, user) ? 1 : 0;
+  EXPECT_EQ(held, 0) << "unless the objective asks";
+  gate.holds_out = true;
+  for (Id user = 1; user <= 80000; ++user) held += held_out(gate, user) ? 1 : 0;
+  EXPECT_NEAR(held, 10000, 300);
+}
+
 TEST(Registry, NamesAreUniqueAndFound) {
-  for (const auto* parts : {&gate_rules(), &gate_objectives()}) {
+  for (const auto* parts : {&gate_rules(), &gate_objectives(), &gate_penalties()}) {
     std::set<std::string_view> names;
     for (const GatePart& part : *parts) {
       EXPECT_TRUE(names.insert(part.name).second) << part.name;

@@ -80,6 +80,7 @@ void add(Totals& to, const Totals& x) {
   to.pairs += x.pairs;
   to.pair_alpha += x.pair_alpha;
   to.pair_hinge += x.pair_hinge;
+  to.pair_weight += x.pair_weight;
   to.active += x.active;
   to.probes += x.probes;
   to.agreement += x.agreement;
@@ -88,7 +89,11 @@ void add(Totals& to, const Totals& x) {
       to.bucket_count[cold][tail] += x.bucket_count[cold][tail];
       to.bucket_alpha[cold][tail] += x.bucket_alpha[cold][tail];
       to.bucket_alpha_squared[cold][tail] += x.bucket_alpha_squared[cold][tail];
+      to.bucket_weight[cold][tail] += x.bucket_weight[cold][tail];
     }
+  }
+  for (int bin = 0; bin < 10; ++bin) {
+    for (int k = 0; k < 3; ++k) to.reliability[bin][k] += x.reliability[bin][k];
   }
   add(to.gate_gradient, 1, x.gate_gradient);
 }
@@ -107,9 +112,9 @@ struct RegisteredAlpha {
 };
 
 struct RegisteredObjective {
-  double alpha;
+  const Sides& sides;
   const PairFacts& facts;
-  double loss = 0, weight = alpha;
+  double loss = 0, alpha = 0, weight = 0;
 
   template <class Objective>
   void operator()() {
@@ -124,17 +129,39 @@ struct RegisteredObjective {
                            .price = single(facts.price),
                            .budget_weight = single(facts.budget_weight),
                            .budget_target = single(facts.budget_target)};
+    alpha = static_cast<double>(Objective::of_pair(sides.a, sides.b, sides.least));
     loss = static_cast<double>(Objective::loss(alpha, pair));
-    if constexpr (requires { Objective::model_weight(0.0F, pair); }) {
-      weight = static_cast<double>(Objective::model_weight(static_cast<float>(alpha), pair));
-    }
+    weight = static_cast<double>(pair_weight<Objective>(single(sides.a), single(sides.b), sides.least, pair));
   }
 };
 
-RegisteredObjective registered(std::string_view objective, double alpha, const PairFacts& pair) {
-  RegisteredObjective visitor{alpha, pair};
+RegisteredObjective registered(std::string_view objective, const Sides& sides, const PairFacts& pair) {
+  RegisteredObjective visitor{sides, pair};
   GateObjectives::visit(find_gate_part(gate_objectives(), objective)->id, visitor);
   return visitor;
+}
+
+struct RegisteredPenalty {
+  double s_a, s_b;
+  const PenaltyFacts& facts;
+  double loss = 0;
+
+  template <class Penalty>
+  void operator()() {
+    const auto single = [](double x) { return static_cast<float>(x); };
+    loss = static_cast<double>(Penalty::loss(s_a, s_b,
+                                             GuidingPair{single(facts.weight), single(facts.margin),
+                                                         single(facts.score_a), single(facts.score_b)}));
+  }
+};
+
+double together(const Sides& sides) {
+  return sides.least ? std::min(sides.a, sides.b) : (sides.a + sides.b) / 2;
+}
+
+/// -t log sigmoid(s) - (1 - t) log sigmoid(-s)
+double cross_entropy(double s, double t) {
+  return -t * std::log(sigmoid(s)) - (1 - t) * std::log(sigmoid(-s));
 }
 
 }  // namespace
@@ -151,12 +178,14 @@ double uncertainty(double logit, Uncertainty kind) {
 }
 
 bool knows_rule(std::string_view name) {
-  constexpr std::string_view kNames[] = {"learned", "always", "never", "cold-or-tail", "random", "mlp"};
+  constexpr std::string_view kNames[] = {"learned", "always", "never", "cold-or-tail", "cold",
+                                         "tail",    "random", "mlp",   "confident"};
   return std::ranges::find(kNames, name) != std::end(kNames);
 }
 
 bool knows_objective(std::string_view name) {
-  constexpr std::string_view kNames[] = {"hinge", "agreement", "alignment", "normalised", "budget"};
+  constexpr std::string_view kNames[] = {"hinge",      "agreement", "alignment",
+                                         "normalised", "budget",    "calibrated"};
   return std::ranges::find(kNames, name) != std::end(kNames);
 }
 
@@ -173,19 +202,39 @@ double alpha(std::string_view rule, const GateSignals& z, const Vector& theta) {
   if (rule == "always") return 1;
   if (rule == "never") return 0;
   if (rule == "cold-or-tail") return z.cold == 1 || z.tail == 1 ? 1 : 0;
+  if (rule == "cold") return z.cold;
+  if (rule == "tail") return z.tail;
   if (rule == "random") return z.draw;
+  if (rule == "confident") {
+    const Vector x{z.cold,      z.tail,  z.uncertainty,   z.log_history,  z.log_popularity,
+                   z.score_gap, z.logit, z.score_entropy, z.user_entropy, 1};
+    return sigmoid(dot(x, theta));
+  }
   if (rule == "mlp") return mlp(z, theta);
   return registered_alpha(rule, z, theta);
 }
 
-double registered_gate_loss(std::string_view objective, double alpha, const PairFacts& pair) {
+double registered_gate_loss(std::string_view objective, const Sides& alpha, const PairFacts& pair) {
   return registered(objective, alpha, pair).loss;
 }
-double registered_model_weight(std::string_view objective, double alpha, const PairFacts& pair) {
+double registered_pair_alpha(std::string_view objective, const Sides& alpha) {
+  return registered(objective, alpha, PairFacts{}).alpha;
+}
+double registered_model_weight(std::string_view objective, const Sides& alpha, const PairFacts& pair) {
   return registered(objective, alpha, pair).weight;
 }
+double registered_penalty(std::string_view name, double s_a, double s_b, const PenaltyFacts& pair) {
+  RegisteredPenalty visitor{s_a, s_b, pair};
+  GatePenalties::visit(find_gate_part(gate_penalties(), name)->id, visitor);
+  return visitor.loss;
+}
 
-double gate_loss(std::string_view objective, double alpha, const PairFacts& pair) {
+double gate_loss(std::string_view objective, const Sides& sides, const PairFacts& pair) {
+  const double alpha = pair_alpha(objective, sides);
+  if (objective == "calibrated") {
+    if (!pair.probe || pair.agreement == 0) return 0;
+    return -std::log((pair.agreement > 0 ? alpha : 1 - alpha) + 1e-6);
+  }
   if (objective == "agreement") return pair.probe ? -alpha * (pair.agreement - pair.price) : 0;
   if (objective == "hinge") return pair.lambda * alpha * pair.hinge;
   if (objective == "alignment") return -alpha * pair.cosine;
@@ -198,21 +247,50 @@ double gate_loss(std::string_view objective, double alpha, const PairFacts& pair
     return pair.lambda * alpha * pair.hinge +
            pair.budget_weight * 2 * (pair.mean_alpha - pair.budget_target) * alpha;
   }
-  return registered_gate_loss(objective, alpha, pair);
+  return registered_gate_loss(objective, sides, pair);
 }
 
-double model_weight(std::string_view objective, double alpha, const PairFacts& pair) {
-  if (objective == "normalised") return alpha / std::max(pair.mean_alpha, kNormalisedFloor);
-  if (objective == "hinge" || objective == "agreement" || objective == "alignment" || objective == "budget") {
-    return alpha;
+double pair_alpha(std::string_view objective, const Sides& sides) {
+  if (objective == "calibrated") {
+    // Alphas of fixed rules are 0 or 1.
+    const auto odds = [](double p) { return (p + 1e-7) / (1 - p + 1e-7); };
+    return sigmoid((std::log(odds(sides.a)) + std::log(odds(sides.b))) / 2);
   }
-  return registered_model_weight(objective, alpha, pair);
+  return knows_objective(objective) ? together(sides) : registered_pair_alpha(objective, sides);
+}
+
+double model_weight(std::string_view objective, const Sides& sides, const PairFacts& pair) {
+  if (!knows_objective(objective)) return registered_model_weight(objective, sides, pair);
+  if (objective == "normalised") return together(sides) / std::max(pair.mean_alpha, kNormalisedFloor);
+  if (objective == "calibrated") {
+    const auto beyond_chance = [](double p) { return std::max(0.0, 2 * p - 1); };
+    return together({beyond_chance(sides.a), beyond_chance(sides.b), sides.least});
+  }
+  return together(sides);
+}
+
+bool knows_penalty(std::string_view name) {
+  return name == "hinge" || name == "soft" || name == "pointwise";
+}
+
+double penalty(std::string_view name, double s_a, double s_b, const PenaltyFacts& pair) {
+  if (name == "hinge") return pair.weight * std::max(0.0, pair.margin - (s_a - s_b));
+  if (name == "pointwise") {
+    return pair.weight * (cross_entropy(s_a, pair.score_a) + cross_entropy(s_b, pair.score_b));
+  }
+  if (name == "soft") {
+    const double sure = (1 + std::min(pair.weight, 1.0)) / 2;
+    if (pair.weight == 0 || sigmoid(s_a - s_b) >= sure) return 0;
+    return 2 * cross_entropy(s_a - s_b, sure);
+  }
+  return registered_penalty(name, s_a, s_b, pair);
 }
 
 Trainer::Trainer(const World& world)
     : world_(world),
       rule_(gate_rules()[static_cast<std::size_t>(world.gate.rule)].name),
       objective_(gate_objectives()[static_cast<std::size_t>(world.gate.objective)].name),
+      penalty_(gate_penalties()[static_cast<std::size_t>(world.gate.penalty)].name),
       users_(table_of(world.state.users, world.shape.width)),
       items_(table_of(world.state.items, world.shape.width)),
       theta_(doubles(world.state.gate.theta)),
@@ -231,15 +309,22 @@ double Trainer::score(Id user, Id item) const {
 GateSignals Trainer::signals(Id user, Id item, const LlmPair& pair) const {
   const auto key = (static_cast<std::uint64_t>(user) << 32) + static_cast<std::uint64_t>(item);
   const Draw draw = philox(world_.gate.seed, 0, key, Purpose::gate_rule);
-  const auto q = static_cast<float>(uncertainty(score(user, item), world_.gate.uncertainty));
-  return {world_.user_signals[at(user)], world_.item_signals[at(item)], q, pair.gap(), uniform(draw.word[0])};
+  const double logit = score(user, item);
+  const auto q = static_cast<float>(uncertainty(logit, world_.gate.uncertainty));
+  const double u = static_cast<double>(uniform(draw.word[0]));
+  return {world_.user_signals[at(user)],
+          world_.item_signals[at(item)],
+          q,
+          static_cast<float>(std::clamp(logit, -3.0, 3.0)),
+          pair.gap(),
+          static_cast<float>(std::pow(u, static_cast<double>(world_.gate.draw_power)))};
 }
 
 void Trainer::add_pair(const Triple& triple, const LlmPair& pair, bool probe, Gradients& gradients) {
   const Id user = triple.user;
   const GateSignals za = signals(user, pair.a, pair), zb = signals(user, pair.b, pair);
-  const auto pair_alpha = [&](const Vector& theta) {
-    return (alpha(rule_, za, theta) + alpha(rule_, zb, theta)) / 2;
+  const auto sides = [&](const Vector& theta) {
+    return Sides{alpha(rule_, za, theta), alpha(rule_, zb, theta), world_.gate.least_side};
   };
   const double hinge =
       probe ? 0 : std::max(0.0, world_.gate.margin - (score(user, pair.a) - score(user, pair.b)));
@@ -259,41 +344,60 @@ void Trainer::add_pair(const Triple& triple, const LlmPair& pair, bool probe, Gr
                         world_.gate.price,
                         world_.gate.budget_weight,
                         world_.gate.budget_target};
-  // Probes teach the objectives that ask for them alone.
-  const bool teaches = !probe || world_.gate.uses_probes;
+  // Probes teach the objectives that ask for them alone, and not those of users held out.
+  const bool apart = probe && held_out(world_.gate, user);
+  const bool teaches = !probe || (world_.gate.uses_probes && !apart);
   for (std::size_t k = 0; teaches && k < theta_.size(); ++k) {
     constexpr double kStep = 1e-5;
     Vector above = theta_, below = theta_;
     above[k] += kStep;
     below[k] -= kStep;
     chunk_.gate_gradient[k] +=
-        (gate_loss(objective_, pair_alpha(above), facts) - gate_loss(objective_, pair_alpha(below), facts)) /
+        (gate_loss(objective_, sides(above), facts) - gate_loss(objective_, sides(below), facts)) /
         (2 * kStep);
   }
   if (probe) {
     chunk_.probes += 1;
     chunk_.agreement += pair.agreement();
+    if (apart && pair.agreement() != 0) {
+      const double p = pair_alpha(objective_, sides(theta_));
+      double* bin = chunk_.reliability[std::min(9, static_cast<int>(10 * p))];
+      bin[0] += 1;
+      bin[1] += p;
+      bin[2] += pair.agreement() > 0 ? 1 : 0;
+    }
     return;
   }
 
-  const double weight = pair_alpha(theta_);
+  const double together = pair_alpha(objective_, sides(theta_));
+  const double weight = model_weight(objective_, sides(theta_), facts);
   chunk_.pairs += 1;
-  chunk_.pair_alpha += weight;
-  chunk_.pair_hinge += weight * hinge;
-  chunk_.active += hinge > 0 ? 1 : 0;
+  chunk_.pair_alpha += together;
+  chunk_.pair_hinge += together * hinge;
+  chunk_.pair_weight += weight;
   for (const GateSignals& z : {za, zb}) {
     const int cold = z.cold == 1 ? 1 : 0, tail = z.tail == 1 ? 1 : 0;
     const double one = alpha(rule_, z, theta_);
     chunk_.bucket_count[cold][tail] += 1;
     chunk_.bucket_alpha[cold][tail] += one;
     chunk_.bucket_alpha_squared[cold][tail] += one * one;
+    chunk_.bucket_weight[cold][tail] += weight;
   }
-  if (hinge == 0) return;
-  const double push = world_.gate.lambda * model_weight(objective_, weight, facts);
-  add(gradients.users[at(user)], -push, guided);
-  if (push == 0) return;  // a shut gate touches no row
-  add(gradients.items[at(pair.a)], -push, users_.weights[at(user)]);
-  add(gradients.items[at(pair.b)], push, users_.weights[at(user)]);
+  const PenaltyFacts pull{weight, world_.gate.margin, pair.score_a, pair.score_b};
+  const double s_a = score(user, pair.a), s_b = score(user, pair.b);
+  constexpr double kStep = 1e-6;
+  const auto slope = [&](double d_a, double d_b) {
+    return world_.gate.lambda *
+           (penalty(penalty_, s_a + d_a, s_b + d_b, pull) - penalty(penalty_, s_a - d_a, s_b - d_b, pull)) /
+           (2 * kStep);
+  };
+  const double push_a = slope(kStep, 0), push_b = slope(0, kStep);
+  if (push_a == 0 && push_b == 0) return;  // a shut gate touches no row
+  chunk_.active += 1;
+  add(gradients.users[at(user)], push_a, items_.weights[at(pair.a)]);
+  add(gradients.users[at(user)], push_b, items_.weights[at(pair.b)]);
+  add(gradients.items[at(pair.a)], push_a, users_.weights[at(user)]);
+  add(gradients.items[at(pair.b)], push_b, users_.weights[at(user)]);
   gradients.item_touched[at(pair.a)] = true;
   gradients.item_touched[at(pair.b)] = true;
 }

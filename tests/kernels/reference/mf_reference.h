@@ -28,12 +28,29 @@ struct PairFacts {
   bool probe;
   double agreement, mean_alpha, mean_hinge, price, budget_weight, budget_target;
 };
-/// The gate's loss of one pair with this alpha, and the pair's weight on the model's hinge over lambda, by
-/// the name of the objective; of one that is not written down here as of a rule.
-double gate_loss(std::string_view objective, double alpha, const PairFacts& pair);
-double model_weight(std::string_view objective, double alpha, const PairFacts& pair);
-double registered_gate_loss(std::string_view objective, double alpha, const PairFacts& pair);
-double registered_model_weight(std::string_view objective, double alpha, const PairFacts& pair);
+/// What the sides of a pair say, and how that is put together.
+struct Sides {
+  double a, b;  // alpha of either
+  bool least = false;
+};
+/// The gate's loss of one pair, the pair's alpha, and its weight in the model's loss over lambda, by the name
+/// of the objective; of one that is not written down here as of a rule.
+double gate_loss(std::string_view objective, const Sides& alpha, const PairFacts& pair);
+double pair_alpha(std::string_view objective, const Sides& alpha);
+double model_weight(std::string_view objective, const Sides& alpha, const PairFacts& pair);
+double registered_gate_loss(std::string_view objective, const Sides& alpha, const PairFacts& pair);
+double registered_pair_alpha(std::string_view objective, const Sides& alpha);
+double registered_model_weight(std::string_view objective, const Sides& alpha, const PairFacts& pair);
+
+/// What a guiding pair's penalty depends on besides the logits.
+struct PenaltyFacts {
+  double weight, margin, score_a, score_b;
+};
+/// The penalty of one pair over lambda, by its name; of one that is not written down here as of a rule. Up to
+/// a constant that the logits do not change.
+double penalty(std::string_view name, double s_a, double s_b, const PenaltyFacts& pair);
+bool knows_penalty(std::string_view name);
+double registered_penalty(std::string_view name, double s_a, double s_b, const PenaltyFacts& pair);
 
 struct Table {
   std::vector<Vector> weights, first, second;
@@ -43,9 +60,13 @@ struct Table {
 /// Counts and sums over the rows since the start.
 struct Totals {
   double rows = 0, loss = 0;
-  double pairs = 0, pair_alpha = 0, pair_hinge = 0, active = 0;
+  double pairs = 0, pair_alpha = 0, pair_hinge = 0, pair_weight = 0, active = 0;
   double probes = 0, agreement = 0;
-  double bucket_count[2][2] = {}, bucket_alpha[2][2] = {}, bucket_alpha_squared[2][2] = {};  // [cold][tail]
+  // [cold][tail]
+  double bucket_count[2][2] = {}, bucket_alpha[2][2] = {}, bucket_alpha_squared[2][2] = {},
+         bucket_weight[2][2] = {};
+  // Of held-out probes, a row a bin of alpha: count, sum of alpha, how often the LLM is right.
+  double reliability[10][3] = {};
   Vector gate_gradient;
 };
 
@@ -85,7 +106,7 @@ class Trainer {
               const std::vector<bool>& decays, OptimizerKind kind, int step_number) const;
 
   World world_;
-  std::string_view rule_, objective_;
+  std::string_view rule_, objective_, penalty_;
   Table users_, items_;
   Vector theta_, theta_first_, theta_second_;
   double mean_alpha_, mean_hinge_;

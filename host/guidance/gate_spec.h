@@ -1,0 +1,24 @@
+// What a gate is made of, and the configuration that says so.
+#pragma once
+
+#include "host/config/config.h"
+#include "kernels/gates/parts.h"
+
+namespace sllmr {
+
+/// Null: no gate.
+struct GateSpec {
+  const GatePart* rule = nullptr;
+  const GatePart* objective = nullptr;
+  const GatePart* penalty = nullptr;
+  bool least_side = false;      // gate.sides
+  bool matched_probes = false;  // gate.probes
+};
+
+/// What config.method, llm.penalty and [gate] make the gate of. Throws Error where they contradict each
+/// other.
+GateSpec gate_spec(const Config& config);
+/// Throws Error where the rule reads an uncertainty that the backbone of the configuration has not.
+void check_uncertainty(const Config& config, const GatePart& rule);
+
+}  // namespace sllmr

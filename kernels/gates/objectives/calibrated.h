@@ -1,0 +1,45 @@
+// The gate tells how often the LLM is right: alpha is read as the probability that the LLM orders two items
+// as the user does, fitted to probes by log-loss, a proper scoring rule (Gneiting and Raftery 2007). A side
+// is believed as far as that is better than a coin.
+#pragma once
+
+#include "kernels/gates/objectives/objective.h"
+
+namespace sllmr::objectives {
+
+struct Calibrated : GateObjective {
+  static constexpr std::string_view name = "calibrated";
+  static constexpr std::string_view summary =
+      "log-loss of alpha on probes: the probability that the LLM is right";
+  static constexpr bool uses_probes = true;
+  static constexpr bool skips_closed = true;
+  static constexpr bool is_probability = true;
+  static constexpr std::string_view rule = "confident";
+  static constexpr std::string_view penalty = "soft";
+  static constexpr bool least_side = true;
+  static constexpr bool matched_probes = true;
+
+  /// The probability whose logit is the mean of the sides', from the geometric means of odds.
+  template <class Real>
+  SLLMR_HD static Real of_pair(const Real& alpha_a, const Real& alpha_b, bool /*least*/) {
+    const Real right = sqrt(alpha_a * alpha_b + kTiny);
+    const Real wrong = sqrt((1.0F - alpha_a) * (1.0F - alpha_b) + kTiny);
+    return right / (right + wrong);
+  }
+  template <class Real>
+  SLLMR_HD static Real belief(const Real& alpha) {
+    return max(Real(0), 2.0F * alpha - 1.0F);
+  }
+  /// Ties are no evidence.
+  template <class Real>
+  SLLMR_HD static Real loss(const Real& alpha, const PairContext& pair) {
+    const Real seen = pair.agreement > 0 ? alpha : 1.0F - alpha;
+    return pair.probe && pair.agreement != 0 ? -log(seen + kFloor) : alpha * 0.0F;
+  }
+
+ private:
+  static constexpr float kTiny = 1e-14F;  // keeps slopes finite where an alpha has rounded to 0 or 1
+  static constexpr float kFloor = 1e-6F;  // and losses
+};
+
+}  // namespace sllmr::objectives
