@@ -122,10 +122,6 @@ void bench_ranking(const Context& context, const Stopwatch& watch, const Split& 
                          split.data->items.count(), flops * rate.median / 1e9));
 }
 
-const char* name_of(OptimizerKind kind) {
-  return kind == OptimizerKind::sgd ? "sgd" : kind == OptimizerKind::adagrad ? "adagrad" : "lazy_adam";
-}
-
 /// The fused step over widths, optimisers and pair rates, and once more where nothing fits a cache.
 void sweep(const Context& context, const Stopwatch& watch, double copy, Report& report) {
   const auto measure = [&](const StepShape& shape) {
@@ -134,7 +130,7 @@ void sweep(const Context& context, const Stopwatch& watch, double copy, Report& 
     const double gigabytes =
         4e-9 * shape.width * (static_cast<double>(shape.user_rows) + static_cast<double>(shape.item_rows));
     nlohmann::ordered_json row{
-        {"width", shape.width}, {"optimizer", name_of(shape.optimizer)}, {"tables_gb", gigabytes}};
+        {"width", shape.width}, {"optimizer", info_of(shape.optimizer).name}, {"tables_gb", gigabytes}};
     for (const double pair_rate : {0.05, kPairRate, 1.0}) {
       const auto times =
           watch.compare([&] { world.pass(context, 0); }, [&] { world.pass(context, pair_rate); });
@@ -142,8 +138,8 @@ void sweep(const Context& context, const Stopwatch& watch, double copy, Report& 
         const double rate = times.base.rate(triples).median;
         row["triples_per_s"] = rate;
         row["of_copy"] = rate * world.floor_bytes(0) / copy;
-        fmt::print("width {:>3} {:<9} {:5.2f} GB: {:9.2f} M/s, {}\n", shape.width, name_of(shape.optimizer),
-                   gigabytes, rate / 1e6, roofline(world, 0, rate, copy));
+        fmt::print("width {:>3} {:<9} {:5.2f} GB: {:9.2f} M/s, {}\n", shape.width,
+                   info_of(shape.optimizer).name, gigabytes, rate / 1e6, roofline(world, 0, rate, copy));
       }
       row["overhead"].push_back({{"pair_rate", pair_rate},
                                  {"ratio", times.ratio.median},
@@ -160,18 +156,18 @@ void sweep(const Context& context, const Stopwatch& watch, double copy, Report& 
   const bool cpu = context.device() == Device::cpu;
   StepShape shape;
   shape.triples = std::int64_t{1} << (cpu ? 17 : 20);
-  for (const OptimizerKind optimizer :
-       {OptimizerKind::sgd, OptimizerKind::adagrad, OptimizerKind::lazy_adam}) {
-    shape.optimizer = optimizer;
+  for (const OptimizerInfo& optimizer : kOptimizers) {
+    if (optimizer.every_row) continue;
+    shape.optimizer = optimizer.kind;
     for (const int width : {32, 64, 128, 256}) {
       shape.width = width;
       measure(shape);
     }
   }
   constexpr Id kLargeRows = 1 << 22;  // two tables of 1 GiB at width 64
-  for (const OptimizerKind optimizer :
-       {OptimizerKind::sgd, OptimizerKind::adagrad, OptimizerKind::lazy_adam}) {
-    measure({64, optimizer, kLargeRows, kLargeRows, std::int64_t{1} << (cpu ? 19 : 22)});
+  for (const OptimizerInfo& optimizer : kOptimizers) {
+    if (optimizer.every_row) continue;
+    measure({64, optimizer.kind, kLargeRows, kLargeRows, std::int64_t{1} << (cpu ? 19 : 22)});
   }
 }
 

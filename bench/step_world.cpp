@@ -43,11 +43,10 @@ StepWorld::Table StepWorld::make_table(const Context& context, const StepShape& 
   for (std::size_t k = kStretch; k < size; ++k) values[k] = values[k - kStretch];
   Table table;
   table.weights = Buffer<float>(context, std::span<const float>(values));
-  if (shape.optimizer != OptimizerKind::sgd) table.first = Buffer<float>(context, size);
-  if (shape.optimizer == OptimizerKind::lazy_adam) {
-    table.second = Buffer<float>(context, size);
-    table.steps = Buffer<std::int32_t>(context, static_cast<std::size_t>(rows));
-  }
+  const OptimizerInfo& info = info_of(shape.optimizer);
+  if (info.moments > 0) table.first = Buffer<float>(context, size);
+  if (info.moments > 1) table.second = Buffer<float>(context, size);
+  if (info.counts_steps) table.steps = Buffer<std::int32_t>(context, static_cast<std::size_t>(rows));
   return table;
 }
 
@@ -121,9 +120,10 @@ void StepWorld::pass(const Context& context, double pair_rate) const {
 
 double StepWorld::floor_bytes(double pair_rate) const {
   const double row = 4.0 * shape_.width;
-  const bool adam = shape_.optimizer == OptimizerKind::lazy_adam;
-  const double arrays = adam ? 3 : shape_.optimizer == OptimizerKind::adagrad ? 2 : 1;
-  const double counter = adam ? 64 : 0;  // a scattered number costs a sector of 32 bytes each way
+  const OptimizerInfo& info = info_of(shape_.optimizer);
+  const double arrays = 1 + info.moments;
+  const double counter =
+      info.counts_steps ? 64 : 0;  // a scattered number costs a sector of 32 bytes each way
   const double updated = 2 * arrays * row + counter;
   return 3 * updated + sizeof(Triple) + pair_rate * (2 * updated + sizeof(RowPairs) + probe_rate * 2 * row);
 }

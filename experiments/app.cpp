@@ -47,6 +47,7 @@ int run_command(int argc, const char* const* argv) {
   add_demo_command(app);
   add_gates_command(app);
   add_methods_command(app);
+  add_optimizers_command(app);
   add_metrics_command(app);
   add_config_command(app);
   add_devices_command(app);

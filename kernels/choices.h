@@ -3,10 +3,6 @@
 
 namespace sllmr {
 
-/// Of MF's tables (kernels/optimizers.h); deep backbones know the two Adams. lazy_adam steps the rows of the
-/// batch, adam all rows.
-enum class OptimizerKind : int { sgd, adagrad, lazy_adam, adam };
-
 /// bce: binary cross-entropy of each row with its target. bpr: -log sigmoid(s_positive - s_negative) of rows
 /// 2k and 2k + 1. clamped_bce: LLM-CF's cross-entropy of the probability, whose logarithms stop at -100 and
 /// whose gradient stops at p (1 - p) = 1e-12: rows that are confidently wrong teach nothing.

@@ -224,18 +224,11 @@ void run_rows(const Context& context, const MfArgs& args) {
 
 void run_here(const Context& context, const FusedMfStep& args) {
   require(args.mf.gate.n_slots > 0, "fused_mf_step: no accumulator slots");
+  require_fused(args.optimizer);
   for_mf_width(args.width, [&](auto dim) {
-    switch (args.optimizer) {
-      case OptimizerKind::sgd:
-        return run_rows<dim, Sgd>(context, args.mf);
-      case OptimizerKind::adagrad:
-        return run_rows<dim, Adagrad>(context, args.mf);
-      case OptimizerKind::lazy_adam:
-        return run_rows<dim, LazyAdam>(context, args.mf);
-      case OptimizerKind::adam:
-        break;
-    }
-    throw Error("fused_mf_step: dense Adam updates every row each step: use train.mode=exact, or lazy_adam");
+    AllOptimizers::with(args.optimizer, [&]<class Optimizer>(std::type_identity<Optimizer>) {
+      if constexpr (StepsTouchedRows<Optimizer>) run_rows<dim, Optimizer>(context, args.mf);
+    });
   });
 }
 

@@ -13,7 +13,7 @@ namespace sllmr {
 /// for another width or optimiser.
 struct FusedMfStep {
   int width;                // 32, 64, 128 or 256
-  OptimizerKind optimizer;  // sgd, adagrad or lazy_adam
+  OptimizerKind optimizer;  // one that steps touched rows alone
   MfArgs mf;
 };
 

@@ -5,11 +5,11 @@
 #include <string>
 #include <type_traits>
 
-#include "kernels/choices.h"
 #include "kernels/exec/error.h"
 #include "kernels/exec/loops.h"
 #include "kernels/exec/types.h"
 #include "kernels/gates/gate_args.h"
+#include "kernels/optimizer_list.h"
 #include "kernels/pair_sampler.h"
 #include "kernels/triple_sampler.h"
 
@@ -42,9 +42,9 @@ struct OptimizerArgs {
 /// An embedding table [rows x width] and its optimiser state on the device.
 struct TableView {
   float* weights = nullptr;
-  float* first = nullptr;         // Adagrad: sum of squares; Adam: m
-  float* second = nullptr;        // Adam: v
-  std::int32_t* steps = nullptr;  // lazy Adam: updates of each row so far
+  float* first = nullptr;         // OptimizerInfo::moments: Adagrad's sum of squares, Adam's m
+  float* second = nullptr;        // Adam's v
+  std::int32_t* steps = nullptr;  // OptimizerInfo::counts_steps: updates of each row so far
 };
 
 /// A chunk of training rows.

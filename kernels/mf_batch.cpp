@@ -14,7 +14,7 @@ int checked_width(int width) {
 
 MfBatch::Side MfBatch::make_side(const Context& context, std::int64_t rows, std::int64_t occurrences) const {
   const auto n = static_cast<std::size_t>(occurrences);
-  const std::size_t summed = optimizer_ == OptimizerKind::adam ? static_cast<std::size_t>(rows) : n;
+  const std::size_t summed = info_of(optimizer_).every_row ? static_cast<std::size_t>(rows) : n;
   return {rows, Buffer<Id>(context, n), Buffer<Id>(context, n), Buffer<std::int32_t>(context, n),
           Buffer<float>(context, size_product(summed, width_))};
 }

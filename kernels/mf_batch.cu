@@ -136,9 +136,9 @@ struct UpdateTouched {
 };
 
 /// Every row, touched or not; leaves the gradients zero for the next step.
-template <int Dim>
+template <int Dim, class Optimizer>
 struct UpdateAll {
-  AdamUpdate update;
+  Optimizer update;
   float l2;
   TableView table;
   float* sums;
@@ -158,7 +158,7 @@ struct UpdateAll {
 template <int Dim, class Terms>
 void sum_occurrences(const Context& context, const char* name, const MfUpdate& args,
                      const MfOccurrences& of) {
-  const bool dense = args.optimizer == OptimizerKind::adam;
+  const bool dense = info_of(args.optimizer).every_row;
   launch(context, name, of.n,
          SumOccurrences<Dim, Terms>{.terms = {args.mf, args.gradients},
                                     .keys = of.keys,
@@ -174,19 +174,14 @@ template <int Dim>
 void update_table(const Context& context, const MfUpdate& args, const TableView& table,
                   const MfOccurrences& of) {
   const OptimizerArgs& optimizer = args.mf.optimizer;
-  const auto touched = [&](const auto& body) { launch(context, "mf_update", of.n, body); };
-  switch (args.optimizer) {
-    case OptimizerKind::sgd:
-      return touched(UpdateTouched<Dim, Sgd>{optimizer, table, of.keys, of.sums});
-    case OptimizerKind::adagrad:
-      return touched(UpdateTouched<Dim, Adagrad>{optimizer, table, of.keys, of.sums});
-    case OptimizerKind::lazy_adam:
-      return touched(UpdateTouched<Dim, LazyAdam>{optimizer, table, of.keys, of.sums});
-    case OptimizerKind::adam:
-      return launch(
-          context, "mf_update", of.rows,
-          UpdateAll<Dim>{AdamUpdate(optimizer.learning_rate, args.step), optimizer.l2, table, of.sums});
-  }
+  AllOptimizers::with(args.optimizer, [&]<class Optimizer>(std::type_identity<Optimizer>) {
+    if constexpr (StepsTouchedRows<Optimizer>) {
+      launch(context, "mf_update", of.n, UpdateTouched<Dim, Optimizer>{optimizer, table, of.keys, of.sums});
+    } else {
+      launch(context, "mf_update", of.rows,
+             UpdateAll<Dim, Optimizer>{Optimizer(optimizer, args.step), optimizer.l2, table, of.sums});
+    }
+  });
 }
 
 template <int Dim, bool WithPairs>

@@ -1,9 +1,13 @@
 // Element-wise updates of one table row, shared by the fused and the exact step: of one number, or of four
-// neighbours at once. Formulas as PyTorch's optimisers.
+// neighbours at once. Formulas as PyTorch's optimisers. What there is to know of each besides its formula:
+// kernels/optimizer_list.h.
 #pragma once
 
 #include <cmath>
+#include <concepts>
 #include <cstdint>
+#include <iterator>
+#include <type_traits>
 
 #include "kernels/adam_constants.h"
 #include "kernels/mf_args.h"
@@ -20,6 +24,7 @@ inline constexpr float kAdamBeta1 = static_cast<float>(AdamConstants::beta1),
 
 /// In place and asynchronous; on CUDA the atomic add loses no update where many rows share an item.
 struct Sgd {
+  static constexpr OptimizerKind kind = OptimizerKind::sgd;
   float rate;
 
   SLLMR_HD Sgd(const OptimizerArgs& args, const TableView&, Id) : rate(args.learning_rate) {}
@@ -40,6 +45,7 @@ struct Sgd {
 };
 
 struct Adagrad {
+  static constexpr OptimizerKind kind = OptimizerKind::adagrad;
   float rate;
 
   SLLMR_HD Adagrad(const OptimizerArgs& args, const TableView&, Id) : rate(args.learning_rate) {}
@@ -103,6 +109,7 @@ struct AdamUpdate {
 
 /// Adam on touched rows only; each row counts its own updates.
 struct LazyAdam {
+  static constexpr OptimizerKind kind = OptimizerKind::lazy_adam;
   AdamUpdate update;
   std::int32_t t;
 
@@ -119,5 +126,30 @@ struct LazyAdam {
     if (lanes.lane() == 0) table.steps[row] = t;
   }
 };
+
+/// Adam on every row, which all are in the optimiser's step `step`.
+struct DenseAdam : AdamUpdate {
+  static constexpr OptimizerKind kind = OptimizerKind::adam;
+
+  DenseAdam(const OptimizerArgs& args, std::int32_t step) : AdamUpdate(args.learning_rate, step) {}
+};
+
+/// Made for each row that it steps. One of every row is made once a step, as DenseAdam is.
+template <class Optimizer>
+concept StepsTouchedRows = std::constructible_from<Optimizer, const OptimizerArgs&, const TableView&, Id>;
+
+template <class... Optimizers>
+struct OptimizerTypes {
+  static_assert(sizeof...(Optimizers) == std::size(kOptimizers), "an optimiser of kOptimizers has no struct");
+  static_assert(((StepsTouchedRows<Optimizers> != info_of(Optimizers::kind).every_row) && ...),
+                "OptimizerInfo::every_row and the struct's constructor disagree");
+
+  /// Calls function(std::type_identity<Optimizer>()) with the one of `kind`.
+  template <class Function>
+  static void with(OptimizerKind kind, const Function& function) {
+    ((Optimizers::kind == kind ? function(std::type_identity<Optimizers>()) : void()), ...);
+  }
+};
+using AllOptimizers = OptimizerTypes<Sgd, Adagrad, LazyAdam, DenseAdam>;
 
 }  // namespace sllmr

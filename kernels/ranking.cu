@@ -8,15 +8,6 @@ namespace sllmr {
 
 namespace {
 
-/// Sum over the lanes. They add floats, which count exactly up to 2^24 only: hence in two halves.
-template <class Lanes>
-SLLMR_HD std::int32_t sum_counts(Lanes lanes, std::int32_t count) {
-  if constexpr (Lanes::size == 1) return count;
-  const auto low = static_cast<std::int32_t>(lanes.sum(static_cast<float>(count & 0xFFFF)));
-  const auto high = static_cast<std::int32_t>(lanes.sum(static_cast<float>(count >> 16)));
-  return low + (high << 16);
-}
-
 struct UserCounts {
   CountRanks args;
 
@@ -33,7 +24,7 @@ struct UserCounts {
       below += score < positive ? 1 : 0;
     }
     // A comparison with NaN is false, so whatever is missing here was NaN. The excluded are still in.
-    const std::int32_t compared = sum_counts(lanes, above + ties + below);
+    const std::int32_t compared = lanes.sum(above + ties + below);
 
     const std::int64_t end = tile.excluded_offsets[user + 1];
     for (std::int64_t k = tile.excluded_offsets[user] + lanes.lane(); k < end; k += Lanes::size) {
@@ -42,9 +33,9 @@ struct UserCounts {
       ties -= score == positive ? 1 : 0;
       below -= score < positive ? 1 : 0;
     }
-    above = sum_counts(lanes, above);
-    ties = sum_counts(lanes, ties) - 1;  // the positive itself
-    below = sum_counts(lanes, below);
+    above = lanes.sum(above);
+    ties = lanes.sum(ties) - 1;  // the positive itself
+    below = lanes.sum(below);
     if (lanes.lane() == 0) {
       const bool finite = compared == tile.item_rows - 1 && std::isfinite(positive);
       args.out[user] = {above, ties, below, finite ? 1 : 0};

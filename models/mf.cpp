@@ -30,10 +30,10 @@ Mf::Table Mf::make_table(const Context& context, Id rows, const MfOptions& optio
   Table table;
   table.rows = rows;
   table.weights = Buffer<float>(context, std::span<const float>(initial));
-  const bool adam = optimizer_ == OptimizerKind::lazy_adam || optimizer_ == OptimizerKind::adam;
-  if (adam || optimizer_ == OptimizerKind::adagrad) table.first = Buffer<float>(context, size);
-  if (adam) table.second = Buffer<float>(context, size);
-  if (optimizer_ == OptimizerKind::lazy_adam) table.steps = Buffer<std::int32_t>(context, row_count);
+  const OptimizerInfo& info = info_of(optimizer_);
+  if (info.moments > 0) table.first = Buffer<float>(context, size);
+  if (info.moments > 1) table.second = Buffer<float>(context, size);
+  if (info.counts_steps) table.steps = Buffer<std::int32_t>(context, row_count);
   return table;
 }
 

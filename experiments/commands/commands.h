@@ -20,6 +20,7 @@ void add_llm_command(CLI::App& app);
 // What there is:
 void add_gates_command(CLI::App& app);
 void add_methods_command(CLI::App& app);
+void add_optimizers_command(CLI::App& app);
 void add_metrics_command(CLI::App& app);
 void add_devices_command(CLI::App& app);
 

@@ -1,4 +1,5 @@
-// What there is: `sllmr gates list`, `sllmr methods`, `sllmr metrics` and `sllmr devices`.
+// What there is: `sllmr gates list`, `sllmr methods`, `sllmr optimizers`, `sllmr metrics` and `sllmr
+// devices`.
 #include "experiments/commands/commands.h"
 
 #include <fmt/format.h>
@@ -13,6 +14,7 @@
 #include "host/guidance/registry.h"
 #include "kernels/exec/context.h"
 #include "kernels/gates/parts.h"
+#include "kernels/optimizer_list.h"
 
 namespace sllmr {
 
@@ -44,6 +46,15 @@ void add_methods_command(CLI::App& app) {
     for (const GuidanceInfo& info : guidance_methods()) {
       fmt::print("{:<10} {}\n           method={}\n", info.name, info.summary, fmt::join(info.words, ", "));
       for (const PartKey& key : info.keys) fmt::print("           {}: {}\n", key.name, key.doc);
+    }
+  });
+}
+
+void add_optimizers_command(CLI::App& app) {
+  app.add_subcommand("optimizers", "List the optimisers that train.optimizer= chooses")->callback([] {
+    for (const OptimizerInfo& info : kOptimizers) {
+      fmt::print("{:<10} {} (train.mode={}{})\n", info.name, info.summary,
+                 info.every_row ? "exact" : "fused or exact", info.deep ? "; deep backbones too" : "");
     }
   });
 }

@@ -14,6 +14,7 @@
 #include "host/scores/score_table.h"
 #include "kernels/choices.h"
 #include "kernels/gates/uncertainty.h"
+#include "kernels/optimizer_list.h"
 
 namespace sllmr {
 

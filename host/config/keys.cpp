@@ -183,9 +183,11 @@ Key part_key(const PartKey& part) {
 // side by side, below 2^31; what memory holds may be less.
 constexpr int kMostWidth = 4096, kMostUnits = 32768, kMostRows = 1 << 24;
 
-std::vector<std::pair<std::string, Uncertainty>> uncertainty_names() {
-  std::vector<std::pair<std::string, Uncertainty>> names;
-  for (const UncertaintyInfo& info : kUncertainties) names.emplace_back(info.name, info.kind);
+/// The choices of a list such as kUncertainties.
+template <class Info, std::size_t n>
+auto names_of(const Info (&list)[n]) {
+  std::vector<std::pair<std::string, decltype(Info::kind)>> names;
+  for (const Info& info : list) names.emplace_back(info.name, info.kind);
   return names;
 }
 
@@ -242,12 +244,8 @@ std::vector<Key> own_keys() {
       choice(SLLMR_KEY(train.mode),
              {{"fused", TrainConfig::Mode::fused}, {"exact", TrainConfig::Mode::exact}},
              "asynchronous in-place updates, or exact mini-batches"),
-      choice(SLLMR_KEY(train.optimizer),
-             {{"sgd", OptimizerKind::sgd},
-              {"adagrad", OptimizerKind::adagrad},
-              {"lazy_adam", OptimizerKind::lazy_adam},
-              {"adam", OptimizerKind::adam}},
-             "update rule of the backbone"),
+      choice(SLLMR_KEY(train.optimizer), names_of(kOptimizers),
+             "update rule of the backbone, see sllmr optimizers"),
       number(SLLMR_KEY(train.lr), positive, "learning rate of the backbone"),
       number(SLLMR_KEY(train.l2), non_negative, "L2 penalty"),
       integer(SLLMR_KEY(train.epochs), 0, "passes over the training rows"),
@@ -303,7 +301,7 @@ std::vector<Key> own_keys() {
            {"matched", GateConfig::Probes::matched}},
           "whom a probe is compared with: any candidate, or those about as popular; auto: as the objective "
           "asks"),
-      choice(SLLMR_KEY(gate.uncertainty), uncertainty_names(),
+      choice(SLLMR_KEY(gate.uncertainty), names_of(kUncertainties),
              "the backbone's uncertainty signal, see sllmr gates list"),
       integer(SLLMR_KEY(gate.mc_passes), 2,
               "forward passes with dropout of a step (gate.uncertainty=mc_dropout)", 256),

@@ -292,7 +292,7 @@ void FeatureBatcher::fill_plan(Vocabulary vocabulary) {
     }
   });
   keys_[v] = n;
-  for (std::int32_t at = 0; at < n; ++at) offsets[at + 1] += offsets[at];
+  std::partial_sum(offsets, offsets + n + 1, offsets);
 
   next_place_.assign(offsets, offsets + n);
   std::int64_t* const next_place = next_place_.data();

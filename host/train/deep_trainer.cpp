@@ -29,10 +29,9 @@ void check_deep_options(const Config& config) {
   const std::string deep = fmt::format(
       "model.name={}{} is trained in mini-batches by Adam", config.model.name,
       mf ? fmt::format(" with method={}, which its own kernels do not know,", config.method) : "");
-  const bool exact = config.train.mode == TrainConfig::Mode::exact,
-             adam = config.train.optimizer == OptimizerKind::adam ||
-                    config.train.optimizer == OptimizerKind::lazy_adam;
-  require(exact && adam, deep + ": use train.mode=exact and train.optimizer=adam or lazy_adam");
+  require(config.train.mode == TrainConfig::Mode::exact && info_of(config.train.optimizer).deep,
+          deep + ": use train.mode=exact and train.optimizer=" +
+              optimizer_names([](const OptimizerInfo& info) { return info.deep; }));
   require_not_set(config, "model.init_std", deep + " and starts as its paper's code does");
   require(config.train.loss != BaseLoss::bpr || config.train.batch_size % 2 == 0,
           "train.loss=bpr takes rows two by two: train.batch_size must be even");
@@ -55,12 +54,12 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
 
   features_ = std::make_unique<FeatureStore>(context, feature_source(*split.data), config.data.max_history);
   backbone_ = make_backbone(context, config, *features_, split);
-  require(config.train.optimizer != OptimizerKind::lazy_adam || !backbone_->embeddings().empty(),
+  const bool lazy = !info_of(config.train.optimizer).every_row;
+  require(!lazy || !backbone_->embeddings().empty(),
           "model.name=" + config.model.name +
               " changes every row in every step, so no row can be lazy: use train.optimizer=adam");
-  adam_ = std::make_unique<Adam<float>>(
-      context, *backbone_,
-      AdamOptions{config.train.lr, config.train.l2, config.train.optimizer == OptimizerKind::lazy_adam});
+  adam_ =
+      std::make_unique<Adam<float>>(context, *backbone_, AdamOptions{config.train.lr, config.train.l2, lazy});
   scorer_ = std::make_unique<RankingScorer>(*features_, *backbone_, split);
 
   guidance_ = find_guidance(config).make(

@@ -16,10 +16,7 @@ void check_mf_options(const Config& config) {
     require_not_set(config, "train.batch_size", "the fused mode has no mini-batches; see train.chunk_rows");
     require_not_set(config, "llm.max_pairs_per_batch",
                     "the fused mode has no mini-batches; see llm.pair_rate");
-    if (config.train.optimizer == OptimizerKind::adam) {
-      throw Error(
-          "train.optimizer=adam updates every row each step and needs train.mode=exact; or use lazy_adam");
-    }
+    require_fused(config.train.optimizer);
   } else {
     require_not_set(config, "train.chunk_rows", "the exact mode updates the gate with each mini-batch");
   }

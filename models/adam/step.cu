@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "models/adam/occurrences.h"
 #include "models/adam/work.h"
 
 namespace sllmr {
@@ -54,69 +55,14 @@ struct Step : AdamItems<Real> {
     }
   }
 
-  /// Is there a gradient of the loss for one of the row's occurrences?
-  SLLMR_INLINE bool has_gradient(const AdamTable<Real>& table, std::int64_t k) const {
-    for (std::int64_t at = table.offsets[k]; at < table.offsets[k + 1]; ++at) {
-      if (args.gradients[table.gradients][table.field[at]].data != nullptr) return true;
-    }
-    return false;
-  }
-
   /// Step number of a row, or 0 when it takes none.
   SLLMR_INLINE std::int32_t step_of(const AdamTable<Real>& table, std::int64_t k) const {
     if (!args.lazy) return args.step;
-    return has_gradient(table, k) ? table.steps[table.keys[k]] + 1 : 0;
+    return occurrences(table).any(k) ? table.steps[table.keys[k]] + 1 : 0;
   }
 
-  /// An occurrence's gradient is `share` times what lies at `data`.
-  struct Occurrence {
-    const Real* data;
-    Real share;
-  };
-  SLLMR_INLINE Occurrence occurrence(const AdamTable<Real>& table, std::int64_t o) const {
-    const BagGradient<Real>& from = args.gradients[table.gradients][table.field[o]];
-    if (from.data == nullptr) return {nullptr, Real(0)};
-    const std::int64_t bag = table.row[o];
-    return {from.data + bag * from.stride, Real(1) / static_cast<Real>(from.length[bag])};
-  }
-
-  /// Adds the gradients of all occurrences, in their order, to `gradient`, columns `column` and on.
-  template <class Lanes, int Cells>
-  SLLMR_INLINE void add_occurrences(Lanes lanes, const AdamTable<Real>& table, std::int64_t k, int column,
-                                    Real (&gradient)[Cells]) const {
-    const std::int64_t begin = table.offsets[k], past = table.offsets[k + 1], count = table.width - column;
-    if constexpr (Lanes::size == 1) {
-      for (std::int64_t o = begin; o < past; ++o) {
-        const Occurrence of = occurrence(table, o);
-        if (of.data == nullptr) continue;
-        Real of_bag[Cells];
-        load(lanes, of_bag, of.data + column, count);
-        SLLMR_ROW_LOOP
-        for (int e = 0; e < Cells; ++e) gradient[e] = std::fma(of.share, of_bag[e], gradient[e]);
-      }
-    } else {
-      // A category may occur a thousand times in a batch. Each lane looks an occurrence up, and several are
-      // read at once; those without a gradient are a row of the table, zero times.
-      constexpr int kAtOnce = 8;
-      const bool reads = lanes.lane() < count;
-      for (std::int64_t first = begin; first < past; first += Lanes::size) {
-        const std::int64_t o = first + lanes.lane();
-        Occurrence mine = o < past ? occurrence(table, o) : Occurrence{nullptr, Real(0)};
-        const auto data = reinterpret_cast<std::uintptr_t>(mine.data == nullptr ? table.weights : mine.data);
-        const int n = past - first < Lanes::size ? static_cast<int>(past - first) : Lanes::size;
-        for (int j = 0; j < n; j += kAtOnce) {
-          Real share[kAtOnce], value[kAtOnce];
-          SLLMR_UNROLL
-          for (int i = 0; i < kAtOnce; ++i) {
-            const auto* from = reinterpret_cast<const Real*>(lanes.broadcast(data, j + i));
-            share[i] = lanes.broadcast(mine.share, j + i);
-            value[i] = reads ? from[column + lanes.lane()] : Real(0);
-          }
-          SLLMR_UNROLL
-          for (int i = 0; i < kAtOnce; ++i) gradient[0] = std::fma(share[i], value[i], gradient[0]);
-        }
-      }
-    }
+  SLLMR_INLINE RowOccurrences<Real> occurrences(const AdamTable<Real>& table) const {
+    return {table, args.gradients[table.gradients]};
   }
 
   template <class Lanes>
@@ -131,7 +77,7 @@ struct Step : AdamItems<Real> {
     for (int column = 0; column < table.width; column += kAdamBlock) {
       const std::int64_t at = row * table.width + column, count = table.width - column;
       Real gradient[kCells] = {};
-      add_occurrences(lanes, table, k, column, gradient);
+      occurrences(table).add_columns(lanes, k, column, gradient);
       AdamBlock<Real, kCells> block;
       load(lanes, block, table, at, count);
       SLLMR_ROW_LOOP
@@ -142,28 +88,6 @@ struct Step : AdamItems<Real> {
     }
     lanes.sync();  // every lane has read the old number
     if (lanes.lane() == 0) table.steps[row] = step;
-  }
-
-  /// Does the row occur so often that all lanes of the group should look for its gradients?
-  template <class Lanes>
-  SLLMR_INLINE bool is_long(const AdamTable<Real>& table, std::int64_t k) const {
-    return Lanes::size > 1 && table.offsets[k + 1] - table.offsets[k] > 16;
-  }
-
-  /// Gradient of a row of width 1, by all lanes.
-  template <class Lanes>
-  SLLMR_INLINE Real long_sum(Lanes lanes, const AdamTable<Real>& table, std::int64_t k) const {
-    Real sum = 0;
-    const std::int64_t begin = table.offsets[k], past = table.offsets[k + 1];
-    for (std::int64_t first = begin; first < past; first += Lanes::size) {
-      const std::int64_t o = first + lanes.lane();
-      const Occurrence of = o < past ? occurrence(table, o) : Occurrence{nullptr, Real(0)};
-      const Real value = of.data == nullptr ? Real(0) : *of.data;
-      SLLMR_UNROLL
-      for (int j = 0; j < Lanes::size; ++j)
-        sum = std::fma(lanes.broadcast(of.share, j), lanes.broadcast(value, j), sum);
-    }
-    return sum;
   }
 
   /// Group `group` of kAdamBlock rows of a table of width 1.
@@ -182,18 +106,15 @@ struct Step : AdamItems<Real> {
       step_size[e] = factors.step_size;
       second_scale[e] = factors.second_scale;
       load_cell(block, e, table, table.keys[k]);
-      if (is_long<Lanes>(table, k)) continue;
-      for (std::int64_t o = table.offsets[k]; o < table.offsets[k + 1]; ++o) {
-        const Occurrence of = occurrence(table, o);
-        if (of.data != nullptr) gradient[e] = std::fma(of.share, *of.data, gradient[e]);
-      }
+      if (occurrences(table).template are_many<Lanes>(k)) continue;
+      gradient[e] = occurrences(table).sum_alone(k);
     }
     if constexpr (Lanes::size > 1) {
       const std::int64_t first = group * kAdamBlock, k = first + lanes.lane();
-      for (unsigned left = lanes.ballot(step[0] != 0 && is_long<Lanes>(table, k)); left != 0;
-           left &= left - 1) {
+      for (unsigned left = lanes.ballot(step[0] != 0 && occurrences(table).template are_many<Lanes>(k));
+           left != 0; left &= left - 1) {
         const int lane = lanes.first_lane(left);
-        const Real sum = long_sum(lanes, table, first + lane);
+        const Real sum = occurrences(table).sum_together(lanes, first + lane);
         if (lanes.lane() == lane) gradient[0] = sum;
       }
     }

@@ -320,6 +320,14 @@ TEST_F(Cli, ListsEveryMethodMetricAndProtocol) {
   }
 }
 
+TEST_F(Cli, ListsEveryOptimizer) {
+  const std::string optimizers = run({"optimizers"}).out;
+  for (const OptimizerInfo& info : kOptimizers) {
+    EXPECT_THAT(optimizers, HasSubstr(std::string(info.name)));
+    EXPECT_THAT(optimizers, HasSubstr(std::string(info.summary)));
+  }
+}
+
 TEST_F(Cli, DevicesAndConfigAreListed) {
   EXPECT_THAT(run({"devices"}).out, HasSubstr("cpu"));
   EXPECT_THAT(run({"config"}).out, HasSubstr("llm.lambda"));

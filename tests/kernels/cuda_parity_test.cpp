@@ -10,6 +10,7 @@
 #include "kernels/mf_batch.h"
 #include "tests/support/compare.h"
 #include "tests/support/gates.h"
+#include "tests/support/optimizers.h"
 #include "tests/support/scores.h"
 #include "tests/support/world.h"
 
@@ -17,10 +18,6 @@ namespace sllmr {
 namespace {
 
 constexpr int kParityWidths[] = {32, 64, 128, 256};
-constexpr OptimizerKind kParityFused[] = {OptimizerKind::sgd, OptimizerKind::adagrad,
-                                          OptimizerKind::lazy_adam};
-constexpr OptimizerKind kParityOptimizers[] = {OptimizerKind::sgd, OptimizerKind::adagrad,
-                                               OptimizerKind::lazy_adam, OptimizerKind::adam};
 constexpr Tolerance kState{2e-6, 2e-6};
 constexpr Tolerance kParitySums{2e-5, 2e-5};
 
@@ -124,7 +121,7 @@ class CudaParityOfGate : public testing::TestWithParam<GateParts> {
 INSTANTIATE_TEST_SUITE_P(Registry, CudaParityOfGate, every_gate(), gate_test_name);
 
 TEST_P(CudaParityOfGate, FusedStepRowByRow) {
-  for (const OptimizerKind optimizer : kParityFused) {
+  for (const OptimizerKind optimizer : fused_optimizers()) {
     const World world = make_world(shape_);
     expect_same(on_both([&](const Context& context) { return run_fused(context, world, optimizer, 1); }));
   }
@@ -153,10 +150,10 @@ TEST_F(CudaParity, StepsAtEveryWidthWithEveryOptimizer) {
     shape.width = width;
     shape.rows = 80;
     const World world = make_world(shape);
-    for (const OptimizerKind optimizer : kParityFused) {
+    for (const OptimizerKind optimizer : fused_optimizers()) {
       expect_same(on_both([&](const Context& context) { return run_fused(context, world, optimizer, 1); }));
     }
-    for (const OptimizerKind optimizer : kParityOptimizers) {
+    for (const OptimizerKind optimizer : all_optimizers()) {
       expect_same(on_both([&](const Context& context) { return run_exact(context, world, optimizer, 16); }));
     }
   }
@@ -170,7 +167,7 @@ TEST_F(CudaParity, ExactStepIsBitwiseRepeatable) {
   shape.objective = objective_id("agreement");
   const World world = make_world(shape);
   const Context context(Device::cuda);
-  for (const OptimizerKind optimizer : kParityOptimizers) {
+  for (const OptimizerKind optimizer : all_optimizers()) {
     const End first = run_exact(context, world, optimizer, 256);
     const End second = run_exact(context, world, optimizer, 256);
     EXPECT_EQ(first.state, second.state);

@@ -12,16 +12,13 @@
 #include "tests/kernels/reference/mf_reference.h"
 #include "tests/support/compare.h"
 #include "tests/support/gates.h"
+#include "tests/support/optimizers.h"
 #include "tests/support/world.h"
 
 namespace sllmr {
 namespace {
 
 constexpr int kWidths[] = {32, 64, 128, 256};
-constexpr OptimizerKind kFusedOptimizers[] = {OptimizerKind::sgd, OptimizerKind::adagrad,
-                                              OptimizerKind::lazy_adam};
-constexpr OptimizerKind kAllOptimizers[] = {OptimizerKind::sgd, OptimizerKind::adagrad,
-                                            OptimizerKind::lazy_adam, OptimizerKind::adam};
 constexpr int kFirstStep = 5;  // of dense Adam and of the gate: training is under way
 
 // A step moves a weight by about 1e-3; float32 keeps about 1e-7 of a weight of order 1.
@@ -31,7 +28,7 @@ constexpr Tolerance kMoments{1e-7, 5e-6};
 constexpr Tolerance kSums{1e-5, 1e-5};
 
 std::string describe(int width, OptimizerKind optimizer) {
-  return "width " + std::to_string(width) + ", optimiser " + std::to_string(static_cast<int>(optimizer));
+  return "width " + std::to_string(width) + ", optimiser " + std::string(info_of(optimizer).name);
 }
 
 std::vector<double> flat(const std::vector<reference::Vector>& rows) {
@@ -44,7 +41,7 @@ void expect_table(const HostTable& table, const reference::Table& reference, Opt
   EXPECT_TRUE(all_near(table.weights, flat(reference.weights), kWeights));
   EXPECT_TRUE(all_near(table.first, flat(reference.first), kMoments));
   EXPECT_TRUE(all_near(table.second, flat(reference.second), kMoments));
-  if (optimizer == OptimizerKind::lazy_adam) {
+  if (info_of(optimizer).counts_steps) {
     EXPECT_EQ(table.steps, reference.steps);
   }
 }
@@ -109,7 +106,7 @@ class EveryGate : public testing::TestWithParam<GateParts> {
 
 TEST_P(EveryGate, FusedStepOfOneRowIsTheReference) {
   for (const int width : kWidths) {
-    for (const OptimizerKind optimizer : kFusedOptimizers) {
+    for (const OptimizerKind optimizer : fused_optimizers()) {
       SCOPED_TRACE(describe(width, optimizer));
       shape_.width = width;
       shape_.seed = static_cast<std::uint64_t>(width) + static_cast<std::uint64_t>(optimizer);
@@ -149,13 +146,15 @@ TEST_P(EveryGate, LaunchOfManyRowsIsTheReference) {
     shape.pair_rate = pair_rate;
     shape.seed = static_cast<std::uint64_t>(20 * pair_rate) + 2;
     vary(shape, static_cast<int>(5 * pair_rate) + shape.objective);
-    expect_launch_is_the_reference(context_, shape, kFusedOptimizers[(shape.rule + shape.objective) % 3]);
+    const std::vector<OptimizerKind> fused = fused_optimizers();
+    expect_launch_is_the_reference(
+        context_, shape, fused[static_cast<std::size_t>(shape.rule + shape.objective) % fused.size()]);
   }
 }
 
 TEST(FusedStep, LaunchOfManyRowsIsTheReference) {
   const Context one(Device::cpu, 1), two(Device::cpu, 2);
-  for (const OptimizerKind optimizer : kFusedOptimizers) {
+  for (const OptimizerKind optimizer : fused_optimizers()) {
     for (const int width : kWidths) {
       WorldShape shape = WorldShape::of_rows_apart(300);
       shape.width = width;
@@ -174,7 +173,7 @@ TEST(FusedStep, LaunchOfManyRowsIsTheReference) {
 TEST(FusedStepCuda, LaunchOfManyRowsIsTheReference) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
   const Context context(Device::cuda);
-  for (const OptimizerKind optimizer : kFusedOptimizers) {
+  for (const OptimizerKind optimizer : fused_optimizers()) {
     for (const int width : kWidths) {
       for (const double pair_rate : {0.0, 0.5, 1.0}) {
         WorldShape shape = WorldShape::of_rows_apart(300);
@@ -189,7 +188,7 @@ TEST(FusedStepCuda, LaunchOfManyRowsIsTheReference) {
 
 TEST_P(EveryGate, ExactStepIsTheReference) {
   for (const std::int64_t batch : {1, 6, 24}) {
-    for (const OptimizerKind optimizer : kAllOptimizers) {
+    for (const OptimizerKind optimizer : all_optimizers()) {
       SCOPED_TRACE(describe(shape_.width, optimizer) + ", batch " + std::to_string(batch));
       shape_.seed = static_cast<std::uint64_t>(batch) + static_cast<std::uint64_t>(optimizer);
       const World world = make_world(shape_);
@@ -213,7 +212,7 @@ INSTANTIATE_TEST_SUITE_P(Registry, EveryGate, every_gate(), gate_test_name);
 TEST(ExactStep, IsTheReferenceAtEveryWidth) {
   const Context context(Device::cpu, 1);
   for (const int width : kWidths) {
-    for (const OptimizerKind optimizer : kAllOptimizers) {
+    for (const OptimizerKind optimizer : all_optimizers()) {
       SCOPED_TRACE(describe(width, optimizer));
       WorldShape shape;
       shape.width = width;
@@ -236,7 +235,7 @@ TEST(ExactStep, IsTheReferenceAtEveryWidth) {
 TEST(ExactStep, OfOneRowIsTheFusedStep) {
   const Context context(Device::cpu, 1);
   for (const int width : kWidths) {
-    for (const OptimizerKind optimizer : kFusedOptimizers) {
+    for (const OptimizerKind optimizer : fused_optimizers()) {
       SCOPED_TRACE(describe(width, optimizer));
       WorldShape shape;
       shape.width = width;

@@ -16,6 +16,7 @@
 #include "tests/support/compare.h"
 #include "tests/support/errors.h"
 #include "tests/support/gates.h"
+#include "tests/support/optimizers.h"
 #include "tests/support/world.h"
 
 namespace sllmr {
@@ -239,8 +240,7 @@ TEST_P(EitherStep, RowsThatNoTripleTouchesKeepTheirBits) {
     touched[static_cast<std::size_t>(pairs.guide.a)] = touched[static_cast<std::size_t>(pairs.guide.b)] =
         true;
   }
-  for (const OptimizerKind optimizer :
-       {OptimizerKind::sgd, OptimizerKind::adagrad, OptimizerKind::lazy_adam}) {
+  for (const OptimizerKind optimizer : fused_optimizers()) {
     DeviceWorld device(context_, world, static_cast<int>(shape.rows));
     take(world, device.args(0, shape.rows), optimizer);
     const HostState state = device.state(context_);
@@ -373,8 +373,7 @@ TEST(FusedStep, GroupsOfRowsAddUpWhatRowsDo) {
 }
 
 TEST(ExactStep, IsBitwiseRepeatableWhateverTheThreads) {
-  for (const OptimizerKind optimizer :
-       {OptimizerKind::sgd, OptimizerKind::adagrad, OptimizerKind::lazy_adam, OptimizerKind::adam}) {
+  for (const OptimizerKind optimizer : all_optimizers()) {
     WorldShape shape = shape_with("mlp", "agreement");
     shape.rows = 192;
     const World world = make_world(shape);
@@ -403,7 +402,7 @@ TEST(ExactStep, IsBitwiseRepeatableWhateverTheThreads) {
 TEST(ExactStep, OneObjectServesBatchesOfManySizes) {
   const Context context(Device::cpu, 1);
   const World world = make_world({});
-  for (const OptimizerKind optimizer : {OptimizerKind::lazy_adam, OptimizerKind::adam}) {
+  for (const OptimizerKind optimizer : all_optimizers()) {
     DeviceWorld one(context, world, 24), fresh(context, world, 24);
     MfBatch exact(context, 32, world.shape.users + 1, world.shape.items + 1, 24, optimizer);
     std::int64_t row = 0;
@@ -496,7 +495,10 @@ TEST(MfErrors, SayWhatToDo) {
     return error_of([&] { run(context, FusedMfStep{.width = width, .optimizer = optimizer, .mf = with}); });
   };
   EXPECT_EQ(fused(48, OptimizerKind::sgd, args), "model.width = 48 has no kernel: use 32, 64, 128 or 256");
-  EXPECT_THAT(fused(32, OptimizerKind::adam, args), HasSubstr("use train.mode=exact, or lazy_adam"));
+  for (const OptimizerKind optimizer : all_optimizers()) {
+    if (!info_of(optimizer).every_row) continue;
+    EXPECT_THAT(fused(32, optimizer, args), HasSubstr("use train.mode=exact, or train.optimizer=sgd, "));
+  }
   MfArgs no_slots = args;
   no_slots.gate.n_slots = 0;
   EXPECT_THAT(fused(32, OptimizerKind::sgd, no_slots), HasSubstr("no accumulator slots"));

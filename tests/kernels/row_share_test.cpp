@@ -6,10 +6,11 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <limits>
+#include <type_traits>
 #include <vector>
 
-#include "kernels/mf.h"
-#include "kernels/optimizers.h"
+#include "kernels/mf_update.h"
 #include "tests/support/compare.h"
 
 namespace sllmr {
@@ -102,12 +103,48 @@ void expect_four_are_four_steps() {
                       : k >= kAt || four.weights[k] == untouched.weights[k]);
   }
   EXPECT_EQ(four.steps, one.steps);
+  // The memory that kOptimizers asks for is what the formula writes.
+  const OptimizerInfo& info = info_of(Optimizer::kind);
+  EXPECT_EQ(four.first[kAt] != untouched.first[kAt], info.moments > 0) << info.name;
+  EXPECT_EQ(four.second[kAt] != untouched.second[kAt], info.moments > 1) << info.name;
+  EXPECT_EQ(four.steps != untouched.steps, info.counts_steps) << info.name;
 }
 
 TEST(Optimizers, FourAtOnceAreFourSteps) {
-  expect_four_are_four_steps<Sgd>();
-  expect_four_are_four_steps<Adagrad>();
-  expect_four_are_four_steps<LazyAdam>();
+  for (const OptimizerInfo& info : kOptimizers) {
+    AllOptimizers::with(info.kind, []<class Optimizer>(std::type_identity<Optimizer>) {
+      if constexpr (StepsTouchedRows<Optimizer>) expect_four_are_four_steps<Optimizer>();
+    });
+  }
+}
+
+TEST(Optimizers, EachKindHasItsStruct) {
+  for (const OptimizerInfo& info : kOptimizers) {
+    int calls = 0;
+    AllOptimizers::with(info.kind, [&]<class Optimizer>(std::type_identity<Optimizer>) {
+      ++calls;
+      EXPECT_EQ(Optimizer::kind, info.kind);
+    });
+    EXPECT_EQ(calls, 1) << info.name;
+  }
+}
+
+TEST(UpdateRows, AnUnusedSlotReadsNoRowInAnyLane) {
+  constexpr int kDim = 32, kRows = 4;
+  std::vector<float> users = numbers(2 * kDim, -1.0F), items = numbers(kRows * kDim, 0.5F);
+  std::fill_n(items.begin(), kDim, std::numeric_limits<float>::infinity());  // row 0
+  MfArgs args;
+  args.users.weights = users.data();
+  args.items.weights = items.data();
+  args.optimizer = {0.125F, 0.01F};
+  const ItemGradients gradients(Triple{1, 2, 3}, 0.5F);
+  for (int lane = 0; lane < 8; ++lane) {
+    const OneLane<8> lanes{lane};
+    update_rows<kDim, ItemGradients::most, Sgd>(lanes, args, 1, user_row<kDim>(lanes, args, 1), gradients);
+  }
+  for (int k = kDim; k < 2 * kDim; ++k) EXPECT_TRUE(std::isfinite(users[static_cast<std::size_t>(k)])) << k;
+  for (int k = kDim; k < kRows * kDim; ++k)
+    EXPECT_TRUE(std::isfinite(items[static_cast<std::size_t>(k)])) << k;
 }
 
 TEST(CosineOfDifferences, IsTheCosineAndHidesNoNan) {

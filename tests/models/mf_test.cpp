@@ -76,6 +76,13 @@ TEST(Mf, OwnsTheStateItsOptimiserNeeds) {
   Mf lazy(context, 4, 6, options(OptimizerKind::lazy_adam));
   EXPECT_EQ(names(lazy), (Names{"users.weights", "users.first", "users.second", "users.steps",
                                 "items.weights", "items.first", "items.second", "items.steps"}));
+  for (const OptimizerInfo& info : kOptimizers) {
+    Mf model(context, 4, 6, options(info.kind));
+    const TableView table = model.items();
+    EXPECT_EQ(table.first != nullptr, info.moments > 0) << info.name;
+    EXPECT_EQ(table.second != nullptr, info.moments > 1) << info.name;
+    EXPECT_EQ(table.steps != nullptr, info.counts_steps) << info.name;
+  }
 }
 
 TEST(Mf, NamedBuffersAreTheTablesThemselves) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -33,8 +34,7 @@ HostGraph make_graph(std::vector<Interaction> edges, Id user_rows, Id item_rows)
     ++graph.offsets[static_cast<std::size_t>(edge.user) + 1];
     ++graph.offsets[static_cast<std::size_t>(item_node(edge)) + 1];
   }
-  for (std::size_t node = 1; node < graph.offsets.size(); ++node)
-    graph.offsets[node] += graph.offsets[node - 1];
+  std::partial_sum(graph.offsets.begin(), graph.offsets.end(), graph.offsets.begin());
   graph.neighbours.resize(2 * edges.size());
   std::vector<std::int64_t> next = graph.offsets;
   for (const Interaction& edge : edges) {

@@ -426,22 +426,28 @@ void Trainer::update(Table& table, const std::vector<Vector>& gradients, const s
                      const std::vector<bool>& decays, OptimizerKind kind, int step_number) const {
   const double rate = world_.optimizer.learning_rate, l2 = world_.optimizer.l2;
   for (std::size_t row = 0; row < gradients.size(); ++row) {
-    if (!touched[row] && kind != OptimizerKind::adam) continue;
+    if (!touched[row] && !info_of(kind).every_row) continue;
     ++table.steps[row];
     for (std::size_t k = 0; k < gradients[row].size(); ++k) {
       double& weight = table.weights[row][k];
       double& first = table.first[row][k];
       double& second = table.second[row][k];
-      const bool decay = decays[row] || kind == OptimizerKind::adam;
+      const bool decay = decays[row] || info_of(kind).every_row;
       const double gradient = gradients[row][k] + (decay ? l2 * weight : 0);
-      if (kind == OptimizerKind::sgd) {
-        weight -= rate * gradient;
-      } else if (kind == OptimizerKind::adagrad) {
-        first += gradient * gradient;
-        weight -= rate * gradient / (std::sqrt(first) + 1e-10);
-      } else {
-        const int t = kind == OptimizerKind::adam ? step_number : table.steps[row];
-        weight = adam(weight, gradient, first, second, t, rate);
+      switch (kind) {
+        case OptimizerKind::sgd:
+          weight -= rate * gradient;
+          break;
+        case OptimizerKind::adagrad:
+          first += gradient * gradient;
+          weight -= rate * gradient / (std::sqrt(first) + 1e-10);
+          break;
+        case OptimizerKind::lazy_adam:
+          weight = adam(weight, gradient, first, second, table.steps[row], rate);
+          break;
+        case OptimizerKind::adam:
+          weight = adam(weight, gradient, first, second, step_number, rate);
+          break;
       }
     }
   }
