@@ -88,13 +88,14 @@ struct NarrowParts {
     return true;
   }();
 };
-/// Of those what the paper's method is made of, and all that weighs alpha as it is.
+/// Of those what the paper's method is made of: few signals, alpha as it is, the hinge.
 struct LeanParts {
   template <class Part>
   static constexpr bool has = [] {
     if constexpr (std::is_base_of_v<GateObjective, Part>) return !Part::is_probability;
     if constexpr (std::is_base_of_v<GatePenalty, Part>) return std::is_same_v<Part, penalties::Hinge>;
-    return NarrowParts::has<Part>;
+    if constexpr (std::is_base_of_v<GateRule, Part>) return NarrowParts::has<Part> && !Part::uses_logit;
+    return true;
   }();
 };
 /// The rules that are not narrow.
