@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "host/data/import.h"
+#include "host/scores/noise.h"
 #include "host/scores/score_table.h"
 #include "kernels/choices.h"
 #include "kernels/gates/uncertainty.h"
@@ -82,6 +83,7 @@ struct LlmConfig {
   int max_pairs_per_batch = 0;
   double noise = 0.0;
   NoiseSlice noise_slice = NoiseSlice::all;
+  NoiseKind noise_kind = NoiseKind::uniform;
   Stale stale = Stale::warn;
   double stale_weight = 1.0;
   double max_age_days = 0.0;

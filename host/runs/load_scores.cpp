@@ -5,6 +5,7 @@
 #include "host/ask/scorer.h"
 #include "host/config/applicability.h"
 #include "host/runs/training.h"
+#include "host/scores/noise.h"
 #include "host/scores/report.h"
 #include "host/scores/table_origin.h"
 #include "kernels/exec/fnv.h"
@@ -107,8 +108,9 @@ LlmScores load_scores(const Config& config, const Split& split) {
     check_probes(table, split);
     scores.hash = hash_scores(table);
   }
-  if (config.llm.noise > 0)
-    corrupt_scores(table, split, config.llm.noise, config.llm.noise_slice, config.seed);
+  if (config.llm.noise > 0) {
+    add_noise(table, split, {config.llm.noise, config.llm.noise_slice, config.llm.noise_kind}, config.seed);
+  }
   return scores;
 }
 

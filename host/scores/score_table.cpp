@@ -9,7 +9,6 @@
 
 #include "host/scores/agreement.h"
 #include "kernels/exec/error.h"
-#include "kernels/exec/random.h"
 
 namespace sllmr {
 namespace {
@@ -19,20 +18,6 @@ std::span<const T> row_of(const std::vector<T>& values, const std::vector<std::i
   const auto first = static_cast<std::size_t>(offsets[user]);
   const auto last = static_cast<std::size_t>(offsets[user + 1]);
   return std::span(values).subspan(first, last - first);
-}
-
-std::vector<LlmScore> entries_of(const ScoreTable& table) {
-  std::vector<LlmScore> entries;
-  entries.reserve(table.items.size());
-  for (Id user = 1; user < static_cast<Id>(table.probe.size()); ++user) {
-    const auto items = table.items_of(user);
-    const auto scores = table.scores_of(user);
-    for (std::size_t k = 0; k < items.size(); ++k) {
-      const bool probe = static_cast<std::int32_t>(k) == table.probe[user];
-      entries.push_back({user, items[k], scores[k], probe});
-    }
-  }
-  return entries;
 }
 
 }  // namespace
@@ -54,6 +39,20 @@ std::span<const float> ScoreTable::scores_of(Id user) const {
 std::optional<std::size_t> ScoreTable::compared_probe(Id user) const {
   if (probe[user] < 0 || items_of(user).size() < 2) return std::nullopt;
   return static_cast<std::size_t>(probe[user]);
+}
+
+std::vector<LlmScore> entries_of(const ScoreTable& table) {
+  std::vector<LlmScore> entries;
+  entries.reserve(table.items.size());
+  for (Id user = 1; user < static_cast<Id>(table.probe.size()); ++user) {
+    const auto items = table.items_of(user);
+    const auto scores = table.scores_of(user);
+    for (std::size_t k = 0; k < items.size(); ++k) {
+      const bool probe = static_cast<std::int32_t>(k) == table.probe[user];
+      entries.push_back({user, items[k], scores[k], probe});
+    }
+  }
+  return entries;
 }
 
 ScoreTable make_score_table(const Dataset& data, std::span<const LlmScore> scores, std::string scorer,
@@ -153,22 +152,6 @@ void check_probes(const ScoreTable& table, const Split& split) {
     const std::string fault = probe_fault(split, user, table.items_of(user)[probe]);
     if (!fault.empty()) throw Error(fmt::format("scores of {}: {}", table.scorer, fault));
   }
-}
-
-void corrupt_scores(ScoreTable& table, const Split& split, double share, NoiseSlice slice,
-                    std::uint64_t seed) {
-  if (!(share >= 0.0 && share <= 1.0)) {
-    throw Error(fmt::format("the noise share {} is not in [0, 1]; give a share of the scores", share));
-  }
-  std::vector<LlmScore> entries = entries_of(table);
-  for (LlmScore& entry : entries) {
-    if (slice == NoiseSlice::warm && split.cold[entry.user]) continue;
-    if (slice == NoiseSlice::head && split.tail[entry.item]) continue;
-    const Draw draw = philox(seed, static_cast<std::uint32_t>(entry.user),
-                             static_cast<std::uint64_t>(entry.item), Purpose::noise);
-    if (static_cast<double>(uniform(draw.word[0])) < share) entry.score = uniform(draw.word[1]);
-  }
-  table = make_score_table(*split.data, entries, std::move(table.scorer));
 }
 
 ScoreStats score_stats(const ScoreTable& table, const Split& split) {

@@ -48,6 +48,9 @@ using ScoreOrigin = std::function<std::string(std::size_t)>;
 ScoreTable make_score_table(const Dataset& data, std::span<const LlmScore> scores, std::string scorer,
                             const ScoreOrigin& origin = {});
 
+/// The table's entries by user, each user's in the table's order: what make_score_table() takes.
+std::vector<LlmScore> entries_of(const ScoreTable& table);
+
 /// For a table without any probe: each user's last training item becomes the probe where it is among the
 /// user's entries (and not the only training item: the prompt then had no history). Leaves a table with
 /// probes as it is.
@@ -60,13 +63,6 @@ void check_probes(const ScoreTable& table, const Split& split);
 
 /// What is wrong with `item` as a probe of `user`; empty when it is one of the user's training items.
 std::string probe_fault(const Split& split, Id user, Id item);
-
-/// Replaces a share `share` of the scores by uniform random numbers (counter-based by seed, user, item), in
-/// the given slice only, and sorts again. Each entry is drawn independently. Throws Error for a share outside
-/// [0, 1].
-enum class NoiseSlice { all, warm, head };  // warm: users that are not cold; head: items that are not tail
-void corrupt_scores(ScoreTable& table, const Split& split, double share, NoiseSlice slice,
-                    std::uint64_t seed);
 
 /// How far the scores agree with what users did. Agreement of a user: the share of the other candidates
 /// ranked below the probe, ties half; here its mean over users with a probe and another entry. NaN where

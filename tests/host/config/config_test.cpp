@@ -93,6 +93,9 @@ TEST_F(RecipeTest, WordsOfChoicesNameTheirEnumerators) {
   EXPECT_EQ(from_overrides({"llm.pairs=largest"}).llm.pairs, PairChoice::largest);
   EXPECT_EQ(from_overrides({"llm.noise_slice=all"}).llm.noise_slice, NoiseSlice::all);
   EXPECT_EQ(from_overrides({"llm.noise_slice=warm"}).llm.noise_slice, NoiseSlice::warm);
+  for (const NoiseKindInfo& kind : kNoiseKinds) {
+    EXPECT_EQ(from_overrides({"llm.noise_kind=" + std::string(kind.name)}).llm.noise_kind, kind.kind);
+  }
   for (const UncertaintyInfo& info : kUncertainties) {
     EXPECT_EQ(from_overrides({"gate.uncertainty=" + std::string(info.name)}).gate.uncertainty, info.kind);
   }
