@@ -43,9 +43,19 @@ constexpr Condition kConditions[] = {
 
 }  // namespace
 
-void check_applicability(const Config& config) {
+std::vector<UnusedKey> inapplicable_keys(const Config& config) {
+  std::vector<UnusedKey> unused;
   for (const Condition& condition : kConditions) {
-    if (!condition.applies(config)) require_not_set(config, condition.key, condition.otherwise);
+    if (!condition.applies(config)) unused.push_back({condition.key, condition.otherwise});
+  }
+  return unused;
+}
+
+void require_used(const Config& config, std::span<const UnusedKey> unused) {
+  for (const UnusedKey& each : unused) {
+    if (!config.is_set(each.key)) continue;
+    if (each.by_method && config.origins.find(each.key)->second != kCommandLine) continue;
+    require_not_set(config, each.key, each.reason);
   }
 }
 

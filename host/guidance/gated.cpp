@@ -265,14 +265,9 @@ GateSpec gate_spec(const Config& config) {
   const std::string word = config.method == "global" ? "always" : config.method;
   GateSpec spec{find_gate_part(gate_rules(), word), find_gate_part(gate_objectives(), word)};
   if (spec.objective != nullptr) {
-    require_not_set(config, "gate.objective", "method=" + config.method + " names the objective");
     spec.rule = known_part(config, "gate.rule", gate_rules(), config.gate.rule);
   } else {
-    if (spec.rule != nullptr) {
-      require_not_set(config, "gate.rule", "method=" + config.method + " names the rule");
-    } else {
-      spec.rule = known_part(config, "gate.rule", gate_rules(), config.gate.rule);
-    }
+    if (spec.rule == nullptr) spec.rule = known_part(config, "gate.rule", gate_rules(), config.gate.rule);
     spec.objective = known_part(config, "gate.objective", gate_objectives(), config.gate.objective);
   }
   return spec;
@@ -306,6 +301,8 @@ GuidanceInfo gated_guidance() {
           .summary = "S-LLMR: a hinge on pairs of scored items, weighted by a gate",
           .words = gated_words(),
           .trains_mf = true,
+          .unused = [](const Config& config,
+                       std::string_view key) { return why_gate_key_unused(config, gate_spec(config), key); },
           .check = [](const Config& config) { check_uncertainty(config, *gate_spec(config).rule); },
           .make = [](const GuidanceSetup& setup) -> std::unique_ptr<Guidance> {
             return std::make_unique<Gated>(setup, gate_spec(setup.config));

@@ -76,8 +76,11 @@ class Gated : public Guidance, protected MfPairs {
   std::vector<float> host_theta_, host_running_;
 };
 
-/// The rule and objective of config.method and [gate]. Throws Error where they contradict each other.
+/// The rule and objective of config.method and [gate]. Throws Error for unknown names.
 GateSpec gate_spec(const Config& config);
+/// Why a gate of this rule and objective has no use for a key of [gate]; empty where it has, and for keys of
+/// other sections.
+std::string why_gate_key_unused(const Config& config, const GateSpec& spec, std::string_view key);
 /// Throws Error where the rule reads an uncertainty that the backbone of the configuration has not.
 void check_uncertainty(const Config& config, const GatePart& rule);
 /// What reports show of Gated::telemetry().

@@ -86,7 +86,7 @@ void warn_of_missing_texts(const Config& config, const Dataset& data) {
 }  // namespace
 
 LlmScores load_scores(const Config& config, const Split& split) {
-  check_applicability(config);
+  require_used(config, inapplicable_keys(config));
   LlmScores scores;
   ScoreTable& table = scores.table;
   if (config.llm.scorer == "file") {

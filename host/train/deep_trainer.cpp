@@ -26,14 +26,15 @@ std::vector<Id> sorted_training_items(const Split& split, Id user) {
 
 void check_deep_options(const Config& config) {
   const bool mf = config.model.name == "mf" && config.train.loss == BaseLoss::bpr;
-  const std::string deep = fmt::format(
-      "model.name={}{} is trained in mini-batches by Adam", config.model.name,
-      mf ? fmt::format(" with method={}, which its own kernels do not know,", config.method) : "");
   const bool exact = config.train.mode == TrainConfig::Mode::exact,
              adam = config.train.optimizer == OptimizerKind::adam ||
                     config.train.optimizer == OptimizerKind::lazy_adam;
-  require(exact && adam, deep + ": use train.mode=exact and train.optimizer=adam or lazy_adam");
-  require_not_set(config, "model.init_std", deep + " and starts as its paper's code does");
+  require(exact && adam,
+          fmt::format(
+              "model.name={}{} is trained in mini-batches by Adam: use train.mode=exact and "
+              "train.optimizer=adam or lazy_adam",
+              config.model.name,
+              mf ? fmt::format(" with method={}, which its own kernels do not know,", config.method) : ""));
   require(config.train.loss != BaseLoss::bpr || config.train.batch_size % 2 == 0,
           "train.loss=bpr takes rows two by two: train.batch_size must be even");
 }

@@ -93,6 +93,7 @@ TEST_F(RecipeTest, WordsOfChoicesNameTheirEnumerators) {
   EXPECT_EQ(from_overrides({"llm.pairs=largest"}).llm.pairs, PairChoice::largest);
   EXPECT_EQ(from_overrides({"llm.noise_slice=all"}).llm.noise_slice, NoiseSlice::all);
   EXPECT_EQ(from_overrides({"llm.noise_slice=warm"}).llm.noise_slice, NoiseSlice::warm);
+  EXPECT_EQ(from_overrides({"llm.lambda=.5"}).llm.lambda, 0.5);
   for (const NoiseKindInfo& kind : kNoiseKinds) {
     EXPECT_EQ(from_overrides({"llm.noise_kind=" + std::string(kind.name)}).llm.noise_kind, kind.kind);
   }
