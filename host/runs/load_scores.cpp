@@ -22,6 +22,7 @@ std::uint64_t hash_scores(const ScoreTable& table) {
   add(table.items);
   add(table.scores);
   add(table.probe);
+  if (!table.variances.empty()) add(table.variances);
   return hash.value();
 }
 

@@ -36,6 +36,10 @@ std::span<const float> ScoreTable::scores_of(Id user) const {
   return row_of(scores, offsets, user);
 }
 
+float ScoreTable::variance_of(Id user, std::size_t k) const {
+  return variances.empty() ? 0.0F : row_of(variances, offsets, user)[k];
+}
+
 std::optional<std::size_t> ScoreTable::compared_probe(Id user) const {
   if (probe[user] < 0 || items_of(user).size() < 2) return std::nullopt;
   return static_cast<std::size_t>(probe[user]);
@@ -49,7 +53,7 @@ std::vector<LlmScore> entries_of(const ScoreTable& table) {
     const auto scores = table.scores_of(user);
     for (std::size_t k = 0; k < items.size(); ++k) {
       const bool probe = static_cast<std::int32_t>(k) == table.probe[user];
-      entries.push_back({user, items[k], scores[k], probe});
+      entries.push_back({user, items[k], scores[k], probe, table.variance_of(user, k)});
     }
   }
   return entries;
@@ -71,6 +75,10 @@ ScoreTable make_score_table(const Dataset& data, std::span<const LlmScore> score
     if (!(s.score >= 0.0F && s.score <= 1.0F)) {  // false for NaN too
       throw Error(fmt::format("{}score {} is not in [0, 1]; normalise the scores", at(i), s.score));
     }
+    if (!(s.variance >= 0.0F && s.variance <= 1.0F)) {
+      throw Error(fmt::format("{}variance {} is not in [0, 1]; write 4 times that of scores in [0, 1]", at(i),
+                              s.variance));
+    }
     ++table.offsets[s.user + 1];
   }
   std::partial_sum(table.offsets.begin(), table.offsets.end(), table.offsets.begin());
@@ -84,6 +92,8 @@ ScoreTable make_score_table(const Dataset& data, std::span<const LlmScore> score
   table.probe.assign(n_rows, -1);
   table.items.resize(scores.size());
   table.scores.resize(scores.size());
+  const bool varies = std::ranges::any_of(scores, [](const LlmScore& s) { return s.variance > 0; });
+  if (varies) table.variances.resize(scores.size());
   table.scorer = std::move(scorer);
   for (std::size_t u = 1; u < n_rows; ++u) {
     const auto first = order.begin() + table.offsets[u], last = order.begin() + table.offsets[u + 1];
@@ -104,6 +114,7 @@ ScoreTable make_score_table(const Dataset& data, std::span<const LlmScore> score
       const auto slot = it - order.begin();
       table.items[slot] = s.item;
       table.scores[slot] = s.score;
+      if (varies) table.variances[slot] = s.variance;
       if (!s.probe) continue;
       if (table.probe[u] >= 0) {
         const auto other = first[table.probe[u]];
@@ -162,6 +173,11 @@ ScoreStats score_stats(const ScoreTable& table, const Split& split) {
     const auto [lowest, highest] = std::minmax_element(table.scores.begin(), table.scores.end());
     stats.lowest = *lowest;
     stats.highest = *highest;
+  }
+  if (!table.variances.empty()) {
+    stats.variance = std::accumulate(table.variances.begin(), table.variances.end(), 0.0) /
+                     static_cast<double>(table.variances.size());
+    stats.highest_variance = std::ranges::max(table.variances);
   }
   double sum[2] = {0, 0};
   std::int64_t judged[2] = {0, 0};

@@ -271,6 +271,17 @@ TEST_F(NoiseKindTest, FlatKnowsNothing) {
   EXPECT_EQ(score_stats(table, split_).agreement, 0.5);
 }
 
+TEST_F(NoiseKindTest, VariancesStayWithTheirEntries) {
+  std::vector<LlmScore> entries = entries_of(table_);
+  for (LlmScore& entry : entries) entry.variance = static_cast<float>(entry.item) / 64;
+  table_ = make_score_table(data_, entries, "test");
+  for (const NoiseKindInfo& kind : kNoiseKinds) {
+    for (const LlmScore& entry : entries_of(noisy({0.5, NoiseSlice::all, kind.kind}))) {
+      ASSERT_EQ(entry.variance, static_cast<float>(entry.item) / 64) << kind.name;
+    }
+  }
+}
+
 TEST(NoiseLists, AreInTheOrderOfTheirEnumerations) {
   for (std::size_t k = 0; k < std::size(kNoiseKinds); ++k) {
     EXPECT_EQ(static_cast<std::size_t>(kNoiseKinds[k].kind), k);

@@ -65,6 +65,22 @@ TEST_F(ScoreTableTest, RefusesScoresOutsideTheUnitInterval) {
   EXPECT_EQ(build_error({{1, 8, 0.0F}, {1, 9, 1.0F}}), "no error");
 }
 
+TEST_F(ScoreTableTest, RefusesVariancesOutsideTheUnitInterval) {
+  for (const float variance : {-0.001F, 1.001F, kNan, kInfinity}) {
+    EXPECT_THAT(build_error({{1, 8, 0.5F, false, variance}}), HasSubstr("variance")) << variance;
+  }
+  EXPECT_EQ(build_error({{1, 8, 0.5F, false, 1.0F}}), "no error");
+}
+
+TEST_F(ScoreTableTest, StatsTellOfVariances) {
+  const ScoreStats stats = score_stats(
+      make_score_table(data_, std::vector<LlmScore>{{1, 8, 0.5F, false, 0.25F}, {1, 9, 0.5F}}, "x"), split_);
+  EXPECT_DOUBLE_EQ(stats.variance, 0.125);
+  EXPECT_EQ(stats.highest_variance, 0.25F);
+  EXPECT_EQ(score_stats(make_score_table(data_, std::vector<LlmScore>{{1, 8, 0.5F}}, "x"), split_).variance,
+            0);
+}
+
 TEST_F(ScoreTableTest, RefusesIdsOutsideTheData) {
   EXPECT_THAT(build_error({{0, 1, 0.5F}}), HasSubstr("not an id of the data"));
   EXPECT_THAT(build_error({{4, 1, 0.5F}}), HasSubstr("not an id of the data"));
