@@ -4,10 +4,14 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <span>
 #include <string_view>
+#include <utility>
 
+#include "experiments/run_settings.h"
 #include "experiments/runs.h"
 #include "host/base/nearest.h"
+#include "host/runs/training.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -28,35 +32,57 @@ std::vector<std::size_t> chosen(const std::vector<std::string>& names, const std
   return places;
 }
 
-/// key=value words of a cell's runs; later ones win.
-std::vector<std::string> overrides_of(const Experiment& experiment, const TableAxis& row,
-                                      const TableAxis& column, const ExperimentChoice& choice) {
-  std::vector<std::string> words = column.overrides;
-  const auto add = [&words](const std::vector<std::string>& more) {
-    words.insert(words.end(), more.begin(), more.end());
-  };
-  add(row.overrides);
-  for (const CellRule& rule : experiment.rules) {
-    if (rule.row == row.name && rule.column == column.name) add(rule.overrides);
+/// The settings of an experiment: those of the columns, of the rows, of the cells, of the command line.
+class ExperimentSettings {
+ public:
+  ExperimentSettings(const Experiment& experiment, const ExperimentChoice& choice) : experiment_(experiment) {
+    const bool whole = choice.rows.empty() && choice.columns.empty();
+    for (const TableAxis& column : experiment.columns) {
+      add(fmt::format("column '{}'", column.name), column.overrides, whole);
+    }
+    for (const TableAxis& row : experiment.rows) add(fmt::format("row '{}'", row.name), row.overrides, whole);
+    for (const CellRule& rule : experiment.rules) {
+      add(fmt::format("cell of '{}' and '{}'", rule.row, rule.column), rule.overrides, whole);
+    }
+    add(kCommandLine, choice.overrides, true);
   }
-  add(choice.overrides);
-  constexpr std::string_view kOwn[] = {"seed", "run_dir"};
-  require_not_overridden(words, kOwn, "the columns' seeds, --seeds and --out");
-  return words;
-}
+  /// Those of a cell, later ones win.
+  std::vector<std::size_t> of(std::size_t row, std::size_t column) const {
+    const std::size_t n_columns = experiment_.columns.size(), n_rows = experiment_.rows.size();
+    std::vector<std::size_t> places = {column, n_columns + row};
+    for (std::size_t k = 0; k < experiment_.rules.size(); ++k) {
+      const CellRule& rule = experiment_.rules[k];
+      if (rule.row == experiment_.rows[row].name && rule.column == experiment_.columns[column].name) {
+        places.push_back(n_columns + n_rows + k);
+      }
+    }
+    places.push_back(all.size() - 1);
+    return places;
+  }
 
-/// Sets what the table shows: a figure, or else a number somewhere in the summaries, which only a run can
-/// tell to be there.
-void show_metric(const std::string& metric, RunPlan& plan) {
-  const std::vector<FigureName> known = figure_names(plan.runs);
-  const bool of_test = metric.starts_with("test.") && std::ranges::count(metric, '.') > 1;
-  std::optional<FigureName> name = find_figure(metric, known);
-  if (!name && of_test) name = require_figure(metric, known, "metric of the experiment");
-  if (!name) {
-    name = FigureName{metric};
-    plan.summary_path = metric;
+  std::vector<Settings> all;
+
+ private:
+  void add(std::string where, const std::vector<std::string>& words, bool must_be_used) {
+    constexpr std::string_view kOwn[] = {"seed", "run_dir"};
+    require_not_overridden(words, kOwn, "the columns' seeds, --seeds and --out");
+    all.push_back({std::move(where), words, must_be_used});
   }
-  plan.table.shown = {{*name, metric}};
+
+  const Experiment& experiment_;
+};
+
+/// Sets what the table shows: a figure, or another number of the summaries.
+void show_metric(const std::string& metric, RunPlan& plan) {
+  std::vector<FigureName> known = figure_names(plan.runs);
+  if (!find_figure(metric, known)) {
+    const std::size_t figures = known.size();
+    for (const PlannedRun& run : plan.runs) {
+      for (const std::string& path : summary_numbers(run.config)) known.push_back({path});
+    }
+    if (find_figure(metric, std::span(known).subspan(figures))) plan.summary_path = metric;
+  }
+  plan.table.shown = {{require_figure(metric, known, "metric of the experiment"), metric}};
 }
 
 }  // namespace
@@ -71,6 +97,8 @@ RunPlan plan_experiment(const Experiment& experiment, const ExperimentChoice& ch
   const std::vector<std::size_t> rows = chosen(choice.rows, experiment.rows),
                                  columns = chosen(choice.columns, experiment.columns);
   for (const std::size_t c : columns) table.columns.push_back(experiment.columns[c].name);
+  const ExperimentSettings settings(experiment, choice);
+  std::vector<RunSettings> told;
   for (std::size_t r = 0; r < rows.size(); ++r) {
     const TableAxis& row = experiment.rows[rows[r]];
     table.rows.push_back(row.name);
@@ -79,15 +107,16 @@ RunPlan plan_experiment(const Experiment& experiment, const ExperimentChoice& ch
       if (!row.reference.empty()) table.published.push_back({r, c, row.reference[columns[c]]});
       const std::vector<std::int64_t>& seeds = choice.seeds.empty() ? column.seeds : choice.seeds;
       require_distinct(seeds, "seeds");
-      std::vector<std::string> words = overrides_of(experiment, row, column, choice);
-      words.resize(words.size() + 2);
       for (const std::int64_t seed : seeds) {
-        words[words.size() - 2] = fmt::format("seed={}", seed);
-        words.back() = fmt::format("run_dir={}/{}_{}_{}", plan.out, row.name, column.name, seed);
-        plan.runs.push_back({r, c, load_config(experiment.recipe, words)});
+        told.push_back({settings.of(rows[r], columns[c]),
+                        {fmt::format("seed={}", seed),
+                         fmt::format("run_dir={}/{}_{}_{}", plan.out, row.name, column.name, seed)}});
+        plan.runs.push_back({r, c, {}});
       }
     }
   }
+  const std::vector<Config> configs = load_runs(experiment.recipe, settings.all, told);
+  for (std::size_t k = 0; k < configs.size(); ++k) plan.runs[k].config = configs[k];
   show_metric(experiment.metric, plan);
   return plan;
 }

@@ -13,15 +13,12 @@
 namespace sllmr {
 namespace {
 
-/// The number at plan.summary_path.
+/// The number at plan.summary_path, one of summary_numbers(); those of another method's runs may lack it.
 Figure number_at(const nlohmann::json& summary, const std::string& path) {
   std::string pointer = "/" + path;
   std::ranges::replace(pointer, '.', '/');
-  require(pointer.find('~') == pointer.npos, fmt::format("metric '{}': a run's summary has no '~'", path));
   const nlohmann::json::json_pointer at(pointer);
-  require(summary.contains(at) && (summary.at(at).is_number() || summary.at(at).is_null()),
-          fmt::format("a run's summary has no number '{}' (metric of the experiment)", path));
-  return {{path}, finite_number(summary.at(at))};
+  return {{path}, summary.contains(at) ? finite_number(summary.at(at)) : std::nullopt};
 }
 
 /// The finished runs of a plan.
@@ -79,7 +76,7 @@ FigureName require_figure(std::string_view word, std::span<const FigureName> kno
   if (found) return *found;
   throw Error(fmt::format(
       "{}: these runs have no figure '{}'; did you mean '{}'? (a metric of eval.protocol, with the "
-      "cut-offs of eval.topk, and .all, .cold or .tail)",
+      "cut-offs of eval.topk, and .all, .cold or .tail, or what guidance tells)",
       what, word, nearest_figure(word, known)));
 }
 

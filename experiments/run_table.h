@@ -20,10 +20,10 @@ struct PlannedRun {
 };
 
 struct RunPlan {
-  ResultTable table;                // without runs
-  std::vector<PlannedRun> runs;     // by row, column and seed
-  std::string summary_path;         // a number that the table shows beside figures_of(), dotted; or empty
-  std::string out;                  // folder of the run folders and of results.json
+  ResultTable table;             // without runs
+  std::vector<PlannedRun> runs;  // by row, column and seed
+  std::string summary_path;      // of summary_numbers(), what the table shows beside figures_of(); or empty
+  std::string out;               // folder of the run folders and of results.json
   std::vector<std::string> inputs;  // files that the command reads
   bool force = false;               // replace a results.json of other content
 };

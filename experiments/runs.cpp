@@ -67,7 +67,7 @@ nlohmann::json stored_summary(const Config& config, const RunInputs& inputs) {
     refuse("another version of the program", change);
   }
   const std::string difference =
-      first_difference(decisive(stored_config(summary, config.run_dir + "/summary.json")), decisive(config));
+      changed_configuration(decisive(stored_config(summary, config.run_dir + "/summary.json")), config);
   if (!difference.empty()) refuse("another configuration", difference);
   if (!change.empty()) refuse("other data", change);
   return summary;

@@ -49,6 +49,10 @@ void write_and_summarise(const ScoreTable& scores, const Split& split, const Tab
   const ScoreStats stats = score_stats(scores, split);
   fmt::print("wrote {} (scores of {} for {})\n", table.out, scores.scorer, split.data->name);
   fmt::print("{:>12}  pairs, scores from {} to {}\n", stats.pairs, stats.lowest, stats.highest);
+  if (!scores.variances.empty()) {
+    fmt::print("{:>12.4f}  mean judge variance (0 to 1) over orders of the candidates, at most {:.4f}\n",
+               stats.variance, stats.highest_variance);
+  }
   fmt::print("{:>12}  users of {}\n", stats.users, split.data->users.count());
   fmt::print("{:>12}  cold users\n", stats.cold_users);
   fmt::print("{:>12}  probes\n", stats.probes);

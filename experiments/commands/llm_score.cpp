@@ -83,7 +83,9 @@ void add_llm_score(CLI::App& llm) {
   add("--domain", scoring.domain, "What the prompt calls the shop (default: name of the data)")
       ->group("Prompt");
   number("--permutations", scoring.permutations,
-         "Prompts a user, candidates in another order; scores are averaged", 1, 100)
+         "Prompts a user, candidates in another order; the score is their mean, and 4 times their variance a "
+         "column of the table",
+         1, 100)
       ->group("Prompt");
   add("--debias", scoring.debias, "Template choice: take off what a position gets on average")
       ->group("Prompt");

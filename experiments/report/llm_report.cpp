@@ -64,6 +64,11 @@ void add_coverage(std::string& out, const json& c) {
   out += fmt::format("| candidates of a user | {} to {}, median {} |\n", sizes["fewest"].dump(),
                      sizes["most"].dump(), sizes["median"].dump());
   out += fmt::format("| pairs of candidates with equal scores | {} |\n", figure(c["ties"]));
+  const json& variance = c["judge_variance"];
+  out += variance.is_null()
+             ? "| judge variance | none in the table (see `--permutations`) |\n"
+             : fmt::format("| judge variance over orders of the candidates, 0 to 1 | mean {}, at most {} |\n",
+                           figure(variance["mean"]), figure(variance["highest"]));
 }
 
 void add_cost(std::string& out, const json& run) {

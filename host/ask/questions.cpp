@@ -166,11 +166,14 @@ std::vector<LlmScore> Tally::finish() {
   std::vector<double> position_sum;
   std::size_t question = 0;
   std::vector<double> sum, count, value;
+  std::vector<double> mean, squares;  // Welford's: of equal values, squares are exactly 0
   for (std::size_t s = 0; s < job.sets.size(); ++s) {
     const CandidateSet& set = job.sets[s];
     const std::size_t size = set.candidates.size();
     sum.assign(size, 0.0);
     count.assign(size, 0.0);
+    mean.assign(size, 0.0);
+    squares.assign(size, 0.0);
     const std::size_t prompts = size == 0 ? 0
                                 : kind == AnswerKind::yes_no
                                     ? size
@@ -203,6 +206,9 @@ std::vector<LlmScore> Tally::finish() {
         if (std::isnan(value[k])) continue;
         sum[order[k]] += value[k];
         ++count[order[k]];
+        const double off = value[k] - mean[order[k]];
+        mean[order[k]] += off / count[order[k]];
+        squares[order[k]] += off * (value[k] - mean[order[k]]);
       }
     }
     for (std::size_t k = 0; k < size; ++k) {
@@ -210,7 +216,8 @@ std::vector<LlmScore> Tally::finish() {
       summary.defaulted += !judged;
       scores.push_back({set.user, set.candidates[k],
                         judged ? static_cast<float>(sum[k] / count[k]) : kNoJudgement,
-                        set.candidates[k] == set.probe});
+                        set.candidates[k] == set.probe,
+                        judged ? static_cast<float>(std::min(1.0, 4 * squares[k] / count[k])) : 0.0F});
     }
   }
   for (std::size_t k = 0; k < position_sum.size(); ++k) {

@@ -30,7 +30,7 @@ struct ScorerOptions {
   std::string batch;             // folder of batch files
   std::string file;              // finished table
   double min_known = kMinKnown;  // of it; see read_scores()
-  int permutations = 1;  // prompts a user, each with the candidates in another order; scores are averaged
+  int permutations = 1;  // prompts a user, each with the candidates in another order; scores are their mean
   bool debias = true;    // choice: take off what a position gets on average
   int texts_per_request = 64;  // embeddings
   double max_bad_share = 0.2;  // of the answers; above it the run stops

@@ -17,8 +17,9 @@ ScoreResult score_file(const ScoreJob& job) {
       const auto found = std::find(items.begin(), items.end(), item);
       const bool judged = found != items.end();
       result.summary.defaulted += !judged;
-      result.scores.push_back(
-          {set.user, item, judged ? scores[found - items.begin()] : kNoJudgement, item == set.probe});
+      const auto k = static_cast<std::size_t>(found - items.begin());
+      result.scores.push_back({set.user, item, judged ? scores[k] : kNoJudgement, item == set.probe,
+                               judged ? table.variance_of(set.user, k) : 0.0F});
     }
   }
   result.summary.pairs = static_cast<std::int64_t>(result.scores.size());

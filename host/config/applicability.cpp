@@ -12,9 +12,11 @@ struct Condition {
 };
 
 constexpr auto kReadsTable = [](const Config& c) { return c.llm.scorer == "file"; };
+constexpr auto kIsNoisy = [](const Config& c) { return c.llm.noise > 0; };
 constexpr auto kScoresItself = [](const Config& c) { return c.llm.scorer != "file"; };
 
 constexpr const char* kNoTable = "the data are scored as they are, without a table; see llm.scorer=file";
+constexpr const char* kNoNoise = "llm.noise is 0";
 constexpr const char* kFinished = "llm.scorer=file reads a finished table";
 
 constexpr Condition kConditions[] = {
@@ -35,14 +37,25 @@ constexpr Condition kConditions[] = {
      "llm.pairs=sampled draws from all pairs"},
     {"gate.mc_passes", [](const Config& c) { return c.gate.uncertainty == Uncertainty::mc_dropout; },
      "gate.uncertainty is made of one pass; see gate.uncertainty=mc_dropout"},
-    {"llm.noise_slice", [](const Config& c) { return c.llm.noise > 0; }, "llm.noise is 0"},
+    {"llm.noise_slice", kIsNoisy, kNoNoise},
+    {"llm.noise_kind", kIsNoisy, kNoNoise},
 };
 
 }  // namespace
 
-void check_applicability(const Config& config) {
+std::vector<UnusedKey> inapplicable_keys(const Config& config) {
+  std::vector<UnusedKey> unused;
   for (const Condition& condition : kConditions) {
-    if (!condition.applies(config)) require_not_set(config, condition.key, condition.otherwise);
+    if (!condition.applies(config)) unused.push_back({condition.key, condition.otherwise});
+  }
+  return unused;
+}
+
+void require_used(const Config& config, std::span<const UnusedKey> unused) {
+  for (const UnusedKey& each : unused) {
+    if (!config.is_set(each.key)) continue;
+    if (each.by_method && config.origins.find(each.key)->second != kCommandLine) continue;
+    require_not_set(config, each.key, each.reason);
   }
 }
 

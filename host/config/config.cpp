@@ -146,12 +146,14 @@ void read_recipe(Config& config, const std::string& text, const std::string& pat
 
 // Where a key takes a string, quotes are optional: a shell eats them.
 Given parse_override(const std::string& name, const std::string& text) {
-  constexpr const char* origin = "command line";
+  constexpr const char* origin = kCommandLine;
   const Key* key = find_key(name);
   const bool takes_string = key && std::holds_alternative<std::string>(key->get(Config()));
   if (takes_string && !text.starts_with('"') && !text.starts_with('\'')) return {Value(text), text, origin};
   try {
-    const toml::table parsed = parse_toml("value = " + text, origin);
+    // TOML wants a digit before the point, people do not.
+    const std::string digit = text.starts_with('.') ? "0" : "";
+    const toml::table parsed = parse_toml("value = " + digit + text, origin);
     if (parsed.size() == 1) return {to_value(*parsed.get("value")), text, origin};
   } catch (const Error&) {  // told below as a value that the key does not take
   }
@@ -239,6 +241,12 @@ void require_known_name(const Config& config, std::string_view key, std::span<co
 void require_not_set(const Config& config, std::string_view key, std::string_view reason) {
   if (!config.is_set(key)) return;
   throw Error(fmt::format("'{}' ({}) does not apply: {}", key, config.origins.find(key)->second, reason));
+}
+
+std::string value_text(const Config& config, std::string_view key) {
+  const Value value = known_key(key).get(config);
+  const auto* string = std::get_if<std::string>(&value);
+  return string ? *string : to_text(value);
 }
 
 std::vector<ConfigKeyInfo> config_keys() {

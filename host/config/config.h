@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "host/data/import.h"
+#include "host/scores/noise.h"
 #include "host/scores/score_table.h"
 #include "kernels/choices.h"
 #include "kernels/gates/uncertainty.h"
@@ -20,6 +21,9 @@ namespace sllmr {
 
 /// A value as TOML knows it.
 using ConfigValue = std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>>;
+
+/// The origin of a key that no file sets.
+inline constexpr const char* kCommandLine = "command line";
 
 /// A key that a part of the program brings along: "kd.weight" of the guidance method kd.
 struct PartKey {
@@ -84,6 +88,7 @@ struct LlmConfig {
   int max_pairs_per_batch = 0;
   double noise = 0.0;
   NoiseSlice noise_slice = NoiseSlice::all;
+  NoiseKind noise_kind = NoiseKind::uniform;
   Stale stale = Stale::warn;
   double stale_weight = 1.0;
   double max_age_days = 0.0;
@@ -135,7 +140,7 @@ struct Config {
   std::map<std::string, ConfigValue, std::less<>>
       parts;  // of part_keys(), those with another value than theirs
 
-  /// Who set a key: "recipe.toml:12" or "command line". Keys that nobody set are absent.
+  /// Who set a key: "recipe.toml:12" or kCommandLine. Keys that nobody set are absent.
   std::map<std::string, std::string, std::less<>> origins;
 
   /// Was the key ("train.batch_size") set, rather than left at its default? Throws Error for an unknown key.
@@ -174,6 +179,9 @@ void require_known_name(const Config& config, std::string_view key, std::span<co
 
 /// Throws Error "'train.batch_size' (recipe.toml:4) does not apply: <reason>" when the key was set.
 void require_not_set(const Config& config, std::string_view key, std::string_view reason);
+
+/// The key's value as an override takes it: `0.5`, `[10, 20]`, a string without quotes.
+std::string value_text(const Config& config, std::string_view key);
 
 /// A row of the key table, as text.
 struct ConfigKeyInfo {

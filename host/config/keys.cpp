@@ -183,12 +183,20 @@ Key part_key(const PartKey& part) {
 // side by side, below 2^31; what memory holds may be less.
 constexpr int kMostWidth = 4096, kMostUnits = 32768, kMostRows = 1 << 24;
 
-/// The choices of a list such as kUncertainties.
-template <class Info, std::size_t n>
-auto names_of(const Info (&list)[n]) {
-  std::vector<std::pair<std::string, decltype(Info::kind)>> names;
-  for (const Info& info : list) names.emplace_back(info.name, info.kind);
+/// The choices of a list such as kUncertainties, `member` of which is the enumerator.
+template <class Info, std::size_t n, class Enum>
+std::vector<std::pair<std::string, Enum>> names_of(const Info (&list)[n], Enum Info::*member) {
+  std::vector<std::pair<std::string, Enum>> names;
+  for (const Info& info : list) names.emplace_back(info.name, info.*member);
   return names;
+}
+
+/// "all: everywhere; warm: of warm users".
+template <class Info, std::size_t n>
+std::string summaries_of(const Info (&list)[n]) {
+  std::vector<std::string> lines;
+  for (const Info& info : list) lines.push_back(fmt::format("{}: {}", info.name, info.summary));
+  return fmt::format("{}", fmt::join(lines, "; "));
 }
 
 std::vector<Key> own_keys() {
@@ -244,7 +252,7 @@ std::vector<Key> own_keys() {
       choice(SLLMR_KEY(train.mode),
              {{"fused", TrainConfig::Mode::fused}, {"exact", TrainConfig::Mode::exact}},
              "asynchronous in-place updates, or exact mini-batches"),
-      choice(SLLMR_KEY(train.optimizer), names_of(kOptimizers),
+      choice(SLLMR_KEY(train.optimizer), names_of(kOptimizers, &OptimizerInfo::kind),
              "update rule of the backbone, see sllmr optimizers"),
       number(SLLMR_KEY(train.lr), positive, "learning rate of the backbone"),
       number(SLLMR_KEY(train.l2), non_negative, "L2 penalty"),
@@ -271,10 +279,11 @@ std::vector<Key> own_keys() {
       integer(SLLMR_KEY(llm.largest_pairs), 1, "pairs kept of a user (llm.pairs = \"largest\")"),
       number(SLLMR_KEY(llm.pair_rate), share, "share of the training rows that draw a pair"),
       integer(SLLMR_KEY(llm.max_pairs_per_batch), 0, "most pairs of a mini-batch; 0: no limit (exact mode)"),
-      number(SLLMR_KEY(llm.noise), share, "share of the scores that random numbers replace"),
-      choice(SLLMR_KEY(llm.noise_slice),
-             {{"all", NoiseSlice::all}, {"warm", NoiseSlice::warm}, {"head", NoiseSlice::head}},
-             "where: everywhere, warm users, head items"),
+      number(SLLMR_KEY(llm.noise), share, "share of the scores that noise replaces"),
+      choice(SLLMR_KEY(llm.noise_slice), names_of(kNoiseSlices, &NoiseSliceInfo::slice),
+             "which scores; " + summaries_of(kNoiseSlices)),
+      choice(SLLMR_KEY(llm.noise_kind), names_of(kNoiseKinds, &NoiseKindInfo::kind),
+             "what replaces them; " + summaries_of(kNoiseKinds)),
 
       choice(SLLMR_KEY(llm.stale), {{"warn", LlmConfig::Stale::warn}, {"refuse", LlmConfig::Stale::refuse}},
              "what to do where the data have moved on since the table was made"),
@@ -301,7 +310,7 @@ std::vector<Key> own_keys() {
            {"matched", GateConfig::Probes::matched}},
           "whom a probe is compared with: any candidate, or those about as popular; auto: as the objective "
           "asks"),
-      choice(SLLMR_KEY(gate.uncertainty), names_of(kUncertainties),
+      choice(SLLMR_KEY(gate.uncertainty), names_of(kUncertainties, &UncertaintyInfo::kind),
              "the backbone's uncertainty signal, see sllmr gates list"),
       integer(SLLMR_KEY(gate.mc_passes), 2,
               "forward passes with dropout of a step (gate.uncertainty=mc_dropout)", 256),

@@ -42,14 +42,10 @@ GateSpec gate_spec(const Config& config) {
   const std::string word = config.method == "global" ? "always" : config.method;
   GateSpec spec{.rule = find_gate_part(gate_rules(), word),
                 .objective = find_gate_part(gate_objectives(), word)};
-  if (spec.objective != nullptr) {
-    require_not_set(config, "gate.objective", "method=" + config.method + " names the objective");
-  } else {
+  if (spec.objective == nullptr) {
     spec.objective = known_part(config, "gate.objective", gate_objectives(), gate.objective);
   }
-  if (spec.rule != nullptr) {
-    require_not_set(config, "gate.rule", "method=" + config.method + " names the rule");
-  } else {
+  if (spec.rule == nullptr) {
     spec.rule = part_or_auto(config, "gate.rule", gate_rules(), gate.rule, spec.objective->rule);
   }
   const bool learns = spec.rule->n_params > 0;
@@ -61,9 +57,6 @@ GateSpec gate_spec(const Config& config) {
   spec.matched_probes = gate.probes == GateConfig::Probes::automatic
                             ? spec.objective->matched_probes
                             : gate.probes == GateConfig::Probes::matched;
-  if (!spec.rule->uses_draw) {
-    require_not_set(config, "gate.mean_alpha", fmt::format("the rule {} is not random", spec.rule->name));
-  }
   return spec;
 }
 

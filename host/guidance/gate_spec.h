@@ -1,6 +1,9 @@
 // What a gate is made of, and the configuration that says so.
 #pragma once
 
+#include <string>
+#include <string_view>
+
 #include "host/config/config.h"
 #include "kernels/gates/parts.h"
 
@@ -15,9 +18,10 @@ struct GateSpec {
   bool matched_probes = false;  // gate.probes
 };
 
-/// What config.method, llm.penalty and [gate] make the gate of. Throws Error where they contradict each
-/// other.
+/// What config.method, llm.penalty and [gate] make the gate of. Throws Error for unknown names.
 GateSpec gate_spec(const Config& config);
+/// Why such a gate has no use for a key of [gate]; empty where it has, and for keys of other sections.
+std::string why_gate_key_unused(const Config& config, const GateSpec& spec, std::string_view key);
 /// Throws Error where the rule reads an uncertainty that the backbone of the configuration has not.
 void check_uncertainty(const Config& config, const GatePart& rule);
 

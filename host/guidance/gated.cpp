@@ -239,6 +239,8 @@ GuidanceInfo gated_guidance() {
           .summary = "S-LLMR: a penalty on pairs of scored items, weighted by a gate",
           .words = gated_words(),
           .trains_mf = true,
+          .unused = [](const Config& config,
+                       std::string_view key) { return why_gate_key_unused(config, gate_spec(config), key); },
           .check = [](const Config& config) { check_uncertainty(config, *gate_spec(config).rule); },
           .make = [](const GuidanceSetup& setup) -> std::unique_ptr<Guidance> {
             return std::make_unique<Gated>(setup, gate_spec(setup.config));

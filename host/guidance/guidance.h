@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "host/config/applicability.h"
 #include "host/config/config.h"
 #include "host/data/features.h"
 #include "host/data/split.h"
@@ -171,6 +172,11 @@ struct GuidanceInfo {
   bool reads_scores = true;        // a table of LLM scores
   bool trains_mf = false;          // the kernels of matrix factorisation know it
   std::vector<PartKey> keys = {};  // config keys of its own
+  /// Why it has no use for a key of [llm] or [gate] that says nothing of the table; empty where it has.
+  std::string (*unused)(const Config& config, std::string_view key) = [](const Config& config,
+                                                                         std::string_view /*key*/) {
+    return "method=" + config.method + " has no use for it";
+  };
   /// Throws Error for a configuration that it cannot train with.
   void (*check)(const Config&) = [](const Config&) {};
   std::unique_ptr<Guidance> (*make)(const GuidanceSetup&) = nullptr;

@@ -179,14 +179,21 @@ void check(const Config& config) {
   if (!config.part<bool>(kGated)) return;
   const GateSpec spec = gate_spec(config);
   check_uncertainty(config, *spec.rule);
-  if (spec.rule->n_params == 0) {
-    require_not_set(config, "gate.objective",
-                    fmt::format("the rule {} has no parameters to learn", spec.rule->name));
-    return;
-  }
-  require(spec.objective->uses_probes,
+  require(spec.rule->n_params == 0 || spec.objective->uses_probes,
           "pointwise.gated=true: a gating rule with parameters learns from probes alone here: use "
           "gate.objective=agreement, or a gate.rule without parameters");
+}
+
+std::string unused(const Config& config, std::string_view key) {
+  if (key == "llm.margin") return "the loss of method=pointwise has no margin";
+  if (key == "llm.penalty" || key == "gate.sides") return "method=pointwise takes each item by itself";
+  if (!key.starts_with("gate.")) return {};
+  if (!config.part<bool>(kGated)) return "pointwise.gated is false";
+  const GateSpec spec = gate_spec(config);
+  if (key == "gate.objective" && spec.rule->n_params == 0) {
+    return fmt::format("the rule {} has no parameters to learn", spec.rule->name);
+  }
+  return why_gate_key_unused(config, spec, key);
 }
 
 }  // namespace
@@ -206,6 +213,7 @@ GuidanceInfo pointwise_guidance() {
                     "platt: scores become probabilities of what users did",
                     {"none", "platt"}},
                    {kGated, false, "weigh judged rows by the gate of [gate]"}},
+          .unused = unused,
           .check = check,
           .make = [](const GuidanceSetup& setup) -> std::unique_ptr<Guidance> {
             // A weight of 0 brings no rows either: they would change a batch norm's statistics.

@@ -1,5 +1,7 @@
 #include "host/guidance/registry.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace sllmr {
@@ -61,6 +63,45 @@ const GuidanceInfo& find_guidance(const Config& config) {
   });
   found->check(config);
   return *found;
+}
+
+namespace {
+
+/// Of [llm]: where scores come from and what is done to them, the same for all who read them.
+constexpr std::string_view kTableKeys[] = {"llm.scorer",         "llm.scores",     "llm.candidates",
+                                           "llm.prompt_history", "llm.noise",      "llm.noise_slice",
+                                           "llm.noise_kind",     "llm.stale",      "llm.stale_weight",
+                                           "llm.max_age_days",   "llm.allow_leak", "llm.min_known"};
+
+/// The method that brings the key along, or null.
+const GuidanceInfo* owner_of(std::string_view key) {
+  const auto found = std::ranges::find_if(guidance_methods(), [key](const GuidanceInfo& info) {
+    return std::ranges::find(info.keys, key, &PartKey::name) != info.keys.end();
+  });
+  return found == guidance_methods().end() ? nullptr : &*found;
+}
+
+std::string why_unused(const Config& config, const GuidanceInfo& info, std::string_view key) {
+  if (const GuidanceInfo* owner = owner_of(key)) {
+    if (owner == &info) return {};
+    return fmt::format("method={} has no use for it, which is of method={}", config.method,
+                       owner->words.front());
+  }
+  if (!key.starts_with("llm.") && !key.starts_with("gate.")) return {};
+  if (info.reads_scores && std::ranges::find(kTableKeys, key) != std::end(kTableKeys)) return {};
+  return info.unused(config, key);
+}
+
+}  // namespace
+
+std::vector<UnusedKey> keys_unused_by_method(const Config& config) {
+  const GuidanceInfo& info = find_guidance(config);
+  std::vector<UnusedKey> unused;
+  for (const ConfigKeyInfo& key : config_keys()) {
+    std::string reason = why_unused(config, info, key.key);
+    if (!reason.empty()) unused.push_back({key.key, std::move(reason), /*by_method=*/true});
+  }
+  return unused;
 }
 
 }  // namespace sllmr

@@ -14,6 +14,9 @@ std::vector<std::string> method_names();
 /// The method of config.method. Throws Error for an unknown word, and where the configuration does not fit
 /// the method.
 const GuidanceInfo& find_guidance(const Config& config);
+/// The keys of [llm], [gate] and of other methods that config.method has no use for. Throws as
+/// find_guidance().
+std::vector<UnusedKey> keys_unused_by_method(const Config& config);
 /// What reports show of the guidance of runs with these words as method=, in tables of runs, or of one run.
 std::vector<GuidanceColumn> guidance_columns(const std::vector<std::string>& words, bool in_tables);
 

@@ -5,6 +5,7 @@
 #include "host/ask/scorer.h"
 #include "host/config/applicability.h"
 #include "host/runs/training.h"
+#include "host/scores/noise.h"
 #include "host/scores/report.h"
 #include "host/scores/table_origin.h"
 #include "kernels/exec/fnv.h"
@@ -21,6 +22,7 @@ std::uint64_t hash_scores(const ScoreTable& table) {
   add(table.items);
   add(table.scores);
   add(table.probe);
+  if (!table.variances.empty()) add(table.variances);
   return hash.value();
 }
 
@@ -85,7 +87,7 @@ void warn_of_missing_texts(const Config& config, const Dataset& data) {
 }  // namespace
 
 LlmScores load_scores(const Config& config, const Split& split) {
-  check_applicability(config);
+  require_used(config, inapplicable_keys(config));
   LlmScores scores;
   ScoreTable& table = scores.table;
   if (config.llm.scorer == "file") {
@@ -107,8 +109,9 @@ LlmScores load_scores(const Config& config, const Split& split) {
     check_probes(table, split);
     scores.hash = hash_scores(table);
   }
-  if (config.llm.noise > 0)
-    corrupt_scores(table, split, config.llm.noise, config.llm.noise_slice, config.seed);
+  if (config.llm.noise > 0) {
+    add_noise(table, split, {config.llm.noise, config.llm.noise_slice, config.llm.noise_kind}, config.seed);
+  }
   return scores;
 }
 

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <string_view>
+#include <vector>
+
+#include "host/train/unused_keys.h"
 #include "kernels/exec/context.h"
 #include "models/registry.h"
 
@@ -72,6 +76,13 @@ Config decisive(Config config) {
       config.train.mode == TrainConfig::Mode::fused && config.device == Config::Device::cpu;
   config.threads = asynchronous ? Context(Device::cpu, config.threads).threads() : 0;
   return config;
+}
+
+std::string changed_configuration(const Config& then, const Config& now) {
+  const std::vector<UnusedKey> unused = unused_keys(now);
+  std::vector<std::string_view> ignored;
+  for (const UnusedKey& each : unused) ignored.push_back(each.key);
+  return first_difference(then, decisive(now), ignored);
 }
 
 }  // namespace sllmr

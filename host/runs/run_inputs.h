@@ -40,6 +40,11 @@ std::string stored_value(const SafetensorsFile& checkpoint, const std::string& n
 /// where a scorer reads them in training.
 std::string changed_input(const Config& config, const RunInputs& now, const StoredValue& stored);
 
+/// "train.lr was 0.01, is 0.02": the first key that decides figures and was another when a run was stored,
+/// whose decisive() configuration `then` is; empty for none. Keys that a run of `now` has no use for do not
+/// count.
+std::string changed_configuration(const Config& then, const Config& now);
+
 /// The configuration without what the figures do not depend on: the folder, where a value was set and, as the
 /// exact mode and CUDA give the same bits with any number of them, the threads. Device and threads that are
 /// left open become those of this machine.

@@ -246,7 +246,7 @@ class Run {
   }
 
   void require_same_configuration(const std::string& path, const Config& then) const {
-    const std::string change = first_difference(then, decisive(config_));
+    const std::string change = changed_configuration(then, config_);
     if (change.empty()) return;
     throw Error(
         fmt::format("{}: cannot resume with another configuration ({}): repeat the first run's recipe and "

@@ -5,6 +5,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "host/config/config.h"
 #include "host/data/split.h"
@@ -43,6 +44,10 @@ void check_protocol(const Config& config, const Split& split);
 /// checkpoint is then saved. With `resume` the run goes on from the checkpoint; throws Error where what
 /// decides its figures (run_inputs.h) is not that of the checkpoint.
 nlohmann::json train(const Config& config, bool resume);
+
+/// The numbers of such a summary, as dotted paths ("seconds.train"), but for those of its "test" and
+/// "guidance".
+std::vector<std::string> summary_numbers(const Config& config);
 
 struct EvalOptions {
   std::string run_dir;

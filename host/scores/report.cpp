@@ -61,7 +61,12 @@ json report(const ScoreTable& table, const Split& split, const std::optional<Tab
                      {"at_default", c.at_default},
                      {"unknown_rows", table.unknown_rows},
                      {"candidates_per_user", {{"fewest", c.fewest}, {"median", c.median}, {"most", c.most}}},
-                     {"ties", number(c.ties)}};
+                     {"ties", number(c.ties)},
+                     {"judge_variance", nullptr}};
+  if (!table.variances.empty()) {
+    const ScoreStats stats = score_stats(table, split);
+    out["coverage"]["judge_variance"] = {{"mean", stats.variance}, {"highest", stats.highest_variance}};
+  }
 
   const ReliabilityMap map = reliability_map(table, split);
   json cells = json::array();

@@ -22,8 +22,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array<std::string_view, 4> kColumns = {"user_id", "item_id", "score", "probe"};
-constexpr std::size_t kRequired = 3;  // the probe may be absent
+constexpr std::array<std::string_view, 5> kColumns = {"user_id", "item_id", "score", "probe", "variance"};
+constexpr std::size_t kRequired = 3;  // the others may be absent
 
 /// The rows of a file whose users and items the data know.
 class KnownRows {
@@ -64,7 +64,7 @@ class KnownRows {
     std::iota(order.begin(), order.end(), std::size_t{0});
     const auto values = [this](std::size_t k) {
       const LlmScore& s = scores[k];
-      return std::tuple(s.user, s.item, s.score, s.probe);
+      return std::tuple(s.user, s.item, s.score, s.probe, s.variance);
     };
     std::ranges::stable_sort(order, {}, values);
     std::vector<std::uint8_t> repeats(scores.size(), 0);
@@ -93,7 +93,7 @@ class KnownRows {
   const Dataset& data_;
 };
 
-/// The index of each of kColumns in a TSV line; n_fields for an absent probe.
+/// The index of each of kColumns in a TSV line; n_fields for an absent one.
 struct Header {
   std::array<std::size_t, kColumns.size()> index;
   std::size_t n_fields;
@@ -109,8 +109,8 @@ Header parse_header(const LineReader& lines, std::string_view line) {
     const auto column = std::find(kColumns.begin(), kColumns.end(), name);
     if (column == kColumns.end()) {
       lines.fail(
-          fmt::format("unknown column '{}'; name the columns user_id, item_id, score and probe (optional), "
-                      "separated by tabs",
+          fmt::format("unknown column '{}'; name the columns user_id, item_id, score and, optional, probe "
+                      "and variance, separated by tabs",
                       name));
     }
     std::size_t& index = header.index[column - kColumns.begin()];
@@ -127,7 +127,7 @@ Header parse_header(const LineReader& lines, std::string_view line) {
 
 void parse_tsv(LineReader& lines, std::string_view line, KnownRows& rows) {
   const Header header = parse_header(lines, line);
-  const auto [user, item, score, probe] = header.index;
+  const auto [user, item, score, probe, variance] = header.index;
   std::vector<std::string_view> fields;
   while (lines.next(line)) {
     lines.split_exactly(line, "\t", header.n_fields, fields);
@@ -138,6 +138,9 @@ void parse_tsv(LineReader& lines, std::string_view line, KnownRows& rows) {
       if (!entry.probe && fields[probe] != "0") {
         lines.fail(fmt::format("probe '{}' is neither 0 nor 1; write one of them", fields[probe]));
       }
+    }
+    if (variance < header.n_fields) {
+      entry.variance = static_cast<float>(lines.number(fields[variance], "variance"));
     }
     rows.add(fields[user], fields[item], entry);
   }
@@ -165,8 +168,8 @@ void parse_object(const LineReader& lines, std::string_view line, KnownRows& row
   const json& object = *read;
   for (const auto& [key, value] : object.items()) {
     if (std::find(kColumns.begin(), kColumns.end(), key) == kColumns.end()) {
-      lines.fail(
-          fmt::format("unknown key '{}'; the keys are user_id, item_id, score and probe (optional)", key));
+      lines.fail(fmt::format(
+          "unknown key '{}'; the keys are user_id, item_id, score and, optional, probe and variance", key));
     }
   }
   for (std::size_t c = 0; c < kRequired; ++c) {
@@ -179,6 +182,10 @@ void parse_object(const LineReader& lines, std::string_view line, KnownRows& row
   if (const auto probe = object.find("probe"); probe != object.end()) {
     if (!probe->is_boolean()) lines.fail("probe is neither true nor false; write one of them");
     entry.probe = probe->get<bool>();
+  }
+  if (const auto variance = object.find("variance"); variance != object.end()) {
+    if (!variance->is_number()) lines.fail("variance is not a number; write one in [0, 1]");
+    entry.variance = static_cast<float>(variance->get<double>());
   }
   rows.add(raw_id(lines, object, "user_id"), raw_id(lines, object, "item_id"), entry);
 }
@@ -244,7 +251,11 @@ ScoreTable read_scores(const std::string& path, const Split& split, double min_k
 
 void write_scores(const std::string& path, const ScoreTable& table, const Dataset& data, bool json_lines) {
   AtomicFile file(path);
-  if (!json_lines) file.stream() << "user_id:token\titem_id:token\tscore:float\tprobe:float\n";
+  const bool varies = !table.variances.empty();
+  if (!json_lines) {
+    file.stream() << "user_id:token\titem_id:token\tscore:float\tprobe:float"
+                  << (varies ? "\tvariance:float\n" : "\n");
+  }
   std::string buffer;
   for (Id user = 1; user < data.users.rows(); ++user) {
     const std::string user_token = spell(data.users.token(user), json_lines);
@@ -256,12 +267,17 @@ void write_scores(const std::string& path, const ScoreTable& table, const Datase
       // {} prints the shortest decimal that reads back as the same float.
       if (json_lines) {
         fmt::format_to(std::back_inserter(buffer),
-                       "{{\"user_id\":{},\"item_id\":{},\"score\":{},\"probe\":{}}}\n", user_token,
-                       item_token, scores[k], probe);
+                       "{{\"user_id\":{},\"item_id\":{},\"score\":{},\"probe\":{}", user_token, item_token,
+                       scores[k], probe);
       } else {
-        fmt::format_to(std::back_inserter(buffer), "{}\t{}\t{}\t{}\n", user_token, item_token, scores[k],
+        fmt::format_to(std::back_inserter(buffer), "{}\t{}\t{}\t{}", user_token, item_token, scores[k],
                        probe ? 1 : 0);
       }
+      if (varies) {
+        fmt::format_to(std::back_inserter(buffer), "{}{}", json_lines ? ",\"variance\":" : "\t",
+                       table.variance_of(user, k));
+      }
+      buffer += json_lines ? "}\n" : "\n";
     }
     file.stream() << buffer;
     buffer.clear();

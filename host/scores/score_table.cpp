@@ -9,7 +9,6 @@
 
 #include "host/scores/agreement.h"
 #include "kernels/exec/error.h"
-#include "kernels/exec/random.h"
 
 namespace sllmr {
 namespace {
@@ -19,20 +18,6 @@ std::span<const T> row_of(const std::vector<T>& values, const std::vector<std::i
   const auto first = static_cast<std::size_t>(offsets[user]);
   const auto last = static_cast<std::size_t>(offsets[user + 1]);
   return std::span(values).subspan(first, last - first);
-}
-
-std::vector<LlmScore> entries_of(const ScoreTable& table) {
-  std::vector<LlmScore> entries;
-  entries.reserve(table.items.size());
-  for (Id user = 1; user < static_cast<Id>(table.probe.size()); ++user) {
-    const auto items = table.items_of(user);
-    const auto scores = table.scores_of(user);
-    for (std::size_t k = 0; k < items.size(); ++k) {
-      const bool probe = static_cast<std::int32_t>(k) == table.probe[user];
-      entries.push_back({user, items[k], scores[k], probe});
-    }
-  }
-  return entries;
 }
 
 }  // namespace
@@ -51,9 +36,27 @@ std::span<const float> ScoreTable::scores_of(Id user) const {
   return row_of(scores, offsets, user);
 }
 
+float ScoreTable::variance_of(Id user, std::size_t k) const {
+  return variances.empty() ? 0.0F : row_of(variances, offsets, user)[k];
+}
+
 std::optional<std::size_t> ScoreTable::compared_probe(Id user) const {
   if (probe[user] < 0 || items_of(user).size() < 2) return std::nullopt;
   return static_cast<std::size_t>(probe[user]);
+}
+
+std::vector<LlmScore> entries_of(const ScoreTable& table) {
+  std::vector<LlmScore> entries;
+  entries.reserve(table.items.size());
+  for (Id user = 1; user < static_cast<Id>(table.probe.size()); ++user) {
+    const auto items = table.items_of(user);
+    const auto scores = table.scores_of(user);
+    for (std::size_t k = 0; k < items.size(); ++k) {
+      const bool probe = static_cast<std::int32_t>(k) == table.probe[user];
+      entries.push_back({user, items[k], scores[k], probe, table.variance_of(user, k)});
+    }
+  }
+  return entries;
 }
 
 ScoreTable make_score_table(const Dataset& data, std::span<const LlmScore> scores, std::string scorer,
@@ -72,6 +75,10 @@ ScoreTable make_score_table(const Dataset& data, std::span<const LlmScore> score
     if (!(s.score >= 0.0F && s.score <= 1.0F)) {  // false for NaN too
       throw Error(fmt::format("{}score {} is not in [0, 1]; normalise the scores", at(i), s.score));
     }
+    if (!(s.variance >= 0.0F && s.variance <= 1.0F)) {
+      throw Error(fmt::format("{}variance {} is not in [0, 1]; write 4 times that of scores in [0, 1]", at(i),
+                              s.variance));
+    }
     ++table.offsets[s.user + 1];
   }
   std::partial_sum(table.offsets.begin(), table.offsets.end(), table.offsets.begin());
@@ -85,6 +92,8 @@ ScoreTable make_score_table(const Dataset& data, std::span<const LlmScore> score
   table.probe.assign(n_rows, -1);
   table.items.resize(scores.size());
   table.scores.resize(scores.size());
+  const bool varies = std::ranges::any_of(scores, [](const LlmScore& s) { return s.variance > 0; });
+  if (varies) table.variances.resize(scores.size());
   table.scorer = std::move(scorer);
   for (std::size_t u = 1; u < n_rows; ++u) {
     const auto first = order.begin() + table.offsets[u], last = order.begin() + table.offsets[u + 1];
@@ -105,6 +114,7 @@ ScoreTable make_score_table(const Dataset& data, std::span<const LlmScore> score
       const auto slot = it - order.begin();
       table.items[slot] = s.item;
       table.scores[slot] = s.score;
+      if (varies) table.variances[slot] = s.variance;
       if (!s.probe) continue;
       if (table.probe[u] >= 0) {
         const auto other = first[table.probe[u]];
@@ -155,22 +165,6 @@ void check_probes(const ScoreTable& table, const Split& split) {
   }
 }
 
-void corrupt_scores(ScoreTable& table, const Split& split, double share, NoiseSlice slice,
-                    std::uint64_t seed) {
-  if (!(share >= 0.0 && share <= 1.0)) {
-    throw Error(fmt::format("the noise share {} is not in [0, 1]; give a share of the scores", share));
-  }
-  std::vector<LlmScore> entries = entries_of(table);
-  for (LlmScore& entry : entries) {
-    if (slice == NoiseSlice::warm && split.cold[entry.user]) continue;
-    if (slice == NoiseSlice::head && split.tail[entry.item]) continue;
-    const Draw draw = philox(seed, static_cast<std::uint32_t>(entry.user),
-                             static_cast<std::uint64_t>(entry.item), Purpose::noise);
-    if (static_cast<double>(uniform(draw.word[0])) < share) entry.score = uniform(draw.word[1]);
-  }
-  table = make_score_table(*split.data, entries, std::move(table.scorer));
-}
-
 ScoreStats score_stats(const ScoreTable& table, const Split& split) {
   ScoreStats stats;
   stats.pairs = table.size();
@@ -179,6 +173,11 @@ ScoreStats score_stats(const ScoreTable& table, const Split& split) {
     const auto [lowest, highest] = std::minmax_element(table.scores.begin(), table.scores.end());
     stats.lowest = *lowest;
     stats.highest = *highest;
+  }
+  if (!table.variances.empty()) {
+    stats.variance = std::accumulate(table.variances.begin(), table.variances.end(), 0.0) /
+                     static_cast<double>(table.variances.size());
+    stats.highest_variance = std::ranges::max(table.variances);
   }
   double sum[2] = {0, 0};
   std::int64_t judged[2] = {0, 0};

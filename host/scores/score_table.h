@@ -20,6 +20,7 @@ struct LlmScore {
   Id item = 0;
   float score = 0;     // in [0, 1]
   bool probe = false;  // the user's last training item, left out of the prompt's history
+  float variance = 0;  // see ScoreTable::variances
 };
 
 /// CSR by user; entries of a user sorted by score, highest first, ties by item id.
@@ -27,6 +28,9 @@ struct ScoreTable {
   std::vector<std::int64_t> offsets;  // users.rows() + 1
   std::vector<Id> items;
   std::vector<float> scores;
+  /// Of each entry 4 times the variance of its scores over prompts that show the candidates in other orders,
+  /// in [0, 1]: 1 is a judge who says 0 as often as 1. Empty: 0 everywhere, as where one prompt was all.
+  std::vector<float> variances;
   std::vector<std::int32_t> probe;  // by user: index of the probe among the user's entries, -1 without one
   std::string scorer;               // who judged: "lexical", "file:toys.scores"
   std::int64_t unknown_rows = 0;    // of the file, left out: they name users or items that the data lack
@@ -36,6 +40,8 @@ struct ScoreTable {
   std::int64_t scored_users() const;
   std::span<const Id> items_of(Id user) const;
   std::span<const float> scores_of(Id user) const;
+  /// Of entry `k` of items_of(user).
+  float variance_of(Id user, std::size_t k) const;
   /// Index of the user's probe among the user's entries, where there is another one to compare it with.
   std::optional<std::size_t> compared_probe(Id user) const;
 };
@@ -44,9 +50,12 @@ struct ScoreTable {
 using ScoreOrigin = std::function<std::string(std::size_t)>;
 
 /// Builds the table. Throws Error, with `origin` in front, for a user or item outside the data, a duplicate
-/// (user, item), a score outside [0, 1] or not finite, two probes of one user.
+/// (user, item), a score or variance outside [0, 1] or not finite, two probes of one user.
 ScoreTable make_score_table(const Dataset& data, std::span<const LlmScore> scores, std::string scorer,
                             const ScoreOrigin& origin = {});
+
+/// The table's entries by user, each user's in the table's order: what make_score_table() takes.
+std::vector<LlmScore> entries_of(const ScoreTable& table);
 
 /// For a table without any probe: each user's last training item becomes the probe where it is among the
 /// user's entries (and not the only training item: the prompt then had no history). Leaves a table with
@@ -61,13 +70,6 @@ void check_probes(const ScoreTable& table, const Split& split);
 /// What is wrong with `item` as a probe of `user`; empty when it is one of the user's training items.
 std::string probe_fault(const Split& split, Id user, Id item);
 
-/// Replaces a share `share` of the scores by uniform random numbers (counter-based by seed, user, item), in
-/// the given slice only, and sorts again. Each entry is drawn independently. Throws Error for a share outside
-/// [0, 1].
-enum class NoiseSlice { all, warm, head };  // warm: users that are not cold; head: items that are not tail
-void corrupt_scores(ScoreTable& table, const Split& split, double share, NoiseSlice slice,
-                    std::uint64_t seed);
-
 /// How far the scores agree with what users did. Agreement of a user: the share of the other candidates
 /// ranked below the probe, ties half; here its mean over users with a probe and another entry. NaN where
 /// there is no such user.
@@ -75,6 +77,8 @@ struct ScoreStats {
   std::int64_t pairs = 0, users = 0, cold_users = 0,
                probes = 0;        // users, cold_users: with at least one entry
   float lowest = 0, highest = 0;  // score range
+  double variance = 0;            // mean of the pairs'; see ScoreTable::variances
+  float highest_variance = 0;
   double agreement = 0, agreement_cold = 0, agreement_warm = 0;
 };
 ScoreStats score_stats(const ScoreTable& table, const Split& split);
@@ -82,10 +86,10 @@ ScoreStats score_stats(const ScoreTable& table, const Split& split);
 /// The least share of a score file's rows that must name users and items of the data, unless told otherwise.
 inline constexpr double kMinKnown = 0.5;
 
-/// TSV (`user_id item_id score [probe]`, header `name[:type]`) and JSON lines of objects with the same keys.
-/// The reader tells them by content. Rows that name unknown users or items are left out, counted and told on
-/// standard error. Throws Error naming file and line where the share of the others is below `min_known` or
-/// there are none, for unknown columns, malformed, empty or truncated lines, and for all that
+/// TSV (`user_id item_id score [probe] [variance]`, header `name[:type]`) and JSON lines of objects with the
+/// same keys. The reader tells them by content. Rows that name unknown users or items are left out, counted
+/// and told on standard error. Throws Error naming file and line where the share of the others is below
+/// `min_known` or there are none, for unknown columns, malformed, empty or truncated lines, and for all that
 /// make_score_table refuses.
 ScoreTable read_scores(const std::string& path, const Dataset& data, double min_known = kMinKnown);
 /// The same, then mark_probes() and check_probes(), the latter naming file and line.

@@ -124,21 +124,17 @@ Freshness freshness(const ScoreTable& table, const std::optional<TableOrigin>& o
 
 std::int64_t thin_stale_users(ScoreTable& table, const Split& split, double keep, std::uint64_t seed) {
   require(keep >= 0 && keep <= 1, fmt::format("the weight {} of stale scores is not in [0, 1]", keep));
-  std::vector<LlmScore> kept;
+  std::vector<std::uint8_t> goes(table.probe.size(), 0);
   std::int64_t dropped = 0;
   for (Id user = 1; user < split.data->users.rows(); ++user) {
     const Draw draw = philox(seed, 1, static_cast<std::uint64_t>(user), Purpose::noise);
-    if (is_stale(table, split, user) && static_cast<double>(uniform(draw.word[0])) >= keep) {
-      ++dropped;
-      continue;
-    }
-    const auto items = table.items_of(user);
-    const auto scores = table.scores_of(user);
-    for (std::size_t k = 0; k < items.size(); ++k) {
-      kept.push_back({user, items[k], scores[k], static_cast<std::int32_t>(k) == table.probe[user]});
-    }
+    goes[user] = is_stale(table, split, user) && static_cast<double>(uniform(draw.word[0])) >= keep;
+    dropped += goes[user];
   }
-  if (dropped > 0) table = make_score_table(*split.data, kept, std::move(table.scorer));
+  if (dropped == 0) return 0;
+  std::vector<LlmScore> kept = entries_of(table);
+  std::erase_if(kept, [&](const LlmScore& entry) { return goes[entry.user] != 0; });
+  table = make_score_table(*split.data, kept, std::move(table.scorer));
   return dropped;
 }
 

@@ -32,7 +32,6 @@ void check_deep_options(const Config& config) {
   require(config.train.mode == TrainConfig::Mode::exact && info_of(config.train.optimizer).deep,
           deep + ": use train.mode=exact and train.optimizer=" +
               optimizer_names([](const OptimizerInfo& info) { return info.deep; }));
-  require_not_set(config, "model.init_std", deep + " and starts as its paper's code does");
   require(config.train.loss != BaseLoss::bpr || config.train.batch_size % 2 == 0,
           "train.loss=bpr takes rows two by two: train.batch_size must be even");
 }

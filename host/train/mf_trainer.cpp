@@ -11,15 +11,7 @@
 namespace sllmr {
 
 void check_mf_options(const Config& config) {
-  require_not_set(config, "train.cuda_graph", "mf with train.loss=bpr has kernels of its own, few a step");
-  if (config.train.mode == TrainConfig::Mode::fused) {
-    require_not_set(config, "train.batch_size", "the fused mode has no mini-batches; see train.chunk_rows");
-    require_not_set(config, "llm.max_pairs_per_batch",
-                    "the fused mode has no mini-batches; see llm.pair_rate");
-    require_fused(config.train.optimizer);
-  } else {
-    require_not_set(config, "train.chunk_rows", "the exact mode updates the gate with each mini-batch");
-  }
+  if (config.train.mode == TrainConfig::Mode::fused) require_fused(config.train.optimizer);
 }
 
 MfTrainer::MfTrainer(Context& context, const Config& config, const Split& split, const ScoreTable* table)

@@ -5,12 +5,11 @@
 #include <utility>
 #include <variant>
 
-#include "host/config/applicability.h"
 #include "host/guidance/registry.h"
 #include "host/train/deep_trainer.h"
 #include "host/train/mf_trainer.h"
 #include "host/train/stored_model.h"
-#include "models/registry.h"
+#include "host/train/unused_keys.h"
 
 namespace sllmr {
 
@@ -63,19 +62,7 @@ void Trainer::resume(const SafetensorsFile& checkpoint) {
 }
 
 void check_training(const Config& config) {
-  check_applicability(config);
-  find_guidance(config);
-  std::vector<std::string> names;
-  for (const BackboneInfo& info : backbones()) names.emplace_back(info.name);
-  require_known_name(config, "model.name", names);
-  const std::vector<std::string_view>& own = find_backbone(config.model.name)->own_keys;
-  for (const BackboneInfo& info : backbones()) {
-    for (const std::string_view key : info.own_keys) {
-      if (std::ranges::find(own, key) == own.end()) {
-        require_not_set(config, key, "model.name=" + config.model.name + " has no such part");
-      }
-    }
-  }
+  require_used(config, unused_keys(config));
   has_mf_kernels(config) ? check_mf_options(config) : check_deep_options(config);
 }
 

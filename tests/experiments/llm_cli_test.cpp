@@ -567,6 +567,56 @@ TEST_F(LlmCli, NothingIsPaidTwiceAndAnotherTemplateInvalidatesOnlyItself) {
   EXPECT_THAT(run_llm({"stats", cache}).out, HasSubstr(std::to_string(3 * users)));
 }
 
+/// A judge who looks at the place alone: A is good, whatever stands there.
+TEST_F(LlmCli, PermutationsTellHowFarTheJudgeVaries) {
+  FakeLlmServer server([](const std::string&, const std::string&, int) {
+    return FakeReply{FakeReply::Kind::answer, 200, "",
+                     test::chat_completion(R"({\"A\": 1, \"B\": 0, \"C\": 0, \"D\": 0, \"E\": 0, \"F\": 0})"),
+                     0};
+  });
+  const Outcome once = run_llm(words(server, "once.tsv"));
+  ASSERT_EQ(once.status, 0) << once.err;
+  EXPECT_THAT(once.out, testing::Not(HasSubstr("variance")));
+  const Outcome outcome = run_llm(with(words(server, "varied.tsv"), {"--permutations", "3"}));
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("mean judge variance"));
+  const Dataset dataset = load_dataset(data());
+  EXPECT_THAT(read_scores(folder_ / "once.tsv", dataset).variances, testing::IsEmpty());
+  const ScoreTable table = read_scores(folder_ / "varied.tsv", dataset);
+  ASSERT_EQ(table.variances.size(), table.scores.size());
+  int varied = 0;
+  for (std::size_t k = 0; k < table.scores.size(); ++k) {
+    const float mean = table.scores[k];  // of zeros and ones
+    EXPECT_NEAR(table.variances[k], 4 * mean * (1 - mean), 1e-6);
+    varied += table.variances[k] > 0;
+  }
+  EXPECT_GT(varied, 100);
+
+  // Looked up in a table, converted, and told by the report.
+  for (const char* format : {"tsv", "jsonl"}) {
+    const std::string copy = folder_ / std::string("copy.") + format;
+    const Outcome copied =
+        run_llm({"score", "--data", data(), "--scorer", "file", "--in", folder_ / "varied.tsv",
+                 "--candidates", std::to_string(kCandidates), "--format", format, "--out", copy});
+    ASSERT_EQ(copied.status, 0) << copied.err;
+    std::map<std::pair<Id, Id>, float> variances;
+    for (const LlmScore& entry : entries_of(table)) variances[{entry.user, entry.item}] = entry.variance;
+    for (const LlmScore& entry : entries_of(read_scores(copy, dataset))) {
+      const auto found = variances.find({entry.user, entry.item});
+      EXPECT_EQ(entry.variance, found == variances.end() ? 0.0F : found->second);
+    }
+  }
+  const auto report = [&](const std::string& scores) {
+    const Outcome told =
+        run_llm({"report", "--data", data(), "--scores", folder_ / scores, "--out", folder_ / scores + ".r"});
+    EXPECT_EQ(told.status, 0) << told.err;
+    return read_all(folder_ / scores + ".r/report.md");
+  };
+  EXPECT_THAT(report("varied.tsv"),
+              HasSubstr("judge variance over orders of the candidates, 0 to 1 | mean 0."));
+  EXPECT_THAT(report("once.tsv"), HasSubstr("judge variance | none in the table"));
+}
+
 TEST_F(LlmCli, TooManyBadAnswersStopTheRunWithExamples) {
   FakeLlmServer server([](const std::string&, const std::string&, int) {
     return FakeReply{FakeReply::Kind::answer, 200, "", test::chat_completion("As a model I have no taste."),

@@ -1,4 +1,4 @@
-// results.json as `compare` and `experiment run` leave it, and the columns that --metric asks for.
+// results.json as `compare` and `experiment run` leave it, and the columns that --metrics asks for.
 #include <gmock/gmock.h>
 
 #include <sys/wait.h>
@@ -8,12 +8,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <set>
 
 #include "experiments/results/figures.h"
+#include "host/runs/training.h"
 #include "tests/experiments/cli.h"
 #include "tests/support/process.h"
 
@@ -206,20 +208,158 @@ TEST_F(ResultsCli, TheMetricOfAnExperimentIsAnyNumberOfASummary) {
   std::ofstream(table_) << std::regex_replace(text, std::regex("0\\.625"), "nan");
   EXPECT_THAT(run({"experiment", "run", table_}).err,
               HasSubstr("'plain' has a reference figure that is not"));
-  EXPECT_THAT(with_metric("seconds.trian").err, HasSubstr("no number 'seconds.trian'"));
+  std::filesystem::remove_all(out_);
+  for (const char* unknown : {"seconds.trian", "config", "llm.leakage.allowed"}) {
+    EXPECT_THAT(with_metric(unknown).err, HasSubstr("no figure '" + std::string(unknown) + "'"));
+  }
+  EXPECT_FALSE(std::filesystem::exists(out_)) << "said before anything is trained";
+}
+
+/// What the metric of an experiment is checked against is what summaries have.
+TEST_F(ResultsCli, NumbersOfSummariesAreKnownBeforeTheRun) {
+  const std::string scores = folder_ / "s.tsv";
+  ASSERT_EQ(run({"llm", "score", "--data", data(), "--scorer", "lexical", "--out", scores}).status, 0);
+  const std::vector<std::string> deep = {
+      "model.name=deepfm",  "model.width=8",        "train.loss=bce",
+      "train.mode=exact",   "train.optimizer=adam", "eval.protocol=ctr",
+      "train.eval_every=1", "llm.scorer=file",      "llm.scores=" + scores};
+  for (const std::vector<std::string>& more : {std::vector<std::string>{"method=none"}, deep}) {
+    std::vector<std::string> words = {"data.path=" + data(),
+                                      "run_dir=" + (folder_ / std::to_string(more.size())), "device=cpu",
+                                      "train.epochs=1"};
+    words.insert(words.end(), more.begin(), more.end());
+    std::vector<std::string> train = words;
+    train.insert(train.begin(), {"train", "--json"});
+    const Outcome outcome = run(train);
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    std::vector<std::string> told;
+    const json numbers = json::parse(outcome.out).flatten();
+    for (const auto& [pointer, value] : numbers.items()) {
+      std::string path = pointer.substr(1);
+      std::ranges::replace(path, '/', '.');
+      const std::string top = path.substr(0, path.find('.'));
+      if (value.is_number() && top != "test" && top != "guidance" && top != "machine") told.push_back(path);
+    }
+    EXPECT_THAT(summary_numbers(load_config("", words)), testing::UnorderedElementsAreArray(told));
+  }
+}
+
+TEST_F(ResultsCli, RowsOfCompareHaveSettingsOfTheirOwn) {
+  const auto compare = [this](const std::string& methods, std::vector<std::string> more = {}) {
+    std::vector<std::string> words = {"compare", recipe_, "--methods", methods,
+                                      "--seeds", "1",     "--out",     out_};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  };
+  const std::string methods = "none,agreement,agreement:llm.lambda=.5:gate.rule=mlp,global:llm.lambda=0.50";
+  // Table-wide settings go to those who have a use for them: lambda to agreement, margin not to none.
+  const Outcome first = compare(methods, {"llm.lambda=0.3", "llm.margin=0.1", "gate.price=0.2"});
+  ASSERT_EQ(first.status, 0) << first.err;
+  EXPECT_EQ(results()["rows"],
+            json({"none", "agreement", "agreement llm.lambda=0.5 gate.rule=mlp", "global llm.lambda=0.5"}));
+  const auto config = [&](const std::string& folder) {
+    return parse_config(stored(folder + "_1", "/config").get<std::string>(), folder);
+  };
+  EXPECT_EQ(config("none").llm.lambda, LlmConfig().lambda);
+  EXPECT_FALSE(config("none").is_set("llm.margin"));
+  EXPECT_EQ(config("agreement").llm.lambda, 0.3);
+  EXPECT_EQ(config("agreement").gate.price, 0.2);
+  const Config own = config("agreement_llm.lambda=0.5_gate.rule=mlp");
+  EXPECT_EQ(own.llm.lambda, 0.5);
+  EXPECT_EQ(own.llm.margin, 0.1);
+  EXPECT_EQ(own.gate.rule, "mlp");
+  EXPECT_EQ(config("global_llm.lambda=0.5").llm.lambda, 0.5);
+  EXPECT_FALSE(config("global_llm.lambda=0.5").is_set("gate.price"));
+
+  // Another table reuses the runs that it has, whatever it says to others.
+  const auto time = std::filesystem::last_write_time(out_ + "/none_1/summary.json");
+  const Outcome again = compare("none,global:llm.lambda=.5:llm.margin=.1,hinge", {"llm.lambda=0.4"});
+  ASSERT_EQ(again.status, 0) << again.err;
+  EXPECT_EQ(std::filesystem::last_write_time(out_ + "/none_1/summary.json"), time);
+  EXPECT_EQ(compare(methods, {"llm.lambda=0.3", "llm.margin=0.1", "gate.price=0.2"}).out, first.out);
+  // One that none uses any more has not changed it either, in a recipe as on the command line.
+  std::ofstream(recipe_, std::ios::app) << "[llm]\nlambda = 0.9\n[kd]\nweight = 0.5\n";
+  EXPECT_EQ(compare("none").status, 0);
+  EXPECT_THAT(compare("hinge").err, HasSubstr("llm.lambda was 0.4, is 0.9"));
+}
+
+TEST_F(ResultsCli, SettingsThatNoRunOfTheTableUsesAreErrors) {
+  const auto error = [this](const std::string& methods, std::vector<std::string> more = {}) {
+    std::vector<std::string> words = {"compare", recipe_, "--methods", methods,
+                                      "--seeds", "1",     "--out",     out_};
+    words.insert(words.end(), more.begin(), more.end());
+    const Outcome outcome = run(words);
+    EXPECT_EQ(outcome.status, 1) << methods;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    return outcome.err;
+  };
+  EXPECT_THAT(error("none,global", {"gate.price=0.2"}),
+              HasSubstr("'gate.price=0.2' (command line) does not apply to any of its runs"));
+  EXPECT_THAT(error("none,global", {"kd.weight=0.2"}), HasSubstr("which is of method=kd"));
+  EXPECT_THAT(error("agreement,global:gate.price=0.2"),
+              testing::AllOf(HasSubstr("'gate.price=0.2' (--methods, 'global gate.price=0.2')"),
+                             HasSubstr("the rule always has no parameters to learn")));
+  EXPECT_THAT(error("none:llm.lamda=1"), HasSubstr("did you mean 'llm.lambda'"));
+  EXPECT_THAT(error("global:llm.lambda=.5,global:llm.lambda=0.50"),
+              HasSubstr("--methods: name each value once"));
+  EXPECT_THAT(error("global:llm.lambda=.5:llm.lambda=.6"), HasSubstr("sets a key twice"));
+  EXPECT_THAT(error("global:seed=2"), HasSubstr("'seed=2' cannot be overridden here"));
+  EXPECT_THAT(error("global:llm.lambda"), HasSubstr("expected METHOD or METHOD:key=value"));
+  EXPECT_THAT(error("none,"), HasSubstr("--methods: 'none,' names nothing"));
+  EXPECT_FALSE(std::filesystem::exists(out_)) << "said before anything is trained";
+}
+
+TEST_F(ResultsCli, FoldersOfRowsAreNamesOfFiles) {
+  // A path as a value: its slash is none of the folder's, and two paths that look alike then are two folders.
+  const std::string one = folder_ / "a-s.tsv", two = folder_ / "a:s.tsv";
+  for (const std::string& path : {one, two}) {
+    ASSERT_EQ(run({"llm", "score", "--data", data(), "--scorer", "lexical", "--out", path}).status, 0);
+  }
+  const Outcome outcome =
+      run({"compare", recipe_, "--methods",
+           "global:llm.scorer=file:llm.scores=" + one + ",global:llm.scorer=file:llm.scores=" + two +
+               ",none:eval.topk=[3,5]:train.epochs=2",
+           "--seeds", "1", "--out", out_});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(out_), {}), 3 + 1);
+  EXPECT_EQ(results()["rows"][2], "none eval.topk=[3, 5] train.epochs=2");
+}
+
+/// The same in the file of an experiment, and none of its settings is wrong because only a part is asked for.
+TEST_F(ResultsCli, SettingsOfAnExperimentGoToTheRunsThatUseThem) {
+  const auto with_columns = [&](const std::string& set, const std::string& metric) {
+    std::ofstream(table_) << "title = 't'\nrecipe = '" << recipe_ << "'\nmetric = '" << metric << "'\nout = '"
+                          << out_ << "'\n[[column]]\nname = 'c'\nset = [" << set << "]\nseeds = [1]\n"
+                          << "[[row]]\nname = 'plain'\nset = ['method=none']\n"
+                             "[[row]]\nname = 'guided'\nset = ['method=agreement']\n";
+  };
+  with_columns("'llm.lambda=0.3'", "test.auc.all");
+  ASSERT_EQ(run({"experiment", "run", table_, "--rows", "plain"}).status, 0);
+  with_columns("'llm.lambda=0.3'", "llm.pairs");
+  const Outcome outcome = run({"experiment", "run", table_});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("| plain | - |")) << "it has no such number";
+  with_columns("'llm.lambda=0.3', 'kd.weight=0.4'", "test.auc.all");
+  EXPECT_THAT(run({"experiment", "run", table_}).err,
+              HasSubstr("'kd.weight=0.4' (column 'c') does not apply"));
 }
 
 TEST_F(ResultsCli, MetricChoosesTheColumnsOfCompare) {
   const auto compare = [&](const std::string& metrics, std::vector<std::string> more = {}) {
-    more.insert(more.begin(), {"--metric", metrics});
+    more.insert(more.begin(), {"--metrics", metrics});
     return run(compare_words(more, "1"));
   };
   const Outcome unknown = compare("auc,ndgc@20");
   EXPECT_EQ(unknown.status, 1);
-  EXPECT_THAT(unknown.err, testing::AllOf(HasSubstr("--metric: "), HasSubstr("did you mean 'ndcg@20'")));
+  EXPECT_THAT(unknown.err, testing::AllOf(HasSubstr("--metrics: "), HasSubstr("did you mean 'ndcg@20'")));
   EXPECT_THAT(compare("ndcg@20", {"eval.protocol=ctr"}).err, HasSubstr("no figure 'ndcg@20'"));
   EXPECT_THAT(compare("ndcg@50").err, HasSubstr("eval.topk"));
-  EXPECT_THAT(compare("auc,auc").err, HasSubstr("--metric: name each value once"));
+  EXPECT_THAT(compare("auc,auc").err, HasSubstr("--metrics: name each value once"));
+  for (const char* empty : {",", "auc,", ",auc", "auc,,n", ""}) {
+    const Outcome outcome = compare(empty);
+    EXPECT_EQ(outcome.status, 1) << empty;
+    EXPECT_THAT(outcome.err, HasSubstr("--metrics: ")) << empty;
+  }
   EXPECT_FALSE(std::filesystem::exists(out_)) << "said before anything is trained";
 
   const Outcome outcome = compare("ndcg@20,auc.cold,guidance.mean_alpha");
@@ -241,7 +381,7 @@ TEST_F(ResultsCli, MetricChoosesTheColumnsOfCompare) {
   EXPECT_EQ(compare("log_loss.tail", {"eval.protocol=ctr"}).status, 0);
 }
 
-/// What --metric is checked against is what runs then have.
+/// What --metrics is checked against is what runs then have.
 TEST_F(ResultsCli, NamesOfFiguresAreKnownBeforeTheRun) {
   for (const char* protocol : {"full", "ctr"}) {
     for (const char* method : {"none", "agreement"}) {

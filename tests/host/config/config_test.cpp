@@ -92,6 +92,10 @@ TEST_F(RecipeTest, WordsOfChoicesNameTheirEnumerators) {
   for (const OptimizerInfo& info : kOptimizers) {
     EXPECT_EQ(from_overrides({"train.optimizer=" + std::string(info.name)}).train.optimizer, info.kind);
   }
+  EXPECT_EQ(from_overrides({"llm.lambda=.5"}).llm.lambda, 0.5);
+  for (const NoiseKindInfo& kind : kNoiseKinds) {
+    EXPECT_EQ(from_overrides({"llm.noise_kind=" + std::string(kind.name)}).llm.noise_kind, kind.kind);
+  }
   for (const UncertaintyInfo& info : kUncertainties) {
     EXPECT_EQ(from_overrides({"gate.uncertainty=" + std::string(info.name)}).gate.uncertainty, info.kind);
   }

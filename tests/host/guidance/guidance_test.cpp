@@ -61,7 +61,7 @@ class EveryMethod : public testing::TestWithParam<std::string> {
                                       "llm.pair_rate=0.5",
                                       "method=" + info().words.front()};
     words.insert(words.end(), overrides.begin(), overrides.end());
-    return load_config("", words);
+    return recipe_of(words);
   }
 
   TemporaryFolder folder_;

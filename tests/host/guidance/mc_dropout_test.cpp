@@ -43,7 +43,7 @@ class McDropoutRun : public testing::Test {
                                       "llm.pair_rate=0.25",
                                       "gate.probe_rate=1"};
     words.insert(words.end(), overrides.begin(), overrides.end());
-    return load_config("", words);
+    return recipe_of(words);
   }
   /// Of a run of one epoch: the bytes of all that it trained but the gate.
   static std::vector<std::vector<float>> model_of(const Config& config) {

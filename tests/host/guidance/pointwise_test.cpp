@@ -114,7 +114,7 @@ TEST_F(Pointwise, ItsKeysAreChecked) {
 
 TEST_F(Pointwise, WhatDoesNotFitIsRefusedBeforeTraining) {
   const auto refusal = [&](std::vector<std::string> words) {
-    return error_of([&] { find_guidance(config(std::move(words))); });
+    return error_of([&] { check_training(config(std::move(words))); });
   };
   EXPECT_THAT(refusal({"pointwise.gated=true", "gate.objective=hinge"}),
               HasSubstr("gate.objective=agreement"));

@@ -523,6 +523,7 @@ TEST_F(Training, OptionsThatDoNotApplyAreErrors) {
   EXPECT_NO_THROW(Bench(config({"train.eval_every=0", "train.patience=0"}))) << "a recipe's patience, undone";
   EXPECT_THAT(error({"llm.largest_pairs=3"}), HasSubstr("llm.largest_pairs"));
   EXPECT_THAT(error({"llm.noise_slice=warm"}), HasSubstr("llm.noise_slice"));
+  EXPECT_THAT(error({"llm.noise_kind=flat"}), HasSubstr("llm.noise_kind"));
   EXPECT_THAT(error({"method=hinge", "gate.objective=budget"}), HasSubstr("gate.objective"));
   EXPECT_THAT(error({"method=mlp", "gate.rule=learned"}), HasSubstr("gate.rule"));
   EXPECT_THAT(error({"method=agrement"}), HasSubstr("agreement"));

@@ -95,6 +95,31 @@ TEST_F(ScoreFileTest, RoundTripIsExactInBothFormats) {
   }
 }
 
+TEST_F(ScoreFileTest, KeepsVariancesInBothFormatsAndWritesNoColumnWithoutThem) {
+  const ScoreTable table = make_score_table(
+      data_, std::vector<LlmScore>{{1, 3, 0.25F, true, 0.1F}, {1, 8, 1.0F}, {2, 9, 0.1F, false, 1.0F}},
+      "test");
+  EXPECT_THAT(table.variances, ElementsAre(0.0F, 0.1F, 1.0F));
+  EXPECT_EQ(table.variance_of(1, 1), 0.1F);
+  const TemporaryFile file;
+  for (const bool json_lines : {true, false}) {
+    write_scores(file.path(), table, data_, json_lines);
+    EXPECT_EQ(read_scores(file.path(), data_).variances, table.variances);
+  }
+  EXPECT_EQ(file.text(),
+            "user_id:token\titem_id:token\tscore:float\tprobe:float\tvariance:float\n"
+            "u1\ti8\t1\t0\t0\nu1\ti3\t0.25\t1\t0.1\nu2\ti9\t0.1\t0\t1\n");
+  for (const std::string text :
+       {"user_id\titem_id\tscore\nu1\ti8\t0.5\n", "user_id\tvariance\titem_id\tscore\nu1\t0\ti8\t0.5\n"}) {
+    const ScoreTable without = read(text);
+    EXPECT_THAT(without.variances, testing::IsEmpty());
+    EXPECT_EQ(without.variance_of(1, 0), 0.0F);
+  }
+  // Rows that differ in it alone do not repeat each other.
+  EXPECT_THAT(read_error("user_id\titem_id\tscore\tvariance\nu1\ti8\t0.5\t0\nu1\ti8\t0.5\t0.5\n"),
+              HasSubstr("second score for item i8"));
+}
+
 TEST_F(ScoreFileTest, WritesTheCanonicalFileByUserAndFallingScore) {
   const ScoreTable table =
       make_score_table(data_, std::vector<LlmScore>{{2, 9, 0.1F}, {1, 3, 0.25F, true}, {1, 8, 1.0F}}, "test");
@@ -234,6 +259,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadFile{"ScoreNegative", kHeader + "u1\ti8\t-0.5\t0\n", ":2: ", "not in [0, 1]"},
         BadFile{"ScoreText", kHeader + "u1\ti8\thigh\t0\n", ":2: ", "'high'"},
         BadFile{"ScoreWithRest", kHeader + "u1\ti8\t0.5x\t0\n", ":2: ", "'0.5x'"},
+        BadFile{"VarianceAboveOne", "user_id\titem_id\tscore\tvariance\nu1\ti8\t0.5\t1.5\n",
+                ":2: ", "variance 1.5 is not in [0, 1]"},
+        BadFile{"VarianceNegative", "user_id\titem_id\tscore\tvariance\nu1\ti8\t0.5\t-0.1\n",
+                ":2: ", "is not in [0, 1]"},
+        BadFile{"VarianceNan", "user_id\titem_id\tscore\tvariance\nu1\ti8\t0.5\tnan\n", ":2: ", "finite"},
         BadFile{"ProbeText", kHeader + "u1\ti3\t0.5\tyes\n", ":2: ", "probe 'yes' is neither 0 nor 1"},
         BadFile{"PairTwice", kHeader + "u1\ti8\t0.5\t0\nu1\ti9\t0.5\t0\nu1\ti8\t0.6\t0\n",
                 ":4: ", "second score for item i8"},
@@ -262,6 +292,10 @@ INSTANTIATE_TEST_SUITE_P(
         BadFile{"ScoreNull", R"({"user_id":"u1","item_id":"i8","score":null})",
                 ":1: ", "score is not a number"},
         BadFile{"ScoreAboveOne", R"({"user_id":"u1","item_id":"i8","score":2})", ":1: ", "not in [0, 1]"},
+        BadFile{"VarianceText", R"({"user_id":"u1","item_id":"i8","score":0.5,"variance":"0"})",
+                ":1: ", "variance is not a number"},
+        BadFile{"VarianceAboveOne", R"({"user_id":"u1","item_id":"i8","score":0.5,"variance":2})",
+                ":1: ", "not in [0, 1]"},
         BadFile{"ProbeNumber", R"({"user_id":"u1","item_id":"i3","score":0.5,"probe":1})",
                 ":1: ", "probe is neither"},
         BadFile{"EmptyLine", kObject + "\n" + kObject, ":2: ", "empty"},

@@ -13,7 +13,6 @@ namespace {
 
 using test::make_dataset;
 using testing::AllOf;
-using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -64,6 +63,22 @@ TEST_F(ScoreTableTest, RefusesScoresOutsideTheUnitInterval) {
     EXPECT_THAT(build_error({{1, 8, score}}), HasSubstr("is not in [0, 1]; normalise")) << score;
   }
   EXPECT_EQ(build_error({{1, 8, 0.0F}, {1, 9, 1.0F}}), "no error");
+}
+
+TEST_F(ScoreTableTest, RefusesVariancesOutsideTheUnitInterval) {
+  for (const float variance : {-0.001F, 1.001F, kNan, kInfinity}) {
+    EXPECT_THAT(build_error({{1, 8, 0.5F, false, variance}}), HasSubstr("variance")) << variance;
+  }
+  EXPECT_EQ(build_error({{1, 8, 0.5F, false, 1.0F}}), "no error");
+}
+
+TEST_F(ScoreTableTest, StatsTellOfVariances) {
+  const ScoreStats stats = score_stats(
+      make_score_table(data_, std::vector<LlmScore>{{1, 8, 0.5F, false, 0.25F}, {1, 9, 0.5F}}, "x"), split_);
+  EXPECT_DOUBLE_EQ(stats.variance, 0.125);
+  EXPECT_EQ(stats.highest_variance, 0.25F);
+  EXPECT_EQ(score_stats(make_score_table(data_, std::vector<LlmScore>{{1, 8, 0.5F}}, "x"), split_).variance,
+            0);
 }
 
 TEST_F(ScoreTableTest, RefusesIdsOutsideTheData) {
@@ -153,114 +168,6 @@ TEST_F(ScoreTableTest, AgreementCountsTheShareBelowTheProbeWithTiesHalf) {
 TEST_F(ScoreTableTest, AgreementWithoutProbesIsNotANumber) {
   const ScoreTable table = make_score_table(data_, std::vector<LlmScore>{{1, 8, 0.5F}, {1, 9, 0.1F}}, "test");
   EXPECT_TRUE(std::isnan(score_stats(table, split_).agreement));
-}
-
-// 200 users of 8 training items over 50 items, so that shares can be counted; the even users are cold.
-class NoiseTest : public testing::Test {
- protected:
-  NoiseTest() {
-    std::vector<LlmScore> scores;
-    for (Id user = 1; user < data_.users.rows(); ++user) {
-      split_.cold[user] = user % 2 == 0;
-      for (Id item = 1; item <= kItems; ++item)
-        scores.push_back({user, item, kScore, item == 1 + user % kItems});
-    }
-    for (Id item = 1; item <= kItems; ++item) split_.tail[item] = item % 5 == 0;
-    table_ = make_score_table(data_, scores, "test");
-  }
-
-  ScoreTable corrupted(double share, NoiseSlice slice, std::uint64_t seed = 7) const {
-    ScoreTable table = table_;
-    corrupt_scores(table, split_, share, slice, seed);
-    return table;
-  }
-
-  /// Share of changed scores among the entries that `selected(user, item)` picks.
-  template <class Selected>
-  double changed(const ScoreTable& table, Selected selected) const {
-    double total = 0, count = 0;
-    for (Id user = 1; user < data_.users.rows(); ++user) {
-      for (std::size_t k = 0; k < table.items_of(user).size(); ++k) {
-        if (!selected(user, table.items_of(user)[k])) continue;
-        ++total;
-        count += table.scores_of(user)[k] != kScore;
-      }
-    }
-    return count / total;
-  }
-
-  static constexpr Id kItems = 50;
-  static constexpr float kScore = 2.0F / 3.0F;  // not a multiple of 2^-24, so no random score equals it
-  static std::vector<std::vector<Id>> histories() {
-    std::vector<std::vector<Id>> all;
-    for (Id u = 0; u < 200; ++u) all.push_back({1 + u % kItems, 1 + (u + 1) % kItems});
-    return all;
-  }
-  Dataset data_ = make_dataset(histories(), kItems);
-  Split split_ = leave_one_out(data_);
-  ScoreTable table_;
-};
-
-TEST_F(NoiseTest, ReplacesTheGivenShareOfEntries) {
-  const auto all = [](Id, Id) { return true; };
-  EXPECT_EQ(changed(corrupted(0.0, NoiseSlice::all), all), 0.0);
-  EXPECT_EQ(changed(corrupted(1.0, NoiseSlice::all), all), 1.0);
-  // 10000 draws: four standard deviations are 0.018.
-  EXPECT_NEAR(changed(corrupted(0.3, NoiseSlice::all), all), 0.3, 0.018);
-}
-
-TEST_F(NoiseTest, TouchesItsSliceOnly) {
-  const auto cold = [&](Id user, Id) { return split_.cold[user] != 0; };
-  const auto warm = [&](Id user, Id) { return split_.cold[user] == 0; };
-  const auto tail = [&](Id, Id item) { return split_.tail[item] != 0; };
-  const auto head = [&](Id, Id item) { return split_.tail[item] == 0; };
-  EXPECT_EQ(changed(corrupted(1.0, NoiseSlice::warm), cold), 0.0);
-  EXPECT_EQ(changed(corrupted(1.0, NoiseSlice::warm), warm), 1.0);
-  EXPECT_EQ(changed(corrupted(1.0, NoiseSlice::head), tail), 0.0);
-  EXPECT_EQ(changed(corrupted(1.0, NoiseSlice::head), head), 1.0);
-}
-
-TEST_F(NoiseTest, SortsAgainAndKeepsTheProbeOnItsItem) {
-  const ScoreTable table = corrupted(0.5, NoiseSlice::all);
-  for (Id user = 1; user < data_.users.rows(); ++user) {
-    const auto scores = table.scores_of(user);
-    EXPECT_TRUE(std::is_sorted(scores.begin(), scores.end(), std::greater<>()));
-    EXPECT_EQ(table.items_of(user)[table.probe[user]], 1 + user % kItems);
-  }
-}
-
-TEST_F(NoiseTest, NoiseIsUniformWhateverTheShare) {
-  for (const double share : {0.3, 1.0}) {
-    double sum = 0, squares = 0, n = 0;
-    for (const float score : corrupted(share, NoiseSlice::all).scores) {
-      if (score == kScore) continue;
-      sum += score;
-      squares += static_cast<double>(score) * score;
-      ++n;
-    }
-    // Four standard deviations of a mean of 3000 draws: 0.021 and 0.022.
-    EXPECT_NEAR(sum / n, 1.0 / 2, 0.022) << share;
-    EXPECT_NEAR(squares / n, 1.0 / 3, 0.023) << share;
-  }
-}
-
-TEST_F(NoiseTest, FullNoiseKnowsNothingOfTheProbe) {
-  EXPECT_NEAR(score_stats(corrupted(1.0, NoiseSlice::all), split_).agreement, 0.5, 0.09);
-}
-
-TEST_F(NoiseTest, DependsOnSeedAndPairOnly) {
-  EXPECT_EQ(corrupted(0.5, NoiseSlice::all).scores, corrupted(0.5, NoiseSlice::all).scores);
-  EXPECT_NE(corrupted(0.5, NoiseSlice::all).scores, corrupted(0.5, NoiseSlice::all, 8).scores);
-  // The slice only masks: a warm user's scores are those of the noise on all.
-  const ScoreTable all = corrupted(0.5, NoiseSlice::all), warm = corrupted(0.5, NoiseSlice::warm);
-  EXPECT_THAT(warm.scores_of(1), testing::ElementsAreArray(all.scores_of(1)));
-  EXPECT_THAT(warm.scores_of(2), Each(kScore));
-}
-
-TEST_F(NoiseTest, RefusesSharesOutsideTheUnitInterval) {
-  for (const double share : {-0.1, 1.1, std::nan("")}) {
-    EXPECT_THAT(error_of([&] { corrupted(share, NoiseSlice::all); }), HasSubstr("is not in [0, 1]")) << share;
-  }
 }
 
 }  // namespace

@@ -24,6 +24,13 @@ inline SyntheticOptions small_world(int users, int items) {
   return options;
 }
 
+/// Overrides as a recipe sets them: it may serve methods that have no use for some.
+inline Config recipe_of(const std::vector<std::string>& words) {
+  Config config = load_config("", words);
+  for (auto& [key, origin] : config.origins) origin = "recipe";
+  return config;
+}
+
 /// A number that the guidance tells of an epoch; 0 where it does not.
 inline double told(const EpochReport& report, const char* name) {
   const bool tells = report.guidance.is_object() && report.guidance.contains(name);

@@ -37,7 +37,7 @@ class DeepTraining : public testing::Test {
          "model.name=dcnv2", "model.width=8", "model.hidden=[16, 8]", "train.loss=bce", "train.mode=exact",
          "train.optimizer=adam", "train.lr=0.01", "train.l2=1e-4", "train.batch_size=64",
          "train.chunk_rows=256", "train.epochs=2", "eval.protocol=ctr", "llm.pair_rate=0.25"});
-    return load_config("", overrides);
+    return recipe_of(overrides);
   }
 
   TemporaryFolder folder_;
@@ -293,7 +293,7 @@ TEST_F(DeepTraining, OptionsThatDoNotApplyAreErrors) {
   EXPECT_THAT(error({"model.init_std=0.1"}), HasSubstr("model.init_std"));
   EXPECT_THAT(error({"train.cuda_graph=true"}), HasSubstr("needs device=cuda"));
   EXPECT_THAT(error({"model.name=din", "model.cross=full"}),
-              HasSubstr("'model.cross' (command line) does not apply"));
+              HasSubstr("'model.cross' (recipe) does not apply"));
   EXPECT_THAT(error({"model.frozen_bias=true"}), HasSubstr("model.frozen_bias"));
   EXPECT_EQ(error({"model.cross=full"}), "no error");
   EXPECT_THAT(error({"train.loss=bpr", "train.batch_size=63"}), HasSubstr("even"));

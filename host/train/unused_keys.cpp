@@ -1,0 +1,63 @@
+#include "host/train/unused_keys.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <string>
+
+#include "host/guidance/registry.h"
+#include "host/train/stored_model.h"
+#include "models/registry.h"
+
+namespace sllmr {
+namespace {
+
+/// What other backbones have parts for.
+std::vector<UnusedKey> keys_of_other_backbones(const Config& config) {
+  std::vector<std::string> names;
+  for (const BackboneInfo& info : backbones()) names.emplace_back(info.name);
+  require_known_name(config, "model.name", names);
+  const std::vector<std::string_view>& own = find_backbone(config.model.name)->own_keys;
+  std::vector<UnusedKey> unused;
+  for (const BackboneInfo& info : backbones()) {
+    for (const std::string_view key : info.own_keys) {
+      if (std::ranges::find(own, key) != own.end()) continue;
+      unused.push_back({std::string(key), "model.name=" + config.model.name + " has no such part"});
+    }
+  }
+  return unused;
+}
+
+/// What the trainer has no use for.
+std::vector<UnusedKey> keys_of_other_trainers(const Config& config) {
+  if (!has_mf_kernels(config)) {
+    return {
+        {"model.init_std",
+         fmt::format("model.name={} with train.loss={} and method={} is trained in mini-batches by Adam and "
+                     "starts as its paper's code does",
+                     config.model.name, value_text(config, "train.loss"), config.method)}};
+  }
+  std::vector<UnusedKey> unused = {
+      {"train.cuda_graph", "mf with train.loss=bpr has kernels of its own, few a step"},
+      {"gate.skip_below", "mf with train.loss=bpr has kernels of its own, in which every pair is computed"}};
+  if (config.train.mode == TrainConfig::Mode::fused) {
+    unused.push_back({"train.batch_size", "the fused mode has no mini-batches; see train.chunk_rows"});
+    unused.push_back({"llm.max_pairs_per_batch", "the fused mode has no mini-batches; see llm.pair_rate"});
+  } else {
+    unused.push_back({"train.chunk_rows", "the exact mode updates the gate with each mini-batch"});
+  }
+  return unused;
+}
+
+}  // namespace
+
+std::vector<UnusedKey> unused_keys(const Config& config) {
+  std::vector<UnusedKey> unused = inapplicable_keys(config);
+  for (auto* keys : {keys_unused_by_method, keys_of_other_backbones, keys_of_other_trainers}) {
+    std::ranges::move(keys(config), std::back_inserter(unused));
+  }
+  return unused;
+}
+
+}  // namespace sllmr
