@@ -44,10 +44,8 @@ Config load_run(const std::string& recipe, const std::vector<Settings>& settings
     }
   }
   const auto dropped =
-      std::ranges::remove_if(words, [&](const std::string& word) { return find(word) != unused.end(); });
-  if (dropped.empty()) return config;
-  words.erase(dropped.begin(), dropped.end());
-  return load_config(recipe, words);
+      std::erase_if(words, [&](const std::string& word) { return find(word) != unused.end(); });
+  return dropped == 0 ? config : load_config(recipe, words);
 }
 
 }  // namespace

@@ -121,8 +121,9 @@ struct PlainRows {
 /// CUDA. Item: a row that draws pairs, by its ordinal among such rows of the launch. `Parts`: has the gate's.
 template <int Dim, class Optimizer, class Parts>
 struct RowsWithPairs {
-  static constexpr bool narrow = Dim <= 64 && !std::is_same_v<Parts, WideParts>;
-  static constexpr bool lean = std::is_same_v<Parts, LeanParts> && std::is_same_v<Optimizer, Sgd>;
+  static constexpr bool narrow = Dim <= 128 && !std::is_same_v<Parts, WideParts>;
+  static constexpr bool lean =
+      Dim <= 64 && std::is_same_v<Parts, LeanParts> && std::is_same_v<Optimizer, Sgd>;
   static constexpr int blocks_at_once = !narrow ? 2 : lean ? 4 : 3;
   MfArgs args;
   double gap;  // of args.pair_rate
@@ -211,7 +212,8 @@ template <int Dim, class Optimizer>
 void run_rows(const Context& context, const MfArgs& args) {
   if constexpr (OnThisDevice::value == Device::cuda) {
     if (has_parts_of<LeanParts>(args.gate)) return run_side_by_side<Dim, Optimizer, LeanParts>(context, args);
-    if (has_parts_of<NarrowParts>(args.gate)) return run_side_by_side<Dim, Optimizer, NarrowParts>(context, args);
+    if (has_parts_of<NarrowParts>(args.gate))
+      return run_side_by_side<Dim, Optimizer, NarrowParts>(context, args);
     run_side_by_side<Dim, Optimizer, WideParts>(context, args);
   } else {
     require(args.gate.n_slots >= context.threads(), "fused_mf_step: fewer accumulator slots than threads");

@@ -33,7 +33,8 @@ std::string why_gate_key_unused(const Config& config, const GateSpec& spec, std:
     return fmt::format("the rule {} does not look at the uncertainty", rule.name);
   }
   const auto* own = std::ranges::find(kObjectiveKeys, key, &ObjectiveKey::key);
-  const bool is_learning = key == "gate.lr" || key == "gate.probe_rate" || key == "gate.probes" || own != std::end(kObjectiveKeys);
+  const bool is_learning =
+      key == "gate.lr" || key == "gate.probe_rate" || key == "gate.probes" || own != std::end(kObjectiveKeys);
   if (is_learning && rule.n_params == 0) {
     return fmt::format("the rule {} has no parameters to learn", rule.name);
   }

@@ -55,6 +55,13 @@ float user_entropy(const Split& split, Id user) {
   return entropy_of(weights, all);
 }
 
+float judge_variance(const ScoreTable& table, Id user) {
+  const std::size_t n = table.scores_of(user).size();
+  double sum = 0;
+  for (std::size_t k = 0; k < n; ++k) sum += static_cast<double>(table.variance_of(user, k));
+  return n == 0 ? 0.0F : static_cast<float>(sum / static_cast<double>(n));
+}
+
 }  // namespace
 
 std::vector<UserSignals> user_signals(const Split& split, const ScoreTable& table) {
@@ -65,7 +72,8 @@ std::vector<UserSignals> user_signals(const Split& split, const ScoreTable& tabl
     signals[u] = {.cold = static_cast<float>(split.cold[u]),
                   .log_history = log_history[u],
                   .score_entropy = score_entropy(table.scores_of(user)),
-                  .user_entropy = user_entropy(split, user)};
+                  .user_entropy = user_entropy(split, user),
+                  .judge_variance = judge_variance(table, user)};
   }
   return signals;
 }

@@ -13,10 +13,12 @@ namespace sllmr {
 /// Signals of a user and of an item that training does not change. A new one is a member here, its name in
 /// OtherSignals and its value in host/guidance/signals.cpp.
 struct UserSignals {
-  float cold;           // 1 if the user has a short training history, else 0
-  float log_history;    // log(1 + training interactions of the user), 1 at the data set's maximum
-  float score_entropy;  // entropy of the user's LLM scores, in [0, 1]: 1 when all candidates score the same
-  float user_entropy;   // of the categories of training items, in [0, 1]: 1 when no two are the same
+  float cold;            // 1 if the user has a short training history, else 0
+  float log_history;     // log(1 + training interactions of the user), 1 at the data set's maximum
+  float score_entropy;   // entropy of the user's LLM scores, in [0, 1]: 1 when all candidates score the same
+  float user_entropy;    // of the categories of training items, in [0, 1]: 1 when no two are the same
+  float judge_variance;  // mean over the user's candidates of 4 times the variance of the LLM's score over
+                         // permuted prompts, in [0, 1]; 0 where the table does not tell
 };
 struct ItemSignals {
   float tail;            // 1 if the item is in the unpopular tail, else 0
@@ -54,8 +56,9 @@ struct MemberList {
   }
 };
 /// All signals but cold, tail, uncertainty, logit and score_gap, which the gate itself keeps of each pair.
-using OtherSignals = MemberList<&GateSignals::log_history, &GateSignals::score_entropy,
-                                &GateSignals::user_entropy, &GateSignals::log_popularity, &GateSignals::draw>;
+using OtherSignals =
+    MemberList<&GateSignals::log_history, &GateSignals::score_entropy, &GateSignals::user_entropy,
+               &GateSignals::judge_variance, &GateSignals::log_popularity, &GateSignals::draw>;
 static_assert(sizeof(GateSignals) == (5 + OtherSignals::count) * sizeof(float),
               "OtherSignals names every other signal, each a float");
 

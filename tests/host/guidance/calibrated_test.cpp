@@ -110,8 +110,8 @@ TEST_F(CalibratedRun, AsksForTheRulePenaltySidesAndProbesThatSuitIt) {
   EXPECT_EQ(agreement.penalty->name, "hinge");
   EXPECT_FALSE(agreement.least_side);
   EXPECT_FALSE(agreement.matched_probes);
-  const GateSpec given = gate_spec(config(
-      {"gate.rule=learned", "llm.penalty=hinge", "gate.sides=mean", "gate.probes=any"}));
+  const GateSpec given =
+      gate_spec(config({"gate.rule=learned", "llm.penalty=hinge", "gate.sides=mean", "gate.probes=any"}));
   EXPECT_EQ(given.rule->name, "learned");
   EXPECT_EQ(given.penalty->name, "hinge");
   EXPECT_FALSE(given.least_side);
@@ -155,7 +155,8 @@ TEST(GateTelemetry, SaysWhenAGateThatLearnsNoLongerSelects) {
   };
   EXPECT_EQ(collapsed(learned, {0.001, 0, 0.005, 0.009})["collapsed"], "shut");
   EXPECT_THAT(collapsed(learned, {0.001, 0, 0.005, 0.009})["warning"].get<std::string>(), HasSubstr("none"));
-  EXPECT_EQ(collapsed(learned, {0.995, 1, 0.999})["collapsed"], "open") << "a bucket without pairs says nothing";
+  EXPECT_EQ(collapsed(learned, {0.995, 1, 0.999})["collapsed"], "open")
+      << "a bucket without pairs says nothing";
   EXPECT_THAT(collapsed(learned, {1})["warning"].get<std::string>(), HasSubstr("global"));
   for (const std::vector<double>& weights : {std::vector{0.001, 0.0, 0.02}, {0.995, 0.98}, {0.0, 1.0}, {}}) {
     EXPECT_TRUE(collapsed(learned, weights)["collapsed"].is_null());

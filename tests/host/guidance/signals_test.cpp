@@ -48,5 +48,20 @@ TEST(UserEntropy, IsThatOfTheCategoriesOfTrainingItems) {
   EXPECT_EQ(user_entropies(data), std::vector<float>(5));
 }
 
+TEST(JudgeVariance, IsTheMeanOfTheUsersCandidates) {
+  const Dataset data = data_of({{1, 1, 1, 1}, {1, 2, 3}});
+  std::vector<LlmScore> scores = {{1, 1, 0.9F}, {1, 2, 0.5F}, {2, 5, 0.3F}};
+  const auto of_users = [&] {
+    std::vector<float> out;
+    for (const UserSignals& user : user_signals(leave_one_out(data), make_score_table(data, scores, "test")))
+      out.push_back(user.judge_variance);
+    return out;
+  };
+  EXPECT_EQ(of_users(), std::vector<float>(3)) << "of a table that does not tell";
+  scores[0].variance = 0.5F;
+  scores[1].variance = 0.25F;
+  EXPECT_EQ(of_users(), (std::vector<float>{0, 0.375F, 0}));
+}
+
 }  // namespace
 }  // namespace sllmr

@@ -21,34 +21,18 @@ using testing::HasSubstr;
 
 /// Another value of every key of [llm] and [gate], and of the methods' own, that training can begin with.
 const std::vector<std::string>& other_values() {
-  static const std::vector<std::string> all = {"llm.candidates=12",
-                                               "llm.prompt_history=3",
-                                               "llm.lambda=0.7",
-                                               "llm.margin=0.9",
-                                               "llm.pairs=largest",
-                                               "llm.largest_pairs=3",
-                                               "llm.pair_rate=0.25",
-                                               "llm.max_pairs_per_batch=5",
-                                               "llm.noise=0.5",
-                                               "llm.noise_slice=warm",
-                                               "llm.noise_kind=flat",
-                                               "gate.rule=mlp",
-                                               "gate.objective=hinge",
-                                               "gate.uncertainty=entropy",
-                                               "gate.lr=0.9",
-                                               "gate.probe_rate=0.5",
-                                               "gate.price=0.4",
-                                               "gate.budget_weight=7",
-                                               "gate.budget_target=0.9",
-                                               "gate.skip_below=0.9",
-                                               "pointwise.loss=bce",
-                                               "pointwise.calibrate=platt",
-                                               "pointwise.gated=true",
-                                               "kd.weight=0.9",
-                                               "kd.temperature=2",
-                                               "kd.teacher_scale=probability",
-                                               "kd.missing=half",
-                                               "weights.strength=0.3"};
+  static const std::vector<std::string> all = {
+      "llm.candidates=12",    "llm.prompt_history=3",      "llm.lambda=0.7",
+      "llm.margin=0.9",       "llm.penalty=pointwise",     "llm.pairs=largest",
+      "llm.largest_pairs=3",  "llm.pair_rate=0.25",        "llm.max_pairs_per_batch=5",
+      "llm.noise=0.5",        "llm.noise_slice=warm",      "llm.noise_kind=flat",
+      "gate.rule=mlp",        "gate.objective=hinge",      "gate.sides=min",
+      "gate.probes=matched",  "gate.mean_alpha=0.2",       "gate.uncertainty=entropy",
+      "gate.lr=0.9",          "gate.probe_rate=0.5",       "gate.price=0.4",
+      "gate.budget_weight=7", "gate.budget_target=0.9",    "gate.skip_below=0.9",
+      "pointwise.loss=bce",   "pointwise.calibrate=platt", "pointwise.gated=true",
+      "kd.weight=0.9",        "kd.temperature=2",          "kd.teacher_scale=probability",
+      "kd.missing=half",      "weights.strength=0.3"};
   return all;
 }
 

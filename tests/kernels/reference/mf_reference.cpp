@@ -206,8 +206,17 @@ double alpha(std::string_view rule, const GateSignals& z, const Vector& theta) {
   if (rule == "tail") return z.tail;
   if (rule == "random") return z.draw;
   if (rule == "confident") {
-    const Vector x{z.cold,      z.tail,  z.uncertainty,   z.log_history,  z.log_popularity,
-                   z.score_gap, z.logit, z.score_entropy, z.user_entropy, 1};
+    const Vector x{z.cold,
+                   z.tail,
+                   z.uncertainty,
+                   z.log_history,
+                   z.log_popularity,
+                   z.score_gap,
+                   z.logit,
+                   z.score_entropy,
+                   z.user_entropy,
+                   z.judge_variance,
+                   1};
     return sigmoid(dot(x, theta));
   }
   if (rule == "mlp") return mlp(z, theta);
