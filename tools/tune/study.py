@@ -32,7 +32,7 @@ PRUNERS = ["quartile", "none"]
 
 def _n_good(trials: int) -> int:
     """Of so many, those that the sampler takes for good: a quarter. Optuna's tenth is one or two of twenty;
-    of a quadratic fitted to MF's trials on Beauty it missed the best by .0029 in twenty trials, so by .0016."""
+    on a quadratic fitted to MF, Beauty, it missed the best by .0029 in twenty trials, so by .0016."""
     return math.ceil(trials / 4)
 
 
