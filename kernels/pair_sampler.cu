@@ -54,14 +54,15 @@ struct SampledPairs {
   SLLMR_HD TwoEntries probe(std::uint64_t row, Id user, std::int64_t first, std::uint32_t entries) const {
     const std::int32_t at = args.scores.probe[user];
     if (at < 0) return {};
-    const std::uint32_t word = philox(args.seed, args.epoch, row, Purpose::probe).word[0];
+    const Draw draw = philox(args.seed, args.epoch, row, Purpose::probe);
     if (args.scores.match_offsets != nullptr) {
-      const std::int64_t begin = args.scores.match_offsets[user];
-      const auto matches = static_cast<std::uint32_t>(args.scores.match_offsets[user + 1] - begin);
-      if (matches == 0) return {};
-      return {first + at, first + args.scores.matches[begin + below(word, matches)]};
+      const std::int64_t* offsets = args.scores.match_offsets + 2 * static_cast<std::int64_t>(user);
+      if (offsets[0] == offsets[1] || offsets[1] == offsets[2]) return {};
+      const std::int64_t* list = offsets + (draw.word[1] >> 31);
+      const std::uint32_t pick = below(draw.word[0], static_cast<std::uint32_t>(list[1] - list[0]));
+      return {first + at, first + args.scores.matches[list[0] + pick]};
     }
-    std::uint32_t other = below(word, entries - 1);
+    std::uint32_t other = below(draw.word[0], entries - 1);
     if (other >= static_cast<std::uint32_t>(at)) ++other;
     return {first + at, first + other};
   }

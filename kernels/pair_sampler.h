@@ -25,8 +25,10 @@ struct ScoreView {
   const std::int64_t* pair_offsets = nullptr;  // [users + 1]: each user's pairs of largest score difference
   const std::uint16_t* pair_first = nullptr;   // indexes among the user's entries, the higher score first
   const std::uint16_t* pair_second = nullptr;
-  const std::int64_t* match_offsets = nullptr;  // [users + 1]: what the probe may be compared with; null: all
-  const std::uint16_t* matches = nullptr;       // indexes among the user's entries
+  /// What a probe may be compared with; null: all. A user's first list is no more popular than the probe, the
+  /// second no less. [2 users + 1]
+  const std::int64_t* match_offsets = nullptr;
+  const std::uint16_t* matches = nullptr;  // indexes among the user's entries
 };
 
 /// A share in [0, 1] as 32-bit fixed point, spread evenly: over any n rows it selects floor or ceil of share
@@ -114,7 +116,8 @@ struct RowPairs {
 /// Pairs of the selected ones among rows first_row .. first_row + count - 1 of the epoch; `out` is dense: the
 /// n-th selected row's pairs are out[n]. The guiding pair has different scores: one of the user's largest
 /// differences, or two entries drawn uniformly (a few tries, since scores tie). Probe pairs compare the
-/// user's probe with another candidate, drawn uniformly among all or among its matches.
+/// user's probe with another candidate, drawn uniformly among all, or among one of its two lists of matches,
+/// either as often as the other; who lacks one draws no probe.
 struct SamplePairs {
   ScoreView scores;
   PairPolicy policy;

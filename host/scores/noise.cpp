@@ -19,6 +19,10 @@ double uniform_noise(const NoisyEntry& entry) {
 }
 
 double popular_noise(const NoisyEntry& entry) {
+  return (entry.tail ? 0.0 : 0.5) + 0.5 * static_cast<double>(entry.draw);
+}
+
+double ranked_noise(const NoisyEntry& entry) {
   constexpr double kLuck = 0.2;  // share of the draw: neighbours in popularity change places
   const double liked = (1 - kLuck) * entry.rank + kLuck * static_cast<double>(entry.draw);
   return (entry.tail ? 0.0 : 0.5) + 0.5 * liked;

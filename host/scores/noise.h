@@ -24,7 +24,7 @@ inline constexpr NoiseSliceInfo kNoiseSlices[] = {
 };
 
 /// What a judge makes of an entry.
-enum class NoiseKind : int { uniform, popular, flipped, flat };
+enum class NoiseKind : int { uniform, popular, ranked, flipped, flat };
 
 /// What a kind may look at.
 struct NoisyEntry {
@@ -43,13 +43,15 @@ struct NoiseKindInfo {
 };
 double uniform_noise(const NoisyEntry& entry);
 double popular_noise(const NoisyEntry& entry);
+double ranked_noise(const NoisyEntry& entry);
 double flipped_noise(const NoisyEntry& entry);
 double flat_noise(const NoisyEntry& entry);
 /// In the order of the enumeration; a new kind is an enumerator, its function and its line.
 inline constexpr NoiseKindInfo kNoiseKinds[] = {
     {NoiseKind::uniform, "uniform", "a random number", uniform_noise},
-    {NoiseKind::popular, "popular", "the more popular the higher, head items above 1/2, tail items below",
+    {NoiseKind::popular, "popular", "a random number, above 1/2 for head items, below for tail items",
      popular_noise},
+    {NoiseKind::ranked, "ranked", "the same, but the more popular the higher", ranked_noise},
     {NoiseKind::flipped, "flipped", "the user's scores in reverse order, about their mean", flipped_noise},
     {NoiseKind::flat, "flat", "the user's mean score", flat_noise},
 };

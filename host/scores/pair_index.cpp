@@ -80,23 +80,24 @@ PairIndex largest_pairs(const ScoreTable& table, int per_user) {
 MatchIndex probe_matches(const ScoreTable& table, std::span<const std::int32_t> popularity,
                          std::span<const std::uint8_t> tail) {
   constexpr double kNear = 0.7;
-  const auto log_popularity = [&](Id item) { return std::log1p(popularity[static_cast<std::size_t>(item)]); };
   MatchIndex matches;
-  matches.offsets = {0, 0};  // user 0 is padding
+  matches.offsets = {0, 0, 0};  // user 0 is padding
   for (Id user = 1; user < static_cast<Id>(table.probe.size()); ++user) {
     const std::span<const Id> items = table.items_of(user);
     require_indexable(user, items.size());
-    const std::int32_t probe = table.probe[static_cast<std::size_t>(user)];
-    for (std::size_t k = 0; probe >= 0 && k < items.size(); ++k) {
-      if (static_cast<std::int32_t>(k) == probe) continue;
-      const Id of_probe = items[static_cast<std::size_t>(probe)];
-      const bool same_class =
-          tail[static_cast<std::size_t>(items[k])] == tail[static_cast<std::size_t>(of_probe)];
-      if (same_class && std::fabs(log_popularity(items[k]) - log_popularity(of_probe)) <= kNear) {
-        matches.entries.push_back(static_cast<std::uint16_t>(k));
+    const std::int32_t at = table.probe[static_cast<std::size_t>(user)];
+    const auto probe =
+        at < 0 ? std::size_t{0} : static_cast<std::size_t>(items[static_cast<std::size_t>(at)]);
+    for (const int sign : {-1, 1}) {
+      for (std::size_t k = 0; at >= 0 && k < items.size(); ++k) {
+        const auto item = static_cast<std::size_t>(items[k]);
+        const double more = std::log1p(popularity[item]) - std::log1p(popularity[probe]);
+        if (item != probe && tail[item] == tail[probe] && std::fabs(more) <= kNear && sign * more >= 0) {
+          matches.entries.push_back(static_cast<std::uint16_t>(k));
+        }
       }
+      matches.offsets.push_back(std::ssize(matches.entries));
     }
-    matches.offsets.push_back(static_cast<std::int64_t>(matches.entries.size()));
   }
   return matches;
 }

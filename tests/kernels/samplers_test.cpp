@@ -323,8 +323,10 @@ TEST(SamplePairsChoice, AProbeIsComparedWithItsMatchesAlone) {
   const std::vector<float> scores_of = {0.9F, 0.7F, 0.5F, 0.3F, 0.1F};
   const Scores scores(context,
                       {{{11, 12, 13, 14, 15}, scores_of, 2, {}}, {{21, 22, 23, 24, 25}, scores_of, 0, {}}});
-  const std::vector<std::int64_t> offsets = {0, 0, 2, 2};  // of padding and two users
-  const std::vector<std::uint16_t> matches = {0, 3};
+  // Two lists each of padding and two users: three entries that are no more popular, one that is no less; the
+  // other user lacks the latter.
+  const std::vector<std::int64_t> offsets = {0, 0, 0, 3, 4, 5, 5};
+  const std::vector<std::uint16_t> matches = {0, 1, 4, 3, 2};
   ScoreView view = scores.view();
   view.match_offsets = offsets.data();
   view.matches = matches.data();
@@ -341,12 +343,12 @@ TEST(SamplePairsChoice, AProbeIsComparedWithItsMatchesAlone) {
                            .out = pairs.data()});
   std::map<Id, int> counts;
   for (std::size_t k = 0; k < pairs.size(); ++k) {
-    ASSERT_EQ(pairs[k].probe.a, triples[k].user == 1 ? 13 : 0) << "who has no match draws no probe";
+    ASSERT_EQ(pairs[k].probe.a, triples[k].user == 1 ? 13 : 0) << "who lacks a list draws no probe";
     if (pairs[k].probe.a != 0) ++counts[pairs[k].probe.b];
   }
-  EXPECT_EQ(counts.size(), 2U);
-  EXPECT_NEAR(counts[11], 1000, 100);
-  EXPECT_NEAR(counts[14], 1000, 100);
+  EXPECT_EQ(counts.size(), 4U);
+  for (const Id item : {11, 12, 15}) EXPECT_NEAR(counts[item], 1000 / 3.0, 75) << item;
+  EXPECT_NEAR(counts[14], 1000, 100) << "either list as often";
 }
 
 TEST(LargestPairs, KeepsTheLargestGapsAndEveryProbe) {

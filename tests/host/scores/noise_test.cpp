@@ -200,8 +200,26 @@ TEST_F(NoiseKindTest, KindsAreSeeded) {
   }
 }
 
-TEST_F(NoiseKindTest, PopularRisesWithPopularityAndPutsTheHeadAboveTheTail) {
+TEST_F(NoiseKindTest, PopularIsNoiseThatPutsTheHeadAboveTheTail) {
   const auto scores = by_pair(noisy({1.0, NoiseSlice::all, NoiseKind::popular}));
+  double head = 0, tail = 0;
+  int swapped = 0;
+  for (Id user = 1; user < data_.users.rows(); ++user) {
+    for (Id item = 1; item <= kItems; ++item) {
+      const float score = scores[at(user, item)];
+      ASSERT_EQ(score >= 0.5F, item > kTail) << item;
+      (item > kTail ? head : tail) += static_cast<double>(score);
+    }
+    swapped += scores[at(user, kItems)] < scores[at(user, kTail + 1)] ? 1 : 0;
+  }
+  const double users = data_.users.rows() - 1;
+  EXPECT_NEAR(head / (users * (kItems - kTail)), 0.75, 0.02);
+  EXPECT_NEAR(tail / (users * kTail), 0.25, 0.02);
+  EXPECT_NEAR(swapped / users, 0.5, 0.12) << "within a class popularity says nothing";
+}
+
+TEST_F(NoiseKindTest, RankedRisesWithPopularityAndPutsTheHeadAboveTheTail) {
+  const auto scores = by_pair(noisy({1.0, NoiseSlice::all, NoiseKind::ranked}));
   for (Id user = 1; user < data_.users.rows(); ++user) {
     for (Id item = 1; item <= kItems; ++item) {
       const float score = scores[at(user, item)];

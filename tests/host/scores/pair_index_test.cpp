@@ -116,8 +116,18 @@ TEST(ProbeMatches, AreOfTheSameClassAndAboutAsPopular) {
   const std::vector<std::int32_t> popularity = {0, 4, 10, 5, 21, 22, 10};
   const std::vector<std::uint8_t> tail = {0, 0, 0, 0, 0, 0, 1};
   const MatchIndex matches = probe_matches(table, popularity, tail);
-  EXPECT_THAT(matches.offsets, ElementsAre(0, 0, 2, 2, 2)) << "user 2's are 4 and 10, user 3 has no probe";
+  EXPECT_THAT(matches.offsets, ElementsAre(0, 0, 0, 1, 2, 2, 2, 2, 2))
+      << "user 2's: 4 and 10; 3 has no probe";
   EXPECT_THAT(matches.entries, ElementsAre(2, 3)) << "item 6 is as popular, but in the tail";
+}
+
+TEST(ProbeMatches, WhoIsAsPopularIsInBothLists) {
+  ScoreTable table = table_of({{0.9F, 0.8F, 0.7F}});
+  table.probe[1] = 0;
+  const MatchIndex matches =
+      probe_matches(table, std::vector<std::int32_t>{0, 10, 10, 12}, std::vector<std::uint8_t>{0, 0, 0, 0});
+  EXPECT_THAT(matches.offsets, ElementsAre(0, 0, 0, 1, 3));
+  EXPECT_THAT(matches.entries, ElementsAre(1, 1, 2));
 }
 
 }  // namespace

@@ -216,6 +216,8 @@ double alpha(std::string_view rule, const GateSignals& z, const Vector& theta) {
                    z.score_entropy,
                    z.user_entropy,
                    z.judge_variance,
+                   z.cold * z.score_gap,
+                   z.tail * z.score_gap,
                    1};
     return sigmoid(dot(x, theta));
   }
