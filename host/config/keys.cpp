@@ -316,7 +316,7 @@ std::vector<Key> own_keys() {
               "forward passes with dropout of a step (gate.uncertainty=mc_dropout)", 256),
       number(SLLMR_KEY(gate.lr), positive, "learning rate of the gate"),
       number(SLLMR_KEY(gate.probe_rate), share, "share of the rows with a pair that draw a probe pair too"),
-      number(SLLMR_KEY(gate.mean_alpha), share, "mean gate value (rule random)"),
+      number(SLLMR_KEY(gate.mean_alpha), share, "mean gate value of an item (rule random)"),
       number(SLLMR_KEY(gate.price), share, "agreement beyond chance that opens the gate"),
       number(SLLMR_KEY(gate.budget_weight), non_negative, "weight of the budget term (objective budget)"),
       number(SLLMR_KEY(gate.budget_target), share, "mean gate value that the budget asks for"),

@@ -21,6 +21,10 @@ bool is_named_by_method(const Config& config, const std::vector<GatePart>& parts
 
 }  // namespace
 
+bool uses_margin(const GateSpec& spec) {
+  return spec.penalty->uses_margin || (spec.objective->uses_hinge && spec.rule->n_params > 0);
+}
+
 std::string why_gate_key_unused(const Config& config, const GateSpec& spec, std::string_view key) {
   const GatePart &rule = *spec.rule, &objective = *spec.objective;
   if (key == "gate.rule" && is_named_by_method(config, gate_rules())) {
@@ -31,6 +35,9 @@ std::string why_gate_key_unused(const Config& config, const GateSpec& spec, std:
   }
   if ((key == "gate.uncertainty" || key == "gate.mc_passes") && !rule.uses_uncertainty) {
     return fmt::format("the rule {} does not look at the uncertainty", rule.name);
+  }
+  if (key == "llm.margin" && !uses_margin(spec)) {
+    return fmt::format("llm.penalty={} has no margin", spec.penalty->name);
   }
   const auto* own = std::ranges::find(kObjectiveKeys, key, &ObjectiveKey::key);
   const bool is_learning =

@@ -25,6 +25,7 @@ GateState::GateState(Context& context, const Config& config, const GateSpec& spe
   gate_.lambda = static_cast<float>(config.llm.lambda);
   gate_.margin = static_cast<float>(config.llm.margin);
   if (spec.rule == nullptr) return;
+  if (!uses_margin(spec)) gate_.margin = 0;
 
   const std::vector<float> theta = initial_gate_params(spec.rule->id, config.seed);
   theta_ = Buffer<float>(context, std::span<const float>(theta));

@@ -79,16 +79,17 @@ nlohmann::json gate_telemetry(const GateSpec& spec, bool holds_out, const std::v
   if (holds_out) add_reliability(totals, out);
   if (spec.rule->n_params > 0) {
     out["collapsed"] = collapse(out["buckets"]);
-    if (out["collapsed"] == "shut") {
+    if (out["collapsed"] == "shut" && spec.objective->uses_probes && probes == 0) {
+      out["warning"] = "the gate has drawn no probe and is shut: see gate.probe_rate and gate.probes";
+    } else if (out["collapsed"] == "shut") {
       out["warning"] =
-          "the gate has shut everywhere (mean weight below .01 in every bucket): it has learned that the LLM "
-          "is "
-          "of no use, and the result is that of method=none";
+          "the gate has shut, its mean weight is below .01 in every bucket: it has not found the LLM to be "
+          "of "
+          "use, and the model is hardly pulled, as with method=none";
     } else if (out["collapsed"] == "open") {
       out["warning"] =
-          "the gate is open everywhere (mean weight above .99 in every bucket): it no longer selects, and "
-          "the "
-          "result is that of method=global";
+          "the gate is open, its mean weight is above .99 in every bucket: it no longer selects, as with "
+          "method=global";
     }
   }
   return out;

@@ -114,7 +114,7 @@ bool Gated::open(const LlmPair& pair, Id user) {
         side->z.uncertainty = uncertainty;
         side->z.logit = kLogits[k];
         const float alpha = alpha_of(host_gate_, side->z);
-        side->most = std::max(side->most, alpha);
+        side->most = max(side->most, alpha);  // NaN stays NaN
         side->sum += alpha;
       }
     }

@@ -104,6 +104,7 @@ GateSpec spec_of(const Config& config) {
   }
   GateSpec spec = gate_spec(config);
   if (spec.rule->n_params == 0) spec.objective = hinge;
+  spec.least_side = false;
   return spec;
 }
 
@@ -182,6 +183,10 @@ void check(const Config& config) {
   require(spec.rule->n_params == 0 || spec.objective->uses_probes,
           "pointwise.gated=true: a gating rule with parameters learns from probes alone here: use "
           "gate.objective=agreement, or a gate.rule without parameters");
+  require(spec.rule->n_params == 0 || !spec.objective->is_probability,
+          fmt::format("pointwise.gated=true weighs rows by alpha, which gate.objective={} reads as a "
+                      "probability: use gate.objective=agreement",
+                      spec.objective->name));
 }
 
 std::string unused(const Config& config, std::string_view key) {

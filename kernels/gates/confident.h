@@ -28,9 +28,7 @@ struct Confident : GateRule {
                                    z.judge_variance,
                                    z.cold * z.score_gap,
                                    z.tail * z.score_gap};
-    auto logit = theta[n_params - 1];
-    for (int k = 0; k < n_params - 1; ++k) logit = logit + theta[k] * x[k];
-    return sigmoid(logit);
+    return sigmoid(theta.plus_product(theta[n_params - 1], 0, x));
   }
 };
 

@@ -20,6 +20,8 @@ struct GatePart {
   bool uses_uncertainty = false;  // of a rule: reads GateSignals::uncertainty
   bool uses_logit = false;        // of a rule: reads GateSignals::logit
   bool uses_probes = false;       // of an objective
+  bool uses_margin = false;       // of a penalty
+  bool uses_hinge = false;        // of an objective: reads PairContext::hinge
   bool uses_cosine = false;       // of an objective: reads PairContext::cosine
   bool skips_closed = false;      // of an objective, as the following
   bool is_probability = false;

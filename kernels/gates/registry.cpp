@@ -20,6 +20,7 @@ GatePart gate_part(int id) {
     out.uses_logit = Part::uses_logit;
   } else if constexpr (std::is_base_of_v<GateObjective, Part>) {
     out.uses_probes = Part::uses_probes;
+    out.uses_hinge = Part::uses_hinge;
     out.uses_cosine = Part::uses_cosine;
     out.skips_closed = Part::skips_closed;
     out.is_probability = Part::is_probability;
@@ -27,6 +28,8 @@ GatePart gate_part(int id) {
     out.penalty = Part::penalty;
     out.least_side = Part::least_side;
     out.matched_probes = Part::matched_probes;
+  } else {
+    out.uses_margin = Part::uses_margin;
   }
   return out;
 }
@@ -98,8 +101,12 @@ float alpha_of(const GateArgs& gate, const GateSignals& z) {
 
 float weight_of(const GateArgs& gate, float alpha_a, float alpha_b) {
   PairContext pair{};
+  pair.lambda = gate.lambda;
   pair.mean_alpha = gate.running[0];
   pair.mean_hinge = gate.running[1];
+  pair.price = gate.price;
+  pair.budget_weight = gate.budget_weight;
+  pair.budget_target = gate.budget_target;
   WeightOfPair visitor{pair, alpha_a, alpha_b, gate.least_side};
   GateObjectives::visit(gate.objective, visitor);
   return visitor.weight;

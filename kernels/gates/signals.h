@@ -67,6 +67,12 @@ template <class Scalar>
 struct PlainTheta {
   const Scalar* theta;
   SLLMR_HD Scalar operator[](int k) const { return theta[k]; }
+  /// start + theta[first] x[0] + theta[first + 1] x[1] + ...; quicker than term by term.
+  template <int n>
+  SLLMR_HD Scalar plus_product(Scalar start, int first, const float (&x)[n]) const {
+    for (int k = 0; k < n; ++k) start += theta[first + k] * x[k];
+    return start;
+  }
 };
 
 /// Parameter access that seeds parameters [first, first + N) with unit slopes.
@@ -78,6 +84,15 @@ struct SeededTheta {
     Dual<Scalar, N> out(theta[k]);
     for (int s = 0; s < N; ++s) out.slope[s] = k == first + s ? Scalar(1) : Scalar(0);
     return out;
+  }
+  /// As PlainTheta's, of parameters that `start` does not depend on.
+  template <int n>
+  SLLMR_HD Dual<Scalar, N> plus_product(Dual<Scalar, N> start, int from, const float (&x)[n]) const {
+    for (int k = 0; k < n; ++k) {
+      start.value += theta[from + k] * x[k];
+      for (int s = 0; s < N; ++s) start.slope[s] = from + k == first + s ? x[k] : start.slope[s];
+    }
+    return start;
   }
 };
 

@@ -114,6 +114,7 @@ class CudaParityOfGate : public testing::TestWithParam<GateParts> {
   void SetUp() override {
     if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
     std::tie(shape_.rule, shape_.objective) = GetParam();
+    shape_.vary(shape_.rule + shape_.objective);
   }
   WorldShape shape_;
 };
@@ -146,15 +147,24 @@ TEST_P(CudaParityOfGate, TenExactSteps) {
 
 TEST_F(CudaParity, StepsAtEveryWidthWithEveryOptimizer) {
   for (const int width : kParityWidths) {
-    WorldShape shape;
-    shape.width = width;
-    shape.rows = 80;
-    const World world = make_world(shape);
-    for (const OptimizerKind optimizer : fused_optimizers()) {
-      expect_same(on_both([&](const Context& context) { return run_fused(context, world, optimizer, 1); }));
-    }
-    for (const OptimizerKind optimizer : all_optimizers()) {
-      expect_same(on_both([&](const Context& context) { return run_exact(context, world, optimizer, 16); }));
+    // A gate of each class of kernels.
+    for (const char* rule : {"learned", "confident", "mlp"}) {
+      WorldShape shape;
+      shape.width = width;
+      shape.rows = 80;
+      shape.rule = rule_id(rule);
+      if (shape.rule != rule_id("learned")) {
+        shape.objective = objective_id("calibrated");
+        shape.vary(penalty_id("soft"));
+      }
+      const World world = make_world(shape);
+      for (const OptimizerKind optimizer : fused_optimizers()) {
+        expect_same(on_both([&](const Context& context) { return run_fused(context, world, optimizer, 1); }));
+      }
+      for (const OptimizerKind optimizer : all_optimizers()) {
+        expect_same(
+            on_both([&](const Context& context) { return run_exact(context, world, optimizer, 16); }));
+      }
     }
   }
 }

@@ -88,14 +88,6 @@ void expect_same(const Context& context, const DeviceWorld& device, const refere
   expect_totals(device.totals(context), reference.totals());
 }
 
-/// Every rule and objective comes with every penalty, with either way to take the sides together, and with
-/// draws of several means.
-void vary(WorldShape& shape, int k) {
-  shape.penalty = k % static_cast<int>(gate_penalties().size());
-  shape.least_side = k % 2 != 0;
-  shape.draw_power = k % 4 == 0 ? 1.0F : 0.5F * static_cast<float>(k % 4);
-}
-
 class EveryGate : public testing::TestWithParam<GateParts> {
  protected:
   void SetUp() override { std::tie(shape_.rule, shape_.objective) = GetParam(); }
@@ -110,7 +102,7 @@ TEST_P(EveryGate, FusedStepOfOneRowIsTheReference) {
       SCOPED_TRACE(describe(width, optimizer));
       shape_.width = width;
       shape_.seed = static_cast<std::uint64_t>(width) + static_cast<std::uint64_t>(optimizer);
-      vary(shape_, width / 32 + static_cast<int>(optimizer));
+      shape_.vary(width / 32 + static_cast<int>(optimizer));
       const World world = make_world(shape_);
       DeviceWorld device(context_, world, 3);
       reference::Trainer reference(world);
@@ -145,7 +137,7 @@ TEST_P(EveryGate, LaunchOfManyRowsIsTheReference) {
     std::tie(shape.rule, shape.objective) = GetParam();
     shape.pair_rate = pair_rate;
     shape.seed = static_cast<std::uint64_t>(20 * pair_rate) + 2;
-    vary(shape, static_cast<int>(5 * pair_rate) + shape.objective);
+    shape.vary(static_cast<int>(5 * pair_rate) + shape.objective);
     const std::vector<OptimizerKind> fused = fused_optimizers();
     expect_launch_is_the_reference(
         context_, shape, fused[static_cast<std::size_t>(shape.rule + shape.objective) % fused.size()]);
@@ -176,11 +168,16 @@ TEST(FusedStepCuda, LaunchOfManyRowsIsTheReference) {
   for (const OptimizerKind optimizer : fused_optimizers()) {
     for (const int width : kWidths) {
       for (const double pair_rate : {0.0, 0.5, 1.0}) {
-        WorldShape shape = WorldShape::of_rows_apart(300);
-        shape.width = width;
-        shape.pair_rate = pair_rate;
-        shape.objective = objective_id("agreement");
-        expect_launch_is_the_reference(context, shape, optimizer);
+        // A gate of each class of kernels.
+        for (const char* rule : {"learned", "confident", "mlp"}) {
+          WorldShape shape = WorldShape::of_rows_apart(300);
+          shape.width = width;
+          shape.pair_rate = pair_rate;
+          shape.rule = rule_id(rule);
+          shape.objective = objective_id(pair_rate == 1.0 ? "calibrated" : "agreement");
+          if (shape.rule != rule_id("learned")) shape.vary(1 + static_cast<int>(2 * pair_rate));
+          expect_launch_is_the_reference(context, shape, optimizer);
+        }
       }
     }
   }
@@ -191,6 +188,7 @@ TEST_P(EveryGate, ExactStepIsTheReference) {
     for (const OptimizerKind optimizer : all_optimizers()) {
       SCOPED_TRACE(describe(shape_.width, optimizer) + ", batch " + std::to_string(batch));
       shape_.seed = static_cast<std::uint64_t>(batch) + static_cast<std::uint64_t>(optimizer);
+      shape_.vary(static_cast<int>(batch) + static_cast<int>(optimizer));
       const World world = make_world(shape_);
       DeviceWorld device(context_, world, static_cast<int>(batch));
       MfBatch exact(context_, shape_.width, shape_.users + 1, shape_.items + 1, batch, optimizer);

@@ -38,7 +38,7 @@ struct PointwiseOutcome {
 PointwiseOutcome run(const Context& context, const Rows& rows, PointwiseLoss loss, int rule) {
   constexpr int kSlots = 5, kFirst = 2;
   std::vector<float> theta = initial_gate_params(rule, 3);
-  for (std::size_t k = 0; k < theta.size(); ++k) theta[k] += 0.1F * static_cast<float>(k % 3);
+  for (std::size_t k = 0; k < theta.size(); ++k) theta[k] += 0.1F * static_cast<float>(1 + k % 3);
   const Buffer<float> logits(context, std::span<const float>(rows.logits)),
       targets(context, std::span<const float>(rows.targets)),
       parameters(context, std::span<const float>(theta));
@@ -110,7 +110,7 @@ void expect_right(const Context& context, const std::vector<float>& uncertaintie
   rows.uncertainties = uncertainties;
   for (int rule = 0; rule < static_cast<int>(gate_rules().size()); ++rule) {
     std::vector<float> theta = initial_gate_params(rule, 3);
-    for (std::size_t k = 0; k < theta.size(); ++k) theta[k] += 0.1F * static_cast<float>(k % 3);
+    for (std::size_t k = 0; k < theta.size(); ++k) theta[k] += 0.1F * static_cast<float>(1 + k % 3);
     GateArgs gate;
     gate.rule = rule;
     gate.uses_draw = gate_rules()[static_cast<std::size_t>(rule)].uses_draw;
@@ -126,6 +126,7 @@ void expect_right(const Context& context, const std::vector<float>& uncertaintie
         GateSignals z = gate_signals(gate, each.user, each.item, each.gap);
         z.uncertainty = uncertainties.empty() ? uncertainty_of(rows.logits[each.row], Uncertainty::confidence)
                                               : uncertainties[each.row];
+        z.logit = logit_signal(rows.logits[each.row]);
         const auto alpha = static_cast<double>(alpha_of(gate, z));
         const auto s = static_cast<double>(rows.logits[each.row]);
         constexpr double kStep = 1e-5;

@@ -79,6 +79,13 @@ struct WorldShape {
 
   static constexpr Id items_a_row = 6;  // of a world whose rows are apart
 
+  /// Another penalty, way to take the sides together and mean of draws for each k.
+  void vary(int k) {
+    penalty = k % static_cast<int>(gate_penalties().size());
+    least_side = k % 2 != 0;
+    draw_power = k % 4 == 0 ? 1.0F : 0.5F * static_cast<float>(k % 4);
+  }
+
   /// `rows` that share nothing.
   static WorldShape of_rows_apart(std::int64_t rows) {
     WorldShape shape;

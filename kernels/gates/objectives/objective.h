@@ -33,6 +33,7 @@ SLLMR_HD Real of_sides(const Real& a, const Real& b, bool least) {
 ///   template <class Real> SLLMR_HD static Real loss(const Real& alpha, const PairContext& pair);
 struct GateObjective {
   static constexpr bool uses_probes = false;  // probe pairs teach it
+  static constexpr bool uses_hinge = false;   // reads PairContext::hinge
   static constexpr bool uses_cosine = false;  // reads PairContext::cosine
   /// A guiding pair that the model gives no weight teaches it nothing, and may be left out.
   static constexpr bool skips_closed = false;

@@ -16,8 +16,9 @@ struct Soft : GatePenalty {
     const float sure = 0.5F * (1.0F + min(pair.weight, 1.0F));
     const Real gap = s_a - s_b;
     // A NaN pulls on; a gate that is shut does not ask for a draw either.
-    const bool rests = sigmoid_of(value_of(gap)) >= sure || pair.weight == 0.0F;
-    return rests ? Real(0) : 2.0F * (softplus(gap) - sure * gap);
+    const auto logit = value_of(gap), p = sigmoid_of(logit);
+    const bool rests = p >= sure || pair.weight == 0.0F;
+    return rests ? Real(0) : chain(gap, 2 * (softplus(logit) - sure * logit), 2 * (p - sure));
   }
 };
 

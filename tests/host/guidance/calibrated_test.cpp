@@ -135,13 +135,14 @@ TEST_F(CalibratedRun, ARandomGateHasTheMeanThatIsAskedFor) {
 }
 
 /// Sums of an epoch in which each of the buckets had pairs of this weight.
-std::vector<double> totals_of_weights(const std::vector<double>& weights) {
+std::vector<double> totals_of_weights(const std::vector<double>& weights, double probes = 0) {
   std::vector<double> totals(GateColumns::used);
   for (std::size_t b = 0; b < weights.size(); ++b) {
     double* bucket = totals.data() + GateColumns::bucket + GateColumns::bucket_columns * b;
     bucket[0] = 100;
     bucket[1] = bucket[3] = 100 * weights[b];
   }
+  totals[GateColumns::probes] = probes;
   return totals;
 }
 
@@ -150,10 +151,11 @@ TEST(GateTelemetry, SaysWhenAGateThatLearnsNoLongerSelects) {
                          .objective = find_gate_part(gate_objectives(), "agreement"),
                          .penalty = find_gate_part(gate_penalties(), "hinge")};
   const auto collapsed = [&](const GateSpec& spec, const std::vector<double>& weights) {
-    return gate_telemetry(spec, false, {}, totals_of_weights(weights));
+    return gate_telemetry(spec, false, {}, totals_of_weights(weights, 10));
   };
   EXPECT_EQ(collapsed(learned, {0.001, 0, 0.005, 0.009})["collapsed"], "shut");
-  EXPECT_THAT(collapsed(learned, {0.001, 0, 0.005, 0.009})["warning"].get<std::string>(), HasSubstr("none"));
+  EXPECT_THAT(collapsed(learned, {0.001, 0, 0.005, 0.009})["warning"].get<std::string>(),
+              HasSubstr("method=none"));
   EXPECT_EQ(collapsed(learned, {0.995, 1, 0.999})["collapsed"], "open")
       << "a bucket without pairs says nothing";
   EXPECT_THAT(collapsed(learned, {1})["warning"].get<std::string>(), HasSubstr("global"));
@@ -164,6 +166,9 @@ TEST(GateTelemetry, SaysWhenAGateThatLearnsNoLongerSelects) {
   GateSpec always = learned;
   always.rule = find_gate_part(gate_rules(), "always");
   EXPECT_FALSE(collapsed(always, {1, 1, 1, 1}).contains("collapsed")) << "nothing that learns";
+  std::vector<double> without_probes = totals_of_weights({0, 0});
+  EXPECT_THAT(gate_telemetry(learned, false, {}, without_probes)["warning"].get<std::string>(),
+              HasSubstr("gate.probe_rate"));
 }
 
 TEST(GateTelemetry, CalibrationErrorIsTheMeanDistanceOfTheBins) {

@@ -475,6 +475,28 @@ TEST_P(EveryRule, SaysWhetherItReadsTheLogit) {
   EXPECT_EQ(std::isnan(alpha), rule.uses_logit);
 }
 
+TEST(Registry, EveryGateHasAClassOfKernels) {
+  for (const GatePart& rule : gate_rules()) {
+    for (const GatePart& objective : gate_objectives()) {
+      for (const GatePart& penalty : gate_penalties()) {
+        GateArgs gate;
+        gate.rule = rule.id;
+        gate.objective = objective.id;
+        gate.penalty = penalty.id;
+        const bool narrow = has_parts_of<NarrowParts>(gate);
+        EXPECT_NE(narrow, has_parts_of<WideParts>(gate)) << rule.name;
+        EXPECT_TRUE(narrow || !has_parts_of<LeanParts>(gate)) << rule.name;
+        EXPECT_TRUE(has_parts_of<EveryPart>(gate));
+      }
+    }
+  }
+  GateArgs paper;
+  paper.rule = rule_id("learned");
+  EXPECT_TRUE(has_parts_of<LeanParts>(paper));
+  paper.penalty = penalty_id("soft");
+  EXPECT_FALSE(has_parts_of<LeanParts>(paper));
+}
+
 TEST(Registry, WhatAnObjectiveAsksForIsThere) {
   for (const GatePart& objective : gate_objectives()) {
     EXPECT_NE(find_gate_part(gate_rules(), objective.rule), nullptr) << objective.name;
