@@ -88,6 +88,7 @@ struct SeededTheta {
   /// As PlainTheta's, of parameters that `start` does not depend on.
   template <int n>
   SLLMR_HD Dual<Scalar, N> plus_product(Dual<Scalar, N> start, int from, const float (&x)[n]) const {
+    SLLMR_UNROLL
     for (int k = 0; k < n; ++k) {
       start.value += theta[from + k] * x[k];
       for (int s = 0; s < N; ++s) start.slope[s] = from + k == first + s ? x[k] : start.slope[s];
