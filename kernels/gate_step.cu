@@ -7,12 +7,19 @@ namespace sllmr {
 
 namespace {
 
-/// One group of lanes a column.
+/// One group of lanes a column that this gate adds to: its parameters' gradients, then the sums.
 struct SumColumn {
   GateStep args;
 
+  std::int64_t columns() const {
+    return args.n_params + (args.holds_out ? GateColumns::used : GateColumns::reliability) -
+           GateColumns::bucket;
+  }
+
   template <class Lanes>
-  SLLMR_HD void operator()(Lanes lanes, std::int64_t column) const {
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
+    const std::int64_t column =
+        item < args.n_params ? GateColumns::theta + item : GateColumns::bucket + item - args.n_params;
     float sum = 0;
     for (int s = lanes.lane(); s < args.n_slots; s += Lanes::size) {
       float& slot = args.slots[static_cast<std::int64_t>(s) * GateColumns::stride + column];
@@ -52,7 +59,8 @@ struct UpdateGate {
 };
 
 void run_here(const Context& context, const GateStep& args) {
-  launch(context, "gate_sum", GateColumns::used, SumColumn{args});
+  const SumColumn sum{args};
+  launch(context, "gate_sum", sum.columns(), sum);
   launch_each(context, "gate_update", args.n_params + 1, UpdateGate{args});
 }
 

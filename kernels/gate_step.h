@@ -15,6 +15,7 @@ struct GateStep {
   float* slots;  // [n_slots x GateColumns::stride]; zero afterwards
   int n_slots;
   int n_params;
+  bool holds_out;  // GateArgs::holds_out: whether the columns of reliability are added to
   float learning_rate;
   std::int32_t step;  // gate steps so far, this one included
   float* theta;       // [n_params]

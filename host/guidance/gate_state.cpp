@@ -56,6 +56,7 @@ void GateState::step(int slots) {
   run(context_, GateStep{.slots = slots_.data(),
                          .n_slots = slots,
                          .n_params = n_params(),
+                         .holds_out = gate_.holds_out,
                          .learning_rate = learning_rate_,
                          .step = ++steps_,
                          .theta = theta_.data(),

@@ -41,40 +41,33 @@ struct ColdOrTail : GateRule {
   }
 };
 
-/// The two halves of it.
-struct Cold : GateRule {
-  static constexpr std::string_view name = "cold";
-  static constexpr std::string_view summary = "1 for a cold user, else 0";
+/// alpha = one signal.
+template <auto signal>
+struct OneSignal : GateRule {
   static constexpr bool uses_uncertainty = false;
 
   template <class Theta>
   SLLMR_HD static auto alpha(const GateSignals& z, const Theta&) {
-    return z.cold;
+    return z.*signal;
   }
 };
-struct Tail : GateRule {
+
+/// The two halves of cold-or-tail.
+struct Cold : OneSignal<&GateSignals::cold> {
+  static constexpr std::string_view name = "cold";
+  static constexpr std::string_view summary = "1 for a cold user, else 0";
+};
+struct Tail : OneSignal<&GateSignals::tail> {
   static constexpr std::string_view name = "tail";
   static constexpr std::string_view summary = "1 for a long-tail item, else 0";
-  static constexpr bool uses_uncertainty = false;
-
-  template <class Theta>
-  SLLMR_HD static auto alpha(const GateSignals& z, const Theta&) {
-    return z.tail;
-  }
 };
 
 /// A gate that ignores every signal: the control for selection.
-struct Random : GateRule {
+struct Random : OneSignal<&GateSignals::draw> {
   static constexpr std::string_view name = "random";
   static constexpr std::string_view summary =
       "a random weight of mean gate.mean_alpha, fixed for each (user, item)";
   static constexpr bool uses_draw = true;
-  static constexpr bool uses_uncertainty = false;
-
-  template <class Theta>
-  SLLMR_HD static auto alpha(const GateSignals& z, const Theta&) {
-    return z.draw;
-  }
 };
 
 }  // namespace sllmr::gates

@@ -21,9 +21,10 @@ struct GatePart {
   bool uses_logit = false;        // of a rule: reads GateSignals::logit
   bool uses_probes = false;       // of an objective
   bool uses_margin = false;       // of a penalty
-  bool uses_hinge = false;        // of an objective: reads PairContext::hinge
-  bool uses_cosine = false;       // of an objective: reads PairContext::cosine
-  bool skips_closed = false;      // of an objective, as the following
+  bool uses_hinge = false;        // of an objective, as the following: what it reads of PairContext
+  bool uses_price = false, uses_budget = false;
+  bool uses_cosine = false;
+  bool skips_closed = false;  // of an objective, as the following
   bool is_probability = false;
   std::string_view rule = {}, penalty = {};
   bool least_side = false, matched_probes = false;

@@ -21,6 +21,8 @@ GatePart gate_part(int id) {
   } else if constexpr (std::is_base_of_v<GateObjective, Part>) {
     out.uses_probes = Part::uses_probes;
     out.uses_hinge = Part::uses_hinge;
+    out.uses_price = Part::uses_price;
+    out.uses_budget = Part::uses_budget;
     out.uses_cosine = Part::uses_cosine;
     out.skips_closed = Part::skips_closed;
     out.is_probability = Part::is_probability;

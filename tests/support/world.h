@@ -261,6 +261,7 @@ class DeviceWorld {
     return {.slots = slots_.data(),
             .n_slots = n_slots_,
             .n_params = static_cast<int>(theta_.size()),
+            .holds_out = world_.gate.holds_out,
             .learning_rate = world_.gate_rate,
             .step = step,
             .theta = theta_.data(),

@@ -11,6 +11,7 @@ struct Agreement : GateObjective {
   static constexpr std::string_view summary =
       "-alpha (a - c) on probes: opens where the LLM agrees with behaviour";
   static constexpr bool uses_probes = true;
+  static constexpr bool uses_price = true;
   static constexpr bool skips_closed = true;
 
   template <class Real>

@@ -35,6 +35,8 @@ struct GateObjective {
   static constexpr bool uses_probes = false;  // probe pairs teach it
   static constexpr bool uses_hinge = false;   // reads PairContext::hinge
   static constexpr bool uses_cosine = false;  // reads PairContext::cosine
+  static constexpr bool uses_price = false;   // reads PairContext::price
+  static constexpr bool uses_budget = false;  // reads PairContext::budget_weight and budget_target
   /// A guiding pair that the model gives no weight teaches it nothing, and may be left out.
   static constexpr bool skips_closed = false;
   /// Alpha is the probability that the LLM is right. Some users' probes are kept from the gate, and tell how

@@ -256,6 +256,27 @@ TEST_P(EveryObjective, ASideThatIsNaNIsNeverHidden) {
   }
 }
 
+/// Does a NaN in this member reach the loss, of a guiding pair or of a probe?
+bool reads(int objective, float PairContext::*member) {
+  TestNumbers numbers(13);
+  bool found = false;
+  for (const bool probe : {false, true}) {
+    PairContext pair = random_pair(numbers, probe);
+    pair.*member = kNan;
+    found |= std::isnan(loss_at(objective, 0.5, pair).value);
+  }
+  return found;
+}
+
+TEST_P(EveryObjective, SaysWhatItReads) {
+  const GatePart& part = gate_objectives()[static_cast<std::size_t>(GetParam())];
+  EXPECT_EQ(reads(part.id, &PairContext::hinge), part.uses_hinge);
+  EXPECT_EQ(reads(part.id, &PairContext::cosine), part.uses_cosine);
+  EXPECT_EQ(reads(part.id, &PairContext::price), part.uses_price);
+  EXPECT_EQ(reads(part.id, &PairContext::budget_weight), part.uses_budget);
+  EXPECT_EQ(reads(part.id, &PairContext::budget_target), part.uses_budget);
+}
+
 TEST(Objectives, CalibratedIsLeastWhereAlphaIsHowOftenTheLlmIsRight) {
   // Of 100 probes 70 agree: a proper scoring rule is least at .7. Ties and guiding pairs say nothing.
   double best = 2, least = 1e9;
@@ -345,6 +366,12 @@ TEST_P(EveryPenalty, ALogitOrAWeightThatIsNaNIsNeverHidden) {
     const reference::PenaltyFacts facts{static_cast<double>(weight), 0.4, 0.9, 0.1};
     EXPECT_TRUE(std::isnan(reference::registered_penalty(name(), static_cast<double>(s_a), 0.3, facts)));
   }
+}
+
+TEST_P(EveryPenalty, SaysWhetherItReadsTheMargin) {
+  const reference::PenaltyFacts facts{0.5, static_cast<double>(kNan), 0.9, 0.1};
+  EXPECT_EQ(std::isnan(reference::registered_penalty(name(), 0.2, 0.3, facts)),
+            gate_penalties()[static_cast<std::size_t>(GetParam())].uses_margin);
 }
 
 TEST(Penalties, SoftPullsUntilTheModelIsAsSureAsTheLlmDeserves) {
