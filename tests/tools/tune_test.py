@@ -270,7 +270,7 @@ class Processes(Case):
             "--methods=none",
             "--trials=1",
             "--seeds=1",
-            "train.epochs=150",
+            "train.epochs=600",  # a busy machine must not be through before it is stopped
             "train.eval_every=10",
             "train.checkpoint_every=1",
         ]
@@ -287,7 +287,7 @@ class Processes(Case):
         before = log.read_text().splitlines()
 
         child = self.start(*words)
-        self.wait_for_epochs(len(before) + 20)
+        self.wait_for_epochs(len(before) + 1)
         child.kill()
         child.wait()
         end = time.monotonic() + 10
@@ -305,7 +305,7 @@ class Processes(Case):
         self.assertEqual(log.read_text().splitlines()[: len(before) - 1], before[:-1])
         summary = json.loads((log.parent / "summary.json").read_text())
         self.assertEqual(float(row["figure"]), summary["validation"]["best"])
-        self.assertEqual(json.loads(log.read_text().splitlines()[-1])["epoch"], 150)
+        self.assertEqual(json.loads(log.read_text().splitlines()[-1])["epoch"], 600)
 
 
 class Faults(Case):
