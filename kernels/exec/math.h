@@ -39,7 +39,7 @@ SLLMR_INLINE float exp_of(float x) {
 }
 
 template <class Real>
-SLLMR_HD Real sigmoid_of(Real x) {
+SLLMR_INLINE Real sigmoid_of(Real x) {
   return Real(1) / (Real(1) + exp_of(-x));
 }
 

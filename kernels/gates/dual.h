@@ -58,13 +58,23 @@ struct Dual {
   friend SLLMR_HD Dual operator*(Scalar c, const Dual& a) { return a.chain(c * a.value, c); }
 
   /// The smaller and the larger one, the first where they are the same; NaN stays NaN.
-  friend SLLMR_HD Dual min(const Dual& a, const Dual& b) {
-    return b.value < a.value || b.value != b.value ? b : a;
+  friend SLLMR_INLINE Dual min(const Dual& a, const Dual& b) {
+    return select(b.value < a.value || b.value != b.value, b, a);
   }
-  friend SLLMR_HD Dual max(const Dual& a, const Dual& b) {
-    return b.value > a.value || b.value != b.value ? b : a;
+  friend SLLMR_INLINE Dual max(const Dual& a, const Dual& b) {
+    return select(b.value > a.value || b.value != b.value, b, a);
+  }
+  /// `a` if `first`, else `b`, number by number: a loop of such choices runs in vectors.
+  friend SLLMR_INLINE Dual select(bool first, const Dual& a, const Dual& b) {
+    Dual out(first ? a.value : b.value);
+    for (int k = 0; k < N; ++k) out.slope[k] = first ? a.slope[k] : b.slope[k];
+    return out;
   }
 };
+template <std::floating_point Scalar>
+SLLMR_HD Scalar select(bool first, Scalar a, Scalar b) {
+  return first ? a : b;
+}
 
 template <std::floating_point Scalar>
 SLLMR_HD Scalar min(Scalar a, Scalar b) {

@@ -173,7 +173,7 @@ namespace detail {
 /// gate_pairs() of a padded batch whose uncertainties are known, padding included: every element of a vector
 /// is read.
 template <class Parts = EveryPart, int Most, class Lanes, class Tally>
-SLLMR_HD void gate_sides(Lanes lanes, const GateArgs& gate, Tally&& tally, const GateBatch<Most>& batch,
+SLLMR_INLINE void gate_sides(Lanes lanes, const GateArgs& gate, Tally&& tally, const GateBatch<Most>& batch,
                          GateSide<Most>& a, GateSide<Most>& b, GatedPairs<Most>& gated) {
   AlphaVisitor<Most> rule{gate, batch, a, b};
   GateRules::visit<Parts>(gate.rule, rule);

@@ -24,8 +24,8 @@ struct PairContext {
 
 /// What two sides say together: the lesser of them, or their mean (gate.sides).
 template <class Real>
-SLLMR_HD Real of_sides(const Real& a, const Real& b, bool least) {
-  return least ? min(a, b) : 0.5F * (a + b);
+SLLMR_INLINE Real of_sides(const Real& a, const Real& b, bool least) {
+  return select(least, min(a, b), Real(0.5F * (a + b)));
 }
 
 /// The base of the objectives: what one may leave out. It says itself: `name`, `summary` and

@@ -28,7 +28,7 @@ struct GatePenalty {
 
 /// log(1 + e^x), and of a dual.
 template <GateReal Real>
-SLLMR_HD Real softplus(const Real& x) {
+SLLMR_INLINE Real softplus(const Real& x) {
   const auto v = value_of(x);
   const auto decay = exp_of(v > 0 ? -v : v);
   const auto of = log_sigmoid_loss(-v, decay, log1p_of_share(decay));

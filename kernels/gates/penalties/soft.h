@@ -18,7 +18,7 @@ struct Soft : GatePenalty {
     // A NaN pulls on; a gate that is shut does not ask for a draw either.
     const auto logit = value_of(gap), p = sigmoid_of(logit);
     const bool rests = p >= sure || pair.weight == 0.0F;
-    return rests ? Real(0) : chain(gap, 2 * (softplus(logit) - sure * logit), 2 * (p - sure));
+    return select(rests, Real(0), chain(gap, 2 * (softplus(logit) - sure * logit), 2 * (p - sure)));
   }
 };
 
