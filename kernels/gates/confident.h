@@ -9,8 +9,7 @@ namespace sllmr::gates {
 
 struct Confident : GateRule {
   static constexpr std::string_view name = "confident";
-  static constexpr std::string_view summary =
-      "sigmoid(w . z + b), linear in every signal, gap by cold and tail";
+  static constexpr std::string_view summary = "sigmoid(w . z + b), linear in every signal, gap by cold, tail";
   static constexpr int n_params = 13;  // in the order of alpha()'s terms, b last
   static constexpr bool uses_logit = true;
 

@@ -174,7 +174,7 @@ namespace detail {
 /// is read.
 template <class Parts = EveryPart, int Most, class Lanes, class Tally>
 SLLMR_INLINE void gate_sides(Lanes lanes, const GateArgs& gate, Tally&& tally, const GateBatch<Most>& batch,
-                         GateSide<Most>& a, GateSide<Most>& b, GatedPairs<Most>& gated) {
+                             GateSide<Most>& a, GateSide<Most>& b, GatedPairs<Most>& gated) {
   AlphaVisitor<Most> rule{gate, batch, a, b};
   GateRules::visit<Parts>(gate.rule, rule);
   PairSums<Most> sums;

@@ -19,11 +19,10 @@ struct GatePart {
   bool uses_draw = false;         // of a rule: reads GateSignals::draw
   bool uses_uncertainty = false;  // of a rule: reads GateSignals::uncertainty
   bool uses_logit = false;        // of a rule: reads GateSignals::logit
-  bool uses_probes = false;       // of an objective
-  bool uses_margin = false;       // of a penalty
-  bool uses_hinge = false;        // of an objective, as the following: what it reads of PairContext
-  bool uses_price = false, uses_budget = false;
-  bool uses_cosine = false;
+  bool uses_margin = false;       // of a penalty: reads GuidingPair::margin
+  bool uses_probes = false;       // of an objective: reads PairContext::agreement, so that probes teach it
+  bool uses_hinge = false;        // and, as the following, its namesake there
+  bool uses_cosine = false, uses_price = false, uses_budget = false;
   bool skips_closed = false;  // of an objective, as the following
   bool is_probability = false;
   std::string_view rule = {}, penalty = {};

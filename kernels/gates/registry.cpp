@@ -1,5 +1,7 @@
 #include "kernels/gates/registry.h"
 
+#include <iterator>
+#include <limits>
 #include <type_traits>
 
 #include "kernels/exec/random.h"
@@ -10,6 +12,57 @@ namespace sllmr {
 
 namespace {
 
+/// Does what `outcome` makes of `facts`, a number or a dual, depend on this member? Asked of several values,
+/// of which one is NaN: a formula may take a value for a special case.
+template <class Facts, class Outcome>
+bool reads(Facts facts, float Facts::*member, const Outcome& outcome) {
+  const auto usual = outcome(facts);
+  for (const float value : {std::numeric_limits<float>::quiet_NaN(), -1.0F, 0.0F, 0.125F, 1.0F}) {
+    facts.*member = value;
+    const auto other = outcome(facts);
+    if (other.value != usual.value) return true;  // NaN is unlike all
+    for (int k = 0; k < std::ssize(usual.slope); ++k) {
+      if (other.slope[k] != usual.slope[k]) return true;
+    }
+  }
+  return false;
+}
+
+/// Of a guiding pair or of a probe.
+template <class Objective>
+bool objective_reads(float PairContext::*member) {
+  const auto loss = [](const PairContext& pair) {
+    Dual<float, 1> alpha(0.75F);
+    alpha.slope[0] = 1.0F;
+    return Objective::loss(alpha, pair);
+  };
+  const auto weight = [](const PairContext& pair) {
+    return Dual<float, 1>(pair_weight<Objective>(0.75F, 0.625F, false, pair));
+  };
+  for (const bool probe : {false, true}) {
+    const PairContext pair{.lambda = 0.5F,
+                           .hinge = probe ? 0.0F : 0.375F,
+                           .cosine = probe ? 0.0F : 0.25F,
+                           .probe = probe,
+                           .agreement = probe ? 1.0F : 0.0F,
+                           .mean_alpha = 0.5F,
+                           .mean_hinge = 0.25F,
+                           .price = 0.375F,
+                           .budget_weight = 2.0F,
+                           .budget_target = 0.25F};
+    if (reads(pair, member, loss) || reads(pair, member, weight)) return true;
+  }
+  return false;
+}
+
+template <class Penalty>
+bool penalty_reads(float GuidingPair::*member) {
+  return reads(GuidingPair{.weight = 0.5F, .margin = 0.75F, .score_a = 0.875F, .score_b = 0.125F}, member,
+               [](const GuidingPair& pair) {
+                 return Penalty::loss(Dual<float, 1>(0.5F), Dual<float, 1>(0.25F), pair);
+               });
+}
+
 template <class Part>
 GatePart gate_part(int id) {
   GatePart out{.id = id, .name = Part::name, .summary = Part::summary};
@@ -19,11 +72,12 @@ GatePart gate_part(int id) {
     out.uses_uncertainty = Part::uses_uncertainty;
     out.uses_logit = Part::uses_logit;
   } else if constexpr (std::is_base_of_v<GateObjective, Part>) {
-    out.uses_probes = Part::uses_probes;
-    out.uses_hinge = Part::uses_hinge;
-    out.uses_price = Part::uses_price;
-    out.uses_budget = Part::uses_budget;
-    out.uses_cosine = Part::uses_cosine;
+    out.uses_probes = objective_reads<Part>(&PairContext::agreement);
+    out.uses_hinge = objective_reads<Part>(&PairContext::hinge);
+    out.uses_cosine = objective_reads<Part>(&PairContext::cosine);
+    out.uses_price = objective_reads<Part>(&PairContext::price);
+    out.uses_budget = objective_reads<Part>(&PairContext::budget_weight) ||
+                      objective_reads<Part>(&PairContext::budget_target);
     out.skips_closed = Part::skips_closed;
     out.is_probability = Part::is_probability;
     out.rule = Part::rule;
@@ -31,7 +85,7 @@ GatePart gate_part(int id) {
     out.least_side = Part::least_side;
     out.matched_probes = Part::matched_probes;
   } else {
-    out.uses_margin = Part::uses_margin;
+    out.uses_margin = penalty_reads<Part>(&GuidingPair::margin);
   }
   return out;
 }

@@ -8,16 +8,13 @@ namespace sllmr::objectives {
 
 struct Agreement : GateObjective {
   static constexpr std::string_view name = "agreement";
-  static constexpr std::string_view summary =
-      "-alpha (a - c) on probes: opens where the LLM agrees with behaviour";
-  static constexpr bool uses_probes = true;
-  static constexpr bool uses_price = true;
-  static constexpr bool skips_closed = true;
+  static constexpr std::string_view summary = "-alpha (a - c) on probes: opens where LLM and users agree";
 
   template <class Real>
   SLLMR_HD static Real loss(const Real& alpha, const PairContext& pair) {
     return pair.probe ? alpha * (pair.price - pair.agreement) : alpha * 0.0F;
   }
+  static constexpr bool skips_closed = true;
 };
 
 }  // namespace sllmr::objectives

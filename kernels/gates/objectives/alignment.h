@@ -9,7 +9,6 @@ namespace sllmr::objectives {
 struct Alignment : GateObjective {
   static constexpr std::string_view name = "alignment";
   static constexpr std::string_view summary = "-alpha cos(base gradient, hinge gradient) on the user's row";
-  static constexpr bool uses_cosine = true;
 
   template <class Real>
   SLLMR_HD static Real loss(const Real& alpha, const PairContext& pair) {

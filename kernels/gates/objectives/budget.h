@@ -8,10 +8,7 @@ namespace sllmr::objectives {
 
 struct Budget : GateObjective {
   static constexpr std::string_view name = "budget";
-  static constexpr std::string_view summary =
-      "lambda alpha h + mu (mean alpha - rho)^2: the gate must spend a budget";
-  static constexpr bool uses_hinge = true;
-  static constexpr bool uses_budget = true;
+  static constexpr std::string_view summary = "lambda alpha h + mu (mean alpha - rho)^2: must spend a budget";
 
   template <class Real>
   SLLMR_HD static Real loss(const Real& alpha, const PairContext& pair) {

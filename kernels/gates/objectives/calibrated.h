@@ -9,16 +9,14 @@ namespace sllmr::objectives {
 
 struct Calibrated : GateObjective {
   static constexpr std::string_view name = "calibrated";
-  static constexpr std::string_view summary =
-      "log-loss of alpha on probes: the probability that the LLM is right";
-  static constexpr bool uses_probes = true;
-  static constexpr bool skips_closed = true;
-  static constexpr bool is_probability = true;
-  static constexpr std::string_view rule = "confident";
-  static constexpr std::string_view penalty = "soft";
-  static constexpr bool least_side = true;
-  static constexpr bool matched_probes = true;
+  static constexpr std::string_view summary = "log-loss on probes: alpha is how often the LLM is right";
 
+  /// Ties are no evidence.
+  template <class Real>
+  SLLMR_HD static Real loss(const Real& alpha, const PairContext& pair) {
+    const Real seen = pair.agreement > 0 ? alpha : 1.0F - alpha;
+    return pair.probe && pair.agreement != 0 ? -log(seen + kFloor) : alpha * 0.0F;
+  }
   /// The probability whose logit is the mean of the sides', from the geometric means of odds.
   template <class Real>
   SLLMR_HD static Real of_pair(const Real& alpha_a, const Real& alpha_b, bool /*least*/) {
@@ -30,12 +28,13 @@ struct Calibrated : GateObjective {
   SLLMR_HD static Real belief(const Real& alpha) {
     return max(Real(0), 2.0F * alpha - 1.0F);
   }
-  /// Ties are no evidence.
-  template <class Real>
-  SLLMR_HD static Real loss(const Real& alpha, const PairContext& pair) {
-    const Real seen = pair.agreement > 0 ? alpha : 1.0F - alpha;
-    return pair.probe && pair.agreement != 0 ? -log(seen + kFloor) : alpha * 0.0F;
-  }
+
+  static constexpr bool skips_closed = true;
+  static constexpr bool is_probability = true;
+  static constexpr std::string_view rule = "confident";
+  static constexpr std::string_view penalty = "soft";
+  static constexpr bool least_side = true;
+  static constexpr bool matched_probes = true;
 
  private:
   static constexpr float kTiny = 1e-14F;  // keeps slopes finite where an alpha has rounded to 0 or 1

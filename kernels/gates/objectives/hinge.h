@@ -9,13 +9,12 @@ namespace sllmr::objectives {
 struct Hinge : GateObjective {
   static constexpr std::string_view name = "hinge";
   static constexpr std::string_view summary = "lambda alpha h, the paper's: can only close the gate";
-  static constexpr bool skips_closed = true;
-  static constexpr bool uses_hinge = true;
 
   template <class Real>
   SLLMR_HD static Real loss(const Real& alpha, const PairContext& pair) {
     return alpha * (pair.lambda * pair.hinge);
   }
+  static constexpr bool skips_closed = true;
 };
 
 }  // namespace sllmr::objectives

@@ -8,9 +8,7 @@ namespace sllmr::objectives {
 
 struct Normalised : GateObjective {
   static constexpr std::string_view name = "normalised";
-  static constexpr std::string_view summary =
-      "lambda sum(alpha h) / sum(alpha): believes the LLM where it already fits";
-  static constexpr bool uses_hinge = true;
+  static constexpr std::string_view summary = "lambda sum(alpha h) / sum(alpha): opens where the LLM fits";
 
   template <class Real>
   SLLMR_HD static Real loss(const Real& alpha, const PairContext& pair) {

@@ -31,12 +31,10 @@ SLLMR_INLINE Real of_sides(const Real& a, const Real& b, bool least) {
 /// The base of the objectives: what one may leave out. It says itself: `name`, `summary` and
 ///
 ///   template <class Real> SLLMR_HD static Real loss(const Real& alpha, const PairContext& pair);
+///
+/// What it reads of PairContext is found out by trying (registry.cpp): one that reads `agreement` is taught
+/// by probes, `cosine` is computed and `price` and the budget are accepted only for who reads them.
 struct GateObjective {
-  static constexpr bool uses_probes = false;  // probe pairs teach it
-  static constexpr bool uses_hinge = false;   // reads PairContext::hinge
-  static constexpr bool uses_cosine = false;  // reads PairContext::cosine
-  static constexpr bool uses_price = false;   // reads PairContext::price
-  static constexpr bool uses_budget = false;  // reads PairContext::budget_weight and budget_target
   /// A guiding pair that the model gives no weight teaches it nothing, and may be left out.
   static constexpr bool skips_closed = false;
   /// Alpha is the probability that the LLM is right. Some users' probes are kept from the gate, and tell how

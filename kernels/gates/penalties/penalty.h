@@ -22,9 +22,7 @@ struct GuidingPair {
 ///   SLLMR_HD static Real loss(const Real& s_a, const Real& s_b, const GuidingPair& pair);
 ///
 /// whose slopes by s_a and s_b need not be opposite: a pair may push its two items by different amounts.
-struct GatePenalty {
-  static constexpr bool uses_margin = false;  // reads GuidingPair::margin
-};
+struct GatePenalty {};
 
 /// log(1 + e^x), and of a dual.
 template <GateReal Real>

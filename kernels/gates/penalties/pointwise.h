@@ -8,8 +8,7 @@ namespace sllmr::penalties {
 
 struct Pointwise : GatePenalty {
   static constexpr std::string_view name = "pointwise";
-  static constexpr std::string_view summary =
-      "w (BCE(s_a, t_a) + BCE(s_b, t_b)): each logit to its own score";
+  static constexpr std::string_view summary = "w (BCE(s_a, t_a) + BCE(s_b, t_b)): each logit to its score";
 
   template <class Real>
   SLLMR_HD static Real loss(const Real& s_a, const Real& s_b, const GuidingPair& pair) {

@@ -256,25 +256,20 @@ TEST_P(EveryObjective, ASideThatIsNaNIsNeverHidden) {
   }
 }
 
-/// Does a NaN in this member reach the loss, of a guiding pair or of a probe?
-bool reads(int objective, float PairContext::*member) {
-  TestNumbers numbers(13);
-  bool found = false;
-  for (const bool probe : {false, true}) {
-    PairContext pair = random_pair(numbers, probe);
-    pair.*member = kNan;
-    found |= std::isnan(loss_at(objective, 0.5, pair).value);
-  }
-  return found;
-}
-
-TEST_P(EveryObjective, SaysWhatItReads) {
-  const GatePart& part = gate_objectives()[static_cast<std::size_t>(GetParam())];
-  EXPECT_EQ(reads(part.id, &PairContext::hinge), part.uses_hinge);
-  EXPECT_EQ(reads(part.id, &PairContext::cosine), part.uses_cosine);
-  EXPECT_EQ(reads(part.id, &PairContext::price), part.uses_price);
-  EXPECT_EQ(reads(part.id, &PairContext::budget_weight), part.uses_budget);
-  EXPECT_EQ(reads(part.id, &PairContext::budget_target), part.uses_budget);
+TEST(Objectives, WhatOneReadsIsFoundOut) {
+  const auto with = [](bool GatePart::*property) {
+    std::vector<std::string_view> names;
+    for (const GatePart& objective : gate_objectives()) {
+      if (objective.*property) names.push_back(objective.name);
+    }
+    return names;
+  };
+  using Names = std::vector<std::string_view>;
+  EXPECT_EQ(with(&GatePart::uses_probes), (Names{"agreement", "calibrated"}));
+  EXPECT_EQ(with(&GatePart::uses_hinge), (Names{"hinge", "normalised", "budget"}));
+  EXPECT_EQ(with(&GatePart::uses_cosine), Names{"alignment"});
+  EXPECT_EQ(with(&GatePart::uses_price), Names{"agreement"});
+  EXPECT_EQ(with(&GatePart::uses_budget), Names{"budget"});
 }
 
 TEST(Objectives, CalibratedIsLeastWhereAlphaIsHowOftenTheLlmIsRight) {
@@ -368,10 +363,10 @@ TEST_P(EveryPenalty, ALogitOrAWeightThatIsNaNIsNeverHidden) {
   }
 }
 
-TEST_P(EveryPenalty, SaysWhetherItReadsTheMargin) {
-  const reference::PenaltyFacts facts{0.5, static_cast<double>(kNan), 0.9, 0.1};
-  EXPECT_EQ(std::isnan(reference::registered_penalty(name(), 0.2, 0.3, facts)),
-            gate_penalties()[static_cast<std::size_t>(GetParam())].uses_margin);
+TEST(Penalties, WhetherOneReadsTheMarginIsFoundOut) {
+  for (const GatePart& penalty : gate_penalties()) {
+    EXPECT_EQ(penalty.uses_margin, penalty.name == "hinge") << penalty.name;
+  }
 }
 
 TEST(Penalties, SoftPullsUntilTheModelIsAsSureAsTheLlmDeserves) {
