@@ -32,11 +32,11 @@ struct JudgedPair {
     for (int side = 0; side < 2; ++side) {
       const std::int32_t row = side == 0 ? both.row_a : both.row_b;
       const float s = args.logits[row];
-      GateSignals z =
-          gate_signals(args.gate, both.user, side == 0 ? both.pair.a : both.pair.b, both.pair.gap());
+      const Id item = side == 0 ? both.pair.a : both.pair.b;
+      GateSignals z = gate_signals(args.gate, both.user, item, both.pair.gap());
       z.uncertainty = uncertainty_of(args.uncertainties, row, s, args.gate.uncertainty);
       z.logit = logit_signal(s);
-      const float alpha = gate_alpha(args.gate, z);
+      const float alpha = gate_alpha(args.gate, both.user, item, z);
       const LossAndSlope x = loss_of(args.loss, s, args.targets[2 * k + side]);
       args.d_logits[row] = scale * alpha * x.slope;
       float* bucket = slot + GateColumns::bucket_of(z.cold != 0.0F, z.tail != 0.0F);

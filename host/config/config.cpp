@@ -155,7 +155,8 @@ Given parse_override(const std::string& name, const std::string& text) {
     const std::string digit = text.starts_with('.') ? "0" : "";
     const toml::table parsed = parse_toml("value = " + digit + text, origin);
     if (parsed.size() == 1) return {to_value(*parsed.get("value")), text, origin};
-  } catch (const Error&) {  // told below as a value that the key does not take
+  } catch (const Error&) {  // a word or a path, or told below as a value that the key does not take
+    return {Value(text), text, origin};
   }
   return {std::nullopt, text, origin};
 }

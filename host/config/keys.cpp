@@ -3,139 +3,16 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <limits>
-#include <type_traits>
 #include <utility>
 
-#include "host/config/key.h"
-#include "kernels/exec/error.h"
+#include "host/config/key_kinds.h"
+#include "host/config/run_figure.h"
 
 namespace sllmr {
 namespace {
 
+using namespace keys;
 using Value = ConfigValue;
-
-template <class Member>
-using MemberType = std::remove_cvref_t<std::invoke_result_t<Member, Config&>>;
-
-/// The largest integer that both TOML and the member hold.
-template <class Integer>
-constexpr std::int64_t largest_of() {
-  constexpr Integer most = std::numeric_limits<Integer>::max();
-  return std::in_range<std::int64_t>(most) ? static_cast<std::int64_t>(most)
-                                           : std::numeric_limits<std::int64_t>::max();
-}
-
-template <class Member>
-Key integer(std::string name, Member member, std::int64_t min, std::string doc,
-            std::int64_t max = largest_of<MemberType<Member>>()) {
-  const auto get = [=](const Config& config) { return Value(static_cast<std::int64_t>(member(config))); };
-  const auto set = [=](Config& config, const Value& value) {
-    const auto* given = std::get_if<std::int64_t>(&value);
-    if (!given || *given < min || *given > max) return false;
-    member(config) = static_cast<MemberType<Member>>(*given);
-    return true;
-  };
-  return {std::move(name), fmt::format("an integer in [{}, {}]", min, max), std::move(doc), get, set};
-}
-
-struct Range {
-  const char* text;
-  bool (*contains)(double);
-};
-// What trains is float, in which these neither vanish nor overflow.
-constexpr Range positive{"in [1e-30, 1e30]", [](double x) { return x >= 1e-30 && x <= 1e30; }};
-constexpr Range non_negative{"in [0, 1e30]", [](double x) { return x >= 0 && x <= 1e30; }};
-// Beyond it nothing but rounding is kept (kernels/dense/dropout_mask.h).
-constexpr Range dropout_range{"in [0, 0.9999]", [](double x) { return x >= 0 && x <= 0.9999; }};
-constexpr Range share{"in [0, 1]", [](double x) { return x >= 0 && x <= 1; }};
-
-template <class Member>
-Key number(std::string name, Member member, Range range, std::string doc) {
-  const auto get = [=](const Config& config) { return Value(member(config)); };
-  const auto set = [=](Config& config, const Value& value) {
-    const auto* whole = std::get_if<std::int64_t>(&value);
-    const auto* real = std::get_if<double>(&value);
-    if (!whole && !real) return false;
-    const double given = whole ? static_cast<double>(*whole) : *real;
-    if (!range.contains(given)) return false;
-    member(config) = given;
-    return true;
-  };
-  return {std::move(name), fmt::format("a number {}", range.text), std::move(doc), get, set};
-}
-
-template <class Member>
-Key text(std::string name, Member member, std::string doc) {
-  const auto get = [=](const Config& config) { return Value(member(config)); };
-  const auto set = [=](Config& config, const Value& value) {
-    const auto* given = std::get_if<std::string>(&value);
-    if (given) member(config) = *given;
-    return given != nullptr;
-  };
-  return {std::move(name), "a string", std::move(doc), get, set};
-}
-
-template <class Member>
-Key flag(std::string name, Member member, std::string doc) {
-  const auto get = [=](const Config& config) { return Value(member(config)); };
-  const auto set = [=](Config& config, const Value& value) {
-    const auto* given = std::get_if<bool>(&value);
-    if (given) member(config) = *given;
-    return given != nullptr;
-  };
-  return {std::move(name), "true or false", std::move(doc), get, set};
-}
-
-// The enumerators by the names that recipes call them.
-template <class Member>
-Key choice(std::string name, Member member, std::vector<std::pair<std::string, MemberType<Member>>> options,
-           std::string doc) {
-  std::vector<std::string> names;
-  for (const auto& [word, value] : options) names.push_back(word);
-  const auto get = [=](const Config& config) {
-    const auto found =
-        std::ranges::find(options, member(config), &std::pair<std::string, MemberType<Member>>::second);
-    require(found != options.end(), "'" + name + "' has a value without a name in host/config/keys.cpp");
-    return Value(found->first);
-  };
-  const auto set = [=](Config& config, const Value& value) {
-    const auto* given = std::get_if<std::string>(&value);
-    for (const auto& [word, option] : options) {
-      if (!given || *given != word) continue;
-      member(config) = option;
-      return true;
-    }
-    return false;
-  };
-  return {std::move(name), fmt::format("one of {}", fmt::join(names, ", ")), std::move(doc), get, set, names};
-}
-
-enum class Ascending { no, yes };
-
-// 1 to `most_elements` integers in [1, `max`].
-template <class Member>
-Key integers(std::string name, Member member, Ascending ascending, std::size_t most_elements, int max,
-             std::string doc) {
-  const auto get = [=](const Config& config) {
-    return Value(std::vector<std::int64_t>(member(config).begin(), member(config).end()));
-  };
-  const auto set = [=](Config& config, const Value& value) {
-    const auto* given = std::get_if<std::vector<std::int64_t>>(&value);
-    if (!given || given->empty() || given->size() > most_elements) return false;
-    for (const std::int64_t x : *given) {
-      if (x < 1 || x > max) return false;
-    }
-    const bool falls = std::ranges::adjacent_find(*given, std::greater_equal{}) != given->end();
-    if (ascending == Ascending::yes && falls) return false;
-    member(config).assign(given->begin(), given->end());
-    return true;
-  };
-  return {std::move(name),
-          fmt::format("an {}array of integers in [1, {}], 1 to {} of them",
-                      ascending == Ascending::yes ? "ascending " : "", max, most_elements),
-          std::move(doc), get, set};
-}
 
 /// Stored in Config::parts, for which `index` of the variant says the type.
 Key part_key(const PartKey& part) {
@@ -316,7 +193,8 @@ std::vector<Key> own_keys() {
               "forward passes with dropout of a step (gate.uncertainty=mc_dropout)", 256),
       number(SLLMR_KEY(gate.lr), positive, "learning rate of the gate"),
       number(SLLMR_KEY(gate.probe_rate), share, "share of the rows with a pair that draw a probe pair too"),
-      number(SLLMR_KEY(gate.mean_alpha), share, "mean gate value of an item (rule random)"),
+      number_or_run(SLLMR_KEY(gate.mean_alpha), share, mean_weight_of_run,
+                    "mean gate value of an item (rule random), or a run whose mean weight it is to be"),
       number(SLLMR_KEY(gate.price), share, "agreement beyond chance that opens the gate"),
       number(SLLMR_KEY(gate.budget_weight), non_negative, "weight of the budget term (objective budget)"),
       number(SLLMR_KEY(gate.budget_target), share, "mean gate value that the budget asks for"),

@@ -56,7 +56,7 @@ std::string why_gate_key_unused(const Config& config, const GateSpec& spec, std:
         "the objective {} has none; see gate.objective={}", objective.name,
         fmt::join(names_with(is_price ? &GatePart::uses_price : &GatePart::uses_budget), " or "));
   }
-  if (key == "gate.mean_alpha" && !rule.uses_draw) {
+  if (key == "gate.mean_alpha" && (!rule.uses_draw || rule.knows_noise)) {
     return fmt::format("the rule {} is not random; see gate.rule=random", rule.name);
   }
   if (is_of_probes && !objective.uses_probes) {

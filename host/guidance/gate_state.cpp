@@ -39,7 +39,7 @@ GateState::GateState(Context& context, const Config& config, const GateSpec& spe
   // A rule without parameters has nothing to learn from probes.
   gate_.uses_probes = spec.objective->uses_probes && spec.rule->n_params > 0;
   gate_.holds_out = gate_.uses_probes && spec.objective->is_probability;
-  gate_.uses_draw = spec.rule->uses_draw;
+  gate_.noise = Noise{config.llm.noise, config.llm.noise_slice}.drawn();
   gate_.draw_power = static_cast<float>(1 / config.gate.mean_alpha - 1);
   gate_.uses_cosine = spec.objective->uses_cosine;
   gate_.uncertainty = config.gate.uncertainty;

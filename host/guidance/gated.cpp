@@ -103,17 +103,18 @@ bool Gated::open(const LlmPair& pair, Id user) {
   constexpr float kShares[] = {0.0F, 0.25F, 0.5F, 0.75F, 1.0F}, kLogits[] = {0.0F, -3.0F, 3.0F};
   const std::size_t n_logits = spec_.rule->uses_logit ? std::size(kLogits) : 1;
   struct Levels {
+    Id item;
     GateSignals z;
     float most = 0, sum = 0;
   };
-  Levels a{gate_signals(host_gate_, user, pair.a, pair.gap())},
-      b{gate_signals(host_gate_, user, pair.b, pair.gap())};
+  Levels a{pair.a, gate_signals(host_gate_, user, pair.a, pair.gap())},
+      b{pair.b, gate_signals(host_gate_, user, pair.b, pair.gap())};
   for (Levels* side : {&a, &b}) {
     for (const float uncertainty : kShares) {
       for (std::size_t k = 0; k < n_logits; ++k) {
         side->z.uncertainty = uncertainty;
         side->z.logit = kLogits[k];
-        const float alpha = alpha_of(host_gate_, side->z);
+        const float alpha = alpha_of(host_gate_, user, side->item, side->z);
         side->most = max(side->most, alpha);  // NaN stays NaN
         side->sum += alpha;
       }

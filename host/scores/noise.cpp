@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "kernels/exec/error.h"
-#include "kernels/exec/random.h"
 
 namespace sllmr {
 
@@ -70,12 +69,6 @@ std::vector<double> popularity_ranks(const Split& split) {
   return ranks;
 }
 
-bool is_in(NoiseSlice slice, const Split& split, const LlmScore& entry) {
-  if (slice == NoiseSlice::warm) return split.cold[static_cast<std::size_t>(entry.user)] == 0;
-  if (slice == NoiseSlice::head) return split.tail[static_cast<std::size_t>(entry.item)] == 0;
-  return true;
-}
-
 }  // namespace
 
 void add_noise(ScoreTable& table, const Split& split, const Noise& noise, std::uint64_t seed) {
@@ -84,16 +77,15 @@ void add_noise(ScoreTable& table, const Split& split, const Noise& noise, std::u
   }
   const NoiseKindInfo& kind = kNoiseKinds[static_cast<int>(noise.kind)];
   const std::vector<double> ranks = popularity_ranks(split);
+  const NoiseShare drawn = noise.drawn();
   std::vector<LlmScore> entries = entries_of(table);
   for (LlmScore& entry : entries) {
-    if (!is_in(noise.slice, split, entry)) continue;
-    const Draw draw = philox(seed, static_cast<std::uint32_t>(entry.user),
-                             static_cast<std::uint64_t>(entry.item), Purpose::noise);
-    if (static_cast<double>(uniform(draw.word[0])) >= noise.share) continue;
+    const auto user = static_cast<std::size_t>(entry.user), item = static_cast<std::size_t>(entry.item);
+    const Draw draw = noise_draw(seed, entry.user, entry.item);
+    if (!drawn.replaces(draw.word[0], split.cold[user] != 0, split.tail[item] != 0)) continue;
     const std::span<const float> scores = table.scores_of(entry.user);  // sorted, highest first
     const double mean =
         std::accumulate(scores.begin(), scores.end(), 0.0) / static_cast<double>(scores.size());
-    const auto item = static_cast<std::size_t>(entry.item);
     const double score =
         kind.score({entry.score, split.tail[item] != 0, ranks[item], mean, static_cast<double>(scores.back()),
                     static_cast<double>(scores.front()), uniform(draw.word[1])});

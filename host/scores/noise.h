@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "host/scores/score_table.h"
+#include "kernels/score_noise.h"
 
 namespace sllmr {
 
@@ -60,6 +61,8 @@ struct Noise {
   double share = 0;  // of the scores of the slice, each drawn independently
   NoiseSlice slice = NoiseSlice::all;
   NoiseKind kind = NoiseKind::uniform;
+
+  NoiseShare drawn() const { return {share, slice == NoiseSlice::warm, slice == NoiseSlice::head}; }
 };
 
 /// Replaces scores and sorts again. Which ones are drawn depends on seed, user and item alone, whatever the

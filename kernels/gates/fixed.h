@@ -70,4 +70,12 @@ struct Random : OneSignal<&GateSignals::draw> {
   static constexpr bool uses_draw = true;
 };
 
+/// A gate that selects without fault: what the others could reach at most. Of a real judge nobody knows it.
+struct Oracle : OneSignal<&GateSignals::draw> {
+  static constexpr std::string_view name = "oracle";
+  static constexpr std::string_view summary = "no method: 0 where llm.noise replaced the score, else 1";
+  static constexpr bool uses_draw = true;
+  static constexpr bool knows_noise = true;
+};
+
 }  // namespace sllmr::gates

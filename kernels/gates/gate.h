@@ -44,15 +44,17 @@ struct AlphaVisitor {
       // Both before either is stored: what they share of the user is read once.
       const GateSignals z_a = gate_signals(gate, batch.user[k], batch.a[k], 0.0F);
       const GateSignals z_b = gate_signals(gate, batch.user[k], batch.b[k], 0.0F);
-      put(k, z_a, a, of_a);
-      put(k, z_b, b, of_b);
+      put<Rule>(k, batch.a[k], z_a, a, of_a);
+      put<Rule>(k, batch.b[k], z_b, b, of_b);
     }
     run<Rule>(of_a, batch.logit_a, a);
     run<Rule>(of_b, batch.logit_b, b);
   }
 
  private:
-  static SLLMR_INLINE void put(int k, const GateSignals& z, GateSide<Most>& side, Columns& columns) {
+  template <class Rule>
+  SLLMR_INLINE void put(int k, Id item, GateSignals z, GateSide<Most>& side, Columns& columns) const {
+    z.draw = gate_draw<Rule>(gate, batch.user[k], item, z);
     side.cold[k] = z.cold;
     side.tail[k] = z.tail;
     columns.put(k, z);
@@ -73,12 +75,14 @@ struct AlphaVisitor {
 };
 
 struct OneAlphaVisitor {
-  const GateSignals& z;
-  const float* theta;
+  const GateArgs& gate;
+  Id user, item;
+  GateSignals z;
   float alpha = 0;
   template <class Rule>
   SLLMR_HD void operator()() {
-    alpha = Rule::alpha(z, PlainTheta<float>{theta});
+    z.draw = gate_draw<Rule>(gate, user, item, z);
+    alpha = Rule::alpha(z, PlainTheta<float>{gate.theta});
   }
 };
 
@@ -87,16 +91,18 @@ struct OneAlphaVisitor {
 template <class Lanes>
 struct SlopeVisitor {
   Lanes lanes;
-  const GateSignals& z;
-  const float* theta;
+  const GateArgs& gate;
+  Id user, item;
+  GateSignals& z;
   float upstream;
   float* gradient;
   template <class Rule>
   SLLMR_HD void operator()() {
     if constexpr (Rule::n_params > 0) {
+      z.draw = gate_draw<Rule>(gate, user, item, z);
       constexpr int kShare = (Rule::n_params + Lanes::size - 1) / Lanes::size;
       const int first = lanes.lane() * kShare;
-      const Dual<float, kShare> alpha = Rule::alpha(z, SeededTheta<float, kShare>{theta, first});
+      const Dual<float, kShare> alpha = Rule::alpha(z, SeededTheta<float, kShare>{gate.theta, first});
       for (int k = 0; k < kShare; ++k) {
         if (first + k < Rule::n_params) gradient[first + k] += upstream * alpha.slope[k];
       }
@@ -161,9 +167,9 @@ struct PenaltyVisitor {
 
 }  // namespace detail
 
-/// alpha(u, i) of the rule; in [0, 1]. For the host: alpha_of().
-SLLMR_HD inline float gate_alpha(const GateArgs& gate, const GateSignals& z) {
-  detail::OneAlphaVisitor visitor{z, gate.theta};
+/// alpha(u, i) of the rule, in [0, 1], given gate_signals() and those of the logit. For the host: alpha_of().
+SLLMR_HD inline float gate_alpha(const GateArgs& gate, Id user, Id item, const GateSignals& z) {
+  detail::OneAlphaVisitor visitor{gate, user, item, z};
   GateRules::visit(gate.rule, visitor);
   return visitor.alpha;
 }
@@ -199,10 +205,16 @@ SLLMR_INLINE void gate_sides(Lanes lanes, const GateArgs& gate, Tally&& tally, c
     if ((slope_a[k] == 0.0F && slope_b[k] == 0.0F) || (probe && !gate.uses_probes)) continue;
     for (int side = 0; side < 2; ++side) {
       const bool second = side == 1;
-      GateSignals z = gate_signals(gate, batch.user[k], second ? batch.b[k] : batch.a[k], batch.gap(k));
+      const Id item = second ? batch.b[k] : batch.a[k];
+      GateSignals z = gate_signals(gate, batch.user[k], item, batch.gap(k));
       z.uncertainty = second ? b.uncertainty[k] : a.uncertainty[k];
       z.logit = logit_signal(second ? batch.logit_b[k] : batch.logit_a[k]);
-      SlopeVisitor<Lanes> visitor{lanes, z, gate.theta, second ? slope_b[k] : slope_a[k],
+      SlopeVisitor<Lanes> visitor{lanes,
+                                  gate,
+                                  batch.user[k],
+                                  item,
+                                  z,
+                                  second ? slope_b[k] : slope_a[k],
                                   slot_of(tally) + GateColumns::theta};
       GateRules::visit<Parts>(gate.rule, visitor);
     }

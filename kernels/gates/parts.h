@@ -17,6 +17,7 @@ struct GatePart {
   std::string_view summary;
   int n_params = 0;               // of a rule
   bool uses_draw = false;         // of a rule: reads GateSignals::draw
+  bool knows_noise = false;       // of a rule: which is what llm.noise did
   bool uses_uncertainty = false;  // of a rule: reads GateSignals::uncertainty
   bool uses_logit = false;        // of a rule: reads GateSignals::logit
   bool uses_margin = false;       // of a penalty: reads GuidingPair::margin
@@ -37,8 +38,8 @@ const GatePart* find_gate_part(const std::vector<GatePart>& parts, std::string_v
 /// Starting values of a rule's parameters: what its initial() says.
 std::vector<float> initial_gate_params(int rule, std::uint64_t seed);
 
-/// alpha(u, i) in [0, 1] of a gate whose parameters lie on the host.
-float alpha_of(const GateArgs& gate, const GateSignals& z);
+/// alpha(u, i) in [0, 1] of a gate whose parameters lie on the host, given all signals but the draw.
+float alpha_of(const GateArgs& gate, Id user, Id item, const GateSignals& z);
 /// Of such a gate, what a guiding pair weighs in the model's loss over lambda whose sides have these alphas.
 float weight_of(const GateArgs& gate, float alpha_a, float alpha_b);
 

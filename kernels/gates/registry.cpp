@@ -69,6 +69,7 @@ GatePart gate_part(int id) {
   if constexpr (std::is_base_of_v<GateRule, Part>) {
     out.n_params = Part::n_params;
     out.uses_draw = Part::uses_draw;
+    out.knows_noise = Part::knows_noise;
     out.uses_uncertainty = Part::uses_uncertainty;
     out.uses_logit = Part::uses_logit;
   } else if constexpr (std::is_base_of_v<GateObjective, Part>) {
@@ -151,8 +152,8 @@ std::vector<float> initial_gate_params(int rule, std::uint64_t seed) {
   return visitor.params;
 }
 
-float alpha_of(const GateArgs& gate, const GateSignals& z) {
-  return gate_alpha(gate, z);
+float alpha_of(const GateArgs& gate, Id user, Id item, const GateSignals& z) {
+  return gate_alpha(gate, user, item, z);
 }
 
 float weight_of(const GateArgs& gate, float alpha_a, float alpha_b) {

@@ -62,7 +62,8 @@ using GateRules = PartList<gates::Learned,     //
                            gates::Mlp,         //
                            gates::Confident,   //
                            gates::Cold,        //
-                           gates::Tail>;
+                           gates::Tail,        //
+                           gates::Oracle>;
 
 using GateObjectives = PartList<objectives::Hinge,       //
                                 objectives::Agreement,   //
@@ -94,7 +95,8 @@ struct LeanParts {
   static constexpr bool has = [] {
     if constexpr (std::is_base_of_v<GateObjective, Part>) return !Part::is_probability;
     if constexpr (std::is_base_of_v<GatePenalty, Part>) return std::is_same_v<Part, penalties::Hinge>;
-    if constexpr (std::is_base_of_v<GateRule, Part>) return NarrowParts::has<Part> && !Part::uses_logit;
+    if constexpr (std::is_base_of_v<GateRule, Part>)
+      return NarrowParts::has<Part> && !Part::uses_logit && !Part::knows_noise;
     return true;
   }();
 };

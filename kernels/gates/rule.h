@@ -12,7 +12,8 @@ namespace sllmr {
 ///   template <class Theta> SLLMR_HD static auto alpha(const GateSignals& z, const Theta& theta);
 struct GateRule {
   static constexpr int n_params = 0;
-  static constexpr bool uses_draw = false;  // reads GateSignals::draw
+  static constexpr bool uses_draw = false;    // reads GateSignals::draw
+  static constexpr bool knows_noise = false;  // which is then what llm.noise did
   /// Reads GateSignals::uncertainty. True unless a rule says no: passes that nobody reads cost time, missing
   /// ones the run.
   static constexpr bool uses_uncertainty = true;

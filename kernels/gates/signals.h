@@ -30,7 +30,8 @@ struct GateSignals : UserSignals, ItemSignals {
   float uncertainty;  // of the backbone's prediction, in [0, 1]; a constant for the gradient
   float logit;        // the backbone's, within [-3, 3]; a constant for the gradient
   float score_gap;    // difference of the pair's two LLM scores, in [0, 1]
-  float draw;         // random in [0, 1], fixed for (seed, user, item), of mean gate.mean_alpha
+  float draw;  // random in [0, 1], fixed for (seed, user, item), of mean gate.mean_alpha; for a rule that
+               // knows_noise 0 where llm.noise replaced the score, else 1
 };
 
 /// GateSignals::logit of a backbone's logit; NaN stays NaN.

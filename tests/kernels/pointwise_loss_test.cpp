@@ -60,7 +60,6 @@ PointwiseOutcome run(const Context& context, const Rows& rows, PointwiseLoss los
                      .first_slot = kFirst,
                      .d_logits = d_logits.data()};
   args.gate.rule = rule;
-  args.gate.uses_draw = gate_rules()[static_cast<std::size_t>(rule)].uses_draw;
   args.gate.theta = parameters.data();
   args.gate.users = users.data();
   args.gate.items = items.data();
@@ -113,7 +112,6 @@ void expect_right(const Context& context, const std::vector<float>& uncertaintie
     for (std::size_t k = 0; k < theta.size(); ++k) theta[k] += 0.1F * static_cast<float>(1 + k % 3);
     GateArgs gate;
     gate.rule = rule;
-    gate.uses_draw = gate_rules()[static_cast<std::size_t>(rule)].uses_draw;
     gate.theta = theta.data();
     gate.users = rows.users.data();
     gate.items = rows.items.data();
@@ -127,7 +125,7 @@ void expect_right(const Context& context, const std::vector<float>& uncertaintie
         z.uncertainty = uncertainties.empty() ? uncertainty_of(rows.logits[each.row], Uncertainty::confidence)
                                               : uncertainties[each.row];
         z.logit = logit_signal(rows.logits[each.row]);
-        const auto alpha = static_cast<double>(alpha_of(gate, z));
+        const auto alpha = static_cast<double>(alpha_of(gate, each.user, each.item, z));
         const auto s = static_cast<double>(rows.logits[each.row]);
         constexpr double kStep = 1e-5;
         expected[each.row] =

@@ -205,7 +205,7 @@ inline World make_world(const WorldShape& shape) {
   gate.draw_power = shape.draw_power;
   gate.uses_probes = objective.uses_probes;
   gate.holds_out = objective.is_probability;
-  gate.uses_draw = rule.uses_draw;
+  gate.noise = {0.5, shape.seed % 2 == 0, shape.seed % 3 == 0};
   gate.uses_cosine = objective.uses_cosine;
   gate.uncertainty = shape.seed % 2 == 0 ? Uncertainty::entropy : Uncertainty::confidence;
   gate.lambda = 0.5F;

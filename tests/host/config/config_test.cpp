@@ -275,6 +275,21 @@ TEST_F(RecipeTest, StoredDefaultsApplyWithoutCountingAsSet) {
   EXPECT_TRUE(config.is_set("train.lr"));
 }
 
+TEST(Config, ARandomGateMayBelieveAsMuchAsAnotherRun) {
+  const TemporaryFolder folder;
+  const std::string run = folder.path(), key = "gate.mean_alpha=" + run;
+  EXPECT_THAT(override_error(key),
+              AllOf(HasSubstr("gate.mean_alpha"), HasSubstr(run), HasSubstr("summary.json")));
+  std::ofstream(folder / "summary.json") << R"({"guidance": {"mean_weight": 0.375}})";
+  EXPECT_EQ(from_overrides({key}).gate.mean_alpha, 0.375);
+  for (const char* text : {R"({"guidance": {}})", R"({"guidance": {"mean_weight": null}})", "[1", ""}) {
+    std::ofstream(folder / "summary.json") << text;
+    EXPECT_THAT(override_error(key), AllOf(HasSubstr("guidance.mean_weight"), HasSubstr(run))) << text;
+  }
+  std::ofstream(folder / "summary.json") << R"({"guidance": {"mean_weight": 1.5}})";
+  EXPECT_THAT(override_error(key), AllOf(HasSubstr("in [0, 1]"), HasSubstr(run)));
+}
+
 TEST(Config, OptionsThatDoNotApplyAreErrors) {
   const Config config = from_overrides({"train.batch_size=128"});
   EXPECT_EQ(error_of([&] { require_not_set(config, "train.batch_size", "fused mode has no batches"); }),

@@ -134,6 +134,13 @@ TEST_F(CalibratedRun, ARandomGateHasTheMeanThatIsAskedFor) {
   }
 }
 
+TEST_F(CalibratedRun, AnOracleBelievesWhatNoiseLeft) {
+  const EpochReport report =
+      Bench(config({"method=oracle", "llm.noise=0.4", "gate.sides=mean", "train.epochs=1"})).train();
+  EXPECT_NEAR(told(report, "mean_weight"), 0.6, 0.03);
+  EXPECT_EQ(told(Bench(config({"method=oracle", "train.epochs=1"})).train(), "mean_weight"), 1.0);
+}
+
 /// Sums of an epoch in which each of the buckets had pairs of this weight.
 std::vector<double> totals_of_weights(const std::vector<double>& weights, double probes = 0) {
   std::vector<double> totals(GateColumns::used);

@@ -540,19 +540,49 @@ TEST(Signals, DrawsHaveTheMeanThatIsAskedFor) {
   GateArgs gate;
   gate.users = users.data();
   gate.items = items.data();
-  gate.uses_draw = true;
+  gate.rule = rule_id("random");
   for (const double wanted : {0.0, 0.1, 0.5, 0.8, 1.0}) {
     gate.draw_power = static_cast<float>(1 / wanted - 1);
     double sum = 0;
     for (Id user = 0; user < 200; ++user) {
       for (Id item = 0; item < 200; ++item) {
-        const float draw = gate_signals(gate, user, item, 0).draw;
+        const float draw = alpha_of(gate, user, item, gate_signals(gate, user, item, 0));
         ASSERT_GE(draw, 0.0F);
         ASSERT_LE(draw, 1.0F);
         sum += static_cast<double>(draw);
       }
     }
     EXPECT_NEAR(sum / 40000, wanted, 0.005);
+  }
+}
+
+TEST(Signals, AnOracleIsToldWhatNoiseReplaced) {
+  std::vector<UserSignals> users(100);
+  std::vector<ItemSignals> items(100);
+  for (std::size_t k = 0; k < users.size(); ++k) {
+    users[k].cold = k % 2 == 0 ? 1.0F : 0.0F;
+    items[k].tail = k % 5 == 0 ? 1.0F : 0.0F;
+  }
+  GateArgs gate;
+  gate.users = users.data();
+  gate.items = items.data();
+  gate.rule = rule_id("oracle");
+  gate.seed = 7;
+  for (const bool warm_only : {false, true}) {
+    for (const bool head_only : {false, true}) {
+      gate.noise = {0.3, warm_only, head_only};
+      double replaced = 0, reached = 0;
+      for (Id user = 0; user < 100; ++user) {
+        for (Id item = 0; item < 100; ++item) {
+          const bool in = !(warm_only && user % 2 == 0) && !(head_only && item % 5 == 0);
+          const float draw = alpha_of(gate, user, item, gate_signals(gate, user, item, 0));
+          ASSERT_TRUE(draw == 1.0F || (in && draw == 0.0F));
+          reached += in ? 1 : 0;
+          replaced += 1.0 - static_cast<double>(draw);
+        }
+      }
+      EXPECT_NEAR(replaced / reached, 0.3, 0.03);
+    }
   }
 }
 

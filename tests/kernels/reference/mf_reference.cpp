@@ -178,8 +178,8 @@ double uncertainty(double logit, Uncertainty kind) {
 }
 
 bool knows_rule(std::string_view name) {
-  constexpr std::string_view kNames[] = {"learned", "always", "never", "cold-or-tail", "cold",
-                                         "tail",    "random", "mlp",   "confident"};
+  constexpr std::string_view kNames[] = {"learned", "always", "never",  "cold-or-tail", "cold",
+                                         "tail",    "random", "oracle", "mlp",          "confident"};
   return std::ranges::find(kNames, name) != std::end(kNames);
 }
 
@@ -204,7 +204,7 @@ double alpha(std::string_view rule, const GateSignals& z, const Vector& theta) {
   if (rule == "cold-or-tail") return z.cold == 1 || z.tail == 1 ? 1 : 0;
   if (rule == "cold") return z.cold;
   if (rule == "tail") return z.tail;
-  if (rule == "random") return z.draw;
+  if (rule == "random" || rule == "oracle") return z.draw;
   if (rule == "confident") {
     const Vector x{z.cold,
                    z.tail,
@@ -323,12 +323,19 @@ GateSignals Trainer::signals(Id user, Id item, const LlmPair& pair) const {
   const double logit = score(user, item);
   const auto q = static_cast<float>(uncertainty(logit, world_.gate.uncertainty));
   const double u = static_cast<double>(uniform(draw.word[0]));
+  const GateArgs& gate = world_.gate;
+  const bool replaced = uniform(philox(gate.seed, static_cast<std::uint32_t>(user),
+                                       static_cast<std::uint64_t>(item), Purpose::noise)
+                                    .word[0]) < 0x1p-24F * static_cast<float>(gate.noise.below) &&
+                        (!gate.noise.warm_only || world_.user_signals[at(user)].cold == 0.0F) &&
+                        (!gate.noise.head_only || world_.item_signals[at(item)].tail == 0.0F);
   return {world_.user_signals[at(user)],
           world_.item_signals[at(item)],
           q,
           static_cast<float>(std::clamp(logit, -3.0, 3.0)),
           pair.gap(),
-          static_cast<float>(std::pow(u, static_cast<double>(world_.gate.draw_power)))};
+          rule_ == "oracle" ? (replaced ? 0.0F : 1.0F)
+                            : static_cast<float>(std::pow(u, static_cast<double>(gate.draw_power)))};
 }
 
 void Trainer::add_pair(const Triple& triple, const LlmPair& pair, bool probe, Gradients& gradients) {
