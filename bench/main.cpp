@@ -70,6 +70,14 @@ void bench_step(const Context& context, const Stopwatch& watch, double copy, Rep
   report.add(
       "mf_selective_overhead_step", times.ratio, 1, "x",
       fmt::format("one LLM pair every 8 rows; floor by bytes {:.3f}", world.floor_overhead(kPairRate)));
+  StepShape other = shape;
+  other.objective = "calibrated";
+  const StepWorld calibrated(context, other);
+  report.add(
+      "mf_calibrated_step_ratio",
+      watch.compare([&] { world.pass(context, kPairRate); }, [&] { calibrated.pass(context, kPairRate); })
+          .ratio,
+      1, "x", "that step under calibrated, confident and soft over agreement, learned and hinge");
   report.json["mf_bpr_floor_bytes"] = world.floor_bytes(0);
   report.json["mf_selective_overhead_step_floor"] = world.floor_overhead(kPairRate);
 }

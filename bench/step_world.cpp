@@ -24,9 +24,9 @@ Id other_item(Id item, std::uint32_t word, Id rows) {
   return 1 + (item + static_cast<Id>(below(word, static_cast<std::uint32_t>(rows - 2)))) % (rows - 1);
 }
 
-const GatePart& part(const std::vector<GatePart>& parts, const char* name) {
+const GatePart& part(const std::vector<GatePart>& parts, std::string_view name) {
   const GatePart* found = find_gate_part(parts, name);
-  require(found != nullptr, std::string("no gate rule or objective is called ") + name);
+  require(found != nullptr, "no gate rule, objective or penalty is called " + std::string(name));
   return *found;
 }
 
@@ -78,8 +78,8 @@ StepWorld::StepWorld(const Context& context, const StepShape& shape)
   triples_ = Buffer<Triple>(context, std::span<const Triple>(triples));
   pairs_ = Buffer<RowPairs>(context, std::span<const RowPairs>(pairs));
 
-  const GatePart& rule = part(gate_rules(), "learned");
-  const GatePart& objective = part(gate_objectives(), "agreement");
+  const GatePart& objective = part(gate_objectives(), shape.objective);
+  const GatePart& rule = part(gate_rules(), objective.rule);
   const std::vector<float> theta = initial_gate_params(rule.id, kSeed);
   const int slots = context.device() == Device::cpu ? context.threads() : 256;
   user_signals_ = Buffer<UserSignals>(context, static_cast<std::size_t>(shape.user_rows));
@@ -96,7 +96,10 @@ StepWorld::StepWorld(const Context& context, const StepShape& shape)
   GateArgs& gate = args_.gate;
   gate.rule = rule.id;
   gate.objective = objective.id;
+  gate.penalty = part(gate_penalties(), objective.penalty).id;
+  gate.least_side = objective.least_side;
   gate.uses_probes = objective.uses_probes;
+  gate.holds_out = objective.is_probability;
   gate.lambda = 0.5F;
   gate.margin = 1.0F;
   gate.price = 0.1F;

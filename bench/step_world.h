@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "host/config/config.h"
 #include "kernels/exec/memory.h"
@@ -12,8 +13,9 @@ namespace sllmr::bench {
 struct StepShape {
   int width = 64;
   OptimizerKind optimizer = OptimizerKind::sgd;
-  Id user_rows = 22364, item_rows = 12102;  // as Amazon Beauty
-  std::int64_t triples = 1 << 20;           // a pass
+  Id user_rows = 22364, item_rows = 12102;   // as Amazon Beauty
+  std::int64_t triples = 1 << 20;            // a pass
+  std::string_view objective = "agreement";  // of the gate; its rule, penalty and sides are those it asks for
 };
 
 /// One step's memory. The learning rate is so small that all hinges stay active: pairs cost their most.
@@ -24,8 +26,7 @@ class StepWorld {
 
   StepWorld(const Context& context, const StepShape& shape);
 
-  /// One fused step over all triples; a share `pair_rate` of them takes an LLM pair, under the learned rule
-  /// and the agreement objective.
+  /// One fused step over all triples; a share `pair_rate` of them takes an LLM pair.
   void pass(const Context& context, double pair_rate) const;
 
   /// Bytes that a triple moves at least: every touched row and its state read and written once, the triple,

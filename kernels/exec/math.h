@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 #include "kernels/exec/loops.h"
 
@@ -41,6 +42,36 @@ SLLMR_INLINE float exp_of(float x) {
 template <class Real>
 SLLMR_INLINE Real sigmoid_of(Real x) {
   return Real(1) / (Real(1) + exp_of(-x));
+}
+
+inline SLLMR_HD double log_of(double x) {
+  return std::log(x);
+}
+/// log x within 3e-7 of it; -infinity from 0 to the smallest normal number, infinity for infinity, NaN for
+/// NaN and below 0.
+SLLMR_INLINE float log_of(float x) {
+  // x = 2^n m, m in [sqrt(1/2), sqrt(2)): log m = 2 atanh(s), s = (m - 1) / (m + 1), |s| < 0.172.
+  constexpr std::uint32_t kSqrtHalf = 0x3F3504F3U, kMantissa = 0x007FFFFFU;
+  constexpr float kSmallest = 1.17549435e-38F, kEndless = std::numeric_limits<float>::infinity(),
+                  kNoNumber = std::numeric_limits<float>::quiet_NaN();
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, &x, sizeof bits);
+  const std::uint32_t from = bits - kSqrtHalf + 0x3F800000U;
+  const auto n = static_cast<float>(static_cast<std::int32_t>(from >> 23) - 127);
+  bits = (from & kMantissa) + kSqrtHalf;
+  float m = 0;
+  std::memcpy(&m, &bits, sizeof m);
+  const float s = (m - 1.0F) / (m + 1.0F), square = s * s;
+  float series = 1.0F / 9.0F;
+  series = series * square + 1.0F / 7.0F;
+  series = series * square + 1.0F / 5.0F;
+  series = series * square + 1.0F / 3.0F;
+  series = series * square + 1.0F;
+  // ln 2 in two parts, so that the sum keeps its digits where n is large.
+  constexpr float kLn2High = 0.693359375F, kLn2Low = -2.12194440e-4F;
+  const float log = n * kLn2High + (n * kLn2Low + 2.0F * s * series);
+  const float of_small = x < 0.0F ? kNoNumber : -kEndless;
+  return x < kSmallest ? of_small : x < kEndless ? log : x;  // infinity and NaN are their own logarithm
 }
 
 inline SLLMR_HD double log1p_of_share(double x) {

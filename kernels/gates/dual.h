@@ -123,7 +123,7 @@ SLLMR_HD Real exp(const Real& x) {
 template <GateReal Real>
 SLLMR_HD Real log(const Real& x) {
   const auto v = value_of(x);
-  return chain(x, std::log(v), 1 / v);
+  return chain(x, log_of(v), 1 / v);
 }
 /// Its slope at 0 is infinite.
 template <GateReal Real>

@@ -57,7 +57,7 @@ SLLMR_INLINE float gate_draw(const GateArgs& gate, Id user, Id item, const GateS
     const std::uint64_t key = (static_cast<std::uint64_t>(user) << 32) | static_cast<std::uint32_t>(item);
     const float draw = uniform(philox(gate.seed, 0, key, Purpose::gate_rule).word[0]);
     // u^k of a uniform u has the mean 1 / (k + 1).
-    return gate.draw_power == 1.0F ? draw : exp_of(gate.draw_power * std::log(draw + 0x1p-33F));
+    return gate.draw_power == 1.0F ? draw : exp_of(gate.draw_power * log_of(draw + 0x1p-33F));
   } else {
     return 0.0F;
   }

@@ -22,6 +22,21 @@ TEST(Math, ExpIsWithinItsBound) {
   EXPECT_TRUE(std::isnan(exp_of(kNan)));
 }
 
+TEST(Math, LogIsWithinItsBound) {
+  const auto expect_close = [](float x) {
+    const double expected = std::log(static_cast<double>(x));
+    EXPECT_LE(std::fabs(static_cast<double>(log_of(x)) - expected), 3e-7 * std::fabs(expected)) << x;
+  };
+  for (int k = -12500; k <= 12700; ++k) expect_close(std::exp2(0.01F * static_cast<float>(k)));
+  for (int k = -1000; k <= 1000; ++k) expect_close(1.0F + 1e-4F * static_cast<float>(k));  // nearly 0 there
+  EXPECT_EQ(log_of(1.0F), 0.0F);
+  EXPECT_EQ(log_of(0.0F), -kInfinity);
+  EXPECT_EQ(log_of(kInfinity), kInfinity);
+  EXPECT_TRUE(std::isnan(log_of(-1.0F)));
+  EXPECT_TRUE(std::isnan(log_of(-kInfinity)));
+  EXPECT_TRUE(std::isnan(log_of(kNan)));
+}
+
 TEST(Math, Log1pIsWithinItsBound) {
   for (float x = 1.0F; x > 1e-30F; x *= 0.97F) {
     const double expected = std::log1p(static_cast<double>(x));
