@@ -383,25 +383,19 @@ class AutoInt(nn.Module):
         return (self.attention_out(crossed) + self.deep_out(self.deep(e.flatten(1)))).squeeze(-1)
 
 
-class DcnV1(nn.Module):
-    LAYERS = 3
+class Vectors(nn.Module):
+    """DCN's cross layers, one vector each."""
 
-    def __init__(self, counts, settings):
+    def __init__(self, inputs, layers):
         super().__init__()
-        inputs = FIELDS * settings.width
-        self.embedding = Tables(counts, settings.width, settings.pooling)
-        self.cross_weight = nn.ParameterList(torch.randn(inputs) for _ in range(self.LAYERS))
-        self.cross_bias = nn.ParameterList(torch.zeros(inputs) for _ in range(self.LAYERS))
-        self.deep = Mlp(inputs, settings.hidden, settings.dropout, norm=True)
-        self.out = nn.Linear(inputs + settings.hidden[-1], 1)
-        xavier(self)
+        self.weight = nn.ParameterList(torch.randn(inputs) for _ in range(layers))
+        self.bias = nn.ParameterList(torch.zeros(inputs) for _ in range(layers))
 
-    def forward(self, batch):
-        x0 = self.embedding.fields(batch).flatten(1)
+    def forward(self, x0):
         x = x0
-        for weight, bias in zip(self.cross_weight, self.cross_bias):
+        for weight, bias in zip(self.weight, self.bias):
             x = x0 * (x @ weight).unsqueeze(-1) + bias + x
-        return self.out(torch.cat((x, self.deep(x0)), 1)).squeeze(-1)
+        return x
 
 
 class Mixture(nn.Module):
@@ -442,20 +436,31 @@ class FullRank(nn.Module):
         return x
 
 
-class DcnV2(nn.Module):
-    LAYERS = 2
+class Dcn(nn.Module):
+    """Cross layers, `cross(inputs, layers)`, beside a deep part."""
 
-    def __init__(self, counts, settings):
+    def __init__(self, counts, settings, cross, layers):
         super().__init__()
         inputs = FIELDS * settings.width
         self.embedding = Tables(counts, settings.width, settings.pooling)
-        self.cross = {"mixture": Mixture, "full": FullRank}[settings.cross](inputs, self.LAYERS)
+        self.cross = cross(inputs, layers)
         self.deep = Mlp(inputs, settings.hidden, settings.dropout, norm=True)
         self.out = nn.Linear(inputs + settings.hidden[-1], 1)
 
     def forward(self, batch):
         x0 = self.embedding.fields(batch).flatten(1)
         return self.out(torch.cat((self.cross(x0), self.deep(x0)), 1)).squeeze(-1)
+
+
+class DcnV1(Dcn):
+    def __init__(self, counts, settings):
+        super().__init__(counts, settings, Vectors, layers=3)
+        xavier(self)
+
+
+class DcnV2(Dcn):
+    def __init__(self, counts, settings):
+        super().__init__(counts, settings, {"mixture": Mixture, "full": FullRank}[settings.cross], layers=2)
 
 
 class Din(nn.Module):

@@ -13,6 +13,7 @@
 #include "host/base/line_reader.h"
 #include "kernels/exec/error.h"
 #include "kernels/exec/fnv.h"
+#include "kernels/exec/not_copied.h"
 
 namespace sllmr {
 namespace {
@@ -52,15 +53,13 @@ std::string answer_key(std::initializer_list<std::string_view> parts) {
 }
 
 /// A prepared statement; its columns are those of CachedAnswer, in order.
-class AnswerCache::Statement {
+class AnswerCache::Statement : NotCopied {
  public:
   Statement(AnswerCache& cache, const std::string& sql) : cache_(cache) {
     if (sqlite3_prepare_v2(cache.database_, sql.c_str(), -1, &statement_, nullptr) != SQLITE_OK)
       cache.fail("read");
   }
   ~Statement() { sqlite3_finalize(statement_); }
-  Statement(const Statement&) = delete;
-  Statement& operator=(const Statement&) = delete;
 
   void bind(int parameter, std::string_view text) {
     sqlite3_bind_text64(statement_, parameter, text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8);

@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "kernels/exec/not_copied.h"
+
 struct sqlite3;
 struct sqlite3_stmt;
 
@@ -35,13 +37,11 @@ bool is_answer_key(std::string_view text);
 /// may cost the last ones, and never the file. Tokens, seconds and times that no server can have reported
 /// (negative, or beyond 2^40) are read as 0. Several processes may share a cache. All functions throw Error
 /// with the path for what SQLite refuses: no space, no permission, not a cache.
-class AnswerCache {
+class AnswerCache : NotCopied {
  public:
   /// Opens the file, or makes it.
   explicit AnswerCache(const std::string& path);
   ~AnswerCache();
-  AnswerCache(const AnswerCache&) = delete;
-  AnswerCache& operator=(const AnswerCache&) = delete;
 
   std::optional<CachedAnswer> find(std::string_view key);
   bool contains(std::string_view key);

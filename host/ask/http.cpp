@@ -17,6 +17,7 @@
 #include "host/ask/server_address.h"
 #include "host/ask/token_bucket.h"
 #include "kernels/exec/error.h"
+#include "kernels/exec/not_copied.h"
 
 namespace sllmr {
 namespace {
@@ -87,7 +88,7 @@ void initialise_curl() {
 }  // namespace
 
 /// One call of run().
-class HttpClient::Run {
+class HttpClient::Run : NotCopied {
  public:
   Run(const HttpOptions& options, const Source& source, const Sink& sink, const Accept& accept)
       : options_(options),
@@ -114,8 +115,6 @@ class HttpClient::Run {
       if (flight.sending) curl_multi_remove_handle(multi_.get(), flight.handle.get());
     }
   }
-  Run(const Run&) = delete;
-  Run& operator=(const Run&) = delete;
 
   HttpStats operator()(const Stop& stop) {
     while (!stop()) {

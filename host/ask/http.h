@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "kernels/exec/not_copied.h"
+
 namespace sllmr {
 
 struct HttpOptions {
@@ -59,13 +61,11 @@ struct HttpStats {
 /// about 64: where they would have more, the slower ones wait. The key is in no reply, error or exception,
 /// and goes over plain HTTP to this machine only. Requests to this machine go past proxies; others use those
 /// that the environment names, as curl does.
-class HttpClient {
+class HttpClient : NotCopied {
  public:
   /// Throws Error for options out of range and for a key that no header can hold.
   explicit HttpClient(HttpOptions options);
   ~HttpClient();
-  HttpClient(const HttpClient&) = delete;
-  HttpClient& operator=(const HttpClient&) = delete;
 
   /// The next request; nothing when there are no more.
   using Source = std::function<std::optional<HttpRequest>()>;

@@ -7,19 +7,19 @@
 #include <string_view>
 #include <vector>
 
+#include "kernels/exec/not_copied.h"
+
 namespace sllmr {
 
 /// Writes to `path`.tmp.<number> and renames on commit(); the destructor removes what was not committed, so a
 /// crash, a full disk or an exception leaves the old file as it was. A file that is replaced passes on its
 /// mode and, where that is allowed, its owner; a symbolic link stays and what it points to is replaced.
-class AtomicFile {
+class AtomicFile : NotCopied {
  public:
   /// Throws Error when the temporary cannot be created, or `path` exists and is not a regular file or is
   /// write-protected.
   explicit AtomicFile(std::string path);
   ~AtomicFile();
-  AtomicFile(const AtomicFile&) = delete;
-  AtomicFile& operator=(const AtomicFile&) = delete;
 
   /// Not seekable. A failed write sets badbit; commit() then says why.
   std::ostream& stream() { return stream_; }

@@ -8,6 +8,7 @@
 
 #include "host/base/input_file.h"
 #include "host/base/time_value.h"
+#include "kernels/exec/not_copied.h"
 
 namespace sllmr {
 
@@ -21,12 +22,10 @@ bool is_utf16(std::string_view text);
 
 /// While it lives, keeps the paths of the files that this thread's LineReaders open. One within another: the
 /// inner one keeps them.
-class ReadFiles {
+class ReadFiles : NotCopied {
  public:
   ReadFiles();
   ~ReadFiles();
-  ReadFiles(const ReadFiles&) = delete;
-  ReadFiles& operator=(const ReadFiles&) = delete;
   const std::vector<std::string>& paths() const { return paths_; }
 
  private:

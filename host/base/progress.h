@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "kernels/exec/not_copied.h"
+
 namespace sllmr {
 
 /// The text of a bar: "epoch 3/60  42 % |########            |  12.3 M triples/s  0:42 left  loss 0.31".
@@ -12,13 +14,11 @@ std::string progress_line(const std::string& description, std::int64_t done, std
                           double seconds, const std::string& unit, const std::string& extra);
 
 /// Draws at most ten times a second, and clears its line at the end. One thread only.
-class Progress {
+class Progress : NotCopied {
  public:
   /// `unit` is a plural ("triples"); `fd` is where to draw, standard error unless a test says otherwise.
   Progress(std::string description, std::int64_t total, std::string unit, int fd = 2);
   ~Progress() { finish(); }
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
 
   /// `done` of `total` units are done; `extra` goes to the end of the line.
   void update(std::int64_t done, const std::string& extra = {});

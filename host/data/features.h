@@ -14,6 +14,7 @@
 
 #include "host/data/feature_source.h"
 #include "kernels/exec/memory.h"
+#include "kernels/exec/not_copied.h"
 #include "models/features.h"
 
 namespace sllmr {
@@ -26,7 +27,7 @@ struct FeatureRow {
 };
 
 /// The pools of a data set, on the host and on the device (on the CPU they are the same).
-class FeatureStore {
+class FeatureStore : NotCopied {
  public:
   /// What a batch points into. Entry h of the histories has brand_begin[h + 1] - brand_begin[h] brands (0 or
   /// 1) and category_begin[h + 1] - category_begin[h] categories.
@@ -40,8 +41,6 @@ class FeatureStore {
   /// `max_history`: how many items of a history a row sees at most, the last ones. Throws Error when that is
   /// below 1.
   FeatureStore(const Context& context, FeatureSource source, int max_history = 20);
-  FeatureStore(const FeatureStore&) = delete;
-  FeatureStore& operator=(const FeatureStore&) = delete;
 
   const FeatureSource& source() const { return source_; }
   int max_history() const { return max_history_; }
@@ -72,12 +71,10 @@ struct FeatureBatcherOptions {
 };
 
 /// Makes one batch after the other in the same memory.
-class FeatureBatcher {
+class FeatureBatcher : NotCopied {
  public:
   /// Keeps a reference to the store. Throws Error for fewer than 1 row.
   FeatureBatcher(const Context& context, const FeatureStore& store, const FeatureBatcherOptions& options);
-  FeatureBatcher(const FeatureBatcher&) = delete;
-  FeatureBatcher& operator=(const FeatureBatcher&) = delete;
 
   /// Puts a batch together on the host. Throws Error for no rows or more than max_rows, for a user or an item
   /// that the data do not have, and for a position outside the user's history. A position of 0 is an empty

@@ -282,4 +282,11 @@ std::string find_beside(const std::string& file, const std::vector<std::string>&
   return found.empty() ? "" : found.front();
 }
 
+void add_items(Dataset& data, const std::string& file, const std::vector<std::string>& names,
+               const ImportOptions& options,
+               void (*read)(const std::string& path, Dataset& data, const ImportOptions& options)) {
+  const std::string path = !options.items.empty() ? options.items : find_beside(file, names);
+  if (!path.empty()) read(path, data, options);
+}
+
 }  // namespace sllmr

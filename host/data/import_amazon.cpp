@@ -160,8 +160,7 @@ Dataset load(const std::vector<std::string>& files, const ImportOptions& options
   Dataset data = read_reviews(files.front(), options);
   std::vector<std::string> names;
   for (const std::string& ending : kEndings) names.push_back("meta_" + data.name + ending);
-  const std::string path = !options.items.empty() ? options.items : find_beside(files.front(), names);
-  if (!path.empty()) read_metadata(path, data, options);
+  add_items(data, files.front(), names, options, read_metadata);
   return data;
 }
 

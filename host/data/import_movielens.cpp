@@ -133,10 +133,7 @@ bool recognises(std::string_view file_name, std::string_view first_line) {
 
 Dataset load(const std::vector<std::string>& files, const ImportOptions& options) {
   Dataset data = read_ratings(files.front(), options);
-  const std::string path =
-      !options.items.empty() ? options.items
-                             : find_beside(files.front(), with_gzip({"u.item", "movies.dat", "movies.csv"}));
-  if (!path.empty()) read_movies(path, data, options);
+  add_items(data, files.front(), with_gzip({"u.item", "movies.dat", "movies.csv"}), options, read_movies);
   return data;
 }
 

@@ -157,9 +157,7 @@ Dataset load(const std::vector<std::string>& files, const ImportOptions& options
   const std::string name = data_name(files.front());
   Dataset data = interactions.build(table->reader(), name, options.duplicates, given);
   data.notes.insert(data.notes.begin(), notes.begin(), notes.end());
-  const std::string item_path =
-      !options.items.empty() ? options.items : find_beside(files.front(), with_gzip({name + ".item"}));
-  if (!item_path.empty()) read_items(item_path, data, options);
+  add_items(data, files.front(), with_gzip({name + ".item"}), options, read_items);
   const std::string user_path = find_beside(files.front(), with_gzip({name + ".user"}));
   if (!user_path.empty()) check_users(user_path, data, options);
   return data;

@@ -99,10 +99,7 @@ bool recognises(std::string_view file_name, std::string_view first_line) {
 
 Dataset load(const std::vector<std::string>& files, const ImportOptions& options) {
   Dataset data = read_sequences(files.front(), options);
-  const std::string path = !options.items.empty()
-                               ? options.items
-                               : find_beside(files.front(), with_gzip({data.name + "_item2attributes.json"}));
-  if (!path.empty()) read_attributes(path, data, options);
+  add_items(data, files.front(), with_gzip({data.name + "_item2attributes.json"}), options, read_attributes);
   return data;
 }
 

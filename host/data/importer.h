@@ -44,5 +44,10 @@ std::vector<std::string> with_gzip(const std::vector<std::string>& endings);
 std::string base_name(const std::string& path, const std::vector<std::string>& endings);
 /// The file among `names` that exists in the folder of `file`, or "". Throws Error where several do.
 std::string find_beside(const std::string& file, const std::vector<std::string>& names);
+/// Calls read(path, data, options) for the item file of the interactions in `file`: options.items or else the
+/// one among `names` that lies beside it, where there is one.
+void add_items(Dataset& data, const std::string& file, const std::vector<std::string>& names,
+               const ImportOptions& options,
+               void (*read)(const std::string& path, Dataset& data, const ImportOptions& options));
 
 }  // namespace sllmr

@@ -17,6 +17,7 @@
 #include "host/data/split.h"
 #include "host/guidance/gate_state.h"
 #include "host/scores/score_table.h"
+#include "kernels/exec/not_copied.h"
 #include "kernels/loss_head.h"
 #include "models/backbone.h"
 #include "models/named_buffer.h"
@@ -96,12 +97,10 @@ class MfPairs {
 };
 
 /// One method in one run. As it stands it is none at all: the base loss alone.
-class Guidance {
+class Guidance : NotCopied {
  public:
   explicit Guidance(const GuidanceSetup& setup, const GateSpec& spec = {}, std::int64_t own_slots = 0);
   virtual ~Guidance() = default;
-  Guidance(const Guidance&) = delete;
-  Guidance& operator=(const Guidance&) = delete;
 
   /// Most rows of a batch, those that the method adds included.
   virtual std::int64_t most_rows() const { return setup_.batch; }

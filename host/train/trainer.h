@@ -16,17 +16,16 @@
 #include "host/eval/protocol.h"
 #include "host/guidance/guidance.h"
 #include "host/scores/score_table.h"
+#include "kernels/exec/not_copied.h"
 #include "models/named_buffer.h"
 
 namespace sllmr {
 
 /// Parameters, optimiser and sampler position of one run. Every draw is counter-based, so (epoch, row) is all
 /// there is to remember of the sampler.
-class Trainer : public EvaluatedModel {
+class Trainer : public EvaluatedModel, NotCopied {
  public:
   explicit Trainer(const Context& context) : context_(context) {}
-  Trainer(const Trainer&) = delete;
-  Trainer& operator=(const Trainer&) = delete;
 
   /// What the rows of an epoch are called: "triples", "rows".
   virtual const char* unit() const = 0;

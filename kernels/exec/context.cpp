@@ -7,6 +7,7 @@
 
 #include "kernels/exec/cuda_check.h"
 #include "kernels/exec/memory.h"
+#include "kernels/exec/not_copied.h"
 
 namespace sllmr {
 
@@ -31,13 +32,10 @@ double host_memory_gib() {
 #if SLLMR_WITH_CUDA
 /// Pinned memory that small copies to the device leave from: the host goes on at once, however far behind the
 /// stream is. Two halves in turn; one is written again when the stream has passed its last copy.
-class StagingRing {
+class StagingRing : NotCopied {
  public:
   static constexpr std::size_t kLargest = std::size_t{1} << 18;
 
-  StagingRing() = default;
-  StagingRing(const StagingRing&) = delete;
-  StagingRing& operator=(const StagingRing&) = delete;
   ~StagingRing() {
     for (cudaEvent_t event : passed_) {
       if (event != nullptr) cudaEventDestroy(event);
@@ -71,6 +69,13 @@ class StagingRing {
   std::size_t half_ = 0, at_ = 0;
   cudaEvent_t passed_[2] = {};
 };
+
+/// What `waiting` is given from now on comes after all that `other` was given before; `event` is theirs
+/// alone.
+void let_wait(cudaStream_t waiting, cudaStream_t other, cudaEvent_t event) {
+  SLLMR_CUDA_CHECK(cudaEventRecord(event, other));
+  SLLMR_CUDA_CHECK(cudaStreamWaitEvent(waiting, event));
+}
 #endif
 
 }  // namespace
@@ -175,17 +180,13 @@ void* Context::side_stream() const {
 
 void Context::fork() const {
 #if SLLMR_WITH_CUDA
-  if (device_ != Device::cuda) return;
-  SLLMR_CUDA_CHECK(cudaEventRecord(cuda_->forked, cuda_->stream));
-  SLLMR_CUDA_CHECK(cudaStreamWaitEvent(cuda_->side, cuda_->forked));
+  if (device_ == Device::cuda) let_wait(cuda_->side, cuda_->stream, cuda_->forked);
 #endif
 }
 
 void Context::join() const {
 #if SLLMR_WITH_CUDA
-  if (device_ != Device::cuda) return;
-  SLLMR_CUDA_CHECK(cudaEventRecord(cuda_->joined, cuda_->side));
-  SLLMR_CUDA_CHECK(cudaStreamWaitEvent(cuda_->stream, cuda_->joined));
+  if (device_ == Device::cuda) let_wait(cuda_->stream, cuda_->side, cuda_->joined);
 #endif
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/exec/error.h"
+#include "kernels/exec/not_copied.h"
 #include "kernels/exec/types.h"
 
 namespace sllmr {
@@ -30,13 +31,11 @@ class MemoryPool;
 
 /// Owns the stream, the BLAS handle and the memory pool of one device. Kernels take it first. Not
 /// thread-safe; one per host thread.
-class Context {
+class Context : NotCopied {
  public:
   /// `threads`: CPU threads, 0 for all.
   explicit Context(Device device, int threads = 0);
   ~Context();
-  Context(const Context&) = delete;
-  Context& operator=(const Context&) = delete;
 
   Device device() const { return device_; }
   int threads() const { return threads_; }

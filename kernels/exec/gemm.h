@@ -42,4 +42,12 @@ void multiply_add(const Context& context, const Factor<float>& a, const Factor<f
 void multiply_add(const Context& context, const Factor<double>& a, const Factor<double>& b,
                   const Matrix<double>& to);
 
+/// [m x n]: products of the rows of a [m x k] with those of b [n x k].
+template <class Real>
+Tensor<Real> products(const Context& context, const Tensor<Real>& a, const Matrix<const Real>& b) {
+  Tensor<Real> out(context, a.rows(), b.rows);
+  multiply(context, a, transposed(b), out);
+  return out;
+}
+
 }  // namespace sllmr

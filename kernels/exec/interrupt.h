@@ -3,18 +3,18 @@
 
 #include <csignal>
 
+#include "kernels/exec/not_copied.h"
+
 namespace sllmr {
 
 /// While it lives, the first SIGINT or SIGTERM sets interrupted(); the same signal again kills at once. Where
 /// nobody has asked for interrupted() within most of a second, the process exits with 130: work that takes
 /// longer than that from one safe point to the next is lost, but no file is torn, as each gets its name when
 /// it is whole. The destructor restores the handlers of before. One at a time.
-class InterruptGuard {
+class InterruptGuard : NotCopied {
  public:
   InterruptGuard();
   ~InterruptGuard();
-  InterruptGuard(const InterruptGuard&) = delete;
-  InterruptGuard& operator=(const InterruptGuard&) = delete;
 
  private:
   struct sigaction old_int_, old_term_, old_alarm_;
@@ -34,12 +34,10 @@ inline void throw_if_interrupted() {
 
 /// While it lives, a request to stop waits for its end, however long that takes: for writing a file that must
 /// not be lost.
-class InterruptDelay {
+class InterruptDelay : NotCopied {
  public:
   InterruptDelay();
   ~InterruptDelay();
-  InterruptDelay(const InterruptDelay&) = delete;
-  InterruptDelay& operator=(const InterruptDelay&) = delete;
 };
 
 }  // namespace sllmr

@@ -33,6 +33,7 @@
 #include <string>
 
 #include "kernels/exec/loops.h"
+#include "kernels/exec/not_copied.h"
 #include "kernels/exec/run.h"
 #include "kernels/exec/types.h"
 
@@ -92,12 +93,10 @@ inline namespace cuda_backend {
 using OnThisDevice = OnCuda;
 
 /// Marks a stretch of host code on the profiler's time line.
-class NvtxRange {
+class NvtxRange : NotCopied {
  public:
   explicit NvtxRange(const char* name) { nvtxRangePushA(name); }
   ~NvtxRange() { nvtxRangePop(); }
-  NvtxRange(const NvtxRange&) = delete;
-  NvtxRange& operator=(const NvtxRange&) = delete;
 };
 
 /// `Size` neighbouring lanes of a warp.

@@ -13,7 +13,7 @@ namespace sllmr {
 namespace {
 
 /// What a run has recorded.
-class Recording {
+class Recording : NotCopied {
  public:
   Recording(cudaStream_t stream, MemoryPool& pool, const std::function<void()>& work) {
     const MemoryPool::Hold hold(pool);
@@ -29,8 +29,6 @@ class Recording {
     SLLMR_CUDA_CHECK(cudaStreamEndCapture(stream, &graph_));
   }
   ~Recording() { destroy(); }
-  Recording(const Recording&) = delete;
-  Recording& operator=(const Recording&) = delete;
 
   cudaGraph_t graph() const { return graph_; }
   std::size_t nodes() const {
@@ -48,7 +46,7 @@ class Recording {
 
 }  // namespace
 
-struct LaunchGraph::Graphs {
+struct LaunchGraph::Graphs : NotCopied {
   // What cuBLAS takes by itself on Hopper, so that it chooses the same kernels.
   static constexpr std::size_t kWorkspace = std::size_t{32} << 20;
 
@@ -63,8 +61,6 @@ struct LaunchGraph::Graphs {
     for (const auto& [nodes, graph] : ready) cudaGraphExecDestroy(graph);
     cublasSetStream(blas, stream);  // gives the handle its own workspace back
   }
-  Graphs(const Graphs&) = delete;
-  Graphs& operator=(const Graphs&) = delete;
 
   void run(const std::function<void()>& work) {
     if (!warm) {

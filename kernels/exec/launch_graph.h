@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "kernels/exec/context.h"
+#include "kernels/exec/not_copied.h"
 
 namespace sllmr {
 
@@ -15,14 +16,12 @@ namespace sllmr {
 /// for launching, and the device goes from kernel to kernel without the host.
 ///
 /// The work must not wait for the device, nor copy between host and device: do that before it.
-class LaunchGraph {
+class LaunchGraph : NotCopied {
  public:
   /// Throws Error where the context is not of a CUDA device. Takes the context's BLAS handle's workspace over
   /// for as long as it lives: cuBLAS would allocate one in every graph.
   explicit LaunchGraph(const Context& context);
   ~LaunchGraph();
-  LaunchGraph(const LaunchGraph&) = delete;
-  LaunchGraph& operator=(const LaunchGraph&) = delete;
 
   /// Runs `work` in the context's stream. The first time it is launched as it is: that fills the memory pool
   /// and loads the kernels, which recording should not. What `work` throws is thrown.

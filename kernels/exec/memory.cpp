@@ -32,6 +32,21 @@ Ledger& ledger(Device device) {
   return ledgers[device == Device::cuda ? 1 : 0];
 }
 
+/// Asynchronous on CUDA.
+void copy_from_device([[maybe_unused]] const Context& context, void* to, const void* from, std::size_t bytes,
+                      [[maybe_unused]] bool to_host) {
+  if (bytes == 0) return;  // memcpy takes no null
+#if SLLMR_WITH_CUDA
+  if (context.device() == Device::cuda) {
+    SLLMR_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes,
+                                     to_host ? cudaMemcpyDeviceToHost : cudaMemcpyDeviceToDevice,
+                                     static_cast<cudaStream_t>(context.stream())));
+    return;
+  }
+#endif
+  std::memcpy(to, from, bytes);
+}
+
 }  // namespace
 
 void* device_allocate([[maybe_unused]] Device device, std::size_t bytes) {
@@ -117,29 +132,14 @@ void MemoryPool::give_back(void* memory, std::size_t bytes) noexcept {
   free_.emplace(bytes, memory);
 }
 
-void copy_to_host([[maybe_unused]] const Context& context, void* to, const void* from, std::size_t bytes) {
-  if (bytes == 0) return;  // memcpy takes no null
-#if SLLMR_WITH_CUDA
-  if (context.device() == Device::cuda) {
-    SLLMR_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost,
-                                     static_cast<cudaStream_t>(context.stream())));
-    context.synchronize();
-    return;
-  }
-#endif
-  std::memcpy(to, from, bytes);
+void copy_to_host(const Context& context, void* to, const void* from, std::size_t bytes) {
+  if (bytes == 0) return;  // nothing to wait for
+  copy_from_device(context, to, from, bytes, /*to_host=*/true);
+  context.synchronize();
 }
 
-void copy_on_device([[maybe_unused]] const Context& context, void* to, const void* from, std::size_t bytes) {
-  if (bytes == 0) return;  // memcpy takes no null
-#if SLLMR_WITH_CUDA
-  if (context.device() == Device::cuda) {
-    SLLMR_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice,
-                                     static_cast<cudaStream_t>(context.stream())));
-    return;
-  }
-#endif
-  std::memcpy(to, from, bytes);
+void copy_on_device(const Context& context, void* to, const void* from, std::size_t bytes) {
+  copy_from_device(context, to, from, bytes, /*to_host=*/false);
 }
 
 void fill_zero([[maybe_unused]] const Context& context, void* memory, std::size_t bytes) {

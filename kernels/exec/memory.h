@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/exec/context.h"
+#include "kernels/exec/not_copied.h"
 #include "kernels/exec/sizes.h"
 
 namespace sllmr {
@@ -29,12 +30,10 @@ void fill_zero(const Context& context, void* memory, std::size_t bytes);
 
 /// Memory that is handed out again and again, so that a training step allocates nothing: on one stream,
 /// what is given back may be taken at once by whatever is launched next. Not thread-safe.
-class MemoryPool {
+class MemoryPool : NotCopied {
  public:
   explicit MemoryPool(Device device) : device_(device) {}
   ~MemoryPool();
-  MemoryPool(const MemoryPool&) = delete;
-  MemoryPool& operator=(const MemoryPool&) = delete;
 
   /// The size that `bytes` are rounded up to; take() and give_back() want such sizes.
   static std::size_t size_class(std::size_t bytes);
@@ -45,12 +44,10 @@ class MemoryPool {
   /// Frees what nobody has taken. On CUDA this waits for the device, as cudaFree does.
   void trim() noexcept;
   /// Keeps what nobody has taken while this lives: a graph that is being recorded holds addresses of it.
-  class Hold {
+  class Hold : NotCopied {
    public:
     explicit Hold(MemoryPool& pool) : pool_(pool) { pool_.held_ = true; }
     ~Hold() { pool_.held_ = false; }
-    Hold(const Hold&) = delete;
-    Hold& operator=(const Hold&) = delete;
 
    private:
     MemoryPool& pool_;

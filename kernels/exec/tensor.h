@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/exec/memory.h"
+#include "kernels/exec/not_copied.h"
 
 namespace sllmr {
 
@@ -79,12 +80,10 @@ class Tensor {
   }
 
  private:
-  struct Storage {
+  struct Storage : NotCopied {
     Storage(MemoryPool& from, std::size_t least)
         : pool(from), bytes(MemoryPool::size_class(least)), memory(from.take(bytes)) {}
     ~Storage() { pool.give_back(memory, bytes); }
-    Storage(const Storage&) = delete;
-    Storage& operator=(const Storage&) = delete;
     MemoryPool& pool;
     std::size_t bytes;
     void* memory;

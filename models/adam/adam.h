@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/exec/not_copied.h"
 #include "models/adam/kernels.h"
 #include "models/backbone.h"
 #include "models/named_buffer.h"
@@ -29,12 +30,10 @@ struct AdamOptions {
 /// and whoever reads other rows than those of the batch (evaluation, a checkpoint that is evaluated) calls
 /// flush() first. When rows are brought up to date changes no bit of what comes later.
 template <class Real>
-class Adam {
+class Adam : NotCopied {
  public:
   /// Keeps a reference to the backbone. Throws Error for a rate that is not above 0 and an L2 below 0.
   Adam(const Context& context, Backbone<Real>& backbone, const AdamOptions& options);
-  Adam(const Adam&) = delete;
-  Adam& operator=(const Adam&) = delete;
 
   /// Brings the rows that the batch looks up to date. The batch needs its plans.
   void begin(const Context& context, const FeatureBatch& batch);

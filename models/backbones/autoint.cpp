@@ -10,7 +10,7 @@
 #include "models/backbones/info.h"
 #include "models/backbones/rank_tiles.h"
 #include "models/backbones/typed_backbone.h"
-#include "models/layers/mlp.h"
+#include "models/layers/deep_part.h"
 #include "models/layers/self_attention/self_attention.h"
 
 namespace sllmr {
@@ -23,12 +23,9 @@ template <class Real>
 class AutoInt final : public TypedBackbone<Real, AutoInt<Real>> {
  public:
   struct Saved {
-    typename Linear<Real>::Saved input;
+    typename Linear<Real>::Saved input, residual, attention_out;
     typename SelfAttention<Real>::Saved attention;
-    typename Linear<Real>::Saved residual;
-    typename Linear<Real>::Saved attention_out;
-    typename Mlp<Real>::Saved deep;
-    typename Linear<Real>::Saved deep_out;
+    typename DeepPart<Real>::Saved deep;
   };
   struct Catalogue {
     AttentionSide<Real> attention;
@@ -45,9 +42,8 @@ class AutoInt final : public TypedBackbone<Real, AutoInt<Real>> {
                   LinearInitial::xavier),
         attention_out_(this->parameters_, "attention_out", std::int64_t{kFields} * options.attention_width, 1,
                        LinearInitial::xavier),
-        deep_(this->parameters_, "deep", std::int64_t{kFields} * options.width,
-              {.hidden = options.hidden, .dropout = options.dropout, .initial = LinearInitial::xavier}),
-        deep_out_(this->parameters_, "deep_out", deep_.out(), 1, LinearInitial::xavier) {
+        deep_(this->parameters_, std::int64_t{kFields} * options.width,
+              {.hidden = options.hidden, .dropout = options.dropout, .initial = LinearInitial::xavier}) {
     this->parameters_.allocate(context, options.seed);
   }
 
@@ -64,18 +60,15 @@ class AutoInt final : public TypedBackbone<Real, AutoInt<Real>> {
                       .out = attended});
     Tensor<Real> logits = attention_out_.forward(context, attended.reshaped(rows, attention_out_.in()), pass,
                                                  saved ? &saved->attention_out : nullptr);
-    const Tensor<Real> hidden = deep_.forward(context, x, pass, saved ? &saved->deep : nullptr);
     run(context,
-        AddTo<Real>{.x = deep_out_.forward(context, hidden, pass, saved ? &saved->deep_out : nullptr),
-                    .to = logits});
+        AddTo<Real>{.x = deep_.forward(context, x, pass, saved ? &saved->deep : nullptr), .to = logits});
     return logits;
   }
 
   void differentiate(const Context& context, const FeatureBatch&, const Saved& saved,
                      const Tensor<Real>& d_logits) {
     const std::int64_t rows = d_logits.rows(), tokens = rows * kFields;
-    const Tensor<Real> d_hidden = deep_out_.backward(context, saved.deep_out, d_logits);
-    const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_hidden);
+    const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_logits);
     const Tensor<Real> d_by_field = d_x.reshaped(tokens, embedding_.width());
 
     const Tensor<Real> d_sum =
@@ -114,18 +107,17 @@ class AutoInt final : public TypedBackbone<Real, AutoInt<Real>> {
     add_weights(kUserTokens);
     add_weights(kItemTokens);
     Tensor<Real> logits(context, users.rows, items.deep.rows());
-    for_rank_tiles(
-        context, users.rows, items.deep.rows(), [&](std::int64_t user, std::int64_t first, std::int64_t n) {
-          const Tensor<Real> attended(context, n, 1);
-          attention_.rank(context, attention.row_range(user, 1), items.attention.row_range(first, n),
-                          weight.data(), attended);
-          const Tensor<Real> hidden =
-              deep_.forward_sums(context, deep.row_range(user, 1), items.deep.row_range(first, n));
-          run(context,
-              SumLogits<Real>{.terms = {attended, deep_out_.forward(context, hidden, Pass{}, nullptr)},
-                              .bias = attention_out_.bias(),
-                              .out = tile_of(logits, user, first, n)});
-        });
+    for_rank_tiles(context, users.rows, items.deep.rows(),
+                   [&](std::int64_t user, std::int64_t first, std::int64_t n) {
+                     const Tensor<Real> attended(context, n, 1);
+                     attention_.rank(context, attention.row_range(user, 1),
+                                     items.attention.row_range(first, n), weight.data(), attended);
+                     const Tensor<Real> of_deep =
+                         deep_.forward_sums(context, deep.row_range(user, 1), items.deep.row_range(first, n));
+                     run(context, SumLogits<Real>{.terms = {attended, of_deep},
+                                                  .bias = attention_out_.bias(),
+                                                  .out = tile_of(logits, user, first, n)});
+                   });
     return logits;
   }
 
@@ -155,8 +147,7 @@ class AutoInt final : public TypedBackbone<Real, AutoInt<Real>> {
   SelfAttention<Real> attention_;
   Linear<Real> residual_;
   Linear<Real> attention_out_;
-  Mlp<Real> deep_;
-  Linear<Real> deep_out_;
+  DeepPart<Real> deep_;
 };
 
 }  // namespace

@@ -1,12 +1,13 @@
 // DeepFM (Guo et al., IJCAI 2017), with LLM-CF's sizes and initial values.
 #include "kernels/dense/logit_sum.h"
+#include "kernels/exec/gemm.h"
 #include "models/backbones/fields.h"
 #include "models/backbones/info.h"
 #include "models/backbones/rank_tiles.h"
 #include "models/backbones/typed_backbone.h"
+#include "models/layers/deep_part.h"
 #include "models/layers/first_order.h"
 #include "models/layers/fm/fm.h"
-#include "models/layers/mlp.h"
 
 namespace sllmr {
 
@@ -18,8 +19,7 @@ class DeepFm final : public TypedBackbone<Real, DeepFm<Real>> {
  public:
   struct Saved {
     typename FactorizationMachine<Real>::Saved fm;
-    typename Mlp<Real>::Saved deep;
-    typename Linear<Real>::Saved deep_out;
+    typename DeepPart<Real>::Saved deep;
   };
   struct Catalogue {
     Tensor<Real> own;   // [items x 1]: first order, and products of the item's own fields
@@ -31,9 +31,8 @@ class DeepFm final : public TypedBackbone<Real, DeepFm<Real>> {
       : embedding_(all_fields<Real>(context, options, {})),
         first_order_(context, this->parameters_, options, {}),
         fm_("fm", kFields, options.width),
-        deep_(this->parameters_, "deep", std::int64_t{kFields} * options.width,
-              {.hidden = options.hidden, .dropout = options.dropout}),
-        deep_out_(this->parameters_, "deep_out", deep_.out(), 1, LinearInitial::standard) {
+        deep_(this->parameters_, std::int64_t{kFields} * options.width,
+              {.hidden = options.hidden, .dropout = options.dropout}) {
     this->parameters_.allocate(context, options.seed);
   }
 
@@ -41,8 +40,7 @@ class DeepFm final : public TypedBackbone<Real, DeepFm<Real>> {
                        Saved* saved) const {
     const Tensor<Real> x = embedding_.forward(context, batch);
     const Tensor<Real> pairs = fm_.forward(context, x, saved ? &saved->fm : nullptr);
-    const Tensor<Real> hidden = deep_.forward(context, x, pass, saved ? &saved->deep : nullptr);
-    Tensor<Real> logits = deep_out_.forward(context, hidden, pass, saved ? &saved->deep_out : nullptr);
+    Tensor<Real> logits = deep_.forward(context, x, pass, saved ? &saved->deep : nullptr);
     run(context, SumLogits<Real>{.terms = {logits, pairs, first_order_.forward(context, batch)},
                                  .bias = first_order_.bias(),
                                  .out = logits});
@@ -51,8 +49,7 @@ class DeepFm final : public TypedBackbone<Real, DeepFm<Real>> {
 
   void differentiate(const Context& context, const FeatureBatch&, const Saved& saved,
                      const Tensor<Real>& d_logits) {
-    const Tensor<Real> d_hidden = deep_out_.backward(context, saved.deep_out, d_logits);
-    const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_hidden);
+    const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_logits);
     fm_.backward(context, saved.fm, d_logits, d_x, InputGradient::add);
     embedding_.backward(d_x);
     first_order_.backward(context, d_logits);
@@ -71,17 +68,16 @@ class DeepFm final : public TypedBackbone<Real, DeepFm<Real>> {
     const Tensor<Real> x = embedding_.forward(context, users);
     const Tensor<Real> own = own_logits(context, users, x, first_order_.bias());
     const Tensor<Real> deep = deep_.first_sums_and_biases(context, x);
-    Tensor<Real> logits = products(context, fm_.sums(context, x), items.sums);
-    for_rank_tiles(
-        context, users.rows, items.own.rows(), [&](std::int64_t user, std::int64_t first, std::int64_t n) {
-          const Tensor<Real> hidden =
-              deep_.forward_sums(context, deep.row_range(user, 1), items.deep.row_range(first, n));
-          const Tensor<Real> out = tile_of(logits, user, first, n);
-          run(context, SumLogits<Real>{.terms = {out, deep_out_.forward(context, hidden, Pass{}, nullptr),
-                                                 items.own.row_range(first, n)},
-                                       .bias = own.row_range(user, 1).data(),
-                                       .out = out});
-        });
+    Tensor<Real> logits = products<Real>(context, fm_.sums(context, x), items.sums);
+    for_rank_tiles(context, users.rows, items.own.rows(),
+                   [&](std::int64_t user, std::int64_t first, std::int64_t n) {
+                     const Tensor<Real> of_deep =
+                         deep_.forward_sums(context, deep.row_range(user, 1), items.deep.row_range(first, n));
+                     const Tensor<Real> out = tile_of(logits, user, first, n);
+                     run(context, SumLogits<Real>{.terms = {out, of_deep, items.own.row_range(first, n)},
+                                                  .bias = own.row_range(user, 1).data(),
+                                                  .out = out});
+                   });
     return logits;
   }
 
@@ -100,8 +96,7 @@ class DeepFm final : public TypedBackbone<Real, DeepFm<Real>> {
   Embedding<Real> embedding_;
   FirstOrder<Real> first_order_;
   FactorizationMachine<Real> fm_;
-  Mlp<Real> deep_;
-  Linear<Real> deep_out_;
+  DeepPart<Real> deep_;
 };
 
 }  // namespace

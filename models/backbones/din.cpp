@@ -3,13 +3,13 @@
 #include <vector>
 
 #include "kernels/dense/combine.h"
-#include "kernels/dense/row_sums.h"
+#include "kernels/exec/gemm.h"
 #include "models/backbones/fields.h"
 #include "models/backbones/info.h"
 #include "models/backbones/rank_tiles.h"
 #include "models/backbones/typed_backbone.h"
+#include "models/layers/deep_part.h"
 #include "models/layers/din_attention/din_attention.h"
-#include "models/layers/mlp.h"
 
 namespace sllmr {
 
@@ -22,8 +22,7 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
  public:
   struct Saved {
     typename DinAttention<Real>::Saved attention;
-    typename Mlp<Real>::Saved deep;
-    typename Linear<Real>::Saved deep_out;
+    typename DeepPart<Real>::Saved deep;
   };
   struct Catalogue {
     typename DinAttention<Real>::QuerySide attention;
@@ -34,12 +33,11 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
       : embedding_(all_fields<Real>(context, options, {EmbeddingInitial::Kind::xavier})),
         attention_(this->parameters_, "attention", static_cast<int>(kQuery.size()) * options.width,
                    options.din_attention_hidden),
-        deep_(this->parameters_, "deep", std::int64_t{kFields} * options.width,
+        deep_(this->parameters_, std::int64_t{kFields} * options.width,
               {.hidden = options.hidden,
                .dropout = options.dropout,
                .dropout_at = MlpOptions::DropoutAt::output,
-               .initial = LinearInitial::xavier}),
-        deep_out_(this->parameters_, "deep_out", deep_.out(), 1, LinearInitial::xavier) {
+               .initial = LinearInitial::xavier}) {
     this->parameters_.allocate(context, options.seed);
   }
 
@@ -55,14 +53,12 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
     }
     embedding_.lookup(context, batch, Field::user, user(x));
     attention_.forward(context, batch, query(x), keys, interest(x), saved ? &saved->attention : nullptr);
-    const Tensor<Real> hidden = deep_.forward(context, x, pass, saved ? &saved->deep : nullptr);
-    return deep_out_.forward(context, hidden, pass, saved ? &saved->deep_out : nullptr);
+    return deep_.forward(context, x, pass, saved ? &saved->deep : nullptr);
   }
 
   void differentiate(const Context& context, const FeatureBatch& batch, const Saved& saved,
                      const Tensor<Real>& d_logits) {
-    const Tensor<Real> d_hidden = deep_out_.backward(context, saved.deep_out, d_logits);
-    const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_hidden);
+    const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_logits);
     const Tensor<Real> d_keys =
         attention_.backward(context, batch, saved.attention, interest(d_x), query(d_x));
     for (std::size_t k = 0; k < kQuery.size(); ++k) {
@@ -112,11 +108,7 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
             multiply(context, weights, of_keys.row_range(position, count), sums);
             run(context, AddTo<Real>{.x = of_items, .to = sums});
           }
-          const Tensor<Real> out = tile_of(logits, user, first, n);
-          run(context, RowProducts<Real>{.x = deep_.forward_sums(context, deep.row_range(user, 1), sums),
-                                         .weight = deep_out_.weight(),
-                                         .bias = deep_out_.bias(),
-                                         .out = out});
+          deep_.forward_sums(context, deep.row_range(user, 1), sums, tile_of(logits, user, first, n));
         });
     return logits;
   }
@@ -141,8 +133,7 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
 
   Embedding<Real> embedding_;
   DinAttention<Real> attention_;
-  Mlp<Real> deep_;
-  Linear<Real> deep_out_;
+  DeepPart<Real> deep_;
 };
 
 }  // namespace

@@ -1,4 +1,5 @@
 // LightGCN (He et al., SIGIR 2020), with the layers and initial values of its authors' code.
+#include "kernels/exec/gemm.h"
 #include "models/backbones/info.h"
 #include "models/backbones/rank_tiles.h"
 #include "models/backbones/typed_backbone.h"
@@ -51,7 +52,7 @@ class LightGcn final : public TypedBackbone<Real, LightGcn<Real>> {
   }
 
   Tensor<Real> rank_items(const Context& context, const Catalogue& items, const FeatureBatch& users) const {
-    return products(context, embedding_.look_up(context, items.e, users, Field::user), items.items);
+    return products<Real>(context, embedding_.look_up(context, items.e, users, Field::user), items.items);
   }
 
   std::vector<Embedding<Real>*> embeddings() override { return {}; }

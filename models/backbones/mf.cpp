@@ -1,6 +1,7 @@
 // Matrix factorisation: logit = <user, item>.
 #include <array>
 
+#include "kernels/exec/gemm.h"
 #include "models/backbones/info.h"
 #include "models/backbones/rank_tiles.h"
 #include "models/backbones/typed_backbone.h"
@@ -47,7 +48,7 @@ class MatrixFactorization final : public TypedBackbone<Real, MatrixFactorization
   }
 
   Tensor<Real> rank_items(const Context& context, const Catalogue& items, const FeatureBatch& users) const {
-    return products(context, product_.sums(context, embedding_.forward(context, users)), items.sums);
+    return products<Real>(context, product_.sums(context, embedding_.forward(context, users)), items.sums);
   }
 
   std::vector<Embedding<Real>*> embeddings() override { return {&embedding_}; }

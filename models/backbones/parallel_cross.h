@@ -72,18 +72,18 @@ class ParallelCross : public TypedBackbone<Real, ParallelCross<Real, Cross>> {
     const Tensor<Real> taps = cross_.taps(context, x, out_.weight());
     const Tensor<Real> deep = deep_.first_sums_and_biases(context, x);
     Tensor<Real> logits(context, users.rows, items.deep.rows());
-    for_rank_tiles(context, users.rows, items.deep.rows(),
-                   [&](std::int64_t user, std::int64_t first, std::int64_t n) {
-                     const Tensor<Real> out = tile_of(logits, user, first, n), of_cross(context, n, 1);
-                     cross_.forward_taps(context, taps.row_range(user, 1), items.taps.row_range(first, n),
-                                         out_.weight(), of_cross);
-                     run(context, RowProducts<Real>{.x = deep_.forward_sums(context, deep.row_range(user, 1),
-                                                                            items.deep.row_range(first, n)),
-                                                    .weight = out_.weight() + size(),
-                                                    .bias = out_.bias(),
-                                                    .out = out});
-                     run(context, AddTo<Real>{.x = of_cross, .to = out});
-                   });
+    for_rank_tiles(
+        context, users.rows, items.deep.rows(), [&](std::int64_t user, std::int64_t first, std::int64_t n) {
+          const Tensor<Real> out = tile_of(logits, user, first, n), of_cross(context, n, 1);
+          cross_.forward_taps(
+              context, {taps.row_range(user, 1), items.taps.row_range(first, n), out_.weight()}, of_cross);
+          run(context, RowProducts<Real>{.x = deep_.forward_sums(context, deep.row_range(user, 1),
+                                                                 items.deep.row_range(first, n)),
+                                         .weight = out_.weight() + size(),
+                                         .bias = out_.bias(),
+                                         .out = out});
+          run(context, AddTo<Real>{.x = of_cross, .to = out});
+        });
     return logits;
   }
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "kernels/exec/gemm.h"
 #include "kernels/exec/interrupt.h"
 #include "kernels/exec/tensor.h"
 
@@ -24,14 +23,6 @@ void for_rank_tiles(const Context& context, std::int64_t users, std::int64_t ite
       body(user, first, count);
     }
   }
-}
-
-/// [users x items]: products of the rows of `users` [users x k] with those of `items` [items x k].
-template <class Real>
-Tensor<Real> products(const Context& context, const Tensor<Real>& users, const Tensor<Real>& items) {
-  Tensor<Real> out(context, users.rows(), items.rows());
-  multiply(context, users, transposed(items), out);
-  return out;
 }
 
 /// The logits of one tile, [count x 1], in logits [users x items].

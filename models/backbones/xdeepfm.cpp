@@ -7,8 +7,8 @@
 #include "models/backbones/rank_tiles.h"
 #include "models/backbones/typed_backbone.h"
 #include "models/layers/cin/cin.h"
+#include "models/layers/deep_part.h"
 #include "models/layers/first_order.h"
-#include "models/layers/mlp.h"
 
 namespace sllmr {
 
@@ -16,16 +16,14 @@ namespace {
 
 constexpr EmbeddingInitial kTables{EmbeddingInitial::Kind::xavier};
 
-/// logit = first order + w . CIN(x) + deep part. Dropout acts on the input of deep_out, too.
+/// logit = first order + w . CIN(x) + deep part.
 template <class Real>
 class XDeepFm final : public TypedBackbone<Real, XDeepFm<Real>> {
  public:
   struct Saved {
     typename Cin<Real>::Saved cin;
     typename Linear<Real>::Saved cin_out;
-    typename Mlp<Real>::Saved deep;
-    typename Dropout<Real>::Saved last_dropout;
-    typename Linear<Real>::Saved deep_out;
+    typename DeepPart<Real>::Saved deep;
     Tensor<Real> deep_logits;  // behind the ReLU
   };
   struct Catalogue {
@@ -39,10 +37,9 @@ class XDeepFm final : public TypedBackbone<Real, XDeepFm<Real>> {
         first_order_(context, this->parameters_, options, kTables),
         cin_(this->parameters_, "cin", kFields, options.width, options.cin_sizes),
         cin_out_(this->parameters_, "cin_out", cin_.outputs(), 1, LinearInitial::xavier),
-        deep_(this->parameters_, "deep", std::int64_t{kFields} * options.width,
-              {.hidden = options.hidden, .dropout = options.dropout, .initial = LinearInitial::xavier}),
-        last_dropout_("deep_out", options.dropout, static_cast<int>(this->parameters_.parts().size())),
-        deep_out_(this->parameters_, "deep_out", deep_.out(), 1, LinearInitial::xavier),
+        deep_(this->parameters_, std::int64_t{kFields} * options.width,
+              {.hidden = options.hidden, .dropout = options.dropout, .initial = LinearInitial::xavier},
+              /*last_dropout=*/true),
         relu_deep_logit_(options.relu_deep_logit) {
     this->parameters_.allocate(context, options.seed);
   }
@@ -52,10 +49,7 @@ class XDeepFm final : public TypedBackbone<Real, XDeepFm<Real>> {
     const Tensor<Real> x = embedding_.forward(context, batch);
     const Tensor<Real> interactions = cin_.forward(context, x, pass, saved ? &saved->cin : nullptr);
     Tensor<Real> logits = cin_out_.forward(context, interactions, pass, saved ? &saved->cin_out : nullptr);
-    const Tensor<Real> hidden =
-        last_dropout_.forward(context, deep_.forward(context, x, pass, saved ? &saved->deep : nullptr), pass,
-                              saved ? &saved->last_dropout : nullptr);
-    const Tensor<Real> deep = deep_out_.forward(context, hidden, pass, saved ? &saved->deep_out : nullptr);
+    const Tensor<Real> deep = deep_.forward(context, x, pass, saved ? &saved->deep : nullptr);
     if (relu_deep_logit_) {
       relu(context, deep);
       if (saved) saved->deep_logits = deep;
@@ -78,9 +72,7 @@ class XDeepFm final : public TypedBackbone<Real, XDeepFm<Real>> {
                                       .d_x = d_deep,
                                       .d_bias = unused_sum.data()});
     }
-    const Tensor<Real> d_hidden = last_dropout_.backward(context, saved.last_dropout,
-                                                         deep_out_.backward(context, saved.deep_out, d_deep));
-    const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_hidden);
+    const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_deep);
     const Tensor<Real> d_interactions = cin_out_.backward(context, saved.cin_out, d_logits);
     run(context, AddTo<Real>{.x = cin_.backward(context, saved.cin, d_interactions), .to = d_x});
     embedding_.backward(d_x);
@@ -109,9 +101,8 @@ class XDeepFm final : public TypedBackbone<Real, XDeepFm<Real>> {
               Epilogue<Real>{
                   .x = items.x.row_range(first, n), .shift = x.row_range(user, 1).data(), .out = rows});
           const Tensor<Real> interactions = cin_.forward(context, rows, Pass{}, nullptr);
-          const Tensor<Real> deep_logits = deep_out_.forward(
-              context, deep_.forward_sums(context, deep.row_range(user, 1), items.deep.row_range(first, n)),
-              Pass{}, nullptr);
+          const Tensor<Real> deep_logits =
+              deep_.forward_sums(context, deep.row_range(user, 1), items.deep.row_range(first, n));
           if (relu_deep_logit_) relu(context, deep_logits);
           run(context, SumLogits<Real>{.terms = {cin_out_.forward(context, interactions, Pass{}, nullptr),
                                                  deep_logits, items.first_order.row_range(first, n)},
@@ -132,9 +123,7 @@ class XDeepFm final : public TypedBackbone<Real, XDeepFm<Real>> {
   FirstOrder<Real> first_order_;
   Cin<Real> cin_;
   Linear<Real> cin_out_;
-  Mlp<Real> deep_;
-  Dropout<Real> last_dropout_;
-  Linear<Real> deep_out_;
+  DeepPart<Real> deep_;
   bool relu_deep_logit_;
 };
 

@@ -57,9 +57,7 @@ Tensor<Real> Linear<Real>::backward(const Context& context, const Saved& saved,
 template <class Real>
 Tensor<Real> Linear<Real>::product(const Context& context, const Tensor<Real>& x) const {
   require_width(name_, "input", x, in_);
-  Tensor<Real> y(context, x.rows(), out_);
-  multiply(context, x, transposed(parameters_->matrix(weight_)), y);
-  return y;
+  return products<Real>(context, x, parameters_->matrix(weight_));
 }
 
 template <class Real>

@@ -14,23 +14,19 @@ constexpr std::int64_t kBoundary = 16;  // elements: 64 bytes of float
 
 template <class Real>
 int Parameters<Real>::add(std::string name, std::vector<std::int64_t> shape, Initial initial) {
-  const int part = add_part({std::move(name), std::move(shape), initial, true}, size_);
-  draws_ += extent_of(parts_.back());
-  return part;
+  return add_drawn({std::move(name), std::move(shape), initial, true});
 }
 
 template <class Real>
 int Parameters<Real>::add_state(std::string name, std::vector<std::int64_t> shape, Initial initial) {
   require(initial.kind == Initial::Kind::constant,
           "Parameters: '" + name + "' is state and starts at a constant");
-  return add_part({std::move(name), std::move(shape), initial, false}, state_size_);
+  return add_part({std::move(name), std::move(shape), initial, false});
 }
 
 template <class Real>
 int Parameters<Real>::add_frozen(std::string name, std::vector<std::int64_t> shape, Initial initial) {
-  const int part = add_part({std::move(name), std::move(shape), initial, false}, state_size_);
-  draws_ += extent_of(parts_.back());
-  return part;
+  return add_drawn({std::move(name), std::move(shape), initial, false});
 }
 
 template <class Real>
@@ -39,7 +35,14 @@ std::int64_t Parameters<Real>::extent_of(const Part& part) {
 }
 
 template <class Real>
-int Parameters<Real>::add_part(Part part, std::int64_t& total) {
+int Parameters<Real>::add_drawn(Part part) {
+  const int index = add_part(std::move(part));
+  draws_ += extent_of(parts_.back());
+  return index;
+}
+
+template <class Real>
+int Parameters<Real>::add_part(Part part) {
   require(!allocated_, "Parameters: '" + part.name + "' comes after allocate()");
   for (const Part& other : parts_) {
     require(other.name != part.name, "Parameters: the name '" + part.name + "' is taken");
@@ -49,6 +52,7 @@ int Parameters<Real>::add_part(Part part, std::int64_t& total) {
     require(extent > 0, "'" + part.name + "' has an extent of 0: every layer needs at least one unit");
     part.size = static_cast<std::int64_t>(size_product(part.size, extent));
   }
+  std::int64_t& total = part.trained ? size_ : state_size_;
   part.offset = total;
   part.first_draw = draws_;
   total += extent_of(part);

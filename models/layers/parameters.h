@@ -7,6 +7,7 @@
 
 #include "kernels/exec/matrix.h"
 #include "kernels/exec/memory.h"
+#include "kernels/exec/not_copied.h"
 #include "models/initial.h"
 
 namespace sllmr {
@@ -30,7 +31,7 @@ struct Pass {
 /// Layers add their parameters while they are constructed; allocate() then makes the slabs. Parts start on
 /// 64-byte boundaries; the gaps are zero and stay so.
 template <class Real>
-class Parameters {
+class Parameters : NotCopied {
  public:
   /// One named part.
   struct Part {
@@ -40,10 +41,6 @@ class Parameters {
     bool trained = true;  // false: state such as running statistics; has no gradient
     std::int64_t size = 0, offset = 0, first_draw = 0;
   };
-
-  Parameters() = default;
-  Parameters(const Parameters&) = delete;
-  Parameters& operator=(const Parameters&) = delete;
 
   /// The part's index. Throws Error for a name that is taken, an extent below 1, and after allocate().
   int add(std::string name, std::vector<std::int64_t> shape, Initial initial);
@@ -70,7 +67,9 @@ class Parameters {
   Buffer<Real>& state() { return state_; }
 
  private:
-  int add_part(Part part, std::int64_t& total);
+  int add_part(Part part);
+  /// The same of a part that takes its place among the draws.
+  int add_drawn(Part part);
   /// Elements that a part takes in its slab.
   static std::int64_t extent_of(const Part& part);
   Matrix<Real> as_matrix(int part, Real* first) const {

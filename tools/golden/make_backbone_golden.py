@@ -49,7 +49,6 @@ NAMES = [
     (r"^deep\.norm\.(\d)", r"deep.\1.norm"),
     (r"^cin\.layers", "cin"),
     (r"^attention\.in_proj_", "attention.in_proj."),
-    (r"^cross_(\w+)\.(\d)$", r"cross.\2.\1"),  # of DCNv1
     (r"^cross\.gate", "gate"),
     (r"^cross\.linear", "cross"),
     (r"^cross\.(\w+)\.(\d)$", r"cross.\2.\1"),

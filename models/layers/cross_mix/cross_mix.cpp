@@ -150,24 +150,25 @@ Tensor<Real> CrossNetMix<Real>::taps(const Context& context, const Tensor<Real>&
       weights(context, net.taps(), size_);
   run(context, PackExperts<Real>{.net = net, .packed = packed});
   run(context, ExpertTaps<Real>{.net = net, .packed = packed, .out_weight = out_weight, .weights = weights});
-  Tensor<Real> out(context, x0.rows(), net.taps());
-  multiply(context, x0, transposed(weights), out);
-  return out;
+  return products<Real>(context, x0, weights);
 }
 
 template <class Real>
-void CrossNetMix<Real>::forward_taps(const Context& context, const Tensor<Real>& user,
-                                     const Tensor<Real>& items, const Real*, const Tensor<Real>& out) const {
+void CrossNetMix<Real>::forward_taps(const Context& context, const CrossTaps<Real>& taps,
+                                     const Tensor<Real>& out) const {
   const CrossExperts<Real> net = view();
-  require_shape(name_, "user's taps", user, 1, net.taps());
-  require_width(name_, "items' taps", items, net.taps());
-  const std::int64_t rows = items.rows(), width = net.width();
+  require_shape(name_, "user's taps", taps.user, 1, net.taps());
+  require_width(name_, "items' taps", taps.items, net.taps());
+  const std::int64_t rows = taps.items.rows(), width = net.width();
   const Tensor<Real> inner(context, rows, width + net.experts), core(context, rows, width),
       mixed(context, rows, net.layers * width);
   const auto apply = [&](int layer, const Tensor<Real>& to) {
-    run(context,
-        ApplyTaps<Real>{
-            .net = net, .layer = layer, .user = user.data(), .items = items, .mixed = mixed, .out = to});
+    run(context, ApplyTaps<Real>{.net = net,
+                                 .layer = layer,
+                                 .user = taps.user.data(),
+                                 .items = taps.items,
+                                 .mixed = mixed,
+                                 .out = to});
   };
   for (int l = 0; l < net.layers; ++l) {
     apply(l, inner);

@@ -12,20 +12,20 @@ CrossNet<Real>::CrossNet(Parameters<Real>& parameters, const std::string& name, 
   require_layers(name, layers, CrossVectors<Real>::kMaxLayers);
   for (int l = 0; l < layers; ++l) {
     const std::string of_layer = name + "." + std::to_string(l);
-    const int weight = parameters.add(of_layer + ".weight", {size}, Initial::normal(1));
-    layers_.push_back({weight, parameters.add(of_layer + ".bias", {size}, Initial::constant(0))});
+    weights_.push_back(parameters.add(of_layer + ".weight", {size}, Initial::normal(1)));
+    biases_.push_back(parameters.add(of_layer + ".bias", {size}, Initial::constant(0)));
   }
 }
 
 template <class Real>
 CrossVectors<Real> CrossNet<Real>::view() const {
   CrossVectors<Real> net;
-  for (const Layer& layer : layers_) {
-    net.weight[net.layers] = parameters_->value(layer.weight);
-    net.bias[net.layers] = parameters_->value(layer.bias);
-    net.d_weight[net.layers] = parameters_->gradient(layer.weight);
-    net.d_bias[net.layers] = parameters_->gradient(layer.bias);
-    ++net.layers;
+  net.layers = static_cast<int>(weights_.size());
+  for (std::size_t l = 0; l < weights_.size(); ++l) {
+    net.weight[l] = parameters_->value(weights_[l]);
+    net.bias[l] = parameters_->value(biases_[l]);
+    net.d_weight[l] = parameters_->gradient(weights_[l]);
+    net.d_bias[l] = parameters_->gradient(biases_[l]);
   }
   return net;
 }
@@ -34,7 +34,7 @@ template <class Real>
 Tensor<Real> CrossNet<Real>::forward(const Context& context, const Tensor<Real>& x0, const Pass&,
                                      Saved* saved) const {
   require_width(name_, "input", x0, size_);
-  const auto layers = static_cast<std::int64_t>(layers_.size());
+  const auto layers = static_cast<std::int64_t>(weights_.size());
   const Tensor<Real> betas(context, layers + 1, size_ + 1), products(context, x0.rows(), 2 * layers);
   Tensor<Real> out(context, x0.rows(), size_);
   run(context, CrossForward<Real>{.net = view(), .x0 = x0, .betas = betas, .products = products, .out = out});
@@ -69,33 +69,29 @@ template <class Real>
 Tensor<Real> CrossNet<Real>::taps(const Context& context, const Tensor<Real>& x0,
                                   const Real* out_weight) const {
   require_width(name_, "input", x0, size_);
-  const auto layers = static_cast<std::int64_t>(layers_.size());
+  const auto layers = static_cast<std::int64_t>(weights_.size());
   const std::size_t bytes = static_cast<std::size_t>(size_) * sizeof(Real);
   const Tensor<Real> weights(context, layers + 1, size_);
   for (std::int64_t l = 0; l < layers; ++l) {
     copy_on_device(context, weights.data() + l * size_,
-                   parameters_->value(layers_[static_cast<std::size_t>(l)].weight), bytes);
+                   parameters_->value(weights_[static_cast<std::size_t>(l)]), bytes);
   }
   copy_on_device(context, weights.data() + layers * size_, out_weight, bytes);
-  Tensor<Real> out(context, x0.rows(), layers + 1);
-  multiply(context, x0, transposed(weights), out);
-  return out;
+  return products<Real>(context, x0, weights);
 }
 
 template <class Real>
-void CrossNet<Real>::forward_taps(const Context& context, const Tensor<Real>& user, const Tensor<Real>& items,
-                                  const Real* out_weight, const Tensor<Real>& out) const {
-  const auto layers = static_cast<std::int64_t>(layers_.size());
-  require_shape(name_, "user's taps", user, 1, layers + 1);
-  require_width(name_, "items' taps", items, layers + 1);
+void CrossNet<Real>::forward_taps(const Context& context, const CrossTaps<Real>& rows,
+                                  const Tensor<Real>& out) const {
+  const auto layers = static_cast<std::int64_t>(weights_.size());
+  require_shape(name_, "user's taps", rows.user, 1, layers + 1);
+  require_width(name_, "items' taps", rows.items, layers + 1);
   const Tensor<Real> constants(context, 1, layers + 1);
-  run(context, CrossOfTaps<Real>{.net = view(),
-                                 .cols = size_,
-                                 .out_weight = out_weight,
-                                 .user = user.data(),
-                                 .items = items,
-                                 .constants = constants.data(),
-                                 .out = out});
+  run(context,
+      CrossTapConstants<Real>{
+          .net = view(), .cols = size_, .out_weight = rows.out_weight, .constants = constants.data()});
+  run(context, CrossOfTaps<Real>{
+                   .user = rows.user.data(), .items = rows.items, .constants = constants.data(), .out = out});
 }
 
 template class CrossNet<float>;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/layers/cross_net/kernels.h"
+#include "models/layers/cross_taps.h"
 #include "models/layers/parameters.h"
 
 namespace sllmr {
@@ -25,24 +26,17 @@ class CrossNet {
   Tensor<Real> forward(const Context& context, const Tensor<Real>& x0, const Pass& pass, Saved* saved) const;
   Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out) const;
 
-  /// For ranking, where rows x0 are sums of a user's part and an item's and the output is weighed by
-  /// out_weight [size] into one number: the linear map of x0 through which alone this number depends on it,
-  /// [rows x taps],
+  /// For ranking, see CrossTaps.
   Tensor<Real> taps(const Context& context, const Tensor<Real>& x0, const Real* out_weight) const;
-  /// and the number itself, out [rows x 1], for the rows user [1 x taps] + items [rows x taps].
-  void forward_taps(const Context& context, const Tensor<Real>& user, const Tensor<Real>& items,
-                    const Real* out_weight, const Tensor<Real>& out) const;
+  void forward_taps(const Context& context, const CrossTaps<Real>& rows, const Tensor<Real>& out) const;
 
  private:
-  struct Layer {
-    int weight, bias;
-  };
   CrossVectors<Real> view() const;
 
   std::string name_;
   const Parameters<Real>* parameters_;
   std::int64_t size_;
-  std::vector<Layer> layers_;
+  std::vector<int> weights_, biases_;  // parts, layer by layer
 };
 
 extern template class CrossNet<float>;

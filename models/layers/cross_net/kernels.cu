@@ -102,40 +102,30 @@ SLLMR_INLINE void run_item(Lanes, const CrossParametersBackward<Real>& args, std
   }
 }
 
-/// Item: the product of beta_l with w_l, or, as the last one, that of beta_L with the output's weight.
-template <class Real>
-struct TapConstant {
-  CrossOfTaps<Real> args;
+/// Item: one of the constants.
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const CrossTapConstants<Real>& args, std::int64_t l) {
+  const CrossVectors<Real>& net = args.net;
+  const Real* weight = l < net.layers ? net.weight[l] : args.out_weight;
+  const Real product = sum_of<Real>(lanes, args.cols, [&](std::int64_t c) {
+    Real beta = 0;
+    for (int k = 0; k < l; ++k) beta += net.bias[k][c];
+    return beta * weight[c];
+  });
+  if (lanes.lane() == 0) args.constants[l] = product;
+}
 
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes lanes, std::int64_t l) const {
-    const CrossVectors<Real>& net = args.net;
-    const Real* weight = l < net.layers ? net.weight[l] : args.out_weight;
-    const Real product = sum_of<Real>(lanes, args.cols, [&](std::int64_t c) {
-      Real beta = 0;
-      for (int k = 0; k < l; ++k) beta += net.bias[k][c];
-      return beta * weight[c];
-    });
-    if (lanes.lane() == 0) args.constants[l] = product;
-  }
-};
-
-/// One lane a row.
-template <class Real>
-struct TapsRow {
-  CrossOfTaps<Real> args;
-
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes, std::int64_t row) const {
-    const int layers = args.net.layers;
-    const Real* user = args.user;
-    const Real* constants = args.constants;
-    const Real* item = args.items.row(row);
-    Real alpha = 1;
-    for (int l = 0; l < layers; ++l) alpha += alpha * (user[l] + item[l]) + constants[l];
-    *args.out.row(row) = alpha * (user[layers] + item[layers]) + constants[layers];
-  }
-};
+/// Item: one row.
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes, const CrossOfTaps<Real>& args, std::int64_t row) {
+  const auto layers = static_cast<int>(args.items.cols) - 1;
+  const Real* user = args.user;
+  const Real* constants = args.constants;
+  const Real* item = args.items.row(row);
+  Real alpha = 1;
+  for (int l = 0; l < layers; ++l) alpha += alpha * (user[l] + item[l]) + constants[l];
+  *args.out.row(row) = alpha * (user[layers] + item[layers]) + constants[layers];
+}
 
 template <class Real>
 void run_here(const Context& context, const CrossForward<Real>& args) {
@@ -143,17 +133,12 @@ void run_here(const Context& context, const CrossForward<Real>& args) {
   launch(context, "cross", args.x0.rows, ForwardRow<Real>{args});
 }
 
-template <class Real>
-void run_here(const Context& context, const CrossOfTaps<Real>& args) {
-  launch(context, "cross_tap_constants", args.net.layers + 1, TapConstant<Real>{args});
-  launch_each(context, "cross_of_taps", args.items.rows, TapsRow<Real>{args});
-}
-
 }  // namespace
 
 SLLMR_KERNELS(CrossForward)
 SLLMR_ITEM_KERNELS(CrossRowsBackward, "cross_backward", args.x0.rows)
 SLLMR_EACH_ITEM_KERNELS(CrossParametersBackward, "cross_parameters_backward", args.sums.cols)
-SLLMR_KERNELS(CrossOfTaps)
+SLLMR_ITEM_KERNELS(CrossTapConstants, "cross_tap_constants", args.net.layers + 1)
+SLLMR_EACH_ITEM_KERNELS(CrossOfTaps, "cross_of_taps", args.items.rows)
 
 }  // namespace sllmr

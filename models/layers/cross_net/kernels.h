@@ -49,16 +49,23 @@ struct CrossParametersBackward {
   const Real* d_products;
 };
 
-/// out [rows x 1] = x_L . out_weight [cols] of the rows x0 whose products with w_0, .., w_{L-1} and
-/// out_weight are user [layers + 1] + items [rows x layers + 1]. `constants` [layers + 1] is scratch.
+/// For ranking, where x_L is weighed by out_weight [cols]: constants [layers + 1] = beta_l . w_l, the last
+/// one beta_L . out_weight,
 template <class Real>
-struct CrossOfTaps {
+struct CrossTapConstants {
   CrossVectors<Real> net;
   std::int64_t cols;
   const Real* out_weight;
+  Real* constants;
+};
+
+/// and with them out [rows x 1] = x_L . out_weight of the rows x0 whose products with w_0, .., w_{L-1} and
+/// out_weight are user [layers + 1] + items [rows x layers + 1].
+template <class Real>
+struct CrossOfTaps {
   const Real* user;
   Matrix<const Real> items;
-  Real* constants;
+  const Real* constants;
   Matrix<Real> out;
 };
 

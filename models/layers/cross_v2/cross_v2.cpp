@@ -68,15 +68,14 @@ Tensor<Real> CrossNetV2<Real>::taps(const Context&, const Tensor<Real>& x0, cons
 }
 
 template <class Real>
-void CrossNetV2<Real>::forward_taps(const Context& context, const Tensor<Real>& user,
-                                    const Tensor<Real>& items, const Real* out_weight,
+void CrossNetV2<Real>::forward_taps(const Context& context, const CrossTaps<Real>& rows,
                                     const Tensor<Real>& out) const {
-  require_shape(name_, "user's taps", user, 1, size_);
-  const Tensor<Real> x0(context, items.rows(), size_);
-  run(context, Epilogue<Real>{.x = items, .shift = user.data(), .out = x0});
+  require_shape(name_, "user's taps", rows.user, 1, size_);
+  const Tensor<Real> x0(context, rows.items.rows(), size_);
+  run(context, Epilogue<Real>{.x = rows.items, .shift = rows.user.data(), .out = x0});
   const auto no_bias = Tensor<Real>::zeros(context, 1, 1);
   run(context, RowProducts<Real>{.x = forward(context, x0, Pass{}, nullptr),
-                                 .weight = out_weight,
+                                 .weight = rows.out_weight,
                                  .bias = no_bias.data(),
                                  .out = out});
 }

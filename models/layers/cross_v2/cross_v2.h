@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "models/layers/cross_taps.h"
 #include "models/layers/linear.h"
 
 namespace sllmr {
@@ -25,13 +26,9 @@ class CrossNetV2 {
   Tensor<Real> forward(const Context& context, const Tensor<Real>& x0, const Pass& pass, Saved* saved) const;
   Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out) const;
 
-  /// For ranking, where rows x0 are sums of a user's part and an item's and the output is weighed by
-  /// out_weight [size] into one number: the linear map of x0 through which alone this number depends on it,
-  /// [rows x taps],
+  /// For ranking, see CrossTaps.
   Tensor<Real> taps(const Context& context, const Tensor<Real>& x0, const Real* out_weight) const;
-  /// and the number itself, out [rows x 1], for the rows user [1 x taps] + items [rows x taps].
-  void forward_taps(const Context& context, const Tensor<Real>& user, const Tensor<Real>& items,
-                    const Real* out_weight, const Tensor<Real>& out) const;
+  void forward_taps(const Context& context, const CrossTaps<Real>& rows, const Tensor<Real>& out) const;
 
  private:
   std::string name_;

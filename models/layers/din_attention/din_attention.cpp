@@ -149,9 +149,7 @@ template <class Real>
 typename DinAttention<Real>::QuerySide DinAttention<Real>::query_side(const Context& context,
                                                                       const Tensor<Real>& query) const {
   require_width(name_, "query", query, width_);
-  const Folded folded = fold(context);
-  QuerySide out{query, Tensor<Real>(context, query.rows(), units_[0])};
-  multiply(context, query, transposed(folded.of_query()), out.hidden);
+  QuerySide out{query, products<Real>(context, query, fold(context).of_query())};
   run(context, Epilogue<Real>{.x = out.hidden, .shift = parameters_->value(biases_[0]), .out = out.hidden});
   return out;
 }
@@ -161,9 +159,8 @@ typename DinAttention<Real>::KeySide DinAttention<Real>::key_side(const Context&
                                                                   const Tensor<Real>& keys) const {
   require_width(name_, "keys", keys, width_);
   const Folded folded = fold(context);
-  KeySide out{Tensor<Real>(context, keys.rows(), units_[0]),
+  KeySide out{products<Real>(context, keys, folded.of_keys()),
               Tensor<Real>(context, keys.rows() * units_[0], width_), folded.tail};
-  multiply(context, keys, transposed(folded.of_keys()), out.hidden);
   run(context, DinScaleKeys<Real>{.of = values(), .keys = keys, .scaled = out.scaled});
   return out;
 }

@@ -6,6 +6,19 @@ namespace sllmr {
 
 namespace {
 
+/// to = a * b, number by number.
+template <class Real, class Lanes>
+SLLMR_INLINE void write_products(Lanes lanes, int width, const Real* a, const Real* b, Real* to) {
+  SLLMR_ROW_LOOP
+  for (int d = lanes.lane(); d < width; d += Lanes::size) to[d] = a[d] * b[d];
+}
+
+template <class Real, class Lanes>
+SLLMR_INLINE void write_zeros(Lanes lanes, int width, Real* to) {
+  SLLMR_ROW_LOOP
+  for (int d = lanes.lane(); d < width; d += Lanes::size) to[d] = 0;
+}
+
 /// Item: one unit of the first layer, and as the last one the constant c.
 template <class Real, class Lanes>
 SLLMR_INLINE void run_item(Lanes lanes, const DinFold<Real>& args, std::int64_t unit) {
@@ -33,12 +46,8 @@ SLLMR_INLINE void run_item(Lanes lanes, const DinFold<Real>& args, std::int64_t 
 /// Item: one position.
 template <class Real, class Lanes>
 SLLMR_INLINE void run_item(Lanes lanes, const DinProducts<Real>& args, std::int64_t p) {
-  const int width = static_cast<int>(args.keys.cols);
   const Real* q = args.query.row(args.row_of_position[p]);
-  const Real* k = args.keys.row(p);
-  Real* to = args.products.row(p);
-  SLLMR_ROW_LOOP
-  for (int d = lanes.lane(); d < width; d += Lanes::size) to[d] = q[d] * k[d];
+  write_products(lanes, static_cast<int>(args.keys.cols), q, args.keys.row(p), args.products.row(p));
 }
 
 /// Item: one row, with all its positions.
@@ -49,8 +58,7 @@ SLLMR_INLINE void run_item(Lanes lanes, const DinPool<Real>& args, std::int64_t 
   const Real* tail = args.tail;
   const Real* u = args.of_query.row(r);
   Real* to = args.out.row(r);
-  SLLMR_ROW_LOOP
-  for (int d = lanes.lane(); d < width; d += Lanes::size) to[d] = 0;
+  write_zeros(lanes, width, to);
   for (std::int64_t p = args.first_position[r]; p < args.first_position[r + 1]; ++p) {
     Real* h = args.hidden.row(p);
     const Real a = tail[units] + sum_of<Real>(lanes, units, [&](std::int64_t j) {
@@ -70,10 +78,7 @@ template <class Real, class Lanes>
 SLLMR_INLINE void run_item(Lanes lanes, const DinScaleKeys<Real>& args, std::int64_t item) {
   const int width = args.of.width, units = args.of.units;
   const Real* w = args.of.weight + (item % units * 4 + 3) * width;
-  const Real* k = args.keys.row(item / units);
-  Real* to = args.scaled.row(item);
-  SLLMR_ROW_LOOP
-  for (int d = lanes.lane(); d < width; d += Lanes::size) to[d] = w[d] * k[d];
+  write_products(lanes, width, w, args.keys.row(item / units), args.scaled.row(item));
 }
 
 /// Item: one row.
@@ -99,8 +104,7 @@ SLLMR_INLINE void run_item(Lanes lanes, const DinPoolBackward<Real>& args, std::
   const Real* tail = args.tail;
   const Real* d = args.d_out.row(r);
   Real* d_u = args.d_of_query.row(r);
-  SLLMR_ROW_LOOP
-  for (int j = lanes.lane(); j < units; j += Lanes::size) d_u[j] = 0;
+  write_zeros(lanes, units, d_u);
   for (std::int64_t p = args.first_position[r]; p < args.first_position[r + 1]; ++p) {
     const Real* k = args.keys.row(p);
     const Real d_a = sum_of<Real>(lanes, width, [&](std::int64_t i) { return d[i] * k[i]; });

@@ -30,6 +30,20 @@ SLLMR_INLINE void combine(Lanes lanes, int n, int width, const Coefficient& coef
   }
 }
 
+/// Where an item, one head of one row, has its numbers: in rows first .. first + fields - 1 of qkv and of the
+/// result, from `column` on.
+struct HeadOfRow {
+  SLLMR_INLINE HeadOfRow(const AttentionShape& shape, std::int64_t item)
+      : fields(shape.fields),
+        dims(shape.head_width),
+        width(shape.width()),
+        column(static_cast<int>(item % shape.heads) * shape.head_width),
+        first(item / shape.heads * shape.fields) {}
+
+  int fields, dims, width, column;
+  std::int64_t first;
+};
+
 /// Item: one head of one row.
 template <class Real>
 struct ForwardHead {
@@ -39,24 +53,22 @@ struct ForwardHead {
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
-    const AttentionShape shape = args.shape;
-    const int fields = shape.fields, dims = shape.head_width, width = shape.width();
-    const std::int64_t first = item / shape.heads * fields;
-    const int column = static_cast<int>(item % shape.heads) * dims;
+    const HeadOfRow head(args.shape, item);
+    const int fields = head.fields, dims = head.dims;
     const Matrix<Real> qkv = args.qkv;
     const Real* bias = args.bias;
     for (int f = 0; f < fields; ++f) {
-      for (int part = column; part < 3 * width; part += width) {
-        Real* row = qkv.row(first + f) + part;
+      for (int part = head.column; part < 3 * head.width; part += head.width) {
+        Real* row = qkv.row(head.first + f) + part;
         SLLMR_ROW_LOOP
         for (int d = lanes.lane(); d < dims; d += Lanes::size) row[d] += bias[part + d];
       }
     }
     Real* a = args.weights.row(item);
     for (int i = 0; i < fields; ++i) {
-      const Real* q = qkv.row(first + i) + column;
+      const Real* q = qkv.row(head.first + i) + head.column;
       for (int j = 0; j < fields; ++j) {
-        const Real* k = qkv.row(first + j) + column + width;
+        const Real* k = qkv.row(head.first + j) + head.column + head.width;
         const Real score = sum_of<Real>(lanes, dims, [&](std::int64_t d) { return q[d] * k[d]; });
         if (lanes.lane() == 0) a[i * fields + j] = score * scale;
       }
@@ -70,11 +82,11 @@ struct ForwardHead {
       });
       lanes.sync();
     }
-    const Real* v = qkv.row(first) + column + 2 * width;
+    const Real* v = qkv.row(head.first) + head.column + 2 * head.width;
     for (int i = 0; i < fields; ++i) {
       combine(
           lanes, fields, dims, [&](int j) { return applied(a[i * fields + j], args.mask.scale); }, v,
-          qkv.stride, args.out.row(first + i) + column);
+          qkv.stride, args.out.row(head.first + i) + head.column);
     }
   }
 };
@@ -205,17 +217,15 @@ struct BackwardHead {
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
-    const AttentionShape shape = args.shape;
-    const int fields = shape.fields, dims = shape.head_width, width = shape.width();
-    const std::int64_t first = item / shape.heads * fields;
-    const int column = static_cast<int>(item % shape.heads) * dims;
+    const HeadOfRow head(args.shape, item);
+    const int fields = head.fields, dims = head.dims;
     const Matrix<const Real> qkv = args.qkv, d_out = args.d_out;
     const Real* a = args.weights.row(item);
     Real* s = args.d_scores.row(item);
     for (int i = 0; i < fields; ++i) {
-      const Real* d_o = d_out.row(first + i) + column;
+      const Real* d_o = d_out.row(head.first + i) + head.column;
       for (int j = 0; j < fields; ++j) {
-        const Real* v = qkv.row(first + j) + column + 2 * width;
+        const Real* v = qkv.row(head.first + j) + head.column + 2 * head.width;
         const Real d = sum_of<Real>(lanes, dims, [&](std::int64_t k) { return d_o[k] * v[k]; });
         if (lanes.lane() == 0) s[i * fields + j] = a[i * fields + j] < 0 ? Real(0) : d * args.dropout_scale;
       }
@@ -223,17 +233,17 @@ struct BackwardHead {
     lanes.sync();
     for (int i = lanes.lane(); i < fields; i += Lanes::size) softmax_backward(a + i * fields, s + i * fields);
     lanes.sync();
-    const Real* q = qkv.row(first) + column;
-    const Real* d_o = d_out.row(first) + column;
+    const Real* q = qkv.row(head.first) + head.column;
+    const Real* d_o = d_out.row(head.first) + head.column;
     for (int i = 0; i < fields; ++i) {
-      Real* d_q = args.d_qkv.row(first + i) + column;
+      Real* d_q = args.d_qkv.row(head.first + i) + head.column;
       combine(
-          lanes, fields, dims, [&](int j) { return s[i * fields + j]; }, q + width, qkv.stride, d_q);
+          lanes, fields, dims, [&](int j) { return s[i * fields + j]; }, q + head.width, qkv.stride, d_q);
       combine(
-          lanes, fields, dims, [&](int j) { return s[j * fields + i]; }, q, qkv.stride, d_q + width);
+          lanes, fields, dims, [&](int j) { return s[j * fields + i]; }, q, qkv.stride, d_q + head.width);
       combine(
           lanes, fields, dims, [&](int j) { return applied(a[j * fields + i], args.dropout_scale); }, d_o,
-          d_out.stride, d_q + 2 * width);
+          d_out.stride, d_q + 2 * head.width);
     }
   }
 

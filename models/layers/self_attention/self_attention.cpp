@@ -35,10 +35,9 @@ Tensor<Real> SelfAttention<Real>::forward(const Context& context, const Tensor<R
   require(x.rows() % fields_ == 0, "layer '" + name_ + "': the input has " + std::to_string(x.rows()) +
                                        " rows, not a multiple of its " + std::to_string(fields_) + " fields");
   const DropoutMask<Real> mask = dropout_.mask(pass);
-  const Tensor<Real> qkv(context, x.rows(), 3 * std::int64_t{width_});
+  const Tensor<Real> qkv = products<Real>(context, x, parameters_->matrix(weight_));
   const Tensor<Real> weights(context, x.rows() / fields_ * heads_, std::int64_t{fields_} * fields_);
   const Tensor<Real> mixed(context, x.rows(), width_);
-  multiply(context, x, transposed(parameters_->matrix(weight_)), qkv);
   run(context, AttentionForward<Real>{.shape = shape(fields_),
                                       .bias = parameters_->value(bias_),
                                       .mask = mask,
@@ -84,15 +83,14 @@ AttentionSide<Real> SelfAttention<Real>::side(const Context& context, const Tens
   const auto add_bias = [&](const Tensor<Real>& to, const Real* of) {
     run(context, Epilogue<Real>{.x = to, .shift = of, .out = to});
   };
-  AttentionSide<Real> out{tokens, Tensor<Real>(context, rows, 2 * std::int64_t{width_}),
+  const std::int64_t of_qk = 2 * std::int64_t{width_};
+  AttentionSide<Real> out{tokens, products<Real>(context, x, weight.row_range(0, of_qk)),
                           Tensor<Real>(context, rows, std::int64_t{heads_} * width_),
                           Tensor<Real>(context, rows, width_),
                           Tensor<Real>(context, rows / tokens, std::int64_t{heads_} * tokens * tokens)};
-  multiply(context, x, transposed(weight.row_range(0, out.qk.cols())), out.qk);
   add_bias(out.qk, bias);
-  const Tensor<Real> values(context, rows, width_);
-  multiply(context, x, transposed(weight.row_range(out.qk.cols(), width_)), values);
-  add_bias(values, bias + out.qk.cols());
+  const Tensor<Real> values = products<Real>(context, x, weight.row_range(of_qk, width_));
+  add_bias(values, bias + of_qk);
   for (int head = 0; head < heads_; ++head) {
     multiply(context, values.columns(head * dims, dims), transposed(out_weight.columns(head * dims, dims)),
              out.values.columns(std::int64_t{head} * width_, width_));
