@@ -328,6 +328,7 @@ void check_protocol(const Config& config, const Split& split) {
 }
 
 nlohmann::json train(const Config& config, bool resume) {
+  check_training(config);  // before data are read
   require(!config.run_dir.empty(),
           "run_dir is not set: say where the run goes, for example run_dir=runs/first");
   return Run(config, resume)();

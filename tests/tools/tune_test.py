@@ -123,6 +123,14 @@ class Case(unittest.TestCase):
 
 
 class EqualBudget(Case):
+    def test_a_key_that_one_method_has_no_use_for_is_the_others(self):
+        code, _, error = self.tune(
+            "--methods=none,global", "--trials=1", "--seeds=4", "llm.noise=0.25", "train.epochs=2"
+        )
+        self.assertEqual((code, error), (0, ""))
+        tuned = {method: (self.out / f"{method}.toml").read_text() for method in ("none", "global")}
+        self.assertEqual({method: "noise = 0.25\n" in text for method, text in tuned.items()}, {"none": False, "global": True})
+
     def test_by_validation_alone(self):
         methods = ["none", "global"]
         words = [
@@ -324,6 +332,7 @@ class Faults(Case):
             (["eval.monitor=nope", "train.eval_every=1"], "no 'nope'"),
             ([f"data.path={self.folder / 'none'}"], "no such data set"),
             (["--methods=none", "train.l2=0.1", "train.lr=0.1"], "nothing of method=none is tuned"),
+            (["llm.noise=0.5"], "'llm.noise' (command line) does not apply: method=none"),
             ([f"--space={self.folder / 'none.toml'}"], "none.toml: cannot be read"),
         ]
         spaces = [

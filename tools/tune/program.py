@@ -3,6 +3,7 @@
 import ctypes
 import fcntl
 import json
+import re
 import signal
 import subprocess
 import tempfile
@@ -18,6 +19,7 @@ from space import TuneError, word_of
 STOP_SECONDS = 0.8  # from SIGINT to SIGKILL; a stopped run goes on from its last checkpoint either way
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
+_DOES_NOT_APPLY = re.compile(r"'(?P<key>[^']+)' \(command line\) does not apply: .*")
 
 
 def _end_with_parent() -> None:
@@ -144,6 +146,27 @@ class Program:
 
     path: str
     words: list[str] = field(default_factory=list)
+    _unused: dict[str, set[str]] = field(default_factory=dict)  # by method: keys of words
+
+    def leave_out_unused(self, methods: list[str]) -> None:
+        """Drops of each method's words those that it has no use for; throws the program's error for a word
+        that none has."""
+        keys = {word.split("=")[0] for word in self.words if "=" in word}
+        reasons: dict[str, str] = {}
+        for method in methods:
+            unused = self._unused.setdefault(method, set())
+            while found := _DOES_NOT_APPLY.match(self._refusal(method, [])):
+                if found["key"] not in keys - unused:
+                    break
+                unused.add(found["key"])
+                reasons.setdefault(found["key"], found[0])
+        for key, reason in reasons.items():
+            if all(key in self._unused[method] for method in methods):
+                raise TuneError(reason)
+
+    def _words(self, method: str) -> list[str]:
+        unused = self._unused.get(method, set())
+        return [word for word in self.words if word.split("=")[0] not in unused] + [f"method={method}"]
 
     def _listed(self, command: str) -> Iterator[str]:
         try:
@@ -174,25 +197,29 @@ class Program:
                 return not line.endswith("; lower is better")
         raise TuneError(f"the program does not list the metric '{metric}' of eval.protocol={protocol}")
 
-    def require_accepted(self, words: list[str]) -> None:
+    def require_accepted(self, method: str, words: list[str]) -> None:
         """Throws the program's own error for a configuration that it refuses, before any data are read."""
+        if error := self._refusal(method, words):
+            raise TuneError(error)
+
+    def _refusal(self, method: str, words: list[str]) -> str:
         done = subprocess.run(
-            [self.path, "train", *self.words, *words, "run_dir="],
+            [self.path, "train", *self._words(method), *words, "run_dir="],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
         )
         error = error_of(done.stderr)
-        if not error.startswith("run_dir is not set"):  # the first thing that train misses in a good one
-            raise TuneError(error)
+        # The first thing that train misses in a good configuration.
+        return "" if error.startswith("run_dir is not set") else error
 
-    def start(self, words: list[str]) -> Start:
+    def start(self, method: str) -> Start:
         """Starts a run elsewhere and stops it at once: what is wrong with data or scores is found before a
         study begins. Throws the program's error."""
         for patience in (0.05, 0.3, 1, 3):
             with tempfile.TemporaryDirectory(prefix="sllmr-tune-") as folder:
                 run = Path(folder) / "run"
-                child = Child([self.path, "train", *self.words, *words, f"run_dir={run}"])
+                child = Child([self.path, "train", *self._words(method), f"run_dir={run}"])
                 try:
                     while child.status() is None and not (run / "items.tsv").exists():
                         time.sleep(0.02)
@@ -224,9 +251,8 @@ class Program:
             [
                 self.path,
                 "train",
-                *self.words,
+                *self._words(method),
                 *(f"{key}={word_of(value)}" for key, value in params.items()),
-                f"method={method}",
                 f"run_dir={run}",
                 *resume,
             ]

@@ -63,12 +63,13 @@ class Tuning:
         for found in space:
             if unknown := [name for name in found.methods if name not in known]:
                 raise TuneError(f"{path}: '{found.key}': the program has no method '{unknown[0]}'")
+        self.program.leave_out_unused(self.methods)
         self.spaces: dict[str, list[Parameter]] = {}
         self.settings: dict[str, Settings] = {}
         warned: set[str] = set()
         for method in self.methods:
             self.progress.show(f"{method}: reading data")
-            start = self.program.start([f"method={method}"])
+            start = self.program.start(method)
             for line in start.warnings.splitlines(keepends=True):
                 if line not in warned:
                     self.progress.clear()
@@ -116,12 +117,12 @@ class Tuning:
         try:
             for found in space:
                 if found.key not in config:  # refused by name
-                    self.program.require_accepted([f"method={method}", f"{found.key}=1"])
+                    self.program.require_accepted(method, [f"{found.key}=1"])
             settled = [found.settled(config[found.key]) for found in space]
             ends = [[f"{found.key}={word_of(end)}" for end in found.ends()] for found in settled]
             for k in range(max(map(len, ends), default=0)):
                 some = [words[k] for words in ends if k < len(words)]
-                self.program.require_accepted([f"method={method}", *some])
+                self.program.require_accepted(method, some)
             return settled
         except TuneError as error:
             raise TuneError(f"{path}: {str(error).replace(' (command line)', '')}") from error
