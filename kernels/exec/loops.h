@@ -10,6 +10,7 @@
 #define SLLMR_UNROLL _Pragma("unroll")
 #define SLLMR_INLINE SLLMR_HD __forceinline__
 #define SLLMR_RARE SLLMR_HD inline
+#define SLLMR_FLAT SLLMR_HD
 #else
 /// Vectorises the loop that follows; its iterations are independent.
 #define SLLMR_ROW_LOOP _Pragma("omp simd")
@@ -20,6 +21,9 @@
 /// A function for few of the rows: kept out of line, so that the others do not pay for its registers. (On
 /// CUDA a call would cost more than it saves.)
 #define SLLMR_RARE __attribute__((noinline))
+/// A function into which all that it calls is inlined, so that its loops run in vectors whoever wrote what
+/// they call. It stays out of line: inlined itself it would lose that.
+#define SLLMR_FLAT __attribute__((noinline, flatten))
 #endif
 
 namespace sllmr {

@@ -37,7 +37,7 @@ struct AlphaVisitor {
   GateSide<Most>&a, &b;
 
   template <class Rule>
-  SLLMR_HD void operator()() {
+  SLLMR_FLAT void operator()() {
     Columns of_a, of_b;
     const int n = Most == 1 ? 1 : batch.n + (-batch.n & (GateBatch<Most>::vector - 1));
     for (int k = 0; k < n; ++k) {
@@ -126,7 +126,7 @@ struct ObjectiveVisitor {
   float *slope_a, *slope_b;  // [n]: of the objective by the sides' alphas
 
   template <class Objective>
-  SLLMR_HD void operator()() {
+  SLLMR_FLAT void operator()() {
     batch.for_each([args = &gate, pairs = &batch, alphas_a = a.alpha, alphas_b = b.alpha, pair_sums = &sums,
                     slopes_a = slope_a, slopes_b = slope_b, least = gate.least_side,
                     mean_alpha = gate.running[0], mean_hinge = gate.running[1]](int k, int) {
@@ -152,7 +152,7 @@ struct PenaltyVisitor {
   GatedPairs<Most>& gated;
 
   template <class Penalty>
-  SLLMR_HD void operator()() {
+  SLLMR_FLAT void operator()() {
     batch.for_each([pairs = &batch, weights = weight, out = &gated, lambda = gate.lambda,
                     margin = gate.margin](int k, int) {
       const GuidingPair pair{weights[k], margin, pairs->score_a[k], pairs->score_b[k]};
