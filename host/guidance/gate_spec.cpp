@@ -52,8 +52,10 @@ GateSpec gate_spec(const Config& config) {
   // What the objective asks for is for a gate that learns from it.
   spec.penalty = part_or_auto(config, "llm.penalty", gate_penalties(), config.llm.penalty,
                               learns ? spec.objective->penalty : "hinge");
-  spec.least_side = gate.sides == GateConfig::Sides::automatic ? learns && spec.objective->least_side
-                                                               : gate.sides == GateConfig::Sides::least;
+  // One replaced score spoils its pair.
+  spec.least_side = gate.sides == GateConfig::Sides::automatic
+                        ? spec.rule->knows_noise || (learns && spec.objective->least_side)
+                        : gate.sides == GateConfig::Sides::least;
   spec.matched_probes = gate.probes == GateConfig::Probes::automatic
                             ? spec.objective->matched_probes
                             : gate.probes == GateConfig::Probes::matched;

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 
 #include "kernels/exec/loops.h"
 
@@ -52,8 +51,7 @@ inline SLLMR_HD double log_of(double x) {
 SLLMR_INLINE float log_of(float x) {
   // x = 2^n m, m in [sqrt(1/2), sqrt(2)): log m = 2 atanh(s), s = (m - 1) / (m + 1), |s| < 0.172.
   constexpr std::uint32_t kSqrtHalf = 0x3F3504F3U, kMantissa = 0x007FFFFFU;
-  constexpr float kSmallest = 1.17549435e-38F, kEndless = std::numeric_limits<float>::infinity(),
-                  kNoNumber = std::numeric_limits<float>::quiet_NaN();
+  constexpr float kSmallest = 1.17549435e-38F;
   std::uint32_t bits = 0;
   std::memcpy(&bits, &x, sizeof bits);
   const std::uint32_t from = bits - kSqrtHalf + 0x3F800000U;
@@ -70,8 +68,8 @@ SLLMR_INLINE float log_of(float x) {
   // ln 2 in two parts, so that the sum keeps its digits where n is large.
   constexpr float kLn2High = 0.693359375F, kLn2Low = -2.12194440e-4F;
   const float log = n * kLn2High + (n * kLn2Low + 2.0F * s * series);
-  const float of_small = x < 0.0F ? kNoNumber : -kEndless;
-  return x < kSmallest ? of_small : x < kEndless ? log : x;  // infinity and NaN are their own logarithm
+  const float of_small = x < 0.0F ? NAN : -INFINITY;
+  return x < kSmallest ? of_small : x < INFINITY ? log : x;  // infinity and NaN are their own logarithm
 }
 
 inline SLLMR_HD double log1p_of_share(double x) {

@@ -70,7 +70,7 @@ struct Random : OneSignal<&GateSignals::draw> {
   static constexpr bool uses_draw = true;
 };
 
-/// A gate that selects without fault: what the others could reach at most. Of a real judge nobody knows it.
+/// A gate that selects without fault. Of a real judge nobody knows what it is told.
 struct Oracle : OneSignal<&GateSignals::draw> {
   static constexpr std::string_view name = "oracle";
   static constexpr std::string_view summary = "no method: 0 where llm.noise replaced the score, else 1";

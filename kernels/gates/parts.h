@@ -17,7 +17,7 @@ struct GatePart {
   std::string_view summary;
   int n_params = 0;               // of a rule
   bool uses_draw = false;         // of a rule: reads GateSignals::draw
-  bool knows_noise = false;       // of a rule: which is what llm.noise did
+  bool knows_noise = false;       // of a rule: GateRule::knows_noise
   bool uses_uncertainty = false;  // of a rule: reads GateSignals::uncertainty
   bool uses_logit = false;        // of a rule: reads GateSignals::logit
   bool uses_margin = false;       // of a penalty: reads GuidingPair::margin

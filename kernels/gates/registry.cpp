@@ -17,7 +17,8 @@ namespace {
 template <class Facts, class Outcome>
 bool reads(Facts facts, float Facts::*member, const Outcome& outcome) {
   const auto usual = outcome(facts);
-  for (const float value : {std::numeric_limits<float>::quiet_NaN(), -1.0F, 0.0F, 0.125F, 1.0F}) {
+  for (const float value :
+       {std::numeric_limits<float>::quiet_NaN(), -1.0F, -0.5F, 0.0F, 0.125F, 1.0F, 4.0F}) {
     facts.*member = value;
     const auto other = outcome(facts);
     if (other.value != usual.value) return true;  // NaN is unlike all
@@ -28,29 +29,32 @@ bool reads(Facts facts, float Facts::*member, const Outcome& outcome) {
   return false;
 }
 
-/// Of a guiding pair or of a probe.
+/// Of a guiding pair or of a probe, whose sides have a low or a high alpha: in the loss, and in the model's
+/// weight.
 template <class Objective>
 bool objective_reads(float PairContext::*member) {
-  const auto loss = [](const PairContext& pair) {
-    Dual<float, 1> alpha(0.75F);
-    alpha.slope[0] = 1.0F;
-    return Objective::loss(alpha, pair);
-  };
-  const auto weight = [](const PairContext& pair) {
-    return Dual<float, 1>(pair_weight<Objective>(0.75F, 0.625F, false, pair));
-  };
-  for (const bool probe : {false, true}) {
-    const PairContext pair{.lambda = 0.5F,
-                           .hinge = probe ? 0.0F : 0.375F,
-                           .cosine = probe ? 0.0F : 0.25F,
-                           .probe = probe,
-                           .agreement = probe ? 1.0F : 0.0F,
-                           .mean_alpha = 0.5F,
-                           .mean_hinge = 0.25F,
-                           .price = 0.375F,
-                           .budget_weight = 2.0F,
-                           .budget_target = 0.25F};
-    if (reads(pair, member, loss) || reads(pair, member, weight)) return true;
+  for (const float low : {0.125F, 0.625F}) {
+    const auto loss = [low](const PairContext& pair) {
+      Dual<float, 1> alpha(low + 0.125F);
+      alpha.slope[0] = 1.0F;
+      return Objective::loss(alpha, pair);
+    };
+    const auto weight = [low](const PairContext& pair) {
+      return Dual<float, 1>(pair_weight<Objective>(low + 0.25F, low, false, pair));
+    };
+    for (const bool probe : {false, true}) {
+      const PairContext pair{.lambda = 0.5F,
+                             .hinge = probe ? 0.0F : 0.375F,
+                             .cosine = probe ? 0.0F : 0.25F,
+                             .probe = probe,
+                             .agreement = probe ? 1.0F : 0.0F,
+                             .mean_alpha = 0.5F,
+                             .mean_hinge = 0.25F,
+                             .price = 0.375F,
+                             .budget_weight = 2.0F,
+                             .budget_target = 0.25F};
+      if (reads(pair, member, loss) || reads(pair, member, weight)) return true;
+    }
   }
   return false;
 }

@@ -13,7 +13,7 @@ namespace sllmr {
 struct GateRule {
   static constexpr int n_params = 0;
   static constexpr bool uses_draw = false;    // reads GateSignals::draw
-  static constexpr bool knows_noise = false;  // which is then what llm.noise did
+  static constexpr bool knows_noise = false;  // which is then 0 where llm.noise replaced the score, else 1
   /// Reads GateSignals::uncertainty. True unless a rule says no: passes that nobody reads cost time, missing
   /// ones the run.
   static constexpr bool uses_uncertainty = true;

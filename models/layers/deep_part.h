@@ -1,4 +1,4 @@
-// The deep part of the backbones whose logit is a sum: what it adds.
+// The deep part of backbones.
 #pragma once
 
 #include <cstdint>

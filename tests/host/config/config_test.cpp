@@ -280,14 +280,17 @@ TEST(Config, ARandomGateMayBelieveAsMuchAsAnotherRun) {
   const std::string run = folder.path(), key = "gate.mean_alpha=" + run;
   EXPECT_THAT(override_error(key),
               AllOf(HasSubstr("gate.mean_alpha"), HasSubstr(run), HasSubstr("summary.json")));
-  std::ofstream(folder / "summary.json") << R"({"guidance": {"mean_weight": 0.375}})";
+  std::ofstream(folder / "summary.json") << R"({"guidance": {"mean_weight": 0.375, "rule": "learned"}})";
   EXPECT_EQ(from_overrides({key}).gate.mean_alpha, 0.375);
-  for (const char* text : {R"({"guidance": {}})", R"({"guidance": {"mean_weight": null}})", "[1", ""}) {
+  for (const char* text :
+       {R"({"guidance": {"rule": "learned"}})", R"({"guidance": {"mean_weight": null, "rule": "learned"}})",
+        R"({"guidance": {"mean_weight": 0.5}})", "[1", ""}) {
     std::ofstream(folder / "summary.json") << text;
     EXPECT_THAT(override_error(key), AllOf(HasSubstr("guidance.mean_weight"), HasSubstr(run))) << text;
   }
-  std::ofstream(folder / "summary.json") << R"({"guidance": {"mean_weight": 1.5}})";
-  EXPECT_THAT(override_error(key), AllOf(HasSubstr("in [0, 1]"), HasSubstr(run)));
+  std::ofstream(folder / "summary.json") << R"({"guidance": {"mean_weight": 1.5, "rule": "learned"}})";
+  EXPECT_THAT(override_error(key), AllOf(HasSubstr("1.5, not in [0, 1]"), HasSubstr(run)));
+  EXPECT_THAT(override_error("gate.mean_alpha=\"\""), HasSubstr("empty"));
 }
 
 TEST(Config, OptionsThatDoNotApplyAreErrors) {

@@ -139,6 +139,7 @@ TEST_F(CalibratedRun, AnOracleBelievesWhatNoiseLeft) {
       Bench(config({"method=oracle", "llm.noise=0.4", "gate.sides=mean", "train.epochs=1"})).train();
   EXPECT_NEAR(told(report, "mean_weight"), 0.6, 0.03);
   EXPECT_EQ(told(Bench(config({"method=oracle", "train.epochs=1"})).train(), "mean_weight"), 1.0);
+  EXPECT_TRUE(gate_spec(config({"method=oracle"})).least_side) << "one replaced score spoils its pair";
 }
 
 /// Sums of an epoch in which each of the buckets had pairs of this weight.
