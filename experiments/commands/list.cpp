@@ -18,6 +18,21 @@
 
 namespace sllmr {
 
+namespace {
+
+/// What an objective was found to read of a pair.
+std::vector<std::string_view> reads_of(const GatePart& objective) {
+  std::vector<std::string_view> names;
+  if (objective.uses_probes) names.push_back("probes");
+  if (objective.uses_hinge) names.push_back("hinge");
+  if (objective.uses_cosine) names.push_back("cosine");
+  if (objective.uses_price) names.push_back("gate.price");
+  if (objective.uses_budget) names.push_back("gate.budget_*");
+  return names;
+}
+
+}  // namespace
+
 void add_gates_command(CLI::App& app) {
   CLI::App* gates = app.add_subcommand("gates", "Gating rules, gate objectives, penalties and uncertainties");
   gates->require_subcommand(1);
@@ -28,7 +43,8 @@ void add_gates_command(CLI::App& app) {
     }
     fmt::print("objectives (gate.objective): what the rule's parameters are trained for\n");
     for (const GatePart& objective : gate_objectives()) {
-      fmt::print("  {:<14} {}\n", objective.name, objective.summary);
+      fmt::print("  {:<14} {} (reads {})\n", objective.name, objective.summary,
+                 fmt::join(reads_of(objective), ", "));
     }
     fmt::print("penalties (llm.penalty): how a pair of weight w pulls the model\n");
     for (const GatePart& penalty : gate_penalties()) {

@@ -21,8 +21,9 @@
 /// A function for few of the rows: kept out of line, so that the others do not pay for its registers. (On
 /// CUDA a call would cost more than it saves.)
 #define SLLMR_RARE __attribute__((noinline))
-/// A template or member into which all that it calls is inlined, but what is SLLMR_RARE: its loops run in
-/// vectors whoever wrote what they call. It stays out of line: inlined itself it would lose that.
+/// A template or member into which the compiler inlines what it calls, so that its loops run in vectors
+/// whoever wrote it; GCC 12 still leaves some large ones out. It stays out of line: inlined itself it would
+/// lose that.
 #define SLLMR_FLAT __attribute__((noinline, flatten))
 #endif
 

@@ -121,7 +121,7 @@ SLLMR_HD Real exp(const Real& x) {
   return chain(x, e, e);
 }
 template <GateReal Real>
-SLLMR_HD Real log(const Real& x) {
+SLLMR_INLINE Real log(const Real& x) {
   const auto v = value_of(x);
   return chain(x, log_of(v), 1 / v);
 }

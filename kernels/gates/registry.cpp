@@ -29,10 +29,11 @@ bool reads(Facts facts, float Facts::*member, const Outcome& outcome) {
   return false;
 }
 
-/// Of a guiding pair or of a probe, whose sides have a low or a high alpha: in the loss, and in the model's
-/// weight.
+enum class In { loss, loss_or_weight };
+
+/// Of a guiding pair or of a probe, whose sides have a low or a high alpha.
 template <class Objective>
-bool objective_reads(float PairContext::*member) {
+bool objective_reads(float PairContext::*member, In in = In::loss_or_weight) {
   for (const float low : {0.125F, 0.625F}) {
     const auto loss = [low](const PairContext& pair) {
       Dual<float, 1> alpha(low + 0.125F);
@@ -53,7 +54,8 @@ bool objective_reads(float PairContext::*member) {
                              .price = 0.375F,
                              .budget_weight = 2.0F,
                              .budget_target = 0.25F};
-      if (reads(pair, member, loss) || reads(pair, member, weight)) return true;
+      if (reads(pair, member, loss)) return true;
+      if (in == In::loss_or_weight && reads(pair, member, weight)) return true;
     }
   }
   return false;
@@ -77,7 +79,7 @@ GatePart gate_part(int id) {
     out.uses_uncertainty = Part::uses_uncertainty;
     out.uses_logit = Part::uses_logit;
   } else if constexpr (std::is_base_of_v<GateObjective, Part>) {
-    out.uses_probes = objective_reads<Part>(&PairContext::agreement);
+    out.uses_probes = objective_reads<Part>(&PairContext::agreement, In::loss);  // else no probe teaches it
     out.uses_hinge = objective_reads<Part>(&PairContext::hinge);
     out.uses_cosine = objective_reads<Part>(&PairContext::cosine);
     out.uses_price = objective_reads<Part>(&PairContext::price);
