@@ -23,11 +23,11 @@ namespace {
 /// What an objective was found to read of a pair.
 std::vector<std::string_view> reads_of(const GatePart& objective) {
   std::vector<std::string_view> names;
-  if (objective.uses_probes) names.push_back("probes");
-  if (objective.uses_hinge) names.push_back("hinge");
-  if (objective.uses_cosine) names.push_back("cosine");
-  if (objective.uses_price) names.push_back("gate.price");
-  if (objective.uses_budget) names.push_back("gate.budget_*");
+  if (objective.uses_probes) names.emplace_back("probes");
+  if (objective.uses_hinge) names.emplace_back("hinge");
+  if (objective.uses_cosine) names.emplace_back("cosine");
+  if (objective.uses_price) names.emplace_back("gate.price");
+  if (objective.uses_budget) names.emplace_back("gate.budget_*");
   return names;
 }
 
