@@ -10,6 +10,7 @@
 
 #include "kernels/choices.h"
 #include "kernels/exec/tensor.h"
+#include "models/extra/extra_vector.h"
 #include "models/features.h"
 #include "models/layers/embedding/embedding.h"
 #include "models/layers/parameters.h"
@@ -31,8 +32,9 @@ struct BackboneOptions {
   std::array<int, 2> din_attention_hidden = {64, 16};  // DIN: layers below the output of its attention unit
   CrossKind cross = CrossKind::mixture;                // DCNv2
   std::uint64_t seed = 1;
-  std::array<Id, kVocabularies> table_rows{};  // with padding
-  std::vector<Interaction> interactions;       // LightGCN: its graph; of training alone
+  std::array<Id, kVocabularies> table_rows{};     // with padding
+  std::vector<Interaction> interactions;          // LightGCN: its graph; of training alone
+  std::shared_ptr<const ExtraVectorMaker> extra;  // null: none
   /// LLM-CF's quirks: the first-order bias of DeepFM and xDeepFM is drawn once and never trained ...
   bool frozen_bias = false;
   /// ... and the deep scalar of xDeepFM passes a ReLU.

@@ -19,6 +19,7 @@ struct BackboneInfo {
   std::vector<std::string_view> own_keys = {};  // config keys that not every backbone has a use for
   bool reads_attributes = true;                 // brand and categories
   bool has_dropout = true;                      // model.dropout
+  bool takes_extra = true;                      // BackboneOptions::extra
 };
 const std::vector<BackboneInfo>& backbones();
 /// The backbone called `name`, or null.

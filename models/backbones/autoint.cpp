@@ -6,8 +6,8 @@
 #include "kernels/dense/combine.h"
 #include "kernels/dense/logit_sum.h"
 #include "kernels/dense/row_sums.h"
-#include "models/backbones/fields.h"
 #include "models/backbones/info.h"
+#include "models/backbones/inputs.h"
 #include "models/backbones/rank_tiles.h"
 #include "models/backbones/typed_backbone.h"
 #include "models/layers/deep_part.h"
@@ -18,11 +18,13 @@ namespace sllmr {
 namespace {
 
 /// logit = w . relu(attention(h) + residual(e)) + deep part, where e are the fields' vectors and h =
-/// attention_input(e); both maps act on one field at a time.
+/// attention_input(e); both maps act on one field at a time. An extra vector is a field; as both sides may
+/// have a part in it, there is no catalogue then.
 template <class Real>
 class AutoInt final : public TypedBackbone<Real, AutoInt<Real>> {
  public:
   struct Saved {
+    typename Inputs<Real>::Saved inputs;
     typename Linear<Real>::Saved input, residual, attention_out;
     typename SelfAttention<Real>::Saved attention;
     typename DeepPart<Real>::Saved deep;
@@ -33,25 +35,25 @@ class AutoInt final : public TypedBackbone<Real, AutoInt<Real>> {
   };
 
   AutoInt(const Context& context, const BackboneOptions& options)
-      : embedding_(all_fields<Real>(context, options, {EmbeddingInitial::Kind::xavier})),
+      : inputs_(context, this->parameters_, options, {EmbeddingInitial::Kind::xavier}, ExtraPlace::field),
         input_(this->parameters_, "attention_input", options.width, options.attention_width,
                LinearInitial::xavier),
-        attention_(this->parameters_, "attention", kFields, options.attention_width, options.attention_heads,
-                   options.dropout),
+        attention_(this->parameters_, "attention", inputs_.fields(), options.attention_width,
+                   options.attention_heads, options.dropout),
         residual_(this->parameters_, "residual", options.width, options.attention_width,
                   LinearInitial::xavier),
-        attention_out_(this->parameters_, "attention_out", std::int64_t{kFields} * options.attention_width, 1,
-                       LinearInitial::xavier),
-        deep_(this->parameters_, std::int64_t{kFields} * options.width,
+        attention_out_(this->parameters_, "attention_out",
+                       std::int64_t{inputs_.fields()} * options.attention_width, 1, LinearInitial::xavier),
+        deep_(this->parameters_, inputs_.columns(),
               {.hidden = options.hidden, .dropout = options.dropout, .initial = LinearInitial::xavier}) {
     this->parameters_.allocate(context, options.seed);
   }
 
   Tensor<Real> compute(const Context& context, const FeatureBatch& batch, const Pass& pass,
                        Saved* saved) const {
-    const std::int64_t rows = batch.rows, tokens = rows * kFields;
-    const Tensor<Real> x = embedding_.forward(context, batch);
-    const Tensor<Real> by_field = x.reshaped(tokens, embedding_.width());
+    const std::int64_t rows = batch.rows, tokens = rows * inputs_.fields();
+    const Tensor<Real> x = inputs_.forward(context, batch, pass, saved ? &saved->inputs : nullptr);
+    const Tensor<Real> by_field = x.reshaped(tokens, inputs_.width());
     const Tensor<Real> h = input_.forward(context, by_field, pass, saved ? &saved->input : nullptr);
     const Tensor<Real> attended = attention_.forward(context, h, pass, saved ? &saved->attention : nullptr);
     run(context,
@@ -67,9 +69,9 @@ class AutoInt final : public TypedBackbone<Real, AutoInt<Real>> {
 
   void differentiate(const Context& context, const FeatureBatch&, const Saved& saved,
                      const Tensor<Real>& d_logits) {
-    const std::int64_t rows = d_logits.rows(), tokens = rows * kFields;
+    const std::int64_t rows = d_logits.rows(), tokens = rows * inputs_.fields();
     const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_logits);
-    const Tensor<Real> d_by_field = d_x.reshaped(tokens, embedding_.width());
+    const Tensor<Real> d_by_field = d_x.reshaped(tokens, inputs_.width());
 
     const Tensor<Real> d_sum =
         attention_out_.backward(context, saved.attention_out, d_logits).reshaped(tokens, residual_.out());
@@ -82,19 +84,21 @@ class AutoInt final : public TypedBackbone<Real, AutoInt<Real>> {
     const Tensor<Real> d_h = attention_.backward(context, saved.attention, d_sum);
     run(context, SumRows<Real>{.x = d_h, .out = input_.bias_gradient()});
     input_.product_backward(context, saved.input.x, d_h, d_by_field, InputGradient::add);
-    embedding_.backward(d_x);
+    inputs_.backward(context, saved.inputs, d_x);
   }
 
+  bool makes_catalogue() const { return inputs_.extra_width() == 0; }
   Catalogue items_side(const Context& context, const FeatureBatch& items) const {
     Catalogue out;
     out.attention = attention_side(context, items, kItemTokens);
-    out.deep = deep_.first_sums(context, embedding_.forward(context, items));
+    out.deep = deep_.first_sums(context, inputs_.of_side(context, items, Side::item));
     return out;
   }
 
   Tensor<Real> rank_items(const Context& context, const Catalogue& items, const FeatureBatch& users) const {
     const AttentionSide<Real> attention = attention_side(context, users, kUserTokens);
-    const Tensor<Real> deep = deep_.first_sums_and_biases(context, embedding_.forward(context, users));
+    const Tensor<Real> deep =
+        deep_.first_sums_and_biases(context, inputs_.of_side(context, users, Side::user));
     const Tensor<Real> weight(context, kFields, attention_.width());
     std::int64_t token = 0;
     const auto add_weights = [&](std::span<const Field> fields) {
@@ -121,7 +125,7 @@ class AutoInt final : public TypedBackbone<Real, AutoInt<Real>> {
     return logits;
   }
 
-  std::vector<Embedding<Real>*> embeddings() override { return {&embedding_}; }
+  std::vector<Embedding<Real>*> embeddings() override { return {&inputs_.embedding()}; }
 
  private:
   static constexpr std::array kUserTokens{Field::user, Field::history_items, Field::history_brands,
@@ -132,17 +136,18 @@ class AutoInt final : public TypedBackbone<Real, AutoInt<Real>> {
   AttentionSide<Real> attention_side(const Context& context, const FeatureBatch& batch,
                                      std::span<const Field> fields) const {
     const auto tokens = static_cast<std::int64_t>(fields.size());
-    const Tensor<Real> x(context, batch.rows, tokens * embedding_.width());
+    const std::int64_t width = inputs_.width();
+    const Tensor<Real> x(context, batch.rows, tokens * width);
     for (std::int64_t k = 0; k < tokens; ++k) {
-      embedding_.lookup(context, batch, fields[static_cast<std::size_t>(k)],
-                        x.columns(k * embedding_.width(), embedding_.width()));
+      inputs_.embedding().lookup(context, batch, fields[static_cast<std::size_t>(k)],
+                                 x.columns(k * width, width));
     }
-    const Tensor<Real> by_field = x.reshaped(batch.rows * tokens, embedding_.width());
+    const Tensor<Real> by_field = x.reshaped(batch.rows * tokens, width);
     return attention_.side(context, input_.forward(context, by_field, Pass{}, nullptr),
                            residual_.forward(context, by_field, Pass{}, nullptr), static_cast<int>(tokens));
   }
 
-  Embedding<Real> embedding_;
+  Inputs<Real> inputs_;
   Linear<Real> input_;
   SelfAttention<Real> attention_;
   Linear<Real> residual_;

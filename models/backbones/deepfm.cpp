@@ -1,8 +1,8 @@
 // DeepFM (Guo et al., IJCAI 2017), with LLM-CF's sizes and initial values.
 #include "kernels/dense/logit_sum.h"
 #include "kernels/exec/gemm.h"
-#include "models/backbones/fields.h"
 #include "models/backbones/info.h"
+#include "models/backbones/inputs.h"
 #include "models/backbones/rank_tiles.h"
 #include "models/backbones/typed_backbone.h"
 #include "models/layers/deep_part.h"
@@ -13,11 +13,14 @@ namespace sllmr {
 
 namespace {
 
-/// logit = first order + products of all pairs of fields + deep part.
+/// logit = first order + products of all pairs of fields + deep part; an extra vector enters the first order
+/// and the deep part.
 template <class Real>
 class DeepFm final : public TypedBackbone<Real, DeepFm<Real>> {
  public:
   struct Saved {
+    typename Inputs<Real>::Saved inputs;
+    typename ExtraTerm<Real>::Saved extra;
     typename FactorizationMachine<Real>::Saved fm;
     typename DeepPart<Real>::Saved deep;
   };
@@ -28,20 +31,21 @@ class DeepFm final : public TypedBackbone<Real, DeepFm<Real>> {
   };
 
   DeepFm(const Context& context, const BackboneOptions& options)
-      : embedding_(all_fields<Real>(context, options, {})),
+      : inputs_(context, this->parameters_, options, {}, ExtraPlace::field),
         first_order_(context, this->parameters_, options, {}),
+        extra_(this->parameters_, inputs_),
         fm_("fm", kFields, options.width),
-        deep_(this->parameters_, std::int64_t{kFields} * options.width,
-              {.hidden = options.hidden, .dropout = options.dropout}) {
+        deep_(this->parameters_, inputs_.columns(), {.hidden = options.hidden, .dropout = options.dropout}) {
     this->parameters_.allocate(context, options.seed);
   }
 
   Tensor<Real> compute(const Context& context, const FeatureBatch& batch, const Pass& pass,
                        Saved* saved) const {
-    const Tensor<Real> x = embedding_.forward(context, batch);
-    const Tensor<Real> pairs = fm_.forward(context, x, saved ? &saved->fm : nullptr);
+    const Tensor<Real> x = inputs_.forward(context, batch, pass, saved ? &saved->inputs : nullptr);
+    const Tensor<Real> pairs = fm_.forward(context, inputs_.fields_of(x), saved ? &saved->fm : nullptr);
+    const Tensor<Real> extra = extra_.forward(context, inputs_.extra_of(x), saved ? &saved->extra : nullptr);
     Tensor<Real> logits = deep_.forward(context, x, pass, saved ? &saved->deep : nullptr);
-    run(context, SumLogits<Real>{.terms = {logits, pairs, first_order_.forward(context, batch)},
+    run(context, SumLogits<Real>{.terms = {logits, pairs, first_order_.forward(context, batch), extra},
                                  .bias = first_order_.bias(),
                                  .out = logits});
     return logits;
@@ -50,25 +54,26 @@ class DeepFm final : public TypedBackbone<Real, DeepFm<Real>> {
   void differentiate(const Context& context, const FeatureBatch&, const Saved& saved,
                      const Tensor<Real>& d_logits) {
     const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_logits);
-    fm_.backward(context, saved.fm, d_logits, d_x, InputGradient::add);
-    embedding_.backward(d_x);
+    fm_.backward(context, saved.fm, d_logits, inputs_.fields_of(d_x), InputGradient::add);
+    extra_.backward(context, saved.extra, d_logits, inputs_.extra_of(d_x));
+    inputs_.backward(context, saved.inputs, d_x);
     first_order_.backward(context, d_logits);
   }
 
   Catalogue items_side(const Context& context, const FeatureBatch& items) const {
     Catalogue out;
-    const Tensor<Real> x = embedding_.forward(context, items);
+    const Tensor<Real> x = inputs_.of_side(context, items, Side::item);
     out.own = own_logits(context, items, x, nullptr);
-    out.sums = fm_.sums(context, x);
+    out.sums = fm_.sums(context, inputs_.fields_of(x));
     out.deep = deep_.first_sums(context, x);
     return out;
   }
 
   Tensor<Real> rank_items(const Context& context, const Catalogue& items, const FeatureBatch& users) const {
-    const Tensor<Real> x = embedding_.forward(context, users);
+    const Tensor<Real> x = inputs_.of_side(context, users, Side::user);
     const Tensor<Real> own = own_logits(context, users, x, first_order_.bias());
     const Tensor<Real> deep = deep_.first_sums_and_biases(context, x);
-    Tensor<Real> logits = products<Real>(context, fm_.sums(context, x), items.sums);
+    Tensor<Real> logits = products<Real>(context, fm_.sums(context, inputs_.fields_of(x)), items.sums);
     for_rank_tiles(context, users.rows, items.own.rows(),
                    [&](std::int64_t user, std::int64_t first, std::int64_t n) {
                      const Tensor<Real> of_deep =
@@ -81,20 +86,25 @@ class DeepFm final : public TypedBackbone<Real, DeepFm<Real>> {
     return logits;
   }
 
-  std::vector<Embedding<Real>*> embeddings() override { return {&embedding_, &first_order_.embedding()}; }
+  std::vector<Embedding<Real>*> embeddings() override {
+    return {&inputs_.embedding(), &first_order_.embedding()};
+  }
 
  private:
-  /// What the fields of one side add to the logit by themselves, [rows x 1]; x are their vectors.
+  /// What one side's part of x adds to the logit by itself, [rows x 1].
   Tensor<Real> own_logits(const Context& context, const FeatureBatch& batch, const Tensor<Real>& x,
                           const Real* bias) const {
-    Tensor<Real> out = fm_.forward(context, x, nullptr);
-    run(context,
-        SumLogits<Real>{.terms = {out, first_order_.forward(context, batch)}, .bias = bias, .out = out});
+    Tensor<Real> out = fm_.forward(context, inputs_.fields_of(x), nullptr);
+    run(context, SumLogits<Real>{.terms = {out, first_order_.forward(context, batch),
+                                           extra_.forward(context, inputs_.extra_of(x), nullptr)},
+                                 .bias = bias,
+                                 .out = out});
     return out;
   }
 
-  Embedding<Real> embedding_;
+  Inputs<Real> inputs_;
   FirstOrder<Real> first_order_;
+  ExtraTerm<Real> extra_;
   FactorizationMachine<Real> fm_;
   DeepPart<Real> deep_;
 };

@@ -4,8 +4,8 @@
 
 #include "kernels/dense/combine.h"
 #include "kernels/exec/gemm.h"
-#include "models/backbones/fields.h"
 #include "models/backbones/info.h"
+#include "models/backbones/inputs.h"
 #include "models/backbones/rank_tiles.h"
 #include "models/backbones/typed_backbone.h"
 #include "models/layers/deep_part.h"
@@ -15,12 +15,13 @@ namespace sllmr {
 
 namespace {
 
-/// logit = deep([q; r; u]): q is [item; brand; categories] of the candidate, r the sum of the same of the
-/// history's items, weighted by their attention with q, and u the user.
+/// logit = deep([q; r; u; z]): q is [item; brand; categories] of the candidate, r the sum of the same of the
+/// history's items, weighted by their attention with q, u the user and z an extra vector, if there is one.
 template <class Real>
 class Din final : public TypedBackbone<Real, Din<Real>> {
  public:
   struct Saved {
+    typename ExtraInput<Real>::Saved extra;
     typename DinAttention<Real>::Saved attention;
     typename DeepPart<Real>::Saved deep;
   };
@@ -30,10 +31,12 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
   };
 
   Din(const Context& context, const BackboneOptions& options)
-      : embedding_(all_fields<Real>(context, options, {EmbeddingInitial::Kind::xavier})),
+      : embedding_(context, "embedding", options.width, kAllFields, options.table_rows,
+                   {EmbeddingInitial::Kind::xavier}, options.seed),
+        extra_(context, this->parameters_, options, ExtraPlace::joined),
         attention_(this->parameters_, "attention", static_cast<int>(kQuery.size()) * options.width,
                    options.din_attention_hidden),
-        deep_(this->parameters_, std::int64_t{kFields} * options.width,
+        deep_(this->parameters_, columns(),
               {.hidden = options.hidden,
                .dropout = options.dropout,
                .dropout_at = MlpOptions::DropoutAt::output,
@@ -45,13 +48,14 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
 
   Tensor<Real> compute(const Context& context, const FeatureBatch& batch, const Pass& pass,
                        Saved* saved) const {
-    const Tensor<Real> x(context, batch.rows, std::int64_t{kFields} * embedding_.width());
+    const Tensor<Real> x(context, batch.rows, columns());
     const Tensor<Real> keys(context, batch.positions, query(x).cols());
     for (std::size_t k = 0; k < kQuery.size(); ++k) {
       embedding_.lookup(context, batch, kQuery[k], part(x, k));
       embedding_.lookup(context, batch, kKey[k], part(keys, k));
     }
     embedding_.lookup(context, batch, Field::user, user(x));
+    extra_.forward(context, batch, pass, extra(x), saved ? &saved->extra : nullptr);
     attention_.forward(context, batch, query(x), keys, interest(x), saved ? &saved->attention : nullptr);
     return deep_.forward(context, x, pass, saved ? &saved->deep : nullptr);
   }
@@ -66,10 +70,12 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
       embedding_.set_gradient(kKey[k], part(d_keys, k));
     }
     embedding_.set_gradient(Field::user, user(d_x));
+    extra_.backward(context, saved.extra, extra(d_x));
   }
 
   Catalogue items_side(const Context& context, const FeatureBatch& items) const {
-    const auto x = Tensor<Real>::zeros(context, items.rows, std::int64_t{kFields} * embedding_.width());
+    const auto x = Tensor<Real>::zeros(context, items.rows, columns());
+    extra_.of_side(context, items, Side::item, extra(x));
     for (std::size_t k = 0; k < kQuery.size(); ++k) {
       embedding_.lookup(context, items, kQuery[k], part(x, k));
     }
@@ -82,7 +88,8 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
   /// The first linear layer of the deep part is taken to the history's items, too: the sum that it sees of
   /// them is then one of [hidden[0]], not of keys.
   Tensor<Real> rank_items(const Context& context, const Catalogue& items, const FeatureBatch& users) const {
-    const auto x = Tensor<Real>::zeros(context, users.rows, std::int64_t{kFields} * embedding_.width());
+    const auto x = Tensor<Real>::zeros(context, users.rows, columns());
+    extra_.of_side(context, users, Side::user, extra(x));
     const auto keys = Tensor<Real>::zeros(context, users.positions, x.cols());
     embedding_.lookup(context, users, Field::user, user(x));
     for (std::size_t k = 0; k < kKey.size(); ++k) {
@@ -130,8 +137,12 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
     return x.columns(3 * std::int64_t{embedding_.width()}, 3 * std::int64_t{embedding_.width()});
   }
   Tensor<Real> user(const Tensor<Real>& x) const { return part(x, 6); }
+  Tensor<Real> extra(const Tensor<Real>& x) const { return x.columns(of_fields(), extra_.width()); }
+  std::int64_t of_fields() const { return std::int64_t{kFields} * embedding_.width(); }
+  std::int64_t columns() const { return of_fields() + extra_.width(); }
 
   Embedding<Real> embedding_;
+  ExtraInput<Real> extra_;
   DinAttention<Real> attention_;
   DeepPart<Real> deep_;
 };

@@ -65,9 +65,9 @@ class LightGcn final : public TypedBackbone<Real, LightGcn<Real>> {
 }  // namespace
 
 BackboneInfo lightgcn_backbone() {
-  return backbone_info<LightGcn>("lightgcn", "LightGCN",
-                                 "<user, item> of rows that are propagated over the training graph",
-                                 /*own_keys=*/{}, /*reads_attributes=*/false, /*has_dropout=*/false);
+  return backbone_info<LightGcn>(
+      "lightgcn", "LightGCN", "<user, item> of rows that are propagated over the training graph",
+      /*own_keys=*/{}, /*reads_attributes=*/false, /*has_dropout=*/false, /*takes_extra=*/false);
 }
 
 }  // namespace sllmr

@@ -64,7 +64,8 @@ class MatrixFactorization final : public TypedBackbone<Real, MatrixFactorization
 
 BackboneInfo mf_backbone() {
   return backbone_info<MatrixFactorization>("mf", "MF", "matrix factorisation: <user, item>", /*own_keys=*/{},
-                                            /*reads_attributes=*/false, /*has_dropout=*/false);
+                                            /*reads_attributes=*/false, /*has_dropout=*/false,
+                                            /*takes_extra=*/false);
 }
 
 }  // namespace sllmr

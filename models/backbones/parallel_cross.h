@@ -6,7 +6,7 @@
 
 #include "kernels/dense/combine.h"
 #include "kernels/dense/row_sums.h"
-#include "models/backbones/fields.h"
+#include "models/backbones/inputs.h"
 #include "models/backbones/rank_tiles.h"
 #include "models/backbones/typed_backbone.h"
 #include "models/layers/linear.h"
@@ -14,11 +14,12 @@
 
 namespace sllmr {
 
-/// logit = w . [cross(x), deep(x)] + b, where x [rows x 7 * width] are the fields one beside the other.
+/// logit = w . [cross(x), deep(x)] + b, where x are the fields one beside the other, and an extra vector.
 template <class Real, class Cross>
 class ParallelCross : public TypedBackbone<Real, ParallelCross<Real, Cross>> {
  public:
   struct Saved {
+    typename Inputs<Real>::Saved inputs;
     typename Cross::Saved cross;
     typename Mlp<Real>::Saved deep;
     typename Linear<Real>::Saved out;
@@ -32,7 +33,7 @@ class ParallelCross : public TypedBackbone<Real, ParallelCross<Real, Cross>> {
   template <class MakeCross>
   ParallelCross(const Context& context, const BackboneOptions& options, const EmbeddingInitial& tables,
                 LinearInitial layers, const MakeCross& make_cross)
-      : embedding_(all_fields<Real>(context, options, tables)),
+      : inputs_(context, this->parameters_, options, tables, ExtraPlace::joined),
         cross_(make_cross(this->parameters_, size())),
         deep_(this->parameters_, "deep", size(),
               {.hidden = options.hidden, .dropout = options.dropout, .batch_norm = true, .initial = layers}),
@@ -42,7 +43,7 @@ class ParallelCross : public TypedBackbone<Real, ParallelCross<Real, Cross>> {
 
   Tensor<Real> compute(const Context& context, const FeatureBatch& batch, const Pass& pass,
                        Saved* saved) const {
-    const Tensor<Real> x = embedding_.forward(context, batch);
+    const Tensor<Real> x = inputs_.forward(context, batch, pass, saved ? &saved->inputs : nullptr);
     const Tensor<Real> cross = cross_.forward(context, x, pass, saved ? &saved->cross : nullptr);
     const Tensor<Real> deep = deep_.forward(context, x, pass, saved ? &saved->deep : nullptr);
     const Tensor<Real> both(context, batch.rows, out_.in());
@@ -56,19 +57,19 @@ class ParallelCross : public TypedBackbone<Real, ParallelCross<Real, Cross>> {
     const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_both.columns(size(), deep_.out()));
     run(context,
         AddTo<Real>{.x = cross_.backward(context, saved.cross, d_both.columns(0, size())), .to = d_x});
-    embedding_.backward(d_x);
+    inputs_.backward(context, saved.inputs, d_x);
   }
 
   Catalogue items_side(const Context& context, const FeatureBatch& items) const {
     Catalogue out;
-    const Tensor<Real> x = embedding_.forward(context, items);
+    const Tensor<Real> x = inputs_.of_side(context, items, Side::item);
     out.taps = cross_.taps(context, x, out_.weight());
     out.deep = deep_.first_sums(context, x);
     return out;
   }
 
   Tensor<Real> rank_items(const Context& context, const Catalogue& items, const FeatureBatch& users) const {
-    const Tensor<Real> x = embedding_.forward(context, users);
+    const Tensor<Real> x = inputs_.of_side(context, users, Side::user);
     const Tensor<Real> taps = cross_.taps(context, x, out_.weight());
     const Tensor<Real> deep = deep_.first_sums_and_biases(context, x);
     Tensor<Real> logits(context, users.rows, items.deep.rows());
@@ -87,12 +88,12 @@ class ParallelCross : public TypedBackbone<Real, ParallelCross<Real, Cross>> {
     return logits;
   }
 
-  std::vector<Embedding<Real>*> embeddings() override { return {&embedding_}; }
+  std::vector<Embedding<Real>*> embeddings() override { return {&inputs_.embedding()}; }
 
  private:
-  std::int64_t size() const { return std::int64_t{kFields} * embedding_.width(); }
+  std::int64_t size() const { return inputs_.columns(); }
 
-  Embedding<Real> embedding_;
+  Inputs<Real> inputs_;
   Cross cross_;
   Mlp<Real> deep_;
   Linear<Real> out_;

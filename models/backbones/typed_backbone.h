@@ -13,6 +13,7 @@ namespace sllmr {
 ///
 ///   Tensor<Real> compute(const Context&, const FeatureBatch&, const Pass&, Saved*) const;
 ///   void differentiate(const Context&, const FeatureBatch&, const Saved&, const Tensor<Real>& d_logits);
+///   bool makes_catalogue() const;   // true unless Self says otherwise
 ///   Catalogue items_side(const Context&, const FeatureBatch& items) const;
 ///   Tensor<Real> rank_items(const Context&, const Catalogue&, const FeatureBatch& users) const;
 ///
@@ -39,6 +40,7 @@ class TypedBackbone : public Backbone<Real> {
   }
 
   std::unique_ptr<BaseCatalogue> catalogue(const Context& context, const FeatureBatch& items) const final {
+    if (!self().makes_catalogue()) return nullptr;
     auto made = std::make_unique<CatalogueOfSelf>();
     made->own = self().items_side(context, items);
     return made;
@@ -48,6 +50,8 @@ class TypedBackbone : public Backbone<Real> {
                     const FeatureBatch& users) const final {
     return self().rank_items(context, static_cast<const CatalogueOfSelf&>(catalogue).own, users);
   }
+
+  bool makes_catalogue() const { return true; }
 
  private:
   struct SavedOfSelf final : BaseSaved {

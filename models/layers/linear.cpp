@@ -55,6 +55,21 @@ Tensor<Real> Linear<Real>::backward(const Context& context, const Saved& saved,
 }
 
 template <class Real>
+void Linear<Real>::forward_to(const Context& context, const Tensor<Real>& x, const Tensor<Real>& out) const {
+  require_width(name_, "input", x, in_);
+  require_shape(name_, "output", out, x.rows(), out_);
+  multiply(context, x, transposed(parameters_->matrix(weight_)), out);
+  run(context, Epilogue<Real>{.x = out, .shift = bias(), .out = out});
+}
+
+template <class Real>
+void Linear<Real>::backward_of_frozen(const Context& context, const Tensor<Real>& x,
+                                      const Tensor<Real>& d_out) const {
+  run(context, SumRows<Real>{.x = d_out, .out = bias_gradient()});
+  product_backward(context, x, d_out, {}, InputGradient::none);
+}
+
+template <class Real>
 Tensor<Real> Linear<Real>::product(const Context& context, const Tensor<Real>& x) const {
   require_width(name_, "input", x, in_);
   return products<Real>(context, x, parameters_->matrix(weight_));
@@ -65,8 +80,9 @@ void Linear<Real>::product_backward(const Context& context, const Tensor<Real>& 
                                     const Tensor<Real>& d_x, InputGradient mode) const {
   const std::int64_t rows = x.rows();
   require_shape(name_, "output's gradient", d_out, rows, out_);
-  require_shape(name_, "input's gradient", d_x, rows, in_);
   multiply(context, transposed(d_out), x, parameters_->gradient_matrix(weight_));
+  if (mode == InputGradient::none) return;
+  require_shape(name_, "input's gradient", d_x, rows, in_);
   if (mode == InputGradient::add) {
     multiply_add(context, d_out, parameters_->matrix(weight_), d_x);
   } else {

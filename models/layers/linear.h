@@ -32,12 +32,17 @@ class Linear {
 
   /// [rows x out]. `saved` may be null.
   Tensor<Real> forward(const Context& context, const Tensor<Real>& x, const Pass& pass, Saved* saved) const;
+  /// The same to `out`, which may be a slice of columns; keeps nothing.
+  void forward_to(const Context& context, const Tensor<Real>& x, const Tensor<Real>& out) const;
   /// Gradients of the parameters; returns that of x from d_out [rows x out].
   Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out) const;
 
+  /// The same where x is frozen: no gradient of it.
+  void backward_of_frozen(const Context& context, const Tensor<Real>& x, const Tensor<Real>& d_out) const;
+
   /// For layers that join the bias to what follows: x W^T alone,
   Tensor<Real> product(const Context& context, const Tensor<Real>& x) const;
-  /// its backward, which leaves the bias's gradient alone,
+  /// its backward, which leaves the bias's gradient alone (d_x is not read with InputGradient::none),
   void product_backward(const Context& context, const Tensor<Real>& x, const Tensor<Real>& d_out,
                         const Tensor<Real>& d_x, InputGradient mode) const;
   /// and the parameters themselves.

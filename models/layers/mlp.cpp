@@ -100,6 +100,19 @@ Tensor<Real> Mlp<Real>::forward_sums(const Context& context, const Tensor<Real>&
 template <class Real>
 Tensor<Real> Mlp<Real>::backward(const Context& context, const Saved& saved,
                                  const Tensor<Real>& d_out) const {
+  return blocks_[0].dropout.backward(context, saved.dropped,
+                                     backward(context, saved, d_out, InputGradient::replace));
+}
+
+template <class Real>
+void Mlp<Real>::backward_of_frozen(const Context& context, const Saved& saved,
+                                   const Tensor<Real>& d_out) const {
+  backward(context, saved, d_out, InputGradient::none);
+}
+
+template <class Real>
+Tensor<Real> Mlp<Real>::backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
+                                 InputGradient mode) const {
   require_shape(blocks_.back().linear.name(), "output's gradient", d_out, saved.x.back().rows(), out());
   Tensor<Real> d = d_out;
   for (std::size_t l = blocks_.size(); l-- > 0;) {
@@ -117,11 +130,13 @@ Tensor<Real> Mlp<Real>::backward(const Context& context, const Saved& saved,
                                       .d_bias = linear.bias_gradient()});
       d = d_product;
     }
-    Tensor<Real> d_x(context, d.rows(), linear.in());
-    linear.product_backward(context, saved.x[l], d, d_x, InputGradient::replace);
+    const bool wanted = l > 0 || mode != InputGradient::none;
+    const Tensor<Real> d_x = wanted ? Tensor<Real>(context, d.rows(), linear.in()) : Tensor<Real>();
+    linear.product_backward(context, saved.x[l], d, d_x,
+                            wanted ? InputGradient::replace : InputGradient::none);
     d = d_x;
   }
-  return blocks_[0].dropout.backward(context, saved.dropped, d);
+  return d;
 }
 
 template class Mlp<float>;

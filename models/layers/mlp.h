@@ -45,6 +45,8 @@ class Mlp {
   Tensor<Real> forward(const Context& context, const Tensor<Real>& x, const Pass& pass, Saved* saved) const;
   /// Gradients of the parameters; returns that of x.
   Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out) const;
+  /// The same where x is frozen: no gradient of it, whose product is the largest of all where x is wide.
+  void backward_of_frozen(const Context& context, const Saved& saved, const Tensor<Real>& d_out) const;
 
   /// For ranking, where rows are sums of a user's part and an item's: what the first ReLU gets of the rows x,
   /// [rows x hidden[0]] without the biases,
@@ -66,6 +68,9 @@ class Mlp {
   Tensor<Real> block(const Context& context, std::size_t l, const Tensor<Real>& x, const Pass& pass,
                      Saved* saved) const;
   Tensor<Real> first_sums(const Context& context, const Tensor<Real>& x, bool with_biases) const;
+  /// The gradient of the first block's input behind its dropout; none with InputGradient::none.
+  Tensor<Real> backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
+                        InputGradient mode) const;
   /// The dropout that follows block l's ReLU, with DropoutAt::input the next block's.
   DropoutMask<Real> mask_after(std::size_t l, const Pass& pass) const;
 

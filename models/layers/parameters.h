@@ -12,9 +12,10 @@
 
 namespace sllmr {
 
-/// What backward does with the gradient of its input: replace what is there, or add to it where other parts
-/// of the model read the same input. Gradients of parameters are always replaced.
-enum class InputGradient { replace, add };
+/// What backward does with the gradient of its input: replace what is there, add to it where other parts of
+/// the model read the same input, or leave it out where the input is frozen. Gradients of parameters are
+/// always replaced.
+enum class InputGradient { replace, add, none };
 
 /// How one forward pass runs. `step` numbers the training steps of a run: with the seed it fixes the dropout
 /// masks. A pass of Monte Carlo dropout draws masks as training does, and is in all else as if it trained

@@ -103,6 +103,15 @@ void Embedding<Real>::lookup(const Context& context, const FeatureBatch& batch, 
 template <class Real>
 Tensor<Real> Embedding<Real>::forward(const Context& context, const FeatureBatch& batch) const {
   Tensor<Real> out(context, batch.rows, static_cast<std::int64_t>(fields_.size()) * width_);
+  forward_to(context, batch, out);
+  return out;
+}
+
+template <class Real>
+void Embedding<Real>::forward_to(const Context& context, const FeatureBatch& batch,
+                                 const Tensor<Real>& out) const {
+  require(out.rows() == batch.rows && out.cols() == static_cast<std::int64_t>(fields_.size()) * width_,
+          "Embedding::forward_to: the result must be [rows x fields * width]");
   BagMeans<Real> lookup;
   for (const Field field : fields_) {
     require(!batch.sequence || !is_history(field),
@@ -113,7 +122,6 @@ Tensor<Real> Embedding<Real>::forward(const Context& context, const FeatureBatch
     ++lookup.n_fields;
   }
   run(context, lookup);
-  return out;
 }
 
 template <class Real>

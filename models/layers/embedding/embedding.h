@@ -50,6 +50,8 @@ class Embedding {
   /// The fields one beside the other, [rows x fields * width], in the order given to the constructor. Not for
   /// histories of a sequence batch.
   Tensor<Real> forward(const Context& context, const FeatureBatch& batch) const;
+  /// The same to `out`, which may be a slice of columns.
+  void forward_to(const Context& context, const FeatureBatch& batch, const Tensor<Real>& out) const;
 
   /// Hands over the gradient of a field's vectors, [bags x width], possibly a slice of columns; it is kept
   /// until the optimiser has used it.

@@ -1,0 +1,134 @@
+// What backbones that read all fields have for an input.
+#pragma once
+
+#include <cmath>
+#include <memory>
+#include <string>
+
+#include "kernels/exec/gemm.h"
+#include "models/backbones/fields.h"
+
+namespace sllmr {
+
+/// The extra vector of a backbone, if its options bring one.
+template <class Real>
+class ExtraInput {
+ public:
+  using Saved = std::unique_ptr<typename ExtraVector<Real>::Saved>;
+
+  /// Throws Error for a field that is not as wide as the others.
+  ExtraInput(const Context& context, Parameters<Real>& parameters, const BackboneOptions& options,
+             ExtraPlace place)
+      : vector_(options.extra == nullptr ? nullptr
+                                         : options.extra->make(context, parameters, options.width, place)) {
+    require(place == ExtraPlace::joined || width() == 0 || width() == options.width,
+            "the extra vector has " + std::to_string(width()) + " numbers and is to be a field, of " +
+                std::to_string(options.width));
+  }
+
+  /// 0 where there is none; the functions below then do nothing.
+  int width() const { return vector_ == nullptr ? 0 : vector_->width(); }
+  /// See ExtraVector; `out` and `d_out` may be slices of columns.
+  void forward(const Context& context, const FeatureBatch& batch, const Pass& pass, const Tensor<Real>& out,
+               Saved* saved) const {
+    if (vector_ != nullptr) vector_->forward(context, batch, pass, out, saved);
+  }
+  void backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out) const {
+    if (vector_ != nullptr) vector_->backward(context, *saved, d_out);
+  }
+  void of_side(const Context& context, const FeatureBatch& batch, Side side, const Tensor<Real>& out) const {
+    if (vector_ != nullptr) vector_->of_side(context, batch, side, out);
+  }
+
+ private:
+  std::unique_ptr<ExtraVector<Real>> vector_;
+};
+
+/// x [rows x columns()]: the vectors of the fields one beside the other, "embedding", and the extra vector.
+template <class Real>
+class Inputs {
+ public:
+  using Saved = typename ExtraInput<Real>::Saved;
+
+  Inputs(const Context& context, Parameters<Real>& parameters, const BackboneOptions& options,
+         const EmbeddingInitial& tables, ExtraPlace place)
+      : embedding_(context, "embedding", options.width, kAllFields, options.table_rows, tables, options.seed),
+        extra_(context, parameters, options, place) {}
+
+  /// Of a field.
+  int width() const { return embedding_.width(); }
+  /// How many vectors of width() stand side by side where the extra one is a field.
+  int fields() const { return extra_.width() == 0 ? kFields : kFields + 1; }
+  std::int64_t columns() const { return of_fields() + extra_.width(); }
+  int extra_width() const { return extra_.width(); }
+
+  Tensor<Real> forward(const Context& context, const FeatureBatch& batch, const Pass& pass,
+                       Saved* saved) const {
+    const Tensor<Real> x(context, batch.rows, columns());
+    embedding_.forward_to(context, batch, fields_of(x));
+    extra_.forward(context, batch, pass, extra_of(x), saved);
+    return x;
+  }
+  void backward(const Context& context, const Saved& saved, const Tensor<Real>& d_x) {
+    embedding_.backward(fields_of(d_x));
+    extra_.backward(context, saved, extra_of(d_x));
+  }
+  /// For ranking: x of rows of which one side is there.
+  Tensor<Real> of_side(const Context& context, const FeatureBatch& batch, Side side) const {
+    const Tensor<Real> x = extra_width() != 0 ? Tensor<Real>::zeros(context, batch.rows, columns())
+                                              : Tensor<Real>(context, batch.rows, columns());
+    embedding_.forward_to(context, batch, fields_of(x));
+    extra_.of_side(context, batch, side, extra_of(x));
+    return x;
+  }
+
+  Tensor<Real> fields_of(const Tensor<Real>& x) const { return x.columns(0, of_fields()); }
+  Tensor<Real> extra_of(const Tensor<Real>& x) const { return x.columns(of_fields(), extra_.width()); }
+  Embedding<Real>& embedding() { return embedding_; }
+  const Embedding<Real>& embedding() const { return embedding_; }
+
+ private:
+  std::int64_t of_fields() const { return std::int64_t{kFields} * embedding_.width(); }
+
+  Embedding<Real> embedding_;
+  ExtraInput<Real> extra_;
+};
+
+/// The linear term w . z of the extra vector z, without a bias. Parameter "extra_term.weight" {1, width of
+/// z}, from U(+-1 / sqrt(width)). Of a model without such a vector it is nothing.
+template <class Real>
+class ExtraTerm {
+ public:
+  struct Saved {
+    Tensor<Real> z;
+  };
+
+  ExtraTerm(Parameters<Real>& parameters, const Inputs<Real>& inputs) : parameters_(&parameters) {
+    const std::int64_t width = inputs.extra_width();
+    if (width == 0) return;
+    weight_ = parameters.add("extra_term.weight", {1, width},
+                             Initial::uniform(1.0 / std::sqrt(static_cast<double>(width))));
+  }
+
+  /// [rows x 1] of z [rows x width]; without columns where there is none. `saved` may be null.
+  Tensor<Real> forward(const Context& context, const Tensor<Real>& z, Saved* saved) const {
+    if (weight_ == kNone) return {};
+    if (saved != nullptr) saved->z = z;
+    return products<Real>(context, z, parameters_->matrix(weight_));
+  }
+  /// Adds to d_z.
+  void backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
+                const Tensor<Real>& d_z) const {
+    if (weight_ == kNone) return;
+    multiply(context, transposed(d_out), saved.z, parameters_->gradient_matrix(weight_));
+    multiply_add(context, d_out, parameters_->matrix(weight_), d_z);
+  }
+
+ private:
+  static constexpr int kNone = -1;
+
+  const Parameters<Real>* parameters_;
+  int weight_ = kNone;
+};
+
+}  // namespace sllmr

@@ -1,0 +1,70 @@
+// A vector that a backbone reads beside its seven fields, made of what an encoder says of the row's item and
+// history. docs/guidance.md tells which methods bring one along.
+#pragma once
+
+#include <memory>
+
+#include "kernels/exec/tensor.h"
+#include "models/features.h"
+#include "models/layers/parameters.h"
+
+namespace sllmr {
+
+/// Owns its parameters, which train with the backbone's.
+template <class Real>
+class ExtraVector {
+ public:
+  /// What forward keeps for backward.
+  struct Saved {
+    virtual ~Saved() = default;
+  };
+
+  virtual ~ExtraVector() = default;
+
+  virtual int width() const = 0;
+  /// The rows' vectors to out [rows x width()]. `saved`, when not null, gets what backward needs.
+  virtual void forward(const Context& context, const FeatureBatch& batch, const Pass& pass,
+                       const Tensor<Real>& out, std::unique_ptr<Saved>* saved) const = 0;
+  /// Replaces the gradients of its parameters, from d_out [rows x width()].
+  virtual void backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out) const = 0;
+  /// For ranking: what one side of the rows makes of the vector, which without training is the sum of both
+  /// sides'. `out` holds zeros.
+  virtual void of_side(const Context& context, const FeatureBatch& batch, Side side,
+                       const Tensor<Real>& out) const = 0;
+};
+
+/// How a backbone takes an extra vector: as one more field, which must be as wide as the others, or joined to
+/// the input of its layers, of any width.
+enum class ExtraPlace { field, joined };
+
+/// Makes the extra vector of a model.
+class ExtraVectorMaker {
+ public:
+  virtual ~ExtraVectorMaker() = default;
+  /// Adds its parameters to those of the model, whose fields have vectors of `width` numbers.
+  virtual std::unique_ptr<ExtraVector<float>> make(const Context& context, Parameters<float>& parameters,
+                                                   int width, ExtraPlace place) const = 0;
+  virtual std::unique_ptr<ExtraVector<double>> make(const Context& context, Parameters<double>& parameters,
+                                                    int width, ExtraPlace place) const = 0;
+};
+
+/// Both of `Made`, a class template whose instances are made of (context, parameters, width, place, options).
+template <template <class> class Made, class Options>
+class ExtraVectorMakerOf final : public ExtraVectorMaker {
+ public:
+  explicit ExtraVectorMakerOf(Options options) : options_(std::move(options)) {}
+
+  std::unique_ptr<ExtraVector<float>> make(const Context& context, Parameters<float>& parameters, int width,
+                                           ExtraPlace place) const override {
+    return std::make_unique<Made<float>>(context, parameters, width, place, options_);
+  }
+  std::unique_ptr<ExtraVector<double>> make(const Context& context, Parameters<double>& parameters, int width,
+                                            ExtraPlace place) const override {
+    return std::make_unique<Made<double>>(context, parameters, width, place, options_);
+  }
+
+ private:
+  Options options_;
+};
+
+}  // namespace sllmr

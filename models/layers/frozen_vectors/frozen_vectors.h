@@ -1,0 +1,47 @@
+// Vectors of the items that training reads and never changes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "kernels/exec/tensor.h"
+#include "models/features.h"
+
+namespace sllmr {
+
+/// One row an item, row 0 (padding) aside, on the host: [items + 1 x width], row-major.
+struct ItemVectors {
+  std::int64_t width = 0;
+  std::shared_ptr<const std::vector<float>> values;
+
+  /// Those of every item times `factor`.
+  ItemVectors times(double factor) const;
+};
+
+/// The same on a device. No optimiser knows them and no checkpoint holds them; batches refer to them by the
+/// ids of their items.
+template <class Real>
+class FrozenVectors {
+ public:
+  /// Throws Error unless the vectors are whole rows.
+  FrozenVectors(const Context& context, const ItemVectors& vectors);
+
+  std::int64_t width() const { return width_; }
+  /// The vector of each row's item, zero for a row without one, to out [rows x width()].
+  void of_items(const Context& context, const FeatureBatch& batch, const Tensor<Real>& out) const;
+  /// The mean of those of each row's history, zero for an empty one. The history is that of the batch's
+  /// features: what came before the row.
+  void of_histories(const Context& context, const FeatureBatch& batch, const Tensor<Real>& out) const;
+
+ private:
+  void means(const Context& context, const FeatureBatch& batch, Field field, const Tensor<Real>& out) const;
+
+  std::int64_t width_;
+  Buffer<Real> values_;
+};
+
+extern template class FrozenVectors<float>;
+extern template class FrozenVectors<double>;
+
+}  // namespace sllmr

@@ -1,0 +1,21 @@
+// Means of frozen vectors over what a row refers to.
+#pragma once
+
+#include "kernels/exec/matrix.h"
+#include "kernels/exec/run.h"
+#include "models/features.h"
+
+namespace sllmr {
+
+/// out[r] = mean of the rows of `table` that the ids of row r's bags name, in their order; zero where there
+/// are none. Row r has bag r or, with `first_position`, bags first_position[r] .. first_position[r + 1] - 1.
+/// Ids are not checked.
+template <class Real>
+struct VectorMeans {
+  Matrix<const Real> table;  // [ids x width]
+  Bags bags;
+  const std::int64_t* first_position = nullptr;  // [rows + 1]
+  Matrix<Real> out;                              // [rows x width]
+};
+
+}  // namespace sllmr
