@@ -94,6 +94,9 @@ struct LlmConfig {
   double max_age_days = 0.0;
   bool allow_leak = false;
   double min_known = kMinKnown;
+  std::string encoder = "tfidf";
+  std::string vectors;
+  int vector_width = 128;
 };
 
 struct GateConfig {

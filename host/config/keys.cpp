@@ -173,6 +173,10 @@ std::vector<Key> own_keys() {
       number(SLLMR_KEY(llm.min_known), share,
              "least share of a table's rows that must name users and items of the data"),
 
+      text(SLLMR_KEY(llm.encoder), "who makes the vectors of items' texts; file: read llm.vectors"),
+      text(SLLMR_KEY(llm.vectors), "file of text vectors (llm.encoder = \"file\")"),
+      integer(SLLMR_KEY(llm.vector_width), 1, "width of the vectors (llm.encoder = \"tfidf\")", kMostWidth),
+
       text(SLLMR_KEY(gate.rule), "gating rule; auto: as the objective asks"),
       text(SLLMR_KEY(gate.objective), "what the gate learns from"),
       choice(SLLMR_KEY(gate.sides),

@@ -169,6 +169,7 @@ struct GuidanceInfo {
   std::string_view summary;
   std::vector<std::string> words;  // what `method=` takes for it
   bool reads_scores = true;        // a table of LLM scores
+  bool reads_vectors = false;      // of the items' texts (host/text/text_vectors.h)
   bool trains_mf = false;          // the kernels of matrix factorisation know it
   std::vector<PartKey> keys = {};  // config keys of its own
   /// Why it has no use for a key of [llm] or [gate] that says nothing of the table; empty where it has.

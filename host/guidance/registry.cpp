@@ -73,6 +73,9 @@ constexpr std::string_view kTableKeys[] = {"llm.scorer",         "llm.scores",  
                                            "llm.noise_kind",     "llm.stale",      "llm.stale_weight",
                                            "llm.max_age_days",   "llm.allow_leak", "llm.min_known"};
 
+/// The same of the vectors of items' texts.
+constexpr std::string_view kVectorKeys[] = {"llm.encoder", "llm.vectors", "llm.vector_width"};
+
 /// The method that brings the key along, or null.
 const GuidanceInfo* owner_of(std::string_view key) {
   const auto found = std::ranges::find_if(guidance_methods(), [key](const GuidanceInfo& info) {
@@ -88,6 +91,9 @@ std::string why_unused(const Config& config, const GuidanceInfo& info, std::stri
                        owner->words.front());
   }
   if (!key.starts_with("llm.") && !key.starts_with("gate.")) return {};
+  if (std::ranges::find(kVectorKeys, key) != std::end(kVectorKeys)) {
+    return info.reads_vectors ? "" : fmt::format("method={} reads no text vectors", config.method);
+  }
   if (info.reads_scores && std::ranges::find(kTableKeys, key) != std::end(kTableKeys)) return {};
   return info.unused(config, key);
 }
