@@ -62,6 +62,8 @@ std::vector<double> project_on_leading(const TfIdf& texts, std::int64_t width, s
   const Sparse a = unit_rows(texts);
   const Sparse a_transposed = a.transpose();
   const Index sketch = std::min({static_cast<Index>(width) + kOversampling, a.rows(), a.cols()});
+  std::vector<double> rows(texts.texts() * static_cast<std::size_t>(width), 0.0);
+  if (sketch == 0) return rows;  // no text has a term
   int done = 0;
   const auto step = [&] {
     throw_if_interrupted();
@@ -92,7 +94,6 @@ std::vector<double> project_on_leading(const TfIdf& texts, std::int64_t width, s
   step();
   const MatrixXd leading = a * (corange * svd.matrixU().leftCols(columns));
 
-  std::vector<double> rows(texts.texts() * static_cast<std::size_t>(width), 0.0);
   for (Index row = 0; row < leading.rows(); ++row) {
     for (Index column = 0; column < columns; ++column) {
       rows[static_cast<std::size_t>(row * width + column)] = leading(row, column);

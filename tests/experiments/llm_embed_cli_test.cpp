@@ -30,11 +30,15 @@ std::vector<double> vector_of(const std::string& text, std::size_t width) {
   return vector;
 }
 
+std::vector<std::string> texts_of(const std::string& body) {
+  return json::parse(body)["input"].get<std::vector<std::string>>();
+}
+
 FakeReply embeddings(const std::string& body, std::size_t width, std::size_t left_out = 0) {
   json reply = {{"data", json::array()}, {"usage", {{"prompt_tokens", 100}}}};
-  const json input = json::parse(body)["input"];
-  for (std::size_t k = 0; k + left_out < input.size(); ++k) {
-    reply["data"].push_back({{"index", k}, {"embedding", vector_of(input[k].get<std::string>(), width)}});
+  const std::vector<std::string> texts = texts_of(body);
+  for (std::size_t k = 0; k + left_out < texts.size(); ++k) {
+    reply["data"].push_back({{"index", k}, {"embedding", vector_of(texts[k], width)}});
   }
   return {FakeReply::Kind::answer, 200, "", reply.dump(), 0};
 }
@@ -79,7 +83,7 @@ TEST_F(LlmEmbed, EveryTextIsAskedOnceAndPaidOnce) {
   std::multiset<std::string> asked;
   FakeLlmServer server([&](const std::string& head, const std::string& body, int) {
     EXPECT_THAT(head, HasSubstr("POST /v1/embeddings"));
-    for (const json& text : json::parse(body)["input"]) asked.insert(text.get<std::string>());
+    for (const std::string& text : texts_of(body)) asked.insert(text);
     return embeddings(body, 5);
   });
   const Outcome outcome = ask(server, {"--price-in", "1000"});
@@ -120,7 +124,7 @@ TEST_F(LlmEmbed, AnInterruptedOneGoesOnWhereItStopped) {
       std::raise(SIGINT);
       return FakeReply{FakeReply::Kind::hang, 200, "", "", 0};
     }
-    for (const json& text : json::parse(body)["input"]) asked.insert(text.get<std::string>());
+    for (const std::string& text : texts_of(body)) asked.insert(text);
     return embeddings(body, 5);
   });
   const Outcome stopped = ask(server);
@@ -183,7 +187,7 @@ TEST_F(LlmEmbed, BadFlagsAreRefusedBeforeAnythingIsAsked) {
   EXPECT_THAT(error("tfidf", {"--template", "{name}"}), HasSubstr("has no field {name}"));
   EXPECT_THAT(error("tfidf", {"--template", "the same"}), HasSubstr("no item has a text by the template"));
   EXPECT_THAT(error("openai", {"--url", server.url()}), HasSubstr("give --model"));
-  EXPECT_THAT(error("openai", {"--model", "fake"}), HasSubstr("--url"));
+  EXPECT_THAT(error("openai", {"--model", "fake"}), HasSubstr("the server's address must begin with"));
   EXPECT_EQ(server.requests(), 0);
   EXPECT_TRUE(nothing_is_written());
 

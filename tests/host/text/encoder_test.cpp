@@ -151,18 +151,24 @@ TEST(TfIdfEncoder, IsADenseDecomposition) {
   for (const std::int64_t width : {1, 3, 5, 8, 20}) expect_like_naive(shelf(cosmetics()), width);
 }
 
-TEST(TfIdfEncoder, FindsTheDirectionsThatASketchOfFewerColumnsHolds) {
-  SyntheticOptions options;
-  options.users = 120;
-  options.items = 100;
-  options.topics = 6;
-  expect_like_naive(synthetic_dataset(options), 6);
+TEST(TfIdfEncoder, FindsDirectionsWithASketchOfFewerColumnsThanTexts) {
+  std::vector<test::ShelfItem> items;
+  for (int k = 0; k < 60; ++k) {
+    std::string title = "own" + std::to_string(k);
+    const int topic = k * k % 11 % 5;  // of different sizes
+    for (int word = 0; word < 6; ++word) {
+      if ((k + word) % 4 != 0) title += " topic" + std::to_string(topic) + "word" + std::to_string(word);
+    }
+    items.push_back({title, {}});
+  }
+  expect_like_naive(shelf(items), 4);
 }
 
 TEST(TfIdfEncoder, DoesNotDependOnThreads) {
   SyntheticOptions options;
   options.users = 300;
   options.items = 400;
+  options.topics = 8;
   const Dataset data = synthetic_dataset(options);
   const int threads = omp_get_max_threads();
   omp_set_num_threads(1);
@@ -185,6 +191,13 @@ TEST(TfIdfEncoder, GivesEveryItemAUnitVector) {
     EXPECT_NEAR(squares, 1, 1e-6) << item;
   }
   EXPECT_TRUE(std::ranges::equal(result.vectors.of(9), result.vectors.of(10)));
+}
+
+TEST(TfIdfEncoder, RefusesTextsWithoutWords) {
+  EXPECT_THAT(error_of([] {
+                tfidf(shelf({{"--", {}}, {"!", {}}}), 4);
+              }),
+              HasSubstr("the encoder tfidf gives the items' vectors no direction"));
 }
 
 TEST(Encoders, AreNamedOnceAndStandInsSaySo) {

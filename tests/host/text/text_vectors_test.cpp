@@ -156,11 +156,6 @@ TEST_F(TextVectorsTest, WhatIsNoFileOfThemIsRefused) {
       << "another width";
   EXPECT_THAT(error_after([](auto&, Shape& shape, auto&) { shape = {27}; }),
               HasSubstr("the tensor 'items' is no float32 matrix of items x width"));
-  EXPECT_THAT(error_after([](auto& values, Shape& shape, auto&) {
-                values.clear();
-                shape = {9, 0};
-              }),
-              HasSubstr("no float32 matrix"));
   EXPECT_THAT(error_after([](auto&, auto&, auto& metadata) { metadata.erase("template"); }),
               HasSubstr("their metadata do not tell 'template'; make the vectors again"));
   EXPECT_THAT(error_after([](auto&, auto&, auto& metadata) { metadata["template"] = "{titel}"; }),
