@@ -12,6 +12,7 @@ namespace sllmr {
   METHOD(gated)                \
   METHOD(pointwise)            \
   METHOD(kd)                   \
+  METHOD(dllm2rec)             \
   METHOD(weights)
 
 #define SLLMR_DECLARE(name) GuidanceInfo name##_guidance();
