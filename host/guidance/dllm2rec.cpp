@@ -15,7 +15,8 @@ namespace {
 
 constexpr const char *kTop = "dllm2rec.top", *kWeight = "dllm2rec.weight", *kShare = "dllm2rec.share",
                      *kRank = "dllm2rec.rank", *kConfidence = "dllm2rec.confidence",
-                     *kConsistency = "dllm2rec.consistency", *kQuirks = "dllm2rec.release_quirks";
+                     *kConsistency = "dllm2rec.consistency", *kRefresh = "dllm2rec.refresh",
+                     *kQuirks = "dllm2rec.release_quirks";
 
 /// The first `top` entries of every user's scores, best first.
 struct TeacherLists {
@@ -82,20 +83,17 @@ class Dllm2Rec final : public Guidance {
   }
   void after_load() override { weigh(); }
 
-  void look_at_model(const ItemRanker& rank) override {
+  void look_at_model(std::uint32_t epoch, const ItemRanker& rank) override {
     if (setup_.config.part<double>(kConsistency) == 0) return;
-    std::vector<Id> users;
-    for (Id user = 1; user < setup_.split.data->users.rows(); ++user) {
-      if (!lists_.of(user).empty()) users.push_back(user);
-    }
+    const std::vector<Id> users = users_in_turn(epoch);
     const int k = std::min(top_, static_cast<int>(setup_.split.data->items.count()));
     const std::vector<Id> best = rank(users, k);
-    std::vector<std::int32_t> consistent;
+    std::vector<std::int32_t> consistent = seen_;
     for (std::size_t row = 0; row < users.size(); ++row) {
-      const auto students =
-          std::span(best).subspan(row * static_cast<std::size_t>(k), static_cast<std::size_t>(k));
-      for (const Id item : lists_.of(users[row])) {
-        consistent.push_back(std::ranges::find(students, item) != students.end() ? 1 : 0);
+      const auto length = static_cast<std::size_t>(k);
+      const auto students = std::span(best).subspan(row * length, length);
+      for (std::size_t at = lists_.begin(users[row]); at < lists_.end(users[row]); ++at) {
+        consistent[at] = std::ranges::find(students, lists_.items[at]) != students.end() ? 1 : 0;
       }
     }
     consistent_.assign(setup_.context, std::span<const std::int32_t>(consistent));
@@ -136,13 +134,13 @@ class Dllm2Rec final : public Guidance {
 
   nlohmann::json telemetry(const std::vector<double>& totals) override {
     const double lists = totals[kLists];
-    const auto mean = [&](int column) {
-      return lists > 0 ? nlohmann::json(totals[static_cast<std::size_t>(column)] / lists) : nlohmann::json();
+    const auto share = [&](int of, int in) {
+      return totals[in] > 0 ? nlohmann::json(totals[of] / totals[in]) : nlohmann::json();
     };
     nlohmann::json out = {{"lists", lists},
-                          {"loss", mean(GateColumns::pair_hinge)},
-                          {"first_weight", mean(kFirstWeight)},
-                          {"overlap", mean(kOverlap)}};
+                          {"loss", share(GateColumns::pair_hinge, kLists)},
+                          {"first_weight", share(kFirstWeight, kLists)},
+                          {"overlap", share(kConsistent, kEntries)}};
     // Nobody has looked at the student yet.
     if (epoch_ == 0 || setup_.config.part<double>(kConsistency) == 0) out["overlap"] = nullptr;
     if (lists > 0) require_converged(out["loss"]);
@@ -153,15 +151,30 @@ class Dllm2Rec final : public Guidance {
   struct Rows : BatchPlan::Own {
     std::vector<DistilledRow> rows;  // those that are appended
   };
-  // Columns of the totals: lists that joined, sums of the weights of their first items and of the shares of
-  // them that were the student's too.
+  // Columns of the totals: lists that joined, the sum of the weights of their first items, their items, and
+  // those of them that the student's lists have too. Sums of whole numbers and of floats in double precision
+  // do not depend on where a run was resumed.
   static constexpr int kLists = GateColumns::pairs, kFirstWeight = GateColumns::pair_alpha,
-                       kOverlap = GateColumns::pair_weight;
+                       kEntries = GateColumns::pair_weight, kConsistent = GateColumns::active;
 
   /// Rows that join a batch at most: any rows of an epoch hold as many lists as their share, or one more.
   static std::int64_t most_appended(const GuidanceSetup& setup) {
     const double lists = std::ceil(setup.config.part<double>(kShare) * static_cast<double>(setup.batch)) + 1;
     return static_cast<std::int64_t>(lists) * (setup.config.part<std::int64_t>(kTop) + 1);
+  }
+
+  /// Of the users with a list, those whose students' lists are made anew before the epoch.
+  std::vector<Id> users_in_turn(std::uint32_t epoch) const {
+    std::vector<Id> all;
+    for (Id user = 1; user < setup_.split.data->users.rows(); ++user) {
+      if (!lists_.of(user).empty()) all.push_back(user);
+    }
+    if (all.empty()) return all;
+    const auto n = static_cast<std::size_t>(
+        std::ceil(setup_.config.part<double>(kRefresh) * static_cast<double>(all.size())));
+    std::ranges::rotate(all, all.begin() + static_cast<std::ptrdiff_t>((epoch - 1) * n % all.size()));
+    all.resize(n);
+    return all;
   }
 
   /// Weights of all lists, from what was last seen of the student.
@@ -195,17 +208,16 @@ class Dllm2Rec final : public Guidance {
     if (begin == end) return;
     // The list may hold the probe, the last training item, which the history must not tell.
     const std::int32_t position = std::max(0, setup_.split.train_size[static_cast<std::size_t>(user)] - 1);
-    double consistent = 0;
     for (std::size_t k = begin; k < end; ++k) {
       plan.rows.push_back({user, lists_.items[k], position});
       rows.push_back({weights_[k], 1, 0});
-      consistent += seen_[k];
+      count(kConsistent, seen_[k]);
     }
     plan.rows.push_back({user, negative(user, row), position});
     rows.push_back({1, -1, setup_.config.part<bool>(kQuirks) ? 1.0F : 0.0F});
     count(kLists, 1);
     count(kFirstWeight, static_cast<double>(weights_[begin]));
-    count(kOverlap, consistent / static_cast<double>(end - begin));
+    count(kEntries, static_cast<double>(end - begin));
   }
 
   Id negative(Id user, std::int64_t row) const {
@@ -251,6 +263,12 @@ GuidanceInfo dllm2rec_guidance() {
                    {kRank, 0.3, "how far an item's weight is its rank"},
                    {kConfidence, 0.5, "how far it is the LLM's score"},
                    {kConsistency, 0.1, "what an item gains that is in the student's list too"},
+                   {kRefresh,
+                    1.0,
+                    "share of the users whose student's list each epoch makes anew, in turn",
+                    {},
+                    1e-3,
+                    1},
                    {kQuirks, false, "the release's loss of a negative: -log sigmoid(1 - s)"}},
           .check = check,
           .make = [](const GuidanceSetup& setup) -> std::unique_ptr<Guidance> {

@@ -112,10 +112,10 @@ class Guidance : NotCopied {
   virtual MfPairs* mf_pairs() { return nullptr; }
 
   void start_epoch() { state_.start_epoch(); }
-  /// Before every epoch but the first, of a backbone alone: looks at what the model as it is would recommend.
+  /// Before every `epoch` but the first, 0, of a backbone alone: looks at what the model would recommend.
   /// Throws Interrupted when the process is asked to stop, with nothing changed. What is learnt must be in
   /// named_buffers(), as whoever resumes within the epoch is not asked again.
-  virtual void look_at_model(const ItemRanker& /*rank*/) {}
+  virtual void look_at_model(std::uint32_t /*epoch*/, const ItemRanker& /*rank*/) {}
   /// Before the batches of the chunk, also where training goes on within it.
   void begin_chunk(const Chunk& chunk);
   virtual std::unique_ptr<BatchPlan::Own> make_own() const { return nullptr; }

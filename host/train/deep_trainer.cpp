@@ -125,7 +125,7 @@ bool DeepTrainer::take_batches(std::int64_t count, const std::function<bool(std:
 bool DeepTrainer::look_at_model() {
   if (epoch_ == 0 || row() > 0) return true;
   try {
-    guidance_->look_at_model([this](std::span<const Id> users, int k) {
+    guidance_->look_at_model(static_cast<std::uint32_t>(epoch_), [this](std::span<const Id> users, int k) {
       return best_items(context_, scorer(Target::validation), split_, users, k);
     });
   } catch (const Interrupted&) {

@@ -20,7 +20,6 @@
 namespace sllmr {
 namespace {
 
-using testing::ElementsAreArray;
 using testing::HasSubstr;
 
 /// The list and the negative of a row, as they join the batch.
@@ -187,19 +186,16 @@ TEST_F(Dllm2Rec, WeightsFollowTheStudentsLists) {
     }
     return out;
   };
-  const auto one = method(),
-             mixed = method({"dllm2rec.rank=0.1", "dllm2rec.confidence=0.2", "dllm2rec.consistency=0.7"});
-  const auto expected = [&](const BatchPlan& rows, const std::set<Id>& students, bool other) {
+  const auto expected = [&](const BatchPlan& rows, const std::set<Id>& students, double rank,
+                            double confidence, double consistency) {
     std::vector<double> out;
     for (const Joined& each : joined(rows)) {
-      const auto w = other ? weights(teacher(each.user), students, 0.1, 0.2, 0.7)
-                           : weights(teacher(each.user), students);
+      const auto w = weights(teacher(each.user), students, rank, confidence, consistency);
       out.insert(out.end(), w.begin(), w.end());
       out.push_back(-1);
     }
     return out;
   };
-  EXPECT_TRUE(all_near(found(*one, plan(*one)), expected(plan(*one), {}, false), {1e-6, 1e-5}));
   const std::set<Id> students{57, 49, 3};
   const auto rank = [&](std::span<const Id> users, int k) {
     std::vector<Id> lists;
@@ -209,15 +205,38 @@ TEST_F(Dllm2Rec, WeightsFollowTheStudentsLists) {
     }
     return lists;
   };
-  one->look_at_model(rank);
-  mixed->look_at_model(rank);
-  EXPECT_TRUE(all_near(found(*one, plan(*one)), expected(plan(*one), students, false), {1e-6, 1e-5}));
-  EXPECT_TRUE(all_near(found(*mixed, plan(*mixed)), expected(plan(*mixed), students, true), {1e-6, 1e-5}));
+  const auto standard = method();
+  EXPECT_TRUE(all_near(found(*standard, plan(*standard)), expected(plan(*standard), {}, 0.3, 0.5, 0.1),
+                       {1e-6, 1e-5}));
+  standard->look_at_model(1, rank);
+  EXPECT_TRUE(all_near(found(*standard, plan(*standard)), expected(plan(*standard), students, 0.3, 0.5, 0.1),
+                       {1e-6, 1e-5}));
+  const auto mixed = method({"dllm2rec.rank=0.1", "dllm2rec.confidence=0.2", "dllm2rec.consistency=0.7"});
+  mixed->look_at_model(1, rank);
+  EXPECT_TRUE(
+      all_near(found(*mixed, plan(*mixed)), expected(plan(*mixed), students, 0.1, 0.2, 0.7), {1e-6, 1e-5}));
+}
+
+TEST_F(Dllm2Rec, AShareOfTheStudentsListsIsRenewedInTurn) {
+  std::size_t all = 0;
+  method()->look_at_model(1, [&](std::span<const Id> users, int k) {
+    all = users.size();
+    return std::vector<Id>(users.size() * static_cast<std::size_t>(k));
+  });
+  const auto some = method({"dllm2rec.refresh=0.4"});
+  std::multiset<Id> asked;
+  for (std::uint32_t epoch = 1; epoch <= 5; ++epoch) {
+    some->look_at_model(epoch, [&](std::span<const Id> users, int k) {
+      EXPECT_EQ(users.size(), static_cast<std::size_t>(std::ceil(0.4 * static_cast<double>(all))));
+      asked.insert(users.begin(), users.end());
+      return std::vector<Id>(users.size() * static_cast<std::size_t>(k));
+    });
+  }
+  EXPECT_EQ(std::set<Id>(asked.begin(), asked.end()).size(), all);
+  for (const Id user : asked) EXPECT_GE(asked.count(user), 2U) << user;
 }
 
 TEST_F(Dllm2Rec, AShareOfTheRowsStandsForAll) {
-  const auto some = method({"dllm2rec.share=0.25"});  // the last one counts: share=1
-  EXPECT_EQ(joined(plan(*some)).size(), 30U);
   const auto quarter = guidance({"method=dllm2rec", "dllm2rec.share=0.25", "dllm2rec.top=5"});
   BatchPlan rows = plan(*quarter);
   const std::int64_t lists = (std::ssize(rows.rows) - rows.count) / 6;
@@ -308,7 +327,7 @@ TEST_F(Dllm2RecRun, TheStudentsListsAreThoseOfTheEpochBefore) {
   const Scorer& scorer = bench.trainer().scorer(Target::validation);
   const auto rows = ctr_train_rows(world.split, run.seed);
   double sum = 0;
-  std::int64_t lists = 0;
+  std::int64_t lists = 0, entries = 0;
   for (Id user = 1; user < world.data->users.rows(); ++user) {
     std::vector<float> logits(static_cast<std::size_t>(scorer.item_rows()));
     scorer.score_tile(host, &user, 1, nullptr, logits.data());
@@ -327,13 +346,14 @@ TEST_F(Dllm2RecRun, TheStudentsListsAreThoseOfTheEpochBefore) {
     const auto both =
         std::ranges::count_if(teachers, [&](Id item) { return std::ranges::find(best, item) != best.end(); });
     const auto times = std::ranges::count(rows, user, &CtrRow::user);
-    sum += static_cast<double>(times) * static_cast<double>(both) / static_cast<double>(teachers.size());
+    sum += static_cast<double>(times * both);
+    entries += times * std::ssize(teachers);
     lists += times;
   }
   const EpochReport second = *bench.trainer().train_epoch(never);
   EXPECT_EQ(told(second, "lists"), static_cast<double>(lists));
   EXPECT_GT(sum, 0);
-  EXPECT_NEAR(told(second, "overlap"), sum / static_cast<double>(lists), 1e-9);
+  EXPECT_NEAR(told(second, "overlap"), sum / static_cast<double>(entries), 1e-9);
   EXPECT_NE(told(second, "first_weight"), told(first, "first_weight"));
 
   const EpochReport blind = Bench(config({"dllm2rec.share=1", "dllm2rec.consistency=0"})).train();
