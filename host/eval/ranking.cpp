@@ -19,11 +19,17 @@ namespace {
 
 /// Who is ranked against what, on the host: users that have a target and at least one negative.
 struct RankingPlan {
-  std::vector<Id> users, positives;
+  std::vector<Id> users, positives;  // without positives there are lists alone
   std::vector<std::int64_t> excluded_offsets{0};
   std::vector<Id> excluded;
   std::int64_t without_negatives = 0;
 };
+
+/// Each item once, ascending.
+void make_distinct(std::vector<Id>& items) {
+  std::sort(items.begin(), items.end());
+  items.erase(std::unique(items.begin(), items.end()), items.end());
+}
 
 /// Throws Error when there is nothing to rank.
 RankingPlan plan_ranking(const Split& split, Target target, int max_users) {
@@ -44,8 +50,7 @@ RankingPlan plan_ranking(const Split& split, Target target, int max_users) {
     seen.assign(train.begin(), train.end());
     if (target == Target::test && split.validation[row] != 0) seen.push_back(split.validation[row]);
     // A history may name an item twice, the target among them: it then stays the positive.
-    std::sort(seen.begin(), seen.end());
-    seen.erase(std::unique(seen.begin(), seen.end()), seen.end());
+    make_distinct(seen);
     std::erase(seen, positive);
     if (static_cast<std::int64_t>(seen.size()) + 1 == items) {
       ++plan.without_negatives;
@@ -83,7 +88,7 @@ Ranked rank_all(const Context& context, const Scorer& scorer, const RankingPlan&
   const Buffer<Id> user_ids(context, std::span(plan.users)), positives(context, std::span(plan.positives));
   const Buffer<std::int64_t> offsets(context, std::span(plan.excluded_offsets));
   const Buffer<Id> excluded(context, std::span(plan.excluded));
-  Buffer<RankCounts> counts(context, plan.users.size());
+  Buffer<RankCounts> counts(context, plan.positives.size());
   Buffer<Id> lists(context, size_product(users, list_length));
   struct Memory {
     Buffer<float> scratch, scores;
@@ -101,10 +106,10 @@ Ranked rank_all(const Context& context, const Scorer& scorer, const RankingPlan&
     const RankingTile scored{.scores = mine.scores.data(),
                              .users = n,
                              .item_rows = scorer.item_rows(),
-                             .positives = positives.data() + first,
+                             .positives = plan.positives.empty() ? nullptr : positives.data() + first,
                              .excluded_offsets = offsets.data() + first,
                              .excluded = excluded.data()};
-    run(own, CountRanks{.tile = scored, .out = counts.data() + first});
+    if (!plan.positives.empty()) run(own, CountRanks{.tile = scored, .out = counts.data() + first});
     if (list_length > 0) {
       run(own, TopItems{.tile = scored, .k = list_length, .out = lists.data() + first * list_length});
     }
@@ -182,6 +187,22 @@ RankingResult evaluate_full(const Context& context, const Scorer& scorer, const 
   }
   result.figures = figures_of(result, split, top_k);
   return result;
+}
+
+std::vector<Id> best_items(const Context& context, const Scorer& scorer, const Split& split,
+                           std::span<const Id> users, int k) {
+  if (users.empty()) return {};
+  RankingPlan plan;
+  std::vector<Id> seen;
+  for (const Id user : users) {
+    const std::span<const Id> train = split.train_items(user);
+    seen.assign(train.begin(), train.end());
+    make_distinct(seen);
+    plan.users.push_back(user);
+    plan.excluded.insert(plan.excluded.end(), seen.begin(), seen.end());
+    plan.excluded_offsets.push_back(std::ssize(plan.excluded));
+  }
+  return rank_all(context, scorer, plan, k).lists;
 }
 
 nlohmann::json to_json(const RankingResult& result) {

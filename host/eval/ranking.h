@@ -41,6 +41,13 @@ void check_rankable(const Split& split, Target target, int max_users = 0);
 RankingResult evaluate_full(const Context& context, const Scorer& scorer, const Split& split, Target target,
                             std::span<const int> top_k, int max_users = 0, bool lists = false);
 
+/// The `k` best items of each of `users` among those that the user has not interacted with in training,
+/// [users x k], best first, of items with the same score the one with the lower id first; 0 where there are
+/// no more. Made for a small `k`. Means nothing for a user of whom a logit is NaN. Throws Interrupted when
+/// the process is asked to stop.
+std::vector<Id> best_items(const Context& context, const Scorer& scorer, const Split& split,
+                           std::span<const Id> users, int k);
+
 /// {"protocol": "full", "without_negatives": .., "n": {"all": .., "cold": .., "tail": ..}, "auc": {..},
 /// "recall@10": {..}, ...}; see add_figures().
 nlohmann::json to_json(const RankingResult& result);

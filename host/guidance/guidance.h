@@ -90,6 +90,9 @@ struct StepView {
 /// Makes a batch of rows that train nothing, for which the model is up to date. It is there until the next.
 using BatchMaker = std::function<const FeatureBatch&(std::span<const FeatureRow> rows)>;
 
+/// The model's `k` best items of each user, as it is now; see best_items().
+using ItemRanker = std::function<std::vector<Id>(std::span<const Id> users, int k)>;
+
 /// The pairs that the kernels of matrix factorisation take with their triples.
 class MfPairs {
  public:
@@ -117,6 +120,10 @@ class Guidance : NotCopied {
   virtual MfPairs* mf_pairs() { return nullptr; }
 
   void start_epoch() { state_.start_epoch(); }
+  /// Before every `epoch` but the first, 0, of a backbone alone: looks at what the model would recommend.
+  /// Throws Interrupted when the process is asked to stop, with nothing changed. What is learnt must be in
+  /// named_buffers(), as whoever resumes within the epoch is not asked again.
+  virtual void look_at_model(std::uint32_t /*epoch*/, const ItemRanker& /*rank*/) {}
   /// Before the batches of the chunk, also where training goes on within it.
   void begin_chunk(const Chunk& chunk);
   virtual std::unique_ptr<BatchPlan::Own> make_own() const { return nullptr; }
@@ -137,7 +144,7 @@ class Guidance : NotCopied {
   EpochReport report(std::int64_t rows);
 
   /// What a checkpoint keeps; steps() belongs to it.
-  std::vector<NamedBuffer> named_buffers() { return state_.named_buffers(); }
+  virtual std::vector<NamedBuffer> named_buffers() { return state_.named_buffers(); }
   /// The same of a chunk that is under way.
   std::vector<NamedBuffer> chunk_buffers() { return {state_.sums_of_chunk()}; }
   std::int32_t& steps() { return state_.steps(); }

@@ -15,6 +15,7 @@ namespace sllmr {
   METHOD(gated)                \
   METHOD(pointwise)            \
   METHOD(kd)                   \
+  METHOD(dllm2rec)             \
   METHOD(weights)              \
   METHOD(text)                 \
   METHOD(kar)

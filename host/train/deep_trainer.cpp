@@ -8,6 +8,7 @@
 
 #include "host/guidance/registry.h"
 #include "host/train/ahead.h"
+#include "kernels/exec/interrupt.h"
 #include "kernels/exec/random.h"
 
 namespace sllmr {
@@ -83,6 +84,7 @@ DeepTrainer::~DeepTrainer() = default;
 
 std::optional<EpochReport> DeepTrainer::train_epoch(const std::function<bool(std::int64_t)>& stop) {
   const auto total = rows_per_epoch();
+  if (!look_at_model()) return std::nullopt;
   scorer_->release();
   start_epoch();
   while (row_ < total) {
@@ -119,6 +121,18 @@ bool DeepTrainer::take_batches(std::int64_t count, const std::function<bool(std:
             });
   if (!whole) guidance_->leave_chunk();
   return whole;
+}
+
+bool DeepTrainer::look_at_model() {
+  if (epoch_ == 0 || row() > 0) return true;
+  try {
+    guidance_->look_at_model(static_cast<std::uint32_t>(epoch_), [this](std::span<const Id> users, int k) {
+      return best_items(context_, scorer(Target::validation), split_, users, k);
+    });
+  } catch (const Interrupted&) {
+    return false;
+  }
+  return true;
 }
 
 void DeepTrainer::start_epoch() {

@@ -55,6 +55,8 @@ class DeepTrainer final : public Trainer {
     BatchPlan plan;
   };
 
+  /// The guidance's look, where an epoch begins. False: interrupted, with nothing changed.
+  bool look_at_model();
   void start_epoch();
   void begin_chunk(std::int64_t first, std::int64_t count);
   /// Of the chunk at hand. False: stopped, with `taken_` rows done.

@@ -32,6 +32,7 @@ enum class Purpose : std::uint32_t {
   dropout,
   mc_dropout,
   sketch,
+  distillation_negative,
 };
 
 /// Four independent 32-bit words.

@@ -108,6 +108,30 @@ TEST(FullRanking, SomeUsersAreSpreadEvenlyAndRankedAsAmongAll) {
             all.figures.rows());
 }
 
+TEST(FullRanking, BestItemsAreThoseOfHighestLogitOutsideTraining) {
+  const Dataset data = random_data(100, 30, 5);
+  const Split split = leave_one_out(data);
+  const FixedScorer scorer(data, 3);
+  const std::vector<Id> users{2, 3, 50, 99, 7};
+  constexpr std::size_t kLength = 28;  // more than some users have
+  const auto best = best_items(Context(Device::cpu, 2), scorer, split, users, kLength);
+  ASSERT_EQ(best.size(), users.size() * kLength);
+  for (std::size_t k = 0; k < users.size(); ++k) {
+    const auto train = split.train_items(users[k]);
+    std::vector<Id> expected;
+    for (Id item = 1; item < data.items.rows(); ++item) {
+      if (std::ranges::find(train, item) == train.end()) expected.push_back(item);
+    }
+    std::ranges::stable_sort(
+        expected, [&](Id x, Id y) { return scorer.logit(users[k], x) > scorer.logit(users[k], y); });
+    expected.resize(kLength);
+    EXPECT_EQ(std::vector<Id>(best.begin() + static_cast<std::ptrdiff_t>(k * kLength),
+                              best.begin() + static_cast<std::ptrdiff_t>((k + 1) * kLength)),
+              expected);
+  }
+  EXPECT_TRUE(best_items(Context(Device::cpu, 2), scorer, split, {}, 3).empty());
+}
+
 TEST(FullRanking, EqualsItsDefinition) {
   const Context context(Device::cpu, 2);
   for (const Id items : {9, 60}) {  // with 9 items some users have touched all others

@@ -26,9 +26,10 @@ using testing::HasSubstr;
 /// here.
 const std::map<std::string, std::string>& switched_off() {
   static const std::map<std::string, std::string> all = {
-      {"none", "method=none"}, {"gated", "method=never"},         {"pointwise", "llm.lambda=0"},
-      {"kd", "kd.weight=0"},   {"weights", "weights.strength=0"}, {"text", "text.scale=0"},
-      {"kar", "kar.scale=0"}};
+      {"none", "method=none"},           {"gated", "method=never"},
+      {"pointwise", "llm.lambda=0"},     {"kd", "kd.weight=0"},
+      {"dllm2rec", "dllm2rec.weight=0"}, {"weights", "weights.strength=0"},
+      {"text", "text.scale=0"},          {"kar", "kar.scale=0"}};
   return all;
 }
 
