@@ -126,9 +126,11 @@ TEST_F(UnusedKeys, EveryKeyOfGuidanceIsSomebodys) {
     for (std::vector<std::string> words : {deep(method), fused(method)}) {
       words.insert(words.end(), {"llm.noise=0.1", "llm.pairs=largest", "pointwise.gated=true"});
       for (const char* scorer : {"lexical", "file"}) {
+        const char* encoder = std::string_view(scorer) == "file" ? "file" : "tfidf";
         for (const char* uncertainty : {"confidence", "mc_dropout"}) {
           words.insert(words.end(),
-                       {std::string("llm.scorer=") + scorer, std::string("gate.uncertainty=") + uncertainty});
+                       {std::string("llm.scorer=") + scorer, std::string("llm.encoder=") + encoder,
+                        std::string("gate.uncertainty=") + uncertainty});
           const Config config = load_config("", words);
           if (error_of([&] { find_guidance(config); }) != "no error") continue;
           const std::vector<UnusedKey> unused = unused_keys(config);
@@ -143,6 +145,10 @@ TEST_F(UnusedKeys, EveryKeyOfGuidanceIsSomebodys) {
     return !key.starts_with("llm.") && !key.starts_with("gate.") &&
            std::ranges::find(part_keys(), key, &PartKey::name) == part_keys().end();
   });
+  if (std::ranges::none_of(guidance_methods(), &GuidanceInfo::reads_vectors)) {
+    for (const char* key : {"llm.encoder", "llm.vectors", "llm.vector_width"})
+      EXPECT_EQ(nobodys.erase(key), 1u);
+  }
   EXPECT_THAT(nobodys, testing::IsEmpty());
 }
 
