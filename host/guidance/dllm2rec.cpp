@@ -118,12 +118,12 @@ class Dllm2Rec final : public Guidance {
   void loss(const StepView& step) override {
     Guidance::loss(step);
     const std::int64_t n = std::ssize(static_cast<const Rows&>(*step.plan.own).rows);
-    const double all = share_ * static_cast<double>(step.head.rows);  // rows whose lists join, on average
+    const double joining = share_ * static_cast<double>(step.head.rows);  // rows, on average
     run(setup_.context,
         DistillationHead{.logits = step.head.logits + step.head.rows,
                          .rows = rows_.data(),
                          .n = n,
-                         .scale = static_cast<float>(setup_.config.part<double>(kWeight) / all),
+                         .scale = static_cast<float>(setup_.config.part<double>(kWeight) / joining),
                          .gate = gate(),
                          .first_slot = step.head.rows,
                          .d_logits = step.head.d_logits + step.head.rows});
@@ -172,7 +172,8 @@ class Dllm2Rec final : public Guidance {
     if (all.empty()) return all;
     const auto n = static_cast<std::size_t>(
         std::ceil(setup_.config.part<double>(kRefresh) * static_cast<double>(all.size())));
-    std::ranges::rotate(all, all.begin() + static_cast<std::ptrdiff_t>((epoch - 1) * n % all.size()));
+    std::rotate(all.begin(), all.begin() + static_cast<std::ptrdiff_t>((epoch - 1) * n % all.size()),
+                all.end());
     all.resize(n);
     return all;
   }
