@@ -94,7 +94,7 @@ void bench_epochs(Context& context, const Stopwatch& watch, const Split& split, 
   Config selective;
   selective.method = "agreement";
   selective.llm.pair_rate = kPairRate;
-  MfTrainer base(context, none, split, nullptr), gated(context, selective, split, &table);
+  MfTrainer base(context, none, split, {}), gated(context, selective, split, {&table});
   const auto rows = static_cast<double>(base.rows_per_epoch());
   const auto times = watch.compare(epochs_of(base), epochs_of(gated));
   report.add("mf_epoch_triples_per_s", times.base.rate(rows), 1e-6, "M/s",
@@ -108,7 +108,7 @@ void bench_epochs(Context& context, const Stopwatch& watch, const Split& split, 
     exact.train.optimizer = OptimizerKind::lazy_adam;
     exact.train.lr = 1e-3;
     exact.train.batch_size = batch;
-    MfTrainer trainer(context, exact, split, nullptr);
+    MfTrainer trainer(context, exact, split, {});
     const std::string key =
         batch == 128 ? "mf_exact_triples_per_s" : fmt::format("mf_exact_{}_triples_per_s", batch);
     report.add(key, watch.time(epochs_of(trainer)).rate(rows), 1e-6, "M/s",

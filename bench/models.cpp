@@ -48,7 +48,7 @@ Config config_of(std::string_view backbone, const char* method, int batch, std::
 class Trained {
  public:
   Trained(Context& context, const Config& config, const Split& split, const ScoreTable& table)
-      : config_(config), trainer_(context, config_, split, &table) {}
+      : config_(config), trainer_(context, config_, split, {&table}) {}
   Work work() {
     return [this] {
       trainer_.train_epoch([this](std::int64_t rows) { return rows % config_.train.chunk_rows == 0; });

@@ -13,14 +13,6 @@
 namespace sllmr {
 namespace {
 
-/// The number at plan.summary_path, one of summary_numbers(); those of another method's runs may lack it.
-Figure number_at(const nlohmann::json& summary, const std::string& path) {
-  std::string pointer = "/" + path;
-  std::ranges::replace(pointer, '.', '/');
-  const nlohmann::json::json_pointer at(pointer);
-  return {{path}, summary.contains(at) ? finite_number(summary.at(at)) : std::nullopt};
-}
-
 /// The finished runs of a plan.
 class FinishedRuns {
  public:
@@ -31,7 +23,9 @@ class FinishedRuns {
     RunResult run = run_result(summary, planned.config);
     run.row = planned.row;
     run.column = planned.column;
-    if (!plan_.summary_path.empty()) run.figures.push_back(number_at(summary, plan_.summary_path));
+    // One of summary_numbers(); those of another method's runs may lack it.
+    const std::string& path = plan_.summary_path;
+    if (!path.empty()) run.figures.push_back({{path}, number_at(summary, path)});
     runs_[k] = std::move(run);
   }
   /// One that was added.
@@ -86,7 +80,7 @@ ResultTable run_table(const RunPlan& plan, const std::function<void(const RunRes
   std::vector<std::string> inputs = plan.inputs;
   for (const PlannedRun& run : plan.runs) {
     configs.push_back(run.config);
-    inputs.insert(inputs.end(), {run.config.data.path, run.config.llm.scores});
+    inputs.insert(inputs.end(), {run.config.data.path, run.config.llm.scores, run.config.llm.vectors});
   }
   check_results_file(path, inputs, plan.force);
   const std::vector<CheckedRun> checked = check_runs(configs);

@@ -99,11 +99,18 @@ std::vector<CheckedRun> check_runs(std::span<const Config> runs) {
   std::vector<CheckedRun> checked(runs.size());
   for (const auto& [ignored, members] : by_data) {
     const World world = load_world(runs[members.front()]);
-    std::map<std::string, std::uint64_t> tables;  // hashes, by what decides how a table is read
+    std::map<std::string, std::uint64_t> tables;   // hashes, by what decides how a table is read
+    std::map<std::string, std::uint64_t> vectors;  // the same of files of text vectors
     for (const std::size_t k : members) {
       const Config& run = runs[k];
       check_protocol(run, world.split);
       checked[k].inputs = run_inputs(*world.data);
+      if (find_guidance(run).reads_vectors && run.llm.encoder == "file") {
+        require_not_pipe(run.llm.vectors, "llm.vectors");
+        const auto [file, is_new] = vectors.try_emplace(run.llm.vectors, 0);
+        if (is_new) file->second = vectors_hash(run, vectors_for(run, *world.data).get());
+        checked[k].inputs.vectors = file->second;
+      }
       if (!find_guidance(run).reads_scores || run.llm.scorer != "file") continue;
       require_not_pipe(run.llm.scores, "llm.scores");
       Config reading;

@@ -4,8 +4,11 @@
 
 #include <ctime>
 #include <filesystem>
+#include <optional>
 
 #include "experiments/commands/flags.h"
+#include "host/base/output_file.h"
+#include "host/scores/table_origin.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -36,6 +39,18 @@ void add_min_known_flag(CLI::App& command, double& min_known) {
                   "Least share of a table's rows that must name users and items of the data")
       ->check(number_in(0.0, 1.0))
       ->capture_default_str();
+}
+
+void check_noted_output(const std::string& path, const std::vector<std::string>& inputs, bool force) {
+  std::optional<TableOrigin> origin;
+  try {
+    origin = read_origin(path);
+  } catch (const Error&) {  // the note is something else
+  }
+  check_output(
+      path, inputs, [&](const std::string& file) { return origin && is_origin_of(*origin, file); }, force);
+  check_output(
+      origin_path(path), inputs, [&](const std::string&) { return origin.has_value(); }, force);
 }
 
 std::vector<std::string> inputs_of(const Dataset& data, std::initializer_list<std::string> more) {

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdint>
 #include <iterator>
 #include <limits>
@@ -14,26 +13,8 @@
 #include <vector>
 
 #include "experiments/commands/flags.h"
-#include "kernels/exec/error.h"
 
 namespace sllmr {
-namespace {
-
-constexpr double kDay = 86400;  // in seconds
-constexpr double kMost = 1e15;  // tokens, prompts, money: beyond any bill, and exact as a double
-
-/// Throws Error for a flag that was given and that other scorers alone read.
-void require_applicable(const CLI::App& command, const ScorerInfo& chosen) {
-  for (const ScorerInfo& other : scorers()) {
-    for (const std::string& flag : other.flags) {
-      if (command.count(flag) == 0 || std::ranges::find(chosen.flags, flag) != chosen.flags.end()) continue;
-      throw Error(fmt::format("'{}' does not apply: --scorer {} has no use for it ({} has); leave it out",
-                              flag, chosen.name, other.name));
-    }
-  }
-}
-
-}  // namespace
 
 void add_llm_score(CLI::App& llm) {
   const auto flags = std::make_shared<ScoreFlags>();
@@ -59,24 +40,7 @@ void add_llm_score(CLI::App& llm) {
   number("--seed", candidates.seed, "Seed of the candidates and of their order", std::int64_t{0},
          std::numeric_limits<std::int64_t>::max());
 
-  add("--url", scoring.url, "Address of the server, up to and with /v1")->group("Server");
-  add("--server", scoring.server, "Name of the server in the answer cache (default: its address)")
-      ->group("Server");
-  add("--model", scoring.chat.model, "Model, as the server calls it")->group("Server");
-  add("--key-env", flags->key_variable,
-      "Environment variable that holds the key (default: OPENAI_API_KEY, and that for https://api.openai.com "
-      "alone)")
-      ->group("Server");
-  number("--in-flight", scoring.http.in_flight, "Requests under way at a time", 1, 4096)->group("Server");
-  number("--requests-per-minute", scoring.http.requests_per_minute, "0: no limit", 0.0, kMost)
-      ->group("Server");
-  number("--tokens-per-minute", scoring.http.tokens_per_minute, "0: no limit", 0.0, kMost)->group("Server");
-  number("--timeout", scoring.http.timeout_s, "Seconds until a try counts as failed", 0.001, kDay)
-      ->group("Server");
-  number("--tries", scoring.http.max_tries, "Tries a request", 1, 1000)->group("Server");
-  number("--retry-delay", scoring.http.first_delay_s, "Seconds before the second try; doubles with each",
-         0.001, kDay)
-      ->group("Server");
+  add_server_flags(*score, scoring, flags->key_variable);
 
   add("--template", scoring.prompt, "Prompt: scores, choice, yes_no, or a TOML file (see llm prompt)")
       ->group("Prompt");
@@ -108,20 +72,19 @@ void add_llm_score(CLI::App& llm) {
   score->add_flag("--forecast", flags->forecast_only, "Say what it would cost, and ask nobody")->group("Run");
 
   const auto budget = [&](const char* name, auto& value, const char* doc) {
-    number(name, value, doc, std::decay_t<decltype(value)>{0}, std::decay_t<decltype(value)>(kMost))
+    number(name, value, doc, std::decay_t<decltype(value)>{0}, std::decay_t<decltype(value)>(kMostPaid))
         ->group("Budget");
   };
   budget("--users", flags->budget.users, "Most users; 0: all");
   budget("--budget-prompts", flags->budget.prompts, "Most prompts; 0: no limit");
   budget("--budget-tokens", flags->budget.tokens, "Most tokens, by estimate; 0: no limit");
   budget("--budget-money", flags->budget.money, "Most money at these prices; 0: no limit");
-  budget("--price-in", scoring.prices.in, "Money per million tokens in");
   budget("--price-out", scoring.prices.out, "Money per million tokens out");
   add("--priority", flags->priority, "Whom to ask first: sampled, cold, tail, uncertain")
       ->check(CLI::IsMember(std::vector<std::string>(std::begin(kPriorities), std::end(kPriorities))))
       ->group("Budget");
   score->callback([flags, score] {
-    require_applicable(*score, find_scorer(flags->scorer));
+    require_applicable(*score, "--scorer", scorers(), find_scorer(flags->scorer));
     run_llm_score(*flags);
   });
 }

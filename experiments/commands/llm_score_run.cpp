@@ -1,21 +1,14 @@
 // What `sllmr llm score` does.
 #include <fmt/format.h>
 
-#include <cmath>
-#include <cstdio>
-#include <filesystem>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "experiments/commands/llm_score.h"
-#include "host/ask/answer_cache.h"
 #include "host/ask/prompt.h"
-#include "host/ask/server_address.h"
 #include "host/base/json_text.h"
-#include "host/base/output_file.h"
 #include "host/data/split.h"
 #include "host/scores/table_origin.h"
 #include "kernels/exec/error.h"
@@ -25,28 +18,6 @@ namespace sllmr {
 namespace {
 
 using nlohmann::json;
-
-/// The note beside the table; nothing where it is something else.
-std::optional<TableOrigin> known_origin(const std::string& table) {
-  try {
-    return read_origin(table);
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
-
-/// Looks at the table that the scores will go to, and at its origin.
-void check_table_output(const ScoreFlags& flags, const Dataset& data) {
-  const std::vector<std::string> inputs =
-      inputs_of(data, {flags.in, flags.scoring.prompt, flags.scoring.cache});
-  const std::optional<TableOrigin> origin = known_origin(flags.table.out);
-  check_output(
-      flags.table.out, inputs,
-      [&](const std::string& table) { return origin && is_origin_of(*origin, table); }, flags.table.force);
-  check_output(
-      origin_path(flags.table.out), inputs, [&](const std::string&) { return origin.has_value(); },
-      flags.table.force);
-}
 
 void print_summary(const ScoreSummary& s) {
   fmt::print("{:>12}  pairs without a judgement, taken as {}\n", s.defaulted, kNoJudgement);
@@ -110,9 +81,7 @@ void run_llm_score(ScoreFlags& flags) {
   const ScorerInfo& scorer = find_scorer(flags.scorer);
   ScorerOptions& scoring = flags.scoring;
   read_parameters(flags);
-  ServerKey key = server_key(scoring.url, flags.key_variable);
-  if (!key.note.empty()) fmt::print(stderr, "note: {}\n", key.note);
-  scoring.http.key = std::move(key.key);
+  take_key(scoring, flags.key_variable);
   scoring.file = flags.in;
   scoring.min_known = flags.min_known;
   scoring.seed = flags.candidates.seed;
@@ -120,7 +89,10 @@ void run_llm_score(ScoreFlags& flags) {
   if (scoring.cache.empty()) scoring.cache = flags.table.out + ".cache";
 
   const Dataset data = flags.data.load();
-  if (!flags.forecast_only) check_table_output(flags, data);
+  if (!flags.forecast_only) {
+    check_noted_output(flags.table.out, inputs_of(data, {flags.in, scoring.prompt, scoring.cache}),
+                       flags.table.force);
+  }
   const Split split = leave_one_out(data);
   const auto sets = plan(split, flags, scorer.asks);
   const PlanAudit audit = audit_plan(split, sets);
@@ -133,20 +105,7 @@ void run_llm_score(ScoreFlags& flags) {
     prompt_name = load_prompt_template(scoring.prompt).name;
     const Forecast f = forecast(job);
     foreseen = forecast_json(f);
-    fmt::print("{:>12}  prompts for {} users, {} of them in the cache\n", f.prompts, sets.size(), f.cached);
-    fmt::print("{:>12.0f}  tokens in and {:.0f} out to pay (estimate, {:.2f} tokens a byte)\n", f.tokens_in,
-               f.tokens_out, f.tokens_per_byte);
-    fmt::print("{:>12.4f}  money\n", f.money);
-    if (std::isfinite(f.seconds)) fmt::print("{:>12.0f}  seconds\n", f.seconds);
-    std::fflush(stdout);
-    if (const auto old = AnswerCache(scoring.cache).without_server(); old > 0) {
-      fmt::print(
-          stderr,
-          "note: {} answers in {} are of an older version, which did not keep their server; they are not "
-          "used. To use them: sllmr llm export CACHE --out FILE, and sllmr llm import FILE --cache CACHE "
-          "--server ADDRESS\n",
-          old, scoring.cache);
-    }
+    print_forecast(f, fmt::format("prompts for {} users", sets.size()), scoring.cache);
   }
   if (flags.forecast_only) {
     require(scorer.asks, fmt::format("the scorer {} has no bill to forecast", scorer.name));

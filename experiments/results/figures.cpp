@@ -23,6 +23,21 @@ FigureName guidance_name(const GuidanceColumn& column) {
   return {metric};
 }
 
+namespace {
+
+/// Paths of a summary.
+constexpr const char* kCosts[] = {"seconds.epoch", "memory.peak_resident_bytes", "memory.peak_device_bytes",
+                                  "parameters"};
+
+}  // namespace
+
+std::optional<double> number_at(const nlohmann::json& summary, std::string_view path) {
+  std::string pointer = "/" + std::string(path);
+  std::ranges::replace(pointer, '.', '/');
+  const nlohmann::json::json_pointer at(pointer);
+  return summary.contains(at) ? finite_number(summary.at(at)) : std::nullopt;
+}
+
 std::vector<Figure> figures_of(const nlohmann::json& summary) {
   std::vector<Figure> figures;
   for (const auto& [metric, slices] : summary.at("test").items()) {
@@ -34,6 +49,7 @@ std::vector<Figure> figures_of(const nlohmann::json& summary) {
   for (const GuidanceColumn& column : guidance_columns({summary.at("method").get<std::string>()}, false)) {
     figures.push_back({guidance_name(column), guidance_figure(summary, column)});
   }
+  for (const char* path : kCosts) figures.push_back({{path}, number_at(summary, path)});
   return figures;
 }
 
@@ -98,7 +114,9 @@ std::optional<double> guidance_figure(const nlohmann::json& summary, const Guida
 }
 
 std::string figure_text(const std::optional<double>& value) {
-  return value && std::isfinite(*value) ? fmt::format("{:.4f}", *value) : "-";
+  if (!value || !std::isfinite(*value)) return "-";
+  constexpr double kWhole = 1e4;  // bytes and counts
+  return std::fabs(*value) < kWhole ? fmt::format("{:.4f}", *value) : fmt::format("{:.0f}", *value);
 }
 
 Spread spread_of(std::span<const std::optional<double>> values) {

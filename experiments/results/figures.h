@@ -29,7 +29,8 @@ struct Figure {
   FigureName name;
   std::optional<double> value;  // none: the slice has no row, or guidance tells nothing of the kind
 };
-/// Every metric of a summary's test by slice, and every number of its method's guidance_columns().
+/// Every metric of a summary's test by slice, every number of its method's guidance_columns(), and what the
+/// run cost: seconds of an epoch, memory, parameters.
 std::vector<Figure> figures_of(const nlohmann::json& summary);
 /// Their names, before there is a summary: those of a run of `config`.
 std::vector<FigureName> figure_names(const Config& config);
@@ -43,7 +44,9 @@ std::string nearest_figure(std::string_view word, std::span<const FigureName> kn
 std::optional<double> finite_number(const nlohmann::json& value);
 /// What a summary's guidance tells in this column.
 std::optional<double> guidance_figure(const nlohmann::json& summary, const GuidanceColumn& column);
-/// "0.7134", or "-" for none.
+/// The number at a dotted path of a summary; nothing where there is none.
+std::optional<double> number_at(const nlohmann::json& summary, std::string_view path);
+/// "0.7134", without decimals from 10,000 on, or "-" for none.
 std::string figure_text(const std::optional<double>& value);
 
 /// Mean and standard deviation (n - 1) over the values that are there; `n` of them. Without one both are NaN,

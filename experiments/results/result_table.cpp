@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "host/guidance/registry.h"
 #include "models/registry.h"
 
 namespace sllmr {
@@ -20,7 +21,11 @@ RunResult run_result(const nlohmann::json& summary, const Config& config) {
   const bool reads_table = reads_scores && summary["llm"].contains("leakage");
   run.data_hash = summary.at("data_hash");
   if (backbone != nullptr && backbone->reads_attributes) run.feature_hash = summary.value("feature_hash", "");
-  if (reads_scores && !reads_table) run.text_hash = summary.value("text_hash", "");
+  const bool reads_vectors = find_guidance(config).reads_vectors, reads_file = config.llm.encoder == "file";
+  if ((reads_scores && !reads_table) || (reads_vectors && !reads_file)) {
+    run.text_hash = summary.value("text_hash", "");
+  }
+  if (reads_vectors && reads_file) run.vectors_hash = summary.value("vectors_hash", "");
   if (reads_scores) run.scores_hash = summary.value("scores_hash", "");
   run.commit = summary.at("commit");
   run.machine = summary.at("machine");

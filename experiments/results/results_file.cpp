@@ -48,6 +48,7 @@ Json runs_of(const ResultTable& table) {
                     {"feature_hash", text_or_null(run.feature_hash)},
                     {"text_hash", text_or_null(run.text_hash)},
                     {"scores_hash", text_or_null(run.scores_hash)},
+                    {"vectors_hash", text_or_null(run.vectors_hash)},
                     {"commit", run.commit},
                     {"machine", run.machine},
                     {"device", run.device},

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <limits>
 
-#include "host/ask/answer_cache.h"
 #include "host/ask/ask.h"
 
 namespace sllmr {
@@ -24,39 +23,51 @@ SetCost expected_cost(const ScoreJob& job) {
   return sum;
 }
 
-Forecast forecast(const ScoreJob& job) {
-  const Questions questions(job);
-  Forecast result;
-  result.prompts = questions.count();
-  AnswerCache cache(job.options.cache);
-  double known_bytes = 0, known_tokens = 0, known_seconds = 0;
-  for (std::int64_t k = 0; k < questions.count(); ++k) {
-    const Question question = questions.at(k);
-    if (const auto stored = stored_answer(questions, question, cache)) {
-      ++result.cached;
-      known_bytes += static_cast<double>(question.prompt_bytes);
-      known_tokens += static_cast<double>(stored->cost.tokens_in);
-      known_seconds += stored->cost.seconds;
-    } else {
-      const TokenEstimate tokens = expected_tokens(questions, question);
-      result.tokens_in += tokens.in;
-      result.tokens_out += tokens.out;
-    }
-  }
-  result.tokens_per_byte = known_tokens > 0 ? known_tokens / known_bytes : kTokensPerByte;
+void Forecaster::add_cached(std::int64_t bytes, const CachedAnswer& cost) {
+  ++sums_.prompts;
+  ++sums_.cached;
+  known_bytes_ += static_cast<double>(bytes);
+  known_tokens_ += static_cast<double>(cost.tokens_in);
+  known_seconds_ += cost.seconds;
+}
+
+void Forecaster::add_missing(const TokenEstimate& tokens) {
+  ++sums_.prompts;
+  sums_.tokens_in += tokens.in;
+  sums_.tokens_out += tokens.out;
+}
+
+Forecast Forecaster::finish(const ScorerOptions& options, int texts_per_request) const {
+  Forecast result = sums_;
+  result.tokens_per_byte = known_tokens_ > 0 ? known_tokens_ / known_bytes_ : kTokensPerByte;
   result.tokens_in *= result.tokens_per_byte / kTokensPerByte;
-  result.money = job.options.prices.of(result.tokens_in, result.tokens_out);
+  result.money = options.prices.of(result.tokens_in, result.tokens_out);
   const auto left = static_cast<double>(result.prompts - result.cached);
-  const HttpOptions& http = job.options.http;
+  const HttpOptions& http = options.http;
   result.seconds = result.cached > 0
-                       ? left * known_seconds / static_cast<double>(result.cached) / http.in_flight
+                       ? left * known_seconds_ / static_cast<double>(result.cached) / http.in_flight
                        : std::numeric_limits<double>::quiet_NaN();
   const auto at_least = [&](double amount, double per_minute) {
     if (per_minute > 0) result.seconds = std::fmax(result.seconds, 60 * amount / per_minute);
   };
-  at_least(left, http.requests_per_minute);
+  at_least(std::ceil(left / texts_per_request), http.requests_per_minute);
   at_least(result.tokens_in + result.tokens_out, http.tokens_per_minute);
   return result;
+}
+
+Forecast forecast(const ScoreJob& job) {
+  const Questions questions(job);
+  AnswerCache cache(job.options.cache);
+  Forecaster sums;
+  for (std::int64_t k = 0; k < questions.count(); ++k) {
+    const Question question = questions.at(k);
+    if (const auto stored = stored_answer(questions, question, cache)) {
+      sums.add_cached(question.prompt_bytes, stored->cost);
+    } else {
+      sums.add_missing(expected_tokens(questions, question));
+    }
+  }
+  return sums.finish(job.options);
 }
 
 void fill_costs(ScoreSummary& summary, const TokenPrices& prices, double seconds) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "host/ask/answer_cache.h"
 #include "host/ask/plan.h"
 #include "host/ask/questions.h"
 
@@ -33,6 +34,18 @@ struct Forecast {
   double money = 0;
   double seconds = 0;          // NaN where nothing tells the server's pace
   double tokens_per_byte = 0;  // of prompts, measured by this model's cached answers, or kTokensPerByte
+};
+/// Adds it up, by what each text to be sent holds or has cost.
+class Forecaster {
+ public:
+  void add_cached(std::int64_t bytes, const CachedAnswer& cost);
+  void add_missing(const TokenEstimate& tokens);
+  /// `texts_per_request`: the texts that share one.
+  Forecast finish(const ScorerOptions& options, int texts_per_request = 1) const;
+
+ private:
+  Forecast sums_;
+  double known_bytes_ = 0, known_tokens_ = 0, known_seconds_ = 0;
 };
 /// For the scorers that ask. Reads the cache, asks nobody.
 Forecast forecast(const ScoreJob& job);

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <functional>
 
 #include "host/base/nearest.h"
+#include "host/base/template_text.h"
 #include "host/base/text_file.h"
 #include "host/base/toml_table.h"
 #include "kernels/exec/error.h"
@@ -72,33 +72,8 @@ candidate_line = "{title}"
 
 constexpr std::array<std::string_view, 3> kAnswers = {"scores", "choice", "yes_no"};
 
-/// Replaces each {name} by `value(name)`. Braces around anything but a lower-case name are text.
-std::string fill(std::string_view text, const std::function<std::string(std::string_view)>& value) {
-  std::string filled;
-  for (std::size_t at = 0; at < text.size();) {
-    const auto end = text[at] == '{' ? text.find_first_not_of("abcdefghijklmnopqrstuvwxyz_", at + 1) : at;
-    if (text[at] == '{' && end != text.npos && end > at + 1 && text[end] == '}') {
-      filled += value(text.substr(at + 1, end - at - 1));
-      at = end + 1;
-    } else {
-      filled += text[at++];
-    }
-  }
-  return filled;
-}
-
-void check_fields(const std::string& origin, const char* key, const std::string& text,
-                  std::vector<std::string> known) {
-  fill(text, [&](std::string_view field) -> std::string {
-    require(std::find(known.begin(), known.end(), field) != known.end(),
-            fmt::format("{}: '{}' has no field {{{}}}; the fields are {}", origin, key, field,
-                        fmt::join(known, ", ")));
-    return {};
-  });
-}
-
 std::string line_of(const std::string& line, const Dataset& data, Id item, const std::string& label) {
-  return fill(line, [&](std::string_view field) -> std::string {
+  return fill_fields(line, [&](std::string_view field) -> std::string {
     if (field == "label") return label;
     if (field == "title") return item_text(data, item);
     if (field == "item") return std::string(data.items.token(item));
@@ -149,13 +124,17 @@ PromptTemplate parse_prompt_template(const std::string& toml, const std::string&
           fmt::format("{}: the answer is '{}'; write scores, choice or yes_no", origin, answer));
   prompt.answer = static_cast<AnswerKind>(kind - kAnswers.begin());
 
-  std::vector<std::string> fields = {"domain", "history", "count"};
+  std::vector<std::string_view> fields = {"domain", "history", "count"};
   const char* needed = prompt.answer == AnswerKind::yes_no ? "candidate" : "candidates";
   fields.emplace_back(needed);
-  check_fields(origin, "system", prompt.system, fields);
-  check_fields(origin, "user", prompt.user, fields);
-  check_fields(origin, "history_line", prompt.history_line, {"title", "item", "attributes"});
-  check_fields(origin, "candidate_line", prompt.candidate_line, {"label", "title", "item", "attributes"});
+  const auto check = [&](const char* key, const std::string& text, std::span<const std::string_view> known) {
+    check_fields(fmt::format("{}: '{}'", origin, key), text, known);
+  };
+  constexpr std::string_view kOfLines[] = {"label", "title", "item", "attributes"};
+  check("system", prompt.system, fields);
+  check("user", prompt.user, fields);
+  check("history_line", prompt.history_line, std::span(kOfLines).subspan(1));
+  check("candidate_line", prompt.candidate_line, kOfLines);
   for (const char* field : {"history", needed}) {
     require(prompt.user.find(fmt::format("{{{}}}", field)) != prompt.user.npos,
             fmt::format("{}: 'user' must show {{{}}}", origin, field));
@@ -176,22 +155,7 @@ std::string candidate_label(std::size_t position) {
 }
 
 std::string item_text(const Dataset& data, Id item) {
-  std::string text;
-  for (const char c : data.titles[static_cast<std::size_t>(item)]) {
-    const bool blank = static_cast<unsigned char>(c) <= ' ' || c == '\x7F';
-    if (!blank) {
-      text += c;
-    } else if (!text.empty() && text.back() != ' ') {
-      text += ' ';
-    }
-  }
-  if (text.size() > kLongestText) {
-    std::size_t end = kLongestText;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U)
-      --end;  // not inside a character
-    text.resize(end);
-  }
-  while (text.ends_with(' ')) text.pop_back();
+  std::string text = one_line(data.titles[static_cast<std::size_t>(item)], kLongestText);
   return text.empty() ? fmt::format("item {}", data.items.token(item)) : text;
 }
 
@@ -212,7 +176,7 @@ Prompt render_prompt(const PromptTemplate& prompt, const Dataset& data, const st
     }
     return lines.empty() ? "(nothing yet)" : lines;
   };
-  return {fill(prompt.system, value), fill(prompt.user, value)};
+  return {fill_fields(prompt.system, value), fill_fields(prompt.user, value)};
 }
 
 }  // namespace sllmr

@@ -1,113 +1,55 @@
 // The stand-in for an LLM where none is at hand: how similar are the texts of the history and of the
 // candidate?
 //
-// A text is the words of an item's title (lower case, split at everything but letters, digits and non-ASCII
-// bytes) and its attributes, which are terms of their own. Cosine of TF-IDF vectors, with the smooth idf =
-// log((1 + N) / (1 + df)) + 1 over the N items that have a text; the history is one text, its items' texts
-// joined. Raw cosines are small and not comparable between users, so a user's scores are divided by the
-// user's largest, which keeps their order. Without a text, a history or any common term there is no
-// judgement: 0.5.
+// A text is the words of an item's title and its attributes, which are terms of their own. Cosine of TF-IDF
+// vectors; the history is one text, its items' texts joined. Raw cosines are small and not comparable between
+// users, so a user's scores are divided by the user's largest, which keeps their order. Without a text, a
+// history or any common term there is no judgement: 0.5.
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <map>
-#include <span>
 #include <string>
-#include <string_view>
 
 #include "host/ask/scorer.h"
-#include "host/base/lower_case.h"
+#include "host/base/tf_idf.h"
 #include "kernels/exec/parallel.h"
 
 namespace sllmr {
 namespace {
 
-bool is_word_byte(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         static_cast<unsigned char>(c) >= 0x80;
-}
-
-/// Calls `use(word)` for each lower-case word of `text`.
-template <class Use>
-void for_each_word(std::string_view text, Use&& use) {
-  std::string word;
-  for (const char c : text) {
-    if (is_word_byte(c)) {
-      word.push_back(lower_case(c));
-    } else if (!word.empty()) {
-      use(word);
-      word.clear();
-    }
-  }
-  if (!word.empty()) use(word);
-}
-
-struct Term {
-  Id id;          // attributes first, then words
-  double weight;  // count in the text * idf
-};
-
-/// The catalogue as sparse TF-IDF vectors, CSR by item.
-struct TextIndex {
-  std::vector<std::size_t> offsets;  // items.rows() + 1
-  std::vector<Term> terms;
-  std::vector<double> norm;  // by item: L2 norm; 0 without a text
-  std::size_t n_terms = 0;
-
-  std::span<const Term> of(Id item) const {
-    return std::span(terms).subspan(offsets[item], offsets[item + 1] - offsets[item]);
-  }
-};
-
-TextIndex index_texts(const Dataset& data) {
-  TextIndex index;
+/// The catalogue by item id. The ids of terms: attributes first, then words.
+TfIdf index_texts(const Dataset& data) {
+  TfIdfBuilder builder;
   TokenMap words;
   const Id n_attributes = data.attributes.rows();
-  std::vector<double> document_count(n_attributes, 0.0);
-  double n_texts = 0;
-
-  index.offsets = {0, 0};  // item 0 is padding
+  builder.add({});  // item 0 is padding
   for (Id item = 1; item < data.items.rows(); ++item) {
     std::map<Id, double> counts;
     for (const Id attribute : data.attributes_of(item)) ++counts[attribute];
     for_each_word(data.titles[item],
                   [&](const std::string& word) { ++counts[n_attributes + words.add(word)]; });
-    document_count.resize(n_attributes + words.rows(), 0.0);
-    for (const auto& [term, count] : counts) {
-      index.terms.push_back({term, count});
-      ++document_count[term];
-    }
-    n_texts += !counts.empty();
-    index.offsets.push_back(index.terms.size());
+    builder.add(counts);
   }
-
-  for (Term& term : index.terms) term.weight *= std::log((1 + n_texts) / (1 + document_count[term.id])) + 1;
-  for (Id item = 0; item < data.items.rows(); ++item) {
-    double squares = 0;
-    for (const Term& term : index.of(item)) squares += term.weight * term.weight;
-    index.norm.push_back(std::sqrt(squares));
-  }
-  index.n_terms = document_count.size();
-  return index;
+  return builder.finish();
 }
 
 /// Writes the scores of a set's candidates to `out` and returns how many have no judgement. `query` has a
 /// zero for every term, and has so again afterwards.
-std::int64_t score_set(const TextIndex& index, const CandidateSet& set, std::vector<double>& query,
+std::int64_t score_set(const TfIdf& index, const CandidateSet& set, std::vector<double>& query,
                        LlmScore* out) {
   for (const Id item : set.history) {
-    for (const Term& term : index.of(item)) query[term.id] += term.weight;
+    for (const TfIdf::Term& term : index.of(item)) query[term.id] += term.weight;
   }
   // The history's own norm is the same for all candidates: dividing by the largest score cancels it.
   std::vector<double> cosine;
   for (const Id item : set.candidates) {
     double dot = 0;
-    for (const Term& term : index.of(item)) dot += term.weight * query[term.id];
+    for (const TfIdf::Term& term : index.of(item)) dot += term.weight * query[term.id];
     const double norm = index.norm[item];
     cosine.push_back(norm > 0 ? dot / norm : -1.0);
   }
   for (const Id item : set.history) {
-    for (const Term& term : index.of(item)) query[term.id] = 0;
+    for (const TfIdf::Term& term : index.of(item)) query[term.id] = 0;
   }
 
   const double largest = cosine.empty() ? 0.0 : *std::max_element(cosine.begin(), cosine.end());
@@ -125,7 +67,7 @@ std::int64_t score_set(const TextIndex& index, const CandidateSet& set, std::vec
 
 ScoreResult score_lexical(const ScoreJob& job) {
   const std::vector<CandidateSet>& sets = job.sets;
-  const TextIndex index = index_texts(*job.split.data);
+  const TfIdf index = index_texts(*job.split.data);
   std::vector<std::size_t> first = {0};
   for (const CandidateSet& set : sets) first.push_back(first.back() + set.candidates.size());
 

@@ -102,15 +102,16 @@ struct Entry {
 
 class Reader {
  public:
-  explicit Reader(const std::string& path) : path_(path), in_(path, std::ios::binary) {
-    require(in_.is_open(), fmt::format("cannot read checkpoint '{}': {}", path, std::strerror(errno)));
+  Reader(const std::string& path, const SafetensorsUse& use)
+      : path_(path), use_(use), in_(path, std::ios::binary) {
+    require(in_.is_open(), fmt::format("cannot read {} '{}': {}", use.what, path, std::strerror(errno)));
     std::error_code error;
     file_bytes_ = std::filesystem::file_size(path, error);
-    require(!error, fmt::format("cannot read checkpoint '{}': {}", path, error.message()));
+    require(!error, fmt::format("cannot read {} '{}': {}", use.what, path, error.message()));
   }
 
   SafetensorsFile read() {
-    SafetensorsFile file{path_, {}, {}};
+    SafetensorsFile file{path_, use_, {}, {}};
     nlohmann::json header = read_header();
     std::vector<Entry> entries;
     std::optional<std::string> stored;  // files of other programs have none
@@ -147,8 +148,7 @@ class Reader {
 
  private:
   [[noreturn]] void fail(const std::string& defect) const {
-    throw Error(fmt::format("checkpoint '{}' is damaged: {}; restore a copy, or delete it and train again",
-                            path_, defect));
+    throw Error(fmt::format("{} '{}' is damaged: {}; {}", use_.what, path_, defect, use_.mend));
   }
 
   void read_bytes(void* bytes, std::size_t count) {
@@ -200,6 +200,7 @@ class Reader {
   }
 
   std::string path_;
+  SafetensorsUse use_;
   std::ifstream in_;
   std::uint64_t file_bytes_ = 0, tensor_bytes_ = 0;
 };
@@ -209,30 +210,28 @@ class Reader {
 const StoredTensor& SafetensorsFile::tensor(std::string_view name) const {
   const auto found = std::ranges::find(tensors, name, &StoredTensor::name);
   require(found != tensors.end(),
-          fmt::format("checkpoint '{}' has no tensor '{}': it is of another model or optimizer", path, name));
+          fmt::format("{} '{}' has no tensor '{}': {}", use.what, path, name, use.other));
   return *found;
 }
 
 const std::string& SafetensorsFile::meta(const std::string& key) const {
   const auto found = metadata.find(key);
-  require(found != metadata.end(), fmt::format("checkpoint '{}' has no metadata '{}'", path, key));
+  require(found != metadata.end(), fmt::format("{} '{}' has no metadata '{}'", use.what, path, key));
   return found->second;
 }
 
 void SafetensorsFile::throw_not_a_number(const std::string& key, const std::string& text) const {
-  throw Error(fmt::format(
-      "checkpoint '{}' is damaged: its {} is '{}', no number; restore a copy, or delete it and train again",
-      path, key, text));
+  throw Error(
+      fmt::format("{} '{}' is damaged: its {} is '{}', no number; {}", use.what, path, key, text, use.mend));
 }
 
 const StoredTensor& SafetensorsFile::checked(std::string_view name, DType dtype, std::size_t bytes) const {
   const StoredTensor& found = tensor(name);
   require(found.dtype == dtype && found.bytes.size() == bytes,
-          fmt::format(
-              "checkpoint '{}': tensor '{}' is {} [{}], expected {} values of {}: the data, the model or its "
-              "width changed",
-              path, name, info(found.dtype).name, fmt::join(found.shape, ", "), bytes / info(dtype).size,
-              info(dtype).name));
+          fmt::format("{} '{}': tensor '{}' is {} [{}], expected {} values of {}: the data, the model or its "
+                      "width changed",
+                      use.what, path, name, info(found.dtype).name, fmt::join(found.shape, ", "),
+                      bytes / info(dtype).size, info(dtype).name));
   return found;
 }
 
@@ -262,8 +261,8 @@ void write_safetensors(const std::string& path, std::span<const TensorView> tens
   file.commit();
 }
 
-SafetensorsFile read_safetensors(const std::string& path) {
-  return Reader(path).read();
+SafetensorsFile read_safetensors(const std::string& path, const SafetensorsUse& use) {
+  return Reader(path, use).read();
 }
 
 }  // namespace sllmr

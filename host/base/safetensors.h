@@ -1,4 +1,4 @@
-// Checkpoints: named tensors and a string map in the safetensors format, readable from Python.
+// Checkpoints and vectors: named tensors and a string map in the safetensors format, readable from Python.
 #pragma once
 
 #include <charconv>
@@ -50,9 +50,17 @@ struct StoredTensor {
   std::vector<std::byte> bytes;
 };
 
+/// What a file is for, as errors have it.
+struct SafetensorsUse {
+  std::string_view what = "checkpoint";
+  std::string_view mend = "restore a copy, or delete it and train again";  // one that is damaged
+  std::string_view other = "it is of another model or optimizer";          // one that lacks a tensor
+};
+
 /// A file in memory.
 struct SafetensorsFile {
   std::string path;
+  SafetensorsUse use;
   std::map<std::string, std::string> metadata;
   std::vector<StoredTensor> tensors;  // in the order of the file
 
@@ -92,6 +100,6 @@ void write_safetensors(const std::string& path, std::span<const TensorView> tens
 
 /// Reads and validates. Throws Error naming path, defect and remedy for a missing, truncated, malformed or
 /// altered file. The checksum does not show in the metadata.
-SafetensorsFile read_safetensors(const std::string& path);
+SafetensorsFile read_safetensors(const std::string& path, const SafetensorsUse& use = {});
 
 }  // namespace sllmr

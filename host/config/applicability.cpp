@@ -37,6 +37,10 @@ constexpr Condition kConditions[] = {
      "llm.pairs=sampled draws from all pairs"},
     {"gate.mc_passes", [](const Config& c) { return c.gate.uncertainty == Uncertainty::mc_dropout; },
      "gate.uncertainty is made of one pass; see gate.uncertainty=mc_dropout"},
+    {"llm.vectors", [](const Config& c) { return c.llm.encoder == "file"; },
+     "the vectors are made here, of the data's texts; see llm.encoder=file"},
+    {"llm.vector_width", [](const Config& c) { return c.llm.encoder == "tfidf"; },
+     "finished vectors have their width"},
     {"llm.noise_slice", kIsNoisy, kNoNoise},
     {"llm.noise_kind", kIsNoisy, kNoNoise},
 };

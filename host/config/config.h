@@ -28,10 +28,10 @@ inline constexpr const char* kCommandLine = "command line";
 /// A key that a part of the program brings along: "kd.weight" of the guidance method kd.
 struct PartKey {
   std::string name;
-  ConfigValue standard;  // its default: true or false, a number, a string, or one of `choices`
+  ConfigValue standard;  // its default, of the type that it takes
   std::string doc;
   std::vector<std::string> choices = {};  // of a string
-  double low = 0, high = 1e30;            // of a number
+  double low = 0, high = 1e30;            // of a number, or of each in a list
 };
 /// The keys of all guidance methods; host/guidance/registry.cpp lists them.
 const std::vector<PartKey>& part_keys();
@@ -94,6 +94,9 @@ struct LlmConfig {
   double max_age_days = 0.0;
   bool allow_leak = false;
   double min_known = kMinKnown;
+  std::string encoder = "tfidf";
+  std::string vectors;
+  int vector_width = 128;
 };
 
 struct GateConfig {

@@ -21,11 +21,13 @@ Key part_key(const PartKey& part) {
     return found == config.parts.end() ? part.standard : found->second;
   };
   const auto fits = [&part](const Value& value) {
-    const auto* real = std::get_if<double>(&value);
-    const auto* whole = std::get_if<std::int64_t>(&value);
-    if (real || whole) {
-      const double number = real ? *real : static_cast<double>(*whole);
-      return number >= part.low && number <= part.high;
+    const auto in_range = [&part](double number) { return number >= part.low && number <= part.high; };
+    if (const auto* real = std::get_if<double>(&value)) return in_range(*real);
+    if (const auto* whole = std::get_if<std::int64_t>(&value)) return in_range(static_cast<double>(*whole));
+    if (const auto* list = std::get_if<std::vector<std::int64_t>>(&value)) {
+      return !list->empty() && std::ranges::all_of(*list, [&](std::int64_t each) {
+        return in_range(static_cast<double>(each));
+      });
     }
     const auto* text = std::get_if<std::string>(&value);
     return !text || part.choices.empty() || std::ranges::find(part.choices, *text) != part.choices.end();
@@ -46,6 +48,9 @@ Key part_key(const PartKey& part) {
   }
   if (std::holds_alternative<std::int64_t>(part.standard)) {
     expects = fmt::format("an integer in [{}, {}]", part.low, part.high);
+  }
+  if (std::holds_alternative<std::vector<std::int64_t>>(part.standard)) {
+    expects = fmt::format("a list of integers in [{}, {}], as \"[128, 64]\"", part.low, part.high);
   }
   if (!part.choices.empty()) expects = fmt::format("one of {}", fmt::join(part.choices, ", "));
   return {part.name, expects, part.doc, get, set, part.choices};
@@ -172,6 +177,10 @@ std::vector<Key> own_keys() {
            "train with a table whose candidates hold more of the held-out items than chance puts there"),
       number(SLLMR_KEY(llm.min_known), share,
              "least share of a table's rows that must name users and items of the data"),
+
+      text(SLLMR_KEY(llm.encoder), "who makes the vectors of items' texts; file: read llm.vectors"),
+      text(SLLMR_KEY(llm.vectors), "file of text vectors (llm.encoder = \"file\")"),
+      integer(SLLMR_KEY(llm.vector_width), 1, "width of the vectors (llm.encoder = \"tfidf\")", kMostWidth),
 
       text(SLLMR_KEY(gate.rule), "gating rule; auto: as the objective asks"),
       text(SLLMR_KEY(gate.objective), "what the gate learns from"),

@@ -26,8 +26,9 @@ class DenseIds {
   Id rows_ = 1;
 };
 
-/// Of each entry of item_attributes: brand or category.
-std::vector<AttributeKind> resolve_kinds(const Dataset& data) {
+}  // namespace
+
+std::vector<AttributeKind> attribute_kinds(const Dataset& data) {
   std::vector<AttributeKind> kinds = data.attribute_kinds;
   kinds.resize(data.item_attributes.size(), AttributeKind::unlabelled);
   const bool brands_are_labelled = std::ranges::find(kinds, AttributeKind::brand) != kinds.end();
@@ -55,8 +56,6 @@ std::vector<AttributeKind> resolve_kinds(const Dataset& data) {
   return kinds;
 }
 
-}  // namespace
-
 FeatureSource feature_source(const Dataset& data) {
   FeatureSource source;
   source.name = data.name;
@@ -69,7 +68,7 @@ FeatureSource feature_source(const Dataset& data) {
   source.category_offsets.resize(static_cast<std::size_t>(source.item_rows) + 1);
   if (data.item_attributes.empty()) return source;
 
-  const std::vector<AttributeKind> kinds = resolve_kinds(data);
+  const std::vector<AttributeKind> kinds = attribute_kinds(data);
   DenseIds brands(data.attributes.rows()), categories(data.attributes.rows());
   for (Id item = 1; item < source.item_rows; ++item) {
     const auto begin = static_cast<std::size_t>(data.attribute_offsets[item]),
@@ -93,7 +92,7 @@ FeatureSource feature_source(const Dataset& data) {
 std::uint64_t feature_hash(const Dataset& data) {
   Fnv<std::uint64_t> fnv;
   if (data.item_attributes.empty()) return fnv.value();
-  const std::vector<AttributeKind> kinds = resolve_kinds(data);
+  const std::vector<AttributeKind> kinds = attribute_kinds(data);
   for (Id item = 1; item < data.items.rows(); ++item) {
     const auto begin = static_cast<std::size_t>(data.attribute_offsets[item]),
                end = static_cast<std::size_t>(data.attribute_offsets[item + 1]);

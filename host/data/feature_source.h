@@ -13,6 +13,7 @@
 namespace sllmr {
 
 struct Dataset;
+enum class AttributeKind : std::uint8_t;
 
 /// Ids are those of the data set; brands and categories have their own, dense from 1 in the order of their
 /// first item. All row counts include the padding, id 0.
@@ -26,6 +27,10 @@ struct FeatureSource {
   std::vector<Id> categories;
   std::function<std::string_view(Id)> user_token;  // what the data call a user
 };
+
+/// Of each entry of `data.item_attributes` whether it is a brand or a category: as the data label it, or by
+/// its place, as feature_source() has it.
+std::vector<AttributeKind> attribute_kinds(const Dataset& data);
 
 /// An item's brand is the first attribute that the data label as brand, its categories are those labelled so.
 /// Unlabelled attributes are categories where the data label brands. Where they do not, a value that is not

@@ -17,9 +17,11 @@
 #include "host/data/split.h"
 #include "host/guidance/gate_state.h"
 #include "host/scores/score_table.h"
+#include "host/text/text_vectors.h"
 #include "kernels/exec/not_copied.h"
 #include "kernels/loss_head.h"
 #include "models/backbone.h"
+#include "models/layers/frozen_vectors/frozen_vectors.h"
 #include "models/named_buffer.h"
 
 namespace sllmr {
@@ -34,12 +36,18 @@ nlohmann::json to_json(const EpochReport& report);
 /// Throws nlohmann::json::exception for something else.
 EpochReport report_from_json(const nlohmann::json& json);
 
+/// What guidance reads beside the data; null what its method does not.
+struct GuidanceInputs {
+  const ScoreTable* table = nullptr;
+  std::shared_ptr<const TextVectors> vectors = nullptr;
+};
+
 /// What a method is made for. What is referred to must outlive it.
 struct GuidanceSetup {
   Context& context;
   const Config& config;
   const Split& split;
-  const ScoreTable* table;              // of a method that reads scores; else null
+  GuidanceInputs inputs;
   std::int64_t batch;                   // most training rows of a step
   std::int64_t chunk;                   // most training rows between two ends of a chunk
   int slots;                            // accumulators that the base loss takes
@@ -169,6 +177,7 @@ struct GuidanceInfo {
   std::string_view summary;
   std::vector<std::string> words;  // what `method=` takes for it
   bool reads_scores = true;        // a table of LLM scores
+  bool reads_vectors = false;      // of the items' texts (host/text/text_vectors.h)
   bool trains_mf = false;          // the kernels of matrix factorisation know it
   std::vector<PartKey> keys = {};  // config keys of its own
   /// Why it has no use for a key of [llm] or [gate] that says nothing of the table; empty where it has.
@@ -180,6 +189,9 @@ struct GuidanceInfo {
   void (*check)(const Config&) = [](const Config&) {};
   std::unique_ptr<Guidance> (*make)(const GuidanceSetup&) = nullptr;
   std::vector<GuidanceColumn> columns = {};
+  /// Of a method that has the backbone read one more vector: what makes it, from the items' text vectors;
+  /// null where the method is switched off.
+  std::shared_ptr<const ExtraVectorMaker> (*extra)(const Config&, const ItemVectors&) = nullptr;
 };
 
 }  // namespace sllmr

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "host/text/encoder.h"
+#include "models/registry.h"
+
 namespace sllmr {
 
 // A method's file defines GuidanceInfo NAME_guidance().
@@ -12,7 +15,9 @@ namespace sllmr {
   METHOD(gated)                \
   METHOD(pointwise)            \
   METHOD(kd)                   \
-  METHOD(weights)
+  METHOD(weights)              \
+  METHOD(text)                 \
+  METHOD(kar)
 
 #define SLLMR_DECLARE(name) GuidanceInfo name##_guidance();
 #define SLLMR_LIST(name) name##_guidance(),
@@ -56,13 +61,35 @@ std::vector<GuidanceColumn> guidance_columns(const std::vector<std::string>& wor
   return columns;
 }
 
+namespace {
+
+std::vector<std::string_view> backbones_with_extra() {
+  std::vector<std::string_view> names;
+  for (const BackboneInfo& info : backbones()) {
+    if (info.takes_extra) names.push_back(info.name);
+  }
+  return names;
+}
+
+}  // namespace
+
 const GuidanceInfo& find_guidance(const Config& config) {
   require_known_name(config, "method", method_names());
   const auto found = std::ranges::find_if(guidance_methods(), [&](const GuidanceInfo& info) {
     return std::ranges::find(info.words, config.method) != info.words.end();
   });
+  const BackboneInfo* backbone = find_backbone(config.model.name);
+  require(
+      found->extra == nullptr || backbone == nullptr || backbone->takes_extra,
+      fmt::format("method={} has the backbone read a vector beside its fields, for which model.name={} has "
+                  "no place: use {}",
+                  config.method, config.model.name, fmt::join(backbones_with_extra(), ", ")));
   found->check(config);
   return *found;
+}
+
+std::shared_ptr<const TextVectors> vectors_for(const Config& config, const Dataset& data) {
+  return find_guidance(config).reads_vectors ? text_vectors_of(config, data) : nullptr;
 }
 
 namespace {
@@ -72,6 +99,9 @@ constexpr std::string_view kTableKeys[] = {"llm.scorer",         "llm.scores",  
                                            "llm.prompt_history", "llm.noise",      "llm.noise_slice",
                                            "llm.noise_kind",     "llm.stale",      "llm.stale_weight",
                                            "llm.max_age_days",   "llm.allow_leak", "llm.min_known"};
+
+/// The same of the vectors of items' texts.
+constexpr std::string_view kVectorKeys[] = {"llm.encoder", "llm.vectors", "llm.vector_width"};
 
 /// The method that brings the key along, or null.
 const GuidanceInfo* owner_of(std::string_view key) {
@@ -88,6 +118,9 @@ std::string why_unused(const Config& config, const GuidanceInfo& info, std::stri
                        owner->words.front());
   }
   if (!key.starts_with("llm.") && !key.starts_with("gate.")) return {};
+  if (std::ranges::find(kVectorKeys, key) != std::end(kVectorKeys)) {
+    return info.reads_vectors ? "" : fmt::format("method={} reads no text vectors", config.method);
+  }
   if (info.reads_scores && std::ranges::find(kTableKeys, key) != std::end(kTableKeys)) return {};
   return info.unused(config, key);
 }

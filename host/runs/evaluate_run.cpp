@@ -8,6 +8,7 @@
 #include "host/base/atomic_file.h"
 #include "host/base/output_file.h"
 #include "host/eval/protocol.h"
+#include "host/guidance/registry.h"
 #include "host/runs/run_folder.h"
 #include "host/runs/run_inputs.h"
 #include "host/runs/training.h"
@@ -51,17 +52,20 @@ nlohmann::json evaluate_run(const EvalOptions& options) {
   const Protocol& protocol = find_protocol(config);
   const World world = load_world(config);
   if (!options.predictions.empty()) check_predictions(options, config, *world.data);
-  // What guided training has no part in scoring; and whichever program trained the model, this one's figures
-  // are right.
-  Config unguided = config;
-  unguided.method = "none";
-  const std::string change = changed_input(unguided, run_inputs(*world.data), [&](const std::string& name) {
+  // Of guidance what the model reads has a part in scoring, and nothing else; and whichever program trained
+  // the model, this one's figures are right.
+  Config scoring = config;
+  if (find_guidance(config).extra == nullptr) scoring.method = "none";
+  const auto vectors = vectors_for(scoring, *world.data);
+  const RunInputs now = run_inputs(*world.data, 0, vectors_hash(config, vectors.get()));
+  const std::string change = changed_input(scoring, now, [&](const std::string& name) {
     return name == "numbers_version" ? std::to_string(kNumbersVersion) : stored_value(*checkpoint, name);
   });
   require(change.empty(),
           fmt::format("{}: {} are not those of the checkpoint; restore them", checkpoint->path, change));
   const Context context(parse_device(options.device), config.threads);
-  const std::unique_ptr<EvaluatedModel> model = load_model(context, config, world.split, *checkpoint);
+  const std::unique_ptr<EvaluatedModel> model =
+      load_model(context, config, world.split, vectors, *checkpoint);
   checkpoint.reset();  // its memory is the evaluation's
   const Evaluation evaluation{context, config, *model, world.split, options.target};
   if (options.predictions.empty()) return protocol.evaluate(evaluation, nullptr);

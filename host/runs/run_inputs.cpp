@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <span>
 #include <string_view>
 #include <vector>
 
+#include "host/guidance/registry.h"
 #include "host/train/unused_keys.h"
 #include "kernels/exec/context.h"
+#include "kernels/exec/fnv.h"
 #include "models/registry.h"
 
 namespace sllmr {
@@ -17,11 +20,19 @@ constexpr const char* kData = "data_hash";
 constexpr const char* kFeatures = "feature_hash";
 constexpr const char* kTexts = "text_hash";
 constexpr const char* kScores = "scores_hash";
+constexpr const char* kVectors = "vectors_hash";
 
 }  // namespace
 
-RunInputs run_inputs(const Dataset& data, std::uint64_t scores) {
-  return {data.hash, data.feature_hash, data.text_hash, scores};
+RunInputs run_inputs(const Dataset& data, std::uint64_t scores, std::uint64_t vectors) {
+  return {data.hash, data.feature_hash, data.text_hash, scores, vectors};
+}
+
+std::uint64_t vectors_hash(const Config& config, const TextVectors* vectors) {
+  if (vectors == nullptr || config.llm.encoder != "file") return 0;
+  Fnv<std::uint64_t> hash;
+  hash.add_bytes(std::as_bytes(std::span(vectors->values)));
+  return hash.value();
 }
 
 std::map<std::string, std::string> stored_form(const RunInputs& inputs) {
@@ -30,7 +41,8 @@ std::map<std::string, std::string> stored_form(const RunInputs& inputs) {
           {kData, hex(inputs.data)},
           {kFeatures, hex(inputs.features)},
           {kTexts, hex(inputs.texts)},
-          {kScores, hex(inputs.scores)}};
+          {kScores, hex(inputs.scores)},
+          {kVectors, hex(inputs.vectors)}};
 }
 
 std::string stored_value(const SafetensorsFile& checkpoint, const std::string& name) {
@@ -41,7 +53,8 @@ std::string stored_value(const SafetensorsFile& checkpoint, const std::string& n
 std::string changed_input(const Config& config, const RunInputs& now, const StoredValue& stored) {
   const BackboneInfo* backbone = find_backbone(config.model.name);
   const bool reads_features = backbone == nullptr || backbone->reads_attributes;
-  const bool reads_scores = config.method != "none", reads_table = config.llm.scorer == "file";
+  const GuidanceInfo& guidance = find_guidance(config);
+  const bool reads_table = config.llm.scorer == "file", reads_file = config.llm.encoder == "file";
   struct Input {
     const char* name;
     std::string what;
@@ -52,8 +65,12 @@ std::string changed_input(const Config& config, const RunInputs& now, const Stor
       {kNumbers, "the figures of this program", true},
       {kData, fmt::format("the data at '{}'", path), true},
       {kFeatures, fmt::format("the items' brands and categories at '{}'", path), reads_features},
-      {kTexts, fmt::format("the items' texts at '{}'", path), reads_scores && !reads_table},
-      {kScores, fmt::format("the LLM scores of '{}'", config.llm.scores), reads_scores && reads_table}};
+      {kTexts, fmt::format("the items' texts at '{}'", path),
+       (guidance.reads_scores && !reads_table) || (guidance.reads_vectors && !reads_file)},
+      {kScores, fmt::format("the LLM scores of '{}'", config.llm.scores),
+       guidance.reads_scores && reads_table},
+      {kVectors, fmt::format("the text vectors of '{}'", config.llm.vectors),
+       guidance.reads_vectors && reads_file}};
   const std::map<std::string, std::string> current = stored_form(now);
   for (const Input& input : inputs) {
     const std::string then = stored(input.name);

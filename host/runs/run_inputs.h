@@ -10,6 +10,7 @@
 #include "host/base/safetensors.h"
 #include "host/config/config.h"
 #include "host/data/dataset.h"
+#include "host/text/text_vectors.h"
 
 namespace sllmr {
 
@@ -23,11 +24,14 @@ inline constexpr int kNumbersVersion = 6;
 struct RunInputs {
   std::uint64_t data = 0, features = 0, texts = 0;  // see Dataset
   std::uint64_t scores = 0;                         // 0: none, or made anew from data and texts
+  std::uint64_t vectors = 0;                        // the same
 };
-RunInputs run_inputs(const Dataset& data, std::uint64_t scores = 0);
+RunInputs run_inputs(const Dataset& data, std::uint64_t scores = 0, std::uint64_t vectors = 0);
+/// Of vectors that were read; 0 for null, and for vectors that config.llm.encoder makes anew.
+std::uint64_t vectors_hash(const Config& config, const TextVectors* vectors);
 
 /// By the names under which summaries and checkpoints store them: "numbers_version", "data_hash",
-/// "feature_hash", "text_hash", "scores_hash".
+/// "feature_hash", "text_hash", "scores_hash", "vectors_hash".
 std::map<std::string, std::string> stored_form(const RunInputs& inputs);
 
 /// Looks a name of stored_form() up in something stored; "" where it is missing.
@@ -37,7 +41,7 @@ std::string stored_value(const SafetensorsFile& checkpoint, const std::string& n
 
 /// What of all that the run of `config` depends on was another when the stored run was made: "the data at
 /// 'beauty' (580f.. then, 41c3.. now)"; empty for nothing. Features count for backbones that read them, texts
-/// where a scorer reads them in training.
+/// where a scorer or an encoder reads them in training.
 std::string changed_input(const Config& config, const RunInputs& now, const StoredValue& stored);
 
 /// "train.lr was 0.01, is 0.02": the first key that decides figures and was another when a run was stored,

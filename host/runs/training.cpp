@@ -87,9 +87,10 @@ class Run {
         world_(load_world(config)) {
     check_protocol(config, world_.split);
     if (guidance_.reads_scores) scores_ = std::make_unique<LlmScores>(load_scores(config_, world_.split));
-    inputs_ = run_inputs(*world_.data, scores_ ? scores_->hash : 0);
+    const auto vectors = vectors_for(config_, *world_.data);
+    inputs_ = run_inputs(*world_.data, scores_ ? scores_->hash : 0, vectors_hash(config_, vectors.get()));
     prepare_seconds_ = watch_.seconds();
-    trainer_ = make_trainer(context_, config_, world_.split, scores_ ? &scores_->table : nullptr);
+    trainer_ = make_trainer(context_, config_, world_.split, {scores_ ? &scores_->table : nullptr, vectors});
     // Last, so that a run that cannot start leaves no folder.
     folder_.emplace(resume ? RunFolder::resume(config.run_dir) : RunFolder::create(config.run_dir, config));
     if (resume) load_checkpoint();
@@ -213,12 +214,15 @@ class Run {
       if (validation_.best) summary["validation"]["best"] = *validation_.best;
     }
     summary["loss"] = last_.loss;
+    summary["parameters"] = trainer_->parameters();
     summary["seconds"] = {{"prepare", prepare_seconds_},
                           {"train", train_seconds_},
                           {"test", eval_seconds},
                           {"total", watch_.seconds()}};
     if (train_seconds_ > 0) {
       summary[std::string(trainer_->unit()) + "_per_s"] = static_cast<double>(rows) / train_seconds_;
+      summary["seconds"]["epoch"] =
+          train_seconds_ * static_cast<double>(trainer_->rows_per_epoch()) / static_cast<double>(rows);
     }
     summary["memory"] = {{"peak_resident_bytes", peak_resident_bytes()},
                          {"peak_device_bytes", device_peak_bytes(context_.device())}};

@@ -36,7 +36,8 @@ void check_deep_options(const Config& config) {
           "train.loss=bpr takes rows two by two: train.batch_size must be even");
 }
 
-DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& split, const ScoreTable* table)
+DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& split,
+                         const GuidanceInputs& inputs)
     : Trainer(context),
       config_(config),
       split_(split),
@@ -52,7 +53,7 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
   chunk_ = (std::min(config.train.chunk_rows, rows_per_epoch()) + batch - 1) / batch * batch;
 
   features_ = std::make_unique<FeatureStore>(context, feature_source(*split.data), config.data.max_history);
-  backbone_ = make_backbone(context, config, *features_, split);
+  backbone_ = make_backbone(context, config, *features_, split, inputs.vectors);
   const bool lazy = !info_of(config.train.optimizer).every_row;
   require(!lazy || !backbone_->embeddings().empty(),
           "model.name=" + config.model.name +
@@ -62,7 +63,7 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
   scorer_ = std::make_unique<RankingScorer>(*features_, *backbone_, split);
 
   guidance_ = find_guidance(config).make(
-      {context, config, split, table, batch, chunk_, static_cast<int>(batch), backbone_.get()});
+      {context, config, split, inputs, batch, chunk_, static_cast<int>(batch), backbone_.get()});
   // The next batches are assembled while the device is at work, or the other threads are: with two of them
   // nothing was gained.
   constexpr std::size_t kAhead = 3;
@@ -216,6 +217,15 @@ void DeepTrainer::take_step(const FeatureBatch& batch, const BatchPlan& plan) {
   guidance_->loss({plan, batch, *backbone_, *saved, pass, head});
   backbone_->backward(context_, batch, *saved, d_logits);
   adam_->step(context_, batch);
+}
+
+std::int64_t DeepTrainer::parameters() {
+  std::int64_t sum = 0;
+  for (const auto& part : backbone_->parameters().parts()) sum += part.trained ? part.size : 0;
+  for (const Embedding<float>* embedding : backbone_->embeddings()) {
+    for (const auto& table : embedding->tables()) sum += std::int64_t{table.rows} * embedding->width();
+  }
+  return sum;
 }
 
 const Scorer& DeepTrainer::scorer(Target target) {

@@ -36,11 +36,12 @@ void check_deep_options(const Config& config);
 class DeepTrainer final : public Trainer {
  public:
   /// See make_trainer().
-  DeepTrainer(Context& context, const Config& config, const Split& split, const ScoreTable* table);
+  DeepTrainer(Context& context, const Config& config, const Split& split, const GuidanceInputs& inputs);
   ~DeepTrainer() override;
 
   Backbone<float>& backbone() { return *backbone_; }
   const char* unit() const override { return "rows"; }
+  std::int64_t parameters() override;
   std::int64_t rows_per_epoch() const override { return static_cast<std::int64_t>(rows_.size()); }
   std::optional<EpochReport> train_epoch(const std::function<bool(std::int64_t rows_done)>& stop) override;
   const Scorer& scorer(Target target) override;

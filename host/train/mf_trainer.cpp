@@ -14,7 +14,7 @@ void check_mf_options(const Config& config) {
   if (config.train.mode == TrainConfig::Mode::fused) require_fused(config.train.optimizer);
 }
 
-MfTrainer::MfTrainer(Context& context, const Config& config, const Split& split, const ScoreTable* table)
+MfTrainer::MfTrainer(Context& context, const Config& config, const Split& split, const GuidanceInputs& inputs)
     : Trainer(context), config_(config), optimizer_(config.train.optimizer) {
   check_mf_options(config);
   const Dataset& data = *split.data;
@@ -66,7 +66,7 @@ MfTrainer::MfTrainer(Context& context, const Config& config, const Split& split,
     batch_ = std::make_unique<MfBatch>(context, config.model.width, data.users.rows(), data.items.rows(),
                                        batch_size_, optimizer_);
   }
-  guidance_ = find_guidance(config).make({context, config, split, table, batch_size_, chunk_, slots});
+  guidance_ = find_guidance(config).make({context, config, split, inputs, batch_size_, chunk_, slots});
   args_.users = model_->users();
   args_.items = model_->items();
   args_.optimizer = {static_cast<float>(config.train.lr), static_cast<float>(config.train.l2)};

@@ -19,10 +19,13 @@ void check_mf_options(const Config& config);
 class MfTrainer final : public Trainer {
  public:
   /// See make_trainer().
-  MfTrainer(Context& context, const Config& config, const Split& split, const ScoreTable* table);
+  MfTrainer(Context& context, const Config& config, const Split& split, const GuidanceInputs& inputs);
 
   Mf& model() { return *model_; }
   const char* unit() const override { return "triples"; }
+  std::int64_t parameters() override {
+    return (std::int64_t{model_->user_rows()} + model_->item_rows()) * model_->width();
+  }
   std::int64_t rows_per_epoch() const override { return interactions_.n; }
   std::optional<EpochReport> train_epoch(const std::function<bool(std::int64_t rows_done)>& stop) override;
   const Scorer& scorer(Target) override { return *model_; }

@@ -16,7 +16,8 @@ namespace {
 class StoredMf final : public EvaluatedModel {
  public:
   // Without state of an optimiser, of which SGD has none.
-  StoredMf(const Context& context, const Config& config, const Split& split)
+  StoredMf(const Context& context, const Config& config, const Split& split,
+           const std::shared_ptr<const TextVectors>&)
       : context_(context),
         model_(context, split.data->users.rows(), split.data->items.rows(),
                MfOptions{config.model.width, config.model.init_std, config.seed, OptimizerKind::sgd}) {}
@@ -34,10 +35,11 @@ class StoredMf final : public EvaluatedModel {
 
 class StoredBackbone final : public EvaluatedModel {
  public:
-  StoredBackbone(const Context& context, const Config& config, const Split& split)
+  StoredBackbone(const Context& context, const Config& config, const Split& split,
+                 const std::shared_ptr<const TextVectors>& vectors)
       : context_(context),
         features_(context, feature_source(*split.data), config.data.max_history),
-        backbone_(make_backbone(context, config, features_, split)),
+        backbone_(make_backbone(context, config, features_, split, vectors)),
         scorer_(features_, *backbone_, split) {}
 
   const Scorer& scorer(Target target) override {
@@ -58,8 +60,9 @@ class StoredBackbone final : public EvaluatedModel {
 
 template <class Model>
 std::unique_ptr<EvaluatedModel> load(const Context& context, const Config& config, const Split& split,
+                                     const std::shared_ptr<const TextVectors>& vectors,
                                      const SafetensorsFile& checkpoint) {
-  auto model = std::make_unique<Model>(context, config, split);
+  auto model = std::make_unique<Model>(context, config, split, vectors);
   load_buffers(context, checkpoint, model->named_buffers());
   return model;
 }
@@ -71,7 +74,8 @@ bool has_mf_kernels(const Config& config) {
 }
 
 std::unique_ptr<Backbone<float>> make_backbone(const Context& context, const Config& config,
-                                               const FeatureStore& features, const Split& split) {
+                                               const FeatureStore& features, const Split& split,
+                                               const std::shared_ptr<const TextVectors>& vectors) {
   BackboneOptions options;
   options.width = config.model.width;
   options.hidden = config.model.hidden;
@@ -82,6 +86,12 @@ std::unique_ptr<Backbone<float>> make_backbone(const Context& context, const Con
   options.seed = config.seed;
   options.table_rows = features.table_rows();
   options.interactions = training_interactions(split);
+  const GuidanceInfo& guidance = find_guidance(config);
+  if (guidance.extra != nullptr) {
+    require(vectors != nullptr, "method=" + config.method + " needs text vectors");
+    // The values live as long as the vectors that they are a part of.
+    options.extra = guidance.extra(config, {vectors->width, {vectors, &vectors->values}});
+  }
   const BackboneInfo& info = *find_backbone(config.model.name);
   std::unique_ptr<Backbone<float>> backbone = info.make(context, options);
   const FeatureSource& source = features.source();
@@ -117,9 +127,10 @@ void load_buffers(const Context& context, const SafetensorsFile& checkpoint,
 }
 
 std::unique_ptr<EvaluatedModel> load_model(const Context& context, const Config& config, const Split& split,
+                                           const std::shared_ptr<const TextVectors>& vectors,
                                            const SafetensorsFile& checkpoint) {
-  return has_mf_kernels(config) ? load<StoredMf>(context, config, split, checkpoint)
-                                : load<StoredBackbone>(context, config, split, checkpoint);
+  return has_mf_kernels(config) ? load<StoredMf>(context, config, split, vectors, checkpoint)
+                                : load<StoredBackbone>(context, config, split, vectors, checkpoint);
 }
 
 }  // namespace sllmr

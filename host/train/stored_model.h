@@ -10,6 +10,7 @@
 #include "host/data/features.h"
 #include "host/data/split.h"
 #include "host/eval/protocol.h"
+#include "host/text/text_vectors.h"
 #include "models/backbone.h"
 #include "models/named_buffer.h"
 #include "models/registry.h"
@@ -24,9 +25,11 @@ bool has_mf_kernels(const Config& config);
 std::vector<Interaction> training_interactions(const Split& split);
 
 /// The backbone of the configuration. Throws Error where it reads attributes that the data do not have,
-/// unless data.allow_missing_attributes is set.
+/// unless data.allow_missing_attributes is set. `vectors` are those of a method that has it read an extra
+/// vector; else they may be null.
 std::unique_ptr<Backbone<float>> make_backbone(const Context& context, const Config& config,
-                                               const FeatureStore& features, const Split& split);
+                                               const FeatureStore& features, const Split& split,
+                                               const std::shared_ptr<const TextVectors>& vectors);
 
 /// Fills the buffers with the tensors of these names. Throws Error when the checkpoint has other tensors or
 /// shapes.
@@ -34,8 +37,10 @@ void load_buffers(const Context& context, const SafetensorsFile& checkpoint,
                   const std::vector<NamedBuffer>& buffers);
 
 /// The model of a checkpoint of `config`'s run, of which it needs the tensors of the model alone. Keeps
-/// references to the arguments but the checkpoint. Throws Error when that has other tensors or shapes.
+/// references to the arguments but the checkpoint. `vectors` as those of make_backbone(). Throws Error when
+/// the checkpoint has other tensors or shapes.
 std::unique_ptr<EvaluatedModel> load_model(const Context& context, const Config& config, const Split& split,
+                                           const std::shared_ptr<const TextVectors>& vectors,
                                            const SafetensorsFile& checkpoint);
 
 }  // namespace sllmr

@@ -30,6 +30,8 @@ class Trainer : public EvaluatedModel, NotCopied {
   /// What the rows of an epoch are called: "triples", "rows".
   virtual const char* unit() const = 0;
   virtual std::int64_t rows_per_epoch() const = 0;
+  /// Numbers of the model that training may change, state aside.
+  virtual std::int64_t parameters() = 0;
   int epoch() const { return epoch_; }  // complete epochs
   /// Rows of the next epoch already taken.
   std::int64_t row() const { return row_ + taken_; }
@@ -72,9 +74,9 @@ void check_training(const Config& config);
 
 /// The trainer that config.model.name and config.method ask for: matrix factorisation with BPR and a method
 /// that its kernels know has its own (mf_trainer.h), all else is trained through the contract of backbones
-/// (deep_trainer.h). Keeps references to its arguments; `table` may be null only for a method that reads no
-/// scores. Throws Error for options that contradict each other and for an unknown model or method.
+/// (deep_trainer.h). Keeps references to its arguments. Throws Error for options that contradict each other,
+/// for an unknown model or method and for inputs that lack what the method reads.
 std::unique_ptr<Trainer> make_trainer(Context& context, const Config& config, const Split& split,
-                                      const ScoreTable* table);
+                                      const GuidanceInputs& inputs);
 
 }  // namespace sllmr

@@ -31,6 +31,7 @@ enum class Purpose : std::uint32_t {
   init_layer,
   dropout,
   mc_dropout,
+  sketch,
 };
 
 /// Four independent 32-bit words.

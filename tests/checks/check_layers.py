@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 LAYERS = ["kernels", "models", "host", "experiments"]
-ROOMS = ["base", "data", "scores", "config", "ask", "eval", "guidance", "train", "runs"]  # of host
+ROOMS = ["base", "data", "scores", "config", "ask", "text", "eval", "guidance", "train", "runs"]  # of host
 MOST_LINES = 350
 FOLDERS = LAYERS + ["tests", "bench"]
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)

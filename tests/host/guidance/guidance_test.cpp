@@ -25,11 +25,10 @@ using testing::HasSubstr;
 /// How each method is switched off by a key of its own; a new method belongs
 /// here.
 const std::map<std::string, std::string>& switched_off() {
-  static const std::map<std::string, std::string> all = {{"none", "method=none"},
-                                                         {"gated", "method=never"},
-                                                         {"pointwise", "llm.lambda=0"},
-                                                         {"kd", "kd.weight=0"},
-                                                         {"weights", "weights.strength=0"}};
+  static const std::map<std::string, std::string> all = {
+      {"none", "method=none"}, {"gated", "method=never"},         {"pointwise", "llm.lambda=0"},
+      {"kd", "kd.weight=0"},   {"weights", "weights.strength=0"}, {"text", "text.scale=0"},
+      {"kar", "kar.scale=0"}};
   return all;
 }
 

@@ -55,7 +55,7 @@ class Bench {
   explicit Bench(const Config& config, int threads = 1, Device device = Device::cpu)
       : config_(config), context_(device, threads), world_(load_world(config_)) {
     if (find_guidance(config_).reads_scores) table_ = load_scores(config_, world_.split).table;
-    trainer_ = make_trainer(context_, config_, world_.split, &table_);
+    trainer_ = make_trainer(context_, config_, world_.split, {&table_, vectors_for(config_, *world_.data)});
   }
   Trainer& trainer() { return *trainer_; }
   /// All epochs that are left.

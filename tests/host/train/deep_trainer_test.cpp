@@ -82,10 +82,10 @@ TEST_P(EveryBackbone, EvaluationHoldsTheModelAlone) {
     std::size_t alone = 0;
     {
       const FeatureStore features(context, feature_source(*world.data), run.data.max_history);
-      const auto backbone = make_backbone(context, run, features, world.split);
+      const auto backbone = make_backbone(context, run, features, world.split, nullptr);
       alone = bytes_of();
     }
-    const auto model = load_model(context, run, world.split, read_safetensors(path));
+    const auto model = load_model(context, run, world.split, nullptr, read_safetensors(path));
     EXPECT_EQ(bytes_of(), alone);
   }
 }
@@ -134,7 +134,7 @@ TEST_P(EveryBackbone, RanksTheWholeCatalogue) {
 std::string train_blind(const Config& config, const Dataset& data, const std::string& path) {
   Context context(Device::cpu, 1);
   const Split split = leave_one_out(data);
-  const auto trainer = make_trainer(context, config, split, nullptr);
+  const auto trainer = make_trainer(context, config, split, {});
   trainer->train_epoch([](std::int64_t) { return false; });
   trainer->save(path, {});
   return read_all(path);

@@ -26,6 +26,7 @@ const std::vector<std::string>& other_values() {
       "llm.margin=0.9",       "llm.penalty=pointwise",     "llm.pairs=largest",
       "llm.largest_pairs=3",  "llm.pair_rate=0.25",        "llm.max_pairs_per_batch=5",
       "llm.noise=0.5",        "llm.noise_slice=warm",      "llm.noise_kind=flat",
+      "llm.encoder=file",     "llm.vectors=v.safetensors", "llm.vector_width=64",
       "gate.rule=mlp",        "gate.objective=hinge",      "gate.sides=min",
       "gate.probes=matched",  "gate.mean_alpha=0.2",       "gate.uncertainty=entropy",
       "gate.lr=0.9",          "gate.probe_rate=0.5",       "gate.price=0.4",
