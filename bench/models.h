@@ -17,8 +17,8 @@ std::vector<std::string> benched_extras();
 
 struct ModelsOptions {
   std::vector<std::string> backbones = benched_models();
-  std::vector<std::string> extras = {"none"};
-  int batch = 128;        // rows
+  std::vector<std::string> extras = {"none"};  // of benched_extras()
+  int batch = 128;                             // rows
   std::string torch;      // a Python that has PyTorch, for the ratio to bench/peers/ctr_torch.py; empty: none
   bool compiled = false;  // the ratio to the peer under torch.compile too
 };
