@@ -256,6 +256,10 @@ int main(int argc, char** argv) {
   app.add_option("--backbones", options.model.backbones, "with --models: these only")
       ->needs("--models")
       ->check(CLI::IsMember(options.model.backbones));
+  app.add_option("--extra", options.model.extras, "with --models: which extra vectors; several: in turn")
+      ->needs("--models")
+      ->check(CLI::IsMember(sllmr::bench::benched_extras()))
+      ->capture_default_str();
   app.add_option("--batch", options.model.batch, "with --models: rows a batch")
       ->needs("--models")
       ->check(CLI::PositiveNumber)

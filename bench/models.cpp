@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "bench/scores.h"
+#include "bench/vectors.h"
+#include "host/guidance/registry.h"
 #include "host/train/deep_trainer.h"
 #include "models/registry.h"
 
@@ -18,6 +20,8 @@ namespace sllmr::bench {
 namespace {
 
 constexpr int kPeerSteps = 200;
+constexpr int kVectorWidth = 384;  // of all-MiniLM-L6-v2
+constexpr const char* kNone = "none";
 
 /// Rows of a measured piece of an epoch: about 16 batches, so that the pieces of an epoch are alike.
 std::int64_t chunk_rows_of(std::int64_t rows, int batch) {
@@ -26,7 +30,7 @@ std::int64_t chunk_rows_of(std::int64_t rows, int batch) {
 }
 
 /// LLM-CF's settings, a pair for every eighth row.
-Config config_of(std::string_view backbone, const char* method, int batch, std::int64_t chunk,
+Config config_of(std::string_view backbone, std::string_view method, int batch, std::int64_t chunk,
                  bool cuda_graph) {
   const std::vector<std::string> overrides = {"model.name=" + std::string(backbone),
                                               "model.width=32",
@@ -47,8 +51,8 @@ Config config_of(std::string_view backbone, const char* method, int batch, std::
 /// One trainer and what it needs; work() is a chunk of an epoch.
 class Trained {
  public:
-  Trained(Context& context, const Config& config, const Split& split, const ScoreTable& table)
-      : config_(config), trainer_(context, config_, split, {&table}) {}
+  Trained(Context& context, const Config& config, const Split& split, const GuidanceInputs& inputs)
+      : config_(config), trainer_(context, config_, split, inputs) {}
   Work work() {
     return [this] {
       trainer_.train_epoch([this](std::int64_t rows) { return rows % config_.train.chunk_rows == 0; });
@@ -72,15 +76,14 @@ std::size_t state_bytes(DeepTrainer& trainer) {
 
 /// Seconds an epoch of the PyTorch peer takes, on the same device and as many threads. `how`: its further
 /// options. Throws Error where it fails.
-double peer_seconds(const ModelsOptions& options, std::string_view backbone, const char* how,
-                    const Split& split, const Context& context) {
+double peer_seconds(const ModelsOptions& options, std::string_view backbone, std::string_view extra,
+                    const char* how, const Split& split, const Context& context) {
   std::string data = split.data->source;
   if (data.ends_with(".inter")) data.resize(data.size() - 6);
   const std::string command = fmt::format(
-      "'{}' bench/peers/ctr_torch.py --backbone {} --data '{}' --batch {} --steps {} --threads {} --device "
-      "{} "
-      "{}",
-      options.torch, backbone, data, options.batch, kPeerSteps, context.threads(),
+      "'{}' bench/peers/ctr_torch.py --backbone {} --extra {} --vector-width {} --data '{}' --batch {} "
+      "--steps {} --threads {} --device {} {}",
+      options.torch, backbone, extra, kVectorWidth, data, options.batch, kPeerSteps, context.threads(),
       context.device() == Device::cuda ? "cuda" : "cpu", how);
   FILE* pipe = ::popen(command.c_str(), "r");
   require(pipe != nullptr, "cannot start " + command);
@@ -107,6 +110,92 @@ Figure ranking_rate(const Context& context, const Split& split, DeepTrainer& tra
   return time.rate(users);
 }
 
+/// Measures models on one data set.
+class ModelsBench {
+ public:
+  ModelsBench(const Context& context, const Stopwatch& watch, const Split& split,
+              const ModelsOptions& options)
+      : context_(context),
+        watch_(watch),
+        split_(split),
+        options_(options),
+        table_(random_scores(split)),
+        inputs_{&table_, random_vectors(split.data->items.count(), kVectorWidth)},
+        rows_(static_cast<std::int64_t>(ctr_train_rows(split, Config().seed).size())),
+        chunk_(chunk_rows_of(rows_, options.batch)) {}
+
+  /// The backbone with the extra vector of the method `extra`; its figures to `row`, and a line of them.
+  void measure(const std::string& backbone, const std::string& extra, nlohmann::ordered_json& row) const {
+    const std::size_t before = device_bytes(context_.device());
+    Context own(context_.device(), context_.threads());  // with a pool of its own, to be measured
+    const auto trained = [&](const std::string& method, bool cuda_graph = false) {
+      return Trained(own, config_of(backbone, method, options_.batch, chunk_, cuda_graph), split_, inputs_);
+    };
+    Trained model = trained(extra);
+    model.work()();
+    const std::size_t held = device_bytes(context_.device()) - before;
+    const std::size_t vectors = extra == kNone ? 0 : inputs_.vectors->values.size() * sizeof(float);
+    const std::size_t needed = state_bytes(model.trainer()) + own.pool().peak_bytes() + vectors;
+
+    Figure time;
+    std::string beside;
+    row["batch"] = options_.batch;
+    if (extra == kNone) {
+      Trained open = trained("agreement"), shut = trained("never");
+      const auto with_open = watch_.compare(model.work(), open.work());
+      const auto with_shut = watch_.compare(model.work(), shut.work());
+      time = with_open.base;
+      row["selective_overhead_open"] = with_open.ratio.median;
+      row["selective_overhead_shut"] = with_shut.ratio.median;
+      beside =
+          fmt::format("penalty open {:.3f} x, shut {:.3f} x", with_open.ratio.median, with_shut.ratio.median);
+    } else {
+      Trained none = trained(kNone);
+      const auto with_extra = watch_.compare(none.work(), model.work());
+      time = with_extra.work;
+      row["extra_overhead"] = with_extra.ratio.median;
+      beside = fmt::format("{:.3f} x without the vector", with_extra.ratio.median);
+    }
+    const double seconds = time.median * static_cast<double>(rows_) / static_cast<double>(chunk_);
+    row["epoch_seconds"] = seconds;
+    row["step_ms"] = 1e3 * time.median * options_.batch / static_cast<double>(chunk_);
+    row["memory_bytes"] = held;
+    row["memory_ratio"] = static_cast<double>(held) / static_cast<double>(needed);
+    const Figure ranking = ranking_rate(own, split_, model.trainer());
+    row["full_rank_users_per_s"] = ranking.median;
+    if (context_.device() == Device::cuda) {
+      Trained graphed = trained(extra, true);
+      const double ratio = watch_.compare(model.work(), graphed.work()).ratio.median;
+      row["cuda_graph_time_ratio"] = ratio;
+      beside += fmt::format("; as a graph {:.2f} x the time", ratio);
+    }
+    const auto against = [&](const char* label, const std::string& key, const char* how) {
+      const double theirs = peer_seconds(options_, backbone, extra, how, split_, context_);
+      row[key + "_epoch_seconds"] = theirs;
+      row[key + "_ratio"] = theirs / seconds;
+      beside += fmt::format("; {} PyTorch {:6.2f} s, {:.1f} x", label, theirs, theirs / seconds);
+    };
+    if (!options_.torch.empty()) against("eager", "torch", "");
+    if (options_.compiled) against("compiled", "torch_compiled", "--compile");
+    fmt::print(
+        "{:<9} {:<4} {:6.2f} s an epoch (+-{:.0f} %); {}; {:.1f} MiB, {:.2f} of parameters, optimiser, "
+        "activations{}; ranks {:.1f} users/s\n",
+        backbone, extra, seconds, 100 * time.spread(), beside, static_cast<double>(held) / (1 << 20),
+        static_cast<double>(held) / static_cast<double>(needed), vectors == 0 ? "" : " and item vectors",
+        ranking.median);
+    std::fflush(stdout);
+  }
+
+ private:
+  const Context& context_;
+  const Stopwatch& watch_;
+  const Split& split_;
+  const ModelsOptions& options_;
+  ScoreTable table_;
+  GuidanceInputs inputs_;
+  std::int64_t rows_, chunk_;
+};
+
 }  // namespace
 
 std::vector<std::string> benched_models() {
@@ -117,58 +206,23 @@ std::vector<std::string> benched_models() {
   return names;
 }
 
-void bench_models(Context& context, const Stopwatch& watch, const Split& split, const ModelsOptions& options,
-                  Report& report) {
-  const ScoreTable table = random_scores(split);
-  const auto rows = static_cast<std::int64_t>(ctr_train_rows(split, Config().seed).size());
-  const std::int64_t chunk = chunk_rows_of(rows, options.batch);
-  for (const std::string& name : options.backbones) {
-    nlohmann::ordered_json& row = report.json["models"][name];
-    const std::size_t before = device_bytes(context.device());
-    Context own(context.device(), context.threads());  // with a pool of its own, to be measured
-    const auto trained = [&](const char* method, bool cuda_graph = false) {
-      return Trained(own, config_of(name, method, options.batch, chunk, cuda_graph), split, table);
-    };
-    Trained none = trained("none");
-    none.work()();
-    const std::size_t held = device_bytes(context.device()) - before;
-    const std::size_t needed = state_bytes(none.trainer()) + own.pool().peak_bytes();
-    Trained open = trained("agreement"), shut = trained("never");
+std::vector<std::string> benched_extras() {
+  std::vector<std::string> names = {kNone};
+  for (const GuidanceInfo& method : guidance_methods()) {
+    if (method.extra != nullptr) names.emplace_back(method.name);
+  }
+  return names;
+}
 
-    const auto with_open = watch.compare(none.work(), open.work());
-    const auto with_shut = watch.compare(none.work(), shut.work());
-    const double seconds = with_open.base.median * static_cast<double>(rows) / static_cast<double>(chunk);
-    row["batch"] = options.batch;
-    row["epoch_seconds"] = seconds;
-    row["step_ms"] = 1e3 * with_open.base.median * options.batch / static_cast<double>(chunk);
-    row["selective_overhead_open"] = with_open.ratio.median;
-    row["selective_overhead_shut"] = with_shut.ratio.median;
-    row["memory_bytes"] = held;
-    row["memory_ratio"] = static_cast<double>(held) / static_cast<double>(needed);
-    const Figure ranking = ranking_rate(own, split, none.trainer());
-    row["full_rank_users_per_s"] = ranking.median;
-    std::string peers;
-    if (context.device() == Device::cuda) {
-      Trained graphed = trained("none", true);
-      const double ratio = watch.compare(none.work(), graphed.work()).ratio.median;
-      row["cuda_graph_time_ratio"] = ratio;
-      peers += fmt::format("; as a graph {:.2f} x the time", ratio);
+void bench_models(const Context& context, const Stopwatch& watch, const Split& split,
+                  const ModelsOptions& options, Report& report) {
+  const ModelsBench bench(context, watch, split, options);
+  for (const std::string& backbone : options.backbones) {
+    for (const std::string& extra : options.extras) {
+      if (extra != kNone && !find_backbone(backbone)->takes_extra) continue;
+      bench.measure(backbone, extra,
+                    report.json["models"][extra == kNone ? backbone : backbone + "_" + extra]);
     }
-    const auto beside = [&](const char* label, const std::string& key, const char* how) {
-      const double theirs = peer_seconds(options, name, how, split, context);
-      row[key + "_epoch_seconds"] = theirs;
-      row[key + "_ratio"] = theirs / seconds;
-      peers += fmt::format("; {} PyTorch {:6.2f} s, {:.1f} x", label, theirs, theirs / seconds);
-    };
-    if (!options.torch.empty()) beside("eager", "torch", "");
-    if (options.compiled) beside("compiled", "torch_compiled", "--compile");
-    fmt::print(
-        "{:<9} {:6.2f} s an epoch (+-{:.0f} %){}; penalty open {:.3f} x, shut {:.3f} x; {:.1f} MiB, {:.2f} "
-        "of parameters, optimiser and activations; ranks {:.1f} users/s\n",
-        name, seconds, 100 * with_open.base.spread(), peers, with_open.ratio.median, with_shut.ratio.median,
-        static_cast<double>(held) / (1 << 20), static_cast<double>(held) / static_cast<double>(needed),
-        ranking.median);
-    std::fflush(stdout);
   }
 }
 

@@ -2,13 +2,14 @@
 """Six CTR backbones and LightGCN in PyTorch: the opponent of `sllmr`'s benchmarks and the source of its golden values.
 
 DeepFM, xDeepFM, AutoInt, DCNv1, DCNv2 (low-rank mixture) and DIN with the sizes, initial values and optimiser of the
-ranking task of LLM-CF (github.com/Jeryi-Sun/LLM-CF), and LightGCN with a sparse adjacency matrix. Nothing is shared with
-the C++: padded id tensors, `nn.Embedding`, masked means, autograd, `torch.optim.Adam`. See README.md beside this file.
+ranking task of LLM-CF (github.com/Jeryi-Sun/LLM-CF), alone or with one more input made of frozen item vectors (by a
+linear map or KAR's adaptor), and LightGCN with a sparse adjacency matrix. Nothing is shared with the C++: padded id
+tensors, `nn.Embedding`, masked means, autograd, `torch.optim.Adam`. See README.md beside this file.
 
     python bench/peers/ctr_torch.py --backbone dcnv1 --data ../shared/data/amazon/beauty
 
 trains with early stopping and prints seconds an epoch and AUC; the last line is one JSON object. `--steps N` only times
-N training steps. Needs PyTorch 2 and NumPy.
+N training steps. Needs PyTorch 2 and NumPy, with `--vectors` also safetensors.
 """
 import argparse
 import json
@@ -153,11 +154,12 @@ def read_data(prefix):
     """PREFIX.inter and PREFIX.item as the rows of the `ctr` protocol: of each user's sequence the last item is for
     test, the one before it for validation, every other but the first for training, each with one negative."""
     columns = read_atomic(f"{prefix}.inter")
-    user_ids, item_ids = numbered(columns["user_id"]), numbered(columns["item_id"])
+    user_ids = numbered(columns["user_id"])
     user = np.array([user_ids[token] for token in columns["user_id"]])
-    item = np.array([item_ids[token] for token in columns["item_id"]])
     order = np.lexsort((np.array(columns["position"], float), user))
-    user, item = user[order], item[order]
+    items = [columns["item_id"][k] for k in order]
+    item_ids = numbered(items)
+    user, item = user[order], np.array([item_ids[token] for token in items])
     first = np.searchsorted(user, np.arange(1, len(user_ids) + 2))  # of each user, and the end
     position = np.arange(len(user)) - first[user - 1]
     from_end = first[user] - np.arange(len(user))  # 1: the last
@@ -219,6 +221,12 @@ class Settings:
     relu_deep_logit: bool = False  # xDeepFM: LLM-CF's deep part ends in a ReLU
     interactions: torch.Tensor | None = None  # LightGCN: users and items of its graph, [2, N]
     pooling: str = "mask"  # how means over lists are computed: "mask" or "bag"; the same numbers
+    extra: str = "none"  # "text" or "kar": one more input, of frozen item vectors
+    vectors: torch.Tensor | None = None  # those, [items + 1, E]; row 0 is zero
+    expert_hidden: tuple = (128,)  # KAR: of each expert, below its output
+    shared_experts: int = 2  # KAR: of both towers
+    own_experts: int = 3  # KAR: of each tower alone
+    expert_dropout: float = 0.1  # KAR
 
 
 class Tables(nn.Module):
@@ -298,6 +306,89 @@ def xavier(module):
             nn.init.zeros_(part.bias)
 
 
+# Extra vectors: batch -> z [B, width] --------------------------------------------------------------------------------
+
+
+class TextMap(nn.Module):
+    """z = W v + b of the item's frozen vector v."""
+
+    def __init__(self, width, settings):
+        super().__init__()
+        self.register_buffer("vectors", settings.vectors, persistent=False)
+        self.map = nn.Linear(self.vectors.shape[1], width)
+
+    def forward(self, batch):
+        return self.map(self.vectors[batch.item])
+
+
+class Expert(nn.Module):
+    """Linear, ReLU, dropout; for each size."""
+
+    def __init__(self, inputs, sizes, dropout):
+        super().__init__()
+        self.linear = nn.ModuleList(nn.Linear(m, n) for m, n in zip((inputs, *sizes), sizes))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x):
+        for linear in self.linear:
+            x = self.dropout(F.relu(linear(x)))
+        return x
+
+
+class HybridExperts(nn.Module):
+    """KAR's adaptor (Xi et al., RecSys 2024): two towers, of the mean vector of the history and of the item's, mix what
+    shared experts and their own make of their vector by a softmax gate; z is both results, `width` together."""
+
+    def __init__(self, width, settings):
+        super().__init__()
+        self.register_buffer("vectors", settings.vectors, persistent=False)
+        self.pooling = settings.pooling
+        inputs, sizes = self.vectors.shape[1], (*settings.expert_hidden, width // 2)
+
+        def experts(n):
+            return nn.ModuleList(Expert(inputs, sizes, settings.expert_dropout) for _ in range(n))
+
+        self.shared = experts(settings.shared_experts)
+        self.user, self.item = experts(settings.own_experts), experts(settings.own_experts)
+        self.user_gate, self.item_gate = (
+            nn.Linear(inputs, settings.shared_experts + settings.own_experts) for _ in range(2)
+        )
+
+    def tower(self, x, own, gate):
+        given = torch.stack([expert(x) for expert in (*self.shared, *own)], 1)
+        return torch.einsum("be,bed->bd", torch.softmax(gate(x), -1), given)
+
+    def history(self, ids):
+        """Mean of the vectors of the ids that are not 0: [B, T] -> [B, E]."""
+        if self.pooling == "bag":
+            total = F.embedding_bag(ids, self.vectors, mode="sum", padding_idx=0)
+        else:
+            total = self.vectors[ids].sum(1)
+        return total / (ids != 0).sum(1, keepdim=True).clamp(min=1)
+
+    def forward(self, batch):
+        user = self.tower(self.history(batch.history), self.user, self.user_gate)
+        item = self.tower(self.vectors[batch.item], self.item, self.item_gate)
+        return torch.cat((user, item), 1)
+
+
+EXTRAS = {"text": TextMap, "kar": HybridExperts}
+
+
+def extra_width(settings, field):
+    """Of z, which is a field of its own or joined to the other inputs; 0: there is none."""
+    if settings.extra == "none":
+        return 0
+    return 2 * settings.width if settings.extra == "kar" and not field else settings.width
+
+
+def extra_vector(settings, field):
+    """None where there is none. Made after a backbone's own initial values: it keeps PyTorch's."""
+    if settings.extra == "none":
+        return None
+    return EXTRAS[settings.extra](extra_width(settings, field), settings)
+
+
 # Backbones: batch -> logits [B] --------------------------------------------------------------------------------------
 
 
@@ -306,24 +397,33 @@ class DeepFm(nn.Module):
         super().__init__()
         self.embedding = Tables(counts, settings.width, settings.pooling)
         self.first_order = FirstOrder(counts, settings)
-        self.deep = Mlp(FIELDS * settings.width, settings.hidden, settings.dropout)
+        z = extra_width(settings, field=True)
+        self.deep = Mlp(FIELDS * settings.width + z, settings.hidden, settings.dropout)
         self.deep_out = nn.Linear(settings.hidden[-1], 1)
+        self.extra = extra_vector(settings, field=True)
+        if self.extra is not None:
+            self.extra_term = nn.Linear(z, 1, bias=False)
 
     def forward(self, batch):
         e = self.embedding.fields(batch)
+        first_order = self.first_order(batch)
         second_order = 0.5 * (e.sum(1).square() - e.square().sum(1)).sum(1)
-        deep = self.deep_out(self.deep(e.flatten(1))).squeeze(-1)
-        return self.first_order(batch) + second_order + deep
+        x = e.flatten(1)
+        if self.extra is not None:
+            z = self.extra(batch)
+            first_order = first_order + self.extra_term(z).squeeze(-1)
+            x = torch.cat((x, z), 1)
+        return first_order + second_order + self.deep_out(self.deep(x)).squeeze(-1)
 
 
 class Cin(nn.Module):
     """Compressed interaction network: of each layer but the last, half of the channels feeds the next layer and half is
-    pooled. [B, FIELDS, width] -> [B, pooled channels]."""
+    pooled. [B, fields, width] -> [B, pooled channels]."""
 
-    def __init__(self, sizes):
+    def __init__(self, fields, sizes):
         super().__init__()
-        inputs = (FIELDS, *(size // 2 for size in sizes[:-1]))
-        self.layers = nn.ModuleList(nn.Conv1d(n * FIELDS, size, 1) for n, size in zip(inputs, sizes))
+        inputs = (fields, *(size // 2 for size in sizes[:-1]))
+        self.layers = nn.ModuleList(nn.Conv1d(n * fields, size, 1) for n, size in zip(inputs, sizes))
         for layer in self.layers:
             nn.init.xavier_normal_(layer.weight)
         self.outputs = sum(size // 2 for size in sizes[:-1]) + sizes[-1]
@@ -344,20 +444,29 @@ class XDeepFm(nn.Module):
         super().__init__()
         self.embedding = Tables(counts, settings.width, settings.pooling)
         self.first_order = FirstOrder(counts, settings)
-        self.cin = Cin(settings.cin_sizes)
+        z = extra_width(settings, field=True)
+        self.cin = Cin(FIELDS + (z > 0), settings.cin_sizes)
         self.cin_out = nn.Linear(self.cin.outputs, 1)
-        self.deep = Mlp(FIELDS * settings.width, settings.hidden, settings.dropout)
+        self.deep = Mlp(FIELDS * settings.width + z, settings.hidden, settings.dropout)
         self.dropout = nn.Dropout(settings.dropout)
         self.deep_out = nn.Linear(settings.hidden[-1], 1)
         self.relu_deep_logit = settings.relu_deep_logit
         xavier(self)
+        self.extra = extra_vector(settings, field=True)
+        if self.extra is not None:
+            self.extra_term = nn.Linear(z, 1, bias=False)
 
     def forward(self, batch):
         e = self.embedding.fields(batch)
+        first_order = self.first_order(batch)
+        if self.extra is not None:
+            z = self.extra(batch)
+            first_order = first_order + self.extra_term(z).squeeze(-1)
+            e = torch.cat((e, z.unsqueeze(1)), 1)
         deep = self.deep_out(self.dropout(self.deep(e.flatten(1))))
         if self.relu_deep_logit:
             deep = F.relu(deep)
-        return self.first_order(batch) + (self.cin_out(self.cin(e)) + deep).squeeze(-1)
+        return first_order + (self.cin_out(self.cin(e)) + deep).squeeze(-1)
 
 
 class AutoInt(nn.Module):
@@ -370,13 +479,17 @@ class AutoInt(nn.Module):
             width, settings.attention_heads, dropout=settings.dropout, batch_first=True
         )
         self.residual = nn.Linear(settings.width, width)
-        self.attention_out = nn.Linear(FIELDS * width, 1)
-        self.deep = Mlp(FIELDS * settings.width, settings.hidden, settings.dropout)
+        z = extra_width(settings, field=True)
+        self.attention_out = nn.Linear((FIELDS + (z > 0)) * width, 1)
+        self.deep = Mlp(FIELDS * settings.width + z, settings.hidden, settings.dropout)
         self.deep_out = nn.Linear(settings.hidden[-1], 1)
         xavier(self)
+        self.extra = extra_vector(settings, field=True)
 
     def forward(self, batch):
         e = self.embedding.fields(batch)
+        if self.extra is not None:
+            e = torch.cat((e, self.extra(batch).unsqueeze(1)), 1)
         h = self.attention_input(e)
         attended, _ = self.attention(h, h, h, need_weights=False)
         crossed = F.relu(attended + self.residual(e)).flatten(1)
@@ -437,25 +550,28 @@ class FullRank(nn.Module):
 
 
 class Dcn(nn.Module):
-    """Cross layers, `cross(inputs, layers)`, beside a deep part."""
+    """Cross layers, `cross(inputs, layers)`, beside a deep part; `initial` draws what is not to be PyTorch's."""
 
-    def __init__(self, counts, settings, cross, layers):
+    def __init__(self, counts, settings, cross, layers, initial=lambda module: None):
         super().__init__()
-        inputs = FIELDS * settings.width
+        inputs = FIELDS * settings.width + extra_width(settings, field=False)
         self.embedding = Tables(counts, settings.width, settings.pooling)
         self.cross = cross(inputs, layers)
         self.deep = Mlp(inputs, settings.hidden, settings.dropout, norm=True)
         self.out = nn.Linear(inputs + settings.hidden[-1], 1)
+        initial(self)
+        self.extra = extra_vector(settings, field=False)
 
     def forward(self, batch):
         x0 = self.embedding.fields(batch).flatten(1)
+        if self.extra is not None:
+            x0 = torch.cat((x0, self.extra(batch)), 1)
         return self.out(torch.cat((self.cross(x0), self.deep(x0)), 1)).squeeze(-1)
 
 
 class DcnV1(Dcn):
     def __init__(self, counts, settings):
-        super().__init__(counts, settings, Vectors, layers=3)
-        xavier(self)
+        super().__init__(counts, settings, Vectors, layers=3, initial=xavier)
 
 
 class DcnV2(Dcn):
@@ -471,11 +587,12 @@ class Din(nn.Module):
         self.attention = nn.ModuleList(
             (nn.Linear(4 * 3 * width, wide), nn.Linear(wide, narrow), nn.Linear(narrow, 1))
         )
-        sizes = settings.hidden
-        self.deep = nn.ModuleList(nn.Linear(m, n) for m, n in zip((FIELDS * width, *sizes), sizes))
+        inputs, sizes = FIELDS * width + extra_width(settings, field=False), settings.hidden
+        self.deep = nn.ModuleList(nn.Linear(m, n) for m, n in zip((inputs, *sizes), sizes))
         self.dropout = nn.Dropout(settings.dropout)
         self.deep_out = nn.Linear(sizes[-1], 1)
         xavier(self)
+        self.extra = extra_vector(settings, field=False)
 
     def keys(self, batch):
         """Item, brand and mean category of each history position: [B, T, 3 width]. No brand is a zero vector."""
@@ -494,7 +611,8 @@ class Din(nn.Module):
         hidden = self.attention[0](torch.cat((queries, keys, queries - keys, queries * keys), -1))
         weights = self.attention[2](self.attention[1](F.relu(hidden)))
         weights = weights * (batch.history != 0).unsqueeze(-1)
-        x = torch.cat((query, (weights * keys).sum(1), tables.user(batch.user)), -1)
+        inputs = (query, (weights * keys).sum(1), tables.user(batch.user))
+        x = torch.cat(inputs if self.extra is None else (*inputs, self.extra(batch)), -1)
         for layer in self.deep:
             x = self.dropout(F.relu(layer(x)))
         return self.deep_out(x).squeeze(-1)
@@ -667,6 +785,20 @@ def parse(arguments=None):
         "--pooling", choices=("mask", "bag"), default="mask", help="bag: F.embedding_bag instead of masked sums"
     )
     parser.add_argument("--cross", choices=("mixture", "full"), default="mixture", help="DCNv2's cross layers")
+    parser.add_argument(
+        "--extra",
+        choices=("none", *EXTRAS),
+        default=["none"],
+        nargs="+",
+        help="one more input, of frozen item vectors: text, their linear map; kar, KAR's adaptor; several: as above",
+    )
+    parser.add_argument(
+        "--vectors", type=Path, help="safetensors file with the item vectors, `items` (default: random unit vectors)"
+    )
+    parser.add_argument("--vector-width", type=int, default=384, help="of the random ones")
+    parser.add_argument("--expert-hidden", type=int, default=[128], nargs="+", help="KAR: an expert's inner layers")
+    parser.add_argument("--shared-experts", type=int, default=2, help="KAR: experts of both towers")
+    parser.add_argument("--own-experts", type=int, default=3, help="KAR: experts of each tower alone")
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--learning-rate", type=float, help="default: LLM-CF's for the backbone and data set")
     parser.add_argument("--weight-decay", type=float, help="likewise")
@@ -679,8 +811,29 @@ def parse(arguments=None):
     for backbone in every.backbone:
         rates = llmcf_rates(backbone, Path(every.data).name)
         given = {name: rates[name] if getattr(every, name) is None else getattr(every, name) for name in rates}
-        runs += [argparse.Namespace(**{**vars(every), **given, "backbone": backbone, "batch": n}) for n in every.batch]
+        runs += [
+            argparse.Namespace(**{**vars(every), **given, "backbone": backbone, "batch": n, "extra": extra})
+            for extra in every.extra
+            for n in every.batch
+        ]
+    if any(run.backbone == "lightgcn" and run.extra != "none" for run in runs):
+        parser.error("lightgcn has no place for an extra vector: leave out --extra or that backbone")
     return runs
+
+
+def item_vectors(options, rows):
+    """Of the items in the order of their ids, [rows, E]; row 0 is zero."""
+    if options.vectors is None:
+        generator = torch.Generator().manual_seed(options.seed)
+        vectors = F.normalize(torch.randn(rows, options.vector_width, generator=generator))
+        vectors[0] = 0
+        return vectors
+    from safetensors.torch import load_file
+
+    vectors = load_file(options.vectors).get("items")
+    if vectors is None or vectors.ndim != 2 or len(vectors) != rows:
+        raise SystemExit(f"{options.vectors}: no tensor `items` with {rows} rows, padding's and those of the items")
+    return vectors
 
 
 def main():
@@ -711,6 +864,11 @@ def run(data, options):
         cross=options.cross,
         interactions=data.interactions,
         pooling=options.pooling,
+        extra=options.extra,
+        vectors=None if options.extra == "none" else item_vectors(options, data.counts["item"]),
+        expert_hidden=tuple(options.expert_hidden),
+        shared_experts=options.shared_experts,
+        own_experts=options.own_experts,
     )
     model = BACKBONES[options.backbone](data.counts, settings).float().to(options.device)
     loss = probability_loss if options.probability_loss else F.binary_cross_entropy_with_logits
@@ -722,7 +880,7 @@ def run(data, options):
     machine = torch.cuda.get_device_name() if options.device == "cuda" else platform.processor() or platform.machine()
     parameters = sum(p.numel() for p in model.parameters())
     about = {"torch": torch.__version__, "machine": machine, "parameters": parameters}
-    print(json.dumps({**vars(options), **about, **result}), flush=True)
+    print(json.dumps({**vars(options), **about, **result}, default=str), flush=True)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@
 #include <vector>
 
 #include "models/adam/adam.h"
+#include "models/extra/expert_adaptor.h"
+#include "models/extra/text_map.h"
 #include "models/registry.h"
 #include "tests/support/compare.h"
 #include "tests/support/features.h"
@@ -35,6 +37,22 @@ json read_fixture(const std::string& name) {
   return in ? json::parse(in) : json();
 }
 
+/// The extra vector of a fixture; null where it has none.
+std::shared_ptr<const ExtraVectorMaker> extra_of(const json& fixture) {
+  const json extra = fixture.value("extra", json());
+  if (extra.is_null()) return nullptr;
+  std::vector<float> values;
+  for (const json& row : extra["vectors"]) values.insert(values.end(), row.begin(), row.end());
+  const ItemVectors vectors{std::ssize(extra["vectors"][0]),
+                            std::make_shared<const std::vector<float>>(std::move(values))};
+  if (extra["kind"] == "text") return text_map(vectors);
+  return expert_adaptor({.vectors = vectors,
+                         .hidden = extra["expert_hidden"],
+                         .shared = extra["shared_experts"],
+                         .own = extra["own_experts"],
+                         .dropout = 0});
+}
+
 BackboneOptions options_of(const json& fixture) {
   constexpr const char* kNames[kVocabularies] = {"user", "item", "brand", "category"};
   const json& sizes = fixture["sizes"];
@@ -47,6 +65,7 @@ BackboneOptions options_of(const json& fixture) {
   options.cross = sizes["cross"] == "full" ? CrossKind::full : CrossKind::mixture;
   options.din_attention_hidden = sizes["din_attention_hidden"].get<std::array<int, 2>>();
   options.dropout = 0;
+  options.extra = extra_of(fixture);
   for (std::size_t k = 0; k < kVocabularies; ++k) options.table_rows[k] = fixture["table_rows"][kNames[k]];
   for (const json& pair : fixture.value("interactions", json::array())) {
     options.interactions.push_back({pair[0], pair[1]});
@@ -243,14 +262,16 @@ std::ostream& operator<<(std::ostream& out, const GoldenCase& test) {
   return out << test.fixture;
 }
 
-/// Every backbone has a fixture of its name, those with a choice of layers one more for each; but mf, which
-/// has a PyTorch test of its own.
+/// Every backbone has a fixture of its name, those with a choice of layers one more for each and those that
+/// take an extra vector one for each kind; but mf, which has a PyTorch test of its own.
 std::vector<GoldenCase> cases() {
   std::vector<GoldenCase> out;
   for (const BackboneInfo& info : backbones()) {
     if (info.name == "mf") continue;
     out.push_back({info, std::string(info.name)});
     if (info.name == "dcnv2") out.push_back({info, "dcnv2_full"});
+    if (!info.takes_extra) continue;
+    for (const char* kind : {"text", "kar"}) out.push_back({info, std::string(info.name) + "_" + kind});
   }
   return out;
 }

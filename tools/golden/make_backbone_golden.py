@@ -1,20 +1,24 @@
 #!/usr/bin/env python3
-"""Writes tests/models/golden/BACKBONE.json and dcnv2_full.json: ten training steps of each backbone but mf, taken by PyTorch.
+"""Writes tests/models/golden/: ten training steps of each backbone but mf, taken by PyTorch.
+
+BACKBONE.json, dcnv2_full.json, and BACKBONE_text.json and BACKBONE_kar.json with an extra vector.
 
 The fixtures are the truth for tests/models/backbone_golden_test.cpp: small models and batches, and what autograd and
 torch.optim.Adam make of them in float64. The models are those of bench/peers/ctr_torch.py. Run it again only when a
 backbone's specification changes:
 
     python3 -m venv golden && golden/bin/pip install torch numpy
-    golden/bin/python tools/golden/make_backbone_golden.py
+    golden/bin/python tools/golden/make_backbone_golden.py                          # or only some of them, by name
 
 Numbers are drawn with Python's own generator, so that another version of PyTorch gives the same fixtures up to
 rounding. The committed ones name the version that made them. Parameters have the names and shapes of the C++ models.
 """
+import argparse
 import json
 import random
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -37,6 +41,9 @@ SIZES = {
 TABLE_ROWS = {"user": 7, "item": 12, "brand": 5, "category": 8}  # padding included
 # The last user, item, brand and category are in no batch: weight decay alone moves their rows.
 BATCH_ROWS, HISTORY, CATEGORIES, STEPS = [6, 7, 4], 6, 3, 10
+VECTOR_WIDTH = 5  # of the frozen item vectors
+EXPERTS = {"expert_hidden": [3], "shared_experts": 2, "own_experts": 1}
+JOINED = {"dcnv1", "dcnv2", "din"}  # z joins their inputs; of the others it is a field
 ADAM = {"learning_rate": 0.01, "weight_decay": 0.01}
 
 # From the names of ctr_torch's parameters to those of the C++ models.
@@ -52,6 +59,9 @@ NAMES = [
     (r"^cross\.gate", "gate"),
     (r"^cross\.linear", "cross"),
     (r"^cross\.(\w+)\.(\d)$", r"cross.\2.\1"),
+    (r"^extra\.map", "text"),
+    (r"^extra\.(\w+\.\d)\.linear", r"kar.\1"),
+    (r"^extra\.(\w+_gate)", r"kar.\1"),
 ]
 
 
@@ -123,8 +133,9 @@ def draw_state(rng, model):
         if "bias" in name:
             # Well above 0: it keeps units alive, and where the data has no say (before batch norm, on keys of
             # attention) decay alone moves a bias, by a gradient in which rounding errors must not count.
-            return number(rng, 0.1, mean=0.5)
-        return number(rng, 0.5 if len(shape) > 1 else 0.3)
+            # Twice as much in KAR's experts, whose few units are all behind a ReLU.
+            return number(rng, 0.1, mean=1.0 if name.startswith("extra") else 0.5)
+        return number(rng, 0.5 if len(shape) > 1 and not name.startswith("extra.") else 0.3)
 
     state = {}
     for name, old in model.state_dict().items():
@@ -143,8 +154,8 @@ def state(model):
     return [(name, x) for name, x in model.state_dict().items() if not name.endswith("num_batches_tracked")]
 
 
-def make(name, cross):
-    rng = random.Random(name)
+def make(name, cross, extra):
+    rng = random.Random(name if extra == "none" else f"{name}_{extra}")
     items = draw_items(rng)
     batches = [draw_batch(rng, rows) for rows in BATCH_ROWS]
     table = item_table(items)
@@ -153,19 +164,26 @@ def make(name, cross):
     ]
     labels = [torch.tensor(b["label"]).double() for b in batches]
 
-    settings = ctr_torch.Settings(**SIZES, cross=cross, dropout=0.0)
+    # Half as wide where KAR's towers are as wide as a field: then they have two numbers everywhere.
+    sizes = {**SIZES, "width": SIZES["width"] // 2} if extra != "none" and name in JOINED else SIZES
+    settings = ctr_torch.Settings(**sizes, cross=cross, dropout=0.0)
     interactions = draw_interactions(rng) if name == "lightgcn" else []
     if interactions:
         settings.interactions = torch.tensor(interactions).T
+    vectors = []
+    if extra != "none":
+        vectors = [[number(rng, 0.5 if item > 0 else 0.0) for _ in range(VECTOR_WIDTH)] for item in range(len(items))]
+        settings = replace(settings, extra=extra, vectors=torch.tensor(vectors), expert_dropout=0.0, **EXPERTS)
     model = ctr_torch.BACKBONES[name](TABLE_ROWS, settings).double()
     draw_state(rng, model)
     fixture = {
         "made_by": "tools/golden/make_backbone_golden.py with PyTorch "
         f"{torch.__version__.split('+')[0]}, float64 on the CPU",
-        "sizes": {**SIZES, "cross": cross},
+        "sizes": {**sizes, "cross": cross},
         "table_rows": TABLE_ROWS,
         "adam": ADAM,
         "items": items,
+        **({"extra": {"kind": extra, "vectors": vectors, **(EXPERTS if extra == "kar" else {})}} if vectors else {}),
         **({"interactions": interactions} if interactions else {}),
         "batches": batches,
         "shapes": {cpp_name(key): list(x.shape[:2] if "cin.layers" in key else x.shape) for key, x in state(model)},
@@ -193,11 +211,16 @@ def make(name, cross):
 
 def main():
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    fixtures = {name: (name, "mixture") for name in ctr_torch.BACKBONES}
-    fixtures["dcnv2_full"] = ("dcnv2", "full")
-    for fixture, (name, cross) in fixtures.items():
+    fixtures = {name: (name, "mixture", "none") for name in ctr_torch.BACKBONES}
+    fixtures["dcnv2_full"] = ("dcnv2", "full", "none")
+    for name in ctr_torch.BACKBONES:
+        if name != "lightgcn":
+            fixtures |= {f"{name}_{extra}": (name, "mixture", extra) for extra in ctr_torch.EXTRAS}
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("fixture", choices=[[], *fixtures], nargs="*", help="these only")
+    for fixture in parser.parse_args().fixture or fixtures:
         # Two digits more than float32 has; rounding errors around zero become zero.
-        numbers = shorten(make(name, cross), digits=9, zero_below=1e-15)
+        numbers = shorten(make(*fixtures[fixture]), digits=9, zero_below=1e-15)
         text = json.dumps(numbers, separators=(",", ":"))
         (OUTPUT / f"{fixture}.json").write_text(text + "\n")
 
