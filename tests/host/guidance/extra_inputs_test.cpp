@@ -2,14 +2,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 #include <vector>
 
+#include "host/data/features.h"
 #include "host/guidance/registry.h"
 #include "tests/host/support.h"
 #include "tests/host/train/bench.h"
 #include "tests/support/compare.h"
-#include "tests/support/extras.h"
 
 namespace sllmr {
 namespace {
@@ -64,12 +65,18 @@ TEST(ExtraInputs, DoNotSeeWhatComesAfterTheRow) {
   after.history = longer;
   after.history_offsets = longer_offsets;
   const std::vector<FeatureRow> rows{{1, 6, 3}, {1, 4, 1}, {2, 8, 2}, {2, 3, 0}};
-  for (const bool sequence : {false, true}) {
-    for (const ExtraKind& kind : extra_kinds({3, 9, 1, 1}, 5)) {
-      SCOPED_TRACE(kind.name);
-      Parameters<float> parameters;
-      const auto vector = kind.maker->make(context, parameters, 4, ExtraPlace::field);
-      parameters.allocate(context, 1);
+  std::vector<float> values(9 * 5);
+  for (std::size_t k = 5; k < values.size(); ++k) values[k] = std::sin(static_cast<float>(k));
+  const ItemVectors vectors{5, std::make_shared<const std::vector<float>>(values)};
+  for (const GuidanceInfo& info : guidance_methods()) {
+    if (info.extra == nullptr) continue;
+    SCOPED_TRACE(info.name);
+    const std::vector<std::string> words{"method=" + info.words.front(), "model.name=deepfm"};
+    Parameters<float> parameters;
+    const auto vector =
+        info.extra(load_config("", words), vectors)->make(context, parameters, 4, ExtraPlace::field);
+    parameters.allocate(context, 1);
+    for (const bool sequence : {false, true}) {
       const auto of = [&](const FeatureSource& source) {
         const FeatureStore store(context, source, 20);
         FeatureBatcher batcher(context, store, {4, sequence, false});
