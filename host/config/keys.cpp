@@ -50,7 +50,7 @@ Key part_key(const PartKey& part) {
     expects = fmt::format("an integer in [{}, {}]", part.low, part.high);
   }
   if (std::holds_alternative<std::vector<std::int64_t>>(part.standard)) {
-    expects = fmt::format("a list of integers in [{}, {}], as \"[128, 64]\"", part.low, part.high);
+    expects = fmt::format("a non-empty array of integers in [{}, {}], as [128, 64]", part.low, part.high);
   }
   if (!part.choices.empty()) expects = fmt::format("one of {}", fmt::join(part.choices, ", "));
   return {part.name, expects, part.doc, get, set, part.choices};

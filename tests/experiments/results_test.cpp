@@ -96,7 +96,9 @@ TEST(Figures, AreEveryMetricBySliceAndEveryNumberOfGuidance) {
                   "auc.all", "auc.cold", "auc.tail", "n.all", "n.cold", "n.tail", "guidance.mean_alpha.all",
                   "guidance.mean_weight.all", "guidance.calibration_error.all",
                   "guidance.buckets.warm_head.mean_alpha.all", "guidance.buckets.warm_tail.mean_alpha.all",
-                  "guidance.buckets.cold_head.mean_alpha.all", "guidance.buckets.cold_tail.mean_alpha.all"));
+                  "guidance.buckets.cold_head.mean_alpha.all", "guidance.buckets.cold_tail.mean_alpha.all",
+                  "seconds.epoch.all", "memory.peak_resident_bytes.all", "memory.peak_device_bytes.all",
+                  "parameters.all"));
 }
 
 TEST(Figures, AreFoundByTheWordsThatUsersWrite) {
@@ -220,7 +222,7 @@ TEST(ResultsFile, HoldsEveryFigureAndWhatMadeIt) {
   EXPECT_EQ(stored["runs"][1]["data_hash"], "d2");
   EXPECT_EQ(stored["runs"][2]["scores_hash"], "s1");
   EXPECT_EQ(stored["runs"][2]["folder"], "runs/x");
-  EXPECT_EQ(stored["cells"].size(), 6 + 6 + 13);
+  EXPECT_EQ(stored["cells"].size(), 10 + 10 + 17);
   std::map<std::string, json> values;
   for (const json& cell : stored["cells"]) {
     values[cell["row"].get<std::string>() + cell["seed"].dump() + cell["metric"].get<std::string>() +

@@ -89,7 +89,7 @@ class Dllm2Rec : public GuidedRows {
   /// Gradients of the appended rows of a step whose logits these are.
   std::vector<float> gradients(Guidance& guidance, const BatchPlan& plan, const std::vector<float>& logits) {
     const FeatureStore features(context_, feature_source(data_));
-    const auto backbone = make_backbone(context_, config_, features, split_);
+    const auto backbone = make_backbone(context_, config_, features, split_, nullptr);
     FeatureBatcher batcher(context_, features, {std::ssize(plan.rows), false, true});
     const FeatureBatch& batch = batcher.make(context_, plan.rows);
     std::unique_ptr<Backbone<float>::Saved> saved;

@@ -44,7 +44,7 @@ TEST(ExtraInputs, AdaptorsNeedExperts) {
   EXPECT_THAT(error({"kar.shared=0", "kar.own=0"}), HasSubstr("0 experts"));
   EXPECT_THAT(error({"kar.shared=16", "kar.own=1"}), HasSubstr("17 experts"));
   for (const char* hidden : {"kar.hidden=[]", "kar.hidden=[0]", "kar.hidden=[64, 5000]", "kar.hidden=64"}) {
-    EXPECT_THAT(error({hidden}), HasSubstr("a list of integers in [1, 4096]")) << hidden;
+    EXPECT_THAT(error({hidden}), HasSubstr("array of integers in [1, 4096]")) << hidden;
   }
 }
 
