@@ -27,7 +27,7 @@ using nlohmann::json;
 using Vector = Embedder::Vector;
 
 constexpr const char* kTemplate = "embeddings";
-constexpr std::int64_t kFirstCheck = 20;  // requests before the share of bad ones means anything
+constexpr std::int64_t kLeastRequests = 20;  // requests before the share of bad ones means anything
 
 double sum_of_squares(const Vector& vector) {
   double squares = 0;
@@ -270,7 +270,7 @@ bool Embedder::ask() {
         summary_.examples.push_back(fmt::format("{} after {} tries{}{}", reply.error, reply.tries,
                                                 detail.empty() ? "" : ": ", detail));
       }
-      if (replies >= kFirstCheck) check_share(done);
+      if (replies >= kLeastRequests) check_share(done);
       return;
     }
     first_replies.worked();

@@ -16,18 +16,18 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr std::array<Id, kVocabularies> kRows{7, 12, 5, 8};
-constexpr Pass kTraining{true, 21, 4};
+constexpr std::array<Id, kVocabularies> kExtraRows{7, 12, 5, 8};
+constexpr Pass kExtraPass{true, 21, 4};
 
 HostFeatures some_features(int rows, bool sequence) {
   TestNumbers numbers(8);
-  return random_features(numbers, rows, kRows, 6, sequence);
+  return random_features(numbers, rows, kExtraRows, 6, sequence);
 }
 
 /// An extra vector whose parameters are all drawn.
 template <class Real>
-struct Model {
-  Model(const Context& context, const ExtraVectorMaker& maker, int width, ExtraPlace place)
+struct ExtraModel {
+  ExtraModel(const Context& context, const ExtraVectorMaker& maker, int width, ExtraPlace place)
       : vector(maker.make(context, parameters, width, place)) {
     parameters.allocate(context, 1);
     const std::vector<Real> drawn = random_numbers<Real>(2, parameters.size());
@@ -129,13 +129,13 @@ TEST(TextMap, IsALinearMapOfTheItemsVector) {
   const ItemVectors vectors = random_vectors(12, 6);
   const HostFeatures features = some_features(5, false);
   const DeviceFeatures device(context, features);
-  const Model<double> model(context, *text_map(vectors), 4, ExtraPlace::field);
+  const ExtraModel<double> model(context, *text_map(vectors), 4, ExtraPlace::field);
   std::vector<double> expected;
   for (std::size_t row = 0; row < 5; ++row) {
     const auto y = affine(model.parameters, "text", mean_of(vectors, features.of(Field::item)[row]));
     expected.insert(expected.end(), y.begin(), y.end());
   }
-  EXPECT_LT(norm_error(values_of(context, model.forward(context, device.batch(), kTraining)), expected),
+  EXPECT_LT(norm_error(values_of(context, model.forward(context, device.batch(), kExtraPass)), expected),
             1e-13);
 }
 
@@ -174,7 +174,7 @@ TEST(ExpertAdaptor, IsTheMixtureOfItsExperts) {
     const DeviceFeatures device(context, features);
     for (const ExtraPlace place : {ExtraPlace::field, ExtraPlace::joined}) {
       const auto maker = expert_adaptor({vectors, {9, 5}, 2, 3, 0.1});
-      const Model<double> model(context, *maker, 8, place);
+      const ExtraModel<double> model(context, *maker, 8, place);
       EXPECT_EQ(model.vector->width(), place == ExtraPlace::field ? 8 : 16);
       std::vector<double> expected;
       for (std::size_t row = 0; row < 6; ++row) {
@@ -195,8 +195,8 @@ TEST(ExpertAdaptor, OfOneExpertIsThatExpert) {
   const ItemVectors vectors = random_vectors(12, 7);
   const HostFeatures features = some_features(4, false);
   const DeviceFeatures device(context, features);
-  const Model<double> model(context, *expert_adaptor({vectors, {9}, 0, 1, 0}), 4, ExtraPlace::joined);
-  const std::vector<double> z = values_of(context, model.forward(context, device.batch(), kTraining));
+  const ExtraModel<double> model(context, *expert_adaptor({vectors, {9}, 0, 1, 0}), 4, ExtraPlace::joined);
+  const std::vector<double> z = values_of(context, model.forward(context, device.batch(), kExtraPass));
   for (std::size_t row = 0; row < 4; ++row) {
     const auto item =
         naive_expert(model.parameters, "kar.item.0", 2, mean_of(vectors, features.of(Field::item)[row]));
@@ -276,9 +276,9 @@ TEST(ExtraVectors, AreTheSumOfBothSides) {
   const Context context(Device::cpu, 2);
   const HostFeatures features = some_features(7, false);
   const DeviceFeatures device(context, features);
-  for (const ExtraKind& kind : extra_kinds(kRows, 5)) {
+  for (const ExtraKind& kind : extra_kinds(kExtraRows, 5)) {
     SCOPED_TRACE(kind.name);
-    const Model<double> model(context, *kind.maker, 6, ExtraPlace::field);
+    const ExtraModel<double> model(context, *kind.maker, 6, ExtraPlace::field);
     auto sum = Tensor<double>::zeros(context, 7, 6);
     for (const Side side : {Side::user, Side::item}) {
       const auto part = Tensor<double>::zeros(context, 7, 6);
