@@ -56,7 +56,7 @@ double loss_of(const DistilledRow& row, double s) {
 }
 
 /// Gradients by finite differences in double precision.
-void expect_right(const Context& context) {
+void expect_right_distillation(const Context& context) {
   const Appended appended;
   const DistilledOutcome out = distil(context, appended);
   std::vector<double> expected;
@@ -79,12 +79,12 @@ void expect_right(const Context& context) {
 }
 
 TEST(Dllm2RecLoss, GradientsAndSumAreRight) {
-  expect_right(Context(Device::cpu, 1));
+  expect_right_distillation(Context(Device::cpu, 1));
 }
 
 TEST(Dllm2RecLossCuda, GradientsAndSumAreRight) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
-  expect_right(Context(Device::cuda));
+  expect_right_distillation(Context(Device::cuda));
 }
 
 TEST(Dllm2RecLoss, ANaNReachesTheGradientAndTheSum) {
