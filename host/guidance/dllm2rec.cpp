@@ -67,7 +67,7 @@ class Dllm2Rec final : public Guidance {
         top_(static_cast<int>(setup.config.part<std::int64_t>(kTop))),
         share_(setup.config.part<double>(kShare)),
         joins_(Share::of(share_)),
-        lists_(*setup.inputs.table, setup.split, static_cast<std::size_t>(top_)),
+        lists_(*setup.table, setup.split, static_cast<std::size_t>(top_)),
         weights_(lists_.items.size()),
         consistent_(setup.context, lists_.items.size()),
         rows_(setup.context, static_cast<std::size_t>(most_appended(setup))) {

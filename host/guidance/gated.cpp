@@ -23,12 +23,12 @@ Gated::Gated(const GuidanceSetup& setup, const GateSpec& spec)
       spec_(spec),
       skips_closed_(setup.backbone && setup.config.gate.skip_below > 0 &&
                     (spec.objective->skips_closed || spec.rule->n_params == 0)),
-      users_(user_signals(setup.split, *setup.inputs.table)),
+      users_(user_signals(setup.split, *setup.table)),
       items_(item_signals(setup.split)),
       device_users_(setup.context, std::span<const UserSignals>(users_)),
       device_items_(setup.context, std::span<const ItemSignals>(items_)),
-      draws_(setup.context, setup.config, setup.split, *setup.inputs.table, probe_draws(gate(), spec),
-             setup.batch, setup.chunk) {
+      draws_(setup.context, setup.config, setup.split, *setup.table, probe_draws(gate(), spec), setup.batch,
+             setup.chunk) {
   state_.gate().users = device_users_.data();
   state_.gate().items = device_items_.data();
   if (!setup.backbone) return;

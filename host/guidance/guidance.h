@@ -36,10 +36,10 @@ nlohmann::json to_json(const EpochReport& report);
 /// Throws nlohmann::json::exception for something else.
 EpochReport report_from_json(const nlohmann::json& json);
 
-/// What guidance reads beside the data; null what its method does not.
+/// What guided training reads beside the data; null what its method does not.
 struct GuidanceInputs {
   const ScoreTable* table = nullptr;
-  std::shared_ptr<const TextVectors> vectors = nullptr;
+  std::shared_ptr<const TextVectors> vectors = nullptr;  // wanted until the backbone has its own of them
 };
 
 /// What a method is made for. What is referred to must outlive it.
@@ -47,7 +47,7 @@ struct GuidanceSetup {
   Context& context;
   const Config& config;
   const Split& split;
-  GuidanceInputs inputs;
+  const ScoreTable* table;              // of a method that reads scores; else null
   std::int64_t batch;                   // most training rows of a step
   std::int64_t chunk;                   // most training rows between two ends of a chunk
   int slots;                            // accumulators that the base loss takes

@@ -33,10 +33,10 @@ class Distillation final : public Guidance {
  public:
   explicit Distillation(const GuidanceSetup& setup)
       : Guidance(setup),
-        teacher_(*setup.inputs.table, [&](float s) { return teacher(setup.config, static_cast<double>(s)); }),
+        teacher_(*setup.table, [&](float s) { return teacher(setup.config, static_cast<double>(s)); }),
         weight_(static_cast<float>(setup.config.part<double>(kWeight))),
         half_(setup.config.part<std::string>(kMissing) == "half") {
-    for (const float score : setup.inputs.table->scores) {
+    for (const float score : setup.table->scores) {
       const float t = teacher(setup.config, static_cast<double>(score));
       lowest_ = std::min(lowest_, t);
       highest_ = std::max(highest_, t);

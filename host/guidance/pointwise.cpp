@@ -112,8 +112,8 @@ class Pointwise final : public Gated {
  public:
   explicit Pointwise(const GuidanceSetup& setup)
       : Gated(setup, spec_of(setup.config)),
-        calibration_(is_calibrated(setup.config) ? std::optional(platt(*setup.inputs.table)) : std::nullopt),
-        target_(calibration_ ? Judged(*setup.inputs.table, *calibration_) : Judged(*setup.inputs.table)),
+        calibration_(is_calibrated(setup.config) ? std::optional(platt(*setup.table)) : std::nullopt),
+        target_(calibration_ ? Judged(*setup.table, *calibration_) : Judged(*setup.table)),
         targets_(setup.context, 2 * heads_.size()) {}
 
   MfPairs* mf_pairs() override { return nullptr; }

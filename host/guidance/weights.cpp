@@ -14,12 +14,12 @@ class RowWeights final : public Guidance {
  public:
   explicit RowWeights(const GuidanceSetup& setup)
       : Guidance(setup),
-        judged_(*setup.inputs.table),
+        judged_(*setup.table),
         strength_(static_cast<float>(setup.config.part<double>(kStrength))),
         mean_(static_cast<std::size_t>(setup.split.data->users.rows())) {
     for (std::size_t user = 0; user < mean_.size(); ++user) {
       double sum = 0;
-      const auto scores = setup.inputs.table->scores_of(static_cast<Id>(user));
+      const auto scores = setup.table->scores_of(static_cast<Id>(user));
       for (const float score : scores) sum += static_cast<double>(score);
       if (!scores.empty()) mean_[user] = static_cast<float>(sum / static_cast<double>(scores.size()));
     }

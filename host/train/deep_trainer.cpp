@@ -64,7 +64,7 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
   scorer_ = std::make_unique<RankingScorer>(*features_, *backbone_, split);
 
   guidance_ = find_guidance(config).make(
-      {context, config, split, inputs, batch, chunk_, static_cast<int>(batch), backbone_.get()});
+      {context, config, split, inputs.table, batch, chunk_, static_cast<int>(batch), backbone_.get()});
   // The next batches are assembled while the device is at work, or the other threads are: with two of them
   // nothing was gained.
   constexpr std::size_t kAhead = 3;

@@ -236,7 +236,11 @@ TEST(Config, UnreadableRecipesNamePathAndCause) {
 // A value other than the default for each key.
 std::string another_value(const ConfigKeyInfo& key) {
   if (key.type.starts_with("one of")) return key.type.substr(key.type.rfind(' ') + 1);
-  if (key.type.starts_with("an integer")) return key.type.ends_with(", 16]") ? "13" : "123";
+  if (key.type.starts_with("an integer")) {
+    const std::size_t high = key.type.rfind(", ");  // "an integer in [0, 16]"
+    const bool is_small = key.type.ends_with(']') && key.type.size() - high < std::string("., 123]").size();
+    return is_small ? key.type.substr(high + 2, key.type.size() - high - 3) : "123";
+  }
   if (key.type.starts_with("a number")) return "0.123456789012345678";
   if (key.type.find("array of integers") != key.type.npos) return "[1, 7, 30]";
   if (key.type == "true or false") return key.default_value == "true" ? "false" : "true";

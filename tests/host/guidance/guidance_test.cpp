@@ -43,23 +43,8 @@ class EveryMethod : public testing::TestWithParam<std::string> {
   /// The method's first word, on a backbone whose batch norm sees every row of
   /// a batch.
   Config config(std::vector<std::string> overrides = {}) const {
-    std::vector<std::string> words = {"data.path=" + (folder_ / "synthetic"),
-                                      "device=cpu",
-                                      "threads=1",
-                                      "model.name=deepfm",
-                                      "model.width=8",
-                                      "model.hidden=[16, 8]",
-                                      "train.loss=bce",
-                                      "train.mode=exact",
-                                      "train.optimizer=adam",
-                                      "train.lr=0.01",
-                                      "train.l2=1e-4",
-                                      "train.batch_size=64",
-                                      "train.chunk_rows=256",
-                                      "train.epochs=2",
-                                      "eval.protocol=ctr",
-                                      "llm.pair_rate=0.5",
-                                      "method=" + info().words.front()};
+    std::vector<std::string> words =
+        small_ctr_words(folder_ / "synthetic", info().words.front(), {"train.l2=1e-4", "llm.pair_rate=0.5"});
     words.insert(words.end(), overrides.begin(), overrides.end());
     return recipe_of(words);
   }

@@ -23,25 +23,9 @@ class McDropoutRun : public testing::Test {
  protected:
   void SetUp() override { save_recbole(synthetic_dataset(small_world(300, 200)), folder_.path()); }
   Config config(std::vector<std::string> overrides) const {
-    std::vector<std::string> words = {"data.path=" + (folder_ / "synthetic"),
-                                      "run_dir=" + (folder_ / "run"),
-                                      "device=cpu",
-                                      "threads=1",
-                                      "method=agreement",
-                                      "model.name=deepfm",
-                                      "model.width=8",
-                                      "model.hidden=[16, 8]",
-                                      "model.dropout=0.2",
-                                      "train.loss=bce",
-                                      "train.mode=exact",
-                                      "train.optimizer=adam",
-                                      "train.lr=0.01",
-                                      "train.batch_size=64",
-                                      "train.chunk_rows=256",
-                                      "train.epochs=1",
-                                      "eval.protocol=ctr",
-                                      "llm.pair_rate=0.25",
-                                      "gate.probe_rate=1"};
+    std::vector<std::string> words =
+        small_ctr_words(folder_ / "synthetic", "agreement",
+                        {"model.dropout=0.2", "train.epochs=1", "llm.pair_rate=0.25", "gate.probe_rate=1"});
     words.insert(words.end(), overrides.begin(), overrides.end());
     return recipe_of(words);
   }

@@ -18,21 +18,8 @@ class Pointwise : public testing::Test {
  protected:
   void SetUp() override { save_recbole(synthetic_dataset(small_world(300, 200)), folder_.path()); }
   Config config(std::vector<std::string> overrides) const {
-    std::vector<std::string> words = {"data.path=" + (folder_ / "synthetic"),
-                                      "device=cpu",
-                                      "threads=1",
-                                      "model.name=dcnv2",
-                                      "model.width=8",
-                                      "model.hidden=[16, 8]",
-                                      "train.loss=bce",
-                                      "train.mode=exact",
-                                      "train.optimizer=adam",
-                                      "train.lr=0.01",
-                                      "train.batch_size=64",
-                                      "train.chunk_rows=256",
-                                      "train.epochs=3",
-                                      "eval.protocol=ctr",
-                                      "method=pointwise"};
+    std::vector<std::string> words =
+        small_ctr_words(folder_ / "synthetic", "pointwise", {"model.name=dcnv2", "train.epochs=3"});
     words.insert(words.end(), overrides.begin(), overrides.end());
     return load_config("", words);
   }

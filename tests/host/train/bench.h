@@ -24,6 +24,18 @@ inline SyntheticOptions small_world(int users, int items) {
   return options;
 }
 
+/// A small backbone on a small data set under protocol `ctr`; later words win.
+inline std::vector<std::string> small_ctr_words(const std::string& path, const std::string& method,
+                                                const std::vector<std::string>& more = {}) {
+  std::vector<std::string> words = {"data.path=" + path, "device=cpu",          "threads=1",
+                                    "model.name=deepfm", "model.width=8",       "model.hidden=[16, 8]",
+                                    "train.loss=bce",    "train.mode=exact",    "train.optimizer=adam",
+                                    "train.lr=0.01",     "train.batch_size=64", "train.chunk_rows=256",
+                                    "train.epochs=2",    "eval.protocol=ctr",   "method=" + method};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
 /// Overrides as a recipe sets them: it may serve methods that have no use for some.
 inline Config recipe_of(const std::vector<std::string>& words) {
   Config config = load_config("", words);

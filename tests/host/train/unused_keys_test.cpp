@@ -46,22 +46,7 @@ class UnusedKeys : public testing::Test {
   void SetUp() override { save_recbole(synthetic_dataset(small_world(300, 200)), folder_.path()); }
 
   std::vector<std::string> deep(const std::string& method) const {
-    return {"data.path=" + (folder_ / "synthetic"),
-            "device=cpu",
-            "threads=1",
-            "model.name=deepfm",
-            "model.width=8",
-            "model.hidden=[16, 8]",
-            "train.loss=bce",
-            "train.mode=exact",
-            "train.optimizer=adam",
-            "train.lr=0.01",
-            "train.l2=1e-4",
-            "train.batch_size=64",
-            "train.chunk_rows=256",
-            "train.epochs=1",
-            "eval.protocol=ctr",
-            "method=" + method};
+    return small_ctr_words(folder_ / "synthetic", method, {"train.l2=1e-4", "train.epochs=1"});
   }
   std::vector<std::string> fused(const std::string& method) const {
     return {"data.path=" + (folder_ / "synthetic"),
