@@ -25,7 +25,8 @@ class McDropoutRun : public testing::Test {
   Config config(std::vector<std::string> overrides) const {
     std::vector<std::string> words =
         small_ctr_words(folder_ / "synthetic", "agreement",
-                        {"model.dropout=0.2", "train.epochs=1", "llm.pair_rate=0.25", "gate.probe_rate=1"});
+                        {"run_dir=" + (folder_ / "run"), "model.dropout=0.2", "train.epochs=1",
+                         "llm.pair_rate=0.25", "gate.probe_rate=1"});
     words.insert(words.end(), overrides.begin(), overrides.end());
     return recipe_of(words);
   }
