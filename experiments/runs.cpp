@@ -105,13 +105,13 @@ std::vector<CheckedRun> check_runs(std::span<const Config> runs) {
       const Config& run = runs[k];
       check_protocol(run, world.split);
       checked[k].inputs = run_inputs(*world.data);
-      if (find_guidance(run).reads_vectors && run.llm.encoder == "file") {
+      if (reads_of(run).vectors && run.llm.encoder == "file") {
         require_not_pipe(run.llm.vectors, "llm.vectors");
         const auto [file, is_new] = vectors.try_emplace(run.llm.vectors, 0);
         if (is_new) file->second = vectors_hash(run, vectors_for(run, *world.data).get());
         checked[k].inputs.vectors = file->second;
       }
-      if (!find_guidance(run).reads_scores || run.llm.scorer != "file") continue;
+      if (!reads_of(run).scores || run.llm.scorer != "file") continue;
       require_not_pipe(run.llm.scores, "llm.scores");
       Config reading;
       reading.llm.scores = run.llm.scores;

@@ -21,7 +21,7 @@ RunResult run_result(const nlohmann::json& summary, const Config& config) {
   const bool reads_table = reads_scores && summary["llm"].contains("leakage");
   run.data_hash = summary.at("data_hash");
   if (backbone != nullptr && backbone->reads_attributes) run.feature_hash = summary.value("feature_hash", "");
-  const bool reads_vectors = find_guidance(config).reads_vectors, reads_file = config.llm.encoder == "file";
+  const bool reads_vectors = reads_of(config).vectors, reads_file = config.llm.encoder == "file";
   if ((reads_scores && !reads_table) || (reads_vectors && !reads_file)) {
     run.text_hash = summary.value("text_hash", "");
   }

@@ -48,6 +48,7 @@ struct GuidanceSetup {
   const Config& config;
   const Split& split;
   const ScoreTable* table;              // of a method that reads scores; else null
+  const TextVectors* vectors;           // of one that reads vectors, while it is made; else null
   std::int64_t batch;                   // most training rows of a step
   std::int64_t chunk;                   // most training rows between two ends of a chunk
   int slots;                            // accumulators that the base loss takes
@@ -178,13 +179,18 @@ struct GuidanceColumn {
   bool in_tables = true;  // beside the metrics, or of a single run alone
 };
 
+/// What a method reads beside the data.
+struct GuidanceReads {
+  bool scores = true;    // a table of LLM scores
+  bool vectors = false;  // of the items' texts (host/text/text_vectors.h)
+};
+
 /// A registered method.
 struct GuidanceInfo {
   std::string_view name;
   std::string_view summary;
   std::vector<std::string> words;  // what `method=` takes for it
-  bool reads_scores = true;        // a table of LLM scores
-  bool reads_vectors = false;      // of the items' texts (host/text/text_vectors.h)
+  GuidanceReads (*reads)(const Config&) = [](const Config&) { return GuidanceReads{}; };
   bool trains_mf = false;          // the kernels of matrix factorisation know it
   std::vector<PartKey> keys = {};  // config keys of its own
   /// Why it has no use for a key of [llm] or [gate] that says nothing of the table; empty where it has.

@@ -7,7 +7,7 @@ GuidanceInfo none_guidance() {
   return {.name = "none",
           .summary = "the backbone alone",
           .words = {"none"},
-          .reads_scores = false,
+          .reads = [](const Config&) { return GuidanceReads{.scores = false}; },
           .trains_mf = true,
           .make = [](const GuidanceSetup& setup) { return std::make_unique<Guidance>(setup); }};
 }

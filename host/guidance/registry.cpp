@@ -89,8 +89,12 @@ const GuidanceInfo& find_guidance(const Config& config) {
   return *found;
 }
 
+GuidanceReads reads_of(const Config& config) {
+  return find_guidance(config).reads(config);
+}
+
 std::shared_ptr<const TextVectors> vectors_for(const Config& config, const Dataset& data) {
-  return find_guidance(config).reads_vectors ? text_vectors_of(config, data) : nullptr;
+  return reads_of(config).vectors ? text_vectors_of(config, data) : nullptr;
 }
 
 namespace {
@@ -120,9 +124,9 @@ std::string why_unused(const Config& config, const GuidanceInfo& info, std::stri
   }
   if (!key.starts_with("llm.") && !key.starts_with("gate.")) return {};
   if (std::ranges::find(kVectorKeys, key) != std::end(kVectorKeys)) {
-    return info.reads_vectors ? "" : fmt::format("method={} reads no text vectors", config.method);
+    return info.reads(config).vectors ? "" : fmt::format("method={} reads no text vectors", config.method);
   }
-  if (info.reads_scores && std::ranges::find(kTableKeys, key) != std::end(kTableKeys)) return {};
+  if (info.reads(config).scores && std::ranges::find(kTableKeys, key) != std::end(kTableKeys)) return {};
   return info.unused(config, key);
 }
 

@@ -53,7 +53,7 @@ std::string stored_value(const SafetensorsFile& checkpoint, const std::string& n
 std::string changed_input(const Config& config, const RunInputs& now, const StoredValue& stored) {
   const BackboneInfo* backbone = find_backbone(config.model.name);
   const bool reads_features = backbone == nullptr || backbone->reads_attributes;
-  const GuidanceInfo& guidance = find_guidance(config);
+  const GuidanceReads reads = reads_of(config);
   const bool reads_table = config.llm.scorer == "file", reads_file = config.llm.encoder == "file";
   struct Input {
     const char* name;
@@ -66,11 +66,9 @@ std::string changed_input(const Config& config, const RunInputs& now, const Stor
       {kData, fmt::format("the data at '{}'", path), true},
       {kFeatures, fmt::format("the items' brands and categories at '{}'", path), reads_features},
       {kTexts, fmt::format("the items' texts at '{}'", path),
-       (guidance.reads_scores && !reads_table) || (guidance.reads_vectors && !reads_file)},
-      {kScores, fmt::format("the LLM scores of '{}'", config.llm.scores),
-       guidance.reads_scores && reads_table},
-      {kVectors, fmt::format("the text vectors of '{}'", config.llm.vectors),
-       guidance.reads_vectors && reads_file}};
+       (reads.scores && !reads_table) || (reads.vectors && !reads_file)},
+      {kScores, fmt::format("the LLM scores of '{}'", config.llm.scores), reads.scores && reads_table},
+      {kVectors, fmt::format("the text vectors of '{}'", config.llm.vectors), reads.vectors && reads_file}};
   const std::map<std::string, std::string> current = stored_form(now);
   for (const Input& input : inputs) {
     const std::string then = stored(input.name);

@@ -19,7 +19,7 @@ std::vector<std::string> summary_numbers(const Config& config) {
                                     "memory.peak_device_bytes"};
   paths.emplace_back(has_mf_kernels(config) ? "triples_per_s" : "rows_per_s");
   if (config.train.eval_every > 0) paths.insert(paths.end(), {"validation.best", "validation.best_epoch"});
-  if (find_guidance(config).reads_scores) {
+  if (reads_of(config).scores) {
     paths.insert(paths.end(), {"llm.pairs", "llm.users"});
     if (config.llm.scorer == "file") {
       paths.insert(paths.end(),

@@ -80,13 +80,13 @@ class Run {
  public:
   Run(const Config& config, bool resume)
       : config_(config),
-        guidance_(find_guidance(config)),
+        reads_(reads_of(config)),
         protocol_(find_protocol(config)),
         monitor_(monitor_of(config, protocol_)),
         context_(parse_device(device_name(config)), config.threads),
         world_(load_world(config)) {
     check_protocol(config, world_.split);
-    if (guidance_.reads_scores) scores_ = std::make_unique<LlmScores>(load_scores(config_, world_.split));
+    if (reads_.scores) scores_ = std::make_unique<LlmScores>(load_scores(config_, world_.split));
     const auto vectors = vectors_for(config_, *world_.data);
     inputs_ = run_inputs(*world_.data, scores_ ? scores_->hash : 0, vectors_hash(config_, vectors.get()));
     prepare_seconds_ = watch_.seconds();
@@ -296,7 +296,7 @@ class Run {
 
   const Config& config_;
   Stopwatch watch_;
-  const GuidanceInfo& guidance_;
+  GuidanceReads reads_;
   const Protocol& protocol_;
   Monitor monitor_;
   Context context_;

@@ -66,7 +66,8 @@ MfTrainer::MfTrainer(Context& context, const Config& config, const Split& split,
     batch_ = std::make_unique<MfBatch>(context, config.model.width, data.users.rows(), data.items.rows(),
                                        batch_size_, optimizer_);
   }
-  guidance_ = find_guidance(config).make({context, config, split, inputs.table, batch_size_, chunk_, slots});
+  guidance_ = find_guidance(config).make(
+      {context, config, split, inputs.table, inputs.vectors.get(), batch_size_, chunk_, slots});
   args_.users = model_->users();
   args_.items = model_->items();
   args_.optimizer = {static_cast<float>(config.train.lr), static_cast<float>(config.train.l2)};

@@ -69,10 +69,9 @@ void check_training(const Config& config) {
 std::unique_ptr<Trainer> make_trainer(Context& context, const Config& config, const Split& split,
                                       const GuidanceInputs& inputs) {
   check_training(config);
-  const GuidanceInfo& guidance = find_guidance(config);
-  require(!guidance.reads_scores || inputs.table != nullptr, "method=" + config.method + " needs LLM scores");
-  require(!guidance.reads_vectors || inputs.vectors != nullptr,
-          "method=" + config.method + " needs text vectors");
+  const GuidanceReads reads = reads_of(config);
+  require(!reads.scores || inputs.table != nullptr, "method=" + config.method + " needs LLM scores");
+  require(!reads.vectors || inputs.vectors != nullptr, "method=" + config.method + " needs text vectors");
   if (has_mf_kernels(config)) return std::make_unique<MfTrainer>(context, config, split, inputs);
   return std::make_unique<DeepTrainer>(context, config, split, inputs);
 }

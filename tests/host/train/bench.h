@@ -66,7 +66,7 @@ class Bench {
  public:
   explicit Bench(const Config& config, int threads = 1, Device device = Device::cpu)
       : config_(config), context_(device, threads), world_(load_world(config_)) {
-    if (find_guidance(config_).reads_scores) table_ = load_scores(config_, world_.split).table;
+    if (reads_of(config_).scores) table_ = load_scores(config_, world_.split).table;
     trainer_ = make_trainer(context_, config_, world_.split, {&table_, vectors_for(config_, *world_.data)});
   }
   Trainer& trainer() { return *trainer_; }
