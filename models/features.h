@@ -56,6 +56,19 @@ struct TablePlan {
   const std::int32_t* row = nullptr;      // [offsets[n]]
 };
 
+/// Labelled rows of a pool that a batch brings along as examples for its own (LLM-CF). In every field's bags,
+/// and in a sequence batch's positions, they follow the rows; they are not scored.
+struct ExampleRows {
+  std::int64_t n = 0;                       // examples of the batch, each once
+  int each = 0;                             // most of a row, its slots; 0 in a batch without examples
+  std::int64_t filled = 0;                  // slots with one
+  std::int64_t positions = 0;               // history items of theirs in a sequence batch
+  const Id* number = nullptr;               // [n]: which rows of the pool, from 0
+  const std::int32_t* of_row = nullptr;     // [rows x each]: 0 .. n - 1; -1 for an empty slot
+  const std::int64_t* first_use = nullptr;  // [n + 1]
+  const std::int32_t* use = nullptr;  // [filled]: where in of_row each example stands, example by example
+};
+
 /// A batch on the device. The history is pooled (one bag a row) or, with `sequence`, one bag for each of the
 /// batch's `positions` history items, rows one after another.
 struct FeatureBatch {
@@ -70,8 +83,13 @@ struct FeatureBatch {
   std::int64_t twin_positions = 0;
   std::array<Bags, kFields> fields;
   std::array<TablePlan, kVocabularies> plans;  // empty unless the batch was made for training
+  ExampleRows examples;
 
-  std::int64_t bags(Field field) const { return sequence && is_history(field) ? positions : rows; }
+  /// Rows of the fields' bags: the batch's, then its examples.
+  std::int64_t all_rows() const { return rows + examples.n; }
+  /// Positions of the rows alone, which come first.
+  std::int64_t own_positions() const { return positions - examples.positions; }
+  std::int64_t bags(Field field) const { return sequence && is_history(field) ? positions : all_rows(); }
 };
 
 }  // namespace sllmr

@@ -37,8 +37,9 @@ class Stretches {
 
 }  // namespace
 
-FeatureStore::FeatureStore(const Context& context, FeatureSource source, int max_history)
-    : source_(std::move(source)), max_history_(max_history) {
+FeatureStore::FeatureStore(const Context& context, FeatureSource source, int max_history,
+                           std::shared_ptr<const ExampleSource> examples)
+    : source_(std::move(source)), max_history_(max_history), examples_(std::move(examples)) {
   require(max_history >= 1,
           fmt::format("a row sees at most {} items of the history; it must be at least 1", max_history));
   brand_begin_.reserve(source_.history.size() + 1);
@@ -72,7 +73,11 @@ FeatureBatcher::FeatureBatcher(const Context& context, const FeatureStore& store
     : store_(store), options_(options) {
   require(options.max_rows >= 1,
           fmt::format("a batch of {} rows; it must have at least 1", options.max_rows));
-  const auto rows = static_cast<std::size_t>(options.max_rows);
+  const ExampleSource* examples = options.side == Side::both ? store.examples() : nullptr;
+  each_ = examples != nullptr ? examples->each() : 0;
+  if (each_ > 0) slot_of_example_.assign(examples->pool().size(), -1);
+  most_rows_ = options.max_rows * (1 + each_);
+  const auto rows = static_cast<std::size_t>(most_rows_);
   index_.resize(rows);
   std::iota(index_.begin(), index_.end(), std::int64_t{0});
   lengths_.assign(rows, 1);
@@ -90,12 +95,18 @@ FeatureBatcher::FeatureBatcher(const Context& context, const FeatureStore& store
 void FeatureBatcher::assemble(std::span<const FeatureRow> rows, std::size_t twins) {
   require(!rows.empty() && static_cast<std::int64_t>(rows.size()) <= options_.max_rows,
           fmt::format("a batch of {} rows, but this batcher takes 1 to {}", rows.size(), options_.max_rows));
+  own_rows_ = std::ssize(rows);
+  if (each_ > 0) {
+    require(twins == 0, "a batch with examples has no twins");
+    rows = with_examples(rows);
+  }
   measure(rows);
   measure_twins(rows, twins);
   block_bytes_ = lay_out(nullptr, block_);
   if (staging_.size() < block_bytes_) staging_.resize(block_bytes_ + block_bytes_ / 2);
   lay_out(staging_.data(), block_);
   fill_rows(rows);
+  if (each_ > 0) fill_examples();
   if (options_.sequence) {
     fill_positions();
   } else {
@@ -120,6 +131,43 @@ const FeatureBatch& FeatureBatcher::upload(const Context& context) {
   lay_out(device_block_.data(), block);
   device_ = view(block, store_.device(), device_index_.data(), device_lengths_.data());
   return device_;
+}
+
+std::span<const FeatureRow> FeatureBatcher::with_examples(std::span<const FeatureRow> rows) {
+  const ExampleSource& source = *store_.examples();
+  rows_.assign(rows.begin(), rows.end());
+  found_.resize(rows.size() * static_cast<std::size_t>(each_));
+  numbers_.clear();
+  filled_ = 0;
+  source.find(rows, found_);
+  for (std::int32_t& found : found_) {
+    if (found < 0) continue;
+    ++filled_;
+    std::int32_t& slot = slot_of_example_[static_cast<std::size_t>(found)];
+    if (slot < 0) {
+      slot = static_cast<std::int32_t>(numbers_.size());
+      numbers_.push_back(found);
+      rows_.push_back(source.pool()[static_cast<std::size_t>(found)]);
+    }
+    found = slot;
+  }
+  for (const Id number : numbers_) slot_of_example_[static_cast<std::size_t>(number)] = -1;
+  return rows_;
+}
+
+void FeatureBatcher::fill_examples() {
+  std::copy(numbers_.begin(), numbers_.end(), block_.numbers);
+  std::copy(found_.begin(), found_.end(), block_.of_row);
+  std::fill_n(block_.first_use, numbers_.size() + 1, std::int64_t{0});
+  for (const std::int32_t example : found_) {
+    if (example >= 0) ++block_.first_use[example + 1];
+  }
+  std::partial_sum(block_.first_use, block_.first_use + numbers_.size() + 1, block_.first_use);
+  next_place_.assign(block_.first_use, block_.first_use + numbers_.size());
+  for (std::size_t k = 0; k < found_.size(); ++k) {
+    if (found_[k] < 0) continue;
+    block_.use[next_place_[static_cast<std::size_t>(found_[k])]++] = static_cast<std::int32_t>(k);
+  }
 }
 
 void FeatureBatcher::check(const FeatureRow& row) const {
@@ -204,6 +252,13 @@ std::size_t FeatureBatcher::lay_out(std::byte* base, Block& block) const {
   if (options_.sequence) {
     stretches.take(block.first_position, rows + 1);
     stretches.take(block.row_of_position, positions_);
+  }
+  if (each_ > 0) {
+    const std::int64_t examples = std::ssize(numbers_);
+    stretches.take(block.numbers, examples);
+    stretches.take(block.of_row, own_rows_ * each_);
+    stretches.take(block.first_use, examples + 1);
+    stretches.take(block.use, filled_);
   }
   if (options_.plans) {
     for (std::size_t v = 0; v < occurrences_.size(); ++v) {
@@ -313,15 +368,29 @@ void FeatureBatcher::fill_plan(Vocabulary vocabulary) {
 FeatureBatch FeatureBatcher::view(const Block& block, const FeatureStore::Pools& pools,
                                   const std::int64_t* index, const std::int32_t* lengths) const {
   FeatureBatch batch;
-  batch.rows = static_cast<std::int64_t>(segments_.size());
+  batch.rows = own_rows_;
   batch.sequence = options_.sequence;
+  if (each_ > 0) {
+    std::int64_t positions = 0;
+    for (std::size_t k = static_cast<std::size_t>(own_rows_); k < segments_.size(); ++k) {
+      positions += segments_[k].end - segments_[k].begin;
+    }
+    batch.examples = {.n = std::ssize(numbers_),
+                      .each = each_,
+                      .filled = filled_,
+                      .positions = options_.sequence ? positions : 0,
+                      .number = block.numbers,
+                      .of_row = block.of_row,
+                      .first_use = block.first_use,
+                      .use = block.use};
+  }
   if (batch.sequence) {
     batch.positions = positions_;
     batch.twin_positions = twin_positions_;
     batch.first_position = block.first_position;
     batch.row_of_position = block.row_of_position;
   }
-  const std::int32_t* none = lengths + options_.max_rows;
+  const std::int32_t* none = lengths + most_rows_;
   const std::int32_t* of_user = options_.side == Side::item ? none : lengths;
   const std::int32_t* of_item = options_.side == Side::user ? none : lengths;
   batch.fields[index_of(Field::user)] = {block.users, index, of_user};

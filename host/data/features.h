@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -26,6 +27,21 @@ struct FeatureRow {
   std::int32_t position;
 };
 
+/// A pool of labelled training rows, and which of them are alike to a row.
+class ExampleSource {
+ public:
+  virtual ~ExampleSource() = default;
+  /// Most of a row.
+  virtual int each() const = 0;
+  /// The pool; examples are known by their place in it.
+  virtual std::span<const FeatureRow> pool() const = 0;
+  /// The pool's labels, 0 or 1.
+  virtual std::span<const std::int8_t> labels() const = 0;
+  /// Of each row its examples to found [rows x each()], -1 where there are fewer. Threads may share it.
+  /// Throws Interrupted when the process is asked to stop.
+  virtual void find(std::span<const FeatureRow> rows, std::span<std::int32_t> found) const = 0;
+};
+
 /// The pools of a data set, on the host and on the device (on the CPU they are the same).
 class FeatureStore : NotCopied {
  public:
@@ -39,11 +55,13 @@ class FeatureStore : NotCopied {
   };
 
   /// `max_history`: how many items of a history a row sees at most, the last ones. Throws Error when that is
-  /// below 1.
-  FeatureStore(const Context& context, FeatureSource source, int max_history = 20);
+  /// below 1. `examples`: what batches of both sides bring along; null: nothing.
+  FeatureStore(const Context& context, FeatureSource source, int max_history = 20,
+               std::shared_ptr<const ExampleSource> examples = nullptr);
 
   const FeatureSource& source() const { return source_; }
   int max_history() const { return max_history_; }
+  const ExampleSource* examples() const { return examples_.get(); }
   /// What the embedding tables of a backbone need.
   std::array<Id, kVocabularies> table_rows() const {
     return {source_.user_rows, source_.item_rows, source_.brand_rows, source_.category_rows};
@@ -56,6 +74,7 @@ class FeatureStore : NotCopied {
  private:
   FeatureSource source_;
   int max_history_;
+  std::shared_ptr<const ExampleSource> examples_;
   std::vector<Id> history_brands_, history_categories_;
   std::vector<std::int64_t> brand_begin_, category_begin_;  // [entries of all histories + 1]
   Pools host_, device_;
@@ -76,10 +95,11 @@ class FeatureBatcher : NotCopied {
   /// Keeps a reference to the store. Throws Error for fewer than 1 row.
   FeatureBatcher(const Context& context, const FeatureStore& store, const FeatureBatcherOptions& options);
 
-  /// Puts a batch together on the host. Throws Error for no rows or more than max_rows, for a user or an item
-  /// that the data do not have, and for a position outside the user's history. A position of 0 is an empty
-  /// history. The last 2 * `twins` rows are two halves with the same users and positions, row by row; Error
-  /// where they are not.
+  /// Puts a batch together on the host, with the examples of its rows where the store has any. Throws Error
+  /// for no rows or more than max_rows, for a user or an item that the data do not have, and for a position
+  /// outside the user's history. A position of 0 is an empty history. The last 2 * `twins` rows are two
+  /// halves with the same users and positions, row by row; Error where they are not, and for twins in a batch
+  /// with examples.
   void assemble(std::span<const FeatureRow> rows, std::size_t twins = 0);
   /// Brings what was assembled last to the device: one copy on CUDA, none on the CPU. The batch is valid
   /// until the next assemble() on the CPU, until the next upload() on CUDA.
@@ -113,8 +133,15 @@ class FeatureBatcher : NotCopied {
     std::int64_t* offsets[kVocabularies];  // [occurrences + 2]
     std::int8_t* field[kVocabularies];     // [occurrences]
     std::int32_t* row[kVocabularies];      // [occurrences]
+    Id* numbers;                           // of examples: [examples]
+    std::int32_t* of_row;                  // [rows x each]
+    std::int64_t* first_use;               // [examples + 1]
+    std::int32_t* use;                     // [slots filled]
   };
 
+  /// Rows of a batch and their examples, each once, in rows_; what is where in found_.
+  std::span<const FeatureRow> with_examples(std::span<const FeatureRow> rows);
+  void fill_examples();
   void check(const FeatureRow& row) const;
   /// Asks for the ids of a row's history, which fill_plan reads; they may lie anywhere.
   void prefetch(const Segment& segment) const;
@@ -133,6 +160,8 @@ class FeatureBatcher : NotCopied {
 
   const FeatureStore& store_;
   FeatureBatcherOptions options_;
+  int each_ = 0;                // examples of a row
+  std::int64_t most_rows_ = 0;  // with all their examples
 
   // Begin and length of the bags of the fields with one id a row; then the lengths of empty bags.
   std::vector<std::int64_t> index_;
@@ -140,6 +169,11 @@ class FeatureBatcher : NotCopied {
   Buffer<std::int64_t> device_index_;
   Buffer<std::int32_t> device_lengths_;
 
+  std::vector<FeatureRow> rows_;               // of a batch with examples: its rows, then they
+  std::vector<std::int32_t> found_;            // [rows x each]: 0 .. examples - 1, or -1
+  std::vector<Id> numbers_;                    // [examples]
+  std::vector<std::int32_t> slot_of_example_;  // [pool]: its number in the batch, or -1
+  std::int64_t own_rows_ = 0, filled_ = 0;
   std::vector<Segment> segments_;
   std::int64_t positions_ = 0, twin_positions_ = 0;
   std::array<std::int64_t, kVocabularies> occurrences_{};  // ids of all bags

@@ -185,6 +185,12 @@ struct GuidanceReads {
   bool vectors = false;  // of the items' texts (host/text/text_vectors.h)
 };
 
+/// What an extra vector is made from.
+struct ExtraSources {
+  ItemVectors vectors;                      // of the items' texts
+  const ExampleSource* examples = nullptr;  // what the method's batches bring along; null: nothing
+};
+
 /// A registered method.
 struct GuidanceInfo {
   std::string_view name;
@@ -202,9 +208,12 @@ struct GuidanceInfo {
   void (*check)(const Config&) = [](const Config&) {};
   std::unique_ptr<Guidance> (*make)(const GuidanceSetup&) = nullptr;
   std::vector<GuidanceColumn> columns = {};
-  /// Of a method that has the backbone read one more vector: what makes it, from the items' text vectors;
-  /// null where the method is switched off.
-  std::shared_ptr<const ExtraVectorMaker> (*extra)(const Config&, const ItemVectors&) = nullptr;
+  /// Of a method that has the backbone read one more vector: what makes it; null where the method is switched
+  /// off.
+  std::shared_ptr<const ExtraVectorMaker> (*extra)(const Config&, const ExtraSources&) = nullptr;
+  /// Of a method whose batches bring labelled rows of training along: which; null where it is switched off.
+  std::shared_ptr<const ExampleSource> (*examples)(const Config&, const Split&,
+                                                   const std::shared_ptr<const TextVectors>&) = nullptr;
 };
 
 }  // namespace sllmr

@@ -42,11 +42,11 @@ GuidanceInfo kar_guidance() {
           .check = [](const Config& config) { require_experts(options_of(config)); },
           .make = [](const GuidanceSetup& setup) { return std::make_unique<Guidance>(setup); },
           .extra = [](const Config& config,
-                      const ItemVectors& vectors) -> std::shared_ptr<const ExtraVectorMaker> {
+                      const ExtraSources& sources) -> std::shared_ptr<const ExtraVectorMaker> {
             const double scale = config.part<double>(kScale);
             if (scale == 0) return nullptr;
             ExpertAdaptorOptions options = options_of(config);
-            options.vectors = vectors.times(scale);
+            options.vectors = sources.vectors.times(scale);
             return expert_adaptor(options);
           }};
 }

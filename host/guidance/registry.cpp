@@ -18,7 +18,8 @@ namespace sllmr {
   METHOD(dllm2rec)             \
   METHOD(weights)              \
   METHOD(text)                 \
-  METHOD(kar)
+  METHOD(kar)                  \
+  METHOD(llmcf)
 
 #define SLLMR_DECLARE(name) GuidanceInfo name##_guidance();
 #define SLLMR_LIST(name) name##_guidance(),
@@ -91,6 +92,12 @@ const GuidanceInfo& find_guidance(const Config& config) {
 
 GuidanceReads reads_of(const Config& config) {
   return find_guidance(config).reads(config);
+}
+
+std::shared_ptr<const ExampleSource> examples_for(const Config& config, const Split& split,
+                                                  const std::shared_ptr<const TextVectors>& vectors) {
+  const GuidanceInfo& info = find_guidance(config);
+  return info.examples == nullptr ? nullptr : info.examples(config, split, vectors);
 }
 
 std::shared_ptr<const TextVectors> vectors_for(const Config& config, const Dataset& data) {

@@ -19,6 +19,10 @@ GuidanceReads reads_of(const Config& config);
 /// The text vectors that training with config.method reads; null where it reads none. Throws as
 /// find_guidance() and text_vectors_of().
 std::shared_ptr<const TextVectors> vectors_for(const Config& config, const Dataset& data);
+/// The examples that its batches bring along; null for none. `vectors` are those of vectors_for(). Throws as
+/// find_guidance(), and where there are no examples to be had.
+std::shared_ptr<const ExampleSource> examples_for(const Config& config, const Split& split,
+                                                  const std::shared_ptr<const TextVectors>& vectors);
 /// The keys of [llm], [gate] and of other methods that config.method has no use for. Throws as
 /// find_guidance().
 std::vector<UnusedKey> keys_unused_by_method(const Config& config);

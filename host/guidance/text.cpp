@@ -19,9 +19,9 @@ GuidanceInfo text_guidance() {
           .keys = {{kScale, 1.0, "factor of the vectors, which have norm 1; 0 leaves them out", {}, 0, 1e3}},
           .make = [](const GuidanceSetup& setup) { return std::make_unique<Guidance>(setup); },
           .extra = [](const Config& config,
-                      const ItemVectors& vectors) -> std::shared_ptr<const ExtraVectorMaker> {
+                      const ExtraSources& sources) -> std::shared_ptr<const ExtraVectorMaker> {
             const double scale = config.part<double>(kScale);
-            return scale == 0 ? nullptr : text_map(vectors.times(scale));
+            return scale == 0 ? nullptr : text_map(sources.vectors.times(scale));
           }};
 }
 

@@ -53,7 +53,9 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
   const std::int64_t batch = batch_size_;
   chunk_ = (std::min(config.train.chunk_rows, rows_per_epoch()) + batch - 1) / batch * batch;
 
-  features_ = std::make_unique<FeatureStore>(context, feature_source(*split.data), config.data.max_history);
+  features_ = std::make_unique<FeatureStore>(context, feature_source(*split.data), config.data.max_history,
+                                             examples_for(config, split, inputs.vectors));
+  if (const ExampleSource* examples = features_->examples()) find_examples(*examples);
   backbone_ = make_backbone(context, config, *features_, split, inputs.vectors);
   const bool lazy = !info_of(config.train.optimizer).every_row;
   require(!lazy || !backbone_->embeddings().empty(),
@@ -81,6 +83,13 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
 }
 
 DeepTrainer::~DeepTrainer() = default;
+
+void DeepTrainer::find_examples(const ExampleSource& examples) const {
+  std::vector<FeatureRow> rows;
+  for (const CtrRow& row : rows_) rows.push_back({row.user, row.item, row.position});
+  std::vector<std::int32_t> found(rows.size() * static_cast<std::size_t>(examples.each()));
+  examples.find(rows, found);
+}
 
 std::optional<EpochReport> DeepTrainer::train_epoch(const std::function<bool(std::int64_t)>& stop) {
   const auto total = rows_per_epoch();

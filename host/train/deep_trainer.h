@@ -55,6 +55,8 @@ class DeepTrainer final : public Trainer {
     BatchPlan plan;
   };
 
+  /// Has the examples of all training rows found at once, which is faster than batch by batch.
+  void find_examples(const ExampleSource& examples) const;
   /// The guidance's look, where an epoch begins. False: interrupted, with nothing changed.
   bool look_at_model();
   void start_epoch();

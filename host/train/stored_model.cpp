@@ -38,7 +38,8 @@ class StoredBackbone final : public EvaluatedModel {
   StoredBackbone(const Context& context, const Config& config, const Split& split,
                  const std::shared_ptr<const TextVectors>& vectors)
       : context_(context),
-        features_(context, feature_source(*split.data), config.data.max_history),
+        features_(context, feature_source(*split.data), config.data.max_history,
+                  examples_for(config, split, vectors)),
         backbone_(make_backbone(context, config, features_, split, vectors)),
         scorer_(features_, *backbone_, split) {}
 
@@ -90,7 +91,8 @@ std::unique_ptr<Backbone<float>> make_backbone(const Context& context, const Con
   if (guidance.extra != nullptr) {
     require(vectors != nullptr, "method=" + config.method + " needs text vectors");
     // The values live as long as the vectors that they are a part of.
-    options.extra = guidance.extra(config, {vectors->width, {vectors, &vectors->values}});
+    options.extra =
+        guidance.extra(config, {{vectors->width, {vectors, &vectors->values}}, features.examples()});
   }
   const BackboneInfo& info = *find_backbone(config.model.name);
   std::unique_ptr<Backbone<float>> backbone = info.make(context, options);

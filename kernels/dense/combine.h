@@ -27,4 +27,13 @@ struct AddRelu {
   Matrix<Real> out;
 };
 
+/// x [k x cols] above zeros, [rows x cols]; x itself where it has as many rows.
+template <class Real>
+Tensor<Real> with_zero_rows(const Context& context, const Tensor<Real>& x, std::int64_t rows) {
+  if (rows == x.rows()) return x;
+  auto out = Tensor<Real>::zeros(context, rows, x.cols());
+  run(context, AddTo<Real>{.x = x, .to = out.row_range(0, x.rows())});
+  return out;
+}
+
 }  // namespace sllmr

@@ -33,6 +33,8 @@ enum class Purpose : std::uint32_t {
   mc_dropout,
   sketch,
   distillation_negative,
+  example_pool,
+  example_order,
 };
 
 /// Four independent 32-bit words.

@@ -35,7 +35,8 @@ class AutoInt final : public TypedBackbone<Real, AutoInt<Real>> {
   };
 
   AutoInt(const Context& context, const BackboneOptions& options)
-      : inputs_(context, this->parameters_, options, {EmbeddingInitial::Kind::xavier}, ExtraPlace::field),
+      : inputs_(context, this->parameters_, options, {EmbeddingInitial::Kind::xavier},
+                {ExtraPlace::field, LinearInitial::xavier}),
         input_(this->parameters_, "attention_input", options.width, options.attention_width,
                LinearInitial::xavier),
         attention_(this->parameters_, "attention", inputs_.fields(), options.attention_width,
@@ -67,7 +68,7 @@ class AutoInt final : public TypedBackbone<Real, AutoInt<Real>> {
     return logits;
   }
 
-  void differentiate(const Context& context, const FeatureBatch&, const Saved& saved,
+  void differentiate(const Context& context, const FeatureBatch& batch, const Saved& saved,
                      const Tensor<Real>& d_logits) {
     const std::int64_t rows = d_logits.rows(), tokens = rows * inputs_.fields();
     const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_logits);
@@ -84,7 +85,7 @@ class AutoInt final : public TypedBackbone<Real, AutoInt<Real>> {
     const Tensor<Real> d_h = attention_.backward(context, saved.attention, d_sum);
     run(context, SumRows<Real>{.x = d_h, .out = input_.bias_gradient()});
     input_.product_backward(context, saved.input.x, d_h, d_by_field, InputGradient::add);
-    inputs_.backward(context, saved.inputs, d_x);
+    inputs_.backward(context, batch, saved.inputs, d_x);
   }
 
   bool makes_catalogue() const { return inputs_.extra_width() == 0; }

@@ -31,7 +31,7 @@ class DeepFm final : public TypedBackbone<Real, DeepFm<Real>> {
   };
 
   DeepFm(const Context& context, const BackboneOptions& options)
-      : inputs_(context, this->parameters_, options, {}, ExtraPlace::field),
+      : inputs_(context, this->parameters_, options, {}, {ExtraPlace::field}),
         first_order_(context, this->parameters_, options, {}),
         extra_(this->parameters_, inputs_),
         fm_("fm", kFields, options.width),
@@ -51,15 +51,16 @@ class DeepFm final : public TypedBackbone<Real, DeepFm<Real>> {
     return logits;
   }
 
-  void differentiate(const Context& context, const FeatureBatch&, const Saved& saved,
+  void differentiate(const Context& context, const FeatureBatch& batch, const Saved& saved,
                      const Tensor<Real>& d_logits) {
     const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_logits);
     fm_.backward(context, saved.fm, d_logits, inputs_.fields_of(d_x), InputGradient::add);
     extra_.backward(context, saved.extra, d_logits, inputs_.extra_of(d_x));
-    inputs_.backward(context, saved.inputs, d_x);
-    first_order_.backward(context, d_logits);
+    inputs_.backward(context, batch, saved.inputs, d_x);
+    first_order_.backward(context, batch, d_logits);
   }
 
+  bool makes_catalogue() const { return inputs_.has_sides(); }
   Catalogue items_side(const Context& context, const FeatureBatch& items) const {
     Catalogue out;
     const Tensor<Real> x = inputs_.of_side(context, items, Side::item);

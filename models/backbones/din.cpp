@@ -2,6 +2,7 @@
 #include <array>
 #include <vector>
 
+#include "kernels/dense/activation.h"
 #include "kernels/dense/combine.h"
 #include "kernels/exec/gemm.h"
 #include "models/backbones/info.h"
@@ -10,6 +11,7 @@
 #include "models/backbones/typed_backbone.h"
 #include "models/layers/deep_part.h"
 #include "models/layers/din_attention/din_attention.h"
+#include "models/layers/history_pool/kernels.h"
 
 namespace sllmr {
 
@@ -33,7 +35,7 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
   Din(const Context& context, const BackboneOptions& options)
       : embedding_(context, "embedding", options.width, kAllFields, options.table_rows,
                    {EmbeddingInitial::Kind::xavier}, options.seed),
-        extra_(context, this->parameters_, options, ExtraPlace::joined),
+        extra_(context, this->parameters_, options, {ExtraPlace::joined, LinearInitial::xavier}),
         attention_(this->parameters_, "attention", static_cast<int>(kQuery.size()) * options.width,
                    options.din_attention_hidden),
         deep_(this->parameters_, columns(),
@@ -48,14 +50,17 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
 
   Tensor<Real> compute(const Context& context, const FeatureBatch& batch, const Pass& pass,
                        Saved* saved) const {
-    const Tensor<Real> x(context, batch.rows, columns());
-    const Tensor<Real> keys(context, batch.positions, query(x).cols());
+    const Tensor<Real> all(context, batch.all_rows(), columns()), x = all.row_range(0, batch.rows);
+    const Tensor<Real> all_keys(context, batch.positions, query(x).cols()),
+        keys = all_keys.row_range(0, batch.own_positions());
     for (std::size_t k = 0; k < kQuery.size(); ++k) {
-      embedding_.lookup(context, batch, kQuery[k], part(x, k));
-      embedding_.lookup(context, batch, kKey[k], part(keys, k));
+      embedding_.lookup(context, batch, kQuery[k], part(all, k));
+      embedding_.lookup(context, batch, kKey[k], part(all_keys, k));
     }
-    embedding_.lookup(context, batch, Field::user, user(x));
-    extra_.forward(context, batch, pass, extra(x), saved ? &saved->extra : nullptr);
+    embedding_.lookup(context, batch, Field::user, user(all));
+    extra_.forward(context, batch, pass,
+                   extra_.reads_fields() ? fields(context, batch, all, all_keys) : Tensor<Real>(), extra(x),
+                   saved ? &saved->extra : nullptr);
     attention_.forward(context, batch, query(x), keys, interest(x), saved ? &saved->attention : nullptr);
     return deep_.forward(context, x, pass, saved ? &saved->deep : nullptr);
   }
@@ -65,13 +70,21 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
     const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_logits);
     const Tensor<Real> d_keys =
         attention_.backward(context, batch, saved.attention, interest(d_x), query(d_x));
-    for (std::size_t k = 0; k < kQuery.size(); ++k) {
-      embedding_.set_gradient(kQuery[k], part(d_x, k));
-      embedding_.set_gradient(kKey[k], part(d_keys, k));
+    const Tensor<Real> d_all = with_zero_rows(context, d_x, batch.all_rows()),
+                       d_all_keys = with_zero_rows(context, d_keys, batch.positions);
+    Tensor<Real> d_fields;
+    if (extra_.reads_fields()) {
+      d_fields = Tensor<Real>::zeros(context, batch.all_rows(), of_fields());
     }
-    embedding_.set_gradient(Field::user, user(d_x));
-    extra_.backward(context, saved.extra, extra(d_x));
+    extra_.backward(context, saved.extra, extra(d_x), d_fields);
+    if (extra_.reads_fields()) add_fields(context, batch, d_fields, d_all, d_all_keys);
+    for (std::size_t k = 0; k < kQuery.size(); ++k) {
+      embedding_.set_gradient(kQuery[k], part(d_all, k));
+      embedding_.set_gradient(kKey[k], part(d_all_keys, k));
+    }
+    embedding_.set_gradient(Field::user, user(d_all));
   }
+  bool makes_catalogue() const { return extra_.has_sides(); }
 
   Catalogue items_side(const Context& context, const FeatureBatch& items) const {
     const auto x = Tensor<Real>::zeros(context, items.rows, columns());
@@ -138,6 +151,42 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
   }
   Tensor<Real> user(const Tensor<Real>& x) const { return part(x, 6); }
   Tensor<Real> extra(const Tensor<Real>& x) const { return x.columns(of_fields(), extra_.width()); }
+
+  /// All fields as other backbones have them, the history pooled: of x [all rows] and the keys of its
+  /// positions.
+  Tensor<Real> fields(const Context& context, const FeatureBatch& batch, const Tensor<Real>& x,
+                      const Tensor<Real>& keys) const {
+    const Tensor<Real> out(context, x.rows(), of_fields());
+    const auto copy = [&](const Tensor<Real>& from, Field field) {
+      run(context, Epilogue<Real>{.x = from, .out = part(out, static_cast<std::size_t>(field))});
+    };
+    copy(user(x), Field::user);
+    for (std::size_t k = 0; k < kQuery.size(); ++k) {
+      copy(part(x, k), kQuery[k]);
+      const auto of = static_cast<std::size_t>(kKey[k]);
+      run(context, HistoryPool<Real>{.bags = batch.fields[of],
+                                     .first_position = batch.first_position,
+                                     .x = part(keys, k),
+                                     .out = part(out, of)});
+    }
+    return out;
+  }
+  /// Adds the gradient of fields() to those of x and keys.
+  void add_fields(const Context& context, const FeatureBatch& batch, const Tensor<Real>& d_fields,
+                  const Tensor<Real>& d_x, const Tensor<Real>& d_keys) const {
+    const auto add = [&](Field field, const Tensor<Real>& to) {
+      run(context, AddTo<Real>{.x = part(d_fields, static_cast<std::size_t>(field)), .to = to});
+    };
+    add(Field::user, user(d_x));
+    for (std::size_t k = 0; k < kQuery.size(); ++k) {
+      add(kQuery[k], part(d_x, k));
+      const auto of = static_cast<std::size_t>(kKey[k]);
+      run(context, HistoryPoolBackward<Real>{.bags = batch.fields[of],
+                                             .first_position = batch.first_position,
+                                             .d_out = part(d_fields, of),
+                                             .d_x = part(d_keys, k)});
+    }
+  }
   std::int64_t of_fields() const { return std::int64_t{kFields} * embedding_.width(); }
   std::int64_t columns() const { return of_fields() + extra_.width(); }
 

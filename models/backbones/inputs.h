@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "kernels/dense/combine.h"
 #include "kernels/exec/gemm.h"
 #include "models/backbones/fields.h"
 
@@ -18,23 +19,26 @@ class ExtraInput {
 
   /// Throws Error for a field that is not as wide as the others.
   ExtraInput(const Context& context, Parameters<Real>& parameters, const BackboneOptions& options,
-             ExtraPlace place)
+             const ExtraSeat& seat)
       : vector_(options.extra == nullptr ? nullptr
-                                         : options.extra->make(context, parameters, options.width, place)) {
-    require(place == ExtraPlace::joined || width() == 0 || width() == options.width,
+                                         : options.extra->make(context, parameters, options.width, seat)) {
+    require(seat.place == ExtraPlace::joined || width() == 0 || width() == options.width,
             "the extra vector has " + std::to_string(width()) + " numbers and is to be a field, of " +
                 std::to_string(options.width));
   }
 
   /// 0 where there is none; the functions below then do nothing.
   int width() const { return vector_ == nullptr ? 0 : vector_->width(); }
-  /// See ExtraVector; `out` and `d_out` may be slices of columns.
-  void forward(const Context& context, const FeatureBatch& batch, const Pass& pass, const Tensor<Real>& out,
-               Saved* saved) const {
-    if (vector_ != nullptr) vector_->forward(context, batch, pass, out, saved);
+  /// See ExtraVector; all tensors may be slices of columns.
+  bool reads_fields() const { return vector_ != nullptr && vector_->reads_fields(); }
+  bool has_sides() const { return vector_ == nullptr || vector_->has_sides(); }
+  void forward(const Context& context, const FeatureBatch& batch, const Pass& pass,
+               const Tensor<Real>& fields, const Tensor<Real>& out, Saved* saved) const {
+    if (vector_ != nullptr) vector_->forward(context, batch, pass, fields, out, saved);
   }
-  void backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out) const {
-    if (vector_ != nullptr) vector_->backward(context, *saved, d_out);
+  void backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
+                const Tensor<Real>& d_fields) const {
+    if (vector_ != nullptr) vector_->backward(context, *saved, d_out, d_fields);
   }
   void of_side(const Context& context, const FeatureBatch& batch, Side side, const Tensor<Real>& out) const {
     if (vector_ != nullptr) vector_->of_side(context, batch, side, out);
@@ -45,15 +49,16 @@ class ExtraInput {
 };
 
 /// x [rows x columns()]: the vectors of the fields one beside the other, "embedding", and the extra vector.
+/// Of examples that a batch brings along the extra vector alone sees the fields.
 template <class Real>
 class Inputs {
  public:
   using Saved = typename ExtraInput<Real>::Saved;
 
   Inputs(const Context& context, Parameters<Real>& parameters, const BackboneOptions& options,
-         const EmbeddingInitial& tables, ExtraPlace place)
+         const EmbeddingInitial& tables, const ExtraSeat& seat)
       : embedding_(context, "embedding", options.width, kAllFields, options.table_rows, tables, options.seed),
-        extra_(context, parameters, options, place) {}
+        extra_(context, parameters, options, seat) {}
 
   /// Of a field.
   int width() const { return embedding_.width(); }
@@ -64,15 +69,20 @@ class Inputs {
 
   Tensor<Real> forward(const Context& context, const FeatureBatch& batch, const Pass& pass,
                        Saved* saved) const {
-    const Tensor<Real> x(context, batch.rows, columns());
+    const Tensor<Real> x(context, batch.all_rows(), columns());
     embedding_.forward_to(context, batch, fields_of(x));
-    extra_.forward(context, batch, pass, extra_of(x), saved);
-    return x;
+    const Tensor<Real> of_rows = x.row_range(0, batch.rows);
+    extra_.forward(context, batch, pass, fields_of(x), extra_of(of_rows), saved);
+    return of_rows;
   }
-  void backward(const Context& context, const Saved& saved, const Tensor<Real>& d_x) {
-    embedding_.backward(fields_of(d_x));
-    extra_.backward(context, saved, extra_of(d_x));
+  void backward(const Context& context, const FeatureBatch& batch, const Saved& saved,
+                const Tensor<Real>& d_x) {
+    const Tensor<Real> d_fields = with_zero_rows(context, fields_of(d_x), batch.all_rows());
+    extra_.backward(context, saved, extra_of(d_x), d_fields);
+    embedding_.backward(d_fields);
   }
+  /// Is x the sum of what the rows' two sides make of it?
+  bool has_sides() const { return extra_.has_sides(); }
   /// For ranking: x of rows of which one side is there.
   Tensor<Real> of_side(const Context& context, const FeatureBatch& batch, Side side) const {
     const Tensor<Real> x = extra_width() != 0 ? Tensor<Real>::zeros(context, batch.rows, columns())

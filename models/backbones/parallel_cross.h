@@ -33,7 +33,7 @@ class ParallelCross : public TypedBackbone<Real, ParallelCross<Real, Cross>> {
   template <class MakeCross>
   ParallelCross(const Context& context, const BackboneOptions& options, const EmbeddingInitial& tables,
                 LinearInitial layers, const MakeCross& make_cross)
-      : inputs_(context, this->parameters_, options, tables, ExtraPlace::joined),
+      : inputs_(context, this->parameters_, options, tables, {ExtraPlace::joined, layers}),
         cross_(make_cross(this->parameters_, size())),
         deep_(this->parameters_, "deep", size(),
               {.hidden = options.hidden, .dropout = options.dropout, .batch_norm = true, .initial = layers}),
@@ -51,15 +51,16 @@ class ParallelCross : public TypedBackbone<Real, ParallelCross<Real, Cross>> {
     return out_.forward(context, both, pass, saved ? &saved->out : nullptr);
   }
 
-  void differentiate(const Context& context, const FeatureBatch&, const Saved& saved,
+  void differentiate(const Context& context, const FeatureBatch& batch, const Saved& saved,
                      const Tensor<Real>& d_logits) {
     const Tensor<Real> d_both = out_.backward(context, saved.out, d_logits);
     const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_both.columns(size(), deep_.out()));
     run(context,
         AddTo<Real>{.x = cross_.backward(context, saved.cross, d_both.columns(0, size())), .to = d_x});
-    inputs_.backward(context, saved.inputs, d_x);
+    inputs_.backward(context, batch, saved.inputs, d_x);
   }
 
+  bool makes_catalogue() const { return inputs_.has_sides(); }
   Catalogue items_side(const Context& context, const FeatureBatch& items) const {
     Catalogue out;
     const Tensor<Real> x = inputs_.of_side(context, items, Side::item);

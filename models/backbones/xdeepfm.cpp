@@ -36,7 +36,7 @@ class XDeepFm final : public TypedBackbone<Real, XDeepFm<Real>> {
   };
 
   XDeepFm(const Context& context, const BackboneOptions& options)
-      : inputs_(context, this->parameters_, options, kTables, ExtraPlace::field),
+      : inputs_(context, this->parameters_, options, kTables, {ExtraPlace::field, LinearInitial::xavier}),
         first_order_(context, this->parameters_, options, kTables),
         extra_(this->parameters_, inputs_),
         cin_(this->parameters_, "cin", inputs_.fields(), options.width, options.cin_sizes),
@@ -65,7 +65,7 @@ class XDeepFm final : public TypedBackbone<Real, XDeepFm<Real>> {
     return logits;
   }
 
-  void differentiate(const Context& context, const FeatureBatch&, const Saved& saved,
+  void differentiate(const Context& context, const FeatureBatch& batch, const Saved& saved,
                      const Tensor<Real>& d_logits) {
     Tensor<Real> d_deep = d_logits;
     if (relu_deep_logit_) {
@@ -81,10 +81,11 @@ class XDeepFm final : public TypedBackbone<Real, XDeepFm<Real>> {
     const Tensor<Real> d_interactions = cin_out_.backward(context, saved.cin_out, d_logits);
     run(context, AddTo<Real>{.x = cin_.backward(context, saved.cin, d_interactions), .to = d_x});
     extra_.backward(context, saved.extra, d_logits, inputs_.extra_of(d_x));
-    inputs_.backward(context, saved.inputs, d_x);
-    first_order_.backward(context, d_logits);
+    inputs_.backward(context, batch, saved.inputs, d_x);
+    first_order_.backward(context, batch, d_logits);
   }
 
+  bool makes_catalogue() const { return inputs_.has_sides(); }
   Catalogue items_side(const Context& context, const FeatureBatch& items) const {
     Catalogue out;
     out.x = inputs_.of_side(context, items, Side::item);

@@ -25,12 +25,12 @@ void require_experts(const ExpertAdaptorOptions& options) {
 
 template <class Real>
 ExpertAdaptor<Real>::ExpertAdaptor(const Context& context, Parameters<Real>& parameters, int width,
-                                   ExtraPlace place, const ExpertAdaptorOptions& options)
+                                   const ExtraSeat& seat, const ExpertAdaptorOptions& options)
     : vectors_(context, options.vectors),
-      tower_width_(place == ExtraPlace::field ? width / kTowers : width),
+      tower_width_(seat.place == ExtraPlace::field ? width / kTowers : width),
       own_(options.own) {
   require_experts(options);
-  require(place == ExtraPlace::joined || width % kTowers == 0,
+  require(seat.place == ExtraPlace::joined || width % kTowers == 0,
           "the adaptor's two halves make one field: the width of the fields must be even, not " +
               std::to_string(width));
   MlpOptions expert{
@@ -79,7 +79,8 @@ void ExpertAdaptor<Real>::mix(const Context& context, int tower, const Tensor<Re
 
 template <class Real>
 void ExpertAdaptor<Real>::forward(const Context& context, const FeatureBatch& batch, const Pass& pass,
-                                  const Tensor<Real>& out, std::unique_ptr<BaseSaved>* saved) const {
+                                  const Tensor<Real>&, const Tensor<Real>& out,
+                                  std::unique_ptr<BaseSaved>* saved) const {
   auto kept = saved != nullptr ? std::make_unique<Saved>() : nullptr;
   const std::int64_t rows = batch.rows;
   const Tensor<Real> x(context, kTowers * rows, vectors_.width());
@@ -99,8 +100,8 @@ void ExpertAdaptor<Real>::forward(const Context& context, const FeatureBatch& ba
 }
 
 template <class Real>
-void ExpertAdaptor<Real>::backward(const Context& context, const BaseSaved& saved,
-                                   const Tensor<Real>& d_out) const {
+void ExpertAdaptor<Real>::backward(const Context& context, const BaseSaved& saved, const Tensor<Real>& d_out,
+                                   const Tensor<Real>&) const {
   const auto& kept = static_cast<const Saved&>(saved);
   const std::int64_t rows = d_out.rows();
   std::vector<Tensor<Real>> d_shared;

@@ -34,13 +34,15 @@ class ExpertAdaptor final : public ExtraVector<Real> {
   using BaseSaved = typename ExtraVector<Real>::Saved;
 
   /// Throws Error as require_experts(), and for a field of an odd width.
-  ExpertAdaptor(const Context& context, Parameters<Real>& parameters, int width, ExtraPlace place,
+  ExpertAdaptor(const Context& context, Parameters<Real>& parameters, int width, const ExtraSeat& seat,
                 const ExpertAdaptorOptions& options);
 
   int width() const override { return kTowers * tower_width_; }
-  void forward(const Context& context, const FeatureBatch& batch, const Pass& pass, const Tensor<Real>& out,
+  void forward(const Context& context, const FeatureBatch& batch, const Pass& pass,
+               const Tensor<Real>& fields, const Tensor<Real>& out,
                std::unique_ptr<BaseSaved>* saved) const override;
-  void backward(const Context& context, const BaseSaved& saved, const Tensor<Real>& d_out) const override;
+  void backward(const Context& context, const BaseSaved& saved, const Tensor<Real>& d_out,
+                const Tensor<Real>& d_fields) const override;
   void of_side(const Context& context, const FeatureBatch& batch, Side side,
                const Tensor<Real>& out) const override;
 

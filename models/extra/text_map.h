@@ -16,13 +16,15 @@ class TextMap final : public ExtraVector<Real> {
  public:
   using BaseSaved = typename ExtraVector<Real>::Saved;
 
-  TextMap(const Context& context, Parameters<Real>& parameters, int width, ExtraPlace place,
+  TextMap(const Context& context, Parameters<Real>& parameters, int width, const ExtraSeat& seat,
           const ItemVectors& vectors);
 
   int width() const override { return static_cast<int>(map_.out()); }
-  void forward(const Context& context, const FeatureBatch& batch, const Pass& pass, const Tensor<Real>& out,
+  void forward(const Context& context, const FeatureBatch& batch, const Pass& pass,
+               const Tensor<Real>& fields, const Tensor<Real>& out,
                std::unique_ptr<BaseSaved>* saved) const override;
-  void backward(const Context& context, const BaseSaved& saved, const Tensor<Real>& d_out) const override;
+  void backward(const Context& context, const BaseSaved& saved, const Tensor<Real>& d_out,
+                const Tensor<Real>& d_fields) const override;
   void of_side(const Context& context, const FeatureBatch& batch, Side side,
                const Tensor<Real>& out) const override;
 

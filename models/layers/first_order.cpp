@@ -1,5 +1,6 @@
 #include "models/layers/first_order.h"
 
+#include "kernels/dense/combine.h"
 #include "kernels/dense/row_sums.h"
 #include "models/layers/shapes.h"
 
@@ -15,13 +16,15 @@ FirstOrder<Real>::FirstOrder(const Context& context, Parameters<Real>& parameter
 
 template <class Real>
 Tensor<Real> FirstOrder<Real>::forward(const Context& context, const FeatureBatch& batch) const {
-  return embedding_.forward(context, batch);
+  return embedding_.forward(context, batch).row_range(0, batch.rows);
 }
 
 template <class Real>
-void FirstOrder<Real>::backward(const Context& context, const Tensor<Real>& d_out) {
+void FirstOrder<Real>::backward(const Context& context, const FeatureBatch& batch,
+                                const Tensor<Real>& d_out) {
   require_width("first_order", "output's gradient", d_out, 1);
-  for (const Field field : kFieldsUsed) embedding_.set_gradient(field, d_out);
+  const Tensor<Real> d_all = with_zero_rows(context, d_out, batch.all_rows());
+  for (const Field field : kFieldsUsed) embedding_.set_gradient(field, d_all);
   Real* d_bias = parameters_->gradient(bias_);
   if (d_bias != nullptr) run(context, SumRows<Real>{.x = d_out, .out = d_bias});
 }

@@ -21,7 +21,7 @@ class FirstOrder {
   Tensor<Real> forward(const Context& context, const FeatureBatch& batch) const;
   const Real* bias() const { return parameters_->value(bias_); }
   /// d_out [batch.rows x 1] is the gradient of y.
-  void backward(const Context& context, const Tensor<Real>& d_out);
+  void backward(const Context& context, const FeatureBatch& batch, const Tensor<Real>& d_out);
 
   Embedding<Real>& embedding() { return embedding_; }
 

@@ -59,9 +59,9 @@ void DinAttention<Real>::forward(const Context& context, const FeatureBatch& bat
                                  const Tensor<Real>& keys, const Tensor<Real>& out, Saved* saved) const {
   require(batch.sequence, "layer '" + name_ + "' needs the history item by item: make a sequence batch");
   require_shape(name_, "query", query, batch.rows, width_);
-  require_shape(name_, "keys", keys, batch.positions, width_);
+  require_shape(name_, "keys", keys, batch.own_positions(), width_);
   require_shape(name_, "output", out, batch.rows, width_);
-  const std::int64_t rows = batch.rows, positions = batch.positions, units = units_[0];
+  const std::int64_t rows = batch.rows, positions = batch.own_positions(), units = units_[0];
   const std::int64_t twins = batch.twin_positions, own = positions - twins;
   const Folded folded = fold(context);
   const Tensor<Real> of_query(context, rows, units);
@@ -92,7 +92,7 @@ template <class Real>
 Tensor<Real> DinAttention<Real>::backward(const Context& context, const FeatureBatch& batch,
                                           const Saved& saved, const Tensor<Real>& d_out,
                                           const Tensor<Real>& d_query) const {
-  const std::int64_t rows = batch.rows, positions = batch.positions, units = units_[0];
+  const std::int64_t rows = batch.rows, positions = batch.own_positions(), units = units_[0];
   const std::int64_t twins = batch.twin_positions, own = positions - twins;
   require_shape(name_, "keys", saved.keys, positions, width_);
   require_shape(name_, "output's gradient", d_out, rows, width_);

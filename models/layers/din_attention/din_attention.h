@@ -36,9 +36,10 @@ class DinAttention {
   /// extent below 1.
   DinAttention(Parameters<Real>& parameters, const std::string& name, int width, std::array<int, 2> units);
 
-  /// Writes r to out [batch.rows x width] from query [batch.rows x width] and keys [batch.positions x width];
-  /// each may be a slice of columns. Throws Error unless batch.sequence. `saved` may be null. What comes of
-  /// the keys alone is computed once for twins (FeatureBatch::twin_positions), whose keys must be equal.
+  /// Writes r to out [batch.rows x width] from query [batch.rows x width] and keys [batch.own_positions() x
+  /// width]; each may be a slice of columns. Throws Error unless batch.sequence. `saved` may be null. What
+  /// comes of the keys alone is computed once for twins (FeatureBatch::twin_positions), whose keys must be
+  /// equal.
   void forward(const Context& context, const FeatureBatch& batch, const Tensor<Real>& query,
                const Tensor<Real>& keys, const Tensor<Real>& out, Saved* saved) const;
   /// Gradients of the parameters; returns that of the keys, and adds the query's to d_query, where other

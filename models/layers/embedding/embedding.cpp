@@ -102,7 +102,7 @@ void Embedding<Real>::lookup(const Context& context, const FeatureBatch& batch, 
 
 template <class Real>
 Tensor<Real> Embedding<Real>::forward(const Context& context, const FeatureBatch& batch) const {
-  Tensor<Real> out(context, batch.rows, static_cast<std::int64_t>(fields_.size()) * width_);
+  Tensor<Real> out(context, batch.all_rows(), static_cast<std::int64_t>(fields_.size()) * width_);
   forward_to(context, batch, out);
   return out;
 }
@@ -110,7 +110,7 @@ Tensor<Real> Embedding<Real>::forward(const Context& context, const FeatureBatch
 template <class Real>
 void Embedding<Real>::forward_to(const Context& context, const FeatureBatch& batch,
                                  const Tensor<Real>& out) const {
-  require(out.rows() == batch.rows && out.cols() == static_cast<std::int64_t>(fields_.size()) * width_,
+  require(out.rows() == batch.all_rows() && out.cols() == static_cast<std::int64_t>(fields_.size()) * width_,
           "Embedding::forward_to: the result must be [rows x fields * width]");
   BagMeans<Real> lookup;
   for (const Field field : fields_) {

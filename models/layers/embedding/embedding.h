@@ -47,8 +47,8 @@ class Embedding {
   /// Means of the bags of `field`: [batch.bags(field) x width], written to `out`, which may be a slice of
   /// columns.
   void lookup(const Context& context, const FeatureBatch& batch, Field field, const Tensor<Real>& out) const;
-  /// The fields one beside the other, [rows x fields * width], in the order given to the constructor. Not for
-  /// histories of a sequence batch.
+  /// The fields one beside the other, [batch.all_rows() x fields * width], in the order given to the
+  /// constructor. Not for histories of a sequence batch.
   Tensor<Real> forward(const Context& context, const FeatureBatch& batch) const;
   /// The same to `out`, which may be a slice of columns.
   void forward_to(const Context& context, const FeatureBatch& batch, const Tensor<Real>& out) const;
@@ -56,7 +56,7 @@ class Embedding {
   /// Hands over the gradient of a field's vectors, [bags x width], possibly a slice of columns; it is kept
   /// until the optimiser has used it.
   void set_gradient(Field field, const Tensor<Real>& d_out);
-  /// The same for all fields at once: d_out [rows x fields * width].
+  /// The same for all fields at once: d_out [batch.all_rows() x fields * width].
   void backward(const Tensor<Real>& d_out);
   const Tensor<Real>& gradient(Field field) const { return gradients_[static_cast<std::size_t>(field)]; }
   void clear_gradients();

@@ -40,13 +40,12 @@ void FrozenVectors<Real>::of_histories(const Context& context, const FeatureBatc
 template <class Real>
 void FrozenVectors<Real>::means(const Context& context, const FeatureBatch& batch, Field field,
                                 const Tensor<Real>& out) const {
-  require_shape("frozen vectors", "result", out, batch.rows, width_);
+  require_shape("frozen vectors", "result", out, batch.all_rows(), width_);
   const bool by_position = batch.sequence && is_history(field);
-  run(context,
-      VectorMeans<Real>{.table = {values_.data(), static_cast<std::int64_t>(values_.size()) / width_, width_},
-                        .bags = batch.fields[static_cast<std::size_t>(field)],
-                        .first_position = by_position ? batch.first_position : nullptr,
-                        .out = out});
+  run(context, VectorMeans<Real>{.table = rows(),
+                                 .bags = batch.fields[static_cast<std::size_t>(field)],
+                                 .first_position = by_position ? batch.first_position : nullptr,
+                                 .out = out});
 }
 
 template class FrozenVectors<float>;

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "kernels/exec/tensor.h"
+#include "kernels/exec/matrix.h"
 #include "models/features.h"
 
 namespace sllmr {
@@ -28,7 +28,10 @@ class FrozenVectors {
   FrozenVectors(const Context& context, const ItemVectors& vectors);
 
   std::int64_t width() const { return width_; }
-  /// The vector of each row's item, zero for a row without one, to out [rows x width()].
+  Matrix<const Real> rows() const {
+    return {values_.data(), static_cast<std::int64_t>(values_.size()) / width_, width_};
+  }
+  /// The vector of each row's item, zero for a row without one, to out [batch.all_rows() x width()].
   void of_items(const Context& context, const FeatureBatch& batch, const Tensor<Real>& out) const;
   /// The mean of those of each row's history, zero for an empty one. The history is that of the batch's
   /// features: what came before the row.

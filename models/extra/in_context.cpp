@@ -1,0 +1,177 @@
+#include "models/extra/in_context.h"
+
+#include <cmath>
+#include <span>
+#include <utility>
+
+#include "kernels/dense/activation.h"
+#include "kernels/dense/combine.h"
+#include "models/layers/example_tokens/kernels.h"
+
+namespace sllmr {
+
+namespace {
+
+void require_pool(const InContextOptions& options) {
+  require(options.examples >= 1 && !options.labels.empty(),
+          "an in-context vector needs a pool of examples, and at least one slot of a row for them");
+  require(options.chains.values == nullptr ||
+              (options.chains.width == options.vectors.width &&
+               options.chains.values->size() ==
+                   options.labels.size() * static_cast<std::size_t>(options.chains.width)),
+          "the chains must be one vector an example, as wide as the items'");
+}
+
+template <class Real>
+void copy(const Context& context, const Tensor<Real>& x, const Tensor<Real>& to) {
+  run(context, Epilogue<Real>{.x = x, .out = to});
+}
+
+}  // namespace
+
+template <class Real>
+InContext<Real>::InContext(const Context& context, Parameters<Real>& parameters, int width,
+                           const ExtraSeat& seat, const InContextOptions& options)
+    : width_(width),
+      examples_(options.examples),
+      weight_(options.reconstruction),
+      parameters_(&parameters),
+      vectors_(context, options.vectors),
+      pool_labels_(context, std::span<const std::int8_t>(options.labels)),
+      text_(parameters, "llmcf.text", vectors_.width(), options.text_hidden, width, seat.layers),
+      joint_(parameters, "llmcf.joint", std::int64_t{kFields + 2} * width, options.joint_hidden, width,
+             seat.layers),
+      labels_(parameters.add("llmcf.labels", {2, width}, Initial::normal(1))),
+      transformer_(
+          context, parameters, "llmcf.transformer",
+          {.tokens = (options.chains.values != nullptr ? 3 : 2) * options.examples + 1, .width = width},
+          seat.layers == LinearInitial::xavier) {
+  require_pool(options);
+  if (options.chains.values == nullptr) return;
+  chains_.emplace(context, options.chains);
+  reconstruction_.emplace(parameters, "llmcf.reconstruction", width, options.reconstruction_hidden,
+                          vectors_.width(), seat.layers);
+}
+
+template <class Real>
+Tensor<Real> InContext<Real>::of_slots(const Tensor<Real>& y, std::int64_t rows, int slot) const {
+  return y.reshaped(rows, std::int64_t{transformer_.tokens()} * width_)
+      .columns(std::int64_t{slot} * of_slot() * width_, width_);
+}
+
+template <class Real>
+void InContext<Real>::forward(const Context& context, const FeatureBatch& batch, const Pass& pass,
+                              const Tensor<Real>& fields, const Tensor<Real>& out,
+                              std::unique_ptr<BaseSaved>* saved) const {
+  const ExampleRows& examples = batch.examples;
+  require(examples.each == examples_, "InContext: the batch brings another number of examples");
+  auto kept = saved != nullptr ? std::make_unique<Saved>() : nullptr;
+  const std::int64_t rows = batch.rows, all = batch.all_rows(), chains = has_chains() ? examples.n : 0;
+
+  const Tensor<Real> texts(context, 2 * all + chains, vectors_.width());
+  vectors_.of_items(context, batch, texts.row_range(0, all));
+  vectors_.of_histories(context, batch, texts.row_range(all, all));
+  if (chains > 0) {
+    run(context,
+        TakeRows<Real>{
+            .table = chains_->rows(), .ids = examples.number, .out = texts.row_range(2 * all, chains)});
+  }
+  const Tensor<Real> mapped = text_.forward(context, texts, pass, kept ? &kept->text : nullptr);
+
+  const Tensor<Real> joined(context, all, std::int64_t{kFields + 2} * width_);
+  copy(context, fields, joined.columns(0, std::int64_t{kFields} * width_));
+  for (int k = 0; k < 2; ++k) {
+    copy(context, mapped.row_range(k * all, all), joined.columns(std::int64_t{kFields + k} * width_, width_));
+  }
+  const Tensor<Real> x = joint_.forward(context, joined, pass, kept ? &kept->joint : nullptr);
+
+  const Tensor<Real> tokens(context, rows * transformer_.tokens(), width_);
+  run(context,
+      ExampleTokens<Real>{.examples = examples,
+                          .rows = rows,
+                          .label = pool_labels_.data(),
+                          .x = x,
+                          .chains = has_chains() ? Matrix<const Real>(mapped.row_range(2 * all, chains))
+                                                 : Matrix<const Real>(),
+                          .labels = parameters_->matrix(labels_),
+                          .out = tokens});
+  const Tensor<Real> y = transformer_.forward(context, tokens, {examples.of_row, examples.each, of_slot()},
+                                              kept ? &kept->transformer : nullptr);
+  copy(context, of_slots(y, rows, examples_), out);
+  if (!kept) return;
+  kept->rows = rows;
+  kept->examples = examples;
+  if (has_chains() && weight_ != 0) {
+    const Tensor<Real> of_examples(context, rows * examples_, width_);
+    for (int slot = 0; slot < examples_; ++slot) {
+      copy(context, of_slots(y, rows, slot),
+           of_examples.reshaped(rows, std::int64_t{examples_} * width_)
+               .columns(std::int64_t{slot} * width_, width_));
+    }
+    kept->rebuilt = reconstruction_->forward(context, of_examples, pass, &kept->reconstruction);
+  }
+  *saved = std::move(kept);
+}
+
+template <class Real>
+void InContext<Real>::reconstruct(const Context& context, const Saved& saved, const Tensor<Real>& d_y) const {
+  const Tensor<Real> d_rebuilt(context, saved.rebuilt.rows(), saved.rebuilt.cols());
+  const Tensor<Real> cosines(context, saved.rebuilt.rows(), 1);
+  const auto filled = static_cast<double>(std::max<std::int64_t>(1, saved.examples.filled));
+  run(context, ExampleCosines<Real>{.examples = saved.examples,
+                                    .frozen = chains_->rows(),
+                                    .scale = static_cast<Real>(-weight_ / filled),
+                                    .y = saved.rebuilt,
+                                    .cosines = cosines,
+                                    .d_y = d_rebuilt});
+  const Tensor<Real> d = reconstruction_->backward(context, saved.reconstruction, d_rebuilt)
+                             .reshaped(saved.rows, std::int64_t{examples_} * width_);
+  for (int slot = 0; slot < examples_; ++slot) {
+    run(context, AddTo<Real>{.x = d.columns(std::int64_t{slot} * width_, width_),
+                             .to = of_slots(d_y, saved.rows, slot)});
+  }
+}
+
+template <class Real>
+void InContext<Real>::backward(const Context& context, const BaseSaved& base, const Tensor<Real>& d_out,
+                               const Tensor<Real>& d_fields) const {
+  const auto& saved = static_cast<const Saved&>(base);
+  const std::int64_t rows = saved.rows, all = rows + saved.examples.n;
+  const std::int64_t chains = has_chains() ? saved.examples.n : 0;
+  const auto d_y = Tensor<Real>::zeros(context, rows * transformer_.tokens(), width_);
+  copy(context, d_out, of_slots(d_y, rows, examples_));
+  if (has_chains()) {
+    if (weight_ != 0) {
+      reconstruct(context, saved, d_y);
+    }
+  }
+  const Tensor<Real> d_tokens = transformer_.backward(context, saved.transformer, d_y);
+
+  const Tensor<Real> d_x(context, all, width_), d_mapped(context, 2 * all + chains, width_);
+  run(context,
+      ExampleTokensBackward<Real>{
+          .examples = saved.examples,
+          .rows = rows,
+          .label = pool_labels_.data(),
+          .d_out = d_tokens,
+          .d_x = d_x,
+          .d_chains = has_chains() ? Matrix<Real>(d_mapped.row_range(2 * all, chains)) : Matrix<Real>(),
+          .d_labels = parameters_->gradient_matrix(labels_)});
+  const Tensor<Real> d_joined = joint_.backward(context, saved.joint, d_x);
+  run(context, AddTo<Real>{.x = d_joined.columns(0, std::int64_t{kFields} * width_), .to = d_fields});
+  for (int k = 0; k < 2; ++k) {
+    copy(context, d_joined.columns(std::int64_t{kFields + k} * width_, width_),
+         d_mapped.row_range(k * all, all));
+  }
+  text_.backward_of_frozen(context, saved.text, d_mapped);
+}
+
+template class InContext<float>;
+template class InContext<double>;
+
+std::shared_ptr<const ExtraVectorMaker> in_context(const InContextOptions& options) {
+  require_pool(options);
+  return std::make_shared<ExtraVectorMakerOf<InContext, InContextOptions>>(options);
+}
+
+}  // namespace sllmr

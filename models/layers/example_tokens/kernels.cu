@@ -1,0 +1,140 @@
+#include "models/layers/example_tokens/kernels.h"
+
+#include <cmath>
+
+#include "kernels/exec/column_sums.h"
+#include "kernels/exec/launch.h"
+
+namespace sllmr {
+
+namespace {
+
+/// Item: one token.
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const ExampleTokens<Real>& args, std::int64_t item) {
+  const int tokens = args.tokens(), of_slot = args.of_slot();
+  const std::int64_t row = item / tokens;
+  const int token = static_cast<int>(item % tokens), slot = token / of_slot, part = token % of_slot;
+  const Real* from = nullptr;
+  if (slot == args.examples.each) {
+    from = args.x.row(row);
+  } else if (const std::int32_t example = args.examples.of_row[row * args.examples.each + slot];
+             example >= 0) {
+    from = part == 0             ? args.x.row(args.rows + example)
+           : part == of_slot - 1 ? args.labels.row(args.label[args.examples.number[example]])
+                                 : args.chains.row(example);
+  }
+  Real* out = args.out.row(item);
+  SLLMR_ROW_LOOP
+  for (std::int64_t c = lanes.lane(); c < args.out.cols; c += Lanes::size) {
+    out[c] = from != nullptr ? from[c] : Real(0);
+  }
+}
+
+/// Item: one row, or one example behind them.
+template <class Real>
+struct TokensBackwardRow {
+  ExampleTokensBackward<Real> args;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
+    const std::int64_t tokens = args.tokens(), example = item - args.rows;
+    Real* d_x = args.d_x.row(item);
+    if (example < 0) {
+      const Real* from = args.d_out.row(item * tokens + tokens - 1);
+      SLLMR_ROW_LOOP
+      for (std::int64_t c = lanes.lane(); c < args.d_x.cols; c += Lanes::size) d_x[c] = from[c];
+      return;
+    }
+    add_uses(lanes, example, 0, d_x);
+    if (args.d_chains.data != nullptr) add_uses(lanes, example, 1, args.d_chains.row(example));
+  }
+
+ private:
+  template <class Lanes>
+  SLLMR_INLINE void add_uses(Lanes lanes, std::int64_t example, int part, Real* to) const {
+    const ExampleRows& examples = args.examples;
+    SLLMR_ROW_LOOP
+    for (std::int64_t c = lanes.lane(); c < args.d_x.cols; c += Lanes::size) to[c] = 0;
+    for (std::int64_t k = examples.first_use[example]; k < examples.first_use[example + 1]; ++k) {
+      const std::int64_t row = examples.use[k] / examples.each, slot = examples.use[k] % examples.each;
+      const Real* from = args.d_out.row(row * args.tokens() + slot * args.of_slot() + part);
+      SLLMR_ROW_LOOP
+      for (std::int64_t c = lanes.lane(); c < args.d_x.cols; c += Lanes::size) to[c] += from[c];
+    }
+  }
+};
+
+template <class Real>
+struct LabelTerms {
+  ExampleTokensBackward<Real> args;
+
+  struct Row {
+    const ExampleTokensBackward<Real>& args;
+    std::int64_t row;
+    SLLMR_INLINE void operator()(std::int64_t column, Real* sums) const {
+      sums[0] = sums[1] = 0;
+      const ExampleRows& examples = args.examples;
+      for (int slot = 0; slot < examples.each; ++slot) {
+        const std::int32_t example = examples.of_row[row * examples.each + slot];
+        if (example < 0) continue;
+        const Real d = args.d_out.row(row * args.tokens() + (slot + 1) * args.of_slot() - 1)[column];
+        if (args.label[examples.number[example]] != 0) {
+          sums[1] += d;
+        } else {
+          sums[0] += d;
+        }
+      }
+    }
+  };
+  SLLMR_INLINE Row row(std::int64_t r) const { return {args, r}; }
+};
+
+template <class Real>
+void run_here(const Context& context, const ExampleTokensBackward<Real>& args) {
+  launch(context, "example_tokens_backward", args.rows + args.examples.n, TokensBackwardRow<Real>{args});
+  column_sums(context, "example_labels", args.rows, args.d_x.cols, LabelTerms<Real>{args},
+              ColumnTargets<Real, 2>{{args.d_labels.row(0), args.d_labels.row(1)}});
+}
+
+/// Item: one slot. d cos / dy = (v / |v| - cos y / |y|) / |y|; a zero vector has cosine 0 and no gradient.
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const ExampleCosines<Real>& args, std::int64_t item) {
+  const std::int32_t example = args.examples.of_row[item];
+  const std::int64_t cols = args.y.cols;
+  const Real* y = args.y.row(item);
+  Real* d_y = args.d_y.row(item);
+  Real cosine = 0, along_v = 0, along_y = 0;
+  const Real* v = y;
+  if (example >= 0) {
+    v = args.frozen.row(args.examples.number[example]);
+    const Real y_y = sum_of<Real>(lanes, cols, [&](std::int64_t c) { return y[c] * y[c]; });
+    const Real v_v = sum_of<Real>(lanes, cols, [&](std::int64_t c) { return v[c] * v[c]; });
+    const Real y_v = sum_of<Real>(lanes, cols, [&](std::int64_t c) { return y[c] * v[c]; });
+    if (y_y != 0 && v_v != 0) {
+      cosine = y_v / std::sqrt(y_y * v_v);
+      along_v = args.scale / std::sqrt(y_y * v_v);
+      along_y = -args.scale * cosine / y_y;
+    }
+  }
+  if (lanes.lane() == 0) *args.cosines.row(item) = cosine;
+  SLLMR_ROW_LOOP
+  for (std::int64_t c = lanes.lane(); c < cols; c += Lanes::size) d_y[c] = along_v * v[c] + along_y * y[c];
+}
+
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const TakeRows<Real>& args, std::int64_t row) {
+  const Real* from = args.table.row(args.ids[row]);
+  Real* out = args.out.row(row);
+  SLLMR_ROW_LOOP
+  for (std::int64_t c = lanes.lane(); c < args.out.cols; c += Lanes::size) out[c] = from[c];
+}
+
+}  // namespace
+
+SLLMR_ITEM_KERNELS(ExampleTokens, "example_tokens", args.out.rows)
+SLLMR_KERNELS(ExampleTokensBackward)
+SLLMR_ITEM_KERNELS(ExampleCosines, "example_cosines", args.y.rows)
+SLLMR_ITEM_KERNELS(TakeRows, "take_rows", args.out.rows)
+
+}  // namespace sllmr
