@@ -16,7 +16,7 @@ import json
 import math
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,17 @@ class Batch:
     history: torch.Tensor  # [B, T], oldest first, padded on the right
     history_brands: torch.Tensor  # [B, T]
     history_categories: torch.Tensor  # [B, T, C]
+    examples: "Examples | None" = None  # of LLM-CF
+
+
+@dataclass
+class Examples:
+    """Labelled rows of a pool beside each row of a batch, in `n` slots."""
+
+    batch: Batch  # [B * n]
+    label: torch.Tensor  # [B, n], 0 or 1
+    number: torch.Tensor  # [B, n], in the pool
+    present: torch.Tensor  # [B, n]: is there one?
 
 
 @dataclass
@@ -221,12 +232,17 @@ class Settings:
     relu_deep_logit: bool = False  # xDeepFM: LLM-CF's deep part ends in a ReLU
     interactions: torch.Tensor | None = None  # LightGCN: users and items of its graph, [2, N]
     pooling: str = "mask"  # how means over lists are computed: "mask" or "bag"; the same numbers
-    extra: str = "none"  # "text" or "kar": one more input, of frozen item vectors
+    extra: str = "none"  # or one of EXTRAS: one more input, of frozen item vectors
     vectors: torch.Tensor | None = None  # those, [items + 1, E]; row 0 is zero
     expert_hidden: tuple = (128,)  # KAR: of each expert, below its output
     shared_experts: int = 2  # KAR: of both towers
     own_experts: int = 3  # KAR: of each tower alone
     expert_dropout: float = 0.1  # KAR
+    chains: torch.Tensor | None = None  # LLM-CF: a vector for each row that may be an example, or none
+    text_hidden: tuple = (256,)  # LLM-CF
+    joint_hidden: tuple = (128,)  # LLM-CF
+    reconstruction_hidden: tuple = (256,)  # LLM-CF
+    gelu_map: bool = False  # LLM-CF: DCN's
 
 
 class Tables(nn.Module):
@@ -306,7 +322,16 @@ def xavier(module):
             nn.init.zeros_(part.bias)
 
 
-# Extra vectors: batch -> z [B, width] --------------------------------------------------------------------------------
+# Extra vectors: batch, the backbone's tables -> z [B, width] ---------------------------------------------------------
+
+
+def mean_vector(vectors, ids, pooling):
+    """Mean of the frozen vectors of the ids that are not 0: [B, T] -> [B, E]."""
+    if pooling == "bag":
+        total = F.embedding_bag(ids, vectors, mode="sum", padding_idx=0)
+    else:
+        total = vectors[ids].sum(1)
+    return total / (ids != 0).sum(1, keepdim=True).clamp(min=1)
 
 
 class TextMap(nn.Module):
@@ -317,7 +342,7 @@ class TextMap(nn.Module):
         self.register_buffer("vectors", settings.vectors, persistent=False)
         self.map = nn.Linear(self.vectors.shape[1], width)
 
-    def forward(self, batch):
+    def forward(self, batch, _):
         return self.map(self.vectors[batch.item])
 
 
@@ -358,21 +383,111 @@ class HybridExperts(nn.Module):
         given = torch.stack([expert(x) for expert in (*self.shared, *own)], 1)
         return torch.einsum("be,bed->bd", torch.softmax(gate(x), -1), given)
 
-    def history(self, ids):
-        """Mean of the vectors of the ids that are not 0: [B, T] -> [B, E]."""
-        if self.pooling == "bag":
-            total = F.embedding_bag(ids, self.vectors, mode="sum", padding_idx=0)
-        else:
-            total = self.vectors[ids].sum(1)
-        return total / (ids != 0).sum(1, keepdim=True).clamp(min=1)
-
-    def forward(self, batch):
-        user = self.tower(self.history(batch.history), self.user, self.user_gate)
+    def forward(self, batch, _):
+        user = self.tower(mean_vector(self.vectors, batch.history, self.pooling), self.user, self.user_gate)
         item = self.tower(self.vectors[batch.item], self.item, self.item_gate)
         return torch.cat((user, item), 1)
 
 
-EXTRAS = {"text": TextMap, "kar": HybridExperts}
+class LinearMlp(nn.Module):
+    """Linear and ReLU for each of `hidden`, then Linear."""
+
+    def __init__(self, inputs, hidden, outputs):
+        super().__init__()
+        sizes = (inputs, *hidden)
+        self.hidden = nn.ModuleList(nn.Linear(m, n) for m, n in zip(sizes, hidden))
+        self.out = nn.Linear(sizes[-1], outputs)
+
+    def forward(self, x):
+        for linear in self.hidden:
+            x = F.relu(linear(x))
+        return self.out(x)
+
+
+def rms_norm(x, weight, eps=1e-5):
+    return weight * x * (x.square().mean(-1, keepdim=True) + eps).rsqrt()
+
+
+class Block(nn.Module):
+    """Causal attention with rotary positions and SwiGLU, each behind an RMSNorm: x [B, T, width]."""
+
+    def __init__(self, width, heads=2):
+        super().__init__()
+        self.heads = heads
+        hidden = -(-(2 * 2 * width // 3) // width) * width
+        self.attention_norm, self.feed_norm = (nn.Parameter(torch.ones(width)) for _ in range(2))
+        self.qkv, self.attention_out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
+        self.feed_in = nn.Linear(width, 2 * hidden, bias=False)
+        self.feed_out = nn.Linear(hidden, width, bias=False)
+
+    def turned(self, x):
+        tokens, dims = x.shape[-2:]
+        pair = torch.arange(dims // 2, dtype=x.dtype, device=x.device)
+        angle = torch.arange(tokens, dtype=x.dtype, device=x.device).unsqueeze(1) / 10_000 ** (2 * pair / dims)
+        even, odd = x[..., 0::2], x[..., 1::2]
+        cosine, sine = angle.cos(), angle.sin()
+        return torch.stack((even * cosine - odd * sine, even * sine + odd * cosine), -1).flatten(-2)
+
+    def forward(self, x, visible):
+        rows, tokens, width = x.shape
+        qkv = self.qkv(rms_norm(x, self.attention_norm)).view(rows, tokens, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        scores = self.turned(q) @ self.turned(k).transpose(-1, -2) / math.sqrt(width // self.heads)
+        weights = torch.softmax(scores.masked_fill(~visible.unsqueeze(1), -math.inf), -1)
+        x = x + self.attention_out((weights @ v).transpose(1, 2).reshape(rows, tokens, width))
+        a, b = self.feed_in(rms_norm(x, self.feed_norm)).chunk(2, -1)
+        return x + self.feed_out(F.silu(a) * b)
+
+
+class InContext(nn.Module):
+    """LLM-CF (Sun et al., CIKM 2024): a causal transformer reads each example of the row, what was said for its label
+    (with `chains`) and the label, then the row; z is what it makes of the row. `reconstruction` is the loss that
+    training adds."""
+
+    def __init__(self, width, settings):
+        super().__init__()
+        self.register_buffer("vectors", settings.vectors, persistent=False)
+        self.register_buffer("chains", settings.chains, persistent=False)
+        self.pooling = settings.pooling
+        inputs = self.vectors.shape[1]
+        self.text = LinearMlp(inputs, settings.text_hidden, width)
+        self.joint = LinearMlp((FIELDS + 2) * width, settings.joint_hidden, width)
+        self.labels = nn.Parameter(torch.randn(2, width))
+        self.transformer = nn.ModuleList(Block(width) for _ in range(2))
+        self.norm = nn.Parameter(torch.ones(width))
+        if self.chains is not None:
+            self.rebuild = LinearMlp(width, settings.reconstruction_hidden, inputs)
+        self.last = nn.Sequential(nn.Linear(width, width), nn.GELU()) if settings.gelu_map else nn.Identity()
+
+    def token(self, batch, tables):
+        texts = self.text(torch.cat((self.vectors[batch.item], mean_vector(self.vectors, batch.history, self.pooling))))
+        return self.joint(torch.cat((tables.fields(batch).flatten(1), *texts.chunk(2)), 1))
+
+    def forward(self, batch, tables):
+        examples = batch.examples
+        rows, slots = examples.label.shape
+        x = self.token(examples.batch, tables).view(rows, slots, -1)
+        parts = [x, self.labels[examples.label]]
+        if self.chains is not None:
+            parts.insert(1, self.text(self.chains[examples.number]))
+        tokens = torch.stack(parts, 2).flatten(1, 2)
+        tokens = torch.cat((tokens, self.token(batch, tables).unsqueeze(1)), 1)
+        present = F.pad(examples.present.repeat_interleave(len(parts), 1), (0, 1), value=True)
+        n = tokens.shape[1]
+        causal = torch.ones(n, n, dtype=torch.bool, device=tokens.device).tril()
+        # A token that is not there sees itself, and nobody sees it.
+        visible = causal & present.unsqueeze(1) | torch.eye(n, dtype=torch.bool, device=tokens.device)
+        for block in self.transformer:
+            tokens = block(tokens, visible)
+        tokens = rms_norm(tokens, self.norm)
+        if self.chains is not None:
+            rebuilt = self.rebuild(tokens[:, : -1 : len(parts)])
+            cosine = F.cosine_similarity(rebuilt, self.chains[examples.number], -1)
+            self.reconstruction = 1 - cosine[examples.present].mean()
+        return self.last(tokens[:, -1])
+
+
+EXTRAS = {"text": TextMap, "kar": HybridExperts, "llmcf_wocot": InContext, "llmcf_text": InContext}
 
 
 def extra_width(settings, field):
@@ -410,7 +525,7 @@ class DeepFm(nn.Module):
         second_order = 0.5 * (e.sum(1).square() - e.square().sum(1)).sum(1)
         x = e.flatten(1)
         if self.extra is not None:
-            z = self.extra(batch)
+            z = self.extra(batch, self.embedding)
             first_order = first_order + self.extra_term(z).squeeze(-1)
             x = torch.cat((x, z), 1)
         return first_order + second_order + self.deep_out(self.deep(x)).squeeze(-1)
@@ -460,7 +575,7 @@ class XDeepFm(nn.Module):
         e = self.embedding.fields(batch)
         first_order = self.first_order(batch)
         if self.extra is not None:
-            z = self.extra(batch)
+            z = self.extra(batch, self.embedding)
             first_order = first_order + self.extra_term(z).squeeze(-1)
             e = torch.cat((e, z.unsqueeze(1)), 1)
         deep = self.deep_out(self.dropout(self.deep(e.flatten(1))))
@@ -489,7 +604,7 @@ class AutoInt(nn.Module):
     def forward(self, batch):
         e = self.embedding.fields(batch)
         if self.extra is not None:
-            e = torch.cat((e, self.extra(batch).unsqueeze(1)), 1)
+            e = torch.cat((e, self.extra(batch, self.embedding).unsqueeze(1)), 1)
         h = self.attention_input(e)
         attended, _ = self.attention(h, h, h, need_weights=False)
         crossed = F.relu(attended + self.residual(e)).flatten(1)
@@ -552,6 +667,8 @@ class FullRank(nn.Module):
 class Dcn(nn.Module):
     """Cross layers, `cross(inputs, layers)`, beside a deep part; `initial` draws what is not to be PyTorch's."""
 
+    GELU_MAP = False
+
     def __init__(self, counts, settings, cross, layers, initial=lambda module: None):
         super().__init__()
         inputs = FIELDS * settings.width + extra_width(settings, field=False)
@@ -560,16 +677,18 @@ class Dcn(nn.Module):
         self.deep = Mlp(inputs, settings.hidden, settings.dropout, norm=True)
         self.out = nn.Linear(inputs + settings.hidden[-1], 1)
         initial(self)
-        self.extra = extra_vector(settings, field=False)
+        self.extra = extra_vector(replace(settings, gelu_map=self.GELU_MAP), field=False)
 
     def forward(self, batch):
         x0 = self.embedding.fields(batch).flatten(1)
         if self.extra is not None:
-            x0 = torch.cat((x0, self.extra(batch)), 1)
+            x0 = torch.cat((x0, self.extra(batch, self.embedding)), 1)
         return self.out(torch.cat((self.cross(x0), self.deep(x0)), 1)).squeeze(-1)
 
 
 class DcnV1(Dcn):
+    GELU_MAP = True
+
     def __init__(self, counts, settings):
         super().__init__(counts, settings, Vectors, layers=3, initial=xavier)
 
@@ -612,7 +731,7 @@ class Din(nn.Module):
         weights = self.attention[2](self.attention[1](F.relu(hidden)))
         weights = weights * (batch.history != 0).unsqueeze(-1)
         inputs = (query, (weights * keys).sum(1), tables.user(batch.user))
-        x = torch.cat(inputs if self.extra is None else (*inputs, self.extra(batch)), -1)
+        x = torch.cat(inputs if self.extra is None else (*inputs, self.extra(batch, self.embedding)), -1)
         for layer in self.deep:
             x = self.dropout(F.relu(layer(x)))
         return self.deep_out(x).squeeze(-1)
@@ -684,6 +803,14 @@ def batches(rows, size, generator=None):
     return [part for part in order.split(size) if len(part) > 1]
 
 
+EXAMPLES = 4  # of a row, LLM-CF's
+
+
+def pool_size(data):
+    """Training rows that may be examples."""
+    return len(data.train) // 10
+
+
 class Trainer:
     def __init__(self, model, data, loss, options):
         self.model, self.data, self.loss, self.options = model, data, loss, options
@@ -695,12 +822,30 @@ class Trainer:
             fused=True if options.adam == "fused" else None,
         )
         self.generator = torch.Generator().manual_seed(options.seed)
+        self.in_context = isinstance(getattr(model, "extra", None), InContext)
+        self.pool = torch.randperm(len(data.train), generator=self.generator)[: pool_size(data)]
+
+    def examples(self, rows):
+        """Random ones: retrieval comes before training, so that it has no part in a step's time."""
+        train, shape = self.data.train, (len(rows), EXAMPLES)
+        number = torch.randint(len(self.pool), shape, generator=self.generator)
+        at = self.pool[number].flatten().to(train.item.device)
+        return Examples(
+            self.data.items.batch(train.user[at], train.item[at], train.history[at]),
+            train.label[at].long().view(shape),
+            number.to(train.item.device),
+            torch.ones(shape, dtype=torch.bool, device=train.item.device),
+        )
 
     def step(self, rows):
         train = self.data.train
         batch = self.data.items.batch(train.user[rows], train.item[rows], train.history[rows])
+        if self.in_context:
+            batch.examples = self.examples(rows)
         self.adam.zero_grad(set_to_none=True)
         loss = self.loss(self.run(batch), train.label[rows])
+        if self.in_context and self.model.extra.chains is not None:
+            loss = loss + self.model.extra.reconstruction
         loss.backward()
         self.adam.step()
         return loss.detach()
@@ -790,7 +935,8 @@ def parse(arguments=None):
         choices=("none", *EXTRAS),
         default=["none"],
         nargs="+",
-        help="one more input, of frozen item vectors: text, their linear map; kar, KAR's adaptor; several: as above",
+        help="one more input, of frozen item vectors: text, their linear map; kar, KAR's adaptor; llmcf_wocot and "
+        "llmcf_text, LLM-CF's transformer without and with chains; several: as above",
     )
     parser.add_argument(
         "--vectors", type=Path, help="safetensors file with the item vectors, `items` (default: random unit vectors)"
@@ -816,6 +962,8 @@ def parse(arguments=None):
             for extra in every.extra
             for n in every.batch
         ]
+    if any(run.extra.startswith("llmcf") for run in runs) and not every.steps:
+        parser.error("LLM-CF's examples are random ones here, for its time alone: give --steps")
     if any(run.backbone == "lightgcn" and run.extra != "none" for run in runs):
         parser.error("lightgcn has no place for an extra vector: leave out --extra or that backbone")
     return runs
@@ -870,6 +1018,10 @@ def run(data, options):
         shared_experts=options.shared_experts,
         own_experts=options.own_experts,
     )
+    if options.extra == "llmcf_text":
+        generator = torch.Generator().manual_seed(options.seed + 1)
+        shape = (pool_size(data), settings.vectors.shape[1])
+        settings.chains = F.normalize(torch.randn(shape, generator=generator))
     model = BACKBONES[options.backbone](data.counts, settings).float().to(options.device)
     loss = probability_loss if options.probability_loss else F.binary_cross_entropy_with_logits
     trainer = Trainer(model, data, loss, options)

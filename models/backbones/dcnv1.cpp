@@ -11,12 +11,13 @@ template <class Real>
 class DcnV1 final : public ParallelCross<Real, CrossNet<Real>> {
  public:
   DcnV1(const Context& context, const BackboneOptions& options)
-      : ParallelCross<Real, CrossNet<Real>>(context, options, {EmbeddingInitial::Kind::xavier},
-                                            LinearInitial::xavier,
-                                            [](Parameters<Real>& parameters, std::int64_t size) {
-                                              constexpr int kCrossLayers = 3;
-                                              return CrossNet<Real>(parameters, "cross", size, kCrossLayers);
-                                            }) {}
+      : ParallelCross<Real, CrossNet<Real>>(
+            context, options, {EmbeddingInitial::Kind::xavier}, LinearInitial::xavier,
+            [](Parameters<Real>& parameters, std::int64_t size) {
+              constexpr int kCrossLayers = 3;
+              return CrossNet<Real>(parameters, "cross", size, kCrossLayers);
+            },
+            /*gelu_map=*/true) {}
 };
 
 }  // namespace

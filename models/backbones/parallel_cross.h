@@ -29,11 +29,12 @@ class ParallelCross : public TypedBackbone<Real, ParallelCross<Real, Cross>> {
     Tensor<Real> deep;  // [items x hidden[0]]
   };
 
-  /// `make_cross(parameters, size)` returns the cross network for x of `size` columns.
+  /// `make_cross(parameters, size)` returns the cross network for x of `size` columns; `gelu_map`: see
+  /// ExtraSeat.
   template <class MakeCross>
   ParallelCross(const Context& context, const BackboneOptions& options, const EmbeddingInitial& tables,
-                LinearInitial layers, const MakeCross& make_cross)
-      : inputs_(context, this->parameters_, options, tables, {ExtraPlace::joined, layers}),
+                LinearInitial layers, const MakeCross& make_cross, bool gelu_map = false)
+      : inputs_(context, this->parameters_, options, tables, {ExtraPlace::joined, layers, gelu_map}),
         cross_(make_cross(this->parameters_, size())),
         deep_(this->parameters_, "deep", size(),
               {.hidden = options.hidden, .dropout = options.dropout, .batch_norm = true, .initial = layers}),

@@ -50,6 +50,7 @@ enum class ExtraPlace { field, joined };
 struct ExtraSeat {
   ExtraPlace place;
   LinearInitial layers = LinearInitial::standard;  // how its linear layers start
+  bool gelu_map = false;  // LLM-CF's DCN takes its vector through a linear layer and a GELU more
 };
 
 /// Makes the extra vector of a model.

@@ -47,8 +47,10 @@ InContext<Real>::InContext(const Context& context, Parameters<Real>& parameters,
           {.tokens = (options.chains.values != nullptr ? 3 : 2) * options.examples + 1, .width = width},
           seat.layers == LinearInitial::xavier) {
   require_pool(options);
+  if (seat.gelu_map) out_.emplace(parameters, "llmcf.out", width, width, LinearInitial::standard);
   if (options.chains.values == nullptr) return;
   chains_.emplace(context, options.chains);
+  if (weight_ == 0) return;
   reconstruction_.emplace(parameters, "llmcf.reconstruction", width, options.reconstruction_hidden,
                           vectors_.width(), seat.layers);
 }
@@ -97,11 +99,18 @@ void InContext<Real>::forward(const Context& context, const FeatureBatch& batch,
                           .out = tokens});
   const Tensor<Real> y = transformer_.forward(context, tokens, {examples.of_row, examples.each, of_slot()},
                                               kept ? &kept->transformer : nullptr);
-  copy(context, of_slots(y, rows, examples_), out);
+  const Tensor<Real> last = of_slots(y, rows, examples_);
+  if (out_) {
+    const Tensor<Real> sums = out_->forward(context, last, pass, kept ? &kept->out : nullptr);
+    run(context, Gelu<Real>{.x = sums, .out = out});
+    if (kept) kept->out_sums = sums;
+  } else {
+    copy(context, last, out);
+  }
   if (!kept) return;
   kept->rows = rows;
   kept->examples = examples;
-  if (has_chains() && weight_ != 0) {
+  if (reconstruction_) {
     const Tensor<Real> of_examples(context, rows * examples_, width_);
     for (int slot = 0; slot < examples_; ++slot) {
       copy(context, of_slots(y, rows, slot),
@@ -139,12 +148,14 @@ void InContext<Real>::backward(const Context& context, const BaseSaved& base, co
   const std::int64_t rows = saved.rows, all = rows + saved.examples.n;
   const std::int64_t chains = has_chains() ? saved.examples.n : 0;
   const auto d_y = Tensor<Real>::zeros(context, rows * transformer_.tokens(), width_);
-  copy(context, d_out, of_slots(d_y, rows, examples_));
-  if (has_chains()) {
-    if (weight_ != 0) {
-      reconstruct(context, saved, d_y);
-    }
+  Tensor<Real> d_last = d_out;
+  if (out_) {
+    const Tensor<Real> d_sums(context, rows, width_);
+    run(context, GeluBackward<Real>{.x = saved.out_sums, .d_out = d_out, .d_x = d_sums});
+    d_last = out_->backward(context, saved.out, d_sums);
   }
+  copy(context, d_last, of_slots(d_y, rows, examples_));
+  if (reconstruction_) reconstruct(context, saved, d_y);
   const Tensor<Real> d_tokens = transformer_.backward(context, saved.transformer, d_y);
 
   const Tensor<Real> d_x(context, all, width_), d_mapped(context, 2 * all + chains, width_);

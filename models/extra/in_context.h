@@ -25,10 +25,11 @@ struct InContextOptions {
 /// x, of a row or an example, is H([fields; M(the item's text vector); M(the mean of the history's)]), the
 /// fields those of the backbone, whose tables both share; c = M(the example's chain), l its label's row of a
 /// table. The sequence x_1 c_1 l_1 ... x_n c_n l_n x of n slots, c left out where there are no chains, passes
-/// a transformer; the vector is what it makes of the last token. M, H and R are LinearMlps, of a vector, of
-/// joint_hidden and back. With chains backward adds the gradient of reconstruction * (1 - mean cos(R(h_j),
-/// chain_j)), over the slots with an example, h_j what the transformer made of x_j, which saw no c_j.
-/// Parameters "llmcf.text*", "llmcf.joint*", "llmcf.labels", "llmcf.transformer.*", "llmcf.reconstruction*".
+/// a transformer; the vector is what it makes of the last token, with ExtraSeat::gelu_map taken through a
+/// linear layer and a GELU. M, H and R are LinearMlps, of a vector, of joint_hidden and back. With chains
+/// backward adds the gradient of reconstruction * (1 - mean cos(R(h_j), chain_j)), over the slots with an
+/// example, h_j what the transformer made of x_j, which saw no c_j. Parameters "llmcf.text*", "llmcf.joint*",
+/// "llmcf.labels", "llmcf.transformer.*", "llmcf.reconstruction*", "llmcf.out.*".
 template <class Real>
 class InContext final : public ExtraVector<Real> {
  public:
@@ -54,6 +55,8 @@ class InContext final : public ExtraVector<Real> {
     typename LinearMlp<Real>::Saved text, joint, reconstruction;
     typename Transformer<Real>::Saved transformer;
     Tensor<Real> rebuilt;  // R's
+    typename Linear<Real>::Saved out;
+    Tensor<Real> out_sums;  // of the last layer, before its GELU
   };
 
   bool has_chains() const { return chains_.has_value(); }
@@ -73,6 +76,7 @@ class InContext final : public ExtraVector<Real> {
   int labels_;
   Transformer<Real> transformer_;
   std::optional<LinearMlp<Real>> reconstruction_;
+  std::optional<Linear<Real>> out_;
 };
 
 /// Throws Error as InContext.

@@ -17,6 +17,7 @@
 
 #include "models/adam/adam.h"
 #include "models/extra/expert_adaptor.h"
+#include "models/extra/in_context.h"
 #include "models/extra/text_map.h"
 #include "models/registry.h"
 #include "tests/support/compare.h"
@@ -37,15 +38,27 @@ json read_fixture(const std::string& name) {
   return in ? json::parse(in) : json();
 }
 
+ItemVectors vectors_of(const json& rows) {
+  std::vector<float> values;
+  for (const json& row : rows) values.insert(values.end(), row.begin(), row.end());
+  return {std::ssize(rows[0]), std::make_shared<const std::vector<float>>(std::move(values))};
+}
+
 /// The extra vector of a fixture; null where it has none.
 std::shared_ptr<const ExtraVectorMaker> extra_of(const json& fixture) {
   const json extra = fixture.value("extra", json());
   if (extra.is_null()) return nullptr;
-  std::vector<float> values;
-  for (const json& row : extra["vectors"]) values.insert(values.end(), row.begin(), row.end());
-  const ItemVectors vectors{std::ssize(extra["vectors"][0]),
-                            std::make_shared<const std::vector<float>>(std::move(values))};
+  const ItemVectors vectors = vectors_of(extra["vectors"]);
   if (extra["kind"] == "text") return text_map(vectors);
+  if (extra.contains("pool")) {
+    return in_context({.vectors = vectors,
+                       .examples = static_cast<int>(fixture["batches"][0]["examples"][0].size()),
+                       .labels = extra["pool"]["label"],
+                       .chains = extra.contains("chains") ? vectors_of(extra["chains"]) : ItemVectors(),
+                       .text_hidden = extra["text_hidden"],
+                       .joint_hidden = extra["joint_hidden"],
+                       .reconstruction_hidden = extra["reconstruction_hidden"]});
+  }
   return expert_adaptor({.vectors = vectors,
                          .hidden = extra["expert_hidden"],
                          .shared = extra["shared_experts"],
@@ -74,7 +87,7 @@ BackboneOptions options_of(const json& fixture) {
 }
 
 /// A batch of the fixture; brand and categories are the items'.
-HostFeatures features_of(const json& items, const json& batch, bool sequence) {
+HostFeatures features_of_rows(const json& items, const json& batch, bool sequence) {
   using Bag = std::vector<Id>;
   const auto brand = [&](Id item) -> Id { return items[static_cast<std::size_t>(item)]["brand"]; };
   const auto categories = [&](Id item) -> Bag { return items[static_cast<std::size_t>(item)]["categories"]; };
@@ -101,6 +114,28 @@ HostFeatures features_of(const json& items, const json& batch, bool sequence) {
     }
     if (sequence) features.first_position.push_back(static_cast<std::int64_t>(history_items.size()));
   }
+  return features;
+}
+
+/// The same with the examples of a fixture whose rows have some.
+HostFeatures features_of(const json& fixture, const json& batch, bool sequence) {
+  if (!batch.contains("examples")) return features_of_rows(fixture["items"], batch, sequence);
+  const json& pool = fixture["extra"]["pool"];
+  json rows = batch;
+  HostExamples examples;
+  for (const json& of_row : batch["examples"]) {
+    examples.each = static_cast<int>(of_row.size());
+    for (const Id number : of_row.get<std::vector<Id>>()) {
+      const auto found = std::ranges::find(examples.number, number);
+      examples.of_row.push_back(number < 0 ? -1 : static_cast<std::int32_t>(found - examples.number.begin()));
+      if (number < 0 || found != examples.number.end()) continue;
+      examples.number.push_back(number);
+      for (const char* key : {"user", "item", "history"})
+        rows[key].push_back(pool[key][static_cast<std::size_t>(number)]);
+    }
+  }
+  HostFeatures features = features_of_rows(fixture["items"], rows, sequence);
+  features.examples = examples;
   return features;
 }
 
@@ -271,7 +306,8 @@ std::vector<GoldenCase> cases() {
     out.push_back({info, std::string(info.name)});
     if (info.name == "dcnv2") out.push_back({info, "dcnv2_full"});
     if (!info.takes_extra) continue;
-    for (const char* kind : {"text", "kar"}) out.push_back({info, std::string(info.name) + "_" + kind});
+    for (const char* kind : {"text", "kar", "llmcf_wocot", "llmcf_text"})
+      out.push_back({info, std::string(info.name) + "_" + kind});
   }
   return out;
 }
@@ -290,7 +326,7 @@ void expect_golden(const Context& context, const GoldenCase& test) {
   std::vector<std::unique_ptr<DeviceFeatures>> batches;
   std::vector<std::vector<double>> labels;
   for (const json& batch : fixture["batches"]) {
-    features.push_back(features_of(fixture["items"], batch, backbone.wants_sequence()));
+    features.push_back(features_of(fixture, batch, backbone.wants_sequence()));
     batches.push_back(std::make_unique<DeviceFeatures>(context, features.back()));
     labels.push_back(batch["label"]);
   }

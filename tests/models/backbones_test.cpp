@@ -50,6 +50,7 @@ struct Form {
   const BackboneInfo* info;
   BackboneOptions options;
   std::string label;
+  bool examples = false;  // does it read some in its batches?
 };
 std::vector<Form> forms(const BackboneOptions& options) {
   std::vector<Form> out;
@@ -63,7 +64,7 @@ std::vector<Form> forms(const BackboneOptions& options) {
     for (const ExtraKind& extra : extra_kinds(options.table_rows, 5)) {
       other = options;
       other.extra = extra.maker;
-      out.push_back({&info, other, std::string(info.name) + ", " + extra.name});
+      out.push_back({&info, other, std::string(info.name) + ", " + extra.name, extra.examples});
     }
   }
   return out;
@@ -99,9 +100,27 @@ HostFeatures features_for(int rows, const std::array<Id, kVocabularies>& table_r
   return features;
 }
 
-/// The rows of `features` in the given order.
-HostFeatures rows_of(const HostFeatures& features, const std::vector<std::size_t>& rows) {
+/// The same for a form, with examples where it reads some.
+HostFeatures features_for(int rows, const Form& form, bool sequence) {
+  if (!form.examples) return features_for(rows, form.options.table_rows, sequence);
+  constexpr int kOfBatch = 5;
+  HostFeatures features = features_for(rows + kOfBatch, form.options.table_rows, sequence);
+  TestNumbers numbers(14);
+  make_examples(numbers, features, kOfBatch, kExamples, kExamplePool);
+  return features;
+}
+
+/// The rows of `features` in the given order, with all examples.
+HostFeatures rows_of(const HostFeatures& features, std::vector<std::size_t> rows) {
   HostFeatures out;
+  out.examples = features.examples;
+  out.examples.of_row.clear();
+  const auto each = static_cast<std::ptrdiff_t>(features.examples.each);
+  for (const std::size_t row : rows) {
+    const auto first = features.examples.of_row.begin() + static_cast<std::ptrdiff_t>(row) * each;
+    out.examples.of_row.insert(out.examples.of_row.end(), first, first + each);
+  }
+  for (std::size_t row = features.rows(); row < features.of(Field::user).size(); ++row) rows.push_back(row);
   const bool sequence = !features.first_position.empty();
   if (sequence) out.first_position.push_back(0);
   for (const std::size_t row : rows) {
@@ -180,7 +199,7 @@ Result<Real> train_once(const Context& context, Backbone<Real>& model, const Hos
 
 template <class Real>
 Result<Real> train_once(const Context& context, Backbone<Real>& model, const HostFeatures& features) {
-  const auto rows = static_cast<std::int64_t>(features.of(Field::user).size());
+  const auto rows = static_cast<std::int64_t>(features.rows());
   return train_once(context, model, features, row_weights<Real>(rows));
 }
 
@@ -207,12 +226,14 @@ TEST(Backbones, GradientsAreThoseOfFiniteDifferences) {
     SCOPED_TRACE(form.label);
     const auto model = make<double>(context, form);
     perturb(*model);
-    const HostFeatures features = features_for(9, kBackboneRows, model->wants_sequence());
+    const HostFeatures features = features_for(9, form, model->wants_sequence());
     const DeviceFeatures device(context, features);
     Parameters<double>& parameters = model->parameters();
     std::fill_n(parameters.gradients().data(), parameters.size(), 7.0);  // must not be seen again
     const Result<double> result = train_once(context, *model, features);
 
+    // Norms of small tokens bend the loss within a step of the differences.
+    const double tolerance = form.examples ? 5 * kGradientTolerance : kGradientTolerance;
     const std::vector<double> weights = row_weights<double>(device.batch().rows);
     const auto loss = [&] {
       const std::vector<double> logits =
@@ -226,7 +247,7 @@ TEST(Backbones, GradientsAreThoseOfFiniteDifferences) {
       const std::span<double> values(parameters.values().data() + part.offset,
                                      static_cast<std::size_t>(part.size));
       EXPECT_LT(gradient_error(values, {result.parameters.data() + part.offset, values.size()}, loss),
-                kGradientTolerance)
+                tolerance)
           << part.name;
     }
     auto gradient = result.tables.begin();
@@ -235,8 +256,7 @@ TEST(Backbones, GradientsAreThoseOfFiniteDifferences) {
         const auto width = static_cast<std::size_t>(embedding->width());
         // Row 0 gets no gradient, though the brand's takes part in the logits.
         const std::span<double> values(table.weights.data() + width, gradient->size() - width);
-        EXPECT_LT(gradient_error(values, std::span<const double>(*gradient).subspan(width), loss),
-                  kGradientTolerance)
+        EXPECT_LT(gradient_error(values, std::span<const double>(*gradient).subspan(width), loss), tolerance)
             << table.name;
         ++gradient;
       }
@@ -260,7 +280,7 @@ TEST(Backbones, TrainingDoesNotDependOnTheNumberOfThreads) {
     const auto run = [&](int threads) {
       const Context context(Device::cpu, threads);
       const auto model = make<float>(context, form);
-      return train_once(context, *model, features_for(150, kBackboneRows, model->wants_sequence()));
+      return train_once(context, *model, features_for(150, form, model->wants_sequence()));
     };
     const Result<float> one = run(1);
     EXPECT_TRUE(one == run(2));
@@ -275,7 +295,7 @@ TEST(Backbones, RowsWithoutAGradientAddNothing) {
   for (const Form& form : forms(larger_options())) {
     SCOPED_TRACE(form.label);
     const auto model = make<double>(context, form);
-    const HostFeatures features = features_for(60, kBackboneRows, model->wants_sequence());
+    const HostFeatures features = features_for(60, form, model->wants_sequence());
     const std::vector<double> weights = row_weights<double>(60);
     std::vector<double> first = weights, last = weights;
     std::fill(first.begin() + 40, first.end(), 0.0);
@@ -300,7 +320,7 @@ TEST(Backbones, EvaluationOfARowDoesNotDependOnItsNeighbours) {
   for (const Form& form : forms(small_options())) {
     SCOPED_TRACE(form.label);
     const auto model = make<double>(context, form);
-    const HostFeatures features = features_for(6, kBackboneRows, model->wants_sequence());
+    const HostFeatures features = features_for(6, form, model->wants_sequence());
     train_once(context, *model, features);  // running statistics leave their start
     const auto evaluate = [&](const std::vector<std::size_t>& rows) {
       const DeviceFeatures device(context, rows_of(features, rows));
@@ -352,15 +372,14 @@ void expect_ranking_is_forward(const Context& context, double tolerance) {
     const auto model = make<Real>(context, form);
     const bool sequence = model->wants_sequence();
     if constexpr (std::is_same_v<Real, double>) perturb(*model);
-    train_once(context, *model,
-               features_for(40, kBackboneRows, sequence));  // running statistics leave their start
+    train_once(context, *model, features_for(40, form, sequence));  // running statistics leave their start
     const HostFeatures users = features_for(4, kBackboneRows, sequence),
                        items = features_for(300, kBackboneRows, sequence);
     const DeviceFeatures of_users(context, only(users, Side::user)),
         of_items(context, only(items, Side::item)), pairs(context, pairs_of(users, items));
     const auto catalogue = model->catalogue(context, of_items.batch());
     // One that ranks by forward alone is to be named here.
-    const bool by_forward = form.info->name == "autoint" && form.options.extra != nullptr;
+    const bool by_forward = form.examples || (form.info->name == "autoint" && form.options.extra != nullptr);
     ASSERT_EQ(catalogue == nullptr, by_forward);
     if (by_forward) continue;
     const Tensor<Real> logits = model->rank(context, *catalogue, of_users.batch());
@@ -388,7 +407,7 @@ void expect_float_is_right(const Context& context) {
   for (const Form& form : forms(larger_options())) {
     SCOPED_TRACE(form.label);
     const auto reference_model = make<double>(cpu, form);
-    const HostFeatures features = features_for(150, kBackboneRows, reference_model->wants_sequence());
+    const HostFeatures features = features_for(150, form, reference_model->wants_sequence());
     const Result<double> reference = train_once(cpu, *reference_model, features);
     const auto model = make<float>(context, form);
     const Result<float> result = train_once(context, *model, features);

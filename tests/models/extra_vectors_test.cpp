@@ -27,8 +27,8 @@ HostFeatures some_features(int rows, bool sequence) {
 /// An extra vector whose parameters are all drawn.
 template <class Real>
 struct ExtraModel {
-  ExtraModel(const Context& context, const ExtraVectorMaker& maker, int width, ExtraPlace place)
-      : vector(maker.make(context, parameters, width, place)) {
+  ExtraModel(const Context& context, const ExtraVectorMaker& maker, int width, const ExtraSeat& seat)
+      : vector(maker.make(context, parameters, width, seat)) {
     parameters.allocate(context, 1);
     const std::vector<Real> drawn = random_numbers<Real>(2, parameters.size());
     parameters.values().assign(context, std::span<const Real>(drawn));
@@ -37,7 +37,7 @@ struct ExtraModel {
     const Tensor<Real> out =
         slice_of(context, batch.rows, vector->width(),
                  std::vector<Real>(static_cast<std::size_t>(batch.rows * vector->width())));
-    vector->forward(context, batch, pass, out, nullptr);
+    vector->forward(context, batch, pass, {}, out, nullptr);
     return out;
   }
 
@@ -129,7 +129,7 @@ TEST(TextMap, IsALinearMapOfTheItemsVector) {
   const ItemVectors vectors = random_vectors(12, 6);
   const HostFeatures features = some_features(5, false);
   const DeviceFeatures device(context, features);
-  const ExtraModel<double> model(context, *text_map(vectors), 4, ExtraPlace::field);
+  const ExtraModel<double> model(context, *text_map(vectors), 4, {ExtraPlace::field});
   std::vector<double> expected;
   for (std::size_t row = 0; row < 5; ++row) {
     const auto y = affine(model.parameters, "text", mean_of(vectors, features.of(Field::item)[row]));
@@ -174,7 +174,7 @@ TEST(ExpertAdaptor, IsTheMixtureOfItsExperts) {
     const DeviceFeatures device(context, features);
     for (const ExtraPlace place : {ExtraPlace::field, ExtraPlace::joined}) {
       const auto maker = expert_adaptor({vectors, {9, 5}, 2, 3, 0.1});
-      const ExtraModel<double> model(context, *maker, 8, place);
+      const ExtraModel<double> model(context, *maker, 8, {place});
       EXPECT_EQ(model.vector->width(), place == ExtraPlace::field ? 8 : 16);
       std::vector<double> expected;
       for (std::size_t row = 0; row < 6; ++row) {
@@ -195,7 +195,7 @@ TEST(ExpertAdaptor, OfOneExpertIsThatExpert) {
   const ItemVectors vectors = random_vectors(12, 7);
   const HostFeatures features = some_features(4, false);
   const DeviceFeatures device(context, features);
-  const ExtraModel<double> model(context, *expert_adaptor({vectors, {9}, 0, 1, 0}), 4, ExtraPlace::joined);
+  const ExtraModel<double> model(context, *expert_adaptor({vectors, {9}, 0, 1, 0}), 4, {ExtraPlace::joined});
   const std::vector<double> z = values_of(context, model.forward(context, device.batch(), kExtraPass));
   for (std::size_t row = 0; row < 4; ++row) {
     const auto item =
@@ -218,7 +218,7 @@ TEST(ExpertAdaptor, HasAsManyParametersAsPublished) {
   const auto count = [&](std::int64_t encoder, const Case& of) {
     Parameters<float> parameters;
     const auto vector = expert_adaptor({random_vectors(2, encoder), of.hidden, of.shared, 3, 0.1})
-                            ->make(context, parameters, 32, of.place);
+                            ->make(context, parameters, 32, {of.place});
     std::int64_t sum = 0;
     for (const auto& part : parameters.parts()) sum += part.size;
     return sum;
@@ -238,6 +238,35 @@ TEST(ExpertAdaptor, HasAsManyParametersAsPublished) {
             53'408 + 2 * 385);
 }
 
+/// Of LLM-CF with chains, as its configurations give it.
+TEST(InContext, HasAsManyParametersAsPublished) {
+  const Context context(Device::cpu, 1);
+  for (const auto& [width, published] :
+       {std::pair<std::int64_t, std::int64_t>(768, 472'736), {384, 275'744}}) {
+    Parameters<float> parameters;
+    const InContextOptions options{
+        .vectors = random_vectors(2, width), .labels = {0, 1}, .chains = random_vectors(2, width)};
+    const auto vector = in_context(options)->make(context, parameters, 32, {ExtraPlace::field});
+    std::int64_t sum = 0;
+    for (const auto& part : parameters.parts()) sum += part.size;
+    EXPECT_EQ(sum, published);
+    EXPECT_EQ(vector->width(), 32);
+  }
+}
+
+TEST(InContext, RefusesAPoolThatIsNone) {
+  InContextOptions options{.vectors = random_vectors(2, 3), .labels = {}, .chains = {}};
+  EXPECT_THAT(error_of([&] { in_context(options); }), HasSubstr("a pool of examples"));
+  options.labels = {0, 1};
+  options.examples = 0;
+  EXPECT_THAT(error_of([&] { in_context(options); }), HasSubstr("at least one slot"));
+  options.examples = 1;
+  options.chains = random_vectors(3, 3);
+  EXPECT_THAT(error_of([&] { in_context(options); }), HasSubstr("one vector an example"));
+  options.chains = random_vectors(2, 4);
+  EXPECT_THAT(error_of([&] { in_context(options); }), HasSubstr("as wide as the items'"));
+}
+
 TEST(ExpertAdaptor, RefusesWhatIsNoMixture) {
   const ItemVectors vectors = random_vectors(3, 4);
   EXPECT_THAT(error_of([&] { expert_adaptor({vectors, {4}, 0, 0, 0}); }), HasSubstr("0 experts"));
@@ -245,7 +274,7 @@ TEST(ExpertAdaptor, RefusesWhatIsNoMixture) {
   const Context context(Device::cpu, 1);
   Parameters<float> parameters;
   EXPECT_THAT(error_of([&] {
-                expert_adaptor({vectors, {4}, 1, 1, 0})->make(context, parameters, 5, ExtraPlace::field);
+                expert_adaptor({vectors, {4}, 1, 1, 0})->make(context, parameters, 5, {ExtraPlace::field});
               }),
               HasSubstr("must be even, not 5"));
 }
@@ -278,7 +307,8 @@ TEST(ExtraVectors, AreTheSumOfBothSides) {
   const DeviceFeatures device(context, features);
   for (const ExtraKind& kind : extra_kinds(kExtraRows, 5)) {
     SCOPED_TRACE(kind.name);
-    const ExtraModel<double> model(context, *kind.maker, 6, ExtraPlace::field);
+    if (kind.examples) continue;
+    const ExtraModel<double> model(context, *kind.maker, 6, {ExtraPlace::field});
     auto sum = Tensor<double>::zeros(context, 7, 6);
     for (const Side side : {Side::user, Side::item}) {
       const auto part = Tensor<double>::zeros(context, 7, 6);

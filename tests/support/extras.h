@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "models/extra/expert_adaptor.h"
+#include "models/extra/in_context.h"
 #include "models/extra/text_map.h"
 #include "tests/support/world.h"
 
@@ -23,7 +24,22 @@ inline ItemVectors random_vectors(std::int64_t rows, std::int64_t width) {
 struct ExtraKind {
   std::string name;
   std::shared_ptr<const ExtraVectorMaker> maker;
+  bool examples = false;  // its batches bring kExamples a row along, of a pool of kExamplePool
 };
+inline constexpr int kExamples = 3;
+inline constexpr Id kExamplePool = 20;
+
+/// Without the reconstruction loss, which logits know nothing of.
+inline InContextOptions small_in_context(const ItemVectors& vectors, bool chains) {
+  InContextOptions options{.vectors = vectors, .examples = kExamples, .labels = {}, .chains = {}};
+  for (Id k = 0; k < kExamplePool; ++k) options.labels.push_back(k % 3 == 0 ? 1 : 0);
+  options.text_hidden = {5};
+  options.joint_hidden = {6};
+  options.reconstruction_hidden = {7};
+  options.reconstruction = 0;
+  if (chains) options.chains = random_vectors(kExamplePool, vectors.width);
+  return options;
+}
 
 /// For models of these tables, from item vectors of `width` numbers.
 inline std::vector<ExtraKind> extra_kinds(const std::array<Id, kVocabularies>& table_rows,
@@ -31,7 +47,9 @@ inline std::vector<ExtraKind> extra_kinds(const std::array<Id, kVocabularies>& t
   const ItemVectors vectors = random_vectors(table_rows[static_cast<std::size_t>(Vocabulary::item)], width);
   return {{"a map of the item's text", text_map(vectors)},
           {"an adaptor of experts",
-           expert_adaptor({.vectors = vectors, .hidden = {6}, .shared = 2, .own = 1, .dropout = 0.2})}};
+           expert_adaptor({.vectors = vectors, .hidden = {6}, .shared = 2, .own = 1, .dropout = 0.2})},
+          {"alike rows in context", in_context(small_in_context(vectors, false)), true},
+          {"alike rows and chains in context", in_context(small_in_context(vectors, true)), true}};
 }
 
 }  // namespace sllmr

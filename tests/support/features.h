@@ -14,10 +14,21 @@
 
 namespace sllmr {
 
+/// See ExampleRows. The rows of the examples are the last ones of the features.
+struct HostExamples {
+  int each = 0;
+  std::vector<Id> number;
+  std::vector<std::int32_t> of_row;  // [rows x each]
+};
+
 /// bags[field][row]: the ids of one bag, without padding but for the brand's.
 struct HostFeatures {
   std::array<std::vector<std::vector<Id>>, kFields> bags;
   std::vector<std::int64_t> first_position;  // [rows + 1] of a sequence batch, else empty
+  HostExamples examples = {};
+
+  /// Without the examples.
+  std::size_t rows() const { return of(Field::user).size() - examples.number.size(); }
 
   std::vector<std::vector<Id>>& of(Field field) { return bags[static_cast<std::size_t>(field)]; }
   const std::vector<std::vector<Id>>& of(Field field) const { return bags[static_cast<std::size_t>(field)]; }
@@ -45,12 +56,14 @@ inline HostPlan plan_of(const HostFeatures& features, Vocabulary vocabulary) {
 class DeviceFeatures {
  public:
   DeviceFeatures(const Context& context, const HostFeatures& host) {
-    batch_.rows = static_cast<std::int64_t>(host.of(Field::user).size());
+    const auto all_rows = static_cast<std::int32_t>(host.of(Field::user).size());
+    batch_.rows = static_cast<std::int64_t>(host.rows());
+    put_examples(context, host);
     batch_.sequence = !host.first_position.empty();
     if (batch_.sequence) {
       batch_.positions = host.first_position.back();
       std::vector<std::int32_t> row_of;
-      for (std::int32_t row = 0; row < batch_.rows; ++row) {
+      for (std::int32_t row = 0; row < all_rows; ++row) {
         row_of.resize(static_cast<std::size_t>(host.first_position[static_cast<std::size_t>(row) + 1]), row);
       }
       batch_.first_position = put(context, wide_, host.first_position);
@@ -90,6 +103,28 @@ class DeviceFeatures {
   const FeatureBatch& batch() const { return batch_; }
 
  private:
+  void put_examples(const Context& context, const HostFeatures& host) {
+    const HostExamples& from = host.examples;
+    if (from.each == 0) return;
+    std::vector<std::int64_t> first_use{0};
+    std::vector<std::int32_t> use;
+    for (std::int32_t example = 0; example < static_cast<std::int32_t>(from.number.size()); ++example) {
+      for (std::size_t k = 0; k < from.of_row.size(); ++k) {
+        if (from.of_row[k] == example) use.push_back(static_cast<std::int32_t>(k));
+      }
+      first_use.push_back(static_cast<std::int64_t>(use.size()));
+    }
+    batch_.examples = {.n = std::ssize(from.number),
+                       .each = from.each,
+                       .filled = std::ssize(use),
+                       .positions = host.first_position.empty()
+                                        ? 0
+                                        : host.first_position.back() - host.first_position[host.rows()],
+                       .number = put(context, narrow_, from.number),
+                       .of_row = put(context, narrow_, from.of_row),
+                       .first_use = put(context, wide_, first_use),
+                       .use = put(context, narrow_, use)};
+  }
   template <class T>
   static const T* put(const Context& context, std::vector<Buffer<T>>& to, const std::vector<T>& values) {
     return to.emplace_back(context, std::span<const T>(values)).data();
@@ -137,6 +172,18 @@ inline HostFeatures random_features(TestNumbers& numbers, int rows,
     features.first_position.push_back(features.first_position.back() + length);
   }
   return features;
+}
+
+/// Makes the last `n` rows examples, of a pool of `pool`, of those before: up to `each` a row, some slots
+/// empty, some examples in several.
+inline void make_examples(TestNumbers& numbers, HostFeatures& features, int n, int each, Id pool) {
+  features.examples.each = each;
+  for (int k = 0; k < n; ++k) features.examples.number.push_back(numbers.id(0, pool - 1));
+  const std::size_t slots = features.rows() * static_cast<std::size_t>(each);
+  for (std::size_t k = 0; k < slots; ++k) {
+    features.examples.of_row.push_back(k < static_cast<std::size_t>(n) ? static_cast<std::int32_t>(k)
+                                                                       : numbers.id(-1, n - 1));
+  }
 }
 
 }  // namespace sllmr

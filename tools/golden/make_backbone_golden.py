@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes tests/models/golden/: ten training steps of each backbone but mf, taken by PyTorch.
 
-BACKBONE.json, dcnv2_full.json, and BACKBONE_text.json and BACKBONE_kar.json with an extra vector.
+BACKBONE.json, dcnv2_full.json, and BACKBONE_text.json and so on with each kind of extra vector.
 
 The fixtures are the truth for tests/models/backbone_golden_test.cpp: small models and batches, and what autograd and
 torch.optim.Adam make of them in float64. The models are those of bench/peers/ctr_torch.py. Run it again only when a
@@ -42,6 +42,8 @@ TABLE_ROWS = {"user": 7, "item": 12, "brand": 5, "category": 8}  # padding inclu
 # The last user, item, brand and category are in no batch: weight decay alone moves their rows.
 BATCH_ROWS, HISTORY, CATEGORIES, STEPS = [6, 7, 4], 6, 3, 10
 VECTOR_WIDTH = 5  # of the frozen item vectors
+IN_CONTEXT = {"text_hidden": [5], "joint_hidden": [6], "reconstruction_hidden": [4]}
+POOL, EXAMPLES = 6, 4  # rows that may be examples, and how many a row has at most
 EXPERTS = {"expert_hidden": [3], "shared_experts": 2, "own_experts": 1}
 JOINED = {"dcnv1", "dcnv2", "din"}  # z joins their inputs; of the others it is a field
 ADAM = {"learning_rate": 0.01, "weight_decay": 0.01}
@@ -59,6 +61,13 @@ NAMES = [
     (r"^cross\.gate", "gate"),
     (r"^cross\.linear", "cross"),
     (r"^cross\.(\w+)\.(\d)$", r"cross.\2.\1"),
+    (r"^extra\.transformer\.(\d)\.(\w+)(\.weight)?$", r"llmcf.transformer.\1.\2"),
+    (r"^extra\.norm$", "llmcf.transformer.norm"),
+    (r"^extra\.labels$", "llmcf.labels"),
+    (r"^extra\.last\.0", "llmcf.out"),
+    (r"^extra\.rebuild", "extra.reconstruction"),
+    (r"^extra\.(\w+)\.hidden\.(\d)", r"llmcf.\1.\2"),
+    (r"^extra\.(text|joint|reconstruction)\.out", r"llmcf.\1_out"),
     (r"^extra\.map", "text"),
     (r"^extra\.(\w+\.\d)\.linear", r"kar.\1"),
     (r"^extra\.(\w+_gate)", r"kar.\1"),
@@ -103,6 +112,28 @@ def draw_batch(rng, rows):
         "history": histories,
         "label": labels,
     }
+
+
+def draw_pool(rng):
+    """Rows that may be examples."""
+    return draw_batch(rng, POOL)
+
+
+def draw_examples(rng, rows):
+    """Of each row which of the pool are its examples, -1 for none."""
+    return [[rng.choice([-1, *range(POOL)]) for _ in range(EXAMPLES)] for _ in range(rows)]
+
+
+def examples_of(table, pool, examples):
+    number = torch.tensor(examples)
+    at = number.clamp(min=0).flatten()
+    history = padded(pool["history"], HISTORY)[at]
+    return ctr_torch.Examples(
+        table.batch(torch.tensor(pool["user"])[at], torch.tensor(pool["item"])[at], history),
+        torch.tensor(pool["label"])[number.clamp(min=0)],
+        number.clamp(min=0),
+        number >= 0,
+    )
 
 
 def draw_interactions(rng):
@@ -155,7 +186,8 @@ def state(model):
 
 
 def make(name, cross, extra):
-    rng = random.Random(name if extra == "none" else f"{name}_{extra}")
+    in_context = extra.startswith("llmcf")
+    rng = random.Random(name if extra == "none" else f"{extra} {name}" if in_context else f"{name}_{extra}")
     items = draw_items(rng)
     batches = [draw_batch(rng, rows) for rows in BATCH_ROWS]
     table = item_table(items)
@@ -164,8 +196,14 @@ def make(name, cross, extra):
     ]
     labels = [torch.tensor(b["label"]).double() for b in batches]
 
+    if in_context:
+        pool = draw_pool(rng)
+        for b, x in zip(batches, inputs):
+            b["examples"] = draw_examples(rng, len(b["user"]))
+            x.examples = examples_of(table, pool, b["examples"])
+
     # Half as wide where KAR's towers are as wide as a field: then they have two numbers everywhere.
-    sizes = {**SIZES, "width": SIZES["width"] // 2} if extra != "none" and name in JOINED else SIZES
+    sizes = {**SIZES, "width": SIZES["width"] // 2} if extra in ("text", "kar") and name in JOINED else SIZES
     settings = ctr_torch.Settings(**sizes, cross=cross, dropout=0.0)
     interactions = draw_interactions(rng) if name == "lightgcn" else []
     if interactions:
@@ -174,6 +212,13 @@ def make(name, cross, extra):
     if extra != "none":
         vectors = [[number(rng, 0.5 if item > 0 else 0.0) for _ in range(VECTOR_WIDTH)] for item in range(len(items))]
         settings = replace(settings, extra=extra, vectors=torch.tensor(vectors), expert_dropout=0.0, **EXPERTS)
+    about_extra = {"kind": extra, "vectors": vectors, **(EXPERTS if extra == "kar" else {})}
+    if in_context:
+        about_extra |= {**IN_CONTEXT, "pool": pool}
+        settings = replace(settings, **IN_CONTEXT)
+    if extra == "llmcf_text":
+        about_extra["chains"] = [[number(rng, 0.5) for _ in range(VECTOR_WIDTH)] for _ in range(POOL)]
+        settings.chains = torch.tensor(about_extra["chains"])
     model = ctr_torch.BACKBONES[name](TABLE_ROWS, settings).double()
     draw_state(rng, model)
     fixture = {
@@ -183,7 +228,7 @@ def make(name, cross, extra):
         "table_rows": TABLE_ROWS,
         "adam": ADAM,
         "items": items,
-        **({"extra": {"kind": extra, "vectors": vectors, **(EXPERTS if extra == "kar" else {})}} if vectors else {}),
+        **({"extra": about_extra} if vectors else {}),
         **({"interactions": interactions} if interactions else {}),
         "batches": batches,
         "shapes": {cpp_name(key): list(x.shape[:2] if "cin.layers" in key else x.shape) for key, x in state(model)},
@@ -196,8 +241,10 @@ def make(name, cross, extra):
         adam.zero_grad()
         logits = model(inputs[step % len(inputs)])
         loss = F.binary_cross_entropy_with_logits(logits, labels[step % len(labels)])
-        loss.backward()
         losses.append(loss.item())
+        if extra == "llmcf_text":
+            loss = loss + model.extra.reconstruction
+        loss.backward()
         if step == 0:
             fixture["logits"] = logits.tolist()
             fixture["gradients"] = values((key, p.grad) for key, p in model.named_parameters())

@@ -239,6 +239,29 @@ SLLMR_INLINE void run_item(Lanes lanes, const SwiGluBackward<Real>& args, std::i
   }
 }
 
+template <class Real>
+SLLMR_INLINE Real normal_below(Real x) {
+  return Real(0.5) * (Real(1) + std::erf(x * Real(0.70710678118654752)));
+}
+
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const Gelu<Real>& args, std::int64_t row) {
+  const Real* x = args.x.row(row);
+  Real* out = args.out.row(row);
+  for (std::int64_t c = lanes.lane(); c < args.out.cols; c += Lanes::size) out[c] = x[c] * normal_below(x[c]);
+}
+
+template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const GeluBackward<Real>& args, std::int64_t row) {
+  constexpr auto kDensity = Real(0.39894228040143268);  // 1 / sqrt(2 pi)
+  const Real *x = args.x.row(row), *d_out = args.d_out.row(row);
+  Real* d_x = args.d_x.row(row);
+  for (std::int64_t c = lanes.lane(); c < args.x.cols; c += Lanes::size) {
+    const Real density = kDensity * std::exp(Real(-0.5) * x[c] * x[c]);
+    d_x[c] = d_out[c] * (normal_below(x[c]) + x[c] * density);
+  }
+}
+
 }  // namespace
 
 SLLMR_ITEM_KERNELS(RmsNorm, "rms_norm", args.x.rows)
@@ -247,5 +270,7 @@ SLLMR_KERNELS(CausalAttention)
 SLLMR_KERNELS(CausalAttentionBackward)
 SLLMR_ITEM_KERNELS(SwiGlu, "swi_glu", args.x.rows)
 SLLMR_ITEM_KERNELS(SwiGluBackward, "swi_glu_backward", args.x.rows)
+SLLMR_ITEM_KERNELS(Gelu, "gelu", args.x.rows)
+SLLMR_ITEM_KERNELS(GeluBackward, "gelu_backward", args.x.rows)
 
 }  // namespace sllmr

@@ -1,5 +1,5 @@
-// What a block of a causal transformer needs beside products of matrices: RMSNorm, attention with rotary
-// positions, and SwiGLU.
+// What a causal transformer and what follows it need beside products of matrices: RMSNorm, attention with
+// rotary positions, SwiGLU, GELU.
 #pragma once
 
 #include "kernels/exec/matrix.h"
@@ -82,6 +82,19 @@ struct SwiGlu {
 
 template <class Real>
 struct SwiGluBackward {
+  Matrix<const Real> x, d_out;
+  Matrix<Real> d_x;
+};
+
+/// out = x Phi(x), Phi the normal distribution's (Hendrycks and Gimpel 2016), exact.
+template <class Real>
+struct Gelu {
+  Matrix<const Real> x;
+  Matrix<Real> out;
+};
+
+template <class Real>
+struct GeluBackward {
   Matrix<const Real> x, d_out;
   Matrix<Real> d_x;
 };

@@ -10,6 +10,7 @@
 #include "tests/support/compare.h"
 #include "tests/support/errors.h"
 #include "tests/support/features.h"
+#include "tests/support/fixed_examples.h"
 
 namespace sllmr {
 namespace {
@@ -76,7 +77,7 @@ HostFeatures lists_of(const Context& context, const FeatureBatch& batch) {
       features.bags[f].push_back(fetch(context, batch.fields[f].ids + begin[bag], length[bag]));
     }
   }
-  if (batch.sequence) features.first_position = fetch(context, batch.first_position, batch.rows + 1);
+  if (batch.sequence) features.first_position = fetch(context, batch.first_position, batch.all_rows() + 1);
   return features;
 }
 
@@ -232,6 +233,61 @@ TEST(Features, CountsThePositionsOfTwins) {
   EXPECT_EQ(batcher.make(context, rows).twin_positions, 0);
   EXPECT_THAT(error_of([&] { batcher.assemble(rows, 1); }), HasSubstr("same user and position"));
   EXPECT_THAT(error_of([&] { batcher.assemble(rows, 3); }), HasSubstr("fewer rows than twins"));
+}
+
+/// A batch with examples is one of its rows and, each once, theirs.
+void expect_examples(const Context& context, bool sequence) {
+  TestNumbers numbers(6);
+  SmallData data = random_data(numbers);
+  const auto examples = std::make_shared<const FixedExamples>(random_rows(numbers, data, 12), /*each=*/4);
+  const FeatureStore store(context, data.source(), 5, examples), without(context, data.source(), 5);
+  FeatureBatcher batcher(context, store, {20, sequence}), naive(context, without, {32, sequence});
+  for (const int count : {2, 20, 7}) {
+    const std::vector<FeatureRow> rows = random_rows(numbers, data, count);
+    const FeatureBatch& batch = batcher.make(context, rows);
+    ASSERT_EQ(batch.rows, count);
+    ASSERT_EQ(batch.examples.each, 4);
+    std::vector<std::int32_t> found(rows.size() * 4);
+    examples->find(rows, found);
+    const auto number = fetch(context, batch.examples.number, batch.examples.n);
+    const auto of_row = fetch(context, batch.examples.of_row, 4 * batch.rows);
+    std::vector<FeatureRow> all = rows;
+    for (const Id k : number) all.push_back(examples->pool()[static_cast<std::size_t>(k)]);
+    std::int64_t filled = 0;
+    for (std::size_t k = 0; k < found.size(); ++k) {
+      ASSERT_EQ(of_row[k] < 0, found[k] < 0) << k;
+      if (found[k] < 0) continue;
+      EXPECT_EQ(number[static_cast<std::size_t>(of_row[k])], found[k]) << k;
+      ++filled;
+    }
+    EXPECT_EQ(batch.examples.filled, filled);
+    const auto first_use = fetch(context, batch.examples.first_use, batch.examples.n + 1);
+    const auto use = fetch(context, batch.examples.use, filled);
+    ASSERT_EQ(first_use.back(), filled);
+    for (std::size_t e = 0; e < number.size(); ++e) {
+      EXPECT_LT(first_use[e], first_use[e + 1]) << "an example that no row has";
+      for (std::int64_t k = first_use[e]; k < first_use[e + 1]; ++k) {
+        EXPECT_EQ(of_row[static_cast<std::size_t>(use[static_cast<std::size_t>(k)])],
+                  static_cast<std::int32_t>(e));
+      }
+    }
+    const FeatureBatch& same = naive.make(context, all);
+    EXPECT_EQ(lists_of(context, batch).bags, lists_of(context, same).bags);
+    EXPECT_EQ(batch.positions, same.positions);
+    if (sequence) {
+      EXPECT_EQ(batch.own_positions(), lists_of(context, same).first_position[rows.size()]);
+    }
+    expect_plans(context, batch);
+    EXPECT_THAT(error_of([&] { batcher.assemble(rows, 1); }), HasSubstr("has no twins"));
+  }
+}
+
+TEST(Features, ExamplesFollowTheRowsEachOnce) {
+  for (const bool sequence : {false, true}) expect_examples(Context(Device::cpu, 1), sequence);
+}
+TEST(FeaturesCuda, ExamplesFollowTheRowsEachOnce) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  for (const bool sequence : {false, true}) expect_examples(Context(Device::cuda), sequence);
 }
 
 TEST(Features, ListsAndPlansAreTheNaiveOnes) {

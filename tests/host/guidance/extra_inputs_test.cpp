@@ -11,6 +11,7 @@
 #include "tests/host/support.h"
 #include "tests/host/train/bench.h"
 #include "tests/support/compare.h"
+#include "tests/support/fixed_examples.h"
 
 namespace sllmr {
 namespace {
@@ -73,15 +74,20 @@ TEST(ExtraInputs, DoNotSeeWhatComesAfterTheRow) {
     SCOPED_TRACE(info.name);
     const std::vector<std::string> words{"method=" + info.words.front(), "model.name=deepfm"};
     Parameters<float> parameters;
-    const auto vector =
-        info.extra(load_config("", words), vectors)->make(context, parameters, 4, ExtraPlace::field);
+    // The examples come before the rows that change.
+    const auto examples = std::make_shared<const FixedExamples>(
+        std::vector<FeatureRow>{{1, 7, 2}, {2, 1, 1}, {1, 2, 3}}, /*each=*/4);
+    const auto vector = info.extra(load_config("", words), {vectors, examples.get()})
+                            ->make(context, parameters, 4, {ExtraPlace::field});
     parameters.allocate(context, 1);
     for (const bool sequence : {false, true}) {
       const auto of = [&](const FeatureSource& source) {
-        const FeatureStore store(context, source, 20);
+        const FeatureStore store(context, source, 20, info.examples != nullptr ? examples : nullptr);
         FeatureBatcher batcher(context, store, {4, sequence, false});
+        const FeatureBatch& batch = batcher.make(context, rows);
         const Tensor<float> out(context, 4, 4);
-        vector->forward(context, batcher.make(context, rows), {}, out, nullptr);
+        const auto fields = Tensor<float>::zeros(context, batch.all_rows(), std::int64_t{kFields} * 4);
+        vector->forward(context, batch, {}, fields, out, nullptr);
         return out.to_host(context);
       };
       EXPECT_EQ(of(before), of(after));

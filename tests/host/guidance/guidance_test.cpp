@@ -29,7 +29,8 @@ const std::map<std::string, std::string>& switched_off() {
       {"none", "method=none"},           {"gated", "method=never"},
       {"pointwise", "llm.lambda=0"},     {"kd", "kd.weight=0"},
       {"dllm2rec", "dllm2rec.weight=0"}, {"weights", "weights.strength=0"},
-      {"text", "text.scale=0"},          {"kar", "kar.scale=0"}};
+      {"text", "text.scale=0"},          {"kar", "kar.scale=0"},
+      {"llmcf", "llmcf.scale=0"}};
   return all;
 }
 
