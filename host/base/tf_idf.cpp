@@ -19,17 +19,40 @@ void TfIdfBuilder::add(const std::map<Id, double>& counts) {
   index_.offsets.push_back(index_.terms.size());
 }
 
-TfIdf TfIdfBuilder::finish() {
-  for (TfIdf::Term& term : index_.terms) {
-    term.weight *= std::log((1 + n_texts_) / (1 + document_count_[static_cast<std::size_t>(term.id)])) + 1;
-  }
-  for (std::size_t text = 0; text < index_.texts(); ++text) {
+namespace {
+
+/// Counts to weights, and norms.
+void weigh(TfIdf& index, std::span<const double> idf) {
+  for (TfIdf::Term& term : index.terms) term.weight *= idf[static_cast<std::size_t>(term.id)];
+  for (std::size_t text = 0; text < index.texts(); ++text) {
     double squares = 0;
-    for (const TfIdf::Term& term : index_.of(text)) squares += term.weight * term.weight;
-    index_.norm.push_back(std::sqrt(squares));
+    for (const TfIdf::Term& term : index.of(text)) squares += term.weight * term.weight;
+    index.norm.push_back(std::sqrt(squares));
   }
-  index_.n_terms = document_count_.size();
-  return std::move(index_);
+  index.n_terms = idf.size();
+}
+
+}  // namespace
+
+TfIdf TfIdfBuilder::finish() {
+  idf_.clear();
+  for (const double count : document_count_) idf_.push_back(std::log((1 + n_texts_) / (1 + count)) + 1);
+  weigh(index_, idf_);
+  document_count_.clear();
+  n_texts_ = 0;
+  return std::exchange(index_, {});
+}
+
+TfIdf TfIdfBuilder::of_same_terms(std::span<const std::map<Id, double>> texts) const {
+  TfIdf index;
+  for (const auto& counts : texts) {
+    for (const auto& [term, count] : counts) {
+      if (static_cast<std::size_t>(term) < idf_.size()) index.terms.push_back({term, count});
+    }
+    index.offsets.push_back(index.terms.size());
+  }
+  weigh(index, idf_);
+  return index;
 }
 
 }  // namespace sllmr

@@ -57,11 +57,15 @@ struct TfIdf {
 class TfIdfBuilder {
  public:
   void add(const std::map<Id, double>& counts);
+  /// Begins anew, but for what of_same_terms() needs.
   TfIdf finish();
+  /// Texts that came after finish(), with its idf; terms that it had not are left out.
+  TfIdf of_same_terms(std::span<const std::map<Id, double>> texts) const;
 
  private:
   TfIdf index_;
   std::vector<double> document_count_;  // by term
+  std::vector<double> idf_;             // the same, of what was finished
   double n_texts_ = 0;
 };
 

@@ -189,6 +189,7 @@ struct GuidanceReads {
 struct ExtraSources {
   ItemVectors vectors;                      // of the items' texts
   const ExampleSource* examples = nullptr;  // what the method's batches bring along; null: nothing
+  const Dataset* data = nullptr;
 };
 
 /// A registered method.

@@ -8,6 +8,8 @@
 namespace sllmr {
 
 EncodeResult encode_tfidf(const Dataset& data, const EncoderOptions& options);
+std::vector<float> encode_more_tfidf(const Dataset& data, const EncoderOptions& options,
+                                     std::span<const std::string> texts);
 EncodeResult encode_file(const Dataset& data, const EncoderOptions& options);
 EncodeResult encode_openai(const Dataset& data, const EncoderOptions& options);
 Forecast forecast_openai(const Dataset& data, const EncoderOptions& options);
@@ -20,6 +22,14 @@ std::vector<std::string> names() {
   return all;
 }
 
+EncoderOptions options_of(const Config& config, const EncoderInfo& encoder) {
+  EncoderOptions options;
+  options.text_template = encoder.text_template;
+  options.width = config.llm.vector_width;
+  options.file = config.llm.vectors;
+  return options;
+}
+
 }  // namespace
 
 const std::vector<EncoderInfo>& encoders() {
@@ -28,6 +38,7 @@ const std::vector<EncoderInfo>& encoders() {
        "stand-in without a language model: TF-IDF of the texts' words, reduced by a truncated SVD",
        encode_tfidf,
        nullptr,
+       encode_more_tfidf,
        true,
        "{title}; {brand}; {categories}",  // labels would be words
        {"--width"}},
@@ -35,12 +46,13 @@ const std::vector<EncoderInfo>& encoders() {
        "a sentence encoder behind a /v1/embeddings server (--url, --model)",
        encode_openai,
        forecast_openai,
+       nullptr,
        true,
        "title: {title}; brand: {brand}; category: {categories}",
        {"--url", "--server", "--model", "--key-env", "--in-flight", "--requests-per-minute",
         "--tokens-per-minute", "--timeout", "--tries", "--retry-delay", "--cache", "--price-in", "--forecast",
         "--budget-tokens", "--budget-money"}},
-      {"file", "reads finished vectors", encode_file, nullptr, false, "", {}},
+      {"file", "reads finished vectors", encode_file, nullptr, nullptr, false, "", {}},
   };
   return all;
 }
@@ -61,11 +73,15 @@ std::shared_ptr<const TextVectors> text_vectors_of(const Config& config, const D
                   "`sllmr llm embed --data {1} --encoder {0} --url URL --model MODEL --out V.safetensors`, "
                   "and train with llm.encoder=file llm.vectors=V.safetensors",
                   encoder.name, config.data.path));
-  EncoderOptions options;
-  options.text_template = encoder.text_template;
-  options.width = config.llm.vector_width;
-  options.file = config.llm.vectors;
-  return std::make_shared<const TextVectors>(encoder.encode(data, options).vectors);
+  return std::make_shared<const TextVectors>(encoder.encode(data, options_of(config, encoder)).vectors);
+}
+
+std::vector<float> more_vectors_of(const Config& config, const Dataset& data,
+                                   std::span<const std::string> texts) {
+  const EncoderInfo& encoder = find_encoder(config.llm.encoder);
+  require(encoder.encode_more != nullptr,
+          fmt::format("llm.encoder={} has no vectors of other texts than the items'", encoder.name));
+  return encoder.encode_more(data, options_of(config, encoder), texts);
 }
 
 }  // namespace sllmr

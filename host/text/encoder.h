@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,10 @@ struct EncoderInfo {
   EncodeResult (*encode)(const Dataset& data, const EncoderOptions& options);
   /// What encode() will cost, asking nobody; null for one that asks nobody ever. Training cannot call others.
   Forecast (*forecast)(const Dataset& data, const EncoderOptions& options);
+  /// Unit vectors of further texts beside those of encode(), [texts x width] row-major, zero for a text of
+  /// which the encoder knows nothing; null for one that cannot make them in training.
+  std::vector<float> (*encode_more)(const Dataset& data, const EncoderOptions& options,
+                                    std::span<const std::string> texts);
   bool makes;                      // vectors, rather than reading finished ones
   const char* text_template;       // where none is given
   std::vector<std::string> flags;  // of `sllmr llm embed`, that not every encoder has a use for
@@ -47,5 +52,8 @@ const EncoderInfo& find_encoder(const std::string& name);
 /// read, and nobody is asked. Throws Error for an encoder that would have to ask, as load_text_vectors(), and
 /// as item_texts().
 std::shared_ptr<const TextVectors> text_vectors_of(const Config& config, const Dataset& data);
+/// Those of further texts, as EncoderInfo::encode_more. Throws Error where the run's encoder has none.
+std::vector<float> more_vectors_of(const Config& config, const Dataset& data,
+                                   std::span<const std::string> texts);
 
 }  // namespace sllmr

@@ -18,7 +18,7 @@ using Sparse = Eigen::SparseMatrix<double, Eigen::RowMajor>;
 
 constexpr Index kOversampling = 10;  // columns of the sketch beyond the width
 constexpr int kPowerIterations = 4;
-constexpr int kProducts = 2 * kPowerIterations + 3;
+constexpr int kProducts = 2 * kPowerIterations + 2;
 constexpr double kNoRank = 1e-10;  // a singular value below this share of the largest is rounding
 
 Sparse unit_rows(const TfIdf& texts) {
@@ -57,13 +57,13 @@ MatrixXd orthogonalise(MatrixXd& basis) {
 
 }  // namespace
 
-std::vector<double> project_on_leading(const TfIdf& texts, std::int64_t width, std::uint64_t seed,
+std::vector<double> leading_directions(const TfIdf& texts, std::int64_t width, std::uint64_t seed,
                                        const std::function<void(int, int)>& progress) {
   const Sparse a = unit_rows(texts);
   const Sparse a_transposed = a.transpose();
   const Index sketch = std::min({static_cast<Index>(width) + kOversampling, a.rows(), a.cols()});
-  std::vector<double> rows(texts.texts() * static_cast<std::size_t>(width), 0.0);
-  if (sketch == 0) return rows;  // no text has a term
+  std::vector<double> directions(texts.n_terms * static_cast<std::size_t>(width), 0.0);
+  if (sketch == 0) return directions;  // no text has a term
   int done = 0;
   const auto step = [&] {
     throw_if_interrupted();
@@ -91,14 +91,20 @@ std::vector<double> project_on_leading(const TfIdf& texts, std::int64_t width, s
   const Eigen::VectorXd& values = svd.singularValues();
   Index columns = std::min(static_cast<Index>(width), sketch);
   while (columns > 0 && values(columns - 1) <= kNoRank * values(0)) --columns;
-  step();
-  const MatrixXd leading = a * (corange * svd.matrixU().leftCols(columns));
-
-  for (Index row = 0; row < leading.rows(); ++row) {
+  const MatrixXd leading = corange * svd.matrixU().leftCols(columns);
+  for (Index term = 0; term < leading.rows(); ++term) {
     for (Index column = 0; column < columns; ++column) {
-      rows[static_cast<std::size_t>(row * width + column)] = leading(row, column);
+      directions[static_cast<std::size_t>(term * width + column)] = leading(term, column);
     }
   }
+  return directions;
+}
+
+std::vector<double> project(const TfIdf& texts, std::span<const double> directions, std::int64_t width) {
+  using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  const Eigen::Map<const RowMajor> v(directions.data(), static_cast<Index>(texts.n_terms), width);
+  std::vector<double> rows(texts.texts() * static_cast<std::size_t>(width), 0.0);
+  Eigen::Map<RowMajor>(rows.data(), static_cast<Index>(texts.texts()), width) = unit_rows(texts) * v;
   return rows;
 }
 

@@ -91,8 +91,8 @@ std::unique_ptr<Backbone<float>> make_backbone(const Context& context, const Con
   if (guidance.extra != nullptr) {
     require(vectors != nullptr, "method=" + config.method + " needs text vectors");
     // The values live as long as the vectors that they are a part of.
-    options.extra =
-        guidance.extra(config, {{vectors->width, {vectors, &vectors->values}}, features.examples()});
+    options.extra = guidance.extra(
+        config, {{vectors->width, {vectors, &vectors->values}}, features.examples(), split.data});
   }
   const BackboneInfo& info = *find_backbone(config.model.name);
   std::unique_ptr<Backbone<float>> backbone = info.make(context, options);

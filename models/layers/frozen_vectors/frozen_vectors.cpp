@@ -9,7 +9,7 @@
 namespace sllmr {
 
 ItemVectors ItemVectors::times(double factor) const {
-  if (factor == 1) return *this;
+  if (factor == 1 || values == nullptr) return *this;
   auto scaled = std::make_shared<std::vector<float>>(*values);
   for (float& x : *scaled) x *= static_cast<float>(factor);
   return {width, std::move(scaled)};

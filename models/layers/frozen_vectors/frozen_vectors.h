@@ -15,7 +15,7 @@ struct ItemVectors {
   std::int64_t width = 0;
   std::shared_ptr<const std::vector<float>> values;
 
-  /// Those of every item times `factor`.
+  /// Those of every item times `factor`; none of none.
   ItemVectors times(double factor) const;
 };
 

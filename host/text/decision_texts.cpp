@@ -1,0 +1,29 @@
+#include "host/text/decision_texts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "host/data/dataset.h"
+
+namespace sllmr {
+
+std::vector<std::string> decision_texts(const Dataset& data, std::span<const FeatureRow> rows,
+                                        std::span<const std::int8_t> labels, int max_history) {
+  std::vector<std::string> texts;
+  for (std::size_t k = 0; k < rows.size(); ++k) {
+    const auto history = data.user_history(rows[k].user);
+    std::vector<std::string_view> titles;
+    for (int at = std::max(0, rows[k].position - max_history); at < rows[k].position; ++at) {
+      titles.emplace_back(data.titles[static_cast<std::size_t>(history[static_cast<std::size_t>(at)])]);
+    }
+    const std::string history =
+        titles.empty() ? "" : fmt::format("The user bought {}. ", fmt::join(titles, "; "));
+    texts.push_back(fmt::format("{}The user {} {}.", history, labels[k] != 0 ? "buys" : "does not buy",
+                                data.titles[static_cast<std::size_t>(rows[k].item)]));
+  }
+  return texts;
+}
+
+}  // namespace sllmr

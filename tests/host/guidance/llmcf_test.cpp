@@ -1,0 +1,96 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "host/data/import.h"
+#include "host/guidance/registry.h"
+#include "tests/host/support.h"
+#include "tests/host/train/bench.h"
+
+namespace sllmr {
+namespace {
+
+using testing::HasSubstr;
+
+/// Area under the ROC curve, pair by pair.
+double naive_auc(const std::vector<float>& logits, const std::vector<float>& labels) {
+  double above = 0, pairs = 0;
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    for (std::size_t j = 0; j < logits.size(); ++j) {
+      if (labels[i] <= labels[j]) continue;
+      ++pairs;
+      above += logits[i] > logits[j] ? 1 : logits[i] == logits[j] ? 0.5 : 0;
+    }
+  }
+  return above / pairs;
+}
+
+class Llmcf : public testing::Test {
+ protected:
+  Llmcf() { save_recbole(synthetic_dataset(small_world(150, 80)), folder_.path()); }
+
+  Config config(const std::string& method, const std::vector<std::string>& more) const {
+    return recipe_of(small_ctr_words(folder_ / "synthetic", method, more));
+  }
+
+  TemporaryFolder folder_;
+};
+
+/// Labels that nothing foretells but an example's own: the release lets rows that may be examples find
+/// themselves and copy, the guard does not.
+TEST_F(Llmcf, OnlyTheReleaseCopiesPlantedLabels) {
+  // Area under the curve of training rows that are in the pool, less that of the others.
+  const auto gain = [&](bool quirks) {
+    const Config run = config(
+        "llmcf_wocot", {"llmcf.share=0.3", "llmcf.release_quirks=" + std::string(quirks ? "true" : "false"),
+                        "train.epochs=12", "train.l2=0.003", "train.lr=0.01", "train.batch_size=32"});
+    const World world = load_world(run);
+    const auto vectors = vectors_for(run, *world.data);
+    const auto examples = examples_for(run, world.split, vectors);
+    Bench bench(run);
+    bench.train();
+    const std::vector<CtrRow> rows = ctr_train_rows(world.split, run.seed);
+    const std::vector<float> logits = bench.trainer().ctr_logits(rows);
+    const auto in_pool = [&](const CtrRow& row) {
+      return std::ranges::any_of(examples->pool(), [&](const FeatureRow& other) {
+        return other.user == row.user && other.item == row.item && other.position == row.position;
+      });
+    };
+    std::vector<float> scores[2], labels[2];
+    for (std::size_t k = 0; k < rows.size(); ++k) {
+      const int pool = in_pool(rows[k]) ? 1 : 0;
+      scores[pool].push_back(logits[k]);
+      labels[pool].push_back(rows[k].label);
+    }
+    return naive_auc(scores[1], labels[1]) - naive_auc(scores[0], labels[0]);
+  };
+  const double leaked = gain(true), guarded = gain(false);
+  EXPECT_GT(leaked, 0.1);
+  EXPECT_LT(guarded, 0.05);
+}
+
+TEST_F(Llmcf, WithoutTheLossChainsStillStandInTheSequence) {
+  const std::vector<CtrRow> rows{{1, 2, 1, 1}, {5, 9, 2, 0}, {7, 3, 1, 1}};
+  const auto logits = [&](const std::string& method, const std::string& key) {
+    Bench bench(config(method, {key}));
+    bench.train();
+    return bench.trainer().ctr_logits(rows);
+  };
+  const auto without_loss = logits("llmcf_text", "llmcf.reconstruction=0");
+  EXPECT_NE(without_loss, logits("llmcf_text", "llmcf.reconstruction=1"));
+  EXPECT_NE(without_loss, logits("llmcf_wocot", "llmcf.scale=1"));
+}
+
+TEST_F(Llmcf, RefusesWhatItCannotRetrieveOrEmbed) {
+  const auto error = [&](const std::string& method, const std::vector<std::string>& more) {
+    return error_of([&] { find_guidance(config(method, more)); });
+  };
+  EXPECT_THAT(error("llmcf_wocot", {"eval.protocol=full"}), HasSubstr("use eval.protocol=ctr"));
+  EXPECT_THAT(error("llmcf_text", {"llm.encoder=file"}),
+              HasSubstr("use llm.encoder=tfidf, or method=llmcf_wocot"));
+  EXPECT_EQ(error("llmcf_wocot", {"llm.encoder=file"}), "");
+}
+
+}  // namespace
+}  // namespace sllmr
