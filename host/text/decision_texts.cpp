@@ -18,9 +18,9 @@ std::vector<std::string> decision_texts(const Dataset& data, std::span<const Fea
     for (int at = std::max(0, rows[k].position - max_history); at < rows[k].position; ++at) {
       titles.emplace_back(data.titles[static_cast<std::size_t>(history[static_cast<std::size_t>(at)])]);
     }
-    const std::string history =
+    const std::string bought =
         titles.empty() ? "" : fmt::format("The user bought {}. ", fmt::join(titles, "; "));
-    texts.push_back(fmt::format("{}The user {} {}.", history, labels[k] != 0 ? "buys" : "does not buy",
+    texts.push_back(fmt::format("{}The user {} {}.", bought, labels[k] != 0 ? "buys" : "does not buy",
                                 data.titles[static_cast<std::size_t>(rows[k].item)]));
   }
   return texts;
