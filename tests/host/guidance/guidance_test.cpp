@@ -38,8 +38,8 @@ struct Variant {
   std::string name, method;
   std::vector<std::string> setting = {};
 };
-void PrintTo(const Variant& variant, std::ostream* out) {
-  *out << variant.name;
+std::ostream& operator<<(std::ostream& out, const Variant& variant) {
+  return out << variant.name;
 }
 std::vector<Variant> variants() {
   std::vector<Variant> all;
