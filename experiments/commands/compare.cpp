@@ -131,7 +131,11 @@ RunPlan plan_comparison(const CompareOptions& options) {
   }
   require_distinct(plan.table.rows, "--methods");
   const std::vector<Config> configs = load_runs(options.recipe, settings, told);
-  for (std::size_t k = 0; k < configs.size(); ++k) plan.runs[k].config = configs[k];
+  for (std::size_t k = 0; k < configs.size(); ++k) {
+    plan.runs[k].config = configs[k];
+    const GuidanceReads reads = reads_of(configs[k]);
+    if (!plan.table.baseline && !reads.scores && !reads.vectors) plan.table.baseline = plan.runs[k].row;
+  }
   const std::vector<FigureName> known = figure_names(plan.runs);
   if (options.metrics.empty()) {
     plan.table.shown = usual_figures(methods, known);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -25,11 +26,17 @@ FigureName guidance_name(const GuidanceColumn& column) {
 
 namespace {
 
-/// Paths of a summary.
+/// Paths of a summary: costs of the run, and of the scores and vectors that it reads.
 constexpr const char* kCosts[] = {"seconds.epoch", "memory.peak_resident_bytes", "memory.peak_device_bytes",
                                   "parameters"};
+constexpr const char* kGuidanceCosts[] = {"guidance_cost.tokens_in", "guidance_cost.tokens_out",
+                                          "guidance_cost.money", "guidance_cost.seconds"};
 
 }  // namespace
+
+bool is_cost_of_run(const FigureName& name) {
+  return std::ranges::find(kCosts, name.metric) != std::end(kCosts);
+}
 
 std::optional<double> number_at(const nlohmann::json& summary, std::string_view path) {
   std::string pointer = "/" + std::string(path);
@@ -50,6 +57,7 @@ std::vector<Figure> figures_of(const nlohmann::json& summary) {
     figures.push_back({guidance_name(column), guidance_figure(summary, column)});
   }
   for (const char* path : kCosts) figures.push_back({{path}, number_at(summary, path)});
+  for (const char* path : kGuidanceCosts) figures.push_back({{path}, number_at(summary, path)});
   return figures;
 }
 
@@ -134,6 +142,10 @@ Spread spread_of(std::span<const std::optional<double>> values) {
     if (value) squares += (*value - mean) * (*value - mean);
   }
   return {n, mean, n == 1 ? kNone : std::sqrt(squares / (n - 1))};
+}
+
+std::string to_signed_text(const Spread& spread) {
+  return (spread.mean >= 0 ? "+" : "") + to_text(spread);
 }
 
 std::string to_text(const Spread& spread) {

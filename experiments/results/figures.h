@@ -29,11 +29,14 @@ struct Figure {
   FigureName name;
   std::optional<double> value;  // none: the slice has no row, or guidance tells nothing of the kind
 };
-/// Every metric of a summary's test by slice, every number of its method's guidance_columns(), and what the
-/// run cost: seconds of an epoch, memory, parameters.
+/// Every metric of a summary's test by slice, every number of its method's guidance_columns(), what the run
+/// cost (seconds of an epoch, memory, parameters), and what its scores and vectors cost before.
 std::vector<Figure> figures_of(const nlohmann::json& summary);
 /// Their names, before there is a summary: those of a run of `config`.
 std::vector<FigureName> figure_names(const Config& config);
+
+/// Seconds of an epoch, memory, parameters: a cost of the run, which the backbone alone has too.
+bool is_cost_of_run(const FigureName& name);
 
 /// The one of `known` that a user means by "ndcg@10" (of all rows), "ndcg@10.cold" or "test.ndcg@10.cold".
 std::optional<FigureName> find_figure(std::string_view word, std::span<const FigureName> known);
@@ -58,5 +61,7 @@ struct Spread {
 Spread spread_of(std::span<const std::optional<double>> values);
 /// "0.7134 ± 0.0012", "0.7134" for one value, "-" for none.
 std::string to_text(const Spread& spread);
+/// The same of a difference: "+0.0123 ± 0.0012".
+std::string to_signed_text(const Spread& spread);
 
 }  // namespace sllmr

@@ -26,11 +26,21 @@ std::string header(const std::vector<std::string>& titles) {
 
 std::string figures_markdown(const ResultTable& table) {
   std::vector<std::string> titles = {"method"};
-  for (const ShownFigure& shown : table.shown) titles.push_back(shown.title);
+  const auto has_difference = [&](const ShownFigure& shown) {
+    return table.baseline.has_value() && table.rows.size() > 1 && is_cost_of_run(shown.name);
+  };
+  for (const ShownFigure& shown : table.shown) {
+    titles.push_back(shown.title);
+    if (has_difference(shown)) titles.push_back("over " + table.rows[*table.baseline]);
+  }
   std::string text = header(titles);
   for (std::size_t row = 0; row < table.rows.size(); ++row) {
     text += "| " + table.rows[row];
-    for (const ShownFigure& shown : table.shown) text += " | " + to_text(table.spread(row, 0, shown.name));
+    for (const ShownFigure& shown : table.shown) {
+      text += " | " + to_text(table.spread(row, 0, shown.name));
+      if (!has_difference(shown)) continue;
+      text += " | " + (row == table.baseline ? "-" : to_signed_text(table.over_baseline(row, 0, shown.name)));
+    }
     text += " |\n";
   }
   std::vector<std::string> protocols;

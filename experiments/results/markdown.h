@@ -8,6 +8,7 @@
 namespace sllmr {
 
 /// A line for each row, a column for each shown figure, of the table's only column; and what it comes from.
+/// Where the table has a baseline, each cost of a run is followed by how much more it is.
 std::string figures_markdown(const ResultTable& table);
 
 /// A line for each row, a column for each column of the table, of the first shown figure, beside what was

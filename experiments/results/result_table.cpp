@@ -54,6 +54,19 @@ Spread ResultTable::spread(std::size_t row, std::size_t column, const FigureName
   return spread_of(values);
 }
 
+Spread ResultTable::over_baseline(std::size_t row, std::size_t column, const FigureName& name) const {
+  std::vector<std::optional<double>> differences;
+  for (const RunResult& run : runs) {
+    if (run.row != row || run.column != column) continue;
+    for (const RunResult& base : runs) {
+      if (base.row != baseline || base.column != column || base.seed != run.seed) continue;
+      const std::optional<double> value = run.figure(name), without = base.figure(name);
+      if (value && without) differences.emplace_back(*value - *without);
+    }
+  }
+  return spread_of(differences);
+}
+
 std::optional<double> ResultTable::published_at(std::size_t row, std::size_t column) const {
   for (const Published& each : published) {
     if (each.row == row && each.column == column) return each.value;

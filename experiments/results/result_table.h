@@ -57,10 +57,13 @@ struct ResultTable {
   std::vector<ShownFigure> shown;
   std::vector<RunResult> runs;  // by row, column and seed; those that are finished
   std::vector<Published> published;
-  bool complete = false;  // no run is missing
+  std::optional<std::size_t> baseline;  // the row of the backbone alone, over which costs are shown
+  bool complete = false;                // no run is missing
 
   /// Over the seeds of a cell.
   Spread spread(std::size_t row, std::size_t column, const FigureName& name) const;
+  /// How much more than the baseline, which the table must have: over the seeds that both have.
+  Spread over_baseline(std::size_t row, std::size_t column, const FigureName& name) const;
   std::optional<double> published_at(std::size_t row, std::size_t column) const;
 };
 

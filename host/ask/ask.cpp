@@ -109,6 +109,7 @@ bool ask_all(const Questions& questions, AnswerCache& cache, Tally& tally) {
       if (const auto stored = stored_answer(questions, question, cache)) {
         ++summary.cached;
         count(stored->cost.tokens_in, stored->cost.tokens_out);
+        summary.answer_seconds += stored->cost.seconds;
         tally.answer(question, next, stored->answer, stored->read);
         draw();
         continue;
@@ -145,6 +146,7 @@ bool ask_all(const Questions& questions, AnswerCache& cache, Tally& tally) {
     const auto found = under_way.find(number);
     const Open open = std::move(found->second);
     under_way.erase(found);
+    summary.answer_seconds += reply.seconds;
     if (open.answer) {
       first_replies.worked();
       if (reply.error.empty()) store_answer(questions, open.question, *open.answer, reply.seconds, cache);

@@ -177,6 +177,7 @@ bool Embedder::embed(std::span<const std::string> texts, std::vector<Vector>& ve
       vectors_[k] = unit(std::move(*vector));
       ++summary_.cached;
       summary_.tokens_in += stored->tokens_in;
+      summary_.answer_seconds += stored->seconds;
     } else {
       texts_[k].damaged = stored.has_value();
       missing_.push_back(k);
@@ -196,6 +197,7 @@ bool Embedder::embed(std::span<const std::string> texts, std::vector<Vector>& ve
     if (stored) {
       --summary_.cached;
       summary_.tokens_in -= stored->tokens_in;
+      summary_.answer_seconds -= stored->seconds;
     }
     missing_.push_back(k);
   }
@@ -261,6 +263,7 @@ bool Embedder::ask() {
     const auto n = static_cast<std::int64_t>(texts.size());
     done += n;
     ++replies;
+    summary_.answer_seconds += reply.seconds;
     if (!reply.error.empty()) {
       first_replies.failed(reply);
       const std::string detail = reply.status >= 200 && reply.status < 300 ? "" : server_message(reply.body);

@@ -95,6 +95,7 @@ void to_json(nlohmann::json& out, const ScoreSummary& s) {
          {"money", s.money},
          {"paid_money", s.paid_money},
          {"seconds", s.seconds},
+         {"answer_seconds", s.answer_seconds},
          {"faults",
           {{"missing", s.faults.missing},
            {"not_a_number", s.faults.not_a_number},

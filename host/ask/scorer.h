@@ -55,7 +55,8 @@ struct ScoreSummary {
                failed = 0;                     // prompts: all, from the cache, unreadable, unanswered
   std::int64_t tokens_in = 0, tokens_out = 0;  // of all answers
   std::int64_t paid_tokens_in = 0, paid_tokens_out = 0;  // of this run's
-  double money = 0, paid_money = 0, seconds = 0;
+  double money = 0, paid_money = 0, seconds = 0;         // seconds: of this run, from start to end
+  double answer_seconds = 0;  // of the requests of all answers, added up; those of batches count none
   AnswerFaults faults;
   std::int64_t cut_off = 0, filtered = 0,
                refused = 0;  // answers: by the limit of tokens, a filter, the model

@@ -156,6 +156,7 @@ ScoreResult score_batch(const ScoreJob& job) {
       ++summary.cached;
       summary.tokens_in += stored->cost.tokens_in;
       summary.tokens_out += stored->cost.tokens_out;
+      summary.answer_seconds += stored->cost.seconds;
       tally.answer(question, k, stored->answer, stored->read);
       continue;
     }

@@ -14,7 +14,7 @@ EpochReport report_from_json(const nlohmann::json& json) {
 
 Guidance::Guidance(const GuidanceSetup& setup, const GateSpec& spec, std::int64_t own_slots)
     : setup_(setup), state_(setup.context, setup.config, spec, setup.slots + static_cast<int>(own_slots)) {
-  setup_.vectors = nullptr;  // as they may go before training begins
+  setup_.vectors = nullptr;  // the backbone has its own of them
 }
 
 void Guidance::begin_chunk(const Chunk& chunk) {

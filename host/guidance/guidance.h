@@ -47,8 +47,9 @@ struct GuidanceSetup {
   Context& context;
   const Config& config;
   const Split& split;
-  const ScoreTable* table;              // of a method that reads scores; else null
-  const TextVectors* vectors;           // of one that reads vectors, while it is made; else null
+  const ScoreTable* table;  // of a method that reads scores; else null
+  /// Of one that reads vectors, else null. Guidance keeps none: who wants them in training takes a share.
+  std::shared_ptr<const TextVectors> vectors;
   std::int64_t batch;                   // most training rows of a step
   std::int64_t chunk;                   // most training rows between two ends of a chunk
   int slots;                            // accumulators that the base loss takes
@@ -205,6 +206,9 @@ struct GuidanceInfo {
                                                                          std::string_view /*key*/) {
     return "method=" + config.method + " has no use for it";
   };
+  /// The same of a key of its own, beside others of its own.
+  std::string (*unused_own)(const Config& config, std::string_view key) =
+      [](const Config& /*config*/, std::string_view /*key*/) { return std::string(); };
   /// Throws Error for a configuration that it cannot train with.
   void (*check)(const Config&) = [](const Config&) {};
   std::unique_ptr<Guidance> (*make)(const GuidanceSetup&) = nullptr;

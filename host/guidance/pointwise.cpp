@@ -10,6 +10,7 @@
 #include "host/guidance/gate_telemetry.h"
 #include "host/guidance/gated.h"
 #include "host/guidance/judged.h"
+#include "host/guidance/logistic_fit.h"
 #include "kernels/exec/math.h"
 #include "kernels/logit_loss.h"
 #include "kernels/pointwise_loss.h"
@@ -22,22 +23,17 @@ constexpr const char *kLoss = "pointwise.loss", *kCalibrate = "pointwise.calibra
 
 /// t -> sigmoid(a logit(t) + b).
 struct Calibration {
-  double a = 1, b = 0;
+  LogisticFit fit;
 
   static double log_odds(float t) { return static_cast<double>(log_odds_of(t)); }
-  float operator()(float t) const { return static_cast<float>(sigmoid_of(a * log_odds(t) + b)); }
+  float operator()(float t) const { return static_cast<float>(sigmoid_of(fit.logit(log_odds(t)))); }
 };
 
-/// A judged item as a row of Platt's regression.
-struct Example {
-  double x, weight;  // log-odds of the score
-  bool positive;
-};
-
-/// Every user's probe, a training item, is a positive of weight 1; the other candidates are negatives that
-/// share a weight of 1, as every positive has one negative in training.
-std::vector<Example> examples_of(const ScoreTable& table) {
-  std::vector<Example> examples;
+/// Platt scaling (Platt 1999): logistic regression of what users did on the LLM's log-odds. Every user's
+/// probe, a training item, is a positive of weight 1; the other candidates are negatives that share a weight
+/// of 1, as every positive has one negative in training.
+Calibration platt(const ScoreTable& table) {
+  std::vector<LogisticExample> examples;
   for (std::size_t user = 1; user < table.probe.size(); ++user) {
     const auto scores = table.scores_of(static_cast<Id>(user));
     const auto probe = table.compared_probe(static_cast<Id>(user));
@@ -48,42 +44,10 @@ std::vector<Example> examples_of(const ScoreTable& table) {
       examples.push_back({x, positive ? 1 : 1 / static_cast<double>(scores.size() - 1), positive});
     }
   }
-  return examples;
-}
-
-/// Platt scaling (Platt 1999): logistic regression of what users did on the LLM's log-odds, by Newton's
-/// method with halved steps where a whole one goes too far.
-Calibration platt(const ScoreTable& table) {
-  const std::vector<Example> examples = examples_of(table);
   require(!examples.empty(),
           "pointwise.calibrate=platt learns from probes, and the table has none: use "
           "pointwise.calibrate=none, or score again");
-  const auto loss = [&](double a, double b) {
-    double sum = 0;
-    for (const Example& e : examples) {
-      const double s = (e.positive ? 1 : -1) * (a * e.x + b);
-      sum += e.weight * log_sigmoid_loss(s).loss;
-    }
-    return sum;
-  };
-  Calibration fit{0, 0};
-  constexpr int kMostSteps = 25, kMostHalvings = 30;
-  for (int step = 0; step < kMostSteps; ++step) {
-    double g_a = 0, g_b = 0, h_aa = 1e-9, h_ab = 0,
-           h_bb = 1e-9;  // the ridge: where one score is all there is
-    for (const Example& e : examples) {
-      const double p = sigmoid_of(fit.a * e.x + fit.b), off = e.weight * (p - (e.positive ? 1 : 0));
-      const double h = e.weight * p * (1 - p);
-      g_a += off * e.x, g_b += off;
-      h_aa += h * e.x * e.x, h_ab += h * e.x, h_bb += h;
-    }
-    const double determinant = h_aa * h_bb - h_ab * h_ab, before = loss(fit.a, fit.b);
-    double d_a = (h_bb * g_a - h_ab * g_b) / determinant, d_b = (h_aa * g_b - h_ab * g_a) / determinant;
-    for (int k = 0; k < kMostHalvings && !(loss(fit.a - d_a, fit.b - d_b) <= before); ++k) d_a /= 2, d_b /= 2;
-    fit.a -= d_a, fit.b -= d_b;
-    if (std::fabs(d_a) + std::fabs(d_b) < 1e-9) break;
-  }
-  return fit;
+  return {fit_logistic(examples)};
 }
 
 bool is_calibrated(const Config& config) {
@@ -160,7 +124,8 @@ class Pointwise final : public Gated {
     for (const char* of_pairs : {"active_share", "penalty", "sides"}) out.erase(of_pairs);
     out["judged_rows"] = 2 * pairs;
     out["loss"] = pairs > 0 ? nlohmann::json(totals[GateColumns::pair_hinge] / pairs) : nlohmann::json();
-    if (calibration_) out["platt"] = {{"slope", calibration_->a}, {"intercept", calibration_->b}};
+    if (calibration_)
+      out["platt"] = {{"slope", calibration_->fit.slope}, {"intercept", calibration_->fit.intercept}};
     return out;
   }
 

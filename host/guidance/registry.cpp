@@ -125,7 +125,7 @@ const GuidanceInfo* owner_of(std::string_view key) {
 
 std::string why_unused(const Config& config, const GuidanceInfo& info, std::string_view key) {
   if (const GuidanceInfo* owner = owner_of(key)) {
-    if (owner == &info) return {};
+    if (owner == &info) return info.unused_own(config, key);
     return fmt::format("method={} has no use for it, which is of method={}", config.method,
                        owner->words.front());
   }

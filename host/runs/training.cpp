@@ -1,7 +1,6 @@
 #include "host/runs/training.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <chrono>
 #include <filesystem>
@@ -11,15 +10,18 @@
 
 #include "host/base/json_text.h"
 #include "host/base/progress.h"
+#include "host/base/resident_memory.h"
 #include "host/data/import.h"
 #include "host/eval/protocol.h"
 #include "host/guidance/registry.h"
+#include "host/runs/guidance_cost.h"
 #include "host/runs/provenance.h"
 #include "host/runs/run_folder.h"
 #include "host/runs/run_inputs.h"
 #include "host/runs/validation.h"
 #include "host/train/trainer.h"
 #include "kernels/exec/interrupt.h"
+#include "kernels/exec/memory_peak.h"
 
 namespace sllmr {
 
@@ -69,10 +71,10 @@ std::string gpu_name(const Context& context) {
   return {};
 }
 
-std::int64_t peak_resident_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return std::int64_t{usage.ru_maxrss} * 1024;
+/// Runs of one process have a peak each.
+void restart_peaks() {
+  restart_peak_resident();
+  for (const Device device : {Device::cpu, Device::cuda}) restart_device_peak(device);
 }
 
 /// One run, from its folder to its summary.
@@ -88,6 +90,7 @@ class Run {
     check_protocol(config, world_.split);
     if (reads_.scores) scores_ = std::make_unique<LlmScores>(load_scores(config_, world_.split));
     const auto vectors = vectors_for(config_, *world_.data);
+    guidance_cost_ = guidance_cost(config_, reads_);
     inputs_ = run_inputs(*world_.data, scores_ ? scores_->hash : 0, vectors_hash(config_, vectors.get()));
     prepare_seconds_ = watch_.seconds();
     trainer_ = make_trainer(context_, config_, world_.split, {scores_ ? &scores_->table : nullptr, vectors});
@@ -197,6 +200,7 @@ class Run {
     summary["model"] = config_.model.name;
     summary["test"] = test;
     summary["guidance"] = last_.guidance;
+    summary["guidance_cost"] = guidance_cost_;
     if (scores_) {
       const ScoreTable& table = scores_->table;
       summary["llm"] = {{"scorer", table.scorer}, {"pairs", table.size()}, {"users", table.scored_users()}};
@@ -303,6 +307,7 @@ class Run {
   World world_;
   std::optional<RunFolder> folder_;
   std::unique_ptr<LlmScores> scores_;
+  nlohmann::json guidance_cost_;
   RunInputs inputs_;
   std::unique_ptr<Trainer> trainer_;
   EpochReport last_;
@@ -335,6 +340,7 @@ nlohmann::json train(const Config& config, bool resume) {
   check_training(config);  // before data are read
   require(!config.run_dir.empty(),
           "run_dir is not set: say where the run goes, for example run_dir=runs/first");
+  restart_peaks();
   return Run(config, resume)();
 }
 

@@ -65,8 +65,8 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
       std::make_unique<Adam<float>>(context, *backbone_, AdamOptions{config.train.lr, config.train.l2, lazy});
   scorer_ = std::make_unique<RankingScorer>(*features_, *backbone_, split);
 
-  guidance_ = find_guidance(config).make({context, config, split, inputs.table, inputs.vectors.get(), batch,
-                                          chunk_, static_cast<int>(batch), backbone_.get()});
+  guidance_ = find_guidance(config).make({context, config, split, inputs.table, inputs.vectors, batch, chunk_,
+                                          static_cast<int>(batch), backbone_.get()});
   // The next batches are assembled while the device is at work, or the other threads are: with two of them
   // nothing was gained.
   constexpr std::size_t kAhead = 3;

@@ -67,7 +67,7 @@ MfTrainer::MfTrainer(Context& context, const Config& config, const Split& split,
                                        batch_size_, optimizer_);
   }
   guidance_ = find_guidance(config).make(
-      {context, config, split, inputs.table, inputs.vectors.get(), batch_size_, chunk_, slots});
+      {context, config, split, inputs.table, inputs.vectors, batch_size_, chunk_, slots});
   args_.users = model_->users();
   args_.items = model_->items();
   args_.optimizer = {static_cast<float>(config.train.lr), static_cast<float>(config.train.l2)};

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "kernels/exec/cuda_check.h"
+#include "kernels/exec/memory_peak.h"
 
 namespace sllmr {
 
@@ -90,6 +91,11 @@ std::size_t device_bytes(Device device) {
 }
 std::size_t device_peak_bytes(Device device) {
   return ledger(device).peak;
+}
+
+void restart_device_peak(Device device) {
+  Ledger& all = ledger(device);
+  all.peak = all.now.load();
 }
 
 MemoryPool::~MemoryPool() {

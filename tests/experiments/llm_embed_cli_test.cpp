@@ -109,10 +109,14 @@ TEST_F(LlmEmbed, EveryTextIsAskedOnceAndPaidOnce) {
 
   const std::string before = read_all(out());
   const auto requests = server.requests();
+  const double seconds = summary["answer_seconds"];
+  EXPECT_GT(seconds, 0);
   ASSERT_EQ(ask(server).status, 0);
   EXPECT_EQ(server.requests(), requests);
   EXPECT_EQ(read_all(out()), before);
   EXPECT_EQ(note()["run"]["summary"]["paid_tokens_in"], 0);
+  EXPECT_NEAR(note()["run"]["summary"]["answer_seconds"].get<double>(), seconds, 1e-6 + 1e-3 * seconds)
+      << "the cache keeps what the answers took";
 }
 
 TEST_F(LlmEmbed, AnInterruptedOneGoesOnWhereItStopped) {

@@ -390,6 +390,28 @@ TEST_F(ResultsCli, MetricChoosesTheColumnsOfCompare) {
   EXPECT_EQ(compare("log_loss.tail", {"eval.protocol=ctr"}).status, 0);
 }
 
+TEST_F(ResultsCli, ATableShowsWhatGuidanceCost) {
+  const std::string scores = folder_ / "s.tsv";
+  ASSERT_EQ(run({"llm", "score", "--data", data(), "--scorer", "lexical", "--out", scores}).status, 0);
+  json note = json::parse(read_all(scores + ".json"));
+  json& summary = note["run"]["summary"];
+  summary["answers"] = 300;
+  summary["tokens_in"] = 150000;
+  summary["money"] = 0.5;
+  summary["answer_seconds"] = 60.25;
+  std::ofstream(scores + ".json") << note;
+  const Outcome outcome = run(compare_words(
+      {"llm.scorer=file", "llm.scores=" + scores, "--metrics",
+       "guidance_cost.tokens_in,guidance_cost.money,guidance_cost.seconds,seconds.epoch,parameters"},
+      "1"));
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("| seconds.epoch | over none | parameters | over none |"));
+  EXPECT_THAT(outcome.out, HasSubstr("| none | - | - | - | "));
+  EXPECT_THAT(outcome.out, HasSubstr("| agreement | 150000 | 0.5000 | 60.2500 | "));
+  EXPECT_EQ(stored("agreement_1", "/guidance_cost/tokens_out"), 0);
+  EXPECT_EQ(stored("none_1", "/guidance_cost/money"), nullptr);
+}
+
 /// What --metrics is checked against is what runs then have.
 TEST_F(ResultsCli, NamesOfFiguresAreKnownBeforeTheRun) {
   for (const char* protocol : {"full", "ctr"}) {

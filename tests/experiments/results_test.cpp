@@ -98,7 +98,8 @@ TEST(Figures, AreEveryMetricBySliceAndEveryNumberOfGuidance) {
                   "guidance.buckets.warm_head.mean_alpha.all", "guidance.buckets.warm_tail.mean_alpha.all",
                   "guidance.buckets.cold_head.mean_alpha.all", "guidance.buckets.cold_tail.mean_alpha.all",
                   "seconds.epoch.all", "memory.peak_resident_bytes.all", "memory.peak_device_bytes.all",
-                  "parameters.all"));
+                  "parameters.all", "guidance_cost.tokens_in.all", "guidance_cost.tokens_out.all",
+                  "guidance_cost.money.all", "guidance_cost.seconds.all"));
 }
 
 TEST(Figures, AreFoundByTheWordsThatUsersWrite) {
@@ -194,6 +195,42 @@ TEST(ResultTable, OfColumnsIsMarkdownBesideWhatWasPublished) {
   EXPECT_THAT(columns_markdown(table), Not(HasSubstr("difference")));
 }
 
+TEST(Markdown, ShowsWhatACostOfTheRunIsOverTheBaseline) {
+  ResultTable table;
+  table.recipe = "r.toml";
+  table.rows = {"agreement", "none", "kd"};
+  table.columns = {"r"};
+  table.shown = {{{"auc"}, "AUC"},
+                 {{"seconds.epoch"}, "s"},
+                 {{"parameters"}, "parameters"},
+                 {{"guidance_cost.money"}, "money"}};
+  const auto run = [](std::size_t row, std::uint64_t seed, const json& seconds, int parameters) {
+    json summary =
+        row == 1 ? summary_of(by_slice(0.5, 0.5, 0.5)) : gated_summary(by_slice(0.5, 0.5, 0.5), 0.5);
+    summary["seconds"]["epoch"] = seconds;
+    summary["parameters"] = parameters;
+    summary["guidance_cost"] = {{"money", row == 0 ? json(0.25) : json()}};
+    return run_of(summary, row, 0, seed);
+  };
+  // Seed 3 has no run of the baseline; kd is faster, and has no seconds with seed 2.
+  table.runs = {run(0, 1, 3, 130), run(0, 2, 5.5, 130), run(0, 3, 900, 130),   run(1, 1, 2, 100),
+                run(1, 2, 4, 100), run(2, 1, 1.5, 90),  run(2, 2, nullptr, 90)};
+  EXPECT_THAT(figures_markdown(table), Not(HasSubstr("over none")));
+  table.baseline = 1;
+  EXPECT_THAT(
+      figures_markdown(table),
+      testing::AllOf(
+          testing::StartsWith("| method | AUC | s | over none | parameters | over none | money |\n"
+                              "|---|---|---|---|---|---|---|\n"),
+          HasSubstr("| +1.2500 ± 0.3536 | 130.0000 ± 0.0000 | +30.0000 ± 0.0000 | 0.2500"),
+          HasSubstr("\n| none | 0.5000 ± 0.0000 | 3.0000 ± 1.4142 | - | 100.0000 ± 0.0000 | - | - |\n"),
+          HasSubstr("\n| kd | 0.5000 ± 0.0000 | 1.5000 | -0.5000 | 90.0000 ± 0.0000 | "
+                    "-10.0000 ± 0.0000 | - |\n")));
+  table.runs.erase(table.runs.begin() + 3, table.runs.begin() + 5);
+  EXPECT_THAT(figures_markdown(table), HasSubstr("\n| none | - | - | - | - | - | - |\n"));
+  EXPECT_THAT(figures_markdown(table), HasSubstr("| kd | 0.5000 ± 0.0000 | 1.5000 | - | "));
+}
+
 TEST(ResultTable, OfNoRunIsShownWithoutANumber) {
   ResultTable table = methods_table();
   table.runs.clear();
@@ -222,7 +259,7 @@ TEST(ResultsFile, HoldsEveryFigureAndWhatMadeIt) {
   EXPECT_EQ(stored["runs"][1]["data_hash"], "d2");
   EXPECT_EQ(stored["runs"][2]["scores_hash"], "s1");
   EXPECT_EQ(stored["runs"][2]["folder"], "runs/x");
-  EXPECT_EQ(stored["cells"].size(), 10 + 10 + 17);
+  EXPECT_EQ(stored["cells"].size(), 14 + 14 + 21);
   std::map<std::string, json> values;
   for (const json& cell : stored["cells"]) {
     values[cell["row"].get<std::string>() + cell["seed"].dump() + cell["metric"].get<std::string>() +

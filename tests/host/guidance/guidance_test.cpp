@@ -34,33 +34,48 @@ const std::map<std::string, std::string>& switched_off() {
   return all;
 }
 
-class EveryMethod : public testing::TestWithParam<std::string> {
+/// A method as it is by itself, or with a setting that has it read something else.
+struct Variant {
+  std::string name, method;
+  std::vector<std::string> setting = {};
+};
+std::ostream& operator<<(std::ostream& out, const Variant& variant) {
+  return out << variant.name;
+}
+std::vector<Variant> variants() {
+  std::vector<Variant> all;
+  for (const GuidanceInfo& each : guidance_methods()) {
+    all.push_back({std::string(each.name), std::string(each.name)});
+  }
+  all.push_back({"kd_of_vectors", "kd", {"kd.teacher=vectors"}});
+  return all;
+}
+
+class EveryMethod : public testing::TestWithParam<Variant> {
  protected:
   void SetUp() override { save_recbole(synthetic_dataset(small_world(300, 200)), folder_.path()); }
 
+  const std::string& method() const { return GetParam().method; }
   const GuidanceInfo& info() const {
-    return *std::ranges::find(guidance_methods(), GetParam(), &GuidanceInfo::name);
+    return *std::ranges::find(guidance_methods(), method(), &GuidanceInfo::name);
   }
   /// The method's first word, on a backbone whose batch norm sees every row of
   /// a batch.
-  Config config(std::vector<std::string> overrides = {}) const {
+  Config config(const std::vector<std::string>& overrides = {}) const {
     std::vector<std::string> words =
         small_ctr_words(folder_ / "synthetic", info().words.front(), {"train.l2=1e-4", "llm.pair_rate=0.5"});
-    words.insert(words.end(), overrides.begin(), overrides.end());
+    for (const auto& more : {GetParam().setting, overrides})
+      words.insert(words.end(), more.begin(), more.end());
     return recipe_of(words);
   }
 
   TemporaryFolder folder_;
 };
-INSTANTIATE_TEST_SUITE_P(Registry, EveryMethod, testing::ValuesIn([] {
-                           std::vector<std::string> names;
-                           for (const GuidanceInfo& each : guidance_methods()) names.emplace_back(each.name);
-                           return names;
-                         }()),
-                         [](const auto& each) { return each.param; });
+INSTANTIATE_TEST_SUITE_P(Registry, EveryMethod, testing::ValuesIn(variants()),
+                         [](const auto& each) { return each.param.name; });
 
 TEST_P(EveryMethod, SwitchedOffItIsTheBackboneBitForBit) {
-  ASSERT_TRUE(switched_off().contains(GetParam())) << "say in switched_off() how";
+  ASSERT_TRUE(switched_off().contains(method())) << "say in switched_off() how";
   const std::vector<CtrRow> rows{{1, 2, 1, 1}, {5, 9, 2, 0}, {7, 3, 1, 1}};
   const auto logits = [&](const Config& config) {
     Bench bench(config);
@@ -68,8 +83,8 @@ TEST_P(EveryMethod, SwitchedOffItIsTheBackboneBitForBit) {
     return bench.trainer().ctr_logits(rows);
   };
   const std::vector<float> none = logits(config({"method=none"}));
-  EXPECT_EQ(logits(config({switched_off().at(GetParam())})), none);
-  if (GetParam() != "none") {
+  EXPECT_EQ(logits(config({switched_off().at(method())})), none);
+  if (method() != "none") {
     EXPECT_NE(logits(config()), none) << "the test says nothing";
   }
 }
@@ -125,7 +140,7 @@ TEST_P(EveryMethod, SaysWhatItIs) {
   for (const ConfigKeyInfo& key : config_keys()) known.insert(key.key);
   for (const PartKey& key : info().keys) {
     EXPECT_TRUE(known.contains(key.name)) << key.name;
-    EXPECT_EQ(key.name.substr(0, key.name.find('.')), GetParam());
+    EXPECT_EQ(key.name.substr(0, key.name.find('.')), method());
     EXPECT_FALSE(key.doc.empty());
   }
 }

@@ -43,6 +43,17 @@ class Training : public testing::Test {
   TemporaryFolder folder_;
 };
 
+TEST_F(Training, RunsOfOneProcessHaveAPeakEach) {
+  const auto peak = [&](const char* name, const char* width) {
+    const nlohmann::json summary =
+        train(config({std::string("run_dir=") + (folder_ / name), width, "train.epochs=1"}), false);
+    return summary["memory"]["peak_device_bytes"].get<std::int64_t>();
+  };
+  const std::int64_t small = peak("small", "model.width=32"), large = peak("large", "model.width=256");
+  EXPECT_GT(large, 2 * small);
+  EXPECT_EQ(peak("again", "model.width=32"), small);
+}
+
 TEST_F(Training, WritesARunFolderWithASummary) {
   const nlohmann::json summary = train(config({"method=agreement"}), false);
   const nlohmann::json stored = nlohmann::json::parse(read_all(folder_ / "run/summary.json"));

@@ -33,7 +33,7 @@ const std::vector<std::string>& other_values() {
       "gate.budget_weight=7", "gate.budget_target=0.9",    "gate.skip_below=0.9",
       "pointwise.loss=bce",   "pointwise.calibrate=platt", "pointwise.gated=true",
       "kd.weight=0.9",        "kd.temperature=2",          "kd.teacher_scale=probability",
-      "kd.missing=half",      "weights.strength=0.3"};
+      "kd.missing=half",      "kd.teacher=vectors",        "weights.strength=0.3"};
   return all;
 }
 
@@ -141,6 +141,7 @@ TEST_F(UnusedKeys, AreRefusedOnTheCommandLineAndLeftInARecipe) {
                {"none", "kd.weight=0.5", "which is of method=kd"},
                {"kd", "llm.margin=0.5", "method=kd has no use for it"},
                {"kd", "gate.lr=0.5", "method=kd has no use for it"},
+               {"kd", "llm.encoder=tfidf", "method=kd reads no text vectors"},
                {"pointwise", "gate.lr=0.5", "pointwise.gated is false"},
                {"pointwise", "llm.margin=0.5", "has no margin"},
                {"global", "gate.rule=mlp", "method=global names the rule"},
@@ -163,6 +164,12 @@ TEST_F(UnusedKeys, AreRefusedOnTheCommandLineAndLeftInARecipe) {
     EXPECT_THAT(
         error_of([&] { check_training(load_config("", words)); }),
         testing::AllOf(HasSubstr("'" + key + "' (command line) does not apply: "), HasSubstr(each.reason)));
+  }
+  for (const char* word : {"kd.missing=half", "kd.teacher_scale=logits", "llm.noise=0.5"}) {
+    std::vector<std::string> words = deep("kd");
+    words.insert(words.end(), {"kd.teacher=vectors", word});
+    EXPECT_THAT(error_of([&] { check_training(load_config("", words)); }),
+                HasSubstr("'" + key_of(word) + "' (command line) does not apply: "));
   }
   EXPECT_THAT(error_of([&] {
                 std::vector<std::string> words = fused("agreement");
