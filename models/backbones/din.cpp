@@ -21,6 +21,7 @@ template <class Real>
 class Din final : public TypedBackbone<Real, Din<Real>> {
  public:
   struct Saved {
+    Tensor<Real> x;
     typename ExtraInput<Real>::Saved extra;
     typename DinAttention<Real>::Saved attention;
     typename DeepPart<Real>::Saved deep;
@@ -55,16 +56,20 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
       embedding_.lookup(context, batch, kKey[k], part(keys, k));
     }
     embedding_.lookup(context, batch, Field::user, user(x));
+    if (saved) saved->x = x;
     extra_.forward(context, batch, pass, extra(x), saved ? &saved->extra : nullptr);
     attention_.forward(context, batch, query(x), keys, interest(x), saved ? &saved->attention : nullptr);
     return deep_.forward(context, x, pass, saved ? &saved->deep : nullptr);
   }
 
+  RowVectors<Real> row_vectors(const Saved& saved) const { return {user(saved.x), part(saved.x, 0)}; }
+
   void differentiate(const Context& context, const FeatureBatch& batch, const Saved& saved,
-                     const Tensor<Real>& d_logits) {
+                     const Tensor<Real>& d_logits, const RowVectors<Real>& d_vectors) {
     const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_logits);
     const Tensor<Real> d_keys =
         attention_.backward(context, batch, saved.attention, interest(d_x), query(d_x));
+    add_to(context, d_vectors, {user(d_x), part(d_x, 0)});
     for (std::size_t k = 0; k < kQuery.size(); ++k) {
       embedding_.set_gradient(kQuery[k], part(d_x, k));
       embedding_.set_gradient(kKey[k], part(d_keys, k));

@@ -48,7 +48,10 @@ class ExtraInput {
 template <class Real>
 class Inputs {
  public:
-  using Saved = typename ExtraInput<Real>::Saved;
+  struct Saved {
+    Tensor<Real> x;
+    typename ExtraInput<Real>::Saved extra;
+  };
 
   Inputs(const Context& context, Parameters<Real>& parameters, const BackboneOptions& options,
          const EmbeddingInitial& tables, ExtraPlace place)
@@ -66,12 +69,17 @@ class Inputs {
                        Saved* saved) const {
     const Tensor<Real> x(context, batch.rows, columns());
     embedding_.forward_to(context, batch, fields_of(x));
-    extra_.forward(context, batch, pass, extra_of(x), saved);
+    extra_.forward(context, batch, pass, extra_of(x), saved ? &saved->extra : nullptr);
+    if (saved) saved->x = x;
     return x;
   }
-  void backward(const Context& context, const Saved& saved, const Tensor<Real>& d_x) {
+  RowVectors<Real> row_vectors(const Saved& saved) const { return user_then_item(saved.x, width()); }
+  /// Adds d_vectors to d_x first.
+  void backward(const Context& context, const Saved& saved, const Tensor<Real>& d_x,
+                const RowVectors<Real>& d_vectors) {
+    add_to(context, d_vectors, user_then_item(d_x, width()));
     embedding_.backward(fields_of(d_x));
-    extra_.backward(context, saved, extra_of(d_x));
+    extra_.backward(context, saved.extra, extra_of(d_x));
   }
   /// For ranking: x of rows of which one side is there.
   Tensor<Real> of_side(const Context& context, const FeatureBatch& batch, Side side) const {

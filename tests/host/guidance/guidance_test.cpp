@@ -29,7 +29,8 @@ const std::map<std::string, std::string>& switched_off() {
       {"none", "method=none"},           {"gated", "method=never"},
       {"pointwise", "llm.lambda=0"},     {"kd", "kd.weight=0"},
       {"dllm2rec", "dllm2rec.weight=0"}, {"weights", "weights.strength=0"},
-      {"text", "text.scale=0"},          {"kar", "kar.scale=0"}};
+      {"text", "text.scale=0"},          {"kar", "kar.scale=0"},
+      {"similar", "similar.weight=0"},   {"rlmrec", "rlmrec.weight=0"}};
   return all;
 }
 
@@ -41,10 +42,11 @@ class EveryMethod : public testing::TestWithParam<std::string> {
     return *std::ranges::find(guidance_methods(), GetParam(), &GuidanceInfo::name);
   }
   /// The method's first word, on a backbone whose batch norm sees every row of
-  /// a batch.
+  /// a batch, or on one that the method does not refuse.
   Config config(std::vector<std::string> overrides = {}) const {
     std::vector<std::string> words =
         small_ctr_words(folder_ / "synthetic", info().words.front(), {"train.l2=1e-4", "llm.pair_rate=0.5"});
+    if (GetParam() == "rlmrec") words.emplace_back("model.name=mf");
     words.insert(words.end(), overrides.begin(), overrides.end());
     return recipe_of(words);
   }

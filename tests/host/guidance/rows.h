@@ -31,7 +31,7 @@ class GuidedRows : public testing::Test {
   std::unique_ptr<Guidance> guidance(std::vector<std::string> words) {
     words.push_back("train.loss=bce");
     config_ = load_config("", words);
-    return find_guidance(config_).make({context_, config_, split_, &table_, 64, 64, 64});
+    return find_guidance(config_).make({context_, config_, split_, &table_, nullptr, 64, 64, 64});
   }
   /// Every user's last training item and item 5, one labelled 1 and the other 0.
   BatchPlan plan(Guidance& guidance) {
