@@ -25,7 +25,7 @@ TEST(RlmRec, RefusesModelsThatAreNoProduct) {
     const std::vector<std::string> words{"method=rlmrec", "model.name=" + std::string(info.name)};
     const std::string error = error_of([&] { find_guidance(load_config("", words)); });
     if (info.is_product) {
-      EXPECT_EQ(error, "");
+      EXPECT_EQ(error, "no error");
     } else {
       EXPECT_THAT(
           error, testing::HasSubstr("model.name=" + std::string(info.name) + " is none: use mf or lightgcn"));

@@ -51,7 +51,7 @@ Topics cosines_of_topics(const std::vector<float>& table) {
 }
 
 TEST(Similar, ItemsOfOneTopicPointInOneDirection) {
-  TextRun none(similar_world(), {"method=none"}),
+  TextRun none(similar_world(), similar_words({"similar.weight=0"})),
       similar(similar_world(), similar_words({"similar.weight=2"}));
   const double first = told(similar.epoch(), "cosine");
   double last = 0;
@@ -74,7 +74,7 @@ TEST(Similar, ReportsWhatItDid) {
 
 /// A gate that is shut for all leaves the backbone, whose batch has more rows, as it is.
 TEST(Similar, ShutGatesPullNothing) {
-  TextRun none(similar_world(), {"method=none", "data.tail_share=0"}),
+  TextRun none(similar_world(), similar_words({"similar.weight=0", "data.tail_share=0"})),
       shut(similar_world(), similar_words({"similar.gate=tail", "data.tail_share=0"}));
   TextRun all(similar_world(), similar_words({"data.tail_share=1"})),
       tail(similar_world(), similar_words({"similar.gate=tail", "data.tail_share=1"}));

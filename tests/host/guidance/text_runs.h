@@ -32,6 +32,7 @@ class TextRun {
     return *trainer_->train_epoch([](std::int64_t) { return false; });
   }
   std::vector<float> tensor(const std::string& name) {
+    trainer_->scorer(Target::validation);  // brings all rows up to date
     for (const NamedBuffer& named : trainer_->named_buffers()) {
       if (named.name == name) return std::get<Buffer<float>*>(named.buffer)->to_host(context_);
     }
