@@ -33,7 +33,9 @@ const std::vector<std::string>& other_values() {
       "gate.budget_weight=7", "gate.budget_target=0.9",    "gate.skip_below=0.9",
       "pointwise.loss=bce",   "pointwise.calibrate=platt", "pointwise.gated=true",
       "kd.weight=0.9",        "kd.temperature=2",          "kd.teacher_scale=probability",
-      "kd.missing=half",      "weights.strength=0.3"};
+      "kd.missing=half",      "weights.strength=0.3",      "similar.weight=0.3",
+      "similar.neighbours=3", "similar.gate=tail",         "rlmrec.weight=0.2",
+      "rlmrec.tau=0.5",       "rlmrec.users=batch"};
   return all;
 }
 
@@ -46,7 +48,10 @@ class UnusedKeys : public testing::Test {
   void SetUp() override { save_recbole(synthetic_dataset(small_world(300, 200)), folder_.path()); }
 
   std::vector<std::string> deep(const std::string& method) const {
-    return small_ctr_words(folder_ / "synthetic", method, {"train.l2=1e-4", "train.epochs=1"});
+    std::vector<std::string> words =
+        small_ctr_words(folder_ / "synthetic", method, {"train.l2=1e-4", "train.epochs=1"});
+    if (method == "rlmrec") words.emplace_back("model.name=mf");  // it refuses the others
+    return words;
   }
   std::vector<std::string> fused(const std::string& method) const {
     return {"data.path=" + (folder_ / "synthetic"),
