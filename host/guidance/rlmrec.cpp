@@ -80,7 +80,7 @@ class RlmRec final : public Guidance {
     const auto n = static_cast<std::size_t>(plan.count);
     std::vector<Id> order(n);
     std::iota(order.begin(), order.end(), 0);
-    std::ranges::stable_partition(order, is_positive);
+    std::stable_partition(order.begin(), order.end(), is_positive);
     rows.positives = std::ranges::count(plan.targets, 1.0F);
     rows.negatives = plan.count - rows.positives;
     rows.ids.assign(4 * n, 0);

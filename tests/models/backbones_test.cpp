@@ -241,7 +241,9 @@ std::vector<std::pair<Form, ActsOn>> forms_and_losses() {
 
 TEST(Backbones, GradientsAreThoseOfFiniteDifferences) {
   const Context context(Device::cpu, 1);
-  for (const auto& [form, acts_on] : forms_and_losses()) {
+  for (const auto& each : forms_and_losses()) {
+    const Form& form = each.first;
+    const ActsOn acts_on = each.second;
     SCOPED_TRACE(form.label);
     const auto model = make<double>(context, form);
     perturb(*model);
