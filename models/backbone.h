@@ -14,6 +14,7 @@
 #include "models/features.h"
 #include "models/layers/embedding/embedding.h"
 #include "models/layers/parameters.h"
+#include "models/row_vectors.h"
 
 namespace sllmr {
 
@@ -63,10 +64,18 @@ class Backbone {
   /// and updates running statistics; one of Monte Carlo dropout draws masks alone.
   virtual Tensor<Real> forward(const Context& context, const FeatureBatch& batch, const Pass& pass,
                                std::unique_ptr<Saved>* saved) const = 0;
+  /// What forward has looked up for the rows' users and items: the embeddings' rows or, of a backbone that
+  /// propagates them, what came of it. Only to be read. Without elements where a backbone has none.
+  virtual RowVectors<Real> vectors(const Saved& /*saved*/) const { return {}; }
   /// Replaces the gradients of all parameters by those of sum(d_logits * logits), d_logits [rows x 1], and
-  /// hands those of the looked-up rows to the embeddings. `batch` and `saved` are forward's.
+  /// hands those of the looked-up rows to the embeddings. `batch` and `saved` are forward's. A loss that acts
+  /// on vectors(saved), too, has the sum of d_vectors * vectors added; where a side has no elements, nothing.
   virtual void backward(const Context& context, const FeatureBatch& batch, const Saved& saved,
-                        const Tensor<Real>& d_logits) = 0;
+                        const Tensor<Real>& d_logits, const RowVectors<Real>& d_vectors) = 0;
+  void backward(const Context& context, const FeatureBatch& batch, const Saved& saved,
+                const Tensor<Real>& d_logits) {
+    backward(context, batch, saved, d_logits, {});
+  }
 
   /// For ranking many users against the same items: the items' side of the network, computed once. `items`
   /// has one row an item and Side::item of the fields. It holds while the parameters stay as they are and the

@@ -20,6 +20,7 @@ struct BackboneInfo {
   bool reads_attributes = true;                 // brand and categories
   bool has_dropout = true;                      // model.dropout
   bool takes_extra = true;                      // BackboneOptions::extra
+  bool is_product = false;                      // the logit is <user's vector, item's vector>
 };
 const std::vector<BackboneInfo>& backbones();
 /// The backbone called `name`, or null.

@@ -87,6 +87,8 @@ struct StepView {
   const Backbone<float>::Saved& saved;
   const Pass& pass;  // forward's
   LossHead head;     // of the base loss, without pairs
+  /// Of a loss that acts on backbone.vectors(saved), too: where it puts its gradients by them.
+  RowVectors<float>& d_vectors;
 };
 
 /// Makes a batch of rows that train nothing, for which the model is up to date. It is there until the next.
@@ -120,6 +122,8 @@ class Guidance : NotCopied {
   /// Accumulators, for the base loss too, and the gate where there is one.
   const GateArgs& gate() const { return state_.gate(); }
   virtual MfPairs* mf_pairs() { return nullptr; }
+  /// Numbers that train beside the model and are no part of it, the gate's aside.
+  virtual std::int64_t parameters() const { return 0; }
 
   void start_epoch() { state_.start_epoch(); }
   /// Before every `epoch` but the first, 0, of a backbone alone: looks at what the model would recommend.

@@ -18,6 +18,8 @@ namespace sllmr {
   METHOD(dllm2rec)             \
   METHOD(weights)              \
   METHOD(text)                 \
+  METHOD(similar)              \
+  METHOD(rlmrec)               \
   METHOD(kar)                  \
   METHOD(llmcf)
 

@@ -237,13 +237,14 @@ void DeepTrainer::take_step(const FeatureBatch& batch, const BatchPlan& plan) {
   head.loss = config_.train.loss;
   head.gate = guidance_->gate();
   head.d_logits = d_logits.data();
-  guidance_->loss({plan, batch, *backbone_, *saved, pass, head});
-  backbone_->backward(context_, batch, *saved, d_logits);
+  RowVectors<float> d_vectors;
+  guidance_->loss({plan, batch, *backbone_, *saved, pass, head, d_vectors});
+  backbone_->backward(context_, batch, *saved, d_logits, d_vectors);
   adam_->step(context_, batch);
 }
 
 std::int64_t DeepTrainer::parameters() {
-  std::int64_t sum = 0;
+  std::int64_t sum = guidance_->parameters();
   for (const auto& part : backbone_->parameters().parts()) sum += part.trained ? part.size : 0;
   for (const Embedding<float>* embedding : backbone_->embeddings()) {
     for (const auto& table : embedding->tables()) sum += std::int64_t{table.rows} * embedding->width();

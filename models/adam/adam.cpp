@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 namespace sllmr {
 
@@ -29,21 +30,21 @@ Id part_begin(Id rows, std::int32_t part, std::int32_t parts) {
 }  // namespace
 
 template <class Real>
-Adam<Real>::Adam(const Context& context, Backbone<Real>& backbone, const AdamOptions& options)
-    : backbone_(backbone), options_(options) {
+Adam<Real>::Adam(const Context& context, Parameters<Real>& parameters,
+                 std::vector<Embedding<Real>*> embeddings, const AdamOptions& options)
+    : parameters_(parameters), embeddings_(std::move(embeddings)), options_(options) {
   require(std::isfinite(options.learning_rate) && options.learning_rate > 0,
           "the learning rate of Adam must be a number above 0");
   require(std::isfinite(options.l2) && options.l2 >= 0, "the L2 of Adam must be a number of at least 0");
   const std::vector<AdamFactors<Real>> factors = adam_factors<Real>(options.learning_rate);
   factors_ = Buffer<AdamFactors<Real>>(context, std::span<const AdamFactors<Real>>(factors));
-  const auto size = static_cast<std::size_t>(backbone.parameters().size());
+  const auto size = static_cast<std::size_t>(parameters.size());
   first_ = Buffer<Real>(context, size);
   second_ = Buffer<Real>(context, size);
-  const std::vector<Embedding<Real>*> embeddings = backbone.embeddings();
-  require(embeddings.size() <= static_cast<std::size_t>(AdamArgs<Real>::kMaxGradients),
+  require(embeddings_.size() <= static_cast<std::size_t>(AdamArgs<Real>::kMaxGradients),
           "Adam: a backbone has at most " + std::to_string(AdamArgs<Real>::kMaxGradients) +
               " sets of tables; raise AdamArgs::kMaxGradients");
-  for (Embedding<Real>* embedding : embeddings) {
+  for (Embedding<Real>* embedding : embeddings_) {
     for (const auto& table : embedding->tables()) {
       const std::size_t cells = table.weights.size();
       tables_.push_back({Buffer<Real>(context, cells), Buffer<Real>(context, cells),
@@ -62,14 +63,13 @@ AdamArgs<Real> Adam<Real>::args(std::int32_t step) {
   args.step = step;
   args.factors = factors_.data();
   args.n_factors = static_cast<std::int32_t>(factors_.size());
-  Parameters<Real>& parameters = backbone_.parameters();
-  args.values = parameters.values().data();
-  args.slab_gradients = parameters.gradients().data();
+  args.values = parameters_.values().data();
+  args.slab_gradients = parameters_.gradients().data();
   args.first = first_.data();
   args.second = second_.data();
-  args.size = parameters.size();
+  args.size = parameters_.size();
   int set = 0;
-  for (Embedding<Real>* embedding : backbone_.embeddings()) {
+  for (Embedding<Real>* embedding : embeddings_) {
     for (auto& from : embedding->tables()) {
       TableState& state = tables_[static_cast<std::size_t>(args.n_tables)];
       AdamTable<Real>& table = args.tables[args.n_tables++];
@@ -89,7 +89,7 @@ template <class Real>
 AdamArgs<Real> Adam<Real>::args(std::int32_t step, const FeatureBatch& batch) {
   AdamArgs<Real> args = this->args(step);
   int k = 0, set = 0;
-  for (Embedding<Real>* embedding : backbone_.embeddings()) {
+  for (Embedding<Real>* embedding : embeddings_) {
     for (const auto& from : embedding->tables()) {
       const TablePlan& plan = batch.plans[static_cast<std::size_t>(from.vocabulary)];
       AdamTable<Real>& table = args.tables[k++];
@@ -121,7 +121,7 @@ void Adam<Real>::begin(const Context& context, const FeatureBatch& batch) {
   AdamArgs<Real> args = this->args(steps_, batch);
   const std::int32_t part = steps_ % kAdamSweep;
   int k = 0;
-  for (Embedding<Real>* embedding : backbone_.embeddings()) {
+  for (Embedding<Real>* embedding : embeddings_) {
     for (const auto& from : embedding->tables()) {
       AdamTable<Real>& table = args.tables[k++];
       table.sweep_begin = part_begin(from.rows, part, kAdamSweep);
@@ -137,7 +137,7 @@ void Adam<Real>::step(const Context& context, const FeatureBatch& batch) {
   begun_ = false;
   ++steps_;
   run(context, AdamStep<Real>{.args = args(steps_, batch)});
-  for (Embedding<Real>* embedding : backbone_.embeddings()) embedding->clear_gradients();
+  for (Embedding<Real>* embedding : embeddings_) embedding->clear_gradients();
 }
 
 template <class Real>
@@ -145,7 +145,7 @@ void Adam<Real>::flush(const Context& context) {
   if (options_.lazy) return;
   AdamArgs<Real> args = this->args(steps_);
   int k = 0;
-  for (Embedding<Real>* embedding : backbone_.embeddings()) {
+  for (Embedding<Real>* embedding : embeddings_) {
     for (const auto& from : embedding->tables()) args.tables[k++].sweep_end = from.rows;
   }
   run(context, AdamCatchUp<Real>{.args = args});
@@ -169,13 +169,13 @@ void Adam<Real>::set_steps(const Context& context, std::int32_t steps) {
 template <class Real>
 std::vector<NamedBuffer> Adam<Real>::named_buffers() {
   std::vector<NamedBuffer> named;
-  const std::int64_t size = backbone_.parameters().size();
+  const std::int64_t size = parameters_.size();
   if (size != 0) {
     named.push_back({"adam.first", {size}, &first_});
     named.push_back({"adam.second", {size}, &second_});
   }
   std::size_t k = 0;
-  for (Embedding<Real>* embedding : backbone_.embeddings()) {
+  for (Embedding<Real>* embedding : embeddings_) {
     for (const auto& from : embedding->tables()) {
       TableState& table = tables_[k++];
       const std::string prefix = "adam." + from.name;

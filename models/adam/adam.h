@@ -33,7 +33,11 @@ template <class Real>
 class Adam : NotCopied {
  public:
   /// Keeps a reference to the backbone. Throws Error for a rate that is not above 0 and an L2 below 0.
-  Adam(const Context& context, Backbone<Real>& backbone, const AdamOptions& options);
+  Adam(const Context& context, Backbone<Real>& backbone, const AdamOptions& options)
+      : Adam(context, backbone.parameters(), backbone.embeddings(), options) {}
+  /// The same for parameters that are no backbone's.
+  Adam(const Context& context, Parameters<Real>& parameters, std::vector<Embedding<Real>*> embeddings,
+       const AdamOptions& options);
 
   /// Brings the rows that the batch looks up to date. The batch needs its plans.
   void begin(const Context& context, const FeatureBatch& batch);
@@ -64,7 +68,8 @@ class Adam : NotCopied {
   /// The same with the batch's keys.
   AdamArgs<Real> args(std::int32_t step, const FeatureBatch& batch);
 
-  Backbone<Real>& backbone_;
+  Parameters<Real>& parameters_;
+  std::vector<Embedding<Real>*> embeddings_;
   AdamOptions options_;
   Buffer<AdamFactors<Real>> factors_;
   Buffer<Real> first_, second_;     // of the slab

@@ -68,8 +68,10 @@ class AutoInt final : public TypedBackbone<Real, AutoInt<Real>> {
     return logits;
   }
 
+  RowVectors<Real> row_vectors(const Saved& saved) const { return inputs_.row_vectors(saved.inputs); }
+
   void differentiate(const Context& context, const FeatureBatch& batch, const Saved& saved,
-                     const Tensor<Real>& d_logits) {
+                     const Tensor<Real>& d_logits, const RowVectors<Real>& d_vectors) {
     const std::int64_t rows = d_logits.rows(), tokens = rows * inputs_.fields();
     const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_logits);
     const Tensor<Real> d_by_field = d_x.reshaped(tokens, inputs_.width());
@@ -85,7 +87,7 @@ class AutoInt final : public TypedBackbone<Real, AutoInt<Real>> {
     const Tensor<Real> d_h = attention_.backward(context, saved.attention, d_sum);
     run(context, SumRows<Real>{.x = d_h, .out = input_.bias_gradient()});
     input_.product_backward(context, saved.input.x, d_h, d_by_field, InputGradient::add);
-    inputs_.backward(context, batch, saved.inputs, d_x);
+    inputs_.backward(context, batch, saved.inputs, d_x, d_vectors);
   }
 
   bool makes_catalogue() const { return inputs_.extra_width() == 0; }

@@ -51,12 +51,14 @@ class DeepFm final : public TypedBackbone<Real, DeepFm<Real>> {
     return logits;
   }
 
+  RowVectors<Real> row_vectors(const Saved& saved) const { return inputs_.row_vectors(saved.inputs); }
+
   void differentiate(const Context& context, const FeatureBatch& batch, const Saved& saved,
-                     const Tensor<Real>& d_logits) {
+                     const Tensor<Real>& d_logits, const RowVectors<Real>& d_vectors) {
     const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_logits);
     fm_.backward(context, saved.fm, d_logits, inputs_.fields_of(d_x), InputGradient::add);
     extra_.backward(context, saved.extra, d_logits, inputs_.extra_of(d_x));
-    inputs_.backward(context, batch, saved.inputs, d_x);
+    inputs_.backward(context, batch, saved.inputs, d_x, d_vectors);
     first_order_.backward(context, batch, d_logits);
   }
 

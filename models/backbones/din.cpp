@@ -23,6 +23,7 @@ template <class Real>
 class Din final : public TypedBackbone<Real, Din<Real>> {
  public:
   struct Saved {
+    Tensor<Real> x;
     typename ExtraInput<Real>::Saved extra;
     typename DinAttention<Real>::Saved attention;
     typename DeepPart<Real>::Saved deep;
@@ -58,6 +59,7 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
       embedding_.lookup(context, batch, kKey[k], part(all_keys, k));
     }
     embedding_.lookup(context, batch, Field::user, user(all));
+    if (saved) saved->x = x;
     extra_.forward(context, batch, pass,
                    extra_.reads_fields() ? fields(context, batch, all, all_keys) : Tensor<Real>(), extra(x),
                    saved ? &saved->extra : nullptr);
@@ -65,11 +67,14 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
     return deep_.forward(context, x, pass, saved ? &saved->deep : nullptr);
   }
 
+  RowVectors<Real> row_vectors(const Saved& saved) const { return {user(saved.x), part(saved.x, 0)}; }
+
   void differentiate(const Context& context, const FeatureBatch& batch, const Saved& saved,
-                     const Tensor<Real>& d_logits) {
+                     const Tensor<Real>& d_logits, const RowVectors<Real>& d_vectors) {
     const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_logits);
     const Tensor<Real> d_keys =
         attention_.backward(context, batch, saved.attention, interest(d_x), query(d_x));
+    add_to(context, d_vectors, {user(d_x), part(d_x, 0)});
     const Tensor<Real> d_all = with_zero_rows(context, d_x, batch.all_rows()),
                        d_all_keys = with_zero_rows(context, d_keys, batch.positions);
     Tensor<Real> d_fields;

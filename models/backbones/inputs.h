@@ -53,7 +53,10 @@ class ExtraInput {
 template <class Real>
 class Inputs {
  public:
-  using Saved = typename ExtraInput<Real>::Saved;
+  struct Saved {
+    Tensor<Real> x;
+    typename ExtraInput<Real>::Saved extra;
+  };
 
   Inputs(const Context& context, Parameters<Real>& parameters, const BackboneOptions& options,
          const EmbeddingInitial& tables, const ExtraSeat& seat)
@@ -72,13 +75,17 @@ class Inputs {
     const Tensor<Real> x(context, batch.all_rows(), columns());
     embedding_.forward_to(context, batch, fields_of(x));
     const Tensor<Real> of_rows = x.row_range(0, batch.rows);
-    extra_.forward(context, batch, pass, fields_of(x), extra_of(of_rows), saved);
+    extra_.forward(context, batch, pass, fields_of(x), extra_of(of_rows), saved ? &saved->extra : nullptr);
+    if (saved) saved->x = of_rows;
     return of_rows;
   }
+  RowVectors<Real> row_vectors(const Saved& saved) const { return user_then_item(saved.x, width()); }
+  /// Adds d_vectors to d_x first.
   void backward(const Context& context, const FeatureBatch& batch, const Saved& saved,
-                const Tensor<Real>& d_x) {
+                const Tensor<Real>& d_x, const RowVectors<Real>& d_vectors) {
+    add_to(context, d_vectors, user_then_item(d_x, width()));
     const Tensor<Real> d_fields = with_zero_rows(context, fields_of(d_x), batch.all_rows());
-    extra_.backward(context, saved, extra_of(d_x), d_fields);
+    extra_.backward(context, saved.extra, extra_of(d_x), d_fields);
     embedding_.backward(d_fields);
   }
   /// Is x the sum of what the rows' two sides make of it?

@@ -36,11 +36,16 @@ class LightGcn final : public TypedBackbone<Real, LightGcn<Real>> {
     return product_.forward(context, x, saved ? &saved->product : nullptr);
   }
 
+  RowVectors<Real> row_vectors(const Saved& saved) const {
+    return user_then_item(saved.product.x, embedding_.width());
+  }
+
   void differentiate(const Context& context, const FeatureBatch& batch, const Saved& saved,
-                     const Tensor<Real>& d_logits) {
+                     const Tensor<Real>& d_logits, const RowVectors<Real>& d_vectors) {
     const auto& kept = saved.product;
     const Tensor<Real> d_x(context, kept.x.rows(), kept.x.cols());
     product_.backward(context, kept, d_logits, d_x, InputGradient::replace);
+    add_to(context, d_vectors, user_then_item(d_x, embedding_.width()));
     embedding_.backward(context, batch, d_x);
   }
 
@@ -65,9 +70,10 @@ class LightGcn final : public TypedBackbone<Real, LightGcn<Real>> {
 }  // namespace
 
 BackboneInfo lightgcn_backbone() {
-  return backbone_info<LightGcn>(
-      "lightgcn", "LightGCN", "<user, item> of rows that are propagated over the training graph",
-      /*own_keys=*/{}, /*reads_attributes=*/false, /*has_dropout=*/false, /*takes_extra=*/false);
+  return backbone_info<LightGcn>("lightgcn", "LightGCN",
+                                 "<user, item> of rows that are propagated over the training graph",
+                                 /*own_keys=*/{}, /*reads_attributes=*/false, /*has_dropout=*/false,
+                                 /*takes_extra=*/false, /*is_product=*/true);
 }
 
 }  // namespace sllmr

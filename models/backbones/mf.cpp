@@ -33,11 +33,16 @@ class MatrixFactorization final : public TypedBackbone<Real, MatrixFactorization
     return product_.forward(context, x, saved ? &saved->product : nullptr);
   }
 
+  RowVectors<Real> row_vectors(const Saved& saved) const {
+    return user_then_item(saved.product.x, embedding_.width());
+  }
+
   void differentiate(const Context& context, const FeatureBatch&, const Saved& saved,
-                     const Tensor<Real>& d_logits) {
+                     const Tensor<Real>& d_logits, const RowVectors<Real>& d_vectors) {
     const auto& kept = saved.product;
     const Tensor<Real> d_x(context, kept.x.rows(), kept.x.cols());
     product_.backward(context, kept, d_logits, d_x, InputGradient::replace);
+    add_to(context, d_vectors, user_then_item(d_x, embedding_.width()));
     embedding_.backward(d_x);
   }
 
@@ -65,7 +70,7 @@ class MatrixFactorization final : public TypedBackbone<Real, MatrixFactorization
 BackboneInfo mf_backbone() {
   return backbone_info<MatrixFactorization>("mf", "MF", "matrix factorisation: <user, item>", /*own_keys=*/{},
                                             /*reads_attributes=*/false, /*has_dropout=*/false,
-                                            /*takes_extra=*/false);
+                                            /*takes_extra=*/false, /*is_product=*/true);
 }
 
 }  // namespace sllmr

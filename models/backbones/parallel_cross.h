@@ -52,13 +52,15 @@ class ParallelCross : public TypedBackbone<Real, ParallelCross<Real, Cross>> {
     return out_.forward(context, both, pass, saved ? &saved->out : nullptr);
   }
 
+  RowVectors<Real> row_vectors(const Saved& saved) const { return inputs_.row_vectors(saved.inputs); }
+
   void differentiate(const Context& context, const FeatureBatch& batch, const Saved& saved,
-                     const Tensor<Real>& d_logits) {
+                     const Tensor<Real>& d_logits, const RowVectors<Real>& d_vectors) {
     const Tensor<Real> d_both = out_.backward(context, saved.out, d_logits);
     const Tensor<Real> d_x = deep_.backward(context, saved.deep, d_both.columns(size(), deep_.out()));
     run(context,
         AddTo<Real>{.x = cross_.backward(context, saved.cross, d_both.columns(0, size())), .to = d_x});
-    inputs_.backward(context, batch, saved.inputs, d_x);
+    inputs_.backward(context, batch, saved.inputs, d_x, d_vectors);
   }
 
   bool makes_catalogue() const { return inputs_.has_sides(); }

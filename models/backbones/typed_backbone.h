@@ -12,12 +12,14 @@ namespace sllmr {
 /// forward keeps for backward, and Catalogue, what ranking keeps of the items.
 ///
 ///   Tensor<Real> compute(const Context&, const FeatureBatch&, const Pass&, Saved*) const;
-///   void differentiate(const Context&, const FeatureBatch&, const Saved&, const Tensor<Real>& d_logits);
+///   RowVectors<Real> row_vectors(const Saved&) const;
+///   void differentiate(const Context&, const FeatureBatch&, const Saved&, const Tensor<Real>& d_logits,
+///                      const RowVectors<Real>& d_vectors);
 ///   bool makes_catalogue() const;   // true unless Self says otherwise
 ///   Catalogue items_side(const Context&, const FeatureBatch& items) const;
 ///   Tensor<Real> rank_items(const Context&, const Catalogue&, const FeatureBatch& users) const;
 ///
-/// These are forward (its Saved may be null), backward, catalogue and rank.
+/// These are forward (its Saved may be null), vectors, backward, catalogue and rank.
 template <class Real, class Self>
 class TypedBackbone : public Backbone<Real> {
  public:
@@ -33,10 +35,15 @@ class TypedBackbone : public Backbone<Real> {
     return logits;
   }
 
+  RowVectors<Real> vectors(const BaseSaved& saved) const final {
+    return self().row_vectors(static_cast<const SavedOfSelf&>(saved).own);
+  }
+
+  using Backbone<Real>::backward;
   void backward(const Context& context, const FeatureBatch& batch, const BaseSaved& saved,
-                const Tensor<Real>& d_logits) final {
+                const Tensor<Real>& d_logits, const RowVectors<Real>& d_vectors) final {
     static_cast<Self&>(*this).differentiate(context, batch, static_cast<const SavedOfSelf&>(saved).own,
-                                            d_logits);
+                                            d_logits, d_vectors);
   }
 
   std::unique_ptr<BaseCatalogue> catalogue(const Context& context, const FeatureBatch& items) const final {

@@ -65,8 +65,10 @@ class XDeepFm final : public TypedBackbone<Real, XDeepFm<Real>> {
     return logits;
   }
 
+  RowVectors<Real> row_vectors(const Saved& saved) const { return inputs_.row_vectors(saved.inputs); }
+
   void differentiate(const Context& context, const FeatureBatch& batch, const Saved& saved,
-                     const Tensor<Real>& d_logits) {
+                     const Tensor<Real>& d_logits, const RowVectors<Real>& d_vectors) {
     Tensor<Real> d_deep = d_logits;
     if (relu_deep_logit_) {
       d_deep = Tensor<Real>(context, d_logits.rows(), 1);
@@ -81,7 +83,7 @@ class XDeepFm final : public TypedBackbone<Real, XDeepFm<Real>> {
     const Tensor<Real> d_interactions = cin_out_.backward(context, saved.cin_out, d_logits);
     run(context, AddTo<Real>{.x = cin_.backward(context, saved.cin, d_interactions), .to = d_x});
     extra_.backward(context, saved.extra, d_logits, inputs_.extra_of(d_x));
-    inputs_.backward(context, batch, saved.inputs, d_x);
+    inputs_.backward(context, batch, saved.inputs, d_x, d_vectors);
     first_order_.backward(context, batch, d_logits);
   }
 

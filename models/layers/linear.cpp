@@ -14,10 +14,12 @@ Linear<Real>::Linear(Parameters<Real>& parameters, const std::string& name, std:
                      LinearInitial initial)
     : name_(name), parameters_(&parameters), in_(in), out_(out) {
   const bool xavier = initial == LinearInitial::xavier;
-  const double bound = 1.0 / std::sqrt(static_cast<double>(in));
-  weight_ = parameters.add(
-      name + ".weight", {out, in},
-      xavier ? Initial::normal(std::sqrt(2.0 / static_cast<double>(in + out))) : Initial::uniform(bound));
+  const double bound = 1.0 / std::sqrt(static_cast<double>(in)), both = static_cast<double>(in + out);
+  weight_ =
+      parameters.add(name + ".weight", {out, in},
+                     xavier                                     ? Initial::normal(std::sqrt(2.0 / both))
+                     : initial == LinearInitial::xavier_uniform ? Initial::uniform(std::sqrt(6.0 / both))
+                                                                : Initial::uniform(bound));
   bias_ = parameters.add(name + ".bias", {out}, xavier ? Initial::constant(0) : Initial::uniform(bound));
 }
 

@@ -10,8 +10,9 @@
 namespace sllmr {
 
 /// How weights start. standard: weight and bias U(+-1 / sqrt(in)), as PyTorch's nn.Linear; xavier: weight
-/// N(0, 2 / (in + out)) (variance), bias 0.
-enum class LinearInitial { standard, xavier };
+/// N(0, 2 / (in + out)) (variance), bias 0; xavier_uniform: weight U(+-sqrt(6 / (in + out))), bias as
+/// standard.
+enum class LinearInitial { standard, xavier, xavier_uniform };
 
 /// y = x W^T + b, with x [rows x in], W {out, in} ("<name>.weight"), b {out} ("<name>.bias").
 template <class Real>

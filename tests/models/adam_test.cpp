@@ -41,7 +41,7 @@ class Tables : public Backbone<Real> {
     return {};
   }
   void backward(const Context&, const FeatureBatch&, const typename Backbone<Real>::Saved&,
-                const Tensor<Real>&) override {}
+                const Tensor<Real>&, const RowVectors<Real>&) override {}
   std::vector<Embedding<Real>*> embeddings() override { return {&wide_, &narrow_}; }
 
  private:

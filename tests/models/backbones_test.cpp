@@ -7,12 +7,15 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <numeric>
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "models/registry.h"
+#include "tests/models/layers/layer_check.h"
 #include "tests/models/parts.h"
 #include "tests/support/compare.h"
 #include "tests/support/errors.h"
@@ -178,16 +181,34 @@ struct Result {
   bool operator==(const Result&) const = default;
 };
 
+/// A gradient by every number of the vectors.
+template <class Real>
+RowVectors<Real> vector_weights(const Context& context, const RowVectors<Real>& of) {
+  const std::vector<Real> both = row_weights<Real>(2 * of.users.size());
+  const std::span<const Real> weights(both);
+  const auto half = static_cast<std::size_t>(of.users.size());
+  return {Tensor<Real>::from(context, of.users.rows(), of.users.cols(), weights.first(half)),
+          Tensor<Real>::from(context, of.items.rows(), of.items.cols(), weights.subspan(half))};
+}
+
+/// What a loss acts on.
+enum class ActsOn { logits, vectors_too };
+
 template <class Real>
 Result<Real> train_once(const Context& context, Backbone<Real>& model, const HostFeatures& features,
-                        const std::vector<Real>& weights) {
+                        const std::vector<Real>& weights, ActsOn acts_on = ActsOn::logits) {
   const DeviceFeatures device(context, features);
   const FeatureBatch& batch = device.batch();
   std::unique_ptr<typename Backbone<Real>::Saved> saved;
   const Tensor<Real> logits = model.forward(context, batch, kTraining, &saved);
   EXPECT_EQ(logits.rows(), batch.rows);
   EXPECT_EQ(logits.cols(), 1);
-  model.backward(context, batch, *saved, Tensor<Real>::from(context, batch.rows, 1, weights));
+  const auto d_logits = Tensor<Real>::from(context, batch.rows, 1, weights);
+  if (acts_on == ActsOn::logits) {
+    model.backward(context, batch, *saved, d_logits);
+  } else {
+    model.backward(context, batch, *saved, d_logits, vector_weights(context, model.vectors(*saved)));
+  }
   Result<Real> result{logits.to_host(context), model.parameters().gradients().to_host(context), {}};
   for (const Embedding<Real>* embedding : model.embeddings()) {
     for (const auto& table : embedding->tables()) {
@@ -220,9 +241,28 @@ void perturb(Backbone<double>& model) {
   }
 }
 
+double inner_product(const Context& context, const Tensor<double>& a, const Tensor<double>& b) {
+  const std::vector<double> x = values_of(context, a), y = values_of(context, b);
+  return std::inner_product(x.begin(), x.end(), y.begin(), 0.0);
+}
+
+/// Every form with a loss of its logits, and every backbone's first with one of its vectors, too.
+std::vector<std::pair<Form, ActsOn>> forms_and_losses() {
+  std::vector<std::pair<Form, ActsOn>> out;
+  for (const Form& form : forms(small_options())) {
+    out.emplace_back(form, ActsOn::logits);
+    if (form.label != form.info->name) continue;
+    out.emplace_back(form, ActsOn::vectors_too);
+    out.back().first.label += ", of its vectors too";
+  }
+  return out;
+}
+
 TEST(Backbones, GradientsAreThoseOfFiniteDifferences) {
   const Context context(Device::cpu, 1);
-  for (const Form& form : forms(small_options())) {
+  for (const auto& each : forms_and_losses()) {
+    const Form& form = each.first;
+    const ActsOn acts_on = each.second;
     SCOPED_TRACE(form.label);
     const auto model = make<double>(context, form);
     perturb(*model);
@@ -230,17 +270,21 @@ TEST(Backbones, GradientsAreThoseOfFiniteDifferences) {
     const DeviceFeatures device(context, features);
     Parameters<double>& parameters = model->parameters();
     std::fill_n(parameters.gradients().data(), parameters.size(), 7.0);  // must not be seen again
-    const Result<double> result = train_once(context, *model, features);
-
     // Norms of small tokens bend the loss within a step of the differences.
     const double tolerance = form.examples ? 5 * kGradientTolerance : kGradientTolerance;
     const std::vector<double> weights = row_weights<double>(device.batch().rows);
+    const Result<double> result = train_once(context, *model, features, weights, acts_on);
+
     const auto loss = [&] {
+      std::unique_ptr<Backbone<double>::Saved> saved;
       const std::vector<double> logits =
-          model->forward(context, device.batch(), kTraining, nullptr).to_host(context);
+          model->forward(context, device.batch(), kTraining, &saved).to_host(context);
       double sum = 0;
       for (std::size_t k = 0; k < logits.size(); ++k) sum += weights[k] * logits[k];
-      return sum;
+      if (acts_on == ActsOn::logits) return sum;
+      const RowVectors<double> vectors = model->vectors(*saved), by = vector_weights(context, vectors);
+      return sum + inner_product(context, vectors.users, by.users) +
+             inner_product(context, vectors.items, by.items);
     };
     for (const auto& part : parameters.parts()) {
       if (!part.trained) continue;
@@ -262,6 +306,29 @@ TEST(Backbones, GradientsAreThoseOfFiniteDifferences) {
       }
     }
   }
+}
+
+/// The vectors that a loss acts on are those that the logit is the product of.
+TEST(Backbones, ThatAreProductsGiveTheirFactors) {
+  const Context context(Device::cpu, 1);
+  int products = 0;
+  for (const BackboneInfo& info : backbones()) {
+    if (!info.is_product) continue;
+    ++products;
+    const auto model = info.make_double(context, small_options());
+    const DeviceFeatures device(context, features_for(9, kBackboneRows, false));
+    std::unique_ptr<Backbone<double>::Saved> saved;
+    const std::vector<double> logits =
+        model->forward(context, device.batch(), kTraining, &saved).to_host(context);
+    const RowVectors<double> vectors = model->vectors(*saved);
+    for (std::int64_t row = 0; row < std::ssize(logits); ++row) {
+      EXPECT_TRUE(
+          near(inner_product(context, vectors.users.row_range(row, 1), vectors.items.row_range(row, 1)),
+               logits[static_cast<std::size_t>(row)], {1e-15, 1e-12}))
+          << info.name;
+    }
+  }
+  EXPECT_EQ(products, 2);
 }
 
 BackboneOptions larger_options() {

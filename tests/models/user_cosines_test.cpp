@@ -217,7 +217,8 @@ class ItemsOnly final : public Backbone<float> {
                         std::unique_ptr<Saved>*) const override {
     return Tensor<float>::zeros(context, batch.rows, 1);
   }
-  void backward(const Context&, const FeatureBatch&, const Saved&, const Tensor<float>&) override {}
+  void backward(const Context&, const FeatureBatch&, const Saved&, const Tensor<float>&,
+                const RowVectors<float>&) override {}
   std::vector<Embedding<float>*> embeddings() override { return {&embedding_}; }
 
  private:

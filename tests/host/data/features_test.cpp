@@ -285,11 +285,6 @@ void expect_examples(const Context& context, bool sequence) {
 TEST(Features, ExamplesFollowTheRowsEachOnce) {
   for (const bool sequence : {false, true}) expect_examples(Context(Device::cpu, 1), sequence);
 }
-TEST(FeaturesCuda, ExamplesFollowTheRowsEachOnce) {
-  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
-  for (const bool sequence : {false, true}) expect_examples(Context(Device::cuda), sequence);
-}
-
 TEST(Features, ListsAndPlansAreTheNaiveOnes) {
   expect_naive(Context(Device::cpu, 1), true);
 }
@@ -374,6 +369,9 @@ class FeaturesCuda : public testing::Test {
     if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
   }
 };
+TEST_F(FeaturesCuda, ExamplesFollowTheRowsEachOnce) {
+  for (const bool sequence : {false, true}) expect_examples(Context(Device::cuda), sequence);
+}
 TEST_F(FeaturesCuda, ListsAndPlansAreThoseOfTheCpu) {
   const Context context(Device::cuda);
   expect_pooled(context);

@@ -102,7 +102,8 @@ class Dllm2Rec : public GuidedRows {
     head.gate = guidance.gate();
     head.d_logits = d_logits.data();
     guidance.upload(plan);
-    guidance.loss({plan, batch, *backbone, *saved, {}, head});
+    RowVectors<float> d_vectors;
+    guidance.loss({plan, batch, *backbone, *saved, {}, head, d_vectors});
     return {d_logits.begin() + plan.count, d_logits.end()};
   }
 };

@@ -23,7 +23,7 @@ struct RetrievalWorld {
   explicit RetrievalWorld(int width = 6) {
     SyntheticOptions options;
     options.users = 60;
-    options.items = 40;
+    options.items = 80;
     options.topics = 4;
     data = std::make_shared<const Dataset>(synthetic_dataset(options));
     split = leave_one_out(*data);

@@ -21,19 +21,48 @@ using testing::HasSubstr;
 
 /// Another value of every key of [llm] and [gate], and of the methods' own, that training can begin with.
 const std::vector<std::string>& other_values() {
-  static const std::vector<std::string> all = {
-      "llm.candidates=12",    "llm.prompt_history=3",      "llm.lambda=0.7",
-      "llm.margin=0.9",       "llm.penalty=pointwise",     "llm.pairs=largest",
-      "llm.largest_pairs=3",  "llm.pair_rate=0.25",        "llm.max_pairs_per_batch=5",
-      "llm.noise=0.5",        "llm.noise_slice=warm",      "llm.noise_kind=flat",
-      "llm.encoder=file",     "llm.vectors=v.safetensors", "llm.vector_width=64",
-      "gate.rule=mlp",        "gate.objective=hinge",      "gate.sides=min",
-      "gate.probes=matched",  "gate.mean_alpha=0.2",       "gate.uncertainty=entropy",
-      "gate.lr=0.9",          "gate.probe_rate=0.5",       "gate.price=0.4",
-      "gate.budget_weight=7", "gate.budget_target=0.9",    "gate.skip_below=0.9",
-      "pointwise.loss=bce",   "pointwise.calibrate=platt", "pointwise.gated=true",
-      "kd.weight=0.9",        "kd.temperature=2",          "kd.teacher_scale=probability",
-      "kd.missing=half",      "kd.teacher=vectors",        "weights.strength=0.3"};
+  static const std::vector<std::string> all = {"llm.candidates=12",
+                                               "llm.prompt_history=3",
+                                               "llm.lambda=0.7",
+                                               "llm.margin=0.9",
+                                               "llm.penalty=pointwise",
+                                               "llm.pairs=largest",
+                                               "llm.largest_pairs=3",
+                                               "llm.pair_rate=0.25",
+                                               "llm.max_pairs_per_batch=5",
+                                               "llm.noise=0.5",
+                                               "llm.noise_slice=warm",
+                                               "llm.noise_kind=flat",
+                                               "llm.encoder=file",
+                                               "llm.vectors=v.safetensors",
+                                               "llm.vector_width=64",
+                                               "gate.rule=mlp",
+                                               "gate.objective=hinge",
+                                               "gate.sides=min",
+                                               "gate.probes=matched",
+                                               "gate.mean_alpha=0.2",
+                                               "gate.uncertainty=entropy",
+                                               "gate.lr=0.9",
+                                               "gate.probe_rate=0.5",
+                                               "gate.price=0.4",
+                                               "gate.budget_weight=7",
+                                               "gate.budget_target=0.9",
+                                               "gate.skip_below=0.9",
+                                               "pointwise.loss=bce",
+                                               "pointwise.calibrate=platt",
+                                               "pointwise.gated=true",
+                                               "kd.weight=0.9",
+                                               "kd.temperature=2",
+                                               "kd.teacher_scale=probability",
+                                               "kd.missing=half",
+                                               "kd.teacher=vectors",
+                                               "weights.strength=0.3",
+                                               "similar.weight=0.3",
+                                               "similar.neighbours=3",
+                                               "similar.gate=tail",
+                                               "rlmrec.weight=0.2",
+                                               "rlmrec.tau=0.5",
+                                               "rlmrec.users=batch"};
   return all;
 }
 
@@ -46,7 +75,10 @@ class UnusedKeys : public testing::Test {
   void SetUp() override { save_recbole(synthetic_dataset(small_world(300, 200)), folder_.path()); }
 
   std::vector<std::string> deep(const std::string& method) const {
-    return small_ctr_words(folder_ / "synthetic", method, {"train.l2=1e-4", "train.epochs=1"});
+    std::vector<std::string> words =
+        small_ctr_words(folder_ / "synthetic", method, {"train.l2=1e-4", "train.epochs=1"});
+    if (method == "rlmrec") words.emplace_back("model.name=mf");  // it refuses the others
+    return words;
   }
   std::vector<std::string> fused(const std::string& method) const {
     return {"data.path=" + (folder_ / "synthetic"),
