@@ -37,37 +37,6 @@ class Stretches {
 
 }  // namespace
 
-FeatureStore::FeatureStore(const Context& context, FeatureSource source, int max_history,
-                           std::shared_ptr<const ExampleSource> examples)
-    : source_(std::move(source)), max_history_(max_history), examples_(std::move(examples)) {
-  require(max_history >= 1,
-          fmt::format("a row sees at most {} items of the history; it must be at least 1", max_history));
-  brand_begin_.reserve(source_.history.size() + 1);
-  category_begin_.reserve(source_.history.size() + 1);
-  brand_begin_.push_back(0);
-  category_begin_.push_back(0);
-  for (const Id item : source_.history) {
-    const auto at = static_cast<std::size_t>(item);
-    if (source_.brands[at] != 0) history_brands_.push_back(source_.brands[at]);
-    const auto first = source_.categories.begin() + source_.category_offsets[at],
-               last = source_.categories.begin() + source_.category_offsets[at + 1];
-    history_categories_.insert(history_categories_.end(), first, last);
-    brand_begin_.push_back(static_cast<std::int64_t>(history_brands_.size()));
-    category_begin_.push_back(static_cast<std::int64_t>(history_categories_.size()));
-  }
-  host_ = {source_.history.data(), history_brands_.data(), history_categories_.data(),
-           source_.categories.data()};
-  device_ = host_;
-  if (context.device() == Device::cpu) return;
-  const auto put = [&](const Id*& to, std::span<const Id> ids) {
-    to = buffers_.emplace_back(context, ids).data();
-  };
-  put(device_.history, source_.history);
-  put(device_.history_brands, history_brands_);
-  put(device_.history_categories, history_categories_);
-  put(device_.categories, source_.categories);
-}
-
 FeatureBatcher::FeatureBatcher(const Context& context, const FeatureStore& store,
                                const FeatureBatcherOptions& options)
     : store_(store), options_(options) {
@@ -131,43 +100,6 @@ const FeatureBatch& FeatureBatcher::upload(const Context& context) {
   lay_out(device_block_.data(), block);
   device_ = view(block, store_.device(), device_index_.data(), device_lengths_.data());
   return device_;
-}
-
-std::span<const FeatureRow> FeatureBatcher::with_examples(std::span<const FeatureRow> rows) {
-  const ExampleSource& source = *store_.examples();
-  rows_.assign(rows.begin(), rows.end());
-  found_.resize(rows.size() * static_cast<std::size_t>(each_));
-  numbers_.clear();
-  filled_ = 0;
-  source.find(rows, found_);
-  for (std::int32_t& found : found_) {
-    if (found < 0) continue;
-    ++filled_;
-    std::int32_t& slot = slot_of_example_[static_cast<std::size_t>(found)];
-    if (slot < 0) {
-      slot = static_cast<std::int32_t>(numbers_.size());
-      numbers_.push_back(found);
-      rows_.push_back(source.pool()[static_cast<std::size_t>(found)]);
-    }
-    found = slot;
-  }
-  for (const Id number : numbers_) slot_of_example_[static_cast<std::size_t>(number)] = -1;
-  return rows_;
-}
-
-void FeatureBatcher::fill_examples() {
-  std::copy(numbers_.begin(), numbers_.end(), block_.numbers);
-  std::copy(found_.begin(), found_.end(), block_.of_row);
-  std::fill_n(block_.first_use, numbers_.size() + 1, std::int64_t{0});
-  for (const std::int32_t example : found_) {
-    if (example >= 0) ++block_.first_use[example + 1];
-  }
-  std::partial_sum(block_.first_use, block_.first_use + numbers_.size() + 1, block_.first_use);
-  next_place_.assign(block_.first_use, block_.first_use + numbers_.size());
-  for (std::size_t k = 0; k < found_.size(); ++k) {
-    if (found_[k] < 0) continue;
-    block_.use[next_place_[static_cast<std::size_t>(found_[k])]++] = static_cast<std::int32_t>(k);
-  }
 }
 
 void FeatureBatcher::check(const FeatureRow& row) const {
