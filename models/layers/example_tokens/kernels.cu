@@ -70,24 +70,34 @@ struct LabelTerms {
   ExampleTokensBackward<Real> args;
 
   struct Row {
-    const ExampleTokensBackward<Real>& args;
-    std::int64_t row;
+    const std::int32_t* slots;
+    const Id* number;
+    const std::int8_t* label;
+    const Real* d_labels;  // of the row's first label
+    int each, stride;      // numbers between two labels
+
     SLLMR_INLINE void operator()(std::int64_t column, Real* sums) const {
-      sums[0] = sums[1] = 0;
-      const ExampleRows& examples = args.examples;
-      for (int slot = 0; slot < examples.each; ++slot) {
-        const std::int32_t example = examples.of_row[row * examples.each + slot];
-        if (example < 0) continue;
-        const Real d = args.d_out.row(row * args.tokens() + (slot + 1) * args.of_slot() - 1)[column];
-        if (args.label[examples.number[example]] != 0) {
-          sums[1] += d;
-        } else {
-          sums[0] += d;
-        }
+      Real of_other = 0, of_bought = 0;
+      const Real* d = d_labels + column;
+      for (int slot = 0; slot < each; ++slot, d += stride) {
+        if (slots[slot] < 0) continue;
+        const bool bought = label[number[slots[slot]]] != 0;
+        of_bought += bought ? *d : Real(0);
+        of_other += bought ? Real(0) : *d;
       }
+      sums[0] = of_other;
+      sums[1] = of_bought;
     }
   };
-  SLLMR_INLINE Row row(std::int64_t r) const { return {args, r}; }
+  SLLMR_INLINE Row row(std::int64_t r) const {
+    const ExampleRows& examples = args.examples;
+    return {examples.of_row + r * examples.each,
+            examples.number,
+            args.label,
+            args.d_out.row(r * args.tokens() + args.of_slot() - 1),
+            examples.each,
+            static_cast<int>(args.of_slot() * args.d_out.stride)};
+  }
 };
 
 template <class Real>
