@@ -81,9 +81,10 @@ struct LabelTerms {
       const Real* d = d_labels + column;
       for (int slot = 0; slot < each; ++slot, d += stride) {
         if (slots[slot] < 0) continue;
-        const bool bought = label[number[slots[slot]]] != 0;
-        of_bought += bought ? *d : Real(0);
-        of_other += bought ? Real(0) : *d;
+        // Factors of 0 and 1: with a choice CUDA spills.
+        const auto bought = static_cast<Real>(label[number[slots[slot]]]);
+        of_bought += bought * *d;
+        of_other += (Real(1) - bought) * *d;
       }
       sums[0] = of_other;
       sums[1] = of_bought;
