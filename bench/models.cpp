@@ -32,7 +32,7 @@ std::int64_t chunk_rows_of(std::int64_t rows, int batch) {
 /// LLM-CF's settings, a pair for every eighth row.
 Config config_of(std::string_view backbone, std::string_view method, int batch, std::int64_t chunk,
                  bool cuda_graph) {
-  const std::vector<std::string> overrides = {"model.name=" + std::string(backbone),
+  std::vector<std::string> overrides = {"model.name=" + std::string(backbone),
                                               "model.width=32",
                                               "train.loss=bce",
                                               "train.mode=exact",
@@ -45,6 +45,10 @@ Config config_of(std::string_view backbone, std::string_view method, int batch, 
                                               "eval.protocol=ctr",
                                               "llm.pair_rate=0.125",
                                               fmt::format("method={}", method)};
+  // Texts that a method embeds itself have vectors as wide as the items'.
+  if (reads_of(load_config("", overrides)).vectors) {
+    overrides.push_back(fmt::format("llm.vector_width={}", kVectorWidth));
+  }
   return load_config("", overrides);
 }
 
@@ -161,8 +165,12 @@ class ModelsBench {
     row["step_ms"] = 1e3 * time.median * options_.batch / static_cast<double>(chunk_);
     row["memory_bytes"] = held;
     row["memory_ratio"] = static_cast<double>(held) / static_cast<double>(needed);
-    const Figure ranking = ranking_rate(own, split_, model.trainer());
-    row["full_rank_users_per_s"] = ranking.median;
+    // Every pair of a user and an item would first want its examples.
+    if (find_guidance(config_of(backbone, extra, options_.batch, chunk_, false)).examples == nullptr) {
+      const Figure ranking = ranking_rate(own, split_, model.trainer());
+      row["full_rank_users_per_s"] = ranking.median;
+      beside += fmt::format("; ranks {:.1f} users/s", ranking.median);
+    }
     if (context_.device() == Device::cuda) {
       Trained graphed = trained(extra, true);
       const double ratio = watch_.compare(model.work(), graphed.work()).ratio.median;
@@ -178,11 +186,10 @@ class ModelsBench {
     if (!options_.torch.empty()) against("eager", "torch", "");
     if (options_.compiled) against("compiled", "torch_compiled", "--compile");
     fmt::print(
-        "{:<9} {:<4} {:6.2f} s an epoch (+-{:.0f} %); {}; {:.1f} MiB, {:.2f} of parameters, optimiser, "
-        "activations{}; ranks {:.1f} users/s\n",
+        "{:<9} {:<11} {:6.2f} s an epoch (+-{:.0f} %); {}; {:.1f} MiB, {:.2f} of parameters, optimiser, "
+        "activations{}\n",
         backbone, extra, seconds, 100 * time.spread(), beside, static_cast<double>(held) / (1 << 20),
-        static_cast<double>(held) / static_cast<double>(needed), vectors == 0 ? "" : " and item vectors",
-        ranking.median);
+        static_cast<double>(held) / static_cast<double>(needed), vectors == 0 ? "" : " and item vectors");
     std::fflush(stdout);
   }
 
@@ -209,7 +216,7 @@ std::vector<std::string> benched_models() {
 std::vector<std::string> benched_extras() {
   std::vector<std::string> names = {kNone};
   for (const GuidanceInfo& method : guidance_methods()) {
-    if (method.extra != nullptr) names.emplace_back(method.name);
+    if (method.extra != nullptr) names.insert(names.end(), method.words.begin(), method.words.end());
   }
   return names;
 }
