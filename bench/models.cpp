@@ -33,18 +33,18 @@ std::int64_t chunk_rows_of(std::int64_t rows, int batch) {
 Config config_of(std::string_view backbone, std::string_view method, int batch, std::int64_t chunk,
                  bool cuda_graph) {
   std::vector<std::string> overrides = {"model.name=" + std::string(backbone),
-                                              "model.width=32",
-                                              "train.loss=bce",
-                                              "train.mode=exact",
-                                              "train.optimizer=adam",
-                                              "train.lr=0.01",
-                                              "train.l2=1e-4",
-                                              fmt::format("train.batch_size={}", batch),
-                                              fmt::format("train.chunk_rows={}", chunk),
-                                              fmt::format("train.cuda_graph={}", cuda_graph),
-                                              "eval.protocol=ctr",
-                                              "llm.pair_rate=0.125",
-                                              fmt::format("method={}", method)};
+                                        "model.width=32",
+                                        "train.loss=bce",
+                                        "train.mode=exact",
+                                        "train.optimizer=adam",
+                                        "train.lr=0.01",
+                                        "train.l2=1e-4",
+                                        fmt::format("train.batch_size={}", batch),
+                                        fmt::format("train.chunk_rows={}", chunk),
+                                        fmt::format("train.cuda_graph={}", cuda_graph),
+                                        "eval.protocol=ctr",
+                                        "llm.pair_rate=0.125",
+                                        fmt::format("method={}", method)};
   // Texts that a method embeds itself have vectors as wide as the items'.
   if (reads_of(load_config("", overrides)).vectors) {
     overrides.push_back(fmt::format("llm.vector_width={}", kVectorWidth));
