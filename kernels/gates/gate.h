@@ -127,9 +127,20 @@ struct ObjectiveVisitor {
 
   template <class Objective>
   SLLMR_FLAT void operator()() {
+    if constexpr (Most == 1) {
+      of_pairs<Objective>(gate.least_side);
+    } else {
+      // A choice that the loop would make anew for each pair keeps it from running in vectors.
+      with_constant(gate.least_side, [&](auto least) { of_pairs<Objective>(least); });
+    }
+  }
+
+ private:
+  template <class Objective, class Least>
+  SLLMR_INLINE void of_pairs(Least least) {
     batch.for_each([args = &gate, pairs = &batch, alphas_a = a.alpha, alphas_b = b.alpha, pair_sums = &sums,
-                    slopes_a = slope_a, slopes_b = slope_b, least = gate.least_side,
-                    mean_alpha = gate.running[0], mean_hinge = gate.running[1]](int k, int) {
+                    slopes_a = slope_a, slopes_b = slope_b, least, mean_alpha = gate.running[0],
+                    mean_hinge = gate.running[1]](int k, int) {
       const PairContext pair{
           args->lambda, pair_sums->hinge[k], pairs->cosine[k], pairs->probe[k] != 0.0F, pairs->agreement(k),
           mean_alpha,   mean_hinge,          args->price,      args->budget_weight,     args->budget_target};

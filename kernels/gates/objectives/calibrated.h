@@ -14,8 +14,9 @@ struct Calibrated : GateObjective {
   /// Ties are no evidence.
   template <class Real>
   SLLMR_HD static Real loss(const Real& alpha, const PairContext& pair) {
-    const Real seen = pair.agreement > 0 ? alpha : 1.0F - alpha;
-    return pair.probe && pair.agreement != 0 ? -log(seen + kFloor) : alpha * 0.0F;
+    // Products instead of conditions, which the compiler would branch on; agreement is -1, 0 or 1.
+    const float counts = pair.agreement * pair.agreement, wrong = 0.5F * (counts - pair.agreement);
+    return -log(alpha * pair.agreement + wrong + kFloor) * (pair.probe ? counts : 0.0F);
   }
   /// The probability whose logit is the mean of the sides', from the geometric means of odds.
   template <class Real>
@@ -26,7 +27,8 @@ struct Calibrated : GateObjective {
   }
   template <class Real>
   SLLMR_HD static Real belief(const Real& alpha) {
-    return max(Real(0), 2.0F * alpha - 1.0F);
+    const Real better = 2.0F * alpha - 1.0F;
+    return 0.5F * (better + abs(better));
   }
 
   static constexpr bool skips_closed = true;
