@@ -139,10 +139,8 @@ class ExampleRetrieval::Search {
       }
     }
     Found found;
-    for (int k = 0; k < kOfLabel; ++k) {
-      found[static_cast<std::size_t>(k)] = best[1].number[k];
-      found[static_cast<std::size_t>(kOfLabel + k)] = best[0].number[k];
-    }
+    std::copy_n(best[1].number, kOfLabel, found.begin());
+    std::copy_n(best[0].number, kOfLabel, found.begin() + kOfLabel);
     return of_.in_order(row, found);
   }
 
@@ -248,8 +246,8 @@ void ExampleRetrieval::find(std::span<const FeatureRow> rows, std::span<std::int
   }
   if (!missing.empty()) {
     std::ranges::sort(missing, {}, order_of);
-    const auto repeated = std::ranges::unique(missing, {}, order_of);
-    missing.erase(repeated.begin(), repeated.end());
+    const auto same = [](const FeatureRow& a, const FeatureRow& b) { return order_of(a) == order_of(b); };
+    missing.erase(std::unique(missing.begin(), missing.end(), same), missing.end());
     search(missing);
   }
   for (std::size_t k = 0; k < rows.size(); ++k) {

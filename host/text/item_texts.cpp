@@ -16,7 +16,7 @@
 namespace sllmr {
 namespace {
 
-constexpr std::string_view kFields[] = {"title", "brand", "categories", "attributes", "item"};
+constexpr std::string_view kTextFields[] = {"title", "brand", "categories", "attributes", "item"};
 constexpr std::size_t kMostBytes = 2000;  // about the 512 tokens that encoders of BERT's size read
 
 /// The template's parts, without the blanks around them.
@@ -72,7 +72,7 @@ class Texts {
 
 std::vector<std::string> item_texts(const Dataset& data, const std::string& text_template) {
   require(is_utf8(text_template), "the text template is not UTF-8");
-  check_fields(fmt::format("the text template '{}'", text_template), text_template, kFields);
+  check_fields(fmt::format("the text template '{}'", text_template), text_template, kTextFields);
   const std::vector<std::string_view> parts = parts_of(text_template);
   const Texts source(data);
   std::vector<std::string> texts(static_cast<std::size_t>(data.items.rows()));
