@@ -1,12 +1,19 @@
 // LLM-CF (Sun et al., CIKM 2024): a transformer reads alike training rows beside the row, with their labels
-// and, but for the form without chains of thought, texts that argue for these; what it makes of the row is
-// one more input of the backbone.
+// and, but for the form without chains of thought, a text that tells what was decided; what it makes of the
+// row is one more input of the backbone.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
 #include "host/eval/protocol.h"
 #include "host/guidance/guidance.h"
 #include "host/text/decision_texts.h"
 #include "host/text/encoder.h"
 #include "host/text/example_retrieval.h"
 #include "models/extra/in_context.h"
+#include "models/initial.h"
 
 namespace sllmr {
 namespace {
@@ -20,13 +27,38 @@ std::vector<int> sizes(const Config& config, const char* key) {
   return {given.begin(), given.end()};
 }
 
+/// A stand-in that knows the items' words alone is deaf to "buys" and "does not buy": the decision becomes a
+/// direction of its own, drawn once and as long as the text, towards it or away; vectors [rows x width] keep
+/// norm 1.
+void add_decisions(std::span<const std::int8_t> labels, std::vector<float>& vectors) {
+  const std::size_t width = vectors.size() / labels.size();
+  std::vector<float> direction(width);
+  draw_initial(Context(Device::cpu, 1), Initial::normal(1.0 / std::sqrt(static_cast<double>(width))),
+               {.seed = 1, .purpose = Purpose::sketch, .stream = 1}, 0, std::span(direction));
+  for (std::size_t k = 0; k < labels.size(); ++k) {
+    const auto row = std::span(vectors).subspan(k * width, width);
+    const float sign = labels[k] != 0 ? 1.0F : -1.0F;
+    float squares = 0;
+    for (std::size_t d = 0; d < width; ++d) {
+      row[d] += sign * direction[d];
+      squares += row[d] * row[d];
+    }
+    for (float& x : row) x /= std::sqrt(squares);
+  }
+}
+
 /// Vectors of what stands for the examples' chains of thought, in the encoder's space; none without chains.
 ItemVectors chains_of(const Config& config, const ExtraSources& sources) {
   if (config.method == kWithoutChains) return {};
-  const std::vector<std::string> texts = decision_texts(*sources.data, sources.examples->pool(),
-                                                        sources.examples->labels(), config.data.max_history);
-  return {sources.vectors.width,
-          std::make_shared<const std::vector<float>>(more_vectors_of(config, *sources.data, texts))};
+  const auto labels = sources.examples->labels();
+  const std::vector<std::string> texts =
+      decision_texts(*sources.data, sources.examples->pool(), labels, config.data.max_history);
+  std::vector<float> vectors = more_vectors_of(config, *sources.data, texts);
+  require(std::ranges::any_of(vectors, [](float x) { return x != 0; }),
+          "method=llmcf_text: no title has a word that the encoder knows; give the items titles, or use "
+          "method=llmcf_wocot");
+  add_decisions(labels, vectors);
+  return {sources.vectors.width, std::make_shared<const std::vector<float>>(std::move(vectors))};
 }
 
 }  // namespace
@@ -54,8 +86,18 @@ GuidanceInfo llmcf_guidance() {
                 {},
                 1,
                 kMostUnits}},
+      .unused_own =
+          [](const Config& config, std::string_view key) {
+            return std::string(config.method == kWithoutChains && key == kReconstruction
+                                   ? "method=llmcf_wocot has no chains; see llmcf_text"
+                                   : "");
+          },
       .check =
           [](const Config& config) {
+            require(config.model.width % 4 == 0,
+                    fmt::format("method={} has a transformer of two heads, with pairs of numbers each: "
+                                "model.width={} is not a multiple of 4",
+                                config.method, config.model.width));
             require(find_protocol(config).fixed_negatives,
                     "method=" + config.method +
                         " retrieves the examples of every row that is scored, which only a protocol with "

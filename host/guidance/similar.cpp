@@ -3,6 +3,8 @@
 // backbone's vectors of items and j one of the text's nearest neighbours of i, which take turns. That joins
 // the batch as one more row for each positive, the positive's but for the item. alpha is the mean of how open
 // the gate is for i and for j. It reads no score: what is selected is where texts are to be believed.
+#include <fmt/format.h>
+
 #include "host/guidance/guidance.h"
 #include "host/guidance/text_agreement.h"
 #include "host/text/nearest_items.h"
@@ -22,11 +24,20 @@ std::vector<float> openness(const GuidanceSetup& setup, std::span<const Id> near
   return std::vector<float>(static_cast<std::size_t>(setup.split.data->items.rows()), 1.0F);
 }
 
+/// Throws Error for as many as there are items: an item is no neighbour of itself.
+std::size_t neighbours_of(const GuidanceSetup& setup) {
+  const auto k = setup.config.part<std::int64_t>(kNeighbours),
+             items = std::int64_t{setup.split.data->items.count()};
+  require(k < items,
+          fmt::format("{}={}, but an item has only {} others: lower it", kNeighbours, k, items - 1));
+  return static_cast<std::size_t>(k);
+}
+
 class Similar final : public Guidance {
  public:
   explicit Similar(const GuidanceSetup& setup)
       : Guidance(setup),
-        neighbours_(static_cast<std::size_t>(setup.config.part<std::int64_t>(kNeighbours))),
+        neighbours_(neighbours_of(setup)),
         nearest_(nearest_items(setup.context, *setup.vectors, static_cast<int>(neighbours_))),
         open_(openness(setup, nearest_, neighbours_)),
         pairs_(setup.context, static_cast<std::size_t>(setup.batch)) {}

@@ -16,7 +16,9 @@ std::vector<std::string> decision_texts(const Dataset& data, std::span<const Fea
     const auto history = data.user_history(rows[k].user);
     std::vector<std::string_view> titles;
     for (int at = std::max(0, rows[k].position - max_history); at < rows[k].position; ++at) {
-      titles.emplace_back(data.titles[static_cast<std::size_t>(history[static_cast<std::size_t>(at)])]);
+      const std::string_view title =
+          data.titles[static_cast<std::size_t>(history[static_cast<std::size_t>(at)])];
+      if (!title.empty()) titles.push_back(title);
     }
     const std::string bought =
         titles.empty() ? "" : fmt::format("The user bought {}. ", fmt::join(titles, "; "));

@@ -21,7 +21,7 @@ namespace {
 
 // Of a block. Products have these sizes even where a block has fewer, so that a row's bits do not depend on
 // its neighbours.
-constexpr std::size_t kHistories = 64, kItems = 256;
+constexpr std::size_t kHistories = 64, kItems = 128;
 
 /// The best of one label: by score, then by number.
 struct Best {

@@ -55,7 +55,6 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
 
   features_ = std::make_unique<FeatureStore>(context, feature_source(*split.data), config.data.max_history,
                                              examples_for(config, split, inputs.vectors));
-  if (const ExampleSource* examples = features_->examples()) find_examples(*examples);
   backbone_ = make_backbone(context, config, *features_, split, inputs.vectors);
   const bool lazy = !info_of(config.train.optimizer).every_row;
   require(!lazy || !backbone_->embeddings().empty(),
@@ -84,16 +83,23 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
 
 DeepTrainer::~DeepTrainer() = default;
 
-void DeepTrainer::find_examples(const ExampleSource& examples) const {
+bool DeepTrainer::find_examples() {
+  const ExampleSource* examples = features_->examples();
+  if (examples == nullptr || examples_found_) return true;
   std::vector<FeatureRow> rows;
   for (const CtrRow& row : rows_) rows.push_back({row.user, row.item, row.position});
-  std::vector<std::int32_t> found(rows.size() * static_cast<std::size_t>(examples.each()));
-  examples.find(rows, found);
+  std::vector<std::int32_t> found(rows.size() * static_cast<std::size_t>(examples->each()));
+  try {
+    examples->find(rows, found);
+  } catch (const Interrupted&) {
+    return false;
+  }
+  return examples_found_ = true;
 }
 
 std::optional<EpochReport> DeepTrainer::train_epoch(const std::function<bool(std::int64_t)>& stop) {
   const auto total = rows_per_epoch();
-  if (!look_at_model()) return std::nullopt;
+  if (!find_examples() || !look_at_model()) return std::nullopt;
   scorer_->release();
   start_epoch();
   while (row_ < total) {

@@ -55,8 +55,9 @@ class DeepTrainer final : public Trainer {
     BatchPlan plan;
   };
 
-  /// Has the examples of all training rows found at once, which is faster than batch by batch.
-  void find_examples(const ExampleSource& examples) const;
+  /// Has the examples of all training rows found, once and at once, which is faster than batch by batch.
+  /// False: interrupted, with nothing changed.
+  bool find_examples();
   /// The guidance's look, where an epoch begins. False: interrupted, with nothing changed.
   bool look_at_model();
   void start_epoch();
@@ -86,6 +87,7 @@ class DeepTrainer final : public Trainer {
   std::unique_ptr<Adam<float>> adam_;
   std::unique_ptr<Guidance> guidance_;
   std::unique_ptr<RankingScorer> scorer_;
+  bool examples_found_ = false;
   std::unique_ptr<LaunchGraph> graph_;  // train.cuda_graph
   Buffer<float> targets_, weights_;     // of the step
   std::vector<Prepared> prepared_;

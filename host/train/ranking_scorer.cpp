@@ -90,6 +90,11 @@ void RankingScorer::score(const Context& context, std::span<const FeatureRow> ro
 std::vector<float> RankingScorer::ctr_logits(const Context& context, std::span<const CtrRow> rows) const {
   std::vector<FeatureRow> features(rows.size());
   for (std::size_t k = 0; k < rows.size(); ++k) features[k] = {rows[k].user, rows[k].item, rows[k].position};
+  if (const ExampleSource* examples = features_.examples()) {
+    // All at once, not batch by batch.
+    std::vector<std::int32_t> found(rows.size() * static_cast<std::size_t>(examples->each()));
+    examples->find(features, found);
+  }
   Buffer<float> logits(context, rows.size());
   score(context, features, logits.data());
   return logits.to_host(context);

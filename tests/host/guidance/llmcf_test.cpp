@@ -120,6 +120,7 @@ TEST_F(Llmcf, RefusesWhatItCannotRetrieveOrEmbed) {
   EXPECT_THAT(error("llmcf_text", {"llm.encoder=file"}),
               HasSubstr("use llm.encoder=tfidf, or method=llmcf_wocot"));
   EXPECT_EQ(error("llmcf_wocot", {"llm.encoder=file"}), "no error");
+  EXPECT_THAT(error("llmcf_wocot", {"model.width=6"}), HasSubstr("model.width=6 is not a multiple of 4"));
 }
 
 }  // namespace
