@@ -29,7 +29,8 @@ struct RetrievalOptions {
 /// the mean, of any length, of those of the last `max_history` items before the row's position: the best two
 /// of either label, or as many as there are, in an order drawn by seed and row. A row of the same user is
 /// taken only from an earlier position, so that no row sees itself, nor what it is to predict. What was found
-/// is kept: a row costs a pass over the pool once. Results depend on nothing but the arguments here.
+/// is kept: a row costs a pass over the pool once. Results depend on the arguments here and,
+/// where two rows are alike to the last bit of a float, on the processor.
 class ExampleRetrieval final : public ExampleSource {
  public:
   static constexpr int kOfLabel = 2;

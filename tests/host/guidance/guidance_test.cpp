@@ -50,6 +50,7 @@ std::vector<Variant> variants() {
     all.push_back({std::string(each.name), std::string(each.name)});
   }
   all.push_back({"kd_of_vectors", "kd", {"kd.teacher=vectors"}});
+  all.push_back({"llmcf_text", "llmcf", {"method=llmcf_text"}});
   return all;
 }
 
