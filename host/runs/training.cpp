@@ -92,8 +92,8 @@ class Run {
     const auto vectors = vectors_for(config_, *world_.data);
     guidance_cost_ = guidance_cost(config_, reads_);
     inputs_ = run_inputs(*world_.data, scores_ ? scores_->hash : 0, vectors_hash(config_, vectors.get()));
-    prepare_seconds_ = watch_.seconds();
     trainer_ = make_trainer(context_, config_, world_.split, {scores_ ? &scores_->table : nullptr, vectors});
+    prepare_seconds_ = watch_.seconds();  // what guidance makes beforehand included
     // Last, so that a run that cannot start leaves no folder.
     folder_.emplace(resume ? RunFolder::resume(config.run_dir) : RunFolder::create(config.run_dir, config));
     if (resume) load_checkpoint();

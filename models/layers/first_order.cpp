@@ -16,7 +16,9 @@ FirstOrder<Real>::FirstOrder(const Context& context, Parameters<Real>& parameter
 
 template <class Real>
 Tensor<Real> FirstOrder<Real>::forward(const Context& context, const FeatureBatch& batch) const {
-  return embedding_.forward(context, batch).row_range(0, batch.rows);
+  FeatureBatch own = batch;
+  own.examples = {};  // which have no logits
+  return embedding_.forward(context, own);
 }
 
 template <class Real>
