@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include "host/guidance/text_agreement.h"
 #include "tests/host/guidance/text_runs.h"
 #include "tests/support/compare.h"
+#include "tests/support/errors.h"
 
 namespace sllmr {
 namespace {
@@ -62,6 +64,15 @@ TEST(Similar, ItemsOfOneTopicPointInOneDirection) {
   const Topics with = cosines_of_topics(similar.tensor("embedding.item")),
                without = cosines_of_topics(none.tensor("embedding.item"));
   EXPECT_GT(with.same - with.others, without.same - without.others + 0.2);
+}
+
+TEST(Similar, RefusesAsManyNeighboursAsThereAreItems) {
+  const auto error = [](const char* neighbours) {
+    return error_of([&] { TextRun(similar_world(), similar_words({neighbours})); });
+  };
+  EXPECT_EQ(error("similar.neighbours=199"), "no error");
+  EXPECT_THAT(error("similar.neighbours=200"),
+              testing::HasSubstr("similar.neighbours=200, but an item has only 199 others"));
 }
 
 TEST(Similar, ReportsWhatItDid) {
