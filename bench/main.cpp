@@ -101,6 +101,11 @@ void bench_epochs(Context& context, const Stopwatch& watch, const Split& split, 
              "with shuffling and negative sampling; floor: the kernel alone");
   report.add("mf_selective_overhead", times.ratio, 1, "x",
              "the same with a pair every 8 rows, its sampling and the gate's steps");
+  Config confident = selective;
+  confident.method = "calibrated";
+  MfTrainer calibrated(context, confident, split, {&table});
+  report.add("mf_calibrated_ratio", watch.compare(epochs_of(gated), epochs_of(calibrated)).ratio, 1, "x",
+             "those epochs under calibrated over agreement, matched probes' sampling included");
 
   for (const int batch : {128, 4096}) {
     Config exact = none;

@@ -31,36 +31,40 @@ struct SignalColumns<Most, MemberList<members...>> : SignalColumn<members, Most>
 
 template <int Most>
 struct AlphaVisitor {
-  using Columns = SignalColumns<Most, OtherSignals>;
+  using UserColumns = SignalColumns<Most, OtherUserSignals>;
+  using SideColumns = SignalColumns<Most, OtherSideSignals>;
   const GateArgs& gate;
   const GateBatch<Most>& batch;
   GateSide<Most>&a, &b;
 
   template <class Rule>
   SLLMR_FLAT void operator()() {
-    Columns of_a, of_b;
+    UserColumns of_user;
+    SideColumns of_a, of_b;
     const int n = Most == 1 ? 1 : batch.n + (-batch.n & (GateBatch<Most>::vector - 1));
     for (int k = 0; k < n; ++k) {
       // Both before either is stored: what they share of the user is read once.
       const GateSignals z_a = gate_signals(gate, batch.user[k], batch.a[k], 0.0F);
       const GateSignals z_b = gate_signals(gate, batch.user[k], batch.b[k], 0.0F);
+      of_user.put(k, z_a);
       put<Rule>(k, batch.a[k], z_a, a, of_a);
       put<Rule>(k, batch.b[k], z_b, b, of_b);
     }
-    run<Rule>(of_a, batch.logit_a, a);
-    run<Rule>(of_b, batch.logit_b, b);
+    run<Rule>(of_user, of_a, batch.logit_a, a);
+    run<Rule>(of_user, of_b, batch.logit_b, b);
   }
 
  private:
   template <class Rule>
-  SLLMR_INLINE void put(int k, Id item, GateSignals z, GateSide<Most>& side, Columns& columns) const {
+  SLLMR_INLINE void put(int k, Id item, GateSignals z, GateSide<Most>& side, SideColumns& columns) const {
     z.draw = gate_draw<Rule>(gate, batch.user[k], item, z);
     side.cold[k] = z.cold;
     side.tail[k] = z.tail;
     columns.put(k, z);
   }
   template <class Rule>
-  SLLMR_INLINE void run(const Columns& columns, const float* logits, GateSide<Most>& side) {
+  SLLMR_INLINE void run(const UserColumns& of_user, const SideColumns& columns, const float* logits,
+                        GateSide<Most>& side) {
     batch.for_each([&, logit = logits, theta = gate.theta, pairs = &batch](int k, int) {
       GateSignals z;
       z.cold = side.cold[k];
@@ -68,6 +72,7 @@ struct AlphaVisitor {
       z.uncertainty = side.uncertainty[k];
       z.logit = logit_signal(logit[k]);
       z.score_gap = pairs->gap(k);
+      of_user.get(k, z);
       columns.get(k, z);
       side.alpha[k] = Rule::alpha(z, PlainTheta<float>{theta});
     });

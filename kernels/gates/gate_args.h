@@ -72,8 +72,8 @@ SLLMR_INLINE GateSignals gate_signals(const GateArgs& gate, Id user, Id item, fl
   const ItemSignals of_item = gate.items[item];
   z.cold = of_user.cold;
   z.tail = of_item.tail;
-  OtherSignals::copy(of_user, z);
-  OtherSignals::copy(of_item, z);
+  OtherUserSignals::copy(of_user, z);
+  OtherSideSignals::copy(of_item, z);
   return z;
 }
 

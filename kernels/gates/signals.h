@@ -11,7 +11,7 @@
 namespace sllmr {
 
 /// Signals of a user and of an item that training does not change. A new one is a member here, its name in
-/// OtherSignals and its value in host/guidance/signals.cpp.
+/// OtherUserSignals or OtherSideSignals, and its value in host/guidance/signals.cpp.
 struct UserSignals {
   float cold;            // 1 if the user has a short training history, else 0
   float log_history;     // log(1 + training interactions of the user), 1 at the data set's maximum
@@ -56,12 +56,13 @@ struct MemberList {
     if constexpr (std::is_same_v<decltype(member), float From::*>) to.*member = from.*member;
   }
 };
-/// All signals but cold, tail, uncertainty, logit and score_gap, which the gate itself keeps of each pair.
-using OtherSignals =
-    MemberList<&GateSignals::log_history, &GateSignals::score_entropy, &GateSignals::user_entropy,
-               &GateSignals::judge_variance, &GateSignals::log_popularity, &GateSignals::draw>;
-static_assert(sizeof(GateSignals) == (5 + OtherSignals::count) * sizeof(float),
-              "OtherSignals names every other signal, each a float");
+/// All signals but cold, tail, uncertainty, logit and score_gap, which the gate itself keeps of each pair: those
+/// of the user, which both sides of a pair share, and those of a side.
+using OtherUserSignals = MemberList<&GateSignals::log_history, &GateSignals::score_entropy,
+                                    &GateSignals::user_entropy, &GateSignals::judge_variance>;
+using OtherSideSignals = MemberList<&GateSignals::log_popularity, &GateSignals::draw>;
+static_assert(sizeof(GateSignals) == (5 + OtherUserSignals::count + OtherSideSignals::count) * sizeof(float),
+              "they name every other signal, each a float");
 
 /// Parameter access for plain evaluation.
 template <class Scalar>
