@@ -77,6 +77,12 @@ class Backbone {
     backward(context, batch, saved, d_logits, {});
   }
 
+  /// What evaluation keeps of a pool of examples: ExtraVector::of_examples of rows `first` and following of
+  /// the pool, which `batch` consists of. Holds as a catalogue does. Without elements where there is nothing.
+  virtual Tensor<Real> of_examples(const Context&, const FeatureBatch& /*batch*/,
+                                   std::int64_t /*first*/) const {
+    return {};
+  }
   /// For ranking many users against the same items: the items' side of the network, computed once. `items`
   /// has one row an item and Side::item of the fields. It holds while the parameters stay as they are and the
   /// context lives. Null, as here, where a backbone has no such short cut: it then ranks by forward.

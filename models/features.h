@@ -57,16 +57,19 @@ struct TablePlan {
 };
 
 /// Labelled rows of a pool that a batch brings along as examples for its own (LLM-CF). In every field's bags,
-/// and in a sequence batch's positions, they follow the rows; they are not scored.
+/// and in a sequence batch's positions, they follow the rows; they are not scored. Or they stay away, with what
+/// was made of the whole pool beforehand in their place: then `of_row` has numbers of the pool, and what is
+/// said of a batch's examples is empty.
 struct ExampleRows {
   std::int64_t n = 0;                       // examples of the batch, each once
   int each = 0;                             // most of a row, its slots; 0 in a batch without examples
   std::int64_t filled = 0;                  // slots with one
   std::int64_t positions = 0;               // history items of theirs in a sequence batch
-  const Id* number = nullptr;               // [n]: which rows of the pool, from 0
+  const Id* number = nullptr;               // [n]: which rows of the pool, from 0; null: of_row says it
   const std::int32_t* of_row = nullptr;     // [rows x each]: 0 .. n - 1; -1 for an empty slot
   const std::int64_t* first_use = nullptr;  // [n + 1]
   const std::int32_t* use = nullptr;  // [filled]: where in of_row each example stands, example by example
+  const float* made = nullptr;        // of every row of the pool, what Backbone::of_examples gives
 };
 
 /// A batch on the device. The history is pooled (one bag a row) or, with `sequence`, one bag for each of the
@@ -83,6 +86,10 @@ struct FeatureBatch {
   std::int64_t twin_positions = 0;
   std::array<Bags, kFields> fields;
   std::array<TablePlan, kVocabularies> plans;  // empty unless the batch was made for training
+  /// The first `different_items` keys of the items' plan are the items of all rows; item_number says whose
+  /// each is: [all_rows()]. Where there is no plan there are none.
+  std::int64_t different_items = 0;
+  const std::int32_t* item_number = nullptr;
   ExampleRows examples;
 
   /// Rows of the fields' bags: the batch's, then its examples.

@@ -16,6 +16,7 @@ std::span<const FeatureRow> FeatureBatcher::with_examples(std::span<const Featur
   for (std::int32_t& found : found_) {
     if (found < 0) continue;
     ++filled_;
+    if (options_.made_examples != nullptr) continue;
     std::int32_t& slot = slot_of_example_[static_cast<std::size_t>(found)];
     if (slot < 0) {
       slot = static_cast<std::int32_t>(numbers_.size());
@@ -29,8 +30,9 @@ std::span<const FeatureRow> FeatureBatcher::with_examples(std::span<const Featur
 }
 
 void FeatureBatcher::fill_examples() {
-  std::copy(numbers_.begin(), numbers_.end(), block_.numbers);
   std::copy(found_.begin(), found_.end(), block_.of_row);
+  if (options_.made_examples != nullptr) return;
+  std::copy(numbers_.begin(), numbers_.end(), block_.numbers);
   std::fill_n(block_.first_use, numbers_.size() + 1, std::int64_t{0});
   for (const std::int32_t example : found_) {
     if (example >= 0) ++block_.first_use[example + 1];

@@ -42,10 +42,11 @@ FeatureBatcher::FeatureBatcher(const Context& context, const FeatureStore& store
     : store_(store), options_(options) {
   require(options.max_rows >= 1,
           fmt::format("a batch of {} rows; it must have at least 1", options.max_rows));
-  const ExampleSource* examples = options.side == Side::both ? store.examples() : nullptr;
+  const ExampleSource* examples =
+      options.side == Side::both && options.examples ? store.examples() : nullptr;
   each_ = examples != nullptr ? examples->each() : 0;
   if (each_ > 0) slot_of_example_.assign(examples->pool().size(), -1);
-  most_rows_ = options.max_rows * (1 + each_);
+  most_rows_ = options.max_rows * (options.made_examples == nullptr ? 1 + each_ : 1);
   const auto rows = static_cast<std::size_t>(most_rows_);
   index_.resize(rows);
   std::iota(index_.begin(), index_.end(), std::int64_t{0});
@@ -90,6 +91,7 @@ void FeatureBatcher::assemble(std::span<const FeatureRow> rows, std::size_t twin
     fill_plan(static_cast<Vocabulary>(v));
     host_.plans[static_cast<std::size_t>(v)].n = keys_[static_cast<std::size_t>(v)];
   }
+  host_.different_items = different_items_;
 }
 
 const FeatureBatch& FeatureBatcher::upload(const Context& context) {
@@ -199,6 +201,7 @@ std::size_t FeatureBatcher::lay_out(std::byte* base, Block& block) const {
       stretches.take(block.field[v], occurrences_[v]);
       stretches.take(block.row[v], occurrences_[v]);
     }
+    stretches.take(block.item_number, rows);
   }
   return stretches.used();
 }
@@ -279,6 +282,12 @@ void FeatureBatcher::fill_plan(Vocabulary vocabulary) {
     }
   });
   keys_[v] = n;
+  // Ids were numbered by field, and the field of items, with one id a row, is their table's first.
+  if (vocabulary == Vocabulary::item && options_.side != Side::user) {
+    const auto rows = segments_.size();
+    std::copy_n(slot_of_.data(), rows, block_.item_number);
+    different_items_ = 1 + *std::max_element(block_.item_number, block_.item_number + rows);
+  }
   std::partial_sum(offsets, offsets + n + 1, offsets);
 
   next_place_.assign(offsets, offsets + n);
@@ -311,10 +320,11 @@ FeatureBatch FeatureBatcher::view(const Block& block, const FeatureStore::Pools&
                       .each = each_,
                       .filled = filled_,
                       .positions = options_.sequence ? positions : 0,
-                      .number = block.numbers,
+                      .number = options_.made_examples == nullptr ? block.numbers : nullptr,
                       .of_row = block.of_row,
                       .first_use = block.first_use,
-                      .use = block.use};
+                      .use = block.use,
+                      .made = options_.made_examples};
   }
   if (batch.sequence) {
     batch.positions = positions_;
@@ -335,6 +345,8 @@ FeatureBatch FeatureBatcher::view(const Block& block, const FeatureStore::Pools&
     batch.fields[index_of(kHistoryFields[k])] = {history[k], block.history_begin[k], block.history_length[k]};
   }
   if (!options_.plans) return batch;
+  batch.different_items = different_items_;
+  batch.item_number = block.item_number;
   for (std::size_t v = 0; v < batch.plans.size(); ++v) {
     batch.plans[v] = {keys_[v], block.keys[v], block.offsets[v], block.field[v], block.row[v]};
   }

@@ -87,6 +87,8 @@ struct FeatureBatcherOptions {
   bool plans = true;      // for training: with the rows that the batch touches
   /// Whose fields a batch holds. The other side of a FeatureRow must exist, but is not looked at.
   Side side = Side::both;
+  bool examples = true;               // does a batch of both sides have examples, where the store has any?
+  const float* made_examples = nullptr;  // ExampleRows::made, on the context's device: they stay away
 };
 
 /// Makes one batch after the other in the same memory.
@@ -133,6 +135,7 @@ class FeatureBatcher : NotCopied {
     std::int64_t* offsets[kVocabularies];  // [occurrences + 2]
     std::int8_t* field[kVocabularies];     // [occurrences]
     std::int32_t* row[kVocabularies];      // [occurrences]
+    std::int32_t* item_number;             // [rows]
     Id* numbers;                           // of examples: [examples]
     std::int32_t* of_row;                  // [rows x each]
     std::int64_t* first_use;               // [examples + 1]
@@ -178,6 +181,7 @@ class FeatureBatcher : NotCopied {
   std::int64_t positions_ = 0, twin_positions_ = 0;
   std::array<std::int64_t, kVocabularies> occurrences_{};  // ids of all bags
   std::array<std::int64_t, kVocabularies> keys_{};         // different ones
+  std::int64_t different_items_ = 0;                       // of the field of items
   std::vector<std::byte> staging_;
   Block block_{};
   std::size_t block_bytes_ = 0;

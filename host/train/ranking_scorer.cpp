@@ -77,8 +77,13 @@ void RankingScorer::score_pairs(const Context& context, const Id* users, const I
   score(context, rows, logits);
 }
 
-void RankingScorer::score(const Context& context, std::span<const FeatureRow> rows, float* logits) const {
-  FeatureBatcher batcher(context, features_, {kForwardRows, backbone_.wants_sequence(), false});
+void RankingScorer::score(const Context& context, std::span<const FeatureRow> rows, float* logits,
+                          const float* made_examples) const {
+  FeatureBatcher batcher(context, features_,
+                         {.max_rows = kForwardRows,
+                          .sequence = backbone_.wants_sequence(),
+                          .plans = false,
+                          .made_examples = made_examples});
   for (std::size_t first = 0; first < rows.size(); first += kForwardRows) {
     throw_if_interrupted();
     const auto some = rows.subspan(first, std::min<std::size_t>(kForwardRows, rows.size() - first));
@@ -90,14 +95,36 @@ void RankingScorer::score(const Context& context, std::span<const FeatureRow> ro
 std::vector<float> RankingScorer::ctr_logits(const Context& context, std::span<const CtrRow> rows) const {
   std::vector<FeatureRow> features(rows.size());
   for (std::size_t k = 0; k < rows.size(); ++k) features[k] = {rows[k].user, rows[k].item, rows[k].position};
+  Tensor<float> made;
   if (const ExampleSource* examples = features_.examples()) {
     // All at once, not batch by batch.
     std::vector<std::int32_t> found(rows.size() * static_cast<std::size_t>(examples->each()));
     examples->find(features, found);
+    made = made_examples(context, *examples);
   }
   Buffer<float> logits(context, rows.size());
-  score(context, features, logits.data());
+  score(context, features, logits.data(), made.data());
   return logits.to_host(context);
+}
+
+Tensor<float> RankingScorer::made_examples(const Context& context, const ExampleSource& examples) const {
+  const auto pool = examples.pool();
+  FeatureBatcher batcher(context, features_,
+                         {.max_rows = kForwardRows,
+                          .sequence = backbone_.wants_sequence(),
+                          .plans = false,
+                          .examples = false});
+  Tensor<float> out;
+  for (std::size_t first = 0; first < pool.size(); first += kForwardRows) {
+    throw_if_interrupted();
+    const auto some = pool.subspan(first, std::min<std::size_t>(kForwardRows, pool.size() - first));
+    const auto at = static_cast<std::int64_t>(first);
+    const Tensor<float> made = backbone_.of_examples(context, batcher.make(context, some), at);
+    if (first == 0) out = Tensor<float>(context, std::ssize(pool), made.cols());
+    copy_on_device(context, out.row_range(at, made.rows()).data(), made.data(),
+                   static_cast<std::size_t>(made.rows() * made.cols()) * sizeof(float));
+  }
+  return out;
 }
 
 FeatureRow RankingScorer::row_of(Id user, Id item) const {

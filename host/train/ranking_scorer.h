@@ -35,13 +35,16 @@ class RankingScorer final : public Scorer {
                   float* logits) const override;
   void score_pairs(const Context& context, const Id* users, const Id* items, std::int64_t n,
                    float* logits) const override;
-  /// logits [rows] on the context's device, by forward passes.
-  void score(const Context& context, std::span<const FeatureRow> rows, float* logits) const;
+  /// logits [rows] on the context's device, by forward passes. `made_examples`: ExampleRows::made, or null.
+  void score(const Context& context, std::span<const FeatureRow> rows, float* logits,
+             const float* made_examples = nullptr) const;
   /// The same of labelled rows, on the host.
   std::vector<float> ctr_logits(const Context& context, std::span<const CtrRow> rows) const;
 
  private:
   FeatureRow row_of(Id user, Id item) const;
+  /// What the backbone makes of the pool of examples, row by row.
+  Tensor<float> made_examples(const Context& context, const ExampleSource& examples) const;
   void rank(const Context& context, std::span<const Id> users, float* logits) const;
 
   const FeatureStore& features_;

@@ -90,6 +90,10 @@ class AutoInt final : public TypedBackbone<Real, AutoInt<Real>> {
     inputs_.backward(context, batch, saved.inputs, d_x, d_vectors);
   }
 
+  Tensor<Real> of_examples(const Context& context, const FeatureBatch& batch,
+                           std::int64_t first) const override {
+    return inputs_.of_examples(context, batch, first);
+  }
   bool makes_catalogue() const { return inputs_.extra_width() == 0; }
   Catalogue items_side(const Context& context, const FeatureBatch& items) const {
     Catalogue out;

@@ -62,6 +62,10 @@ class DeepFm final : public TypedBackbone<Real, DeepFm<Real>> {
     first_order_.backward(context, batch, d_logits);
   }
 
+  Tensor<Real> of_examples(const Context& context, const FeatureBatch& batch,
+                           std::int64_t first) const override {
+    return inputs_.of_examples(context, batch, first);
+  }
   bool makes_catalogue() const { return inputs_.has_sides(); }
   Catalogue items_side(const Context& context, const FeatureBatch& items) const {
     Catalogue out;

@@ -54,11 +54,7 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
     const Tensor<Real> all(context, batch.all_rows(), columns()), x = all.row_range(0, batch.rows);
     const Tensor<Real> all_keys(context, batch.positions, query(x).cols()),
         keys = all_keys.row_range(0, batch.own_positions());
-    for (std::size_t k = 0; k < kQuery.size(); ++k) {
-      embedding_.lookup(context, batch, kQuery[k], part(all, k));
-      embedding_.lookup(context, batch, kKey[k], part(all_keys, k));
-    }
-    embedding_.lookup(context, batch, Field::user, user(all));
+    look_up(context, batch, all, all_keys);
     if (saved) saved->x = x;
     extra_.forward(context, batch, pass,
                    extra_.reads_fields() ? fields(context, batch, all, all_keys) : Tensor<Real>(), extra(x),
@@ -88,6 +84,13 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
       embedding_.set_gradient(kKey[k], part(d_all_keys, k));
     }
     embedding_.set_gradient(Field::user, user(d_all));
+  }
+  Tensor<Real> of_examples(const Context& context, const FeatureBatch& batch,
+                           std::int64_t first) const override {
+    if (!extra_.reads_fields()) return {};
+    const Tensor<Real> x(context, batch.rows, columns()), keys(context, batch.positions, query(x).cols());
+    look_up(context, batch, x, keys);
+    return extra_.of_examples(context, batch, first, fields(context, batch, x, keys));
   }
   bool makes_catalogue() const { return extra_.has_sides(); }
 
@@ -157,6 +160,15 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
   Tensor<Real> user(const Tensor<Real>& x) const { return part(x, 6); }
   Tensor<Real> extra(const Tensor<Real>& x) const { return x.columns(of_fields(), extra_.width()); }
 
+  /// The embeddings of rows to x [rows x columns()], those of their history's items to `keys`.
+  void look_up(const Context& context, const FeatureBatch& batch, const Tensor<Real>& x,
+               const Tensor<Real>& keys) const {
+    for (std::size_t k = 0; k < kQuery.size(); ++k) {
+      embedding_.lookup(context, batch, kQuery[k], part(x, k));
+      embedding_.lookup(context, batch, kKey[k], part(keys, k));
+    }
+    embedding_.lookup(context, batch, Field::user, user(x));
+  }
   /// All fields as other backbones have them, the history pooled: of x [all rows] and the keys of its
   /// positions.
   Tensor<Real> fields(const Context& context, const FeatureBatch& batch, const Tensor<Real>& x,

@@ -40,6 +40,10 @@ class ExtraInput {
                 const Tensor<Real>& d_fields) const {
     if (vector_ != nullptr) vector_->backward(context, *saved, d_out, d_fields);
   }
+  Tensor<Real> of_examples(const Context& context, const FeatureBatch& batch, std::int64_t first,
+                           const Tensor<Real>& fields) const {
+    return vector_ == nullptr ? Tensor<Real>() : vector_->of_examples(context, batch, first, fields);
+  }
   void of_side(const Context& context, const FeatureBatch& batch, Side side, const Tensor<Real>& out) const {
     if (vector_ != nullptr) vector_->of_side(context, batch, side, out);
   }
@@ -87,6 +91,13 @@ class Inputs {
     const Tensor<Real> d_fields = with_zero_rows(context, fields_of(d_x), batch.all_rows());
     extra_.backward(context, saved.extra, extra_of(d_x), d_fields);
     embedding_.backward(d_fields);
+  }
+  /// See Backbone.
+  Tensor<Real> of_examples(const Context& context, const FeatureBatch& batch, std::int64_t first) const {
+    if (!extra_.reads_fields()) return {};
+    const Tensor<Real> fields(context, batch.rows, of_fields());
+    embedding_.forward_to(context, batch, fields);
+    return extra_.of_examples(context, batch, first, fields);
   }
   /// Is x the sum of what the rows' two sides make of it?
   bool has_sides() const { return extra_.has_sides(); }

@@ -63,6 +63,11 @@ class ParallelCross : public TypedBackbone<Real, ParallelCross<Real, Cross>> {
     inputs_.backward(context, batch, saved.inputs, d_x, d_vectors);
   }
 
+  Tensor<Real> of_examples(const Context& context, const FeatureBatch& batch,
+                           std::int64_t first) const override {
+    return inputs_.of_examples(context, batch, first);
+  }
+
   bool makes_catalogue() const { return inputs_.has_sides(); }
   Catalogue items_side(const Context& context, const FeatureBatch& items) const {
     Catalogue out;

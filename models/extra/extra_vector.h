@@ -33,6 +33,12 @@ class ExtraVector {
   /// Replaces the gradients of its parameters, from d_out [rows x width()], and adds to those of the fields.
   virtual void backward(const Context& context, const Saved& saved, const Tensor<Real>& d_out,
                         const Tensor<Real>& d_fields) const = 0;
+  /// What it makes of the examples that `batch` consists of, rows `first` and following of their pool, once
+  /// for all batches of an evaluation (ExampleRows::made). Without elements where it has none.
+  virtual Tensor<Real> of_examples(const Context&, const FeatureBatch& /*batch*/, std::int64_t /*first*/,
+                                   const Tensor<Real>& /*fields*/) const {
+    return {};
+  }
   /// Is it, without training, the sum of what the rows' two sides make of it?
   virtual bool has_sides() const { return true; }
   /// For ranking: what one side makes of it. `out` holds zeros. Only where it has sides.

@@ -47,10 +47,14 @@ class InContext final : public ExtraVector<Real> {
                std::unique_ptr<BaseSaved>* saved) const override;
   void backward(const Context& context, const BaseSaved& saved, const Tensor<Real>& d_out,
                 const Tensor<Real>& d_fields) const override;
+  /// x of each, and c beside it where there are chains.
+  Tensor<Real> of_examples(const Context& context, const FeatureBatch& batch, std::int64_t first,
+                           const Tensor<Real>& fields) const override;
 
  private:
   struct Saved final : BaseSaved {
-    std::int64_t rows = 0;
+    std::int64_t rows = 0, different_items = 0;
+    TablePlan items;
     ExampleRows examples;
     typename LinearMlp<Real>::Saved text, joint, reconstruction;
     typename Transformer<Real>::Saved transformer;
@@ -59,6 +63,19 @@ class InContext final : public ExtraVector<Real> {
     Tensor<Real> out_sums;  // of the last layer, before its GELU
   };
 
+  /// x of rows or examples, and c of examples.
+  struct Parts {
+    Tensor<Real> x, chains;
+  };
+  struct MadeParts {
+    Matrix<const Real> x, chains;
+  };
+  /// x of all the batch's rows, and c of `chains` vectors, which put_chains(to) writes. `saved` may be null.
+  template <class PutChains>
+  Parts parts(const Context& context, const FeatureBatch& batch, const Tensor<Real>& fields,
+              std::int64_t chains, const PutChains& put_chains, const Pass& pass, Saved* saved) const;
+  /// Of the whole pool, as of_examples left them.
+  MadeParts made_examples(const ExampleRows& examples) const;
   bool has_chains() const { return chains_.has_value(); }
   int of_slot() const { return has_chains() ? 3 : 2; }
   /// The tokens x_j of every sequence in y [rows * tokens x width], slot by slot of a row.

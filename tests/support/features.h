@@ -86,9 +86,14 @@ class DeviceFeatures {
       std::vector<std::int64_t> offsets{0};
       std::vector<std::int8_t> field;
       std::vector<std::int32_t> row;
-      for (const auto& [key, occurrences] : plan_of(host, static_cast<Vocabulary>(v))) {
-        keys.push_back(key);
-        for (const auto& [f, bag] : occurrences) {
+      const HostPlan plan = plan_of(host, static_cast<Vocabulary>(v));
+      if (static_cast<Vocabulary>(v) == Vocabulary::item) keys = put_items(context, host);
+      const std::vector<Id> of_items = keys;
+      for (const auto& [key, occurrences] : plan) {
+        if (std::find(of_items.begin(), of_items.end(), key) == of_items.end()) keys.push_back(key);
+      }
+      for (const Id key : keys) {
+        for (const auto& [f, bag] : plan.at(key)) {
           field.push_back(static_cast<std::int8_t>(f));
           row.push_back(bag);
         }
@@ -124,6 +129,20 @@ class DeviceFeatures {
                        .of_row = put(context, narrow_, from.of_row),
                        .first_use = put(context, wide_, first_use),
                        .use = put(context, narrow_, use)};
+  }
+  /// The different items of the rows, whose numbers go to the batch.
+  std::vector<Id> put_items(const Context& context, const HostFeatures& host) {
+    std::vector<Id> different;
+    std::vector<std::int32_t> number;
+    for (const std::vector<Id>& bag : host.of(Field::item)) {
+      if (bag.size() != 1) return {};
+      const auto at = std::find(different.begin(), different.end(), bag[0]);
+      number.push_back(static_cast<std::int32_t>(at - different.begin()));
+      if (at == different.end()) different.push_back(bag[0]);
+    }
+    batch_.different_items = std::ssize(different);
+    batch_.item_number = put(context, narrow_, number);
+    return different;
   }
   template <class T>
   static const T* put(const Context& context, std::vector<Buffer<T>>& to, const std::vector<T>& values) {

@@ -20,8 +20,9 @@ SLLMR_INLINE void run_item(Lanes lanes, const ExampleTokens<Real>& args, std::in
     from = args.x.row(row);
   } else if (const std::int32_t example = args.examples.of_row[row * args.examples.each + slot];
              example >= 0) {
-    from = part == 0             ? args.x.row(args.rows + example)
-           : part == of_slot - 1 ? args.labels.row(args.label[args.examples.number[example]])
+    const Id* number = args.examples.number;
+    from = part == 0             ? args.of_examples.row(example)
+           : part == of_slot - 1 ? args.labels.row(args.label[number != nullptr ? number[example] : example])
                                  : args.chains.row(example);
   }
   Real* out = args.out.row(item);
@@ -134,6 +135,20 @@ SLLMR_INLINE void run_item(Lanes lanes, const ExampleCosines<Real>& args, std::i
 }
 
 template <class Real, class Lanes>
+SLLMR_INLINE void run_item(Lanes lanes, const TakeItemsBackward<Real>& args, std::int64_t key) {
+  Real* out = args.d_table.row(key);
+  SLLMR_ROW_LOOP
+  for (std::int64_t c = lanes.lane(); c < args.d_table.cols; c += Lanes::size) out[c] = 0;
+  const TablePlan& plan = args.plan;
+  for (std::int64_t k = plan.offsets[key]; k < plan.offsets[key + 1]; ++k) {
+    if (plan.field[k] != static_cast<std::int8_t>(Field::item)) break;  // the field comes first
+    const Real* from = args.d_out.row(plan.row[k]);
+    SLLMR_ROW_LOOP
+    for (std::int64_t c = lanes.lane(); c < args.d_table.cols; c += Lanes::size) out[c] += from[c];
+  }
+}
+
+template <class Real, class Lanes>
 SLLMR_INLINE void run_item(Lanes lanes, const TakeRows<Real>& args, std::int64_t row) {
   const Real* from = args.table.row(args.ids[row]);
   Real* out = args.out.row(row);
@@ -146,6 +161,7 @@ SLLMR_INLINE void run_item(Lanes lanes, const TakeRows<Real>& args, std::int64_t
 SLLMR_ITEM_KERNELS(ExampleTokens, "example_tokens", args.out.rows)
 SLLMR_KERNELS(ExampleTokensBackward)
 SLLMR_ITEM_KERNELS(ExampleCosines, "example_cosines", args.y.rows)
+SLLMR_ITEM_KERNELS(TakeItemsBackward, "take_items_backward", args.d_table.rows)
 SLLMR_ITEM_KERNELS(TakeRows, "take_rows", args.out.rows)
 
 }  // namespace sllmr

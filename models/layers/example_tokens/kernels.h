@@ -12,12 +12,12 @@ namespace sllmr {
 template <class Real>
 struct ExampleTokens {
   ExampleRows examples;
-  std::int64_t rows;
-  const std::int8_t* label;   // 0 or 1, by ExampleRows::number
-  Matrix<const Real> x;       // [rows + examples.n x width]
-  Matrix<const Real> chains;  // [examples.n x width], or empty
-  Matrix<const Real> labels;  // [2 x width]
-  Matrix<Real> out;           // [rows * tokens x width]
+  const std::int8_t* label;        // 0 or 1, by number in the pool
+  Matrix<const Real> x;            // [rows x width]
+  Matrix<const Real> of_examples;  // [examples x width], by number in `examples.of_row`; and
+  Matrix<const Real> chains;       // [examples x width], or empty
+  Matrix<const Real> labels;       // [2 x width]
+  Matrix<Real> out;                // [rows * tokens x width]
 
   SLLMR_HD int of_slot() const { return chains.data != nullptr ? 3 : 2; }
   SLLMR_HD int tokens() const { return of_slot() * examples.each + 1; }
@@ -48,6 +48,15 @@ struct ExampleCosines {
   Matrix<const Real> y;
   Matrix<Real> cosines;  // [rows * each x 1]
   Matrix<Real> d_y;
+};
+
+/// d_table[k] = the sum of d_out's rows r whose item is key k of the plan of items: the gradient of
+/// TakeRows by FeatureBatch::item_number, k < FeatureBatch::different_items.
+template <class Real>
+struct TakeItemsBackward {
+  TablePlan plan;
+  Matrix<const Real> d_out;  // [batch.all_rows() x width]
+  Matrix<Real> d_table;      // [different items x width]
 };
 
 /// out[r] = row ids[r] of `table`.

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -105,6 +106,16 @@ void expect_plans(const Context& context, const FeatureBatch& batch) {
     EXPECT_EQ(plan_in(context, batch, static_cast<Vocabulary>(v)), plan_of(lists, static_cast<Vocabulary>(v)))
         << v;
   }
+  const auto keys = fetch(context, batch.plans[static_cast<std::size_t>(Vocabulary::item)].keys,
+                          batch.different_items);
+  const auto number = fetch(context, batch.item_number, batch.all_rows());
+  std::set<Id> different;
+  for (std::size_t row = 0; row < number.size(); ++row) {
+    const Id item = lists.of(Field::item)[row].at(0);
+    EXPECT_EQ(keys.at(static_cast<std::size_t>(number[row])), item) << row;
+    different.insert(item);
+  }
+  EXPECT_EQ(keys.size(), different.size());
 }
 
 /// Item 3 after all four of user 1, item 1 before the first of user 2, item 4 after two of user 1.
@@ -280,6 +291,30 @@ void expect_examples(const Context& context, bool sequence) {
     expect_plans(context, batch);
     EXPECT_THAT(error_of([&] { batcher.assemble(rows, 1); }), HasSubstr("has no twins"));
   }
+}
+
+TEST(Features, ExamplesThatAreMadeStayAway) {
+  const Context context(Device::cpu, 1);
+  TestNumbers numbers(6);
+  SmallData data = random_data(numbers);
+  const auto examples = std::make_shared<const FixedExamples>(random_rows(numbers, data, 12), /*each=*/4);
+  const FeatureStore store(context, data.source(), 5, examples), without(context, data.source(), 5);
+  const std::vector<FeatureRow> rows = random_rows(numbers, data, 9);
+  std::vector<std::int32_t> found(rows.size() * 4);
+  examples->find(rows, found);
+  const float made = 0;
+  FeatureBatcher batcher(context, store, {.max_rows = 9, .made_examples = &made});
+  FeatureBatcher left_out(context, store, {.max_rows = 9, .examples = false});
+  FeatureBatcher naive(context, without, {9});
+  const HostFeatures expected = lists_of(context, naive.make(context, rows));
+  const FeatureBatch& batch = batcher.make(context, rows);
+  EXPECT_EQ(lists_of(context, batch).bags, expected.bags);
+  EXPECT_EQ(fetch(context, batch.examples.of_row, std::ssize(found)), found);
+  EXPECT_EQ(batch.examples.made, &made);
+  EXPECT_EQ(batch.examples.n, 0);
+  const FeatureBatch& bare = left_out.make(context, rows);
+  EXPECT_EQ(lists_of(context, bare).bags, expected.bags);
+  EXPECT_EQ(bare.examples.each, 0);
 }
 
 TEST(Features, ExamplesFollowTheRowsEachOnce) {
