@@ -110,7 +110,7 @@ class Run {
     // Without an epoch there is one too: every finished run can be evaluated.
     if (is_over() && !std::filesystem::exists(folder_->file(kCheckpointFile))) save(kCheckpointFile);
     try {
-      bool going_on = !validation_due_ || finish_epoch();
+      bool going_on = (!validation_due_ || finish_epoch()) && (is_over() || prepare_training());
       while (going_on && !is_over()) going_on = run_epoch();
       if (going_on) return summarise();
       save(kCheckpointFile);
@@ -125,6 +125,14 @@ class Run {
 
  private:
   bool is_over() const { return trainer_->epoch() >= config_.train.epochs || done_; }
+
+  /// False: interrupted.
+  bool prepare_training() {
+    const Stopwatch watch;
+    const bool done = trainer_->prepare_training();
+    prepare_seconds_ += watch.seconds();
+    return done;
+  }
 
   /// False: interrupted.
   bool run_epoch() {

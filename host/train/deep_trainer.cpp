@@ -83,7 +83,7 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
 
 DeepTrainer::~DeepTrainer() = default;
 
-bool DeepTrainer::find_examples() {
+bool DeepTrainer::prepare_training() {
   const ExampleSource* examples = features_->examples();
   if (examples == nullptr || examples_found_) return true;
   std::vector<FeatureRow> rows;
@@ -99,7 +99,7 @@ bool DeepTrainer::find_examples() {
 
 std::optional<EpochReport> DeepTrainer::train_epoch(const std::function<bool(std::int64_t)>& stop) {
   const auto total = rows_per_epoch();
-  if (!find_examples() || !look_at_model()) return std::nullopt;
+  if (!prepare_training() || !look_at_model()) return std::nullopt;
   scorer_->release();
   start_epoch();
   while (row_ < total) {

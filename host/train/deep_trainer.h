@@ -43,6 +43,8 @@ class DeepTrainer final : public Trainer {
   const char* unit() const override { return "rows"; }
   std::int64_t parameters() override;
   std::int64_t rows_per_epoch() const override { return static_cast<std::int64_t>(rows_.size()); }
+  /// Has the examples of all training rows found, at once, which is faster than batch by batch.
+  bool prepare_training() override;
   std::optional<EpochReport> train_epoch(const std::function<bool(std::int64_t rows_done)>& stop) override;
   const Scorer& scorer(Target target) override;
   std::vector<float> ctr_logits(std::span<const CtrRow> rows) override;
@@ -55,9 +57,6 @@ class DeepTrainer final : public Trainer {
     BatchPlan plan;
   };
 
-  /// Has the examples of all training rows found, once and at once, which is faster than batch by batch.
-  /// False: interrupted, with nothing changed.
-  bool find_examples();
   /// The guidance's look, where an epoch begins. False: interrupted, with nothing changed.
   bool look_at_model();
   void start_epoch();

@@ -36,6 +36,9 @@ class Trainer : public EvaluatedModel, NotCopied {
   /// Rows of the next epoch already taken.
   std::int64_t row() const { return row_ + taken_; }
 
+  /// What an epoch needs that is found once and takes long, with a progress bar; train_epoch does it where
+  /// nobody has. False: interrupted.
+  virtual bool prepare_training() { return true; }
   /// Trains until the epoch ends or `stop` says so between two steps; it is told how many rows are done.
   /// Returns the epoch's report once the epoch is complete.
   virtual std::optional<EpochReport> train_epoch(const std::function<bool(std::int64_t rows_done)>& stop) = 0;
