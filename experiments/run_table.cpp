@@ -3,10 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
 #include <optional>
+#include <regex>
+#include <system_error>
+#include <thread>
 
 #include "experiments/results/results_file.h"
 #include "experiments/runs.h"
+#include "host/base/file_lock.h"
+#include "host/base/progress.h"
 #include "kernels/exec/error.h"
 #include "kernels/exec/interrupt.h"
 
@@ -28,6 +35,12 @@ class FinishedRuns {
     if (!path.empty()) run.figures.push_back({{path}, number_at(summary, path)});
     runs_[k] = std::move(run);
   }
+  bool has(std::size_t k) const { return runs_[k].has_value(); }
+  std::size_t count() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(runs_, [](const auto& run) { return run.has_value(); }));
+  }
+  bool all() const { return count() == runs_.size(); }
   /// One that was added.
   const RunResult& at(std::size_t k) const { return runs_[k].value(); }
 
@@ -45,13 +58,129 @@ class FinishedRuns {
   std::vector<std::optional<RunResult>> runs_;  // by plan.runs
 };
 
-/// Whole even where Ctrl-C comes meanwhile; true: it did.
-bool write_whole(const std::string& path, const ResultTable& table) {
-  const InterruptGuard guard;
-  const InterruptDelay whole;
-  write_results(path, table);
-  return interrupted();
+/// The runs of a plan in the order in which a process takes them: its own, then the others' from the end,
+/// where these come last.
+std::vector<std::size_t> order_of(std::size_t runs, const Shard& shard) {
+  std::vector<std::size_t> own, others;
+  for (std::size_t k = 0; k < runs; ++k) {
+    const bool mine = k % static_cast<std::size_t>(shard.of) == static_cast<std::size_t>(shard.part - 1);
+    (mine ? own : others).push_back(k);
+  }
+  own.insert(own.end(), others.rbegin(), others.rend());
+  return own;
 }
+
+/// What several processes do to one table.
+class SharedTable {
+ public:
+  SharedTable(const RunPlan& plan, const std::function<void(const RunResult&)>& after)
+      : plan_(plan), after_(after), path_(plan.out + "/" + kResultsFile), finished_(plan) {
+    std::vector<std::string> inputs = plan.inputs;
+    for (const PlannedRun& run : plan.runs) {
+      configs_.push_back(run.config);
+      inputs.insert(inputs.end(), {run.config.data.path, run.config.llm.scores, run.config.llm.vectors});
+    }
+    check_results_file(path_, inputs, plan.force);
+    checked_ = check_runs(configs_);
+    for (std::size_t k = 0; k < checked_.size(); ++k) {
+      if (!checked_[k].stored.is_null()) finished_.add(k, checked_[k].stored);
+    }
+    for (std::size_t k = 0; k < checked_.size(); ++k) {
+      if (finished_.has(k)) after_(finished_.at(k));
+    }
+    write();
+  }
+
+  ResultTable run() {
+    const std::vector<std::size_t> order = order_of(configs_.size(), plan_.shard);
+    while (true) {
+      bool took = false;
+      for (const std::size_t k : order) took = (!finished_.has(k) && take(k)) || took;
+      if (finished_.all()) break;
+      if (!took) wait();
+    }
+    // What others finished last may have been missing from what they wrote.
+    write();
+    // Claims of processes that were killed.
+    for (std::size_t k = 0; k < configs_.size(); ++k) std::filesystem::remove(claim_of(k));
+    std::error_code not_empty;
+    std::filesystem::remove(claims(), not_empty);
+    return finished_.table();
+  }
+
+ private:
+  std::string claims() const { return plan_.out + "/.claims"; }
+  std::string claim_of(std::size_t k) const {
+    return claims() + "/" + std::filesystem::path(configs_[k].run_dir).filename().string();
+  }
+
+  /// Makes run k, or finds it made. False: another process is at it.
+  bool take(std::size_t k) {
+    nlohmann::json summary = finished_summary(configs_[k], checked_[k].inputs);
+    if (summary.is_null()) {
+      make_folder(claims());
+      const std::optional<FileLock> claim = FileLock::try_take(claim_of(k));
+      if (!claim) return false;
+      const ProgressTitle title(title_of());
+      const auto start = std::chrono::steady_clock::now();
+      summary = run_once(configs_[k], checked_[k].inputs);
+      seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      ++made_;
+      std::filesystem::remove(claim_of(k));
+    }
+    const bool stopped = interrupted();  // when all was done
+    finished_.add(k, summary);
+    after_(finished_.at(k));
+    write();
+    if (stopped) throw Interrupted();
+    return true;
+  }
+  /// "3/24, 1:30 left", which stands before a run's own progress.
+  std::string title_of() const {
+    const std::size_t all = configs_.size(), left = all - finished_.count();
+    std::string title = fmt::format("run {}/{}", finished_.count() + 1, all);
+    if (made_ > 0)
+      title += fmt::format(", {} left", clock_time(seconds_ / made_ * static_cast<double>(left)));
+    return title;
+  }
+  static void make_folder(const std::string& path) {
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    require(!error, fmt::format("cannot create folder '{}': {}", path, error.message()));
+  }
+  /// Others' work is looked at again in a while.
+  static void wait() {
+    const InterruptGuard guard;
+    for (int k = 0; k < 10; ++k) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      throw_if_interrupted();
+    }
+  }
+  /// Whole even where Ctrl-C comes meanwhile; throws Interrupted where it did.
+  void write() {
+    const InterruptGuard guard;
+    const InterruptDelay whole;
+    // What others have finished goes in too: whoever writes last leaves nothing out.
+    for (std::size_t k = 0; k < configs_.size(); ++k) {
+      if (finished_.has(k)) continue;
+      const nlohmann::json summary = finished_summary(configs_[k], checked_[k].inputs);
+      if (summary.is_null()) continue;
+      finished_.add(k, summary);
+      after_(finished_.at(k));
+    }
+    write_results(path_, finished_.table());
+    if (interrupted()) throw Interrupted();
+  }
+
+  const RunPlan& plan_;
+  const std::function<void(const RunResult&)>& after_;
+  std::string path_;
+  FinishedRuns finished_;
+  std::vector<Config> configs_;
+  std::vector<CheckedRun> checked_;
+  int made_ = 0;        // by this process
+  double seconds_ = 0;  // that took
+};
 
 }  // namespace
 
@@ -74,33 +203,18 @@ FigureName require_figure(std::string_view word, std::span<const FigureName> kno
       what, word, nearest_figure(word, known)));
 }
 
+Shard Shard::parse(const std::string& text) {
+  static const std::regex form("([0-9]{1,6})/([0-9]{1,6})");
+  std::smatch parts;
+  const bool matches = std::regex_match(text, parts, form);
+  const Shard shard = matches ? Shard{std::stoi(parts[1]), std::stoi(parts[2])} : Shard{0, 0};
+  require(shard.part >= 1 && shard.part <= shard.of,
+          fmt::format("--shard: '{}' is not I/N with 1 <= I <= N, as in 2/3", text));
+  return shard;
+}
+
 ResultTable run_table(const RunPlan& plan, const std::function<void(const RunResult&)>& after) {
-  const std::string path = plan.out + "/" + kResultsFile;
-  std::vector<Config> configs;
-  std::vector<std::string> inputs = plan.inputs;
-  for (const PlannedRun& run : plan.runs) {
-    configs.push_back(run.config);
-    inputs.insert(inputs.end(), {run.config.data.path, run.config.llm.scores, run.config.llm.vectors});
-  }
-  check_results_file(path, inputs, plan.force);
-  const std::vector<CheckedRun> checked = check_runs(configs);
-  FinishedRuns finished(plan);
-  for (std::size_t k = 0; k < checked.size(); ++k) {
-    if (!checked[k].stored.is_null()) finished.add(k, checked[k].stored);
-  }
-  if (write_whole(path, finished.table())) throw Interrupted();
-  for (std::size_t k = 0; k < checked.size(); ++k) {
-    if (!checked[k].stored.is_null()) {
-      after(finished.at(k));
-      continue;
-    }
-    const nlohmann::json summary = run_once(configs[k], checked[k].inputs);
-    const bool stopped = interrupted();  // when all was done
-    finished.add(k, summary);
-    after(finished.at(k));
-    if (write_whole(path, finished.table()) || stopped) throw Interrupted();
-  }
-  return finished.table();
+  return SharedTable(plan, after).run();
 }
 
 }  // namespace sllmr

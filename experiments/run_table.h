@@ -19,6 +19,15 @@ struct PlannedRun {
   Config config;
 };
 
+/// Which runs a process takes first of those that it shares with `of` - 1 others: number `part`, and every
+/// `of`-th after it.
+struct Shard {
+  int part = 1, of = 1;
+
+  /// Of "2/3". Throws Error for anything else.
+  static Shard parse(const std::string& text);
+};
+
 struct RunPlan {
   ResultTable table;             // without runs
   std::vector<PlannedRun> runs;  // by row, column and seed
@@ -26,6 +35,7 @@ struct RunPlan {
   std::string out;               // folder of the run folders and of results.json
   std::vector<std::string> inputs;  // files that the command reads
   bool force = false;               // replace a results.json of other content
+  Shard shard;
 };
 
 /// What any run of the plan has a figure for.
@@ -34,10 +44,11 @@ std::vector<FigureName> figure_names(std::span<const PlannedRun> runs);
 /// Throws Error "<what>: ... did you mean ..." for a word that names no figure of these runs.
 FigureName require_figure(std::string_view word, std::span<const FigureName> known, std::string_view what);
 
-/// Makes the plan's runs, or reuses those that are finished, in their order, and calls `after` with each.
-/// results.json holds at any moment all that are finished, also after an error or Ctrl-C. Throws as
-/// check_runs() and run_once() do, before anything is trained where results.json is not to be written over,
-/// and Interrupted after Ctrl-C.
+/// Makes the plan's runs, or reuses those that are finished, and calls `after` with each. Processes may share
+/// a folder: each run is made by whoever claims it first, those of the own shard before others', and what a
+/// process leaves when it ends is free again; returns when all are finished. results.json holds at any moment
+/// all that are finished, also after an error or Ctrl-C. Throws as check_runs() and run_once() do, before
+/// anything is trained where results.json is not to be written over, and Interrupted after Ctrl-C.
 ResultTable run_table(const RunPlan& plan, const std::function<void(const RunResult&)>& after);
 
 }  // namespace sllmr

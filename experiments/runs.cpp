@@ -53,8 +53,9 @@ Config stored_config(const nlohmann::json& summary, const std::string& path) {
   return config;
 }
 
-/// The summary in the run's folder, or null. Throws Error where it is not the one that the run would have.
-nlohmann::json stored_summary(const Config& config, const RunInputs& inputs) {
+}  // namespace
+
+nlohmann::json finished_summary(const Config& config, const RunInputs& inputs) {
   nlohmann::json summary = read_summary(config.run_dir);
   if (summary.is_null()) return summary;
   const auto refuse = [&](const char* what, const std::string& change) {
@@ -72,8 +73,6 @@ nlohmann::json stored_summary(const Config& config, const RunInputs& inputs) {
   if (!change.empty()) refuse("other data", change);
   return summary;
 }
-
-}  // namespace
 
 std::vector<CheckedRun> check_runs(std::span<const Config> runs) {
   std::set<std::string> folders;
@@ -125,13 +124,13 @@ std::vector<CheckedRun> check_runs(std::span<const Config> runs) {
     }
   }
   for (std::size_t k = 0; k < runs.size(); ++k) {
-    checked[k].stored = stored_summary(runs[k], checked[k].inputs);
+    checked[k].stored = finished_summary(runs[k], checked[k].inputs);
   }
   return checked;
 }
 
 nlohmann::json run_once(const Config& config, const RunInputs& inputs) {
-  nlohmann::json summary = stored_summary(config, inputs);
+  nlohmann::json summary = finished_summary(config, inputs);
   if (!summary.is_null()) return summary;
   summary = train(config, std::filesystem::exists(std::filesystem::path(config.run_dir) / "config.toml"));
   if (summary.is_null()) throw Interrupted();

@@ -39,6 +39,9 @@ struct CheckedRun {
 /// or ranked, a table leaks, or a folder holds a run that is not to be kept; see run_once().
 std::vector<CheckedRun> check_runs(std::span<const Config> runs);
 
+/// The summary of the finished run that is stored in the run's folder, or null; Error as run_once().
+nlohmann::json finished_summary(const Config& config, const RunInputs& inputs);
+
 /// The summary of one run: the stored one if it is there and of this configuration and these inputs, else a
 /// new or resumed run's. Throws Interrupted where Ctrl-C ended it, and Error where the folder holds a run of
 /// another configuration, other data, features, texts or scores, one that another version of the program

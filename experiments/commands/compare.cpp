@@ -32,6 +32,7 @@ struct CompareOptions {
   std::vector<std::string> overrides, methods = {"none,global,hinge,agreement"}, metrics;  // lists by comma
   std::vector<int> seeds = {1, 2, 3};
   bool force = false;
+  std::string shard = kWholeTable;
 };
 
 /// AUC by slice, ranking quality or calibration, and what guidance tells: those of them that are known.
@@ -112,6 +113,7 @@ RunPlan plan_comparison(const CompareOptions& options) {
   plan.out = options.out;
   plan.inputs = {options.recipe};
   plan.force = options.force;
+  plan.shard = Shard::parse(options.shard);
   std::vector<Settings> settings = {{kCommandLine, options.overrides}};
   std::vector<RunSettings> told;
   std::vector<std::string> methods;
@@ -182,6 +184,7 @@ void add_compare_command(CLI::App& app) {
       ->allow_extra_args(false);
   command->add_option("--out", options->out, "Folder for the run folders and results.json")->required();
   command->add_flag("--force", options->force, "Replace a results.json of other content");
+  add_shard_option(*command, options->shard);
   command->callback([options] { compare(*options); });
 }
 

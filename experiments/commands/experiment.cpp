@@ -21,12 +21,14 @@ struct ExperimentOptions {
   std::string path;
   ExperimentChoice choice;
   bool force = false;
+  std::string shard = kWholeTable;
 };
 
 void run_experiment(const ExperimentOptions& options) {
   RunPlan plan = plan_experiment(read_experiment(options.path), options.choice);
   plan.inputs.push_back(options.path);
   plan.force = options.force;
+  plan.shard = Shard::parse(options.shard);
   const ResultTable table = run_table(plan, [&plan](const RunResult& run) {
     fmt::print(stderr, "{} {} seed {}: {} ({:.0f} s)\n", plan.table.rows[run.row],
                plan.table.columns[run.column], run.seed, figure_text(run.figure(plan.table.shown[0].name)),
@@ -61,6 +63,7 @@ void add_experiment_command(CLI::App& app) {
   run->add_option("--out", choice.out,
                   "Folder for the run folders and results.json (default: the experiment's)");
   run->add_flag("--force", options->force, "Replace a results.json of other content");
+  add_shard_option(*run, options->shard);
   run->callback([options] { run_experiment(*options); });
 }
 

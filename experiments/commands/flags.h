@@ -30,4 +30,17 @@ CLI::Validator number_in(Number low, Number high) {
       "in " + range);
 }
 
+inline constexpr const char* kWholeTable = "1/1";
+
+/// --shard of a command that makes a table of runs.
+inline void add_shard_option(CLI::App& command, std::string& shard) {
+  command
+      .add_option(
+          "--shard", shard,
+          "I/N: one of N processes that share the folder of --out, on one machine or on several: it takes "
+          "the I-th of every N runs first, then what others have left")
+      ->allow_extra_args(false)
+      ->capture_default_str();
+}
+
 }  // namespace sllmr

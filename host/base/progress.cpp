@@ -25,19 +25,31 @@ std::string with_prefix(double value) {
   return fmt::format("{:.{}f}{}", value, i == 0 ? 0 : 1, prefixes[i]);
 }
 
-std::string clock_time(double seconds) {
-  const std::int64_t whole = std::llround(seconds);
-  if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
-  return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
-}
-
 // A line that wraps could not be cleared.
 std::size_t columns(int fd) {
   winsize size{};
   return ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : usual_columns;
 }
 
+std::string& title_of_bars() {
+  static std::string title;
+  return title;
+}
+
 }  // namespace
+
+std::string clock_time(double seconds) {
+  const std::int64_t whole = std::llround(seconds);
+  if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
+  return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+}
+
+ProgressTitle::ProgressTitle(std::string title) {
+  title_of_bars() = std::move(title) + " | ";
+}
+ProgressTitle::~ProgressTitle() {
+  title_of_bars().clear();
+}
 
 std::string progress_line(const std::string& description, std::int64_t done, std::int64_t total,
                           double seconds, const std::string& unit, const std::string& extra) {
@@ -54,7 +66,7 @@ std::string progress_line(const std::string& description, std::int64_t done, std
 }
 
 Progress::Progress(std::string description, std::int64_t total, std::string unit, int fd)
-    : description_(std::move(description)),
+    : description_(title_of_bars() + std::move(description)),
       unit_(std::move(unit)),
       total_(total),
       fd_(fd),

@@ -13,6 +13,17 @@ namespace sllmr {
 std::string progress_line(const std::string& description, std::int64_t done, std::int64_t total,
                           double seconds, const std::string& unit, const std::string& extra);
 
+/// Seconds as "0:42" or "1:02:03".
+std::string clock_time(double seconds);
+
+/// While it lives, bars begin with `title`: of a whole that they are parts of. One at a time, which whoever
+/// draws bars must outlive.
+class ProgressTitle : NotCopied {
+ public:
+  explicit ProgressTitle(std::string title);
+  ~ProgressTitle();
+};
+
 /// Draws at most ten times a second, and clears its line at the end. One thread only.
 class Progress : NotCopied {
  public:

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -63,10 +62,8 @@ RunFolder::Descriptor& RunFolder::Descriptor::operator=(Descriptor&& other) noex
   return *this;
 }
 
-RunFolder::RunFolder(const std::string& path) : path_(path), lock_(open(lock_file, O_RDWR | O_CREAT)) {
-  if (::flock(lock_.get(), LOCK_EX | LOCK_NB) == 0) return;
-  require(errno != EWOULDBLOCK, fmt::format("another process is training in '{}'", path_));
-  throw Error(fmt::format("cannot lock run folder '{}': {}", path_, std::strerror(errno)));
+RunFolder::RunFolder(const std::string& path) : path_(path), lock_(FileLock::try_take(file(lock_file))) {
+  require(lock_.has_value(), fmt::format("another process is training in '{}'", path_));
 }
 
 RunFolder RunFolder::create(const std::string& path, const Config& config) {

@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "host/base/file_lock.h"
 #include "host/config/config.h"
 #include "host/data/dataset.h"
 
@@ -71,7 +73,8 @@ class RunFolder {
   void drop_events_after(const char* name, std::int64_t epoch) const;
 
   std::string path_;
-  Descriptor lock_, metrics_, guidance_;
+  std::optional<FileLock> lock_;
+  Descriptor metrics_, guidance_;
 };
 
 /// The summary of the run in a folder; null where it has none. Throws Error naming path, fault and remedy for

@@ -1,8 +1,10 @@
 // results.json as `compare` and `experiment run` leave it, and the columns that --metrics asks for.
 #include <gmock/gmock.h>
 
+#include <fmt/format.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -469,6 +471,57 @@ TEST_F(ResultsCli, AnErrorLosesNoFinishedRun) {
   ASSERT_EQ(rest["runs"].size(), 3) << "also those whose turn had not come";
   EXPECT_EQ(rest["runs"][2]["row"], "agreement");
   EXPECT_EQ(rest["runs"][2]["seed"], 2);
+}
+
+/// The words of a comparison of eight runs, by one of two processes, or by one alone.
+std::vector<std::string> sharded(std::vector<std::string> words, const std::string& shard) {
+  words.insert(words.end(), {"--shard", shard});
+  return words;
+}
+
+TEST_F(ResultsCli, ProcessesShareAFolder) {
+  write_recipe(20);
+  const std::vector<std::string> words = compare_words({}, "1,2,3,4");
+  const Process other(sharded(words, "2/2"));
+  const Process first(sharded(words, "1/2"));
+  EXPECT_EQ(first.wait(), 0);
+  EXPECT_EQ(other.wait(), 0);
+  const std::string together = read_all(results_);
+  EXPECT_EQ(results()["complete"], true);
+  EXPECT_EQ(results()["runs"].size(), 8);
+  for (const json& each : results()["runs"]) {
+    const std::string log =
+        read_all(fmt::format("{}/{}_{}/metrics.jsonl", out_, each["row"].get<std::string>(),
+                             each["seed"].get<int>()));
+    EXPECT_EQ(std::ranges::count(log, '\n'), 20) << log;
+  }
+  EXPECT_FALSE(std::filesystem::exists(out_ + "/.claims"));
+  ASSERT_EQ(run(words).status, 0);
+  EXPECT_EQ(read_all(results_), together);
+}
+
+TEST_F(ResultsCli, WhatAKilledProcessLeavesIsTaken) {
+  write_recipe(100);
+  const std::vector<std::string> words = compare_words({}, "1,2,3");
+  Process killed(sharded(words, "1/2"));
+  ASSERT_NE(killed.signal_when(
+                [&] { return read_all(out_ + "/none_1/metrics.jsonl").find("epoch") != std::string::npos; },
+                SIGKILL),
+            -1);
+  ASSERT_FALSE(std::filesystem::exists(out_ + "/none_1/summary.json")) << "it ended before the signal";
+  ASSERT_EQ(run(sharded(words, "2/2")).status, 0);
+  EXPECT_EQ(results()["complete"], true);
+  EXPECT_EQ(results()["runs"].size(), 6);
+  EXPECT_FALSE(std::filesystem::exists(out_ + "/.claims"));
+}
+
+TEST_F(ResultsCli, AShardIsAPartOfAWhole) {
+  for (const char* shard : {"0/2", "3/2", "1", "1/0", "a/b", "-1/2", "1/2/3", ""}) {
+    const Outcome refusal = run(sharded(compare_words(), shard));
+    EXPECT_EQ(refusal.status, 1) << shard;
+    EXPECT_THAT(refusal.err, HasSubstr("is not I/N")) << shard;
+  }
+  EXPECT_FALSE(std::filesystem::exists(out_));
 }
 
 class StoppedTable : public ResultsCli, public testing::WithParamInterface<int> {};

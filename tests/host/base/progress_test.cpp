@@ -88,6 +88,21 @@ TEST(Progress, DrawsAtMostTenTimesASecond) {
   EXPECT_LE(draws, most);
 }
 
+TEST(Progress, SaysWhatItIsAPartOf) {
+  const Terminal terminal(200);
+  {
+    const ProgressTitle title("run 3/24, 1:30 left");
+    Progress progress("epoch 1/2", 10, "triples", terminal.fd());
+    std::this_thread::sleep_for(120ms);
+    progress.update(5);
+    EXPECT_THAT(terminal.drawn(), HasSubstr("run 3/24, 1:30 left | epoch 1/2  50 %"));
+  }
+  Progress progress("epoch 1/2", 10, "triples", terminal.fd());
+  std::this_thread::sleep_for(120ms);
+  progress.update(5);
+  EXPECT_THAT(terminal.drawn(), testing::Not(HasSubstr("run 3/24")));
+}
+
 TEST(Progress, CutsTheLineToTheTerminal) {
   const Terminal terminal(20);
   Progress progress("a description that is long", 100, "rows", terminal.fd());

@@ -1,0 +1,34 @@
+#include "host/base/file_lock.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "kernels/exec/error.h"
+
+namespace sllmr {
+
+std::optional<FileLock> FileLock::try_take(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  require(fd >= 0, fmt::format("cannot open lock file '{}': {}", path, std::strerror(errno)));
+  FileLock lock(fd);
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return lock;
+  require(errno == EWOULDBLOCK, fmt::format("cannot lock '{}': {}", path, std::strerror(errno)));
+  return std::nullopt;
+}
+
+FileLock::~FileLock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+FileLock::FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+FileLock& FileLock::operator=(FileLock&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  return *this;
+}
+
+}  // namespace sllmr
