@@ -22,11 +22,13 @@ std::string filled(const TomlTable& table, const char* key, const std::string& p
 
 Experiment read_experiment(const std::string& path) {
   const TomlTable table(read_text_file(path, "the experiment"), path,
-                        {"title", "recipe", "metric", "out", "column", "row", "cell"});
+                        {"title", "recipe", "metric", "out", "column", "row", "cell", "fast"});
   Experiment out;
   out.title = filled(table, "title", path);
   out.recipe = filled(table, "recipe", path);
-  out.metric = filled(table, "metric", path);
+  out.metrics = table.texts("metric");
+  require(!out.metrics.empty() && std::ranges::find(out.metrics, "") == out.metrics.end(),
+          fmt::format("{}: 'metric' is missing or empty; name a figure, as 'auc'", path));
   out.out = filled(table, "out", path);
   for (const TomlTable& each : table.tables("column", {"name", "set", "seeds"})) {
     out.columns.push_back(
@@ -38,9 +40,9 @@ Experiment read_experiment(const std::string& path) {
     out.rows.push_back(
         {filled(each, "name", path), each.list<std::string>("set"), {}, each.list<double>("reference")});
     const TableAxis& row = out.rows.back();
-    require(row.reference.empty() || row.reference.size() == out.columns.size(),
-            fmt::format("{}: row '{}' has {} reference figures for {} columns", path, row.name,
-                        row.reference.size(), out.columns.size()));
+    require(row.reference.empty() || row.reference.size() == out.metrics.size() * out.columns.size(),
+            fmt::format("{}: row '{}' has {} reference figures for {} columns and {} metrics", path, row.name,
+                        row.reference.size(), out.columns.size(), out.metrics.size()));
     require(std::ranges::all_of(row.reference, [](double x) { return std::isfinite(x); }),
             fmt::format("{}: row '{}' has a reference figure that is not finite", path, row.name));
   }
@@ -52,6 +54,10 @@ Experiment read_experiment(const std::string& path) {
     out.rules.push_back({each.text("row"), each.text("column"), each.list<std::string>("set")});
     known(out.rows, out.rules.back().row);
     known(out.columns, out.rules.back().column);
+  }
+  if (const auto fast = table.table("fast", {"rows", "columns", "seeds", "set"})) {
+    out.fast = {fast->list<std::string>("rows"), fast->list<std::string>("columns"),
+                fast->list<std::string>("set"), fast->list<std::int64_t>("seeds")};
   }
   require(!out.rows.empty() && !out.columns.empty(),
           fmt::format("{}: needs a [[row]] and a [[column]]", path));

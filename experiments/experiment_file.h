@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,21 +13,28 @@ struct TableAxis {
   std::string name;
   std::vector<std::string> overrides;
   std::vector<std::int64_t> seeds = {};  // of a column
-  std::vector<double> reference = {};    // of a row: what was published, by column; or empty
+  std::vector<double> reference = {};    // of a row: what was published, by metric and column; or empty
 };
 /// What is set for one cell only.
 struct CellRule {
   std::string row, column;
   std::vector<std::string> overrides;
 };
+/// What is left of an experiment that is to be over soon. Empty: all.
+struct FastPart {
+  std::vector<std::string> rows, columns, overrides;
+  std::vector<std::int64_t> seeds;
+};
 struct Experiment {
-  std::string title, recipe, metric, out;
+  std::string title, recipe, out;
+  std::vector<std::string> metrics;
   std::vector<TableAxis> columns, rows;
   std::vector<CellRule> rules;
+  std::optional<FastPart> fast;
 };
 
 /// Throws Error naming file and fault for malformed TOML, a key that is unknown, missing or of another type,
-/// references that are not one finite number a column, and a cell of no row or column.
+/// references that are not one finite number a metric and column, and a cell of no row or column.
 Experiment read_experiment(const std::string& path);
 
 }  // namespace sllmr

@@ -32,6 +32,19 @@ std::vector<std::size_t> chosen(const std::vector<std::string>& names, const std
   return places;
 }
 
+/// What --fast stands for; the command line wins.
+ExperimentChoice fast_choice(const Experiment& experiment, ExperimentChoice choice) {
+  require(experiment.fast.has_value(), "--fast: the experiment has no [fast] that says what it leaves out");
+  const FastPart& fast = *experiment.fast;
+  if (choice.rows.empty()) choice.rows = fast.rows;
+  if (choice.columns.empty()) choice.columns = fast.columns;
+  if (choice.seeds.empty()) choice.seeds = fast.seeds;
+  if (choice.out.empty()) choice.out = experiment.out + "-fast";
+  choice.overrides.insert(choice.overrides.begin(), fast.overrides.begin(), fast.overrides.end());
+  choice.fast = false;
+  return choice;
+}
+
 /// The settings of an experiment: those of the columns, of the rows, of the cells, of the command line.
 class ExperimentSettings {
  public:
@@ -72,7 +85,7 @@ class ExperimentSettings {
   const Experiment& experiment_;
 };
 
-/// Sets what the table shows: a figure, or another number of the summaries.
+/// Has the table show one more thing: a figure, or another number of the summaries.
 void show_metric(const std::string& metric, RunPlan& plan) {
   std::vector<FigureName> known = figure_names(plan.runs);
   if (!find_figure(metric, known)) {
@@ -80,15 +93,16 @@ void show_metric(const std::string& metric, RunPlan& plan) {
     for (const PlannedRun& run : plan.runs) {
       for (const std::string& path : summary_numbers(run.config)) known.push_back({path});
     }
-    if (find_figure(metric, std::span(known).subspan(figures))) plan.summary_path = metric;
+    if (find_figure(metric, std::span(known).subspan(figures))) plan.summary_paths.push_back(metric);
   }
-  plan.table.shown = {{require_figure(metric, known, "metric of the experiment"), metric}};
+  plan.table.shown.push_back({require_figure(metric, known, "metric of the experiment"), metric});
 }
 
 }  // namespace
 
 RunPlan plan_experiment(const Experiment& experiment, const ExperimentChoice& choice) {
   RunPlan plan;
+  if (choice.fast) return plan_experiment(experiment, fast_choice(experiment, choice));
   plan.out = choice.out.empty() ? experiment.out : choice.out;
   plan.inputs = {experiment.recipe};
   ResultTable& table = plan.table;
@@ -104,7 +118,10 @@ RunPlan plan_experiment(const Experiment& experiment, const ExperimentChoice& ch
     table.rows.push_back(row.name);
     for (std::size_t c = 0; c < columns.size(); ++c) {
       const TableAxis& column = experiment.columns[columns[c]];
-      if (!row.reference.empty()) table.published.push_back({r, c, row.reference[columns[c]]});
+      for (std::size_t figure = 0; figure < experiment.metrics.size() && !row.reference.empty(); ++figure) {
+        const std::size_t at = figure * experiment.columns.size() + columns[c];
+        table.published.push_back({r, c, figure, row.reference[at]});
+      }
       const std::vector<std::int64_t>& seeds = choice.seeds.empty() ? column.seeds : choice.seeds;
       require_distinct(seeds, "seeds");
       for (const std::int64_t seed : seeds) {
@@ -117,7 +134,8 @@ RunPlan plan_experiment(const Experiment& experiment, const ExperimentChoice& ch
   }
   const std::vector<Config> configs = load_runs(experiment.recipe, settings.all, told);
   for (std::size_t k = 0; k < configs.size(); ++k) plan.runs[k].config = configs[k];
-  show_metric(experiment.metric, plan);
+  require_distinct(experiment.metrics, "metric");
+  for (const std::string& metric : experiment.metrics) show_metric(metric, plan);
   return plan;
 }
 

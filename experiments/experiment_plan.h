@@ -16,6 +16,7 @@ struct ExperimentChoice {
   std::vector<std::int64_t> seeds;
   std::vector<std::string> overrides;  // key=value for every run
   std::string out;
+  bool fast = false;  // what its [fast] leaves of it, in a folder of its own
 };
 
 /// Every run that was asked for. Throws Error for an unknown row or column, overrides of what the experiment

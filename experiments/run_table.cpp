@@ -31,8 +31,9 @@ class FinishedRuns {
     run.row = planned.row;
     run.column = planned.column;
     // One of summary_numbers(); those of another method's runs may lack it.
-    const std::string& path = plan_.summary_path;
-    if (!path.empty()) run.figures.push_back({{path}, number_at(summary, path)});
+    for (const std::string& path : plan_.summary_paths) {
+      run.figures.push_back({{path}, number_at(summary, path)});
+    }
     runs_[k] = std::move(run);
   }
   bool has(std::size_t k) const { return runs_[k].has_value(); }

@@ -29,12 +29,12 @@ struct Shard {
 };
 
 struct RunPlan {
-  ResultTable table;             // without runs
-  std::vector<PlannedRun> runs;  // by row, column and seed
-  std::string summary_path;      // of summary_numbers(), what the table shows beside figures_of(); or empty
-  std::string out;               // folder of the run folders and of results.json
-  std::vector<std::string> inputs;  // files that the command reads
-  bool force = false;               // replace a results.json of other content
+  ResultTable table;                       // without runs
+  std::vector<PlannedRun> runs;            // by row, column and seed
+  std::vector<std::string> summary_paths;  // of summary_numbers(), what the table shows beside figures_of()
+  std::string out;                         // folder of the run folders and of results.json
+  std::vector<std::string> inputs;         // files that the command reads
+  bool force = false;                      // replace a results.json of other content
   Shard shard;
 };
 

@@ -62,6 +62,7 @@ void add_experiment_command(CLI::App& app) {
       ->allow_extra_args(false);
   run->add_option("--out", choice.out,
                   "Folder for the run folders and results.json (default: the experiment's)");
+  run->add_flag("--fast", choice.fast, "Only what the experiment's [fast] names, in a folder of its own");
   run->add_flag("--force", options->force, "Replace a results.json of other content");
   add_shard_option(*run, options->shard);
   run->callback([options] { run_experiment(*options); });

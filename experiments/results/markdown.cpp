@@ -22,6 +22,41 @@ std::string header(const std::vector<std::string>& titles) {
   return fmt::format("| {} |\n{}\n", fmt::join(titles, " | "), rule);
 }
 
+/// columns_markdown() of one figure.
+std::string columns_of(const ResultTable& table, std::size_t figure) {
+  const FigureName& name = table.shown[figure].name;
+  std::vector<std::string> titles = {""};
+  for (const std::string& column : table.columns) {
+    titles.push_back(column);
+    if (!table.published.empty()) titles.insert(titles.end(), {"published", "difference"});
+  }
+  std::string text = header(titles);
+  double distance = 0;
+  int cells = 0;
+  for (std::size_t row = 0; row < table.rows.size(); ++row) {
+    text += fmt::format("| {} |", table.rows[row]);
+    for (std::size_t column = 0; column < table.columns.size(); ++column) {
+      const Spread spread = table.spread(row, column, name);
+      text += fmt::format(" {} |", to_text(spread));
+      if (table.published.empty()) continue;
+      const std::optional<double> published = table.published_at(row, column, figure);
+      if (!published || spread.n == 0) {
+        text += fmt::format(" {} | - |", figure_text(published));
+        continue;
+      }
+      const double difference = spread.mean - *published;
+      text += fmt::format(" {} | {:+.4f} |", figure_text(published), difference);
+      distance += std::fabs(difference);
+      ++cells;
+    }
+    text += "\n";
+  }
+  text += "\n";
+  if (cells > 0)
+    text += fmt::format("mean absolute difference {:.4f} over {} cells\n", distance / cells, cells);
+  return text;
+}
+
 }  // namespace
 
 std::string figures_markdown(const ResultTable& table) {
@@ -54,38 +89,15 @@ std::string figures_markdown(const ResultTable& table) {
 }
 
 std::string columns_markdown(const ResultTable& table) {
-  const ShownFigure& shown = table.shown.at(0);
-  std::vector<std::string> titles = {""};
-  for (const std::string& column : table.columns) {
-    titles.push_back(column);
-    if (!table.published.empty()) titles.insert(titles.end(), {"published", "difference"});
+  std::string text = table.title + "\n";
+  std::vector<std::string> shown;
+  for (std::size_t figure = 0; figure < table.shown.size(); ++figure) {
+    shown.push_back(table.shown[figure].title);
+    if (table.shown.size() > 1) text += fmt::format("\n{}\n", shown.back());
+    text += "\n" + columns_of(table, figure);
   }
-  std::string text = table.title + "\n\n" + header(titles);
-  double distance = 0;
-  int cells = 0;
-  for (std::size_t row = 0; row < table.rows.size(); ++row) {
-    text += fmt::format("| {} |", table.rows[row]);
-    for (std::size_t column = 0; column < table.columns.size(); ++column) {
-      const Spread spread = table.spread(row, column, shown.name);
-      text += fmt::format(" {} |", to_text(spread));
-      if (table.published.empty()) continue;
-      const std::optional<double> published = table.published_at(row, column);
-      if (!published || spread.n == 0) {
-        text += fmt::format(" {} | - |", figure_text(published));
-        continue;
-      }
-      const double difference = spread.mean - *published;
-      text += fmt::format(" {} | {:+.4f} |", figure_text(published), difference);
-      distance += std::fabs(difference);
-      ++cells;
-    }
-    text += "\n";
-  }
-  text += "\n";
-  if (cells > 0)
-    text += fmt::format("mean absolute difference {:.4f} over {} cells\n", distance / cells, cells);
-  return text + fmt::format("{} of {}, mean ± standard deviation over seeds; {}\n", shown.title, table.recipe,
-                            provenance_text(table));
+  return text + fmt::format("{} of {}, mean ± standard deviation over seeds; {}\n", fmt::join(shown, ", "),
+                            table.recipe, provenance_text(table));
 }
 
 std::string provenance_text(const ResultTable& table) {

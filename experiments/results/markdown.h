@@ -11,7 +11,7 @@ namespace sllmr {
 /// Where the table has a baseline, each cost of a run is followed by how much more it is.
 std::string figures_markdown(const ResultTable& table);
 
-/// A line for each row, a column for each column of the table, of the first shown figure, beside what was
+/// Of each shown figure a line for each row, a column for each column of the table, beside what was
 /// published; and what it comes from.
 std::string columns_markdown(const ResultTable& table);
 

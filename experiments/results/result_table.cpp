@@ -67,9 +67,10 @@ Spread ResultTable::over_baseline(std::size_t row, std::size_t column, const Fig
   return spread_of(differences);
 }
 
-std::optional<double> ResultTable::published_at(std::size_t row, std::size_t column) const {
+std::optional<double> ResultTable::published_at(std::size_t row, std::size_t column,
+                                                std::size_t figure) const {
   for (const Published& each : published) {
-    if (each.row == row && each.column == column) return each.value;
+    if (each.row == row && each.column == column && each.figure == figure) return each.value;
   }
   return std::nullopt;
 }

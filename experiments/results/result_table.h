@@ -45,9 +45,9 @@ struct ShownFigure {
 /// AUC of every slice, the first columns of tables of methods.
 std::vector<ShownFigure> auc_by_slice();
 
-/// What somebody else published for a cell: a value of the table's first shown figure.
+/// What somebody else published for a cell: a value of one of the table's shown figures.
 struct Published {
-  std::size_t row, column;
+  std::size_t row, column, figure;
   double value;
 };
 
@@ -64,7 +64,7 @@ struct ResultTable {
   Spread spread(std::size_t row, std::size_t column, const FigureName& name) const;
   /// How much more than the baseline, which the table must have: over the seeds that both have.
   Spread over_baseline(std::size_t row, std::size_t column, const FigureName& name) const;
-  std::optional<double> published_at(std::size_t row, std::size_t column) const;
+  std::optional<double> published_at(std::size_t row, std::size_t column, std::size_t figure) const;
 };
 
 }  // namespace sllmr

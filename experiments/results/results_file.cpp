@@ -62,8 +62,10 @@ Json runs_of(const ResultTable& table) {
 Json published_of(const ResultTable& table) {
   Json published = Json::array();
   for (const Published& each : table.published) {
-    published.push_back(
-        {{"row", table.rows[each.row]}, {"column", table.columns[each.column]}, {"value", each.value}});
+    published.push_back({{"row", table.rows[each.row]},
+                         {"column", table.columns[each.column]},
+                         {"metric", to_text(table.shown.at(each.figure).name)},
+                         {"value", each.value}});
   }
   return published;
 }

@@ -62,6 +62,12 @@ std::string TomlTable::text_or(const char* key, const std::string& otherwise) co
   return node->as_string()->get();
 }
 
+std::vector<std::string> TomlTable::texts(const char* key) const {
+  const toml::node* node = table_->get(key);
+  if (node != nullptr && node->is_string()) return {node->as_string()->get()};
+  return list<std::string>(key);
+}
+
 template <class Element>
 std::vector<Element> TomlTable::list(const char* key) const {
   std::vector<Element> out;
@@ -80,6 +86,13 @@ std::vector<Element> TomlTable::list(const char* key) const {
 template std::vector<std::string> TomlTable::list(const char* key) const;
 template std::vector<std::int64_t> TomlTable::list(const char* key) const;
 template std::vector<double> TomlTable::list(const char* key) const;
+
+std::optional<TomlTable> TomlTable::table(const char* key, const std::vector<std::string>& keys) const {
+  const toml::node* node = table_->get(key);
+  if (node == nullptr) return std::nullopt;
+  if (!node->is_table()) fail(*node, fmt::format("'{}' must be a table: [{}]", key, key));
+  return TomlTable(std::shared_ptr<const toml::table>(table_, node->as_table()), origin_, keys);
+}
 
 std::vector<TomlTable> TomlTable::tables(const char* key, const std::vector<std::string>& keys) const {
   std::vector<TomlTable> out;

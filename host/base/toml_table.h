@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,9 +21,13 @@ class TomlTable {
 
   std::string text(const char* key) const;
   std::string text_or(const char* key, const std::string& otherwise) const;
+  /// A string, or several in an array; none where the key is not there.
+  std::vector<std::string> texts(const char* key) const;
   /// Of std::string, std::int64_t or double; empty where the key is not there.
   template <class Element>
   std::vector<Element> list(const char* key) const;
+  /// The table [key], with the keys `keys`; nothing where the key is not there.
+  std::optional<TomlTable> table(const char* key, const std::vector<std::string>& keys) const;
   /// The tables [[key]], in order, each with the keys `keys`; none where the key is not there.
   std::vector<TomlTable> tables(const char* key, const std::vector<std::string>& keys) const;
 

@@ -181,8 +181,9 @@ TEST_F(ResultsCli, AnExperimentKeepsWhatWasPublishedToo) {
   EXPECT_EQ(whole["rows"], json({"plain", "guided"}));
   EXPECT_EQ(whole["columns"], json({"short", "long"}));
   EXPECT_EQ(whole["runs"].size(), 6);
-  EXPECT_EQ(whole["published"], json::parse(R"([{"row": "plain", "column": "short", "value": 0.5},
-                                                {"row": "plain", "column": "long", "value": 0.625}])"));
+  EXPECT_EQ(whole["published"], json::parse(R"(
+      [{"row": "plain", "column": "short", "metric": "auc.cold", "value": 0.5},
+       {"row": "plain", "column": "long", "metric": "auc.cold", "value": 0.625}])"));
   const double mean = (stored("plain_short_1", "/test/auc/cold").get<double>() +
                        stored("plain_short_2", "/test/auc/cold").get<double>()) /
                       2;
@@ -195,6 +196,40 @@ TEST_F(ResultsCli, AnExperimentKeepsWhatWasPublishedToo) {
   ASSERT_EQ(run({"experiment", "run", table_, "--columns", "long"}).status, 0);
   EXPECT_EQ(results()["published"].size(), 1);
   EXPECT_EQ(results()["published"][0]["value"], 0.625);
+}
+
+TEST_F(ResultsCli, TheFastPartOfAnExperimentIsInAFolderOfItsOwn) {
+  EXPECT_THAT(run({"experiment", "run", table_, "--fast"}).err, HasSubstr("has no [fast]"));
+  std::ofstream(table_, std::ios::app) << "[fast]\nrows = ['guided']\nseeds = [7]\nset = ['train.lr=0.5']\n";
+  const Outcome outcome = run({"experiment", "run", table_, "--fast", "--columns", "long"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_FALSE(std::filesystem::exists(out_));
+  const json fast = json::parse(read_all(out_ + "-fast/results.json"));
+  EXPECT_EQ(fast["rows"], json({"guided"}));
+  EXPECT_EQ(fast["columns"], json({"long"}));
+  ASSERT_EQ(fast["runs"].size(), 1);
+  EXPECT_EQ(fast["runs"][0]["seed"], 7);
+  EXPECT_THAT(fast["runs"][0]["config"].get<std::string>(), HasSubstr("lr = 0.5"));
+  std::ofstream(table_, std::ios::app) << "more = 1\n";
+  EXPECT_THAT(run({"experiment", "run", table_, "--fast"}).err, HasSubstr("unknown key 'more'"));
+}
+
+TEST_F(ResultsCli, AnExperimentMayShowSeveralFigures) {
+  std::string text = read_all(table_);
+  const std::string one = "metric = 'test.auc.cold'", reference = "reference = [0.5, 0.625]";
+  text.replace(text.find(one), one.size(), "metric = ['test.auc.cold', 'seconds.epoch']");
+  std::ofstream(table_) << text;
+  EXPECT_THAT(run({"experiment", "run", table_}).err,
+              HasSubstr("2 reference figures for 2 columns and 2 metrics"));
+  text.replace(text.find(reference), reference.size(), "reference = [0.5, 0.625, 1, 2]");
+  std::ofstream(table_) << text;
+  const Outcome outcome = run({"experiment", "run", table_});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("\ntest.auc.cold\n\n| "));
+  EXPECT_THAT(outcome.out, HasSubstr("\nseconds.epoch\n\n| "));
+  ASSERT_EQ(results()["published"].size(), 4);
+  EXPECT_EQ(results()["published"][3],
+            json::parse(R"({"row": "plain", "column": "long", "metric": "seconds.epoch.all", "value": 2.0})"));
 }
 
 TEST_F(ResultsCli, TheMetricOfAnExperimentIsAnyNumberOfASummary) {
@@ -490,9 +525,8 @@ TEST_F(ResultsCli, ProcessesShareAFolder) {
   EXPECT_EQ(results()["complete"], true);
   EXPECT_EQ(results()["runs"].size(), 8);
   for (const json& each : results()["runs"]) {
-    const std::string log =
-        read_all(fmt::format("{}/{}_{}/metrics.jsonl", out_, each["row"].get<std::string>(),
-                             each["seed"].get<int>()));
+    const std::string log = read_all(
+        fmt::format("{}/{}_{}/metrics.jsonl", out_, each["row"].get<std::string>(), each["seed"].get<int>()));
     EXPECT_EQ(std::ranges::count(log, '\n'), 20) << log;
   }
   EXPECT_FALSE(std::filesystem::exists(out_ + "/.claims"));

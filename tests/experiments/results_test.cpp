@@ -178,7 +178,7 @@ TEST(ResultTable, OfColumnsIsMarkdownBesideWhatWasPublished) {
                 run_of(summary_of(by_slice(0.5, 0.25, 0.5)), 0, 1),
                 run_of(summary_of(by_slice(0.5, nullptr, 0.5)), 1, 0),
                 run_of(summary_of(by_slice(0.5, 0.75, 0.5)), 2, 1)};
-  table.published = {{0, 0, 0.625}, {0, 1, 0.125}, {1, 0, 0.5}};
+  table.published = {{0, 0, 0, 0.625}, {0, 1, 0, 0.125}, {1, 0, 0, 0.5}};
   const std::string text = columns_markdown(table);
   EXPECT_THAT(text,
               testing::StartsWith("A table\n\n"
@@ -193,6 +193,24 @@ TEST(ResultTable, OfColumnsIsMarkdownBesideWhatWasPublished) {
   EXPECT_THAT(columns_markdown(table), testing::StartsWith("A table\n\n|  | one | two |\n|---|---|---|\n"
                                                            "| a | 0.5000 | 0.2500 |\n"));
   EXPECT_THAT(columns_markdown(table), Not(HasSubstr("difference")));
+}
+
+TEST(ResultTable, OfColumnsHasAPartForEveryFigure) {
+  ResultTable table;
+  table.title = "A table";
+  table.recipe = "r.toml";
+  table.rows = {"a"};
+  table.columns = {"one", "two"};
+  table.shown = {{{"auc", "cold"}, "auc.cold"}, {{"auc", "tail"}, "auc.tail"}};
+  table.runs = {run_of(summary_of(by_slice(0.5, 0.5, 0.25)), 0, 0),
+                run_of(summary_of(by_slice(0.5, 0.25, 0.75)), 0, 1)};
+  table.published = {{0, 0, 0, 0.5}, {0, 1, 0, 0.5}, {0, 0, 1, 0.125}, {0, 1, 1, 0.5}};
+  const std::string text = columns_markdown(table);
+  EXPECT_THAT(text, testing::StartsWith("A table\n\nauc.cold\n\n| "));
+  EXPECT_THAT(text, HasSubstr("| a | 0.5000 | 0.5000 | +0.0000 | 0.2500 | 0.5000 | -0.2500 |\n"));
+  EXPECT_THAT(text, HasSubstr("\nauc.tail\n\n| "));
+  EXPECT_THAT(text, HasSubstr("| a | 0.2500 | 0.1250 | +0.1250 | 0.7500 | 0.5000 | +0.2500 |\n"));
+  EXPECT_THAT(text, HasSubstr("auc.cold, auc.tail of r.toml, mean"));
 }
 
 TEST(Markdown, ShowsWhatACostOfTheRunIsOverTheBaseline) {
@@ -244,7 +262,7 @@ TEST(ResultsFile, HoldsEveryFigureAndWhatMadeIt) {
   ResultTable table = methods_table();
   table.runs[0].figures[0].value = 0.1 + 0.2;  // auc, all: no short decimal
   table.runs[1].data_hash = "d2";
-  table.published = {{1, 0, 0.5}};
+  table.published = {{1, 0, 0, 0.5}};
   table.complete = false;
   const json stored = json::parse(results_json(table));
   EXPECT_EQ(stored["schema"], 1);
@@ -252,7 +270,8 @@ TEST(ResultsFile, HoldsEveryFigureAndWhatMadeIt) {
   EXPECT_EQ(stored["complete"], false);
   EXPECT_EQ(stored["rows"], json({"none", "agreement"}));
   EXPECT_EQ(stored["columns"], json({"r"}));
-  EXPECT_EQ(stored["published"], json::parse(R"([{"row": "agreement", "column": "r", "value": 0.5}])"));
+  EXPECT_EQ(stored["published"],
+            json::parse(R"([{"row": "agreement", "column": "r", "metric": "auc.all", "value": 0.5}])"));
   ASSERT_EQ(stored["runs"].size(), 3);
   EXPECT_EQ(stored["runs"][0]["scores_hash"], nullptr);
   EXPECT_EQ(stored["runs"][0]["feature_hash"], nullptr) << "mf reads none";
