@@ -22,7 +22,7 @@ std::string filled(const TomlTable& table, const char* key, const std::string& p
 
 Experiment read_experiment(const std::string& path) {
   const TomlTable table(read_text_file(path, "the experiment"), path,
-                        {"title", "recipe", "metric", "out", "column", "row", "cell", "fast"});
+                        {"title", "recipe", "metric", "out", "runs", "column", "row", "cell", "fast"});
   Experiment out;
   out.title = filled(table, "title", path);
   out.recipe = filled(table, "recipe", path);
@@ -30,6 +30,7 @@ Experiment read_experiment(const std::string& path) {
   require(!out.metrics.empty() && std::ranges::find(out.metrics, "") == out.metrics.end(),
           fmt::format("{}: 'metric' is missing or empty; name a figure, as 'auc'", path));
   out.out = filled(table, "out", path);
+  out.runs = table.text_or("runs", "");
   for (const TomlTable& each : table.tables("column", {"name", "set", "seeds"})) {
     out.columns.push_back(
         {filled(each, "name", path), each.list<std::string>("set"), each.list<std::int64_t>("seeds")});

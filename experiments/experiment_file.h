@@ -27,6 +27,7 @@ struct FastPart {
 };
 struct Experiment {
   std::string title, recipe, out;
+  std::string runs;  // folder of the run folders, which experiments may share; empty: `out`
   std::vector<std::string> metrics;
   std::vector<TableAxis> columns, rows;
   std::vector<CellRule> rules;

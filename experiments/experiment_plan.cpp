@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <filesystem>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "host/base/nearest.h"
 #include "host/runs/training.h"
 #include "kernels/exec/error.h"
+#include "kernels/exec/fnv.h"
 
 namespace sllmr {
 namespace {
@@ -39,7 +41,6 @@ ExperimentChoice fast_choice(const Experiment& experiment, ExperimentChoice choi
   if (choice.rows.empty()) choice.rows = fast.rows;
   if (choice.columns.empty()) choice.columns = fast.columns;
   if (choice.seeds.empty()) choice.seeds = fast.seeds;
-  if (choice.out.empty()) choice.out = experiment.out + "-fast";
   choice.overrides.insert(choice.overrides.begin(), fast.overrides.begin(), fast.overrides.end());
   choice.fast = false;
   return choice;
@@ -85,6 +86,16 @@ class ExperimentSettings {
   const Experiment& experiment_;
 };
 
+/// Where every experiment that asks for this run finds it: named after what it is made of, whatever the table
+/// calls it.
+std::string shared_folder(const std::string& runs, Config config) {
+  config.run_dir.clear();
+  Fnv<std::uint64_t> hash;
+  hash.add_bytes(to_toml(decisive(config)));
+  return fmt::format("{}/{}_{}_{}_{}_{:016x}", runs, config.model.name, config.method,
+                     std::filesystem::path(config.data.path).filename().string(), config.seed, hash.value());
+}
+
 /// Has the table show one more thing: a figure, or another number of the summaries.
 void show_metric(const std::string& metric, RunPlan& plan) {
   std::vector<FigureName> known = figure_names(plan.runs);
@@ -102,7 +113,11 @@ void show_metric(const std::string& metric, RunPlan& plan) {
 
 RunPlan plan_experiment(const Experiment& experiment, const ExperimentChoice& choice) {
   RunPlan plan;
-  if (choice.fast) return plan_experiment(experiment, fast_choice(experiment, choice));
+  if (choice.fast) {
+    Experiment part = experiment;
+    part.out += "-fast";
+    return plan_experiment(part, fast_choice(experiment, choice));
+  }
   plan.out = choice.out.empty() ? experiment.out : choice.out;
   plan.inputs = {experiment.recipe};
   ResultTable& table = plan.table;
@@ -133,7 +148,12 @@ RunPlan plan_experiment(const Experiment& experiment, const ExperimentChoice& ch
     }
   }
   const std::vector<Config> configs = load_runs(experiment.recipe, settings.all, told);
-  for (std::size_t k = 0; k < configs.size(); ++k) plan.runs[k].config = configs[k];
+  for (std::size_t k = 0; k < configs.size(); ++k) {
+    Config& config = plan.runs[k].config = configs[k];
+    // --out asks for a table that stands alone.
+    if (!experiment.runs.empty() && choice.out.empty())
+      config.run_dir = shared_folder(experiment.runs, config);
+  }
   require_distinct(experiment.metrics, "metric");
   for (const std::string& metric : experiment.metrics) show_metric(metric, plan);
   return plan;

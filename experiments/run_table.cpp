@@ -103,24 +103,27 @@ class SharedTable {
     // What others finished last may have been missing from what they wrote.
     write();
     // Claims of processes that were killed.
-    for (std::size_t k = 0; k < configs_.size(); ++k) std::filesystem::remove(claim_of(k));
-    std::error_code not_empty;
-    std::filesystem::remove(claims(), not_empty);
+    for (std::size_t k = 0; k < configs_.size(); ++k) {
+      std::filesystem::remove(claim_of(k));
+      std::error_code not_empty;
+      std::filesystem::remove(claim_of(k).parent_path(), not_empty);
+    }
     return finished_.table();
   }
 
  private:
-  std::string claims() const { return plan_.out + "/.claims"; }
-  std::string claim_of(std::size_t k) const {
-    return claims() + "/" + std::filesystem::path(configs_[k].run_dir).filename().string();
+  /// Beside the run folders, which tables may share.
+  std::filesystem::path claim_of(std::size_t k) const {
+    const std::filesystem::path run(configs_[k].run_dir);
+    return run.parent_path() / ".claims" / run.filename();
   }
 
   /// Makes run k, or finds it made. False: another process is at it.
   bool take(std::size_t k) {
     nlohmann::json summary = finished_summary(configs_[k], checked_[k].inputs);
     if (summary.is_null()) {
-      make_folder(claims());
-      const std::optional<FileLock> claim = FileLock::try_take(claim_of(k));
+      make_folder(claim_of(k).parent_path());
+      const std::optional<FileLock> claim = FileLock::try_take(claim_of(k).string());
       if (!claim) return false;
       const ProgressTitle title(title_of());
       const auto start = std::chrono::steady_clock::now();
@@ -144,10 +147,10 @@ class SharedTable {
       title += fmt::format(", {} left", clock_time(seconds_ / made_ * static_cast<double>(left)));
     return title;
   }
-  static void make_folder(const std::string& path) {
+  static void make_folder(const std::filesystem::path& path) {
     std::error_code error;
     std::filesystem::create_directories(path, error);
-    require(!error, fmt::format("cannot create folder '{}': {}", path, error.message()));
+    require(!error, fmt::format("cannot create folder '{}': {}", path.string(), error.message()));
   }
   /// Others' work is looked at again in a while.
   static void wait() {

@@ -214,6 +214,34 @@ TEST_F(ResultsCli, TheFastPartOfAnExperimentIsInAFolderOfItsOwn) {
   EXPECT_THAT(run({"experiment", "run", table_, "--fast"}).err, HasSubstr("unknown key 'more'"));
 }
 
+TEST_F(ResultsCli, ExperimentsShareRunsWhateverTheyCallThem) {
+  const std::string runs = folder_ / "shared", other = folder_ / "other.toml";
+  std::string text = "runs = '" + runs + "'\n" + read_all(table_);
+  std::ofstream(table_) << text;
+  ASSERT_EQ(run({"experiment", "run", table_}).status, 0);
+  const json first = results();
+  for (const auto& [name, another] : {std::pair("'plain'", "'bare'"), std::pair("'short'", "'brief'")}) {
+    text.replace(text.find(name), std::string(name).size(), another);
+  }
+  text.replace(text.find(out_), out_.size(), folder_ / "others");
+  std::ofstream(other) << text;
+  const auto runs_made = [&] {
+    return std::distance(std::filesystem::directory_iterator(runs), std::filesystem::directory_iterator());
+  };
+  EXPECT_EQ(runs_made(), 6);
+  ASSERT_EQ(run({"experiment", "run", other}).status, 0);
+  EXPECT_EQ(runs_made(), 6);
+  const json second = json::parse(read_all(folder_ / "others/results.json"));
+  EXPECT_EQ(second["rows"], json({"bare", "guided"}));
+  for (std::size_t k = 0; k < 6; ++k) EXPECT_EQ(second["runs"][k]["folder"], first["runs"][k]["folder"]);
+  // Other settings are other runs.
+  ASSERT_EQ(run({"experiment", "run", other, "train.lr=0.5", "--columns", "long"}).status, 0);
+  EXPECT_EQ(runs_made(), 8);
+  // --out is for a table that stands alone.
+  ASSERT_EQ(run({"experiment", "run", other, "--columns", "long", "--out", folder_ / "alone"}).status, 0);
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "alone/bare_long_1/summary.json"));
+}
+
 TEST_F(ResultsCli, AnExperimentMayShowSeveralFigures) {
   std::string text = read_all(table_);
   const std::string one = "metric = 'test.auc.cold'", reference = "reference = [0.5, 0.625]";
@@ -228,8 +256,9 @@ TEST_F(ResultsCli, AnExperimentMayShowSeveralFigures) {
   EXPECT_THAT(outcome.out, HasSubstr("\ntest.auc.cold\n\n| "));
   EXPECT_THAT(outcome.out, HasSubstr("\nseconds.epoch\n\n| "));
   ASSERT_EQ(results()["published"].size(), 4);
-  EXPECT_EQ(results()["published"][3],
-            json::parse(R"({"row": "plain", "column": "long", "metric": "seconds.epoch.all", "value": 2.0})"));
+  EXPECT_EQ(
+      results()["published"][3],
+      json::parse(R"({"row": "plain", "column": "long", "metric": "seconds.epoch.all", "value": 2.0})"));
 }
 
 TEST_F(ResultsCli, TheMetricOfAnExperimentIsAnyNumberOfASummary) {
