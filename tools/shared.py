@@ -57,6 +57,8 @@ class Child:
                 preexec_fn=_end_with_parent,
             )
         except OSError as error:
+            if self._stderr is not None:
+                self._stderr.close()
             raise ToolError(f"{command[0]} cannot be run: {error.strerror}") from error
 
     def status(self) -> int | None:
