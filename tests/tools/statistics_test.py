@@ -141,7 +141,9 @@ class Estimates(unittest.TestCase):
             tolerance = 1e-9 if rows == 2 else 0.03
             for left, right, x, y in [(a, a, first, first), (a, b, first, second)]:
                 expected = obuchowski(x, y, labels, users)
-                self.assertAlmostEqual((left.deviations * right.deviations).sum() / expected, 1, delta=tolerance)
+                self.assertAlmostEqual(
+                    (left.deviations * right.deviations).sum() / expected, 1, delta=tolerance
+                )
             self.assertEqual(a.deviations.shape, (40,))
             self.assertNotAlmostEqual((a.deviations**2).sum() / delong(first, first, labels), 1, delta=0.1)
 
@@ -172,7 +174,11 @@ class Estimates(unittest.TestCase):
 
     def test_what_has_no_estimate(self):
         scores, users = np.arange(4.0), np.array([0, 0, 1, 1])
-        for labels, named in [([1, 1, 1, 1], "negative"), ([0, 0, 0, 0], "positive"), ([1, 1, 0, 0], "two users")]:
+        for labels, named in [
+            ([1, 1, 1, 1], "negative"),
+            ([0, 0, 0, 0], "positive"),
+            ([1, 1, 0, 0], "two users"),
+        ]:
             with self.assertRaisesRegex(estimates.NoEstimate, named):
                 estimates.pooled_auc(scores, np.array(labels) == 1, users, 2)
         with self.assertRaisesRegex(estimates.NoEstimate, "no row"):
@@ -202,7 +208,9 @@ class Coverage(unittest.TestCase):
     def test_paired_difference_is_the_cluster_bootstraps(self):
         generator = np.random.default_rng(2)
         first, labels, users = rows_of_users(generator, 200, 6)
-        second = 0.7 * first + 0.5 * generator.normal(size=200)[users] + 0.5 * generator.normal(size=users.size)
+        second = (
+            0.7 * first + 0.5 * generator.normal(size=200)[users] + 0.5 * generator.normal(size=users.size)
+        )
         a, b = (estimates.pooled_auc(scores, labels, users, 200) for scores in (first, second))
         found = inference.over_users(np.array([a.value - b.value]), (a.deviations - b.deviations)[None])
         drawn = []
@@ -219,7 +227,13 @@ class Coverage(unittest.TestCase):
     def test_mean_over_seeds_and_users(self):
         """Whichever of seeds, users and their interaction varies most, where the bootstrap of both does not hold."""
         generator, repetitions, users = np.random.default_rng(3), 1500, 150
-        for n_seeds, scale in [(3, (1, 0, 0)), (3, (0, 0, 1)), (5, (0.3, 1, 1)), (5, (0, 1, 0)), (5, (1, 0, 0))]:
+        for n_seeds, scale in [
+            (3, (1, 0, 0)),
+            (3, (0, 0, 1)),
+            (5, (0.3, 1, 1)),
+            (5, (0, 1, 0)),
+            (5, (1, 0, 0)),
+        ]:
             with self.subTest(seeds=n_seeds, scale=scale):
                 hits = {"analysis": 0, "bootstrap": 0}
                 for k in range(repetitions):
@@ -236,7 +250,10 @@ class Coverage(unittest.TestCase):
                         means = inference.hierarchical_bootstrap(values, deviations, 200, generator)
                         low, high = np.quantile(means, [0.025, 0.975])
                         hits["bootstrap"] += low <= 0 <= high
-                self.assert_nominal(hits["analysis"] / repetitions)
+                if scale == (0, 0, 1):  # the users' interval, which is the least, holds there too
+                    self.assertGreater(hits["analysis"] / repetitions, 0.95)
+                else:
+                    self.assert_nominal(hits["analysis"] / repetitions)
                 if n_seeds == 3:  # too narrow for the seeds' variance, too wide for the interaction's
                     self.assertNotAlmostEqual(hits["bootstrap"] / 200, 0.95, delta=0.02)
 
@@ -244,13 +261,20 @@ class Coverage(unittest.TestCase):
 class Inference(unittest.TestCase):
     def test_bootstrap_has_the_variance_of_its_draws(self):
         generator = np.random.default_rng(4)
-        drawn = generator.normal(size=(4, 1)) * 0.2 + generator.normal(size=(1, 300)) + 0.5 * generator.normal(size=(4, 300))
+        drawn = (
+            generator.normal(size=(4, 1)) * 0.2
+            + generator.normal(size=(1, 300))
+            + 0.5 * generator.normal(size=(4, 300))
+        )
         values = drawn.mean(axis=1)
         deviations = (drawn - values[:, None]) / math.sqrt(300 * 299)
         means = inference.hierarchical_bootstrap(values, deviations, 4000, generator)
         self.assertAlmostEqual(means.mean(), values.mean(), delta=0.01)
         exact = np.array(
-            [drawn[generator.integers(4, size=4)][:, generator.integers(300, size=300)].mean() for _ in range(4000)]
+            [
+                drawn[generator.integers(4, size=4)][:, generator.integers(300, size=300)].mean()
+                for _ in range(4000)
+            ]
         )
         self.assertAlmostEqual(means.std() / exact.std(), 1, delta=0.05)
 
@@ -262,6 +286,16 @@ class Inference(unittest.TestCase):
         self.assertAlmostEqual(found.high, high, delta=1e-12)
         same = inference.over_seeds_and_users(np.array([0.01, 0.01]), np.zeros((2, 5)))
         self.assertEqual((same.low, same.high), (0.01, 0.01))
+
+    def test_seeds_that_agree_by_chance_do_not_hide_the_users(self):
+        drawn = np.random.default_rng(6).normal(size=(3, 200))
+        values = np.array([0.1, 0.1001, 0.0999])
+        deviations = (drawn - drawn.mean(axis=1, keepdims=True)) / 200
+        found, users = (
+            of(values, deviations) for of in (inference.over_seeds_and_users, inference.over_users)
+        )
+        self.assertEqual(found, users)
+        self.assertGreater(users.error, 10 * stats.sem(values))
 
     def test_paired_t_is_one_sided(self):
         first, second = np.array([0.81, 0.80, 0.83, 0.79]), np.array([0.80, 0.80, 0.81, 0.78])
@@ -357,10 +391,24 @@ class Case(unittest.TestCase):
                     kept = [k for k in range(len(labels)) if part == "all" or cold[k]]
                     auc = naive_components([logits[k] for k in kept], [labels[k] for k in kept])[0]
                     cells.append(
-                        {"row": row, "column": "made", "seed": seed, "metric": "auc", "slice": part, "value": auc}
+                        {
+                            "row": row,
+                            "column": "made",
+                            "seed": seed,
+                            "metric": "auc",
+                            "slice": part,
+                            "value": auc,
+                        }
                     )
                 told.append({"row": row, "column": "made", "seed": seed, "folder": f"nowhere/{run.name}"})
-        results = {"schema": 1, "complete": True, "rows": [*gains], "columns": ["made"], "cells": cells, "runs": told}
+        results = {
+            "schema": 1,
+            "complete": True,
+            "rows": [*gains],
+            "columns": ["made"],
+            "cells": cells,
+            "runs": told,
+        }
         (out / "results.json").write_text(json.dumps(results))
         return out
 
@@ -371,7 +419,11 @@ class Case(unittest.TestCase):
     def rows(self, text):
         """Cells of the lines of methods."""
         lines = [line for line in text.splitlines() if line.startswith("| ")]
-        return {line.split(" | ")[0][2:]: line[2:-2].split(" | ") for line in lines if not line.startswith("| ---")}
+        return {
+            line.split(" | ")[0][2:]: line[2:-2].split(" | ")
+            for line in lines
+            if not line.startswith("| ---")
+        }
 
 
 class Command(Case):
@@ -401,7 +453,9 @@ class Command(Case):
         self.assertGreater(good["interval"]["low"], 0)
         self.assertLess(same["interval"]["low"], 0)
         self.assertEqual(figures["family"], {"slices": ["all"], "comparisons": 2})
-        self.assertEqual(rows["good"][5], f"{good['interval']['low']:+.4f} to {good['interval']['high']:+.4f}")
+        self.assertEqual(
+            rows["good"][5], f"{good['interval']['low']:+.4f} to {good['interval']['high']:+.4f}"
+        )
         self.assertEqual(rows["same"][7], f"{same['holm']:.4f}")
         self.assertEqual(rows["good"][7], "<.0001")
 
@@ -419,15 +473,33 @@ class Command(Case):
         self.assertEqual(self.statistics(self.out, f"--predictions={elsewhere}"), first)
         self.assertEqual((sorted(self.out.rglob("*")), len([*elsewhere.iterdir()])), (before, 9))
 
+    def test_predictions_that_do_not_mark_the_slice_are_written_again(self):
+        self.write_folder()
+        marked = {path: path.read_text() for path in self.out.glob("*/answer.tsv")}
+        for path, text in marked.items():
+            path.write_text("".join(line.rpartition("\t")[0] + "\n" for line in text.splitlines()))
+        self.assertEqual(self.statistics(self.out)[0], 0)
+        self.assertIn("mark rows of all (", self.statistics(self.out, "--family=cold")[2])
+        for path, text in marked.items():
+            path.write_text(text)
+        code, out, _ = self.statistics(self.out, "--family=cold")
+        self.assertEqual(code, 0)
+        self.assertIn("cold (20 users)", out)
+
     def test_slices_and_folders_are_one_family(self):
         self.write_folder()
         other = self.write_folder(self.folder / "other", gains={"none": 0.5, "good": 0.8})
         code, out, error = self.statistics(self.out, other, "--family=all,cold")
         self.assertEqual((code, error), (0, ""))
         titles = [line for line in out.splitlines() if line.startswith("##")]
-        expected = ["out, made: all (60", "out, made: cold (20", "other, made: all (60", "other, made: cold (20"]
+        expected = [
+            "out, made: all (60",
+            "out, made: cold (20",
+            "other, made: all (60",
+            "other, made: cold (20",
+        ]
         self.assertEqual(titles, [f"## {title} users)" for title in expected])
-        self.assertIn("the 6 comparisons", out)
+        self.assertIn("comparisons above, 6 in all", out)
 
     def test_one_seed_has_no_test(self):
         self.write_folder(seeds=[4])
@@ -458,7 +530,10 @@ class Command(Case):
         self.write_folder()
         (self.out / "good_1/slow").touch()
         child = subprocess.Popen(
-            [sys.executable, "-B", REPORT, *self.words(self.out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-B", REPORT, *self.words(self.out)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         self.addCleanup(lambda: (child.kill(), child.wait(), child.stdout.close(), child.stderr.close()))
         end = time.monotonic() + 30
@@ -490,7 +565,17 @@ class Command(Case):
                 f'device = "cpu"\nthreads = 1\n[data]\npath = "{self.folder / "small"}"\n[model]\nwidth = 32\n'
                 f'[train]\nlr = 0.08\nepochs = 4\n[eval]\nprotocol = "{protocol}"\n'
             )
-            words = [PROGRAM, "compare", str(recipe), "--methods", "none,global", "--seeds", "1,2", "--out", str(out)]
+            words = [
+                PROGRAM,
+                "compare",
+                str(recipe),
+                "--methods",
+                "none,global",
+                "--seeds",
+                "1,2",
+                "--out",
+                str(out),
+            ]
             subprocess.run(words, check=True, capture_output=True)
             for metric in metrics:  # which are the program's own, or it is an error
                 code, text, error = self.statistics(out, f"--metric={metric}", program=PROGRAM)

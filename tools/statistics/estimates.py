@@ -17,8 +17,8 @@ class NoEstimate(Exception):
 class Estimate:
     """A figure, and the deviation that each user brings to it.
 
-    Deviations add up to 0. The sum of their squares is the figure's variance over draws of users; the sum of the
-    products of two figures' deviations is their covariance.
+    Deviations add up to 0. The sum of their squares is the figure's variance over draws of users; the sum of
+    the products of two figures' deviations is their covariance.
     """
 
     value: float
@@ -38,15 +38,18 @@ def pooled_auc(scores: np.ndarray, labels: np.ndarray, users: np.ndarray, n_user
     """The chance that a positive row outscores a negative one, of the same user or another; ties half.
 
     scores, labels (bool), users (0 .. n_users - 1): [rows]. The structural components of DeLong, DeLong and
-    Clarke-Pearson (1988), by mid-ranks (Sun and Xu, 2014), are added up by user (Obuchowski, 1997); with one row
-    a user it is DeLong's variance. Throws NoEstimate below two users with positive, or with negative, rows.
+    Clarke-Pearson (1988), by mid-ranks (Sun and Xu, 2014), are added up by user (Obuchowski, 1997); with one
+    row a user it is DeLong's variance. Throws NoEstimate below two users with positive, or with negative,
+    rows.
     """
     positives, negatives = scores[labels], scores[~labels]
     if positives.size == 0 or negatives.size == 0:
         raise NoEstimate(f"no row is {'negative' if positives.size else 'positive'}")
     ranks = rankdata(scores)
     above = (ranks[labels] - rankdata(positives)) / negatives.size  # of each positive: negatives below it
-    below = 1 - (ranks[~labels] - rankdata(negatives)) / positives.size  # of each negative: positives above it
+    below = (
+        1 - (ranks[~labels] - rankdata(negatives)) / positives.size
+    )  # of each negative: positives above it
     auc = float(above.mean())
     deviations = _by_user((above - auc) / positives.size, users[labels], n_users, "positive rows")
     deviations += _by_user((below - auc) / negatives.size, users[~labels], n_users, "negative rows")

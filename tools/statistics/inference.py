@@ -35,20 +35,23 @@ def over_users(values: np.ndarray, deviations: np.ndarray) -> Interval:
 
 
 def over_seeds_and_users(values: np.ndarray, deviations: np.ndarray) -> Interval:
-    """Of the mean over all seeds and users, of which these were drawn: a two-way analysis of variance without
-    replication, both factors random, as studies of several readers on the same cases have it.
+    """Of the mean over all seeds and users, of which these were drawn: a two-way analysis of variance
+    without replication, both factors random, as studies of several readers on the same cases have it.
 
-    The seeds' variance and the users' both hold that of the interaction, which is counted once; where the users'
-    is estimated below it, their part is 0. Degrees of freedom by Hillis (2007): seeds - 1, and more where the
-    seeds' part of the variance is small. Two seeds at least.
+    The seeds' variance and the users' both hold that of the interaction, which is counted once; where the
+    users' is estimated below it, their part is 0. Degrees of freedom by Hillis (2007): seeds - 1, and more
+    where the seeds' part of the variance is small. Never narrower than over users alone, which few seeds that
+    happen to be near each other would make it. Two seeds at least.
     """
     n_seeds = values.size
     common = deviations.mean(axis=0)
+    users = float((common**2).sum())
     seeds = float(values.var(ddof=1)) / n_seeds
     both = float(((deviations - common) ** 2).sum()) / (n_seeds * (n_seeds - 1))
-    variance = seeds + max(float((common**2).sum()) - both, 0.0)
+    variance = seeds + max(users - both, 0.0)
     df = (n_seeds - 1) * (variance / seeds) ** 2 if seeds > 0 else np.inf
-    return _interval(float(values.mean()), variance, df)
+    found, least = _interval(float(values.mean()), variance, df), over_users(values, deviations)
+    return max(found, least, key=lambda interval: interval.high - interval.low)
 
 
 def hierarchical_bootstrap(

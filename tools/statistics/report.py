@@ -17,7 +17,17 @@ import numpy as np
 sys.path.append(str(Path(__file__).parents[1]))
 import inference
 from inference import ALPHA, LEVEL, POWER, Interval
-from runs import Evaluator, Metric, Predictions, Run, Table, Users, estimate, metrics_of, read_predictions, read_tables
+from runs import (
+    Evaluator,
+    Metric,
+    Predictions,
+    Table,
+    Users,
+    estimate,
+    metrics_of,
+    read_predictions,
+    read_tables,
+)
 from shared import Parser, Progress, ToolError, write_text
 
 _MADE_BY = "./run statistics"
@@ -96,7 +106,8 @@ class Statistics:
             for key, run in table.runs.items():
                 done += 1
                 self.progress.show(f"{table.column}: {run.row}, seed {run.seed} ({done} of {total})")
-                predictions[key] = read_predictions(self.evaluator.predictions_of(run), users)
+                path = self.evaluator.predictions_of(run, self.arguments.family)
+                predictions[key] = read_predictions(path, users)
             self._require_same_rows(table, predictions)
             self._choose_metric(next(iter(predictions.values())))
             parts += [self._part(table, predictions, name, len(users)) for name in self.arguments.family]
@@ -144,7 +155,10 @@ class Statistics:
             ]
             methods.append(
                 Method(
-                    row, seeds, np.array([each.value for each in found]), np.array([each.deviations for each in found])
+                    row,
+                    seeds,
+                    np.array([each.value for each in found]),
+                    np.array([each.deviations for each in found]),
                 )
             )
             users += [each.users for each in found]
@@ -167,7 +181,9 @@ class Statistics:
             tested, inference.adjusted(p_values, "holm"), inference.adjusted(p_values, "fdr_bh"), strict=True
         ):
             comparison.holm, comparison.benjamini_hochberg = holm, rate
-            comparison.smallest_detectable = inference.smallest_detectable(comparison.differences, len(tested))
+            comparison.smallest_detectable = inference.smallest_detectable(
+                comparison.differences, len(tested)
+            )
         self.comparisons = len(tested)
 
 
@@ -211,11 +227,20 @@ def _cells(method: Method, n_users: int) -> list[str]:
 def markdown(statistics: Statistics, parts: list[Part]) -> str:
     baseline, metric = statistics.arguments.baseline, statistics.metric
     level = f"{100 * LEVEL:.0f} %"
-    header = ["method", "seeds", metric.name, f"{level}, users", f"over {baseline}", f"{level}, seeds and users"]
+    header = [
+        "method",
+        "seeds",
+        metric.name,
+        f"{level}, users",
+        f"over {baseline}",
+        f"{level}, seeds and users",
+    ]
     header += ["p", "Holm", "BH", "detectable"]
     text = ""
     for part in parts:
-        text += f"## {part.table.source.parent.name}, {part.table.column}: {part.slice} ({part.users} users)\n\n"
+        text += (
+            f"## {part.table.source.parent.name}, {part.table.column}: {part.slice} ({part.users} users)\n\n"
+        )
         lines = [header, ["---"] * len(header), *(_cells(method, part.users) for method in part.methods)]
         text += "".join("| " + " | ".join(line) + " |\n" for line in lines) + "\n"
     notes = [
@@ -224,13 +249,17 @@ def markdown(statistics: Statistics, parts: list[Part]) -> str:
     ]
     if statistics.comparisons:
         notes += [
-            f"p: one-sided paired t test over seeds, against \"not better than {baseline}\". Holm and BH "
-            f"(false discovery rate, for exploration): over the {statistics.comparisons} comparisons above.",
+            f'p: one-sided paired t test over seeds, against "not better than {baseline}". Holm and BH '
+            f"(false discovery rate, for exploration): over the comparisons above, {statistics.comparisons} in all.",
             f"detectable: what as many seeds would have shown with {100 * POWER:.0f} % power at {ALPHA} / "
             f"{statistics.comparisons}, Holm's first step; a smaller difference that is not shown is not absent.",
         ]
-    if any(method.comparison and len(method.comparison.seeds) == 1 for part in parts for method in part.methods):
-        notes.append("One seed: intervals are over users alone and say nothing of other seeds; there is no test.")
+    if any(
+        method.comparison and len(method.comparison.seeds) == 1 for part in parts for method in part.methods
+    ):
+        notes.append(
+            "One seed: intervals are over users alone and say nothing of other seeds; there is no test."
+        )
     for table in {id(part.table): part.table for part in parts}.values():
         if not table.complete:
             notes.append(f"{table.source} is not complete: {len(table.runs)} runs so far.")
@@ -327,12 +356,16 @@ def _names(text: str) -> list[str]:
 
 def parse(words: list[str]) -> argparse.Namespace:
     parser = Parser(
-        prog=_MADE_BY, description="Compares methods with intervals and tests; docs/statistics.md", allow_abbrev=False
+        prog=_MADE_BY,
+        description="Compares methods with intervals and tests; docs/statistics.md",
+        allow_abbrev=False,
     )
     parser.add_argument(
         "folders", nargs="*", metavar="FOLDER", help="the --out folder of compare or experiment run"
     )
-    parser.add_argument("--baseline", default="none", help="row that the others are compared with (default: none)")
+    parser.add_argument(
+        "--baseline", default="none", help="row that the others are compared with (default: none)"
+    )
     parser.add_argument(
         "--metric", default="auc", help="auc, gauc (protocol ctr), recall@K, ndcg@K (full) (default: auc)"
     )

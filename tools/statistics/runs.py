@@ -1,4 +1,4 @@
-"""What `compare` and `experiment run` have left: results.json, run folders, and the predictions of their tests."""
+"""What `compare` and `experiment run` have left: results.json, run folders, predictions of their tests."""
 
 import hashlib
 import json
@@ -136,7 +136,9 @@ def read_predictions(path: Path, users: Users) -> Predictions:
     lines = path.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
     header = lines[0].split("\t")
     names = header[2:]
-    if header[:2] != ["user_id", "item_id"] or not ({"label", "logit"} <= {*names} or {"rank", "auc"} <= {*names}):
+    if header[:2] != ["user_id", "item_id"] or not (
+        {"label", "logit"} <= {*names} or {"rank", "auc"} <= {*names}
+    ):
         fail(1, "no header of predictions")
     if lines[-1] != "":
         fail(len(lines), "the last line is torn")
@@ -156,13 +158,11 @@ def read_predictions(path: Path, users: Users) -> Predictions:
         rows.update(("\t".join(words[:keys]) + "\n").encode(errors="surrogateescape"))
     if bad := np.flatnonzero(~np.isfinite(values).all(axis=1)).tolist():
         fail(bad[0] + 2, "a value is not finite")
-    return Predictions(
-        path, numbers, {name: values[:, k] for k, name in enumerate(names)}, rows.hexdigest()
-    )
+    return Predictions(path, numbers, {name: values[:, k] for k, name in enumerate(names)}, rows.hexdigest())
 
 
 def _digest(run: Run) -> str:
-    """What decides the predictions of a run: its checkpoint, and its configuration, which names the protocol."""
+    """What decides the predictions of a run: its checkpoint, and its configuration with the protocol."""
     checkpoint = next((run.folder / name for name in _CHECKPOINTS if (run.folder / name).exists()), None)
     if checkpoint is None:
         raise ToolError(
@@ -177,18 +177,24 @@ def _digest(run: Run) -> str:
     return digest.hexdigest()[:16]
 
 
+def _header_of(path: Path) -> list[str]:
+    with path.open(encoding="utf-8", errors="surrogateescape") as file:
+        return file.readline().rstrip("\n").split("\t")
+
+
 class Evaluator:
     """Has the program write the predictions of runs that have none."""
 
     def __init__(self, program: str, cache: Path | None):
         self._program, self._cache = program, cache
 
-    def predictions_of(self, run: Run) -> Path:
-        """Their file, beside the run or in the cache, named by the checkpoint. Throws the program's error."""
+    def predictions_of(self, run: Run, slices: list[str]) -> Path:
+        """Their file, beside the run or in the cache, by the checkpoint's name; written again where it does not
+        mark the slices, as an older program's. Throws the program's error."""
         name = f"predictions.{_digest(run)}.tsv"
         folder = self._cache or run.folder
         path = folder / name
-        if path.exists():
+        if path.exists() and {"all", *_header_of(path)} >= {*slices}:
             return path
         folder.mkdir(parents=True, exist_ok=True)
         # Whatever ends this, only the whole file gets its name.
@@ -260,7 +266,9 @@ def metrics_of(protocol: str, name: str) -> Metric | None:
         )
     if cut := re.fullmatch(r"(recall|ndcg)@(\d+)", name):
         best = int(cut[2])
-        gain = (lambda rank: np.ones_like(rank)) if cut[1] == "recall" else (lambda rank: 1 / np.log2(rank + 1))
+        gain = (
+            (lambda rank: np.ones_like(rank)) if cut[1] == "recall" else (lambda rank: 1 / np.log2(rank + 1))
+        )
         return Metric(
             name,
             protocol,
