@@ -1,6 +1,7 @@
 // An interaction data set in memory: vocabularies, histories in time order, item texts and attributes.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -81,6 +82,11 @@ struct Dataset {
     const auto first = static_cast<std::size_t>(history_offsets[static_cast<std::size_t>(user)]);
     const auto last = static_cast<std::size_t>(history_offsets[static_cast<std::size_t>(user) + 1]);
     return std::span(history).subspan(first, last - first);
+  }
+  /// What a row at `position` of the user's history knows of it: the last `most` items before.
+  std::span<const Id> history_before(Id user, std::int32_t position, int most) const {
+    const auto before = user_history(user).first(static_cast<std::size_t>(position));
+    return before.last(std::min(before.size(), static_cast<std::size_t>(most)));
   }
   std::span<const Id> attributes_of(Id item) const {
     const auto first = static_cast<std::size_t>(attribute_offsets[static_cast<std::size_t>(item)]);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "host/guidance/guidance.h"
+#include "host/text/vector_sums.h"
 #include "kernels/exec/fnv.h"
 #include "models/adam/adam.h"
 #include "models/alignment/profile_alignment.h"
@@ -27,10 +28,7 @@ std::vector<float> user_profiles(const Split& split, const TextVectors& vectors)
   for (Id user = 1; user < split.data->users.rows(); ++user) {
     std::fill(sum.begin(), sum.end(), 0.0);
     const auto train = split.train_items(user);
-    for (const Id item : train) {
-      const auto of_item = vectors.of(item);
-      for (std::size_t d = 0; d < width; ++d) sum[d] += static_cast<double>(of_item[d]);
-    }
+    add_vectors(vectors, train, std::span(sum));
     const double n = train.empty() ? 1 : static_cast<double>(train.size());
     for (const double x : sum) profiles.push_back(static_cast<float>(x / n));
   }

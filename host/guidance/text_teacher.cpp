@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "host/text/vector_sums.h"
 #include "kernels/exec/error.h"
 #include "kernels/exec/math.h"
 
@@ -53,12 +54,8 @@ TextTeacher::TextTeacher(std::shared_ptr<const TextVectors> vectors, const Split
 }
 
 std::vector<double> TextTeacher::sum_of_history(Id user, std::int32_t position) const {
-  const auto seen = split_.data->user_history(user).first(static_cast<std::size_t>(position));
   std::vector<double> sum(static_cast<std::size_t>(vectors_->width), 0.0);
-  for (const Id item : seen.last(std::min(seen.size(), static_cast<std::size_t>(max_history_)))) {
-    const std::span<const float> of_item = vectors_->of(item);
-    for (std::size_t k = 0; k < sum.size(); ++k) sum[k] += static_cast<double>(of_item[k]);
-  }
+  add_vectors(*vectors_, split_.data->history_before(user, position, max_history_), std::span(sum));
   return sum;
 }
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <string_view>
 
 #include "host/data/dataset.h"
@@ -13,11 +12,9 @@ std::vector<std::string> decision_texts(const Dataset& data, std::span<const Fea
                                         std::span<const std::int8_t> labels, int max_history) {
   std::vector<std::string> texts;
   for (std::size_t k = 0; k < rows.size(); ++k) {
-    const auto history = data.user_history(rows[k].user);
     std::vector<std::string_view> titles;
-    for (int at = std::max(0, rows[k].position - max_history); at < rows[k].position; ++at) {
-      const std::string_view title =
-          data.titles[static_cast<std::size_t>(history[static_cast<std::size_t>(at)])];
+    for (const Id item : data.history_before(rows[k].user, rows[k].position, max_history)) {
+      const std::string_view title = data.titles[static_cast<std::size_t>(item)];
       if (!title.empty()) titles.push_back(title);
     }
     const std::string bought =

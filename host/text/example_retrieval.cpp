@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "host/base/progress.h"
+#include "host/text/vector_sums.h"
 #include "kernels/exec/gemm.h"
 #include "kernels/exec/interrupt.h"
 #include "kernels/exec/parallel.h"
@@ -181,17 +182,11 @@ bool ExampleRetrieval::allowed(const FeatureRow& row, std::int32_t example) cons
 }
 
 void ExampleRetrieval::mean_history(const FeatureRow& row, float* to) const {
-  const auto history = data_.user_history(row.user);
-  const auto last = static_cast<std::size_t>(row.position),
-             first = last - std::min(last, static_cast<std::size_t>(options_.max_history));
-  const auto width = static_cast<std::size_t>(vectors_->width);
-  std::fill_n(to, width, 0.0F);
-  for (std::size_t k = first; k < last; ++k) {
-    const auto of_item = vectors_->of(history[k]);
-    for (std::size_t d = 0; d < width; ++d) to[d] += of_item[d];
-  }
-  const auto divisor = static_cast<float>(std::max<std::size_t>(1, last - first));
-  for (std::size_t d = 0; d < width; ++d) to[d] /= divisor;
+  const auto history = data_.history_before(row.user, row.position, options_.max_history);
+  const std::span mean(to, static_cast<std::size_t>(vectors_->width));
+  std::ranges::fill(mean, 0.0F);
+  add_vectors(*vectors_, history, mean);
+  for (float& x : mean) x /= static_cast<float>(std::max<std::size_t>(1, history.size()));
 }
 
 ExampleRetrieval::Found ExampleRetrieval::in_order(const FeatureRow& row, Found found) const {

@@ -45,7 +45,7 @@ if not has_packages():
     print("skipped: no Optuna and Matplotlib; ./run tune installs them")
     sys.exit(SKIPPED)
 
-sys.path.insert(0, str(TUNE.parent))
+sys.path[:0] = [str(TUNE.parent), str(TUNE.parents[1])]
 import program as sllmr
 import results
 import space

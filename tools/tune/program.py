@@ -1,10 +1,8 @@
 """The program `sllmr`, asked and run from here."""
 
-import ctypes
 import fcntl
 import json
 import re
-import signal
 import subprocess
 import tempfile
 import time
@@ -14,72 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shared import Child, error_of
 from space import TuneError, word_of
 
-STOP_SECONDS = 0.8  # from SIGINT to SIGKILL; a stopped run goes on from its last checkpoint either way
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
 _DOES_NOT_APPLY = re.compile(r"'(?P<key>[^']+)' \(command line\) does not apply: .*")
-
-
-def _end_with_parent() -> None:
-    """In a child: hear Ctrl-C if the parent is killed, so that no run goes on unseen."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
-
-
-def error_of(text: str) -> str:
-    """The program's error among what it said, without its name."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("sllmr: error: ")]
-    return (
-        errors[-1].removeprefix("sllmr: error: ") if errors else (lines[-1] if lines else "it said nothing")
-    )
-
-
-class Child:
-    """A running command of the program, in a session of its own: Ctrl-C reaches it through stop() alone."""
-
-    def __init__(self, command: list[str], shows_progress: bool = False):
-        self._said = b""
-        self._stderr = None if shows_progress else tempfile.TemporaryFile()  # closed by status()
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._stderr,
-                start_new_session=True,
-                preexec_fn=_end_with_parent,
-            )
-        except OSError as error:
-            raise TuneError(f"{command[0]} cannot be run: {error.strerror}") from error
-
-    def status(self) -> int | None:
-        """None while it runs, then the exit status."""
-        status = self._process.poll()
-        if status is not None and self._stderr is not None:
-            self._stderr.seek(0)
-            self._said = self._stderr.read()
-            self._stderr.close()
-            self._stderr = None
-        return status
-
-    def said(self) -> str:
-        """What it wrote to stderr, once it has ended."""
-        return self._said.decode(errors="replace")
-
-    def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """Ends it: by SIGINT, which lets it save, and after `seconds` by SIGKILL."""
-        if self.status() is None:
-            self._process.send_signal(signal.SIGINT)
-            try:
-                self._process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                pass
-            finally:  # also where Ctrl-C ends the wait
-                self._process.kill()
-                self._process.wait()
-                self.status()
 
 
 def read_validations(run: Path, monitor: str) -> list[tuple[int, float]]:

@@ -17,12 +17,14 @@ from typing import Any, NoReturn
 
 import optuna
 
+from shared import ToolError
+
 DEFAULT_SPACE = Path(__file__).with_name("default.space.toml")
 _FIELDS = {"low", "high", "log", "integer", "around", "choices", "methods"}
 
 
-class TuneError(Exception):
-    """What the user must mend, in one line."""
+class TuneError(ToolError):
+    """Of tuning."""
 
 
 def word_of(value: Any) -> str:

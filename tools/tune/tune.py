@@ -7,38 +7,23 @@ usage: tune.py RECIPE [KEY=VALUE...] --program SLLMR [--methods A,B] [--trials N
 import argparse
 import fcntl
 import json
-import shutil
 import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import optuna
 
+sys.path.append(str(Path(__file__).parents[1]))
 import results
-from program import Child, Program, error_of, inputs_of, read_validations
+from program import Program, inputs_of, read_validations
+from shared import Child, Parser, Progress, ToolError, error_of, write_text
 from space import Parameter, TuneError, read_space, space_beside, word_of
 from study import PRUNERS, STARTUP_TRIALS, Claim, Settings, Studies, outcome_of
 
 _VALIDATIONS = 10  # of a trial whose recipe asks for none
 _POLL_SECONDS = 0.1
-
-
-class Progress:
-    """One line on a terminal, which the next replaces; elsewhere nothing."""
-
-    def __init__(self) -> None:
-        self.is_shown = sys.stderr.isatty()
-
-    def show(self, text: str) -> None:
-        if self.is_shown:
-            width = shutil.get_terminal_size().columns - 1
-            sys.stderr.write(f"\r\033[K{text[:width]}")
-            sys.stderr.flush()
-
-    def clear(self) -> None:
-        self.show("")
 
 
 class Tuning:
@@ -138,7 +123,7 @@ class Tuning:
 
     def _write_trials(self) -> None:
         with self.studies.locked():
-            results.write_text(
+            write_text(
                 self.studies.out / "trials.tsv", results.trials_text(self.studies, self.methods)
             )
 
@@ -253,7 +238,7 @@ class Tuning:
                 f"Made by ./run tune {self.arguments.recipe}:",
                 f"trial {best.number}, the best of {len(curves[method])} by validation ({told}).",
             ]
-            results.write_text(recipe, results.recipe_text(best.user_attrs["config"], heading))
+            write_text(recipe, results.recipe_text(best.user_attrs["config"], heading))
             test = self._test(method, best.number, recipe)
             with self.studies.locked():
                 methods[method] = results.method_result(
@@ -277,9 +262,9 @@ class Tuning:
             "pruner": self.arguments.pruner,
             "methods": methods,
         }
-        results.write_text(out / "curve.tsv", results.curve_text(curves))
+        write_text(out / "curve.tsv", results.curve_text(curves))
         results.draw_curve(out / "curve.svg", curves, self.monitor)
-        results.write_text(out / "tuning.json", json.dumps(tuning, indent=2) + "\n")
+        write_text(out / "tuning.json", json.dumps(tuning, indent=2) + "\n")
         sys.stdout.write(results.table_text(tuning))
 
     def _test(self, method: str, number: int, recipe: Path) -> dict[str, Any]:
@@ -306,11 +291,6 @@ class Tuning:
         return f"stopped; the same command goes on{self._stopped_in}"
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise TuneError(message)
-
-
 def _names(text: str) -> list[str]:
     names = text.split(",")
     if "" in names or len(set(names)) < len(names):
@@ -328,7 +308,7 @@ def _whole(least: int):
 
 
 def parse(words: list[str]) -> argparse.Namespace:
-    parser = _Parser(
+    parser = Parser(
         prog="./run tune", description="Tunes methods of guidance with the same budget; docs/tuning.md"
     )
     parser.add_argument(
@@ -391,7 +371,7 @@ def main(words: list[str]) -> int:
         tuning = Tuning(parse(words))
         tuning.run()
         return 0
-    except TuneError as error:
+    except ToolError as error:
         Progress().clear()
         print(f"tune: error: {error}", file=sys.stderr)
         return 1

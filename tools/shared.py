@@ -1,0 +1,112 @@
+"""What the tools share that run the program `sllmr`."""
+
+import argparse
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+STOP_SECONDS = 0.8  # from SIGINT to SIGKILL; a stopped run goes on from its last checkpoint either way
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+class ToolError(Exception):
+    """What the user must mend, in one line."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Of a command line; its faults are ToolErrors."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ToolError(message)
+
+
+def _end_with_parent() -> None:
+    """In a child: hear Ctrl-C if the parent is killed, so that no run goes on unseen."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def error_of(text: str) -> str:
+    """The program's error among what it said, without its name."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("sllmr: error: ")]
+    return (
+        errors[-1].removeprefix("sllmr: error: ") if errors else (lines[-1] if lines else "it said nothing")
+    )
+
+
+class Child:
+    """A running command of the program, in a session of its own: Ctrl-C reaches it through stop() alone."""
+
+    def __init__(self, command: list[str], shows_progress: bool = False):
+        self._said = b""
+        self._stderr = None if shows_progress else tempfile.TemporaryFile()  # closed by status()
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._stderr,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,
+            )
+        except OSError as error:
+            if self._stderr is not None:
+                self._stderr.close()
+            raise ToolError(f"{command[0]} cannot be run: {error.strerror}") from error
+
+    def status(self) -> int | None:
+        """None while it runs, then the exit status."""
+        status = self._process.poll()
+        if status is not None and self._stderr is not None:
+            self._stderr.seek(0)
+            self._said = self._stderr.read()
+            self._stderr.close()
+            self._stderr = None
+        return status
+
+    def said(self) -> str:
+        """What it wrote to stderr, once it has ended."""
+        return self._said.decode(errors="replace")
+
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Ends it: by SIGINT, which lets it save, and after `seconds` by SIGKILL."""
+        if self.status() is None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                pass
+            finally:  # also where Ctrl-C ends the wait
+                self._process.kill()
+                self._process.wait()
+                self.status()
+
+
+class Progress:
+    """One line on a terminal, which the next replaces; elsewhere nothing."""
+
+    def __init__(self) -> None:
+        self.is_shown = sys.stderr.isatty()
+
+    def show(self, text: str) -> None:
+        if self.is_shown:
+            width = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(f"\r\033[K{text[:width]}")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        self.show("")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

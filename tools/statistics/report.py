@@ -1,0 +1,427 @@
+#!/usr/bin/env python3
+"""Compares the methods of finished runs with intervals and tests: docs/statistics.md.
+
+usage: report.py FOLDER... --program SLLMR [--baseline none] [--metric auc] [--family all,cold] [--json FILE]
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":  # what follows takes a second to import, and has nothing to leave
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
+import numpy as np
+
+sys.path.append(str(Path(__file__).parents[1]))
+import inference
+from inference import ALPHA, LEVEL, POWER, Interval
+from runs import (
+    Evaluator,
+    Metric,
+    Predictions,
+    Table,
+    Users,
+    estimate,
+    metrics_of,
+    read_predictions,
+    read_tables,
+)
+from shared import Parser, Progress, ToolError, write_text
+
+_MADE_BY = "./run statistics"
+_BOOTSTRAP_DRAWS = 1000
+_BOOTSTRAP_SEED = 1
+
+
+@dataclass
+class Comparison:
+    """A method over the baseline, on the seeds that both have."""
+
+    seeds: list[int]
+    differences: np.ndarray  # [seeds]
+    deviations: np.ndarray  # [seeds, users]: of the method less those of the baseline
+    p: float | None
+    holm: float | None = None
+    benjamini_hochberg: float | None = None
+    smallest_detectable: float | None = None
+
+    def interval(self) -> Interval:
+        """Of one seed over users alone."""
+        of = inference.over_users if len(self.seeds) == 1 else inference.over_seeds_and_users
+        return of(self.differences, self.deviations)
+
+
+@dataclass
+class Method:
+    row: str
+    seeds: list[int]
+    values: np.ndarray  # [seeds]
+    deviations: np.ndarray  # [seeds, users]
+    comparison: Comparison | None = None  # with the baseline; None for itself, and without a seed in common
+
+
+@dataclass
+class Part:
+    """A slice of a table."""
+
+    table: Table
+    slice: str
+    users: int  # of the baseline's rows, of the seed that has the fewest
+    methods: list[Method]
+
+
+def _comparison(method: Method, baseline: Method) -> Comparison | None:
+    seeds = [seed for seed in method.seeds if seed in baseline.seeds]
+    if not seeds:
+        return None
+    own, others = ([of.seeds.index(seed) for seed in seeds] for of in (method, baseline))
+    differences = method.values[own] - baseline.values[others]
+    deviations = method.deviations[own] - baseline.deviations[others]
+    return Comparison(seeds, differences, deviations, inference.paired_t(differences))
+
+
+class Statistics:
+    """One command's work."""
+
+    def __init__(self, arguments: argparse.Namespace):
+        self.arguments = arguments
+        self.progress = Progress()
+        self.evaluator = Evaluator(arguments.program, arguments.predictions)
+        self.tables = [table for folder in arguments.folders for table in read_tables(Path(folder))]
+        for table in self.tables:
+            if arguments.baseline not in table.rows:
+                raise ToolError(
+                    f"{table.source}: no run of the baseline '{arguments.baseline}' is finished in column "
+                    f"'{table.column}'; --baseline takes one of: {', '.join(table.rows)}"
+                )
+
+    def run(self) -> list[Part]:
+        total, done = sum(len(table.runs) for table in self.tables), 0
+        self.metric: Metric | None = None
+        parts = []
+        for table in self.tables:
+            users, predictions = Users(), {}
+            for key, run in table.runs.items():
+                done += 1
+                self.progress.show(f"{table.column}: {run.row}, seed {run.seed} ({done} of {total})")
+                path = self.evaluator.predictions_of(run, self.arguments.family)
+                predictions[key] = read_predictions(path, users)
+            self._require_same_rows(table, predictions)
+            self._choose_metric(next(iter(predictions.values())))
+            parts += [self._part(table, predictions, name, len(users)) for name in self.arguments.family]
+        self._test(parts)
+        self.progress.clear()
+        return parts
+
+    def _require_same_rows(self, table: Table, predictions: dict[tuple[str, int], Predictions]) -> None:
+        """Of the same seed: differences are paired row by row."""
+        first: dict[int, Predictions] = {}
+        for (_, seed), found in predictions.items():
+            if first.setdefault(seed, found).rows_hash != found.rows_hash:
+                raise ToolError(
+                    f"{found.path} and {first[seed].path}: other users, items or labels, so the runs are not paired; "
+                    f"give {table.source} runs of one data set and protocol"
+                )
+
+    def _choose_metric(self, predictions: Predictions) -> None:
+        name, protocol = self.arguments.metric, "ctr" if predictions.is_of("ctr") else "full"
+        if self.metric is None:
+            self.metric = metrics_of(protocol, name)
+        if self.metric is None:
+            known = "auc, gauc" if protocol == "ctr" else "auc, recall@K, ndcg@K"
+            raise ToolError(f"--metric {name}: predictions of eval.protocol={protocol} give {known}")
+        if self.metric.protocol != protocol:
+            raise ToolError(
+                f"{predictions.path}: of eval.protocol={protocol}, the folders before it of {self.metric.protocol}: "
+                "give folders of one protocol"
+            )
+        for part in self.arguments.family:
+            if part not in predictions.slices():
+                raise ToolError(
+                    f"--family {part}: the predictions mark rows of {', '.join(predictions.slices())} "
+                    f"({predictions.path})"
+                )
+
+    def _part(self, table: Table, predictions: dict, name: str, n_users: int) -> Part:
+        methods, users = [], []
+        for row in table.rows:
+            seeds = table.seeds(row)
+            self.progress.show(f"{table.column}: {name} rows of {row}")
+            found = [
+                estimate(table.runs[row, seed], predictions[row, seed], self.metric, name, n_users)
+                for seed in seeds
+            ]
+            methods.append(
+                Method(
+                    row,
+                    seeds,
+                    np.array([each.value for each in found]),
+                    np.array([each.deviations for each in found]),
+                )
+            )
+            users += [each.users for each in found]
+        baseline = next(method for method in methods if method.row == self.arguments.baseline)
+        for method in methods:
+            if method is not baseline:
+                method.comparison = _comparison(method, baseline)
+        return Part(table, name, min(users), methods)
+
+    def _test(self, parts: list[Part]) -> None:
+        """All comparisons are one family."""
+        tested = [
+            method.comparison
+            for part in parts
+            for method in part.methods
+            if method.comparison and method.comparison.p is not None
+        ]
+        p_values = [comparison.p for comparison in tested]
+        for comparison, holm, rate in zip(
+            tested, inference.adjusted(p_values, "holm"), inference.adjusted(p_values, "fdr_bh"), strict=True
+        ):
+            comparison.holm, comparison.benjamini_hochberg = holm, rate
+            comparison.smallest_detectable = inference.smallest_detectable(
+                comparison.differences, len(tested)
+            )
+        self.comparisons = len(tested)
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.4f}"
+
+
+def _p(value: float | None) -> str:
+    return "-" if value is None else "<.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def _spread(values: np.ndarray) -> str:
+    return f"{values.mean():.4f}" + (f" ± {values.std(ddof=1):.4f}" if values.size > 1 else "")
+
+
+def _cells(method: Method, n_users: int) -> list[str]:
+    own = inference.over_users(method.values, method.deviations)
+    cells = [
+        method.row,
+        str(len(method.seeds)),
+        _spread(method.values),
+        f"{own.low:.4f} to {own.high:.4f}",
+    ]
+    found = method.comparison
+    if found is None:
+        return cells + ["-"] * 6
+    interval = found.interval()
+    alone = " (users alone)" if len(found.seeds) == 1 else ""
+    paired = "" if len(found.seeds) == len(method.seeds) else f" ({len(found.seeds)} seeds)"
+    detectable = "-" if found.smallest_detectable is None else f"{found.smallest_detectable:.4f}"
+    return cells + [
+        _signed(float(found.differences.mean())) + paired,
+        f"{_signed(interval.low)} to {_signed(interval.high)}{alone}",
+        _p(found.p),
+        _p(found.holm),
+        _p(found.benjamini_hochberg),
+        detectable,
+    ]
+
+
+def markdown(statistics: Statistics, parts: list[Part]) -> str:
+    baseline, metric = statistics.arguments.baseline, statistics.metric
+    level = f"{100 * LEVEL:.0f} %"
+    header = [
+        "method",
+        "seeds",
+        metric.name,
+        f"{level}, users",
+        f"over {baseline}",
+        f"{level}, seeds and users",
+    ]
+    header += ["p", "Holm", "BH", "detectable"]
+    text = ""
+    for part in parts:
+        text += (
+            f"## {part.table.source.parent.name}, {part.table.column}: {part.slice} ({part.users} users)\n\n"
+        )
+        lines = [header, ["---"] * len(header), *(_cells(method, part.users) for method in part.methods)]
+        text += "".join("| " + " | ".join(line) + " |\n" for line in lines) + "\n"
+    notes = [
+        f"Target: {metric.target} (eval.protocol={metric.protocol}, test).",
+        f"{metric.name}: mean ± standard deviation over seeds; the interval beside it is of these very runs, over users.",
+    ]
+    if statistics.comparisons:
+        notes += [
+            f'p: one-sided paired t test over seeds, against "not better than {baseline}". Holm and BH '
+            f"(false discovery rate, for exploration): over the comparisons above, {statistics.comparisons} in all.",
+            f"detectable: what as many seeds would have shown with {100 * POWER:.0f} % power at {ALPHA} / "
+            f"{statistics.comparisons}, Holm's first step; a smaller difference that is not shown is not absent.",
+        ]
+    if any(
+        method.comparison and len(method.comparison.seeds) == 1 for part in parts for method in part.methods
+    ):
+        notes.append(
+            "One seed: intervals are over users alone and say nothing of other seeds; there is no test."
+        )
+    for table in {id(part.table): part.table for part in parts}.values():
+        if not table.complete:
+            notes.append(f"{table.source} is not complete: {len(table.runs)} runs so far.")
+    return text + "".join(f"- {note}\n" for note in dict.fromkeys(notes))
+
+
+def _comparison_json(found: Comparison) -> dict[str, Any]:
+    generator = np.random.default_rng(_BOOTSTRAP_SEED)
+    drawn = inference.hierarchical_bootstrap(found.differences, found.deviations, _BOOTSTRAP_DRAWS, generator)
+    tail = (1 - LEVEL) / 2
+    interval = asdict(found.interval())
+    interval["df"] = interval["df"] if np.isfinite(interval["df"]) else None
+    return {
+        "seeds": found.seeds,
+        "differences": found.differences.tolist(),
+        "mean": float(found.differences.mean()),
+        "over": "users" if len(found.seeds) == 1 else "seeds and users",
+        "interval": interval,
+        "bootstrap": {
+            "draws": _BOOTSTRAP_DRAWS,
+            "seed": _BOOTSTRAP_SEED,
+            "error": float(drawn.std(ddof=1)),
+            "low": float(np.quantile(drawn, tail)),
+            "high": float(np.quantile(drawn, 1 - tail)),
+        },
+        "p": found.p,
+        "holm": found.holm,
+        "benjamini_hochberg": found.benjamini_hochberg,
+        "smallest_detectable": found.smallest_detectable,
+    }
+
+
+def _method_json(method: Method) -> dict[str, Any]:
+    own = inference.over_users(method.values, method.deviations)
+    return {
+        "row": method.row,
+        "seeds": method.seeds,
+        "values": method.values.tolist(),
+        "mean": float(method.values.mean()),
+        "deviation": float(method.values.std(ddof=1)) if len(method.seeds) > 1 else None,
+        "users_interval": {"low": own.low, "high": own.high, "error": own.error},
+        "comparison": None if method.comparison is None else _comparison_json(method.comparison),
+    }
+
+
+def as_json(statistics: Statistics, parts: list[Part]) -> str:
+    arguments = statistics.arguments
+    told = {
+        "made_by": _MADE_BY,
+        "schema": 1,
+        "metric": statistics.metric.name,
+        "protocol": statistics.metric.protocol,
+        "target": statistics.metric.target,
+        "baseline": arguments.baseline,
+        "family": {"slices": arguments.family, "comparisons": statistics.comparisons},
+        "level": LEVEL,
+        "alpha": ALPHA,
+        "power": POWER,
+        "parts": [
+            {
+                "results": str(part.table.source),
+                "column": part.table.column,
+                "slice": part.slice,
+                "users": part.users,
+                "complete": part.table.complete,
+                "methods": [_method_json(method) for method in part.methods],
+            }
+            for part in parts
+        ],
+    }
+    return json.dumps(told, indent=2) + "\n"
+
+
+def _require_own(path: Path) -> None:
+    """Throws ToolError where --json would replace what somebody else has made."""
+    if not path.parent.is_dir():
+        raise ToolError(f"--json {path}: there is no folder {path.parent}")
+    if not path.exists():
+        return
+    try:
+        is_own = json.loads(path.read_text(encoding="utf-8"))["made_by"] == _MADE_BY
+    except (OSError, ValueError, KeyError, TypeError):
+        is_own = False
+    if not is_own:
+        raise ToolError(f"--json {path}: something else made this file: remove it, or choose another name")
+
+
+def _names(text: str) -> list[str]:
+    names = text.split(",")
+    if "" in names or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"'{text}' must name each once, separated by commas")
+    return names
+
+
+def parse(words: list[str]) -> argparse.Namespace:
+    parser = Parser(
+        prog=_MADE_BY,
+        description="Compares methods with intervals and tests; docs/statistics.md",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "folders", nargs="*", metavar="FOLDER", help="the --out folder of compare or experiment run"
+    )
+    parser.add_argument(
+        "--baseline", default="none", help="row that the others are compared with (default: none)"
+    )
+    parser.add_argument(
+        "--metric", default="auc", help="auc, gauc (protocol ctr), recall@K, ndcg@K (full) (default: auc)"
+    )
+    parser.add_argument(
+        "--family",
+        type=_names,
+        default=["all"],
+        metavar="SLICES",
+        help="slices whose comparisons are one family of tests, separated by commas (default: all)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there too")
+    parser.add_argument(
+        "--predictions", type=Path, metavar="FOLDER", help="keep predictions there (default: beside each run)"
+    )
+    parser.add_argument("--program", required=True, help=argparse.SUPPRESS)
+    arguments = parser.parse_intermixed_args(words)
+    if not arguments.folders:
+        raise ToolError("name the --out folder of compare or experiment run: ./run statistics runs/beauty")
+    if len(set(arguments.folders)) < len(arguments.folders):
+        raise ToolError("a folder is named twice")
+    if arguments.json is not None:
+        _require_own(arguments.json)
+    return arguments
+
+
+def main(words: list[str]) -> int:
+    # A shell that starts us in the background has Ctrl-C ignored, and a scheduler sends SIGTERM.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        statistics = Statistics(parse(words))
+        parts = statistics.run()
+        text = markdown(statistics, parts)
+        if statistics.arguments.json is not None:
+            statistics.progress.show("bootstrap")
+            write_text(statistics.arguments.json, as_json(statistics, parts))
+            statistics.progress.clear()
+        sys.stdout.write(text)
+        return 0
+    except ToolError as error:
+        Progress().clear()
+        print(f"statistics: error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:  # a full disk, a folder that has gone
+        Progress().clear()
+        print(f"statistics: error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        Progress().clear()
+        print("statistics: stopped; predictions so far are kept", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
