@@ -7,6 +7,7 @@
 
 #include "experiments/results/results_file.h"
 #include "experiments/runs.h"
+#include "host/guidance/registry.h"
 #include "kernels/exec/error.h"
 #include "kernels/exec/interrupt.h"
 
@@ -81,6 +82,8 @@ ResultTable run_table(const RunPlan& plan, const std::function<void(const RunRes
   for (const PlannedRun& run : plan.runs) {
     configs.push_back(run.config);
     inputs.insert(inputs.end(), {run.config.data.path, run.config.llm.scores, run.config.llm.vectors});
+    const std::vector<std::string> written = written_files_of(run.config);
+    inputs.insert(inputs.end(), written.begin(), written.end());
   }
   check_results_file(path, inputs, plan.force);
   const std::vector<CheckedRun> checked = check_runs(configs);
