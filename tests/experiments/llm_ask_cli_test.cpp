@@ -12,6 +12,7 @@
 #include "host/ask/prompt.h"
 #include "host/data/split.h"
 #include "host/text/written_texts.h"
+#include "host/text/written_vectors.h"
 #include "tests/experiments/cli.h"
 #include "tests/support/fake_llm_server.h"
 
@@ -284,6 +285,61 @@ TEST_F(LlmAsk, LlmcfReadsChainsOfItsExamples) {
               HasSubstr("method=llmcf needs llmcf.chains"));
   EXPECT_THAT(train("no", {"method=llmcf_text", chains}).err, HasSubstr("see method=llmcf"));
   EXPECT_FALSE(std::filesystem::exists(out("no")));
+}
+
+/// By an encoder behind a server: its vectors, its bill beside that of the writing, and nothing asked twice.
+TEST_F(LlmAsk, AnEncodersServerIsAskedForTheTextsAndWhatSamplesAreComparedWith) {
+  std::multiset<std::string> embedded;
+  int samples = 0;
+  FakeLlmServer server([&](const std::string& head, const std::string& body, int) {
+    if (head.find("/chat/completions") != head.npos)
+      return written(body, "Sample " + std::to_string(samples++) + ". ");
+    json reply = {{"data", json::array()}, {"usage", {{"prompt_tokens", 7}}}};
+    const json request = json::parse(body);
+    for (const json& input : request["input"]) {
+      const auto text = input.get<std::string>();
+      embedded.insert(text);
+      // Every second sample is all that it is compared with.
+      const bool best = !text.starts_with("Sample") || std::stoi(text.substr(7)) % 2 == 1;
+      json entry = json::object();
+      entry["embedding"] = {3, 4, best ? 0 : 1};
+      reply["data"].push_back(entry);
+    }
+    return FakeReply{FakeReply::Kind::answer, 200, "", reply.dump(), 0};
+  });
+  ASSERT_EQ(ask(server, "llmcf", {"--samples", "2", "--temperature", "1", "--share", "0.02"}).status, 0);
+  const auto embed_by_server = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words = {"llm",     "embed",      "--data",     data(),    "--encoder",
+                                      "openai",  "--url",      server.url(), "--model", "enc",
+                                      "--texts", out(),        "--tries",    "2",       "--retry-delay",
+                                      "0.002",   "--price-in", "5",          "--out",   out("c.safetensors")};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(words);
+  };
+  const Outcome forecast = embed_by_server({"--forecast"});
+  EXPECT_EQ(forecast.status, 0) << forecast.err;
+  EXPECT_THAT(forecast.out, HasSubstr("different texts about examples, 0 of them in the cache"));
+  EXPECT_THAT(embed_by_server({"--budget-tokens", "1"}).err, HasSubstr("more than --budget-tokens 1"));
+  EXPECT_TRUE(embedded.empty());
+  const Outcome outcome = embed_by_server({});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_EQ(embedded.size(), std::set<std::string>(embedded.begin(), embedded.end()).size());
+  const Dataset dataset = load_dataset(data());
+  const WrittenVectors vectors = load_written_vectors(out("c.safetensors"), Subject::example, dataset);
+  EXPECT_EQ(2 * std::ssize(vectors.subjects), std::ssize(load_written_texts(out(), dataset).texts));
+  EXPECT_EQ(vectors.width, 3);
+  for (std::size_t k = 0; k < vectors.subjects.size(); ++k) {
+    ASSERT_FLOAT_EQ(vectors.values[3 * k + 1], 0.8F) << k;
+    ASSERT_EQ(vectors.values[3 * k + 2], 0) << k;
+  }
+  const json run = note("c.safetensors")["run"];
+  EXPECT_EQ(run["summary"]["answers"], embedded.size());
+  EXPECT_EQ(run["texts"]["summary"], note("t.jsonl")["run"]["summary"]);
+  const std::string before = read_all(out("c.safetensors"));
+  const auto requests = server.requests();
+  ASSERT_EQ(embed_by_server({}).status, 0);
+  EXPECT_EQ(server.requests(), requests);
+  EXPECT_EQ(read_all(out("c.safetensors")), before);
 }
 
 TEST_F(LlmAsk, TextsOfOtherDataAreNotEmbedded) {
