@@ -14,6 +14,7 @@
 #include "experiments/runs.h"
 #include "host/base/file_lock.h"
 #include "host/base/progress.h"
+#include "host/guidance/registry.h"
 #include "kernels/exec/error.h"
 #include "kernels/exec/interrupt.h"
 
@@ -80,6 +81,8 @@ class SharedTable {
     for (const PlannedRun& run : plan.runs) {
       configs_.push_back(run.config);
       inputs.insert(inputs.end(), {run.config.data.path, run.config.llm.scores, run.config.llm.vectors});
+      const std::vector<std::string> written = written_files_of(run.config);
+      inputs.insert(inputs.end(), written.begin(), written.end());
     }
     check_results_file(path_, inputs, plan.force);
     checked_ = check_runs(configs_);

@@ -104,10 +104,15 @@ std::vector<CheckedRun> check_runs(std::span<const Config> runs) {
       const Config& run = runs[k];
       check_protocol(run, world.split);
       checked[k].inputs = run_inputs(*world.data);
-      if (reads_of(run).vectors && run.llm.encoder == "file") {
-        require_not_pipe(run.llm.vectors, "llm.vectors");
-        const auto [file, is_new] = vectors.try_emplace(run.llm.vectors, 0);
-        if (is_new) file->second = vectors_hash(run, vectors_for(run, *world.data).get());
+      const std::vector<std::string> written = written_files_of(run);
+      const bool of_file = reads_of(run).vectors && run.llm.encoder == "file";
+      if (of_file) require_not_pipe(run.llm.vectors, "llm.vectors");
+      for (const std::string& path : written) require_not_pipe(path, "vectors of written texts");
+      if (of_file || !written.empty()) {
+        const std::string key =
+            fmt::format("{}\n{}", of_file ? run.llm.vectors : "", fmt::join(written, "\n"));
+        const auto [file, is_new] = vectors.try_emplace(key, 0);
+        if (is_new) file->second = vectors_hash(run, of_file ? vectors_for(run, *world.data).get() : nullptr);
         checked[k].inputs.vectors = file->second;
       }
       if (!reads_of(run).scores || run.llm.scorer != "file") continue;

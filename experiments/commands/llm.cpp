@@ -1,4 +1,4 @@
-// `sllmr llm`: making and checking tables of offline LLM scores, and vectors of texts.
+// `sllmr llm`: making and checking tables of offline LLM scores, texts, and vectors of texts.
 #include "experiments/commands/commands.h"
 
 #include <CLI/CLI.hpp>
@@ -9,9 +9,10 @@ namespace sllmr {
 
 void add_llm_command(CLI::App& app) {
   CLI::App* llm =
-      app.add_subcommand("llm", "Make and check tables of offline LLM scores, and vectors of texts");
+      app.add_subcommand("llm", "Make and check tables of offline LLM scores, texts, and vectors of texts");
   llm->require_subcommand(1);
   add_llm_score(*llm);
+  add_llm_ask(*llm);
   add_llm_embed(*llm);
   add_llm_report(*llm);
   add_llm_prompt(*llm);

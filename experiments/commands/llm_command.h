@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <initializer_list>
+#include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -20,6 +22,7 @@
 namespace sllmr {
 
 void add_llm_score(CLI::App& llm);
+void add_llm_ask(CLI::App& llm);
 void add_llm_report(CLI::App& llm);
 void add_llm_prompt(CLI::App& llm);
 void add_llm_import(CLI::App& llm);
@@ -53,11 +56,31 @@ void add_min_known_flag(CLI::App& command, double& min_known);
 
 /// Of commands that ask a server: its flags but --cache, and those of its price but --price-out.
 void add_server_flags(CLI::App& command, ScorerOptions& server, std::string& key_variable);
+/// Of commands that ask a chat server: what else goes into the request, and what an answer is worth.
+void add_chat_flags(CLI::App& command, ScorerOptions& server, std::vector<std::string>& parameters);
+/// --param's NAME=JSON as name to JSON. Throws Error for something else.
+std::map<std::string, std::string> read_parameters(const std::vector<std::string>& parameters);
+/// The same as a note keeps them: equal where they are, and without what may be a secret. Texts, lists and
+/// objects are kept as a hash.
+nlohmann::json kept_parameters(const std::map<std::string, std::string>& parameters);
 /// Finds the key in the environment; says so on stderr where that is worth a note.
 void take_key(ScorerOptions& server, const std::string& key_variable);
 /// Prints what is to be paid; `unit` is what is asked, a plural. Says on stderr where the cache holds answers
 /// that are not used.
 void print_forecast(const Forecast& forecast, const std::string& unit, const std::string& cache);
+
+/// For the note beside what was paid.
+nlohmann::json forecast_json(const Forecast& forecast);
+/// Prints answers, faults and bill of a chat server.
+void print_bill(const ScoreSummary& summary);
+
+/// Of commands that ask for all or nothing.
+struct WholeBudget {
+  double tokens = 0, money = 0;  // 0: no limit
+};
+void add_budget_flags(CLI::App& command, WholeBudget& budget);
+/// A budget that does not do for every one of `what` buys nothing: Error, so that nothing is asked.
+void require_budget(const WholeBudget& budget, const Forecast& forecast, const std::string& what);
 
 /// Throws Error for a flag that was given and that others of `all` (scorers, encoders) alone read. `what` is
 /// the flag that chooses one.

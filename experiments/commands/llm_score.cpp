@@ -44,8 +44,7 @@ void add_llm_score(CLI::App& llm) {
 
   add("--template", scoring.prompt, "Prompt: scores, choice, yes_no, or a TOML file (see llm prompt)")
       ->group("Prompt");
-  add("--domain", scoring.domain, "What the prompt calls the shop (default: name of the data)")
-      ->group("Prompt");
+  add_chat_flags(*score, scoring, flags->parameters);
   number("--permutations", scoring.permutations,
          "Prompts a user, candidates in another order; the score is their mean, and 4 times their variance a "
          "column of the table",
@@ -53,22 +52,13 @@ void add_llm_score(CLI::App& llm) {
       ->group("Prompt");
   add("--debias", scoring.debias, "Template choice: take off what a position gets on average")
       ->group("Prompt");
-  number("--temperature", scoring.chat.temperature, "Sampling temperature", 0.0, 100.0)->group("Prompt");
-  number("--max-tokens", scoring.chat.max_tokens, "Most tokens of an answer; 0: the server decides", 0,
-         std::numeric_limits<int>::max())
-      ->group("Prompt");
   number("--top-logprobs", scoring.chat.top_logprobs, "Tokens with log-probabilities (choice, yes_no)", 1,
          1000)
       ->group("Prompt");
-  score->add_option("--param", flags->parameters, "More of the request, NAME=JSON; may be repeated")
-      ->group("Prompt");
 
-  add("--cache", scoring.cache, "Answer cache (default: OUT.cache)")->group("Run");
   add("--batch", scoring.batch, "Folder of batch files (scorer batch)")->group("Run");
   add("--in", flags->in, "Finished table (scorer file)")->group("Run");
   add_min_known_flag(*score, flags->min_known);
-  number("--max-bad", scoring.max_bad_share, "Share of bad answers above which the run stops", 0.0, 1.0)
-      ->group("Run");
   score->add_flag("--forecast", flags->forecast_only, "Say what it would cost, and ask nobody")->group("Run");
 
   const auto budget = [&](const char* name, auto& value, const char* doc) {
@@ -79,7 +69,6 @@ void add_llm_score(CLI::App& llm) {
   budget("--budget-prompts", flags->budget.prompts, "Most prompts; 0: no limit");
   budget("--budget-tokens", flags->budget.tokens, "Most tokens, by estimate; 0: no limit");
   budget("--budget-money", flags->budget.money, "Most money at these prices; 0: no limit");
-  budget("--price-out", scoring.prices.out, "Money per million tokens out");
   add("--priority", flags->priority, "Whom to ask first: sampled, cold, tail, uncertain")
       ->check(CLI::IsMember(std::vector<std::string>(std::begin(kPriorities), std::end(kPriorities))))
       ->group("Budget");

@@ -31,7 +31,6 @@ struct ScoreFlags {
 void run_llm_score(ScoreFlags& flags);
 
 /// For the note beside the table.
-nlohmann::json forecast_json(const Forecast& forecast);
 nlohmann::json audit_json(const PlanAudit& audit);
 /// What of the flags makes the scores what they are. No address, no key.
 nlohmann::json settings_json(const ScoreFlags& flags);

@@ -8,7 +8,6 @@
 
 #include "experiments/commands/llm_score.h"
 #include "host/ask/prompt.h"
-#include "host/base/json_text.h"
 #include "host/data/split.h"
 #include "host/scores/table_origin.h"
 #include "kernels/exec/error.h"
@@ -22,37 +21,13 @@ using nlohmann::json;
 void print_summary(const ScoreSummary& s) {
   fmt::print("{:>12}  pairs without a judgement, taken as {}\n", s.defaulted, kNoJudgement);
   if (s.answers == 0) return;
-  fmt::print("{:>12}  answers: {} from the cache, {} bad, {} without a reply\n", s.answers, s.cached, s.bad,
-             s.failed);
   fmt::print(
       "{:>12}  scores missing, {} not a number, {} out of range, {} repeated, {} contradicted, {} unknown, "
       "{} "
       "converted\n",
       s.faults.missing, s.faults.not_a_number, s.faults.out_of_range, s.faults.repeated,
       s.faults.contradicted, s.faults.unknown, s.faults.converted);
-  fmt::print("{:>12}  answers cut off by the limit of tokens, {} stopped by a filter, {} refused\n",
-             s.cut_off, s.filtered, s.refused);
-  fmt::print("{:>12}  second tries: {} rate limit, {} server error, {} time-out, {} broken, {} malformed\n",
-             s.http.rate_limited + s.http.server_errors + s.http.timeouts + s.http.broken + s.http.rejected,
-             s.http.rate_limited, s.http.server_errors, s.http.timeouts, s.http.broken, s.http.rejected);
-  fmt::print("{:>12}  tokens in, {} out; of this run {} and {}\n", s.tokens_in, s.tokens_out,
-             s.paid_tokens_in, s.paid_tokens_out);
-  fmt::print("{:>12.4f}  money; of this run {:.4f}, in {:.1f} s\n", s.money, s.paid_money, s.seconds);
-  for (const std::string& example : s.examples) fmt::print("bad answer of {}\n", example);
-}
-
-void read_parameters(ScoreFlags& flags) {
-  for (const std::string& parameter : flags.parameters) {
-    const auto equals = parameter.find('=');
-    // What was given is not repeated: it may be a secret.
-    require(equals != parameter.npos && equals > 0, "--param: expected NAME=JSON, such as seed=1");
-    const std::string name = parameter.substr(0, equals), value = parameter.substr(equals + 1);
-    require(parse_json(value).has_value(),
-            fmt::format("--param {0}: the value is not JSON, or nested too deep; quote texts twice: "
-                        "{0}='\"text\"'",
-                        name));
-    flags.scoring.chat.extra[name] = value;
-  }
+  print_bill(s);
 }
 
 /// The sets that the budget allows, audited.
@@ -80,7 +55,7 @@ std::vector<CandidateSet> plan(const Split& split, const ScoreFlags& flags, bool
 void run_llm_score(ScoreFlags& flags) {
   const ScorerInfo& scorer = find_scorer(flags.scorer);
   ScorerOptions& scoring = flags.scoring;
-  read_parameters(flags);
+  scoring.chat.extra = read_parameters(flags.parameters);
   take_key(scoring, flags.key_variable);
   scoring.file = flags.in;
   scoring.min_known = flags.min_known;

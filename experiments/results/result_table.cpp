@@ -25,7 +25,8 @@ RunResult run_result(const nlohmann::json& summary, const Config& config) {
   if ((reads_scores && !reads_table) || (reads_vectors && !reads_file)) {
     run.text_hash = summary.value("text_hash", "");
   }
-  if (reads_vectors && reads_file) run.vectors_hash = summary.value("vectors_hash", "");
+  if ((reads_vectors && reads_file) || !written_files_of(config).empty())
+    run.vectors_hash = summary.value("vectors_hash", "");
   if (reads_scores) run.scores_hash = summary.value("scores_hash", "");
   run.commit = summary.at("commit");
   run.machine = summary.at("machine");

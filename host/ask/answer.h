@@ -26,9 +26,10 @@ struct AnswerFaults {
 struct ReadAnswer {
   std::vector<float> scores;
   AnswerFaults faults;
-  std::int64_t read() const;  // candidates with a score
+  bool says_something = true;  // of an answer that is kept as a text, without scores
+  std::int64_t read() const;   // candidates with a score
   /// Half of the scores or more could be read: it is an answer.
-  bool usable() const { return 2 * read() >= static_cast<std::int64_t>(scores.size()); }
+  bool usable() const { return says_something && 2 * read() >= static_cast<std::int64_t>(scores.size()); }
 };
 
 /// Scores from text, its thoughts left out: JSON, alone or in prose, whole or cut off: {"A": 0.8},

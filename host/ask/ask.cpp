@@ -73,7 +73,7 @@ void store_answer(const Questions& questions, const Question& question, const Ch
                   double seconds, AnswerCache& cache) {
   CachedAnswer stored;
   stored.text = to_cache_text(answer);
-  stored.model = questions.job().options.chat.model;
+  stored.model = questions.options().chat.model;
   stored.template_name = questions.prompt().name;
   stored.tokens_in = answer.tokens_in;
   stored.tokens_out = answer.tokens_out;
@@ -84,7 +84,7 @@ void store_answer(const Questions& questions, const Question& question, const Ch
 }
 
 bool ask_all(const Questions& questions, AnswerCache& cache, Tally& tally) {
-  const ScorerOptions& options = questions.job().options;
+  const ScorerOptions& options = questions.options();
   const std::string url = checked_server_url(options.url) + "/chat/completions";
   require(!options.chat.model.empty(), "the server needs to know which model: give --model");
   const auto start = std::chrono::steady_clock::now();

@@ -9,6 +9,7 @@
 #include "host/ask/thought.h"
 #include "host/base/json_text.h"
 #include "host/base/lower_case.h"
+#include "host/base/trim.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -17,6 +18,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::int64_t kMostTokens = std::int64_t{1} << 40;  // of one reply
+constexpr std::size_t kShortestText = 10;                    // bytes, as LLM-CF's release has it
 
 const json& member(const json& object, const char* key) {
   static const json none;
@@ -167,7 +169,7 @@ std::string chat_body(const ChatParameters& parameters, AnswerKind kind, const P
   messages.push_back({{"role", "user"}, {"content", prompt.user}});
   json body = {{"model", parameters.model}, {"messages", messages}, {"temperature", parameters.temperature}};
   if (parameters.max_tokens > 0) body["max_tokens"] = parameters.max_tokens;
-  if (kind != AnswerKind::scores) {
+  if (!is_of_many_tokens(kind)) {
     body["max_tokens"] = 1;
     body["logprobs"] = true;
     body["top_logprobs"] = parameters.top_logprobs;
@@ -270,12 +272,21 @@ std::optional<ChatAnswer> from_cache_text(const std::string& text) {
   return answer;
 }
 
+std::string written_text(const ChatAnswer& answer) {
+  if (answer.refused || answer.ending == Ending::filtered) return {};
+  const std::string said = without_thoughts(answer.text);
+  const std::string_view text = trim(said);
+  return text.size() < kShortestText ? std::string() : std::string(text);
+}
+
 ReadAnswer read_answer(AnswerKind kind, const ChatAnswer& answer, std::size_t candidates) {
   switch (kind) {
     case AnswerKind::choice:
       return read_choice(answer.top, candidates);
     case AnswerKind::yes_no:
       return read_yes_no(answer.top);
+    case AnswerKind::text:
+      return {.scores = {}, .faults = {}, .says_something = !written_text(answer).empty()};
     case AnswerKind::scores:
       break;
   }
@@ -283,8 +294,10 @@ ReadAnswer read_answer(AnswerKind kind, const ChatAnswer& answer, std::size_t ca
 }
 
 std::string why_unusable(AnswerKind kind, const ChatAnswer& answer, const ReadAnswer& read) {
-  std::string what = fmt::format("{} of {} scores could be read", read.read(), read.scores.size());
-  const bool text = kind == AnswerKind::scores;
+  std::string what = kind == AnswerKind::text
+                         ? fmt::format("no text of {} bytes or more", kShortestText)
+                         : fmt::format("{} of {} scores could be read", read.read(), read.scores.size());
+  const bool text = is_of_many_tokens(kind);
   if (!text && answer.top.empty()) what += ", " + answer.no_top;
   if (kind == AnswerKind::choice && !answer.top.empty())
     what += ", fewer than two labels are among the likeliest tokens";

@@ -67,6 +67,9 @@ std::string to_cache_text(const ChatAnswer& answer);
 /// The answer that to_cache_text() was given, without its cost. Nothing where `text` is something else.
 std::optional<ChatAnswer> from_cache_text(const std::string& text);
 
+/// What the model wrote where a text was asked for: without thoughts, and without blanks around it. Empty for
+/// a refusal, for what a content filter stopped, and for fewer than 10 bytes.
+std::string written_text(const ChatAnswer& answer);
 /// Scores of an answer, by position.
 ReadAnswer read_answer(AnswerKind kind, const ChatAnswer& answer, std::size_t candidates);
 /// What to say of an answer that is not usable().

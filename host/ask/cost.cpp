@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "host/ask/ask.h"
+#include "host/ask/score_questions.h"
 
 namespace sllmr {
 
@@ -12,7 +13,7 @@ TokenEstimate expected_tokens(const Questions& questions, const Question& questi
 }
 
 SetCost expected_cost(const ScoreJob& job) {
-  const Questions questions(job);
+  const ScoreQuestions questions(job);
   SetCost sum;
   for (std::int64_t k = 0; k < questions.count(); ++k) {
     const TokenEstimate tokens = expected_tokens(questions, questions.at(k));
@@ -55,9 +56,8 @@ Forecast Forecaster::finish(const ScorerOptions& options, int texts_per_request)
   return result;
 }
 
-Forecast forecast(const ScoreJob& job) {
-  const Questions questions(job);
-  AnswerCache cache(job.options.cache);
+Forecast forecast(const Questions& questions) {
+  AnswerCache cache(questions.options().cache);
   Forecaster sums;
   for (std::int64_t k = 0; k < questions.count(); ++k) {
     const Question question = questions.at(k);
@@ -67,7 +67,11 @@ Forecast forecast(const ScoreJob& job) {
       sums.add_missing(expected_tokens(questions, question));
     }
   }
-  return sums.finish(job.options);
+  return sums.finish(questions.options());
+}
+
+Forecast forecast(const ScoreJob& job) {
+  return forecast(ScoreQuestions(job));
 }
 
 void fill_costs(ScoreSummary& summary, const TokenPrices& prices, double seconds) {

@@ -47,7 +47,9 @@ class Forecaster {
   Forecast sums_;
   double known_bytes_ = 0, known_tokens_ = 0, known_seconds_ = 0;
 };
-/// For the scorers that ask. Reads the cache, asks nobody.
+/// Reads the cache, asks nobody.
+Forecast forecast(const Questions& questions);
+/// For the scorers that ask.
 Forecast forecast(const ScoreJob& job);
 
 /// Fills money and seconds of the summary from its tokens.

@@ -22,6 +22,7 @@
 #include "host/ask/ask.h"
 #include "host/ask/batch_folder.h"
 #include "host/ask/cost.h"
+#include "host/ask/score_questions.h"
 #include "host/base/atomic_file.h"
 #include "host/base/json_text.h"
 #include "kernels/exec/error.h"
@@ -138,8 +139,8 @@ ScoreResult score_batch(const ScoreJob& job) {
   require(!options.batch.empty(), "the scorer batch needs a folder for its files: give --batch");
   require(!options.chat.model.empty(), "the requests need to name a model: give --model");
   std::filesystem::create_directories(options.batch);
-  const Questions questions(job);
-  Tally tally(questions);
+  const ScoreQuestions questions(job);
+  ScoreTally tally(questions);
   AnswerCache cache(options.cache);
   ScoreResult result;
   ScoreSummary& summary = tally.summary;

@@ -1,12 +1,13 @@
 // Any server that speaks OpenAI's chat completions: hosted ones, vLLM, llama.cpp.
 #include "host/ask/answer_cache.h"
 #include "host/ask/ask.h"
+#include "host/ask/score_questions.h"
 
 namespace sllmr {
 
 ScoreResult score_openai(const ScoreJob& job) {
-  const Questions questions(job);
-  Tally tally(questions);
+  const ScoreQuestions questions(job);
+  ScoreTally tally(questions);
   AnswerCache cache(job.options.cache);
   ScoreResult result;
   result.interrupted = !ask_all(questions, cache, tally);

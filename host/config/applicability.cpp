@@ -29,7 +29,6 @@ constexpr Condition kConditions[] = {
     {"llm.stale", kReadsTable, kNoTable},
     {"llm.stale_weight", kReadsTable, kNoTable},
     {"llm.max_age_days", kReadsTable, kNoTable},
-    {"llm.allow_leak", kReadsTable, kNoTable},
     {"llm.min_known", kReadsTable, kNoTable},
     {"llm.candidates", kScoresItself, kFinished},
     {"llm.prompt_history", kScoresItself, kFinished},

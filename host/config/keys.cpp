@@ -174,7 +174,9 @@ std::vector<Key> own_keys() {
       number(SLLMR_KEY(llm.max_age_days), non_negative,
              "a table older than this is stale too; 0: any age will do"),
       flag(SLLMR_KEY(llm.allow_leak),
-           "train with a table whose candidates hold more of the held-out items than chance puts there"),
+           "train with a table whose candidates hold more of the held-out items than chance puts there, or "
+           "with "
+           "texts of users that know what rows foretell"),
       number(SLLMR_KEY(llm.min_known), share,
              "least share of a table's rows that must name users and items of the data"),
 

@@ -203,6 +203,8 @@ struct GuidanceInfo {
   std::string_view summary;
   std::vector<std::string> words;  // what `method=` takes for it
   GuidanceReads (*reads)(const Config&) = [](const Config&) { return GuidanceReads{}; };
+  /// Files of vectors of written texts (host/text/written_vectors.h) that it reads beside llm.vectors.
+  std::vector<std::string> (*files)(const Config&) = [](const Config&) { return std::vector<std::string>(); };
   bool trains_mf = false;          // the kernels of matrix factorisation know it
   std::vector<PartKey> keys = {};  // config keys of its own
   /// Why it has no use for a key of [llm] or [gate] that says nothing of the table; empty where it has.

@@ -4,7 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <map>
+#include <tuple>
 #include <utility>
 
 #include "host/eval/protocol.h"
@@ -12,15 +15,17 @@
 #include "host/text/decision_texts.h"
 #include "host/text/encoder.h"
 #include "host/text/example_retrieval.h"
+#include "host/text/written_vectors.h"
 #include "models/extra/in_context.h"
 #include "models/initial.h"
 
 namespace sllmr {
 namespace {
 
-constexpr const char *kWithoutChains = "llmcf_wocot", *kScale = "llmcf.scale", *kShare = "llmcf.share",
-                     *kQuirks = "llmcf.release_quirks", *kText = "llmcf.text_hidden",
-                     *kJoint = "llmcf.joint_hidden", *kReconstruction = "llmcf.reconstruction";
+constexpr const char *kWithoutChains = "llmcf_wocot", *kOfFile = "llmcf", *kChains = "llmcf.chains",
+                     *kScale = "llmcf.scale", *kShare = "llmcf.share", *kQuirks = "llmcf.release_quirks",
+                     *kText = "llmcf.text_hidden", *kJoint = "llmcf.joint_hidden",
+                     *kReconstruction = "llmcf.reconstruction";
 
 std::vector<int> sizes(const Config& config, const char* key) {
   const auto& given = config.part<std::vector<std::int64_t>>(key);
@@ -47,9 +52,87 @@ void add_decisions(std::span<const std::int8_t> labels, std::vector<float>& vect
   }
 }
 
-/// Vectors of what stands for the examples' chains of thought, in the encoder's space; none without chains.
+/// Throws Error for chains of another pool than the run's.
+void require_pool(const WrittenVectors& chains, const Config& config) {
+  const auto check = [&](const char* what, const std::string& now) {
+    const std::string then = chains.origin.value(what, now);
+    require(
+        then == now,
+        fmt::format("llmcf.chains={0}: the chains are of the examples that {1}={2} draws, where the run has "
+                    "{1}={3}; train with that, or write the run's chains (sllmr llm ask --share {4:g} --seed "
+                    "{5}) and embed them",
+                    config.part<std::string>(kChains), what == std::string("share") ? kShare : what, then,
+                    now, config.part<double>(kShare), config.seed));
+  };
+  check("share", nlohmann::json(config.part<double>(kShare)).dump());
+  check("seed", std::to_string(config.seed));
+}
+
+/// The direction of the chains' sum of either label, for examples that have none.
+std::array<std::vector<double>, 2> means_by_label(const WrittenVectors& chains) {
+  const auto width = static_cast<std::size_t>(chains.width);
+  std::array<std::vector<double>, 2> sums{std::vector<double>(width), std::vector<double>(width)};
+  for (std::size_t k = 0; k < chains.subjects.size(); ++k) {
+    std::vector<double>& sum = sums[chains.subjects[k].label != 0 ? 1 : 0];
+    for (std::size_t d = 0; d < width; ++d) sum[d] += static_cast<double>(chains.values[k * width + d]);
+  }
+  for (std::vector<double>& sum : sums) {
+    double squares = 0;
+    for (const double x : sum) squares += x * x;
+    for (double& x : sum) x /= squares > 0 ? std::sqrt(squares) : 1;
+  }
+  return sums;
+}
+
+/// The LLM's chains of thought [examples x width], found by user, item and position.
+std::vector<float> read_chains(const Config& config, const ExtraSources& sources) {
+  constexpr double kMostMissing = 0.2;  // as of bad answers
+  const auto& path = config.part<std::string>(kChains);
+  const WrittenVectors chains = load_written_vectors(path, Subject::example, *sources.data);
+  require_pool(chains, config);
+  require(
+      chains.width == sources.vectors.width,
+      fmt::format("llmcf.chains={}: vectors of {} numbers, where the items' have {}; have one encoder make "
+                  "both",
+                  path, chains.width, sources.vectors.width));
+  const auto pool = sources.examples->pool();
+  const auto labels = sources.examples->labels();
+  std::map<std::tuple<Id, Id, std::int32_t>, std::size_t> places;
+  for (std::size_t k = 0; k < chains.subjects.size(); ++k) {
+    const TextSubject& of = chains.subjects[k];
+    places.emplace(std::tuple(of.user, of.item, of.position), k);
+  }
+  const auto width = static_cast<std::size_t>(chains.width);
+  const auto means = means_by_label(chains);
+  std::vector<float> values;
+  std::size_t found = 0;
+  for (std::size_t k = 0; k < pool.size(); ++k) {
+    const auto place = places.find(std::tuple(pool[k].user, pool[k].item, pool[k].position));
+    const bool known = place != places.end() && chains.subjects[place->second].label == labels[k];
+    found += known;
+    if (known) {
+      const auto from = chains.values.begin() + static_cast<std::ptrdiff_t>(place->second * width);
+      values.insert(values.end(), from, from + static_cast<std::ptrdiff_t>(width));
+    } else {
+      const std::vector<double>& mean = means[labels[k] != 0 ? 1 : 0];
+      values.insert(values.end(), mean.begin(), mean.end());
+    }
+  }
+  const auto missing = static_cast<double>(pool.size() - found);
+  require(found == chains.subjects.size() && missing <= kMostMissing * static_cast<double>(pool.size()),
+          fmt::format(
+              "llmcf.chains={}: {} of its {} chains are of the run's {} examples: it is of another pool; "
+              "write the run's (sllmr llm ask --share {:g} --seed {}) and embed them",
+              path, found, chains.subjects.size(), pool.size(), config.part<double>(kShare), config.seed));
+  return values;
+}
+
+/// Vectors of the examples' chains of thought, or of what stands for them, in the encoder's space; none
+/// without chains.
 ItemVectors chains_of(const Config& config, const ExtraSources& sources) {
   if (config.method == kWithoutChains) return {};
+  if (config.method == kOfFile)
+    return {sources.vectors.width, std::make_shared<const std::vector<float>>(read_chains(config, sources))};
   const auto labels = sources.examples->labels();
   const std::vector<std::string> texts =
       decision_texts(*sources.data, sources.examples->pool(), labels, config.data.max_history);
@@ -68,8 +151,13 @@ GuidanceInfo llmcf_guidance() {
   return {
       .name = "llmcf",
       .summary = "LLM-CF: a transformer over alike, labelled training rows makes one more input",
-      .words = {kWithoutChains, "llmcf_text"},
+      .words = {kWithoutChains, "llmcf_text", kOfFile},
       .reads = [](const Config&) { return GuidanceReads{.scores = false, .vectors = true}; },
+      .files =
+          [](const Config& config) {
+            return config.method == kOfFile ? std::vector<std::string>{config.part<std::string>(kChains)}
+                                            : std::vector<std::string>();
+          },
       .keys = {{kScale, 1.0, "factor of the vectors, which have norm 1; 0 leaves LLM-CF out", {}, 0, 1e3},
                {kShare, 0.1, "share of the training rows that may be examples", {}, 1e-6, 1},
                {kQuirks, false, "the release's leak: a row may be its own example"},
@@ -79,7 +167,14 @@ GuidanceInfo llmcf_guidance() {
                 {},
                 1,
                 kMostUnits},
-               {kReconstruction, 1.0, "weight of the loss that has chains foreseen (llmcf_text)", {}, 0, 1e3},
+               {kReconstruction,
+                1.0,
+                "weight of the loss that has chains foreseen (llmcf_text, llmcf)",
+                {},
+                0,
+                1e3},
+               {kChains, std::string(),
+                "vectors of the examples' chains of thought (sllmr llm embed --texts), of method=llmcf"},
                {kJoint,
                 std::vector<std::int64_t>{128},
                 "units between a row's parts and its token",
@@ -88,9 +183,11 @@ GuidanceInfo llmcf_guidance() {
                 kMostUnits}},
       .unused_own =
           [](const Config& config, std::string_view key) {
-            return std::string(config.method == kWithoutChains && key == kReconstruction
-                                   ? "method=llmcf_wocot has no chains; see llmcf_text"
-                                   : "");
+            if (config.method == kWithoutChains && key == kReconstruction)
+              return std::string("method=llmcf_wocot has no chains; see llmcf_text");
+            return config.method != kOfFile && key == kChains
+                       ? "method=" + config.method + " reads no chains; see method=llmcf"
+                       : std::string();
           },
       .check =
           [](const Config& config) {
@@ -103,10 +200,13 @@ GuidanceInfo llmcf_guidance() {
                         " retrieves the examples of every row that is scored, which only a protocol with "
                         "fixed rows affords: use eval.protocol=ctr");
             require(
-                config.method == kWithoutChains || find_encoder(config.llm.encoder).encode_more != nullptr,
-                "method=" + config.method +
-                    " embeds a text of every example, which llm.encoder=" + config.llm.encoder +
-                    " cannot while training: use llm.encoder=tfidf, or method=" + kWithoutChains);
+                config.method != kOfFile || !config.part<std::string>(kChains).empty(),
+                "method=llmcf needs llmcf.chains, vectors of the chains of thought that an LLM wrote (sllmr "
+                "llm ask, then sllmr llm embed --texts); without an LLM see method=llmcf_text");
+            require(config.method != "llmcf_text" || makes_more_in_training(find_encoder(config.llm.encoder)),
+                    "method=" + config.method +
+                        " embeds a text of every example, which llm.encoder=" + config.llm.encoder +
+                        " cannot while training: use llm.encoder=tfidf, or method=" + kWithoutChains);
           },
       .make = [](const GuidanceSetup& setup) { return std::make_unique<Guidance>(setup); },
       .extra = [](const Config& config,

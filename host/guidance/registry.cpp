@@ -96,6 +96,10 @@ GuidanceReads reads_of(const Config& config) {
   return find_guidance(config).reads(config);
 }
 
+std::vector<std::string> written_files_of(const Config& config) {
+  return find_guidance(config).files(config);
+}
+
 std::shared_ptr<const ExampleSource> examples_for(const Config& config, const Split& split,
                                                   const std::shared_ptr<const TextVectors>& vectors) {
   const GuidanceInfo& info = find_guidance(config);
@@ -108,11 +112,12 @@ std::shared_ptr<const TextVectors> vectors_for(const Config& config, const Datas
 
 namespace {
 
+constexpr std::string_view kAllowLeak = "llm.allow_leak";
+
 /// Of [llm]: where scores come from and what is done to them, the same for all who read them.
-constexpr std::string_view kTableKeys[] = {"llm.scorer",         "llm.scores",     "llm.candidates",
-                                           "llm.prompt_history", "llm.noise",      "llm.noise_slice",
-                                           "llm.noise_kind",     "llm.stale",      "llm.stale_weight",
-                                           "llm.max_age_days",   "llm.allow_leak", "llm.min_known"};
+constexpr std::string_view kTableKeys[] = {
+    "llm.scorer",     "llm.scores", "llm.candidates",   "llm.prompt_history", "llm.noise", "llm.noise_slice",
+    "llm.noise_kind", "llm.stale",  "llm.stale_weight", "llm.max_age_days",   kAllowLeak,  "llm.min_known"};
 
 /// The same of the vectors of items' texts.
 constexpr std::string_view kVectorKeys[] = {"llm.encoder", "llm.vectors", "llm.vector_width"};
@@ -135,6 +140,8 @@ std::string why_unused(const Config& config, const GuidanceInfo& info, std::stri
   if (std::ranges::find(kVectorKeys, key) != std::end(kVectorKeys)) {
     return info.reads(config).vectors ? "" : fmt::format("method={} reads no text vectors", config.method);
   }
+  if (key == kAllowLeak && info.reads(config).scores && config.llm.scorer != "file")
+    return "the data are scored as they are, without a table; see llm.scorer=file";
   if (info.reads(config).scores && std::ranges::find(kTableKeys, key) != std::end(kTableKeys)) return {};
   return info.unused(config, key);
 }

@@ -16,6 +16,8 @@ std::vector<std::string> method_names();
 const GuidanceInfo& find_guidance(const Config& config);
 /// What it reads. Throws as find_guidance().
 GuidanceReads reads_of(const Config& config);
+/// Its GuidanceInfo::files. Throws as find_guidance().
+std::vector<std::string> written_files_of(const Config& config);
 /// The text vectors that training with config.method reads; null where it reads none. Throws as
 /// find_guidance() and text_vectors_of().
 std::shared_ptr<const TextVectors> vectors_for(const Config& config, const Dataset& data);

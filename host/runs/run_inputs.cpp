@@ -1,12 +1,14 @@
 #include "host/runs/run_inputs.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "host/guidance/registry.h"
+#include "host/scores/table_origin.h"
 #include "host/train/unused_keys.h"
 #include "kernels/exec/context.h"
 #include "kernels/exec/fnv.h"
@@ -29,9 +31,12 @@ RunInputs run_inputs(const Dataset& data, std::uint64_t scores, std::uint64_t ve
 }
 
 std::uint64_t vectors_hash(const Config& config, const TextVectors* vectors) {
-  if (vectors == nullptr || config.llm.encoder != "file") return 0;
+  const std::vector<std::string> written = written_files_of(config);
+  const bool of_file = vectors != nullptr && config.llm.encoder == "file";
+  if (!of_file && written.empty()) return 0;
   Fnv<std::uint64_t> hash;
-  hash.add_bytes(std::as_bytes(std::span(vectors->values)));
+  if (of_file) hash.add_bytes(std::as_bytes(std::span(vectors->values)));
+  for (const std::string& path : written) hash.add_number(hash_of_file(path), 8);
   return hash.value();
 }
 
@@ -60,6 +65,8 @@ std::string changed_input(const Config& config, const RunInputs& now, const Stor
     std::string what;
     bool counts;
   };
+  std::vector<std::string> vector_files = written_files_of(config);
+  if (reads.vectors && reads_file) vector_files.insert(vector_files.begin(), config.llm.vectors);
   const std::string& path = config.data.path;
   const Input inputs[] = {
       {kNumbers, "the figures of this program", true},
@@ -68,7 +75,8 @@ std::string changed_input(const Config& config, const RunInputs& now, const Stor
       {kTexts, fmt::format("the items' texts at '{}'", path),
        (reads.scores && !reads_table) || (reads.vectors && !reads_file)},
       {kScores, fmt::format("the LLM scores of '{}'", config.llm.scores), reads.scores && reads_table},
-      {kVectors, fmt::format("the text vectors of '{}'", config.llm.vectors), reads.vectors && reads_file}};
+      {kVectors, fmt::format("the text vectors of '{}'", fmt::join(vector_files, "', '")),
+       !vector_files.empty()}};
   const std::map<std::string, std::string> current = stored_form(now);
   for (const Input& input : inputs) {
     const std::string then = stored(input.name);

@@ -27,7 +27,8 @@ struct RunInputs {
   std::uint64_t vectors = 0;                        // the same
 };
 RunInputs run_inputs(const Dataset& data, std::uint64_t scores = 0, std::uint64_t vectors = 0);
-/// Of vectors that were read; 0 for null, and for vectors that config.llm.encoder makes anew.
+/// Of vectors that were read, and of the files of written_files_of(); 0 for none, and for vectors that
+/// config.llm.encoder makes anew. Throws Error for a file that cannot be read.
 std::uint64_t vectors_hash(const Config& config, const TextVectors* vectors);
 
 /// By the names under which summaries and checkpoints store them: "numbers_version", "data_hash",

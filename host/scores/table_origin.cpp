@@ -31,7 +31,13 @@ std::optional<std::uint64_t> read_hash(const json& stored) {
   return hash;
 }
 
-std::uint64_t hash_of_bytes(const std::string& path) {
+std::string hex(std::uint64_t hash) {
+  return fmt::format("{:016x}", hash);
+}
+
+}  // namespace
+
+std::uint64_t hash_of_file(const std::string& path) {
   InputFile file(path);
   std::vector<char> buffer(1 << 16);
   Fnv<std::uint64_t> hash;
@@ -40,12 +46,6 @@ std::uint64_t hash_of_bytes(const std::string& path) {
   require(file.fault().empty(), fmt::format("{}: {}", path, file.fault()));
   return hash.value();
 }
-
-std::string hex(std::uint64_t hash) {
-  return fmt::format("{:016x}", hash);
-}
-
-}  // namespace
 
 std::string origin_path(const std::string& table_path) {
   return table_path + ".json";
@@ -57,7 +57,7 @@ void write_origin(const std::string& table_path, const TableOrigin& origin) {
       {"prompt", origin.prompt},   {"data", {{"name", origin.data}, {"hash", hex(origin.data_hash)}}},
       {"created", origin.created}, {"run", origin.run}};
   if (origin.text_hash) stored["data"]["text_hash"] = hex(*origin.text_hash);
-  if (std::filesystem::is_regular_file(table_path)) stored["table_hash"] = hex(hash_of_bytes(table_path));
+  if (std::filesystem::is_regular_file(table_path)) stored["table_hash"] = hex(hash_of_file(table_path));
   AtomicFile file(origin_path(table_path));
   file.stream() << stored.dump(1, ' ', false, json::error_handler_t::replace) << '\n';
   file.commit();
@@ -96,7 +96,7 @@ std::optional<TableOrigin> read_origin(const std::string& table_path) {
 }
 
 bool is_origin_of(const TableOrigin& origin, const std::string& table_path) {
-  return !origin.table_hash || *origin.table_hash == hash_of_bytes(table_path);
+  return !origin.table_hash || *origin.table_hash == hash_of_file(table_path);
 }
 
 bool is_stale(const ScoreTable& table, const Split& split, Id user) {

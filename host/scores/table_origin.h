@@ -29,6 +29,9 @@ void write_origin(const std::string& table_path, const TableOrigin& origin);
 /// Nothing for a table that has none. Throws Error for a file that cannot be read or is something else.
 std::optional<TableOrigin> read_origin(const std::string& table_path);
 
+/// Of the bytes of a file (64-bit FNV-1a). Throws Error where it cannot be read.
+std::uint64_t hash_of_file(const std::string& path);
+
 /// Whether the table is the one that `origin` was written for, and no other under its name: the hashes of its
 /// bytes are equal, or `origin` is of an older version and has none. Throws Error for a table that cannot be
 /// read.

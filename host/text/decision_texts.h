@@ -10,9 +10,12 @@
 
 namespace sllmr {
 
-/// Of each row "The user bought TITLE; TITLE; ... . The user buys TITLE." or "... does not buy TITLE.", by
-/// its label: the titles of the last `max_history` items before the row, oldest first, and of its item; the
-/// first sentence is left out where there are none. Told the outcome, as LLM-CF's prompts are.
+/// "The user bought TITLE; TITLE; ... ." of the last `max_history` items before the row, oldest first; empty
+/// where none has a title.
+std::string bought_text(const Dataset& data, const FeatureRow& row, int max_history);
+/// "The user buys TITLE." or "The user does not buy TITLE."
+std::string decision_text(const Dataset& data, Id item, bool label);
+/// Both, the first left out where it is empty. Told the outcome, as LLM-CF's prompts are.
 std::vector<std::string> decision_texts(const Dataset& data, std::span<const FeatureRow> rows,
                                         std::span<const std::int8_t> labels, int max_history);
 

@@ -3,16 +3,19 @@
 #include <fmt/format.h>
 
 #include "host/base/nearest.h"
+#include "host/text/item_texts.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
 
 EncodeResult encode_tfidf(const Dataset& data, const EncoderOptions& options);
-std::vector<float> encode_more_tfidf(const Dataset& data, const EncoderOptions& options,
-                                     std::span<const std::string> texts);
+EncodedTexts encode_more_tfidf(const Dataset& data, const EncoderOptions& options,
+                               std::span<const std::string> texts);
 EncodeResult encode_file(const Dataset& data, const EncoderOptions& options);
 EncodeResult encode_openai(const Dataset& data, const EncoderOptions& options);
-Forecast forecast_openai(const Dataset& data, const EncoderOptions& options);
+EncodedTexts encode_more_openai(const Dataset& data, const EncoderOptions& options,
+                                std::span<const std::string> texts);
+Forecast forecast_openai(const EncoderOptions& options, std::span<const std::string> texts);
 
 namespace {
 
@@ -46,7 +49,7 @@ const std::vector<EncoderInfo>& encoders() {
        "a sentence encoder behind a /v1/embeddings server (--url, --model)",
        encode_openai,
        forecast_openai,
-       nullptr,
+       encode_more_openai,
        true,
        "title: {title}; brand: {brand}; category: {categories}",
        {"--url", "--server", "--model", "--key-env", "--in-flight", "--requests-per-minute",
@@ -64,6 +67,10 @@ const EncoderInfo& find_encoder(const std::string& name) {
   throw Error(fmt::format("unknown encoder '{}'; did you mean '{}'?", name, nearest_name(name, names())));
 }
 
+std::vector<std::string> texts_of_items(const Dataset& data, const EncoderOptions& options) {
+  return options.texts.empty() ? item_texts(data, options.text_template) : options.texts;
+}
+
 std::shared_ptr<const TextVectors> text_vectors_of(const Config& config, const Dataset& data) {
   require_known_name(config, "llm.encoder", names());
   const EncoderInfo& encoder = find_encoder(config.llm.encoder);
@@ -79,9 +86,9 @@ std::shared_ptr<const TextVectors> text_vectors_of(const Config& config, const D
 std::vector<float> more_vectors_of(const Config& config, const Dataset& data,
                                    std::span<const std::string> texts) {
   const EncoderInfo& encoder = find_encoder(config.llm.encoder);
-  require(encoder.encode_more != nullptr,
+  require(makes_more_in_training(encoder),
           fmt::format("llm.encoder={} has no vectors of other texts than the items'", encoder.name));
-  return encoder.encode_more(data, options_of(config, encoder), texts);
+  return encoder.encode_more(data, options_of(config, encoder), texts).values;
 }
 
 }  // namespace sllmr

@@ -18,7 +18,8 @@ namespace sllmr {
 
 /// What an encoder may be told. Each reads what it needs.
 struct EncoderOptions {
-  std::string text_template;                      // see item_texts()
+  std::string text_template;                      // see item_texts(); or what `texts` are
+  std::vector<std::string> texts;                 // [items + 1]: these instead of the template's; or none
   std::int64_t width = LlmConfig().vector_width;  // of an encoder that may choose
   std::string file;                               // finished vectors
   ScorerOptions server;                           // as Embedder reads it; its progress is every encoder's
@@ -30,20 +31,34 @@ struct EncodeResult {
   bool interrupted = false;  // Ctrl-C: no vectors; what was answered is in the cache
 };
 
+/// Vectors of texts that are no items'.
+struct EncodedTexts {
+  std::int64_t width = 0;
+  std::vector<float> values;  // [texts x width], row-major: of unit length, or zero where nothing is known
+  ScoreSummary summary;       // of an encoder that asks
+  bool interrupted = false;   // as EncodeResult's
+};
+
 struct EncoderInfo {
   const char* name;
   const char* summary;  // one line for `sllmr llm embed --help`; a stand-in says that it is one
   EncodeResult (*encode)(const Dataset& data, const EncoderOptions& options);
-  /// What encode() will cost, asking nobody; null for one that asks nobody ever. Training cannot call others.
-  Forecast (*forecast)(const Dataset& data, const EncoderOptions& options);
-  /// Unit vectors of further texts beside those of encode(), [texts x width] row-major, zero for a text of
-  /// which the encoder knows nothing; null for one that cannot make them in training.
-  std::vector<float> (*encode_more)(const Dataset& data, const EncoderOptions& options,
-                                    std::span<const std::string> texts);
+  /// What these texts will cost, asking nobody; empty ones are left out. Null for one that asks nobody ever.
+  /// Training cannot call others.
+  Forecast (*forecast)(const EncoderOptions& options, std::span<const std::string> texts);
+  /// Further texts in the space of encode()'s; null for one that reads finished vectors.
+  EncodedTexts (*encode_more)(const Dataset& data, const EncoderOptions& options,
+                              std::span<const std::string> texts);
   bool makes;                      // vectors, rather than reading finished ones
   const char* text_template;       // where none is given
   std::vector<std::string> flags;  // of `sllmr llm embed`, that not every encoder has a use for
 };
+/// Can training have it make vectors of further texts?
+inline bool makes_more_in_training(const EncoderInfo& encoder) {
+  return encoder.encode_more != nullptr && encoder.forecast == nullptr;
+}
+/// options.texts, or item_texts().
+std::vector<std::string> texts_of_items(const Dataset& data, const EncoderOptions& options);
 const std::vector<EncoderInfo>& encoders();
 /// Throws Error naming the nearest known encoder.
 const EncoderInfo& find_encoder(const std::string& name);
@@ -52,7 +67,7 @@ const EncoderInfo& find_encoder(const std::string& name);
 /// read, and nobody is asked. Throws Error for an encoder that would have to ask, as load_text_vectors(), and
 /// as item_texts().
 std::shared_ptr<const TextVectors> text_vectors_of(const Config& config, const Dataset& data);
-/// Those of further texts, as EncoderInfo::encode_more. Throws Error where the run's encoder has none.
+/// Those of further texts, as EncodedTexts::values. Throws Error where training cannot make them.
 std::vector<float> more_vectors_of(const Config& config, const Dataset& data,
                                    std::span<const std::string> texts);
 

@@ -11,7 +11,6 @@
 #include "host/base/progress.h"
 #include "host/base/tf_idf.h"
 #include "host/text/encoder.h"
-#include "host/text/item_texts.h"
 #include "host/text/truncated_svd.h"
 
 namespace sllmr {
@@ -60,23 +59,23 @@ class Analysis {
 }  // namespace
 
 EncodeResult encode_tfidf(const Dataset& data, const EncoderOptions& options) {
-  const std::vector<std::string> texts = item_texts(data, options.text_template);
+  const std::vector<std::string> texts = texts_of_items(data, options);
   EncodeResult result;
   result.vectors = unit_vectors(Analysis(texts, options).of_catalogue(), options.width, "tfidf", "",
                                 options.text_template, data, texts);
   return result;
 }
 
-std::vector<float> encode_more_tfidf(const Dataset& data, const EncoderOptions& options,
-                                     std::span<const std::string> texts) {
-  std::vector<double> rows = Analysis(item_texts(data, options.text_template), options).of(texts);
+EncodedTexts encode_more_tfidf(const Dataset& data, const EncoderOptions& options,
+                               std::span<const std::string> texts) {
+  std::vector<double> rows = Analysis(texts_of_items(data, options), options).of(texts);
   const auto width = static_cast<std::size_t>(options.width);
   for (std::size_t first = 0; first < rows.size(); first += width) {
     double squares = 0;
     for (std::size_t d = first; d < first + width; ++d) squares += rows[d] * rows[d];
     for (std::size_t d = first; squares > 0 && d < first + width; ++d) rows[d] /= std::sqrt(squares);
   }
-  return {rows.begin(), rows.end()};
+  return {.width = options.width, .values = {rows.begin(), rows.end()}, .summary = {}};
 }
 
 }  // namespace sllmr

@@ -151,19 +151,27 @@ class ExampleRetrieval::Search {
   std::vector<float> items_;      // [items of the pool x width]
 };
 
+ExamplePool example_pool(const Split& split, double share, std::uint64_t seed) {
+  const std::vector<CtrRow> rows = ctr_train_rows(split, seed);
+  const double bound = share * 4294967296.0;
+  ExamplePool pool;
+  for (std::size_t k = 0; k < rows.size(); ++k) {
+    if (static_cast<double>(philox(seed, 0, k, Purpose::example_pool).word[0]) >= bound) continue;
+    pool.rows.push_back({rows[k].user, rows[k].item, rows[k].position});
+    pool.labels.push_back(rows[k].label > 0.5F ? 1 : 0);
+  }
+  require(!pool.rows.empty(),
+          fmt::format("no example was drawn from {} training rows: raise llmcf.share (it is {:g})",
+                      rows.size(), share));
+  return pool;
+}
+
 ExampleRetrieval::ExampleRetrieval(const Split& split, std::shared_ptr<const TextVectors> vectors,
                                    const RetrievalOptions& options)
     : data_(*split.data), vectors_(std::move(vectors)), options_(options) {
-  const std::vector<CtrRow> rows = ctr_train_rows(split, options.seed);
-  const double bound = options.share * 4294967296.0;
-  for (std::size_t k = 0; k < rows.size(); ++k) {
-    if (static_cast<double>(philox(options.seed, 0, k, Purpose::example_pool).word[0]) >= bound) continue;
-    pool_.push_back({rows[k].user, rows[k].item, rows[k].position});
-    labels_.push_back(rows[k].label > 0.5F ? 1 : 0);
-  }
-  require(!pool_.empty(),
-          fmt::format("no example was drawn from {} training rows: raise llmcf.share (it is {:g})",
-                      rows.size(), options.share));
+  ExamplePool pool = example_pool(split, options.share, options.seed);
+  pool_ = std::move(pool.rows);
+  labels_ = std::move(pool.labels);
   by_item_.resize(pool_.size());
   std::iota(by_item_.begin(), by_item_.end(), 0);
   const auto item_of = [&](std::int32_t k) { return pool_[static_cast<std::size_t>(k)].item; };

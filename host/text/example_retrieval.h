@@ -25,6 +25,14 @@ struct RetrievalOptions {
   bool release_quirks = false;
 };
 
+/// Training rows that may be examples, with their labels, 0 or 1: each of ctr_train_rows() with probability
+/// `share`, drawn by the seed. Throws Error where there are none.
+struct ExamplePool {
+  std::vector<FeatureRow> rows;
+  std::vector<std::int8_t> labels;
+};
+ExamplePool example_pool(const Split& split, double share, std::uint64_t seed);
+
 /// Of row r the most alike are those with the largest <h_r, h_j> + <e_r, e_j>, e the item's text vector and h
 /// the mean, of any length, of those of the last `max_history` items before the row's position: the best two
 /// of either label, or as many as there are, in an order drawn by seed and row. A row of the same user is

@@ -17,7 +17,6 @@ namespace sllmr {
 namespace {
 
 constexpr std::string_view kTextFields[] = {"title", "brand", "categories", "attributes", "item"};
-constexpr std::size_t kMostBytes = 2000;  // about the 512 tokens that encoders of BERT's size read
 
 /// The template's parts, without the blanks around them.
 std::vector<std::string_view> parts_of(std::string_view text_template) {
@@ -39,13 +38,13 @@ class Texts {
     for (const std::string_view part : parts) {
       bool is_said = false;
       const std::string filled = fill_fields(part, [&](std::string_view field) {
-        std::string value = one_line(value_of(item, field), kMostBytes);
+        std::string value = one_line(value_of(item, field), kMostTextBytes);
         is_said |= !value.empty();
         return value;
       });
       if (is_said) text += (text.empty() ? "" : "; ") + filled;
     }
-    return one_line(text, kMostBytes);
+    return one_line(text, kMostTextBytes);
   }
 
  private:

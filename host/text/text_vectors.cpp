@@ -20,6 +20,7 @@ constexpr const char* kTensor = "items";
 constexpr const char* kRemedy = "make the vectors again with `sllmr llm embed`";
 constexpr const char* kTexts[] = {"encoder", "model", "template", "items_hash",
                                   "texts_hash"};  // of the origin
+constexpr const char* kWritten = "written_of";
 constexpr double kShortest = 1e-6;   // of the longest: what an encoder's rounding leaves of nothing
 constexpr double kNormError = 1e-4;  // that float32, and no other mistake, makes
 
@@ -82,6 +83,7 @@ TextVectors unit_vectors(std::span<const double> rows, std::int64_t width, const
 void save_text_vectors(const std::string& path, const TextVectors& vectors, const Dataset& data) {
   std::map<std::string, std::string> metadata;
   for (const char* key : kTexts) metadata[key] = vectors.origin.at(key).get<std::string>();
+  if (vectors.origin.contains(kWritten)) metadata[kWritten] = vectors.origin[kWritten].get<std::string>();
   const std::vector<std::int64_t> shape = {data.items.rows(), vectors.width};
   const TensorView tensor = tensor_view<float>(kTensor, shape, vectors.values);
   write_safetensors(path, std::span(&tensor, 1), metadata);
@@ -98,6 +100,10 @@ void save_text_vectors(const std::string& path, const TextVectors& vectors, cons
   note.run["items_hash"] = metadata["items_hash"];
   note.run["texts_hash"] = metadata["texts_hash"];
   write_origin(path, note);
+}
+
+void mark_as_written(TextVectors& vectors, const Dataset& data) {
+  vectors.origin[kWritten] = hex(data.text_hash);
 }
 
 TextVectors load_text_vectors(const std::string& path, const Dataset& data) {
@@ -118,9 +124,12 @@ TextVectors load_text_vectors(const std::string& path, const Dataset& data) {
   }
   check(file.meta("items_hash") == hex(items_hash(data)),
         fmt::format("they are of other items than {} has, or in another order", data.name));
-  const std::vector<std::string> texts = item_texts(data, file.meta("template"));
-  check(file.meta("texts_hash") == hex(texts_hash(texts)),
-        fmt::format("the items of {} have other texts now", data.name));
+  const auto written = file.metadata.find(kWritten);
+  const bool same_texts =
+      written == file.metadata.end()
+          ? file.meta("texts_hash") == hex(texts_hash(item_texts(data, file.meta("template"))))
+          : written->second == hex(data.text_hash);
+  check(same_texts, fmt::format("the items of {} have other texts now", data.name));
 
   vectors.width = items.shape[1];
   vectors.values.resize(items.bytes.size() / sizeof(float));

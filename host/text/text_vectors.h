@@ -15,7 +15,8 @@ namespace sllmr {
 struct TextVectors {
   std::int64_t width = 0;
   std::vector<float> values;  // [(items + 1) x width], row-major; row 0 (padding) zero, every other of norm 1
-  /// Where they come from. Texts: "encoder", "model" (may be empty), "template", "items_hash", "texts_hash".
+  /// Where they come from. Texts: "encoder", "model" (may be empty), "template", "items_hash", "texts_hash"
+  /// and, of texts that somebody wrote about the items, "written_of", text_hash() of the data as it was.
   /// Of vectors that were just made also "run": what their making tells of itself.
   nlohmann::json origin;
 
@@ -32,14 +33,17 @@ TextVectors unit_vectors(std::span<const double> rows, std::int64_t width, const
                          const std::string& model, const std::string& text_template, const Dataset& data,
                          std::span<const std::string> texts);
 
+/// Says in the origin that the texts were written about the items of `data`, not made of their fields.
+void mark_as_written(TextVectors& vectors, const Dataset& data);
+
 /// Writes a safetensors file with the tensor "items", [items + 1, width] of float32, and the texts of
 /// `origin` as its metadata, and beside it the note PATH.json (host/scores/table_origin.h). Each appears
 /// whole or not at all.
 void save_text_vectors(const std::string& path, const TextVectors& vectors, const Dataset& data);
 
 /// Reads the file; the note is not needed. Throws Error naming path, defect and remedy for a file that is
-/// damaged or something else, of other items, another order or other texts than `data` has, and for rows that
-/// do not have norm 1 (within 1e-4).
+/// damaged or something else, of other items, another order or other texts than `data` has (of written texts:
+/// of items that had other texts then), and for rows that do not have norm 1 (within 1e-4).
 TextVectors load_text_vectors(const std::string& path, const Dataset& data);
 
 }  // namespace sllmr

@@ -33,6 +33,12 @@ ExpertAdaptor<Real>::ExpertAdaptor(const Context& context, Parameters<Real>& par
   require(seat.place == ExtraPlace::joined || width % kTowers == 0,
           "the adaptor's two halves make one field: the width of the fields must be even, not " +
               std::to_string(width));
+  if (options.users.least != nullptr) {
+    users_.emplace(context, options.users);
+    require(users_->width() == vectors_.width(),
+            "the adaptor's users have vectors of " + std::to_string(users_->width()) +
+                " numbers, its items of " + std::to_string(vectors_.width()));
+  }
   MlpOptions expert{
       .hidden = options.hidden, .dropout = options.dropout, .dropout_at = MlpOptions::DropoutAt::output};
   expert.hidden.push_back(tower_width_);
@@ -47,6 +53,13 @@ ExpertAdaptor<Real>::ExpertAdaptor(const Context& context, Parameters<Real>& par
     tower_[k].gate = std::make_unique<Linear<Real>>(parameters, std::string(names[k]) + "_gate", in,
                                                     experts(), LinearInitial::standard);
   }
+}
+
+template <class Real>
+void ExpertAdaptor<Real>::of_users(const Context& context, const FeatureBatch& batch,
+                                   const Tensor<Real>& x) const {
+  vectors_.of_histories(context, batch, x);
+  if (users_) users_->replace(context, batch, x);
 }
 
 template <class Real>
@@ -84,7 +97,7 @@ void ExpertAdaptor<Real>::forward(const Context& context, const FeatureBatch& ba
   auto kept = saved != nullptr ? std::make_unique<Saved>() : nullptr;
   const std::int64_t rows = batch.rows;
   const Tensor<Real> x(context, kTowers * rows, vectors_.width());
-  vectors_.of_histories(context, batch, x.row_range(0, rows));
+  of_users(context, batch, x.row_range(0, rows));
   vectors_.of_items(context, batch, x.row_range(rows, rows));
   const std::vector<Tensor<Real>> shared = of_shared(context, x, pass, kept.get());
   for (int k = 0; k < kTowers; ++k) {
@@ -138,7 +151,7 @@ void ExpertAdaptor<Real>::of_side(const Context& context, const FeatureBatch& ba
   if (item) {
     vectors_.of_items(context, batch, x);
   } else {
-    vectors_.of_histories(context, batch, x);
+    of_users(context, batch, x);
   }
   const int tower = item ? 1 : 0;
   mix(context, tower, x, of_shared(context, x, Pass{}, nullptr), Pass{},

@@ -101,6 +101,42 @@ TEST(FrozenVectorsCuda, AreMeansOfWhatARowRefersTo) {
   expect_means<float>(Context(Device::cuda), 1e-6);
 }
 
+/// Rows of users whose vector knows no more than the row has seen, and no others.
+template <class Real>
+void expect_users(const Context& context) {
+  const UserVectors users = random_users(kExtraRows[0], 37);
+  const FrozenUserVectors<Real> frozen(context, users);
+  for (const bool sequence : {false, true}) {
+    HostFeatures features = some_features(9, sequence);
+    features.of(Field::user)[3].clear();
+    const DeviceFeatures device(context, features);
+    std::vector<Real> expected = random_numbers<Real>(3, 9 * 37);
+    const auto out = Tensor<Real>::from(context, 9, 37, expected);
+    frozen.replace(context, device.batch(), out);
+    int replaced = 0;
+    for (std::size_t row = 0; row < 9; ++row) {
+      const auto& of_row = features.of(Field::user)[row];
+      if (of_row.empty()) continue;
+      const auto user = static_cast<std::size_t>(of_row[0]);
+      if (std::ssize(history_of(features, row)) < (*users.least)[user]) continue;
+      ++replaced;
+      for (std::size_t d = 0; d < 37; ++d)
+        expected[row * 37 + d] = static_cast<Real>((*users.vectors.values)[user * 37 + d]);
+    }
+    EXPECT_TRUE(replaced > 0 && replaced < 8) << "the test says nothing: " << replaced;
+    EXPECT_EQ(out.to_host(context), expected);
+  }
+}
+
+TEST(FrozenUserVectors, ReplaceRowsThatHaveComeFarEnough) {
+  expect_users<double>(Context(Device::cpu, 2));
+  expect_users<float>(Context(Device::cpu, 2));
+}
+TEST(FrozenUserVectorsCuda, ReplaceRowsThatHaveComeFarEnough) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  expect_users<float>(Context(Device::cuda));
+}
+
 TEST(FrozenVectors, RefuseWhatIsNotRows) {
   const Context context(Device::cpu, 1);
   ItemVectors vectors = random_vectors(3, 4);
@@ -173,7 +209,7 @@ TEST(ExpertAdaptor, IsTheMixtureOfItsExperts) {
     const HostFeatures features = some_features(6, sequence);
     const DeviceFeatures device(context, features);
     for (const ExtraPlace place : {ExtraPlace::field, ExtraPlace::joined}) {
-      const auto maker = expert_adaptor({vectors, {9, 5}, 2, 3, 0.1});
+      const auto maker = expert_adaptor({vectors, {}, {9, 5}, 2, 3, 0.1});
       const ExtraModel<double> model(context, *maker, 8, {place});
       EXPECT_EQ(model.vector->width(), place == ExtraPlace::field ? 8 : 16);
       std::vector<double> expected;
@@ -195,7 +231,8 @@ TEST(ExpertAdaptor, OfOneExpertIsThatExpert) {
   const ItemVectors vectors = random_vectors(12, 7);
   const HostFeatures features = some_features(4, false);
   const DeviceFeatures device(context, features);
-  const ExtraModel<double> model(context, *expert_adaptor({vectors, {9}, 0, 1, 0}), 4, {ExtraPlace::joined});
+  const ExtraModel<double> model(context, *expert_adaptor({vectors, {}, {9}, 0, 1, 0}), 4,
+                                 {ExtraPlace::joined});
   const std::vector<double> z = values_of(context, model.forward(context, device.batch(), kExtraPass));
   for (std::size_t row = 0; row < 4; ++row) {
     const auto item =
@@ -217,7 +254,7 @@ TEST(ExpertAdaptor, HasAsManyParametersAsPublished) {
   };
   const auto count = [&](std::int64_t encoder, const Case& of) {
     Parameters<float> parameters;
-    const auto vector = expert_adaptor({random_vectors(2, encoder), of.hidden, of.shared, 3, 0.1})
+    const auto vector = expert_adaptor({random_vectors(2, encoder), {}, of.hidden, of.shared, 3, 0.1})
                             ->make(context, parameters, 32, {of.place});
     std::int64_t sum = 0;
     for (const auto& part : parameters.parts()) sum += part.size;
@@ -269,14 +306,20 @@ TEST(InContext, RefusesAPoolThatIsNone) {
 
 TEST(ExpertAdaptor, RefusesWhatIsNoMixture) {
   const ItemVectors vectors = random_vectors(3, 4);
-  EXPECT_THAT(error_of([&] { expert_adaptor({vectors, {4}, 0, 0, 0}); }), HasSubstr("0 experts"));
-  EXPECT_THAT(error_of([&] { expert_adaptor({vectors, {4}, 14, 3, 0}); }), HasSubstr("17 experts"));
+  EXPECT_THAT(error_of([&] { expert_adaptor({vectors, {}, {4}, 0, 0, 0}); }), HasSubstr("0 experts"));
+  EXPECT_THAT(error_of([&] { expert_adaptor({vectors, {}, {4}, 14, 3, 0}); }), HasSubstr("17 experts"));
   const Context context(Device::cpu, 1);
   Parameters<float> parameters;
+  EXPECT_THAT(
+      error_of([&] {
+        expert_adaptor({vectors, {}, {4}, 1, 1, 0})->make(context, parameters, 5, {ExtraPlace::field});
+      }),
+      HasSubstr("must be even, not 5"));
   EXPECT_THAT(error_of([&] {
-                expert_adaptor({vectors, {4}, 1, 1, 0})->make(context, parameters, 5, {ExtraPlace::field});
+                expert_adaptor({vectors, random_users(3, 5), {4}, 1, 1, 0})
+                    ->make(context, parameters, 4, {ExtraPlace::field});
               }),
-              HasSubstr("must be even, not 5"));
+              HasSubstr("vectors of 5 numbers, its items of 4"));
 }
 
 /// A NaN in a logit or in what an expert gave reaches the mixture and the gradients.

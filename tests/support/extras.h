@@ -21,6 +21,16 @@ inline ItemVectors random_vectors(std::int64_t rows, std::int64_t width) {
   return {width, std::make_shared<const std::vector<float>>(std::move(values))};
 }
 
+/// Of users, some of whom need a longer history than rows of tests have.
+inline UserVectors random_users(std::int64_t rows, std::int64_t width) {
+  std::vector<std::int32_t> least;
+  for (std::int64_t user = 0; user < rows; ++user) least.push_back(static_cast<std::int32_t>(user % 4));
+  ItemVectors vectors = random_vectors(rows + 5, width);
+  return {{width, std::make_shared<const std::vector<float>>(vectors.values->end() - rows * width,
+                                                             vectors.values->end())},
+          std::make_shared<const std::vector<std::int32_t>>(std::move(least))};
+}
+
 struct ExtraKind {
   std::string name;
   std::shared_ptr<const ExtraVectorMaker> maker;
@@ -45,11 +55,19 @@ inline InContextOptions small_in_context(const ItemVectors& vectors, bool chains
 inline std::vector<ExtraKind> extra_kinds(const std::array<Id, kVocabularies>& table_rows,
                                           std::int64_t width) {
   const ItemVectors vectors = random_vectors(table_rows[static_cast<std::size_t>(Vocabulary::item)], width);
-  return {{"a map of the item's text", text_map(vectors)},
-          {"an adaptor of experts",
-           expert_adaptor({.vectors = vectors, .hidden = {6}, .shared = 2, .own = 1, .dropout = 0.2})},
-          {"alike rows in context", in_context(small_in_context(vectors, false)), true},
-          {"alike rows and chains in context", in_context(small_in_context(vectors, true)), true}};
+  return {
+      {"a map of the item's text", text_map(vectors)},
+      {"an adaptor of experts",
+       expert_adaptor({.vectors = vectors, .hidden = {6}, .shared = 2, .own = 1, .dropout = 0.2})},
+      {"an adaptor of experts that knows users",
+       expert_adaptor({.vectors = vectors,
+                       .users = random_users(table_rows[static_cast<std::size_t>(Vocabulary::user)], width),
+                       .hidden = {6},
+                       .shared = 1,
+                       .own = 2,
+                       .dropout = 0.2})},
+      {"alike rows in context", in_context(small_in_context(vectors, false)), true},
+      {"alike rows and chains in context", in_context(small_in_context(vectors, true)), true}};
 }
 
 }  // namespace sllmr

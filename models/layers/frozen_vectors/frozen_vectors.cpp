@@ -48,7 +48,30 @@ void FrozenVectors<Real>::means(const Context& context, const FeatureBatch& batc
                                  .out = out});
 }
 
+template <class Real>
+FrozenUserVectors<Real>::FrozenUserVectors(const Context& context, const UserVectors& users)
+    : vectors_(context, users.vectors) {
+  require(users.least != nullptr && std::ssize(*users.least) == vectors_.rows().rows,
+          "FrozenUserVectors: every vector needs the least length of a history");
+  least_ = Buffer<std::int32_t>(context, std::span<const std::int32_t>(*users.least));
+}
+
+template <class Real>
+void FrozenUserVectors<Real>::replace(const Context& context, const FeatureBatch& batch,
+                                      const Tensor<Real>& out) const {
+  require_shape("frozen user vectors", "result", out, batch.all_rows(), width());
+  const auto of = [&](Field field) { return batch.fields[static_cast<std::size_t>(field)]; };
+  run(context, UserVectorRows<Real>{.table = vectors_.rows(),
+                                    .least = least_.data(),
+                                    .users = of(Field::user),
+                                    .histories = of(Field::history_items),
+                                    .first_position = batch.sequence ? batch.first_position : nullptr,
+                                    .out = out});
+}
+
 template class FrozenVectors<float>;
 template class FrozenVectors<double>;
+template class FrozenUserVectors<float>;
+template class FrozenUserVectors<double>;
 
 }  // namespace sllmr

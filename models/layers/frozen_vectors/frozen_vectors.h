@@ -1,4 +1,4 @@
-// Vectors of the items that training reads and never changes.
+// Vectors of items and of users that training reads and never changes.
 #pragma once
 
 #include <cstdint>
@@ -44,7 +44,37 @@ class FrozenVectors {
   Buffer<Real> values_;
 };
 
+/// Vectors of users, on the host, for rows that have come far enough.
+struct UserVectors {
+  ItemVectors vectors;  // [users + 1 x width]
+  /// [users + 1]: how many items the history of a row must have, for its user's vector to know nothing that
+  /// the row is to foretell.
+  std::shared_ptr<const std::vector<std::int32_t>> least;
+
+  /// As ItemVectors::times().
+  UserVectors times(double factor) const { return {vectors.times(factor), least}; }
+};
+
+/// The same on a device.
+template <class Real>
+class FrozenUserVectors {
+ public:
+  /// Throws Error unless they are whole rows with a `least` each.
+  FrozenUserVectors(const Context& context, const UserVectors& users);
+
+  std::int64_t width() const { return vectors_.width(); }
+  /// The vector of each row's user replaces the row of out [batch.all_rows() x width()] where the history, as
+  /// the batch has it, is long enough.
+  void replace(const Context& context, const FeatureBatch& batch, const Tensor<Real>& out) const;
+
+ private:
+  FrozenVectors<Real> vectors_;
+  Buffer<std::int32_t> least_;
+};
+
 extern template class FrozenVectors<float>;
+extern template class FrozenUserVectors<float>;
+extern template class FrozenUserVectors<double>;
 extern template class FrozenVectors<double>;
 
 }  // namespace sllmr

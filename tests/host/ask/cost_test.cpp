@@ -10,6 +10,7 @@
 
 #include "host/ask/ask.h"
 #include "host/ask/prompt.h"
+#include "host/ask/score_questions.h"
 #include "tests/host/ask/toy_data.h"
 #include "tests/host/support.h"
 
@@ -63,7 +64,7 @@ TEST(Cost, AForecastIsThatEstimateUntilTheModelsAnswersTellItsTokens) {
   EXPECT_NEAR(unknown.money, cost.money, 1e-15);
   EXPECT_TRUE(std::isnan(unknown.seconds));
 
-  const Questions questions(job);
+  const ScoreQuestions questions(job);
   const Question first = questions.at(0);
   ChatAnswer answer;
   answer.text = R"({"A": 0.5, "B": 0.25})";

@@ -46,7 +46,8 @@ TEST(Prompt, EveryBuiltInTemplateCanBeReadAndShown) {
   for (const std::string& name : prompt_templates()) {
     const PromptTemplate prompt = load_prompt_template(name);
     EXPECT_EQ(prompt.name, name);
-    EXPECT_THAT(render_prompt(prompt, data, "d", history, candidates).user, HasSubstr("blue soap"));
+    EXPECT_THAT(render_prompt(prompt, data, "d", history, candidates).user,
+                HasSubstr(prompt.about == Subject::user ? "red lipstick" : "blue soap"));
   }
 }
 
@@ -85,6 +86,27 @@ TEST(Prompt, AFileSetsEveryTextAndMistakesAreNamed) {
   EXPECT_THAT(error("history_line", "history_lines"), HasSubstr("t.toml:4"));
   EXPECT_THAT(error("name = \"mine\"\n", ""), HasSubstr("'name' is missing"));
   EXPECT_THAT(error("\"mine\"", "mine"), HasSubstr("t.toml:1"));
+  EXPECT_THAT(error("user =", "about = \"item\"\nuser ="), HasSubstr("leave 'about' out"));
+}
+
+TEST(Prompt, ATemplateOfTextsSaysWhatTheyAreAbout) {
+  const auto error = [](const std::string& rest) {
+    return error_of([&] { parse_prompt_template("name = \"mine\"\nanswer = \"text\"\n" + rest, "t.toml"); });
+  };
+  const std::string item = "about = \"item\"\nuser = \"{candidate}\"\ncandidate_line = \"{title}\"\n";
+  EXPECT_EQ(error(item), "no error");
+  EXPECT_THAT(error("user = \"{candidate}\"\n"), HasSubstr("'about' is missing"));
+  EXPECT_THAT(error("about = \"shop\"\nuser = \"\"\n"), HasSubstr("about an item, a user or an example"));
+  EXPECT_THAT(error("about = \"candidates\"\nuser = \"\"\n"),
+              HasSubstr("about an item, a user or an example"));
+  EXPECT_THAT(error(item + "history_line = \"{title}\"\n"), HasSubstr("no use for 'history_line'"));
+  EXPECT_THAT(error("about = \"item\"\nuser = \"it\"\ncandidate_line = \"{title}\"\n"),
+              HasSubstr("'user' must show {candidate}"));
+  EXPECT_THAT(error("about = \"user\"\nuser = \"{history}{candidate}\"\nhistory_line = \"{title}\"\n"),
+              HasSubstr("has no field {candidate}"));
+  EXPECT_THAT(error("about = \"example\"\nuser = \"{history}{candidate}\"\nhistory_line = \"{title}\"\n"
+                    "candidate_line = \"{title}\"\n"),
+              HasSubstr("'user' must show {decision}"));
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 
 #include "host/data/import.h"
 #include "tests/host/support.h"
+#include "tests/host/text/written.h"
 #include "tests/host/train/bench.h"
 #include "tests/support/compare.h"
 
@@ -36,7 +37,7 @@ const std::map<std::string, std::string>& switched_off() {
   return all;
 }
 
-/// A method as it is by itself, or with a setting that has it read something else.
+/// A method as it is by itself, or with a setting that has it read something else; "@" is the test's folder.
 struct Variant {
   std::string name, method;
   std::vector<std::string> setting = {};
@@ -51,12 +52,26 @@ std::vector<Variant> variants() {
   }
   all.push_back({"kd_of_vectors", "kd", {"kd.teacher=vectors"}});
   all.push_back({"llmcf_text", "llmcf", {"method=llmcf_text"}});
+  all.push_back({"llmcf_of_chains", "llmcf", {"method=llmcf", "llmcf.chains=@/chains"}});
+  all.push_back({"kar_of_users", "kar", {"kar.user_vectors=@/users"}});
   return all;
 }
 
 class EveryMethod : public testing::TestWithParam<Variant> {
  protected:
-  void SetUp() override { save_recbole(synthetic_dataset(small_world(300, 200)), folder_.path()); }
+  void SetUp() override {
+    save_recbole(synthetic_dataset(small_world(300, 200)), folder_.path());
+    const Dataset data = load_dataset(folder_ / "synthetic");
+    const Split split = leave_one_out(data);
+    const auto write = [&](const char* name, Subject about, const SubjectOptions& options) {
+      const WrittenTexts texts = test::made_up_texts(about, split, options);
+      save_written_vectors(folder_ / name, test::made_up_vectors(texts, data, LlmConfig().vector_width),
+                           data);
+    };
+    const std::string& name = GetParam().name;
+    if (name == "llmcf_of_chains") write("chains", Subject::example, {});
+    if (name == "kar_of_users") write("users", Subject::user, {.history = 2});
+  }
 
   const std::string& method() const { return GetParam().method; }
   const GuidanceInfo& info() const {
@@ -70,6 +85,9 @@ class EveryMethod : public testing::TestWithParam<Variant> {
     if (info().name == "rlmrec") words.emplace_back("model.name=mf");
     for (const auto& more : {GetParam().setting, overrides})
       words.insert(words.end(), more.begin(), more.end());
+    for (std::string& word : words) {
+      if (const auto at = word.find("@/"); at != word.npos) word.replace(at, 2, folder_ / "");
+    }
     return recipe_of(words);
   }
 

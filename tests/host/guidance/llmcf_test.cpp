@@ -10,6 +10,7 @@
 #include "host/data/import.h"
 #include "host/guidance/registry.h"
 #include "tests/host/support.h"
+#include "tests/host/text/written.h"
 #include "tests/host/train/bench.h"
 
 namespace sllmr {
@@ -111,6 +112,62 @@ TEST_F(Llmcf, WithoutTheLossChainsStillStandInTheSequence) {
   EXPECT_NE(without_loss, logits("llmcf_wocot", "llmcf.scale=1"));
 }
 
+/// Chains are found by user, item and position, wherever they stand in the file; an example without one takes
+/// the mean of its label's.
+TEST_F(Llmcf, ChainsReachTheExamplesThatTheyAreOf) {
+  const std::vector<CtrRow> rows{{1, 2, 1, 1}, {5, 9, 2, 0}, {7, 3, 1, 1}};
+  const Dataset data = load_dataset(folder_ / "synthetic");
+  const Split split = leave_one_out(data);
+  const WrittenTexts texts = test::made_up_texts(Subject::example, split, {});
+  const WrittenVectors chains = test::made_up_vectors(texts, data, LlmConfig().vector_width);
+  const auto width = static_cast<std::size_t>(chains.width);
+  ASSERT_EQ(chains.subjects.size(), texts.texts.size());
+  const auto config_of = [&](const WrittenVectors& stored) {
+    save_written_vectors(folder_ / "chains", stored, data);
+    return config("llmcf", {"llmcf.chains=" + (folder_ / "chains")});
+  };
+  const auto logits = [&](const WrittenVectors& stored) {
+    Bench bench(config_of(stored));
+    bench.train();
+    return bench.trainer().ctr_logits(rows);
+  };
+  const auto with_places = [&](const auto& place) {
+    WrittenVectors moved = chains;
+    for (std::size_t k = 0; k < moved.subjects.size(); ++k) {
+      const std::size_t from = place(k);
+      std::copy_n(chains.values.begin() + static_cast<std::ptrdiff_t>(from * width), width,
+                  moved.values.begin() + static_cast<std::ptrdiff_t>(k * width));
+    }
+    return moved;
+  };
+  const std::size_t n = chains.subjects.size();
+  const std::vector<float> own = logits(chains);
+  WrittenVectors reversed = with_places([&](std::size_t k) { return n - 1 - k; });
+  EXPECT_NE(logits(reversed), own) << "other examples' chains";
+  std::ranges::reverse(reversed.subjects);
+  EXPECT_EQ(logits(reversed), own) << "the same in another order";
+  WrittenVectors fewer = chains;
+  fewer.subjects.pop_back();
+  fewer.values.resize(fewer.values.size() - width);
+  EXPECT_EQ(logits(fewer).size(), rows.size()) << "one answer was bad";
+
+  const auto error = [&](const WrittenVectors& stored) {
+    const Config run = config_of(stored);
+    return error_of([&] { Bench bench(run); });
+  };
+  fewer.subjects.resize(n / 2);
+  fewer.values.resize(n / 2 * width);
+  EXPECT_THAT(error(fewer), HasSubstr("it is of another pool"));
+  WrittenVectors other = chains;
+  other.subjects[0].label ^= 1;
+  EXPECT_THAT(error(other), HasSubstr("it is of another pool"));
+  other = chains;
+  other.origin["seed"] = "2";
+  EXPECT_THAT(error(other), HasSubstr("seed=2 draws, where the run has seed=1"));
+  EXPECT_THAT(error(test::made_up_vectors(texts, data, 7)),
+              HasSubstr("vectors of 7 numbers, where the items'"));
+}
+
 TEST_F(Llmcf, RefusesWhatItCannotRetrieveOrEmbed) {
   const auto error = [&](const std::string& method, const std::vector<std::string>& more) {
     return error_of([&] { find_guidance(config(method, more)); });
@@ -119,6 +176,8 @@ TEST_F(Llmcf, RefusesWhatItCannotRetrieveOrEmbed) {
   EXPECT_THAT(error("llmcf_text", {"llm.encoder=file"}),
               HasSubstr("use llm.encoder=tfidf, or method=llmcf_wocot"));
   EXPECT_EQ(error("llmcf_wocot", {"llm.encoder=file"}), "no error");
+  EXPECT_THAT(error("llmcf", {}), HasSubstr("method=llmcf needs llmcf.chains"));
+  EXPECT_EQ(error("llmcf", {"llm.encoder=file", "llmcf.chains=c"}), "no error");
   EXPECT_THAT(error("llmcf_wocot", {"model.width=6"}), HasSubstr("model.width=6 is not a multiple of 4"));
 }
 

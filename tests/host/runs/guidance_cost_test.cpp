@@ -56,6 +56,20 @@ TEST_F(GuidanceCost, IsWhatTheNoteOfTheFileTells) {
   EXPECT_EQ(both, json({{"tokens_in", 8000}, {"tokens_out", 100}, {"money", 0.5}, {"seconds", 25.0}}));
 }
 
+TEST_F(GuidanceCost, OfVectorsOfWrittenTextsIsThatOfTheWritingToo) {
+  const auto cost = [&](const json& run) {
+    write(vectors_, run);
+    return guidance_cost(config_, {.scores = false, .vectors = true});
+  };
+  const json texts = {{"summary", asked()}};
+  EXPECT_EQ(cost({{"summary", asked()}, {"texts", texts}})["tokens_in"], 8000);
+  EXPECT_EQ(cost({{"summary", asked()}, {"texts", texts}})["money"], 0.5);
+  EXPECT_EQ(cost({{"texts", texts}})["tokens_in"], 4000) << "the encoder asked nobody";
+  json unpriced = asked();
+  unpriced["money"] = 0;
+  EXPECT_EQ(cost({{"summary", asked()}, {"texts", {{"summary", unpriced}}}})["money"], nullptr);
+}
+
 TEST_F(GuidanceCost, OfWhatIsNotKnownIsNullAndNeverZero) {
   EXPECT_EQ(with("answers", 0), unknown()) << "nobody was asked";
   EXPECT_EQ(with("money", 0)["money"], nullptr) << "no price was given";

@@ -12,6 +12,7 @@
 #include "host/guidance/registry.h"
 #include "host/train/trainer.h"
 #include "tests/host/support.h"
+#include "tests/host/text/written.h"
 #include "tests/host/train/bench.h"
 
 namespace sllmr {
@@ -36,6 +37,7 @@ const std::vector<std::string>& other_values() {
                                                "llm.encoder=file",
                                                "llm.vectors=v.safetensors",
                                                "llm.vector_width=64",
+                                               "llm.allow_leak=true",
                                                "gate.rule=mlp",
                                                "gate.objective=hinge",
                                                "gate.sides=min",
@@ -62,7 +64,9 @@ const std::vector<std::string>& other_values() {
                                                "similar.gate=tail",
                                                "rlmrec.weight=0.2",
                                                "rlmrec.tau=0.5",
-                                               "rlmrec.users=batch"};
+                                               "rlmrec.users=batch",
+                                               "kar.user_vectors=u.safetensors",
+                                               "llmcf.chains=c.safetensors"};
   return all;
 }
 
@@ -72,12 +76,20 @@ std::string key_of(const std::string& word) {
 
 class UnusedKeys : public testing::Test {
  protected:
-  void SetUp() override { save_recbole(synthetic_dataset(small_world(300, 200)), folder_.path()); }
+  void SetUp() override {
+    save_recbole(synthetic_dataset(small_world(300, 200)), folder_.path());
+    const Dataset data = load_dataset(folder_ / "synthetic");
+    const Split split = leave_one_out(data);
+    const WrittenTexts texts = test::made_up_texts(Subject::example, split, {});
+    save_written_vectors(folder_ / "chains", test::made_up_vectors(texts, data, LlmConfig().vector_width),
+                         data);
+  }
 
   std::vector<std::string> deep(const std::string& method) const {
     std::vector<std::string> words =
         small_ctr_words(folder_ / "synthetic", method, {"train.l2=1e-4", "train.epochs=1"});
     if (method == "rlmrec") words.emplace_back("model.name=mf");  // it refuses the others
+    if (method == "llmcf") words.emplace_back("llmcf.chains=" + (folder_ / "chains"));
     return words;
   }
   std::vector<std::string> fused(const std::string& method) const {
