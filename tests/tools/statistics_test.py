@@ -501,6 +501,21 @@ class Command(Case):
         self.assertEqual(titles, [f"## {title} users)" for title in expected])
         self.assertIn("comparisons above, 6 in all", out)
 
+    def test_rows_of_several_backbones_have_their_own_baselines(self):
+        gains = {"A None": 0.5, "A KD": 1.5, "A deep None": 0.8, "A deep KD": 0.9, "B KD": 0.4, "A x": 0.1}
+        self.write_folder(gains=gains)
+        told = self.folder / "told.json"
+        self.assertEqual(self.statistics(self.out, f"--json={told}")[0], 0)
+        methods = {method["row"]: method for method in json.loads(told.read_text())["parts"][0]["methods"]}
+        compared = {row: method["comparison"] for row, method in methods.items() if method["comparison"]}
+        self.assertEqual([*compared], ["A KD", "A deep KD", "A x"])
+        for row, baseline in (("A KD", "A None"), ("A deep KD", "A deep None"), ("A x", "A None")):
+            differences = np.subtract(methods[row]["values"], methods[baseline]["values"])
+            np.testing.assert_allclose(compared[row]["differences"], differences)
+        _, out, _ = self.statistics(self.out, "--rows=kd")
+        self.assertEqual([*self.rows(out)][1:], ["A None", "A KD", "A deep None", "A deep KD"])
+        self.assertIn("comparisons above, 2 in all", out)
+
     def test_one_seed_has_no_test(self):
         self.write_folder(seeds=[4])
         code, out, error = self.statistics(self.out)
@@ -602,6 +617,8 @@ class Faults(Case):
             ([self.out, self.out], "twice"),
             ([self.folder], "results.json: cannot be read"),
             ([self.out, "--baseline=nope"], "--baseline takes one of: none, good, same"),
+            ([self.out, "--rows=good,nope"], "--rows nope"),
+            ([self.out, "--rows=none"], "nothing to compare"),
             ([self.out, "--family=all,tail"], "--family tail: the predictions mark rows of all, cold"),
             ([self.out, "--family=all,all"], "once"),
             ([self.out, "--metric=ndcg@10"], "give auc, gauc"),

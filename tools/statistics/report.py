@@ -28,6 +28,7 @@ from runs import (
     Table,
     Users,
     estimate,
+    is_named,
     metrics_of,
     read_predictions,
     read_tables,
@@ -72,7 +73,7 @@ class Part:
 
     table: Table
     slice: str
-    users: int  # of the baseline's rows, of the seed that has the fewest
+    users: int  # of the run that has the fewest
     methods: list[Method]
 
 
@@ -93,13 +94,27 @@ class Statistics:
         self.arguments = arguments
         self.progress = Progress()
         self.evaluator = Evaluator(arguments.program, arguments.predictions)
-        self.tables = [table for folder in arguments.folders for table in read_tables(Path(folder))]
-        for table in self.tables:
-            if arguments.baseline not in table.rows:
-                raise ToolError(
-                    f"{table.source}: no run of the baseline '{arguments.baseline}' is finished in column "
-                    f"'{table.column}'; --baseline takes one of: {', '.join(table.rows)}"
-                )
+        tables = [table for folder in arguments.folders for table in read_tables(Path(folder))]
+        self.tables = [chosen for table in tables if (chosen := self._chosen(table)).rows]
+        for name in arguments.rows or []:
+            if not any(is_named(row, name) for table in tables for row in table.rows):
+                raise ToolError(f"--rows {name}: no finished run is of such a row")
+        if not self.tables:
+            raise ToolError("--rows names baselines alone: nothing to compare")
+
+    def _chosen(self, table: Table) -> Table:
+        """With the rows of --rows and their baselines alone."""
+        name, rows = self.arguments.baseline, self.arguments.rows
+        if not any(is_named(row, name) for row in table.rows):
+            raise ToolError(
+                f"{table.source}: no run of the baseline '{name}' is finished in column "
+                f"'{table.column}'; --baseline takes one of: {', '.join(table.rows)}"
+            )
+        if rows is None:
+            return table
+        baselines = table.baselines(name)
+        chosen = {row for row in baselines if any(is_named(row, each) for each in rows)}
+        return table.only(chosen | {baselines[row] for row in chosen})
 
     def run(self) -> list[Part]:
         total, done = sum(len(table.runs) for table in self.tables), 0
@@ -166,10 +181,9 @@ class Statistics:
                 )
             )
             users += [each.users for each in found]
-        baseline = next(method for method in methods if method.row == self.arguments.baseline)
-        for method in methods:
-            if method is not baseline:
-                method.comparison = _comparison(method, baseline)
+        by_row = {method.row: method for method in methods}
+        for row, baseline in table.baselines(self.arguments.baseline).items():
+            by_row[row].comparison = _comparison(by_row[row], by_row[baseline])
         return Part(table, name, min(users), methods)
 
     def _test(self, parts: list[Part]) -> None:
@@ -368,7 +382,14 @@ def parse(words: list[str]) -> argparse.Namespace:
         "folders", nargs="*", metavar="FOLDER", help="the --out folder of compare or experiment run"
     )
     parser.add_argument(
-        "--baseline", default="none", help="row that the others are compared with (default: none)"
+        "--baseline",
+        default="none",
+        help="row that the others are compared with, by its name or last words (default: none)",
+    )
+    parser.add_argument(
+        "--rows",
+        type=_names,
+        help="methods to compare, by their names or last words, separated by commas (default: all)",
     )
     parser.add_argument(
         "--metric", default="auc", help="auc, gauc (protocol ctr), recall@K, ndcg@K (full) (default: auc)"

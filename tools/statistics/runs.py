@@ -7,7 +7,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,29 @@ class Table:
 
     def seeds(self, row: str) -> list[int]:
         return sorted(seed for of, seed in self.runs if of == row)
+
+    def baselines(self, name: str) -> dict[str, str]:
+        """By row the one that it is compared with: the row of that name, or of several "PREFIX name" the one with
+        the longest prefix that the row's name begins with. Rows without one, and baselines, are left out."""
+        if whole := [row for row in self.rows if row.casefold() == name.casefold()]:
+            return {row: whole[0] for row in self.rows if row != whole[0]}
+        ends = sorted((row for row in self.rows if is_named(row, name)), key=len)
+        prefixes = {row[: -len(name)]: row for row in ends}
+        found = {}
+        for row in self.rows:
+            of = [base for prefix, base in prefixes.items() if row.startswith(prefix)]
+            if of and row not in ends:
+                found[row] = of[-1]
+        return found
+
+    def only(self, rows: set[str]) -> "Table":
+        runs = {key: run for key, run in self.runs.items() if key[0] in rows}
+        return replace(self, rows=[row for row in self.rows if row in rows], runs=runs)
+
+
+def is_named(row: str, name: str) -> bool:
+    """Is it the row's name, or its last words ("None" of "DCNv2 None")? Capitals do not count."""
+    return f" {row}".casefold().endswith(f" {name}".casefold())
 
 
 def _run_folder(told: str, out: Path) -> Path:
