@@ -5,6 +5,7 @@
 
 #include "host/eval/ctr.h"
 #include "host/eval/protocol.h"
+#include "host/eval/slices.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -23,8 +24,9 @@ nlohmann::json evaluate(const Evaluation& each, std::ostream* predictions) {
   if (predictions != nullptr) {
     const Dataset& data = *each.split.data;
     for (std::size_t k = 0; k < rows.size(); ++k) {
-      *predictions << fmt::format("{}\t{}\t{}\t{}\n", data.users.token(rows[k].user),
-                                  data.items.token(rows[k].item), static_cast<int>(rows[k].label), logits[k]);
+      *predictions << fmt::format("{}\t{}\t{}\t{}{}\n", data.users.token(rows[k].user),
+                                  data.items.token(rows[k].item), static_cast<int>(rows[k].label), logits[k],
+                                  slice_columns(each.split, rows[k].user, rows[k].item));
     }
   }
   return to_json(result);
@@ -39,7 +41,7 @@ Protocol ctr_protocol() {
           .fixed_negatives = true,
           .offers = [](const EvalConfig&) { return std::vector{Needs::labels}; },
           .counts = {"n", "positives"},
-          .header = "user_id\titem_id\tlabel\tlogit",
+          .header = "user_id\titem_id\tlabel\tlogit\tcold\ttail",
           .check = check,
           .evaluate = evaluate};
 }

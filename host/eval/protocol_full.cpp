@@ -5,6 +5,7 @@
 
 #include "host/eval/protocol.h"
 #include "host/eval/ranking.h"
+#include "host/eval/slices.h"
 
 namespace sllmr {
 
@@ -17,8 +18,9 @@ nlohmann::json evaluate(const Evaluation& each, std::ostream* predictions) {
   if (predictions != nullptr) {
     const Dataset& data = *each.split.data;
     for (const RankedRow& row : result.rows) {
-      *predictions << fmt::format("{}\t{}\t{}\t{:.6f}\n", data.users.token(row.user),
-                                  data.items.token(row.item), row.rank(), row.auc());
+      *predictions << fmt::format("{}\t{}\t{}\t{:.6f}{}\n", data.users.token(row.user),
+                                  data.items.token(row.item), row.rank(), row.auc(),
+                                  slice_columns(each.split, row.user, row.item));
     }
   }
   return to_json(result);
@@ -38,7 +40,7 @@ Protocol full_protocol() {
                 return available;
               },
           .counts = {"n"},
-          .header = "user_id\titem_id\trank\tauc",
+          .header = "user_id\titem_id\trank\tauc\tcold\ttail",
           .check = [](const Config& config, const Split& split,
                       Target target) { check_rankable(split, target, config.eval.max_users); },
           .evaluate = evaluate};

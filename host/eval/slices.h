@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <string>
 
 #include "host/data/split.h"
 
@@ -23,6 +24,15 @@ inline bool is_in(Slice slice, const Split& split, Id user, Id item) {
       break;
   }
   return true;
+}
+
+/// Of a line of predictions: a tab and 0 or 1 for each slice but `all`, in the order of kEverySlice.
+inline std::string slice_columns(const Split& split, Id user, Id item) {
+  std::string columns;
+  for (const Slice slice : kEverySlice) {
+    if (slice != Slice::all) columns += is_in(slice, split, user, item) ? "\t1" : "\t0";
+  }
+  return columns;
 }
 
 }  // namespace sllmr

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -66,14 +67,18 @@ TEST(Protocols, EveryOneGivesTheMetricsThatItOffersAndALineForEachRow) {
         EXPECT_TRUE(figures[each.name]["all"].is_number()) << each.name;
       }
       std::istringstream lines(predictions.str());
+      const std::vector<std::string> header = fields(std::string(protocol.header));
       std::int64_t rows = 0;
+      std::map<std::string, std::int64_t> rows_of;
       for (std::string line; std::getline(lines, line); ++rows) {
         const std::vector<std::string> row = fields(line);
-        ASSERT_EQ(row.size(), fields(std::string(protocol.header)).size());
+        ASSERT_EQ(row.size(), header.size());
+        for (std::size_t k = 0; k < row.size(); ++k) rows_of[header[k]] += row[k] == "1" ? 1 : 0;
         EXPECT_NE(data.users.find(row[0]), 0);
         EXPECT_NE(data.items.find(row[1]), 0);
       }
       EXPECT_EQ(figures["n"]["all"], rows);
+      for (const char* slice : {"cold", "tail"}) EXPECT_EQ(figures["n"][slice], rows_of[slice]) << slice;
     }
     const Dataset short_histories = data_of({{1, 2}, {2, 3}}, 4);
     const Split nothing = leave_one_out(short_histories);
