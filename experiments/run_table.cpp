@@ -14,6 +14,7 @@
 #include "experiments/runs.h"
 #include "host/base/file_lock.h"
 #include "host/base/progress.h"
+#include "host/base/stopwatch.h"
 #include "host/guidance/registry.h"
 #include "kernels/exec/error.h"
 #include "kernels/exec/interrupt.h"
@@ -129,9 +130,9 @@ class SharedTable {
       const std::optional<FileLock> claim = FileLock::try_take(claim_of(k).string());
       if (!claim) return false;
       const ProgressTitle title(title_of());
-      const auto start = std::chrono::steady_clock::now();
+      const Stopwatch watch;
       summary = run_once(configs_[k], checked_[k].inputs);
-      seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      seconds_ += watch.seconds();
       ++made_;
       std::filesystem::remove(claim_of(k));
     }

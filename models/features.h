@@ -57,9 +57,9 @@ struct TablePlan {
 };
 
 /// Labelled rows of a pool that a batch brings along as examples for its own (LLM-CF). In every field's bags,
-/// and in a sequence batch's positions, they follow the rows; they are not scored. Or they stay away, with what
-/// was made of the whole pool beforehand in their place: then `of_row` has numbers of the pool, and what is
-/// said of a batch's examples is empty.
+/// and in a sequence batch's positions, they follow the rows; they are not scored. Or they stay away, with
+/// what was made of the whole pool beforehand in their place: then `of_row` has numbers of the pool, and what
+/// is said of a batch's examples is empty.
 struct ExampleRows {
   std::int64_t n = 0;                       // examples of the batch, each once
   int each = 0;                             // most of a row, its slots; 0 in a batch without examples

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <unordered_map>
@@ -14,6 +13,7 @@
 #include "host/ask/server_address.h"
 #include "host/base/json_text.h"
 #include "host/base/progress.h"
+#include "host/base/stopwatch.h"
 #include "kernels/exec/error.h"
 #include "kernels/exec/interrupt.h"
 
@@ -87,7 +87,7 @@ bool ask_all(const Questions& questions, AnswerCache& cache, Tally& tally) {
   const ScorerOptions& options = questions.options();
   const std::string url = checked_server_url(options.url) + "/chat/completions";
   require(!options.chat.model.empty(), "the server needs to know which model: give --model");
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
 
   ScoreSummary& summary = tally.summary;
   std::unordered_map<std::int64_t, Open> under_way;
@@ -166,8 +166,7 @@ bool ask_all(const Questions& questions, AnswerCache& cache, Tally& tally) {
   summary.http = client.run(source, sink, accept, interrupted);
   if (interrupted()) return false;
   tally.check_bad_share(true);
-  fill_costs(summary, options.prices,
-             std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  fill_costs(summary, options.prices, watch.seconds());
   return true;
 }
 

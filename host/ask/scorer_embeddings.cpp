@@ -3,7 +3,6 @@
 // A user's history is the mean of its items' unit vectors; a score is (1 + cosine) / 2. Without a history or
 // a vector there is no judgement: 0.5.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "host/ask/cost.h"
 #include "host/ask/embedder.h"
 #include "host/ask/prompt.h"
+#include "host/base/stopwatch.h"
 
 namespace sllmr {
 namespace {
@@ -34,7 +34,7 @@ std::vector<Id> shown_items(const Dataset& data, const std::vector<CandidateSet>
 }  // namespace
 
 ScoreResult score_embeddings(const ScoreJob& job) {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   ScoreResult result;
   const Dataset& data = *job.split.data;
   const std::vector<Id> items = shown_items(data, job.sets);
@@ -72,8 +72,7 @@ ScoreResult score_embeddings(const ScoreJob& job) {
     }
   }
   result.summary.pairs = static_cast<std::int64_t>(result.scores.size());
-  fill_costs(result.summary, job.options.prices,
-             std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  fill_costs(result.summary, job.options.prices, watch.seconds());
   return result;
 }
 

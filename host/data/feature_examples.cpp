@@ -45,4 +45,20 @@ void FeatureBatcher::fill_examples() {
   }
 }
 
+ExampleRows FeatureBatcher::view_examples(const Block& block) const {
+  std::int64_t positions = 0;
+  for (std::size_t k = static_cast<std::size_t>(own_rows_); k < segments_.size(); ++k) {
+    positions += segments_[k].end - segments_[k].begin;
+  }
+  return {.n = std::ssize(numbers_),
+          .each = each_,
+          .filled = filled_,
+          .positions = options_.sequence ? positions : 0,
+          .number = options_.made_examples == nullptr ? block.numbers : nullptr,
+          .of_row = block.of_row,
+          .first_use = block.first_use,
+          .use = block.use,
+          .made = options_.made_examples};
+}
+
 }  // namespace sllmr

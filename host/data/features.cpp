@@ -42,8 +42,7 @@ FeatureBatcher::FeatureBatcher(const Context& context, const FeatureStore& store
     : store_(store), options_(options) {
   require(options.max_rows >= 1,
           fmt::format("a batch of {} rows; it must have at least 1", options.max_rows));
-  const ExampleSource* examples =
-      options.side == Side::both && options.examples ? store.examples() : nullptr;
+  const ExampleSource* examples = options.side == Side::both && options.examples ? store.examples() : nullptr;
   each_ = examples != nullptr ? examples->each() : 0;
   if (each_ > 0) slot_of_example_.assign(examples->pool().size(), -1);
   most_rows_ = options.max_rows * (options.made_examples == nullptr ? 1 + each_ : 1);
@@ -311,21 +310,7 @@ FeatureBatch FeatureBatcher::view(const Block& block, const FeatureStore::Pools&
   FeatureBatch batch;
   batch.rows = own_rows_;
   batch.sequence = options_.sequence;
-  if (each_ > 0) {
-    std::int64_t positions = 0;
-    for (std::size_t k = static_cast<std::size_t>(own_rows_); k < segments_.size(); ++k) {
-      positions += segments_[k].end - segments_[k].begin;
-    }
-    batch.examples = {.n = std::ssize(numbers_),
-                      .each = each_,
-                      .filled = filled_,
-                      .positions = options_.sequence ? positions : 0,
-                      .number = options_.made_examples == nullptr ? block.numbers : nullptr,
-                      .of_row = block.of_row,
-                      .first_use = block.first_use,
-                      .use = block.use,
-                      .made = options_.made_examples};
-  }
+  if (each_ > 0) batch.examples = view_examples(block);
   if (batch.sequence) {
     batch.positions = positions_;
     batch.twin_positions = twin_positions_;

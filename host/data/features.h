@@ -87,7 +87,7 @@ struct FeatureBatcherOptions {
   bool plans = true;      // for training: with the rows that the batch touches
   /// Whose fields a batch holds. The other side of a FeatureRow must exist, but is not looked at.
   Side side = Side::both;
-  bool examples = true;               // does a batch of both sides have examples, where the store has any?
+  bool examples = true;                  // does a batch of both sides have examples, where the store has any?
   const float* made_examples = nullptr;  // ExampleRows::made, on the context's device: they stay away
 };
 
@@ -145,6 +145,7 @@ class FeatureBatcher : NotCopied {
   /// Rows of a batch and their examples, each once, in rows_; what is where in found_.
   std::span<const FeatureRow> with_examples(std::span<const FeatureRow> rows);
   void fill_examples();
+  ExampleRows view_examples(const Block& block) const;
   void check(const FeatureRow& row) const;
   /// Asks for the ids of a row's history, which fill_plan reads; they may lie anywhere.
   void prefetch(const Segment& segment) const;

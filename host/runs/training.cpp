@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -11,6 +10,7 @@
 #include "host/base/json_text.h"
 #include "host/base/progress.h"
 #include "host/base/resident_memory.h"
+#include "host/base/stopwatch.h"
 #include "host/data/import.h"
 #include "host/eval/protocol.h"
 #include "host/guidance/registry.h"
@@ -30,15 +30,6 @@ namespace {
 constexpr const char* kFormat = "sllmr-checkpoint-1";
 // In the metadata of a checkpoint whose epoch was trained, but whose validation was stopped.
 constexpr const char* kValidationDue = "validation_due";
-
-class Stopwatch {
- public:
-  double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point start_ = Clock::now();
-};
 
 EpochReport stored_report(const SafetensorsFile& checkpoint) {
   const auto stored = parse_json(checkpoint.meta("last_report"));

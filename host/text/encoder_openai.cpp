@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <iterator>
 #include <span>
 #include <string>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "host/ask/embedder.h"
+#include "host/base/stopwatch.h"
 #include "host/base/utf8.h"
 #include "host/text/encoder.h"
 #include "kernels/exec/error.h"
@@ -34,7 +34,7 @@ Forecast forecast_openai(const EncoderOptions& options, std::span<const std::str
 /// Every text that is not empty gets its vector, empty ones zero.
 EncodedTexts encode_more_openai(const Dataset&, const EncoderOptions& options,
                                 std::span<const std::string> texts) {
-  const auto start = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   require(is_utf8(options.server.chat.model), "the name of the model is not UTF-8");
   ScorerOptions server = options.server;
   server.max_bad_share = 0;
@@ -52,8 +52,7 @@ EncodedTexts encode_more_openai(const Dataset&, const EncoderOptions& options,
             fmt::format("the server gives vectors of {} and of {} numbers", width, next->size()));
     std::ranges::copy(*next++, result.values.begin() + static_cast<std::ptrdiff_t>(k * width));
   }
-  fill_costs(result.summary, server.prices,
-             std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  fill_costs(result.summary, server.prices, watch.seconds());
   return result;
 }
 

@@ -109,11 +109,9 @@ std::vector<float> RankingScorer::ctr_logits(const Context& context, std::span<c
 
 Tensor<float> RankingScorer::made_examples(const Context& context, const ExampleSource& examples) const {
   const auto pool = examples.pool();
-  FeatureBatcher batcher(context, features_,
-                         {.max_rows = kForwardRows,
-                          .sequence = backbone_.wants_sequence(),
-                          .plans = false,
-                          .examples = false});
+  FeatureBatcher batcher(
+      context, features_,
+      {.max_rows = kForwardRows, .sequence = backbone_.wants_sequence(), .plans = false, .examples = false});
   Tensor<float> out;
   for (std::size_t first = 0; first < pool.size(); first += kForwardRows) {
     throw_if_interrupted();

@@ -56,8 +56,8 @@ struct MemberList {
     if constexpr (std::is_same_v<decltype(member), float From::*>) to.*member = from.*member;
   }
 };
-/// All signals but cold, tail, uncertainty, logit and score_gap, which the gate itself keeps of each pair: those
-/// of the user, which both sides of a pair share, and those of a side.
+/// All signals but cold, tail, uncertainty, logit and score_gap, which the gate itself keeps of each pair:
+/// those of the user, which both sides of a pair share, and those of a side.
 using OtherUserSignals = MemberList<&GateSignals::log_history, &GateSignals::score_entropy,
                                     &GateSignals::user_entropy, &GateSignals::judge_variance>;
 using OtherSideSignals = MemberList<&GateSignals::log_popularity, &GateSignals::draw>;

@@ -122,8 +122,7 @@ auto InContext<Real>::made_examples(const ExampleRows& examples) const -> MadePa
   if constexpr (std::is_same_v<Real, float>) {
     const Matrix<const Real> made(examples.made, static_cast<std::int64_t>(pool_labels_.size()),
                                   (has_chains() ? 2 : 1) * std::int64_t{width_});
-    return {made.columns(0, width_),
-            has_chains() ? made.columns(width_, width_) : Matrix<const Real>()};
+    return {made.columns(0, width_), has_chains() ? made.columns(width_, width_) : Matrix<const Real>()};
   } else {
     throw Error("InContext: what was made of a pool beforehand is of single precision");
   }
@@ -141,12 +140,11 @@ void InContext<Real>::forward(const Context& context, const FeatureBatch& batch,
   const auto put_chains = [&](const Tensor<Real>& to) {
     run(context, TakeRows<Real>{.table = chains_->rows(), .ids = examples.number, .out = to});
   };
-  const Parts of =
-      parts(context, batch, fields, has_chains() ? examples.n : 0, put_chains, pass, kept.get());
-  const MadeParts pool = examples.made != nullptr
-                                    ? made_examples(examples)
-                                    : MadeParts{of.x.row_range(rows, examples.n),
-                                                has_chains() ? of.chains : Matrix<const Real>()};
+  const Parts of = parts(context, batch, fields, has_chains() ? examples.n : 0, put_chains, pass, kept.get());
+  const MadeParts pool =
+      examples.made != nullptr
+          ? made_examples(examples)
+          : MadeParts{of.x.row_range(rows, examples.n), has_chains() ? of.chains : Matrix<const Real>()};
 
   const Tensor<Real> tokens(context, rows * transformer_.tokens(), width_);
   run(context, ExampleTokens<Real>{.examples = examples,

@@ -106,8 +106,8 @@ void expect_plans(const Context& context, const FeatureBatch& batch) {
     EXPECT_EQ(plan_in(context, batch, static_cast<Vocabulary>(v)), plan_of(lists, static_cast<Vocabulary>(v)))
         << v;
   }
-  const auto keys = fetch(context, batch.plans[static_cast<std::size_t>(Vocabulary::item)].keys,
-                          batch.different_items);
+  const auto keys =
+      fetch(context, batch.plans[static_cast<std::size_t>(Vocabulary::item)].keys, batch.different_items);
   const auto number = fetch(context, batch.item_number, batch.all_rows());
   std::set<Id> different;
   for (std::size_t row = 0; row < number.size(); ++row) {

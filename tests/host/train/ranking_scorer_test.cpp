@@ -107,8 +107,7 @@ TEST_P(EveryRanking, ExamplesAreTheSameMadeOnceOrInEveryBatch) {
   };
   const auto random_row = [&] {
     const Id user = 1 + below(data_.users.count());
-    return FeatureRow{user, 1 + below(data_.items.count()),
-                      below(std::ssize(data_.user_history(user)) + 1)};
+    return FeatureRow{user, 1 + below(data_.items.count()), below(std::ssize(data_.user_history(user)) + 1)};
   };
   const auto random_vectors = [&](std::int64_t rows) {
     std::vector<float> values(static_cast<std::size_t>(rows) * 6);
@@ -128,14 +127,13 @@ TEST_P(EveryRanking, ExamplesAreTheSameMadeOnceOrInEveryBatch) {
   const FeatureStore features(context, feature_source(data_), 20, examples);
   const ItemVectors vectors = random_vectors(data_.items.rows());
   for (const bool chains : {false, true}) {
-    const InContextOptions options{
-        .vectors = vectors,
-        .examples = 3,
-        .labels = {examples->labels().begin(), examples->labels().end()},
-        .chains = chains ? random_vectors(std::ssize(pool)) : ItemVectors{},
-        .text_hidden = {5},
-        .joint_hidden = {6},
-        .reconstruction = 0};
+    const InContextOptions options{.vectors = vectors,
+                                   .examples = 3,
+                                   .labels = {examples->labels().begin(), examples->labels().end()},
+                                   .chains = chains ? random_vectors(std::ssize(pool)) : ItemVectors{},
+                                   .text_hidden = {5},
+                                   .joint_hidden = {6},
+                                   .reconstruction = 0};
     const auto backbone = make(context, features, in_context(options));
     const RankingScorer scorer(features, *backbone, split_);
     std::vector<float> in_batches(rows.size());
