@@ -23,9 +23,9 @@ namespace sllmr {
 namespace {
 
 constexpr const char *kWithoutChains = "llmcf_wocot", *kOfFile = "llmcf", *kChains = "llmcf.chains",
-                     *kScale = "llmcf.scale", *kShare = "llmcf.share", *kQuirks = "llmcf.release_quirks",
-                     *kText = "llmcf.text_hidden", *kJoint = "llmcf.joint_hidden",
-                     *kReconstruction = "llmcf.reconstruction";
+                     *kScale = "llmcf.scale", *kShare = "llmcf.share", *kPoolSeed = "llmcf.pool_seed",
+                     *kQuirks = "llmcf.release_quirks", *kText = "llmcf.text_hidden",
+                     *kJoint = "llmcf.joint_hidden", *kReconstruction = "llmcf.reconstruction";
 
 std::vector<int> sizes(const Config& config, const char* key) {
   const auto& given = config.part<std::vector<std::int64_t>>(key);
@@ -52,6 +52,12 @@ void add_decisions(std::span<const std::int8_t> labels, std::vector<float>& vect
   }
 }
 
+/// Whose draw the pool is.
+std::uint64_t pool_seed(const Config& config) {
+  const std::int64_t own = config.part<std::int64_t>(kPoolSeed);
+  return own != 0 ? static_cast<std::uint64_t>(own) : config.seed;
+}
+
 /// Throws Error for chains of another pool than the run's.
 void require_pool(const WrittenVectors& chains, const Config& config) {
   const auto check = [&](const char* what, const std::string& now) {
@@ -61,11 +67,11 @@ void require_pool(const WrittenVectors& chains, const Config& config) {
         fmt::format("llmcf.chains={0}: the chains are of the examples that {1}={2} draws, where the run has "
                     "{1}={3}; train with that, or write the run's chains (sllmr llm ask --share {4:g} --seed "
                     "{5}) and embed them",
-                    config.part<std::string>(kChains), what == std::string("share") ? kShare : what, then,
-                    now, config.part<double>(kShare), config.seed));
+                    config.part<std::string>(kChains), what == std::string("share") ? kShare : kPoolSeed,
+                    then, now, config.part<double>(kShare), pool_seed(config)));
   };
   check("share", nlohmann::json(config.part<double>(kShare)).dump());
-  check("seed", std::to_string(config.seed));
+  check("seed", std::to_string(pool_seed(config)));
 }
 
 /// The direction of the chains' sum of either label, for examples that have none.
@@ -119,11 +125,12 @@ std::vector<float> read_chains(const Config& config, const ExtraSources& sources
     }
   }
   const auto missing = static_cast<double>(pool.size() - found);
-  require(found == chains.subjects.size() && missing <= kMostMissing * static_cast<double>(pool.size()),
-          fmt::format(
-              "llmcf.chains={}: {} of its {} chains are of the run's {} examples: it is of another pool; "
-              "write the run's (sllmr llm ask --share {:g} --seed {}) and embed them",
-              path, found, chains.subjects.size(), pool.size(), config.part<double>(kShare), config.seed));
+  require(
+      found == chains.subjects.size() && missing <= kMostMissing * static_cast<double>(pool.size()),
+      fmt::format("llmcf.chains={}: {} of its {} chains are of the run's {} examples: it is of another pool; "
+                  "write the run's (sllmr llm ask --share {:g} --seed {}) and embed them",
+                  path, found, chains.subjects.size(), pool.size(), config.part<double>(kShare),
+                  pool_seed(config)));
   return values;
 }
 
@@ -160,6 +167,7 @@ GuidanceInfo llmcf_guidance() {
           },
       .keys = {{kScale, 1.0, "factor of the vectors, which have norm 1; 0 leaves LLM-CF out", {}, 0, 1e3},
                {kShare, 0.1, "share of the training rows that may be examples", {}, 1e-6, 1},
+               {kPoolSeed, std::int64_t{0}, "seed of the examples' draw; 0: the run's", {}, 0, 2147483647},
                {kQuirks, false, "the release's leak: a row may be its own example"},
                {kText,
                 std::vector<std::int64_t>{256},
@@ -229,7 +237,7 @@ GuidanceInfo llmcf_guidance() {
         return std::make_shared<ExampleRetrieval>(
             split, vectors,
             RetrievalOptions{.share = config.part<double>(kShare),
-                             .seed = config.seed,
+                             .seed = pool_seed(config),
                              .threads = Context(Device::cpu, config.threads).threads(),
                              .max_history = config.data.max_history,
                              .release_quirks = config.part<bool>(kQuirks)});

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -163,9 +164,26 @@ TEST_F(Llmcf, ChainsReachTheExamplesThatTheyAreOf) {
   EXPECT_THAT(error(other), HasSubstr("it is of another pool"));
   other = chains;
   other.origin["seed"] = "2";
-  EXPECT_THAT(error(other), HasSubstr("seed=2 draws, where the run has seed=1"));
+  EXPECT_THAT(error(other), HasSubstr("llmcf.pool_seed=2 draws, where the run has llmcf.pool_seed=1"));
   EXPECT_THAT(error(test::made_up_vectors(texts, data, 7)),
               HasSubstr("vectors of 7 numbers, where the items'"));
+}
+
+TEST_F(Llmcf, RunsOfSeveralSeedsMayShareAPool) {
+  const auto pool = [&](const std::string& seed, const std::string& pool_seed) {
+    const Config run = config("llmcf_wocot", {"seed=" + seed, "llmcf.pool_seed=" + pool_seed});
+    const World world = load_world(run);
+    const auto examples = examples_for(run, world.split, vectors_for(run, *world.data));
+    std::vector<std::array<std::int64_t, 4>> out;
+    for (std::size_t k = 0; k < examples->pool().size(); ++k) {
+      const FeatureRow& row = examples->pool()[k];
+      out.push_back({row.user, row.item, row.position, examples->labels()[k]});
+    }
+    return out;
+  };
+  EXPECT_EQ(pool("1", "5"), pool("2", "5"));
+  EXPECT_EQ(pool("5", "0"), pool("1", "5"));
+  EXPECT_NE(pool("1", "0"), pool("2", "0"));
 }
 
 TEST_F(Llmcf, RefusesWhatItCannotRetrieveOrEmbed) {
