@@ -12,7 +12,9 @@
 #include "experiments/run_settings.h"
 #include "experiments/runs.h"
 #include "host/base/nearest.h"
+#include "host/runs/run_inputs.h"
 #include "host/runs/training.h"
+#include "host/train/unused_keys.h"
 #include "kernels/exec/error.h"
 #include "kernels/exec/fnv.h"
 
@@ -88,10 +90,18 @@ class ExperimentSettings {
 
 /// Where every experiment that asks for this run finds it: named after what it is made of, whatever the table
 /// calls it.
-std::string shared_folder(const std::string& runs, Config config) {
-  config.run_dir.clear();
+std::string shared_folder(const std::string& runs, const Config& config) {
+  const Config decides = decisive(config), usual;
+  std::vector<std::string_view> ignored;
+  const std::vector<UnusedKey> unused = unused_keys(config);
+  for (const UnusedKey& each : unused) ignored.push_back(each.key);
   Fnv<std::uint64_t> hash;
-  hash.add_bytes(to_toml(decisive(config)));
+  // What is as usual is left out, so that a key that comes to be renames no folder.
+  for (const ConfigKeyInfo& each : config_keys()) {
+    if (std::ranges::find(ignored, each.key) != ignored.end()) continue;
+    const std::string value = value_text(decides, each.key);
+    if (value != value_text(usual, each.key)) hash.add_bytes(fmt::format("{}={}\n", each.key, value));
+  }
   return fmt::format("{}/{}_{}_{}_{}_{:016x}", runs, config.model.name, config.method,
                      std::filesystem::path(config.data.path).filename().string(), config.seed, hash.value());
 }

@@ -106,12 +106,8 @@ class SharedTable {
     }
     // What others finished last may have been missing from what they wrote.
     write();
-    // Claims of processes that were killed.
-    for (std::size_t k = 0; k < configs_.size(); ++k) {
-      std::filesystem::remove(claim_of(k));
-      std::error_code not_empty;
-      std::filesystem::remove(claim_of(k).parent_path(), not_empty);
-    }
+    // Claims of processes that were killed. The folder stays: another table's process may be about to use it.
+    for (std::size_t k = 0; k < configs_.size(); ++k) std::filesystem::remove(claim_of(k));
     return finished_.table();
   }
 
@@ -129,9 +125,14 @@ class SharedTable {
       make_folder(claim_of(k).parent_path());
       const std::optional<FileLock> claim = FileLock::try_take(claim_of(k).string());
       if (!claim) return false;
+      waiting_.finish();
       const ProgressTitle title(title_of());
       const Stopwatch watch;
-      summary = run_once(configs_[k], checked_[k].inputs);
+      try {
+        summary = run_once(configs_[k], checked_[k].inputs);
+      } catch (const Error& error) {
+        throw Error(fmt::format("{}: {}", name_of(k), error.what()));
+      }
       seconds_ += watch.seconds();
       ++made_;
       std::filesystem::remove(claim_of(k));
@@ -143,12 +144,19 @@ class SharedTable {
     if (stopped) throw Interrupted();
     return true;
   }
-  /// "3/24, 1:30 left", which stands before a run's own progress.
+  /// "none, beauty, seed 2".
+  std::string name_of(std::size_t k) const {
+    const PlannedRun& run = plan_.runs[k];
+    return fmt::format("{}, {}, seed {}", plan_.table.rows[run.row], plan_.table.columns[run.column],
+                       run.config.seed);
+  }
+  /// "run 3/24, 1:30 left", which stands before a run's own progress.
   std::string title_of() const {
     const std::size_t all = configs_.size(), left = all - finished_.count();
     std::string title = fmt::format("run {}/{}", finished_.count() + 1, all);
     if (made_ > 0)
-      title += fmt::format(", {} left", clock_time(seconds_ / made_ * static_cast<double>(left)));
+      title +=
+          fmt::format(", {} left", clock_time(seconds_ / made_ * static_cast<double>(left) / plan_.shard.of));
     return title;
   }
   static void make_folder(const std::filesystem::path& path) {
@@ -157,9 +165,10 @@ class SharedTable {
     require(!error, fmt::format("cannot create folder '{}': {}", path.string(), error.message()));
   }
   /// Others' work is looked at again in a while.
-  static void wait() {
+  void wait() {
     const InterruptGuard guard;
     for (int k = 0; k < 10; ++k) {
+      waiting_.update(static_cast<std::int64_t>(finished_.count()));
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
       throw_if_interrupted();
     }
@@ -186,6 +195,8 @@ class SharedTable {
   FinishedRuns finished_;
   std::vector<Config> configs_;
   std::vector<CheckedRun> checked_;
+  Progress waiting_{"waiting for other processes' runs", static_cast<std::int64_t>(plan_.runs.size()),
+                    "runs"};
   int made_ = 0;        // by this process
   double seconds_ = 0;  // that took
 };

@@ -75,11 +75,13 @@ nlohmann::json finished_summary(const Config& config, const RunInputs& inputs) {
 }
 
 std::vector<CheckedRun> check_runs(std::span<const Config> runs) {
-  std::set<std::string> folders;
+  std::map<std::string, std::size_t> folders;  // of the first run that has it
   std::map<std::string, std::vector<std::size_t>> by_data;
   for (std::size_t k = 0; k < runs.size(); ++k) {
     check_training(runs[k]);
-    require(folders.insert(runs[k].run_dir).second,
+    // Two cells of a table may be of one run.
+    const auto [first, is_new] = folders.emplace(runs[k].run_dir, k);
+    require(is_new || to_toml(decisive(runs[k])) == to_toml(decisive(runs[first->second])),
             fmt::format("two runs have the folder {}: give rows and columns names of their own",
                         runs[k].run_dir));
     Config data;

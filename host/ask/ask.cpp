@@ -5,7 +5,11 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
 
 #include "host/ask/answer_cache.h"
 #include "host/ask/cost.h"
@@ -91,6 +95,9 @@ bool ask_all(const Questions& questions, AnswerCache& cache, Tally& tally) {
 
   ScoreSummary& summary = tally.summary;
   std::unordered_map<std::int64_t, Open> under_way;
+  // Equal prompts have one key and one answer, which is paid for, and counted, once.
+  std::unordered_map<std::string, std::vector<std::pair<std::int64_t, Question>>> waiting;
+  std::unordered_set<std::string> counted;
   std::int64_t next = 0;
   std::optional<Progress> progress;
   if (options.progress) progress.emplace("asking", questions.count(), "answers");
@@ -106,10 +113,17 @@ bool ask_all(const Questions& questions, AnswerCache& cache, Tally& tally) {
   const auto source = [&]() -> std::optional<HttpRequest> {
     for (; next < questions.count() && !interrupted(); ++next) {
       Question question = questions.at(next);
+      if (const auto same = waiting.find(question.key); same != waiting.end()) {
+        question.body.clear();
+        same->second.emplace_back(next, std::move(question));
+        continue;
+      }
       if (const auto stored = stored_answer(questions, question, cache)) {
         ++summary.cached;
-        count(stored->cost.tokens_in, stored->cost.tokens_out);
-        summary.answer_seconds += stored->cost.seconds;
+        if (counted.insert(question.key).second) {
+          count(stored->cost.tokens_in, stored->cost.tokens_out);
+          summary.answer_seconds += stored->cost.seconds;
+        }
         tally.answer(question, next, stored->answer, stored->read);
         draw();
         continue;
@@ -120,6 +134,8 @@ bool ask_all(const Questions& questions, AnswerCache& cache, Tally& tally) {
       request.body = std::move(question.body);
       request.tokens = static_cast<std::int64_t>(expected_tokens(questions, question).sum());
       question.body.clear();
+      waiting.try_emplace(question.key);
+      counted.insert(question.key);
       under_way.emplace(next++, Open{std::move(question), std::nullopt, {}});
       return request;
     }
@@ -146,16 +162,22 @@ bool ask_all(const Questions& questions, AnswerCache& cache, Tally& tally) {
     const auto found = under_way.find(number);
     const Open open = std::move(found->second);
     under_way.erase(found);
+    const auto same = waiting.extract(open.question.key);
     summary.answer_seconds += reply.seconds;
     if (open.answer) {
       first_replies.worked();
       if (reply.error.empty()) store_answer(questions, open.question, *open.answer, reply.seconds, cache);
       tally.answer(open.question, number, *open.answer, open.read);
+      for (const auto& [other, question] : same.mapped()) {
+        tally.answer(question, other, *open.answer, open.read);
+      }
     } else {
       first_replies.failed(reply);
       const std::string detail = reply.status >= 200 && reply.status < 300 ? "" : server_message(reply.body);
-      tally.failure(open.question, fmt::format("{} after {} tries{}{}", reply.error, reply.tries,
-                                               detail.empty() ? "" : ": ", detail));
+      const std::string failure =
+          fmt::format("{} after {} tries{}{}", reply.error, reply.tries, detail.empty() ? "" : ": ", detail);
+      tally.failure(open.question, failure);
+      for (const auto& [other, question] : same.mapped()) tally.failure(question, failure);
     }
     tally.check_bad_share(false);
     draw();

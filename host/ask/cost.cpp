@@ -2,6 +2,8 @@
 
 #include <cmath>
 #include <limits>
+#include <string>
+#include <unordered_set>
 
 #include "host/ask/ask.h"
 #include "host/ask/score_questions.h"
@@ -59,8 +61,10 @@ Forecast Forecaster::finish(const ScorerOptions& options, int texts_per_request)
 Forecast forecast(const Questions& questions) {
   AnswerCache cache(questions.options().cache);
   Forecaster sums;
+  std::unordered_set<std::string> asked;  // equal prompts are paid for once
   for (std::int64_t k = 0; k < questions.count(); ++k) {
     const Question question = questions.at(k);
+    if (!asked.insert(question.key).second) continue;
     if (const auto stored = stored_answer(questions, question, cache)) {
       sums.add_cached(question.prompt_bytes, stored->cost);
     } else {

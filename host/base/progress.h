@@ -16,8 +16,7 @@ std::string progress_line(const std::string& description, std::int64_t done, std
 /// Seconds as "0:42" or "1:02:03".
 std::string clock_time(double seconds);
 
-/// While it lives, bars begin with `title`: of a whole that they are parts of. One at a time, which whoever
-/// draws bars must outlive.
+/// While it lives, bars that are made begin with `title`: of a whole that they are parts of. One at a time.
 class ProgressTitle : NotCopied {
  public:
   explicit ProgressTitle(std::string title);

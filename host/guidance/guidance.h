@@ -195,6 +195,7 @@ struct ExtraSources {
   ItemVectors vectors;                      // of the items' texts
   const ExampleSource* examples = nullptr;  // what the method's batches bring along; null: nothing
   const Dataset* data = nullptr;
+  std::string encoder;  // and model, that made the vectors; empty: not told
 };
 
 /// A registered method.

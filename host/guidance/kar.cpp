@@ -52,14 +52,12 @@ void require_reach(const std::string& path, const Config& config, const Dataset&
 }
 
 /// Of users without a text, no history is long enough.
-UserVectors users_of(const std::string& path, const Config& config, const Dataset& data, std::int64_t width) {
+UserVectors users_of(const std::string& path, const Config& config, const ExtraSources& sources) {
+  const Dataset& data = *sources.data;
   const WrittenVectors written = load_written_vectors(path, Subject::user, data);
-  require(
-      written.width == width,
-      fmt::format("kar.user_vectors={}: vectors of {} numbers, where the items' have {}; have one encoder "
-                  "make both",
-                  path, written.width, width));
-  const auto users = static_cast<std::size_t>(data.users.rows()), size = static_cast<std::size_t>(width);
+  require_same_space(written, "kar.user_vectors=" + path, sources.vectors.width, sources.encoder);
+  const auto users = static_cast<std::size_t>(data.users.rows()),
+             size = static_cast<std::size_t>(written.width);
   std::vector<float> values(users * size);
   std::vector<std::int32_t> least(users, std::numeric_limits<std::int32_t>::max());
   for (std::size_t k = 0; k < written.subjects.size(); ++k) {
@@ -74,7 +72,7 @@ UserVectors users_of(const std::string& path, const Config& config, const Datase
     std::ranges::replace_if(
         least, [](std::int32_t n) { return n < std::numeric_limits<std::int32_t>::max(); }, 0);
   }
-  return {{width, std::make_shared<const std::vector<float>>(std::move(values))},
+  return {{written.width, std::make_shared<const std::vector<float>>(std::move(values))},
           std::make_shared<const std::vector<std::int32_t>>(std::move(least))};
 }
 
@@ -89,7 +87,8 @@ GuidanceInfo kar_guidance() {
           .files =
               [](const Config& config) {
                 const auto& path = config.part<std::string>(kUsers);
-                return path.empty() ? std::vector<std::string>() : std::vector<std::string>{path};
+                const bool reads = !path.empty() && config.part<double>(kScale) != 0;
+                return reads ? std::vector<std::string>{path} : std::vector<std::string>();
               },
           .keys = {{kScale, 1.0, "factor of the vectors, which have norm 1; 0 leaves them out", {}, 0, 1e3},
                    {kHidden,
@@ -118,7 +117,7 @@ GuidanceInfo kar_guidance() {
             ExpertAdaptorOptions options = options_of(config);
             options.vectors = sources.vectors.times(scale);
             if (const auto& path = config.part<std::string>(kUsers); !path.empty())
-              options.users = users_of(path, config, *sources.data, sources.vectors.width).times(scale);
+              options.users = users_of(path, config, sources).times(scale);
             return expert_adaptor(options);
           }};
 }

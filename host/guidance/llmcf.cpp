@@ -96,11 +96,7 @@ std::vector<float> read_chains(const Config& config, const ExtraSources& sources
   const auto& path = config.part<std::string>(kChains);
   const WrittenVectors chains = load_written_vectors(path, Subject::example, *sources.data);
   require_pool(chains, config);
-  require(
-      chains.width == sources.vectors.width,
-      fmt::format("llmcf.chains={}: vectors of {} numbers, where the items' have {}; have one encoder make "
-                  "both",
-                  path, chains.width, sources.vectors.width));
+  require_same_space(chains, "llmcf.chains=" + path, sources.vectors.width, sources.encoder);
   const auto pool = sources.examples->pool();
   const auto labels = sources.examples->labels();
   std::map<std::tuple<Id, Id, std::int32_t>, std::size_t> places;
@@ -124,13 +120,18 @@ std::vector<float> read_chains(const Config& config, const ExtraSources& sources
       values.insert(values.end(), mean.begin(), mean.end());
     }
   }
-  const auto missing = static_cast<double>(pool.size() - found);
   require(
-      found == chains.subjects.size() && missing <= kMostMissing * static_cast<double>(pool.size()),
+      found == chains.subjects.size(),
       fmt::format("llmcf.chains={}: {} of its {} chains are of the run's {} examples: it is of another pool; "
                   "write the run's (sllmr llm ask --share {:g} --seed {}) and embed them",
                   path, found, chains.subjects.size(), pool.size(), config.part<double>(kShare),
                   pool_seed(config)));
+  const std::size_t missing = pool.size() - found;
+  require(static_cast<double>(missing) <= kMostMissing * static_cast<double>(pool.size()),
+          fmt::format(
+              "llmcf.chains={}: {} of the run's {} examples have no chain, and {:g} of them may lack one; "
+              "ask again for those whose answers were bad (sllmr llm ask, the same command)",
+              path, missing, pool.size(), kMostMissing));
   return values;
 }
 
@@ -162,8 +163,9 @@ GuidanceInfo llmcf_guidance() {
       .reads = [](const Config&) { return GuidanceReads{.scores = false, .vectors = true}; },
       .files =
           [](const Config& config) {
-            return config.method == kOfFile ? std::vector<std::string>{config.part<std::string>(kChains)}
-                                            : std::vector<std::string>();
+            const bool reads = config.method == kOfFile && config.part<double>(kScale) != 0;
+            return reads ? std::vector<std::string>{config.part<std::string>(kChains)}
+                         : std::vector<std::string>();
           },
       .keys = {{kScale, 1.0, "factor of the vectors, which have norm 1; 0 leaves LLM-CF out", {}, 0, 1e3},
                {kShare, 0.1, "share of the training rows that may be examples", {}, 1e-6, 1},

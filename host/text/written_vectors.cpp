@@ -79,6 +79,26 @@ bool is_known(std::span<const float> row) {
 
 }  // namespace
 
+std::string encoder_told(const nlohmann::json& origin) {
+  const auto told = [&](const char* key) {
+    const auto found = origin.find(key);
+    return found != origin.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  const std::string encoder = told("encoder"), model = told("model");
+  return encoder.empty() || model.empty() ? encoder : fmt::format("{}, {}", encoder, model);
+}
+
+void require_same_space(const WrittenVectors& vectors, const std::string& what, std::int64_t width,
+                        const std::string& encoder) {
+  require(vectors.width == width, fmt::format("{}: vectors of {} numbers, where the items' have {}; have one "
+                                              "encoder make both",
+                                              what, vectors.width, width));
+  const std::string own = encoder_told(vectors.origin);
+  require(own.empty() || encoder.empty() || own == encoder,
+          fmt::format("{}: vectors by {}, where the items' are by {}; have one encoder make both", what, own,
+                      encoder));
+}
+
 std::vector<std::string> texts_to_encode(const WrittenTexts& written, const Dataset& data) {
   std::vector<std::string> texts;
   const auto add = [&](const std::string& text) { texts.push_back(one_line(text, kMostTextBytes)); };

@@ -22,6 +22,13 @@ struct WrittenVectors {
   nlohmann::json origin;
 };
 
+/// "openai, all-MiniLM-L6-v2": encoder and model of an origin; empty where it does not tell.
+std::string encoder_told(const nlohmann::json& origin);
+/// Throws Error "<what>: ..." unless `vectors`, of a file of the key `what`, are of the space that the items'
+/// are of: as wide, by the same encoder and model, as far as both are told.
+void require_same_space(const WrittenVectors& vectors, const std::string& what, std::int64_t width,
+                        const std::string& encoder);
+
 /// All that the encoder is to read for written texts about users or examples: the texts, each on one line and
 /// of kMostTextBytes at most, and what samples are compared with.
 std::vector<std::string> texts_to_encode(const WrittenTexts& written, const Dataset& data);

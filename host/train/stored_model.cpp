@@ -5,6 +5,7 @@
 
 #include "host/eval/ctr.h"
 #include "host/guidance/registry.h"
+#include "host/text/written_vectors.h"
 #include "host/train/ranking_scorer.h"
 #include "models/adam/adam.h"
 #include "models/mf.h"
@@ -91,8 +92,10 @@ std::unique_ptr<Backbone<float>> make_backbone(const Context& context, const Con
   if (guidance.extra != nullptr) {
     require(vectors != nullptr, "method=" + config.method + " needs text vectors");
     // The values live as long as the vectors that they are a part of.
-    options.extra = guidance.extra(
-        config, {{vectors->width, {vectors, &vectors->values}}, features.examples(), split.data});
+    options.extra = guidance.extra(config, {{vectors->width, {vectors, &vectors->values}},
+                                            features.examples(),
+                                            split.data,
+                                            encoder_told(vectors->origin)});
   }
   const BackboneInfo& info = *find_backbone(config.model.name);
   std::unique_ptr<Backbone<float>> backbone = info.make(context, options);

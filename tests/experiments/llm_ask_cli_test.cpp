@@ -97,6 +97,26 @@ TEST_F(LlmAsk, HasATextWrittenOfEveryItemAndPaysOnce) {
   EXPECT_EQ(read_all(out()), before);
 }
 
+TEST_F(LlmAsk, EqualPromptsArePaidForOnceAlsoInFlight) {
+  FakeLlmServer server([](const std::string&, const std::string& body, int) { return written(body); });
+  const std::vector<std::string> words{"--history", "1", "--price-in", "1000", "--in-flight", "16"};
+  std::vector<std::string> forecast = words;
+  forecast.emplace_back("--forecast");
+  const Outcome foreseen = ask(server, "kar_user", forecast);
+  ASSERT_EQ(foreseen.status, 0) << foreseen.err;
+  ASSERT_EQ(ask(server, "kar_user", words).status, 0);
+  const json summary = note("t.jsonl")["run"]["summary"];
+  const auto requests = static_cast<std::int64_t>(server.requests());
+  EXPECT_LT(requests, summary["answers"].get<std::int64_t>()) << "no two users began with the same item";
+  EXPECT_EQ(summary["tokens_in"], 100 * requests);
+  EXPECT_EQ(summary["paid_tokens_in"], 100 * requests);
+  EXPECT_THAT(foreseen.out + foreseen.err, HasSubstr(std::to_string(requests) + "  "));
+  // The same bill from the cache.
+  ASSERT_EQ(ask(server, "kar_user", words).status, 0);
+  EXPECT_EQ(static_cast<std::int64_t>(server.requests()), requests);
+  EXPECT_EQ(note("t.jsonl")["run"]["summary"]["tokens_in"], 100 * requests);
+}
+
 TEST_F(LlmAsk, AnInterruptedOneGoesOnWhereItStopped) {
   std::multiset<std::string> answered;
   bool stops = true;

@@ -225,8 +225,9 @@ TEST_F(ResultsCli, ExperimentsShareRunsWhateverTheyCallThem) {
   }
   text.replace(text.find(out_), out_.size(), folder_ / "others");
   std::ofstream(other) << text;
-  const auto runs_made = [&] {
-    return std::distance(std::filesystem::directory_iterator(runs), std::filesystem::directory_iterator());
+  const auto runs_made = [&] {  // beside .claims
+    return std::distance(std::filesystem::directory_iterator(runs), std::filesystem::directory_iterator()) -
+           1;
   };
   EXPECT_EQ(runs_made(), 6);
   ASSERT_EQ(run({"experiment", "run", other}).status, 0);
@@ -236,6 +237,10 @@ TEST_F(ResultsCli, ExperimentsShareRunsWhateverTheyCallThem) {
   for (std::size_t k = 0; k < 6; ++k) EXPECT_EQ(second["runs"][k]["folder"], first["runs"][k]["folder"]);
   // Other settings are other runs.
   ASSERT_EQ(run({"experiment", "run", other, "train.lr=0.5", "--columns", "long"}).status, 0);
+  EXPECT_EQ(runs_made(), 8);
+  // What a method has no use for is no other setting.
+  std::ofstream(recipe_, std::ios::app) << "[llm]\nlambda = 0.5\n[gate]\nlr = 0.3\n";
+  ASSERT_EQ(run({"experiment", "run", other, "--rows", "bare"}).status, 0);
   EXPECT_EQ(runs_made(), 8);
   // --out is for a table that stands alone.
   ASSERT_EQ(run({"experiment", "run", other, "--columns", "long", "--out", folder_ / "alone"}).status, 0);
@@ -558,7 +563,7 @@ TEST_F(ResultsCli, ProcessesShareAFolder) {
         fmt::format("{}/{}_{}/metrics.jsonl", out_, each["row"].get<std::string>(), each["seed"].get<int>()));
     EXPECT_EQ(std::ranges::count(log, '\n'), 20) << log;
   }
-  EXPECT_FALSE(std::filesystem::exists(out_ + "/.claims"));
+  EXPECT_TRUE(std::filesystem::is_empty(out_ + "/.claims"));
   ASSERT_EQ(run(words).status, 0);
   EXPECT_EQ(read_all(results_), together);
 }
@@ -575,7 +580,7 @@ TEST_F(ResultsCli, WhatAKilledProcessLeavesIsTaken) {
   ASSERT_EQ(run(sharded(words, "2/2")).status, 0);
   EXPECT_EQ(results()["complete"], true);
   EXPECT_EQ(results()["runs"].size(), 6);
-  EXPECT_FALSE(std::filesystem::exists(out_ + "/.claims"));
+  EXPECT_TRUE(std::filesystem::is_empty(out_ + "/.claims"));
 }
 
 TEST_F(ResultsCli, AShardIsAPartOfAWhole) {

@@ -267,7 +267,8 @@ def markdown(statistics: Statistics, parts: list[Part]) -> str:
     ]
     if statistics.comparisons:
         notes += [
-            f'p: one-sided paired t test over seeds, against "not better than {baseline}". Holm and BH '
+            f'p: one-sided paired t test over seeds, against "not better than {baseline}", for these users: other '
+            f"users are in the interval alone, so believe a p where that is on one side of 0. Holm and BH "
             f"(false discovery rate, for exploration): over the comparisons above, {statistics.comparisons} in all.",
             f"detectable: what as many seeds would have shown with {100 * POWER:.0f} % power at {ALPHA} / "
             f"{statistics.comparisons}, Holm's first step; a smaller difference that is not shown is not absent.",
@@ -409,7 +410,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     arguments = parser.parse_intermixed_args(words)
     if not arguments.folders:
         raise ToolError("name the --out folder of compare or experiment run: ./run statistics runs/beauty")
-    if len(set(arguments.folders)) < len(arguments.folders):
+    if len({Path(folder).resolve() for folder in arguments.folders}) < len(arguments.folders):
         raise ToolError("a folder is named twice")
     if arguments.json is not None:
         _require_own(arguments.json)

@@ -83,6 +83,8 @@ def read_tables(out: Path) -> list[Table]:
         results = json.loads(path.read_text(encoding="utf-8"))
         if results["schema"] != 1:
             raise ToolError(f"{path}: schema {results['schema']} is not known here: another version made it")
+        if any(type(run["seed"]) is not int for run in results["runs"]):
+            raise ToolError(f"{path}: a run's seed is no integer: it was changed by hand; make it anew")
         figures: dict[tuple, dict] = {}
         for cell in results["cells"]:
             cells = figures.setdefault((cell["column"], cell["row"], cell["seed"]), {})

@@ -77,7 +77,7 @@ TEST(ExtraInputs, DoNotSeeWhatComesAfterTheRow) {
     // The examples come before the rows that change.
     const auto examples = std::make_shared<const FixedExamples>(
         std::vector<FeatureRow>{{1, 7, 2}, {2, 1, 1}, {1, 2, 3}}, /*each=*/4);
-    const auto vector = info.extra(load_config("", words), {vectors, examples.get(), nullptr})
+    const auto vector = info.extra(load_config("", words), {vectors, examples.get(), nullptr, {}})
                             ->make(context, parameters, 4, {ExtraPlace::field});
     parameters.allocate(context, 1);
     for (const bool sequence : {false, true}) {

@@ -165,6 +165,9 @@ TEST_F(Llmcf, ChainsReachTheExamplesThatTheyAreOf) {
   other = chains;
   other.origin["seed"] = "2";
   EXPECT_THAT(error(other), HasSubstr("llmcf.pool_seed=2 draws, where the run has llmcf.pool_seed=1"));
+  other = chains;
+  other.origin["model"] = "another";
+  EXPECT_THAT(error(other), HasSubstr("have one encoder make both"));
   EXPECT_THAT(error(test::made_up_vectors(texts, data, 7)),
               HasSubstr("vectors of 7 numbers, where the items'"));
 }
