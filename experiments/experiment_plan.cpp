@@ -36,6 +36,13 @@ std::vector<std::size_t> chosen(const std::vector<std::string>& names, const std
   return places;
 }
 
+void require_names_of_their_own(std::vector<std::string> names, const char* what) {
+  std::ranges::sort(names);
+  const auto twice = std::ranges::adjacent_find(names);
+  require(twice == names.end(), fmt::format("two {} are called '{}': give them names of their own", what,
+                                            twice == names.end() ? "" : *twice));
+}
+
 /// What --fast stands for; the command line wins.
 ExperimentChoice fast_choice(const Experiment& experiment, ExperimentChoice choice) {
   require(experiment.fast.has_value(), "--fast: the experiment has no [fast] that says what it leaves out");
@@ -136,6 +143,7 @@ RunPlan plan_experiment(const Experiment& experiment, const ExperimentChoice& ch
   const std::vector<std::size_t> rows = chosen(choice.rows, experiment.rows),
                                  columns = chosen(choice.columns, experiment.columns);
   for (const std::size_t c : columns) table.columns.push_back(experiment.columns[c].name);
+  require_names_of_their_own(table.columns, "columns");
   const ExperimentSettings settings(experiment, choice);
   std::vector<RunSettings> told;
   for (std::size_t r = 0; r < rows.size(); ++r) {
@@ -157,6 +165,7 @@ RunPlan plan_experiment(const Experiment& experiment, const ExperimentChoice& ch
       }
     }
   }
+  require_names_of_their_own(table.rows, "rows");
   const std::vector<Config> configs = load_runs(experiment.recipe, settings.all, told);
   for (std::size_t k = 0; k < configs.size(); ++k) {
     Config& config = plan.runs[k].config = configs[k];

@@ -106,8 +106,12 @@ class SharedTable {
     }
     // What others finished last may have been missing from what they wrote.
     write();
-    // Claims of processes that were killed. The folder stays: another table's process may be about to use it.
-    for (std::size_t k = 0; k < configs_.size(); ++k) std::filesystem::remove(claim_of(k));
+    // Claims of processes that were killed.
+    for (std::size_t k = 0; k < configs_.size(); ++k) {
+      std::filesystem::remove(claim_of(k));
+      std::error_code not_empty;
+      std::filesystem::remove(claim_of(k).parent_path(), not_empty);
+    }
     return finished_.table();
   }
 
@@ -122,7 +126,6 @@ class SharedTable {
   bool take(std::size_t k) {
     nlohmann::json summary = finished_summary(configs_[k], checked_[k].inputs);
     if (summary.is_null()) {
-      make_folder(claim_of(k).parent_path());
       const std::optional<FileLock> claim = FileLock::try_take(claim_of(k).string());
       if (!claim) return false;
       waiting_.finish();
@@ -158,11 +161,6 @@ class SharedTable {
       title +=
           fmt::format(", {} left", clock_time(seconds_ / made_ * static_cast<double>(left) / plan_.shard.of));
     return title;
-  }
-  static void make_folder(const std::filesystem::path& path) {
-    std::error_code error;
-    std::filesystem::create_directories(path, error);
-    require(!error, fmt::format("cannot create folder '{}': {}", path.string(), error.message()));
   }
   /// Others' work is looked at again in a while.
   void wait() {

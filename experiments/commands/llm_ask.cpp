@@ -172,7 +172,8 @@ void add_llm_ask(CLI::App& llm) {
   number("--share", flags->subjects.share, "Examples: share of the training rows, llmcf.share of the run",
          1e-6, 1.0)
       ->capture_default_str();
-  number("--seed", flags->subjects.seed, "Of what is drawn; of examples llmcf.pool_seed of the run, or its seed", std::uint64_t{0},
+  number("--seed", flags->subjects.seed,
+         "Of what is drawn; of examples llmcf.pool_seed of the run, or its seed", std::uint64_t{0},
          static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
       ->capture_default_str();
   number("--samples", flags->samples, "Texts of an example, of which llm embed takes the best", 1, 100)

@@ -10,7 +10,8 @@ namespace sllmr {
 /// those alone who ask for it.
 class FileLock {
  public:
-  /// Makes the file where there is none. Empty: another holds it. Throws Error naming the file and the cause
+  /// Makes the file where there is none, with its folder, which another process may remove meanwhile. Empty:
+  /// another holds it. Throws Error naming the file and the cause
   /// where it cannot be opened or locked.
   static std::optional<FileLock> try_take(const std::string& path);
 

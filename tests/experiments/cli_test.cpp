@@ -361,7 +361,7 @@ TEST_F(Cli, TablesOfRunsAreCheckedBeforeAnyIsTrained) {
     return outcome.err;
   };
   const std::string column = "[[column]]\nname = 'c'\nseeds = [1]\n", row = "[[row]]\nname = 'r'\n";
-  EXPECT_THAT(experiment(column + row + row), HasSubstr("two runs have the folder"));
+  EXPECT_THAT(experiment(column + row + row), HasSubstr("two rows are called 'r'"));
   EXPECT_THAT(experiment(column + row, {"seed=7"}), HasSubstr("'seed=7' cannot be overridden here"));
   EXPECT_THAT(experiment(column + row + "set = ['run_dir=x']\n"), HasSubstr("'run_dir=x' cannot"));
   EXPECT_FALSE(std::filesystem::exists(out));

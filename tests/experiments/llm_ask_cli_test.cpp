@@ -99,7 +99,7 @@ TEST_F(LlmAsk, HasATextWrittenOfEveryItemAndPaysOnce) {
 
 TEST_F(LlmAsk, EqualPromptsArePaidForOnceAlsoInFlight) {
   FakeLlmServer server([](const std::string&, const std::string& body, int) { return written(body); });
-  const std::vector<std::string> words{"--history", "1", "--price-in", "1000", "--in-flight", "16"};
+  const std::vector<std::string> words{"--history", "1", "--price-in", "1000"};
   std::vector<std::string> forecast = words;
   forecast.emplace_back("--forecast");
   const Outcome foreseen = ask(server, "kar_user", forecast);
@@ -295,12 +295,12 @@ TEST_F(LlmAsk, LlmcfReadsChainsOfItsExamples) {
   const std::string chains = "llmcf.chains=" + out("c.safetensors");
   const Outcome trained = train("llmcf", {"method=llmcf", chains, "llmcf.share=0.2"});
   ASSERT_EQ(trained.status, 0) << trained.err;
-  EXPECT_EQ(summary_of("llmcf")["guidance_cost"]["tokens_in"], 100 * n);
+  EXPECT_EQ(summary_of("llmcf")["guidance_cost"]["tokens_in"], 100 * requests);
   EXPECT_THAT(train("no", {"method=llmcf", chains, "llmcf.share=0.1"}).err,
               AllOf(HasSubstr("llmcf.share=0.2 draws"), HasSubstr("the run has llmcf.share=0.1"),
                     HasSubstr("sllmr llm ask --share 0.1 --seed 1")));
   EXPECT_THAT(train("no", {"method=llmcf", chains, "llmcf.share=0.2", "seed=2"}).err,
-              HasSubstr("seed=1 draws, where the run has seed=2"));
+              HasSubstr("llmcf.pool_seed=1 draws, where the run has llmcf.pool_seed=2"));
   EXPECT_THAT(train("no", {"method=llmcf", "llmcf.share=0.2"}).err,
               HasSubstr("method=llmcf needs llmcf.chains"));
   EXPECT_THAT(train("no", {"method=llmcf_text", chains}).err, HasSubstr("see method=llmcf"));

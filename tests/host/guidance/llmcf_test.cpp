@@ -158,7 +158,7 @@ TEST_F(Llmcf, ChainsReachTheExamplesThatTheyAreOf) {
   };
   fewer.subjects.resize(n / 2);
   fewer.values.resize(n / 2 * width);
-  EXPECT_THAT(error(fewer), HasSubstr("it is of another pool"));
+  EXPECT_THAT(error(fewer), HasSubstr("examples have no chain"));
   WrittenVectors other = chains;
   other.subjects[0].label ^= 1;
   EXPECT_THAT(error(other), HasSubstr("it is of another pool"));
