@@ -557,7 +557,8 @@ TEST_F(ResultsCli, ProcessesShareAFolder) {
   const std::string together = read_all(results_);
   EXPECT_EQ(results()["complete"], true);
   EXPECT_EQ(results()["runs"].size(), 8);
-  for (const json& each : results()["runs"]) {
+  const json whole = results();
+  for (const json& each : whole["runs"]) {
     const std::string log = read_all(
         fmt::format("{}/{}_{}/metrics.jsonl", out_, each["row"].get<std::string>(), each["seed"].get<int>()));
     EXPECT_EQ(std::ranges::count(log, '\n'), 20) << log;
