@@ -19,7 +19,7 @@ namespace sllmr::bench {
 
 namespace {
 
-constexpr int kPeerSteps = 200;
+constexpr int kPeerSteps = 200, kPeerRounds = 3;
 constexpr int kVectorWidth = 384;  // of all-MiniLM-L6-v2
 constexpr const char* kNone = "none";
 
@@ -160,7 +160,8 @@ class ModelsBench {
       row["extra_overhead"] = with_extra.ratio.median;
       beside = fmt::format("{:.3f} x without the vector", with_extra.ratio.median);
     }
-    const double seconds = time.median * static_cast<double>(rows_) / static_cast<double>(chunk_);
+    const double epoch = static_cast<double>(rows_) / static_cast<double>(chunk_);
+    const double seconds = time.median * epoch;
     row["epoch_seconds"] = seconds;
     row["step_ms"] = 1e3 * time.median * options_.batch / static_cast<double>(chunk_);
     row["memory_bytes"] = held;
@@ -177,11 +178,26 @@ class ModelsBench {
       row["cuda_graph_time_ratio"] = ratio;
       beside += fmt::format("; as a graph {:.2f} x the time", ratio);
     }
+    const auto own_seconds = [&] {
+      constexpr Effort kBeside{3, 1};
+      return Stopwatch(own, kBeside).time(model.work()).median * epoch;
+    };
+    // In turn with the peer, as Stopwatch::compare: a machine that slows down slows both.
     const auto against = [&](const char* label, const std::string& key, const char* how) {
-      const double theirs = peer_seconds(options_, backbone, extra, how, split_, context_);
-      row[key + "_epoch_seconds"] = theirs;
-      row[key + "_ratio"] = theirs / seconds;
-      beside += fmt::format("; {} PyTorch {:6.2f} s, {:.1f} x", label, theirs, theirs / seconds);
+      std::vector<double> theirs, ratios;
+      double last = own_seconds();
+      for (int round = 0; round < kPeerRounds; ++round) {
+        theirs.push_back(peer_seconds(options_, backbone, extra, how, split_, context_));
+        const double next = own_seconds();
+        ratios.push_back(theirs.back() / (0.5 * (last + next)));
+        last = next;
+      }
+      const Figure ratio = figure_of(ratios);
+      row[key + "_epoch_seconds"] = figure_of(theirs).median;
+      row[key + "_ratio"] = ratio.median;
+      row[key + "_ratio_spread"] = {ratio.low, ratio.high};
+      beside += fmt::format("; {} PyTorch {:6.2f} s, {:.1f} x ({:.1f} to {:.1f})", label,
+                            figure_of(theirs).median, ratio.median, ratio.low, ratio.high);
     };
     if (!options_.torch.empty()) against("eager", "torch", "");
     if (options_.compiled) against("compiled", "torch_compiled", "--compile");
