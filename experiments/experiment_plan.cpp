@@ -123,7 +123,7 @@ void show_metric(const std::string& metric, RunPlan& plan) {
     }
     if (find_figure(metric, std::span(known).subspan(figures))) plan.summary_paths.push_back(metric);
   }
-  plan.table.shown.push_back({require_figure(metric, known, "metric of the experiment"), metric});
+  show_figure(plan.table, metric, known, "metric of the experiment");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <regex>
 #include <system_error>
@@ -43,7 +44,6 @@ class FinishedRuns {
     return static_cast<std::size_t>(
         std::ranges::count_if(runs_, [](const auto& run) { return run.has_value(); }));
   }
-  bool all() const { return count() == runs_.size(); }
   /// One that was added.
   const RunResult& at(std::size_t k) const { return runs_[k].value(); }
 
@@ -100,8 +100,8 @@ class SharedTable {
     const std::vector<std::size_t> order = order_of(configs_.size(), plan_.shard);
     while (true) {
       bool took = false;
-      for (const std::size_t k : order) took = (!finished_.has(k) && take(k)) || took;
-      if (finished_.all()) break;
+      for (const std::size_t k : order) took = (is_open(k) && take(k)) || took;
+      if (std::ranges::none_of(order, [this](std::size_t k) { return is_open(k); })) break;
       if (!took) wait();
     }
     // What others finished last may have been missing from what they wrote.
@@ -112,10 +112,16 @@ class SharedTable {
       std::error_code not_empty;
       std::filesystem::remove(claim_of(k).parent_path(), not_empty);
     }
+    if (!failures_.empty()) {
+      throw Error(
+          fmt::format("{} of {} runs failed, the others are finished; the same command tries them again. {}",
+                      failures_.size(), configs_.size(), failures_.begin()->second));
+    }
     return finished_.table();
   }
 
  private:
+  bool is_open(std::size_t k) const { return !finished_.has(k) && !failures_.contains(k); }
   /// Beside the run folders, which tables may share.
   std::filesystem::path claim_of(std::size_t k) const {
     const std::filesystem::path run(configs_[k].run_dir);
@@ -129,12 +135,15 @@ class SharedTable {
       const std::optional<FileLock> claim = FileLock::try_take(claim_of(k).string());
       if (!claim) return false;
       waiting_.finish();
-      const ProgressTitle title(title_of());
+      const ProgressTitle title(title_of(k));
       const Stopwatch watch;
       try {
         summary = run_once(configs_[k], checked_[k].inputs);
-      } catch (const Error& error) {
-        throw Error(fmt::format("{}: {}", name_of(k), error.what()));
+      } catch (const Error& error) {  // may be this run's alone
+        std::filesystem::remove(claim_of(k));
+        failures_[k] = fmt::format("{}: {}", name_of(k), error.what());
+        if (left() > 0) fmt::print(stderr, "error: {} (going on with the other runs)\n", failures_[k]);
+        return true;
       }
       seconds_ += watch.seconds();
       ++made_;
@@ -153,13 +162,20 @@ class SharedTable {
     return fmt::format("{}, {}, seed {}", plan_.table.rows[run.row], plan_.table.columns[run.column],
                        run.config.seed);
   }
-  /// "run 3/24, 1:30 left", which stands before a run's own progress.
-  std::string title_of() const {
-    const std::size_t all = configs_.size(), left = all - finished_.count();
-    std::string title = fmt::format("run {}/{}", finished_.count() + 1, all);
-    if (made_ > 0)
-      title +=
-          fmt::format(", {} left", clock_time(seconds_ / made_ * static_cast<double>(left) / plan_.shard.of));
+  std::size_t left() const { return configs_.size() - finished_.count() - failures_.size(); }
+  /// "run 3/24 (1 elsewhere), 1:30 left", which stands before the run's own progress.
+  std::string title_of(std::size_t k) const {
+    std::size_t elsewhere = 0;
+    for (std::size_t other = 0; other < configs_.size(); ++other) {
+      elsewhere += other != k && is_open(other) && FileLock::is_taken(claim_of(other).string());
+    }
+    std::string title = fmt::format("run {}/{}", finished_.count() + failures_.size() + 1, configs_.size());
+    if (!failures_.empty()) title += fmt::format(", {} failed", failures_.size());
+    if (elsewhere > 0) title += fmt::format(" ({} elsewhere)", elsewhere);
+    if (made_ > 0) {
+      title += fmt::format(", {} left", clock_time(seconds_ / made_ * static_cast<double>(left()) /
+                                                   static_cast<double>(elsewhere + 1)));
+    }
     return title;
   }
   /// Others' work is looked at again in a while.
@@ -193,10 +209,10 @@ class SharedTable {
   FinishedRuns finished_;
   std::vector<Config> configs_;
   std::vector<CheckedRun> checked_;
-  Progress waiting_{"waiting for other processes' runs", static_cast<std::int64_t>(plan_.runs.size()),
-                    "runs"};
-  int made_ = 0;        // by this process
-  double seconds_ = 0;  // that took
+  Progress waiting_{"waiting for other processes' runs", static_cast<std::int64_t>(plan_.runs.size()), ""};
+  std::map<std::size_t, std::string> failures_;  // of this process, by run
+  int made_ = 0;                                 // by this process
+  double seconds_ = 0;                           // that took
 };
 
 }  // namespace
@@ -211,13 +227,19 @@ std::vector<FigureName> figure_names(std::span<const PlannedRun> runs) {
   return names;
 }
 
-FigureName require_figure(std::string_view word, std::span<const FigureName> known, std::string_view what) {
+void show_figure(ResultTable& table, const std::string& word, std::span<const FigureName> known,
+                 std::string_view what) {
   const std::optional<FigureName> found = find_figure(word, known);
-  if (found) return *found;
-  throw Error(fmt::format(
-      "{}: these runs have no figure '{}'; did you mean '{}'? (a metric of eval.protocol, with the "
-      "cut-offs of eval.topk, and .all, .cold or .tail, or what guidance tells)",
-      what, word, nearest_figure(word, known)));
+  if (!found) {
+    throw Error(fmt::format(
+        "{}: these runs have no figure '{}'; did you mean '{}'? (a metric of eval.protocol, with the "
+        "cut-offs of eval.topk, and .all, .cold or .tail, or what guidance tells)",
+        what, word, nearest_figure(word, known)));
+  }
+  const auto same = std::ranges::find(table.shown, *found, &ShownFigure::name);
+  require(same == table.shown.end(), fmt::format("{}: '{}' and '{}' are one figure", what,
+                                                 same == table.shown.end() ? "" : same->title, word));
+  table.shown.push_back({*found, word});
 }
 
 Shard Shard::parse(const std::string& text) {

@@ -41,14 +41,17 @@ struct RunPlan {
 /// What any run of the plan has a figure for.
 std::vector<FigureName> figure_names(std::span<const PlannedRun> runs);
 
-/// Throws Error "<what>: ... did you mean ..." for a word that names no figure of these runs.
-FigureName require_figure(std::string_view word, std::span<const FigureName> known, std::string_view what);
+/// The table shows the figure that a word names, too. Throws Error "<what>: ... did you mean ..." for a word
+/// that names no figure of these runs, and for a figure that it shows already.
+void show_figure(ResultTable& table, const std::string& word, std::span<const FigureName> known,
+                 std::string_view what);
 
 /// Makes the plan's runs, or reuses those that are finished, and calls `after` with each. Processes may share
 /// a folder: each run is made by whoever claims it first, those of the own shard before others', and what a
 /// process leaves when it ends is free again; returns when all are finished. results.json holds at any moment
-/// all that are finished, also after an error or Ctrl-C. Throws as check_runs() and run_once() do, before
-/// anything is trained where results.json is not to be written over, and Interrupted after Ctrl-C.
+/// all that are finished, also after an error or Ctrl-C. A run that fails keeps no other from being made;
+/// then throws Error. Throws as check_runs() does before anything is trained, also where results.json is not
+/// to be written over, and Interrupted after Ctrl-C.
 ResultTable run_table(const RunPlan& plan, const std::function<void(const RunResult&)>& after);
 
 }  // namespace sllmr

@@ -102,6 +102,7 @@ std::vector<CheckedRun> check_runs(std::span<const Config> runs) {
     const World world = load_world(runs[members.front()]);
     std::map<std::string, std::uint64_t> tables;   // hashes, by what decides how a table is read
     std::map<std::string, std::uint64_t> vectors;  // the same of files of text vectors
+    std::map<std::string, std::shared_ptr<const TextVectors>> of_items;
     for (const std::size_t k : members) {
       const Config& run = runs[k];
       check_protocol(run, world.split);
@@ -114,8 +115,15 @@ std::vector<CheckedRun> check_runs(std::span<const Config> runs) {
         const std::string key =
             fmt::format("{}\n{}", of_file ? run.llm.vectors : "", fmt::join(written, "\n"));
         const auto [file, is_new] = vectors.try_emplace(key, 0);
-        if (is_new) file->second = vectors_hash(run, of_file ? vectors_for(run, *world.data).get() : nullptr);
+        std::shared_ptr<const TextVectors> items;
+        if (of_file) {
+          std::shared_ptr<const TextVectors>& read = of_items[run.llm.vectors];
+          if (!read) read = vectors_for(run, *world.data);
+          items = read;
+        }
+        if (is_new) file->second = vectors_hash(run, items.get());
         checked[k].inputs.vectors = file->second;
+        if (!written.empty()) find_guidance(run).check_files(run, world.split, items.get());
       }
       if (!reads_of(run).scores || run.llm.scorer != "file") continue;
       require_not_pipe(run.llm.scores, "llm.scores");

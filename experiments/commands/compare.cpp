@@ -145,9 +145,7 @@ RunPlan plan_comparison(const CompareOptions& options) {
   }
   const std::vector<std::string> metrics = split_list(options.metrics, "--metrics");
   require_distinct(metrics, "--metrics");
-  for (const std::string& metric : metrics) {
-    plan.table.shown.push_back({require_figure(metric, known, "--metrics"), metric});
-  }
+  for (const std::string& metric : metrics) show_figure(plan.table, metric, known, "--metrics");
   return plan;
 }
 

@@ -42,6 +42,7 @@ void add_min_known_flag(CLI::App& command, double& min_known) {
 }
 
 void check_noted_output(const std::string& path, const std::vector<std::string>& inputs, bool force) {
+  require_folder_of(path);
   std::optional<TableOrigin> origin;
   try {
     origin = read_origin(path);

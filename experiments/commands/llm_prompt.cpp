@@ -59,10 +59,12 @@ void add_llm_prompt(CLI::App& llm) {
   show->add_option("--user", options->user, "Raw id of the user (default: the first)")->needs(data_option);
   show->add_option("--item", options->item, "Raw id of the item, of a text about one (default: the first)")
       ->needs(data_option);
-  show->add_option("--candidates", options->candidates, "Candidates of a user")
+  show->add_option("--candidates", options->candidates,
+                   "Candidates of a user, of a template that asks for scores")
+      ->needs(data_option)
       ->check(number_in(2, kMostPromptItems))
       ->capture_default_str();
-  show->callback([options] {
+  show->callback([options, show] {
     if (options->data.path.empty()) {
       require(
           !options->name.ends_with(".toml"),
@@ -71,6 +73,10 @@ void add_llm_prompt(CLI::App& llm) {
       return;
     }
     const PromptTemplate prompt = load_prompt_template(options->name);
+    const char* other = prompt.answer == AnswerKind::text ? "--candidates" : "--item";
+    require(show->count(other) == 0,
+            fmt::format("'{}' does not apply: the template '{}' asks for {}; leave it out", other,
+                        prompt.name, prompt.answer == AnswerKind::text ? "a text" : "scores"));
     const Dataset data = options->data.load();
     const Split split = leave_one_out(data);
     if (prompt.answer == AnswerKind::text) {

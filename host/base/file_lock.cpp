@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,6 +13,17 @@
 #include "kernels/exec/error.h"
 
 namespace sllmr {
+namespace {
+
+/// Of an open file description (fcntl_locking(2)): unlike flock()'s such locks can be looked at.
+struct flock whole_file() {
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  return whole;
+}
+
+}  // namespace
 
 std::optional<FileLock> FileLock::try_take(const std::string& path) {
   constexpr int kTries = 100;
@@ -26,9 +36,19 @@ std::optional<FileLock> FileLock::try_take(const std::string& path) {
   }
   require(fd >= 0, fmt::format("cannot open lock file '{}': {}", path, std::strerror(errno)));
   FileLock lock(fd);
-  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return lock;
-  require(errno == EWOULDBLOCK, fmt::format("cannot lock '{}': {}", path, std::strerror(errno)));
+  struct flock whole = whole_file();
+  if (::fcntl(fd, F_OFD_SETLK, &whole) == 0) return lock;
+  require(errno == EAGAIN || errno == EACCES,
+          fmt::format("cannot lock '{}': {}", path, std::strerror(errno)));
   return std::nullopt;
+}
+
+bool FileLock::is_taken(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return false;
+  const FileLock closes(fd);
+  struct flock whole = whole_file();
+  return ::fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
 }
 
 FileLock::~FileLock() {

@@ -11,9 +11,11 @@ namespace sllmr {
 class FileLock {
  public:
   /// Makes the file where there is none, with its folder, which another process may remove meanwhile. Empty:
-  /// another holds it. Throws Error naming the file and the cause
-  /// where it cannot be opened or locked.
+  /// another holds it. Throws Error naming the file and the cause where it cannot be opened or locked.
   static std::optional<FileLock> try_take(const std::string& path);
+
+  /// Does somebody hold it? Takes nothing; a file that is not there is free.
+  static bool is_taken(const std::string& path);
 
   ~FileLock();
   FileLock(FileLock&& other) noexcept;

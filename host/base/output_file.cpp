@@ -38,6 +38,13 @@ void check_output(const std::string& path, std::span<const std::string> inputs, 
       path));
 }
 
+void require_folder_of(const std::string& path) {
+  const fs::path folder = fs::path(path).parent_path();
+  std::error_code error;
+  require(folder.empty() || fs::is_directory(folder, error),
+          fmt::format("'{}': there is no folder '{}'; make it first", path, folder.string()));
+}
+
 bool has_first_line(const std::string& path, std::string_view line) {
   std::ifstream in(path, std::ios::binary);
   std::string begin(line.size() + 1, '\0');

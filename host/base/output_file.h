@@ -17,6 +17,9 @@ using IsOurs = std::function<bool(const std::string& path)>;
 void check_output(const std::string& path, std::span<const std::string> inputs, const IsOurs& is_ours,
                   bool force);
 
+/// Throws Error where the folder that the file is to lie in does not exist.
+void require_folder_of(const std::string& path);
+
 /// Begins the file with this line?
 bool has_first_line(const std::string& path, std::string_view line);
 

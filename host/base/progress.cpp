@@ -57,7 +57,7 @@ std::string progress_line(const std::string& description, std::int64_t done, std
       total > 0 ? std::clamp(static_cast<double>(done) / static_cast<double>(total), 0.0, 1.0) : 1;
   const std::string bar(static_cast<std::size_t>(share * bar_width), '#');
   std::string line = fmt::format("{} {:3.0f} % |{:<{}}|", description, share * 100, bar, bar_width);
-  if (done > 0 && seconds > 0) {
+  if (done > 0 && seconds > 0 && !unit.empty()) {
     const double rate = static_cast<double>(done) / seconds;
     line += fmt::format("  {}{}/s  {} left", with_prefix(rate), unit,
                         clock_time(static_cast<double>(std::max<std::int64_t>(total - done, 0)) / rate));

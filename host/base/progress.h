@@ -26,7 +26,8 @@ class ProgressTitle : NotCopied {
 /// Draws at most ten times a second, and clears its line at the end. One thread only.
 class Progress : NotCopied {
  public:
-  /// `unit` is a plural ("triples"); `fd` is where to draw, standard error unless a test says otherwise.
+  /// `unit` is a plural ("triples"), empty where a rate says nothing; `fd` is where to draw, standard error
+  /// unless a test says otherwise.
   Progress(std::string description, std::int64_t total, std::string unit, int fd = 2);
   ~Progress() { finish(); }
 

@@ -65,6 +65,8 @@ std::string TomlTable::text_or(const char* key, const std::string& otherwise) co
 std::vector<std::string> TomlTable::texts(const char* key) const {
   const toml::node* node = table_->get(key);
   if (node != nullptr && node->is_string()) return {node->as_string()->get()};
+  if (node != nullptr && !node->is_array())
+    fail(*node, fmt::format("'{}' is neither a string nor an array of strings", key));
   return list<std::string>(key);
 }
 

@@ -206,6 +206,10 @@ struct GuidanceInfo {
   GuidanceReads (*reads)(const Config&) = [](const Config&) { return GuidanceReads{}; };
   /// Files of vectors of written texts (host/text/written_vectors.h) that it reads beside llm.vectors.
   std::vector<std::string> (*files)(const Config&) = [](const Config&) { return std::vector<std::string>(); };
+  /// Throws Error for such a file that a run on these data, beside these vectors of the items (null: not of
+  /// a file), would refuse.
+  void (*check_files)(const Config&, const Split&, const TextVectors*) = [](const Config&, const Split&,
+                                                                            const TextVectors*) {};
   bool trains_mf = false;          // the kernels of matrix factorisation know it
   std::vector<PartKey> keys = {};  // config keys of its own
   /// Why it has no use for a key of [llm] or [gate] that says nothing of the table; empty where it has.

@@ -51,7 +51,19 @@ void require_reach(const std::string& path, const Config& config, const Dataset&
                   path));
 }
 
-/// Of users without a text, no history is long enough.
+/// By user, how many interactions a row must have seen to read the text; of users without one, no history is
+/// long enough.
+std::vector<std::int32_t> least_of(const std::string& path, const Config& config, const Dataset& data,
+                                   const WrittenVectors& written) {
+  std::vector<std::int32_t> least(static_cast<std::size_t>(data.users.rows()),
+                                  std::numeric_limits<std::int32_t>::max());
+  for (const TextSubject& of : written.subjects) {
+    least[static_cast<std::size_t>(of.user)] = config.llm.allow_leak ? 0 : of.position;
+  }
+  if (!config.llm.allow_leak) require_reach(path, config, data, least);
+  return least;
+}
+
 UserVectors users_of(const std::string& path, const Config& config, const ExtraSources& sources) {
   const Dataset& data = *sources.data;
   const WrittenVectors written = load_written_vectors(path, Subject::user, data);
@@ -59,21 +71,22 @@ UserVectors users_of(const std::string& path, const Config& config, const ExtraS
   const auto users = static_cast<std::size_t>(data.users.rows()),
              size = static_cast<std::size_t>(written.width);
   std::vector<float> values(users * size);
-  std::vector<std::int32_t> least(users, std::numeric_limits<std::int32_t>::max());
   for (std::size_t k = 0; k < written.subjects.size(); ++k) {
     const auto user = static_cast<std::size_t>(written.subjects[k].user);
-    least[user] = written.subjects[k].position;
     std::copy_n(written.values.begin() + static_cast<std::ptrdiff_t>(k * size), size,
                 values.begin() + static_cast<std::ptrdiff_t>(user * size));
   }
-  if (!config.llm.allow_leak) {
-    require_reach(path, config, data, least);
-  } else {
-    std::ranges::replace_if(
-        least, [](std::int32_t n) { return n < std::numeric_limits<std::int32_t>::max(); }, 0);
-  }
+  std::vector<std::int32_t> least = least_of(path, config, data, written);
   return {{written.width, std::make_shared<const std::vector<float>>(std::move(values))},
           std::make_shared<const std::vector<std::int32_t>>(std::move(least))};
+}
+
+void check_users(const Config& config, const Split& split, const TextVectors* vectors) {
+  const auto& path = config.part<std::string>(kUsers);
+  const WrittenVectors written = load_written_vectors(path, Subject::user, *split.data);
+  if (vectors != nullptr)
+    require_same_space(written, "kar.user_vectors=" + path, vectors->width, encoder_told(vectors->origin));
+  least_of(path, config, *split.data, written);
 }
 
 }  // namespace
@@ -90,6 +103,7 @@ GuidanceInfo kar_guidance() {
                 const bool reads = !path.empty() && config.part<double>(kScale) != 0;
                 return reads ? std::vector<std::string>{path} : std::vector<std::string>();
               },
+          .check_files = check_users,
           .keys = {{kScale, 1.0, "factor of the vectors, which have norm 1; 0 leaves them out", {}, 0, 1e3},
                    {kHidden,
                     std::vector<std::int64_t>{128},

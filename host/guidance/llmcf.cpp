@@ -90,35 +90,26 @@ std::array<std::vector<double>, 2> means_by_label(const WrittenVectors& chains) 
   return sums;
 }
 
-/// The LLM's chains of thought [examples x width], found by user, item and position.
-std::vector<float> read_chains(const Config& config, const ExtraSources& sources) {
+/// The chain of each example of a pool, found by user, item and position; -1 for none. Throws Error for
+/// chains of another pool, and where too many examples have none.
+std::vector<std::ptrdiff_t> chain_of_each(const Config& config, const WrittenVectors& chains,
+                                          std::span<const FeatureRow> pool,
+                                          std::span<const std::int8_t> labels) {
   constexpr double kMostMissing = 0.2;  // as of bad answers
   const auto& path = config.part<std::string>(kChains);
-  const WrittenVectors chains = load_written_vectors(path, Subject::example, *sources.data);
   require_pool(chains, config);
-  require_same_space(chains, "llmcf.chains=" + path, sources.vectors.width, sources.encoder);
-  const auto pool = sources.examples->pool();
-  const auto labels = sources.examples->labels();
   std::map<std::tuple<Id, Id, std::int32_t>, std::size_t> places;
   for (std::size_t k = 0; k < chains.subjects.size(); ++k) {
     const TextSubject& of = chains.subjects[k];
     places.emplace(std::tuple(of.user, of.item, of.position), k);
   }
-  const auto width = static_cast<std::size_t>(chains.width);
-  const auto means = means_by_label(chains);
-  std::vector<float> values;
+  std::vector<std::ptrdiff_t> of_each;
   std::size_t found = 0;
   for (std::size_t k = 0; k < pool.size(); ++k) {
     const auto place = places.find(std::tuple(pool[k].user, pool[k].item, pool[k].position));
     const bool known = place != places.end() && chains.subjects[place->second].label == labels[k];
     found += known;
-    if (known) {
-      const auto from = chains.values.begin() + static_cast<std::ptrdiff_t>(place->second * width);
-      values.insert(values.end(), from, from + static_cast<std::ptrdiff_t>(width));
-    } else {
-      const std::vector<double>& mean = means[labels[k] != 0 ? 1 : 0];
-      values.insert(values.end(), mean.begin(), mean.end());
-    }
+    of_each.push_back(known ? static_cast<std::ptrdiff_t>(place->second) : -1);
   }
   require(
       found == chains.subjects.size(),
@@ -132,7 +123,37 @@ std::vector<float> read_chains(const Config& config, const ExtraSources& sources
               "llmcf.chains={}: {} of the run's {} examples have no chain, and {:g} of them may lack one; "
               "ask again for those whose answers were bad (sllmr llm ask, the same command)",
               path, missing, pool.size(), kMostMissing));
+  return of_each;
+}
+
+/// The LLM's chains of thought [examples x width].
+std::vector<float> read_chains(const Config& config, const ExtraSources& sources) {
+  const auto& path = config.part<std::string>(kChains);
+  const WrittenVectors chains = load_written_vectors(path, Subject::example, *sources.data);
+  require_same_space(chains, "llmcf.chains=" + path, sources.vectors.width, sources.encoder);
+  const auto labels = sources.examples->labels();
+  const std::vector<std::ptrdiff_t> of_each = chain_of_each(config, chains, sources.examples->pool(), labels);
+  const auto means = means_by_label(chains);
+  std::vector<float> values;
+  for (std::size_t k = 0; k < of_each.size(); ++k) {
+    if (of_each[k] < 0) {
+      const std::vector<double>& mean = means[labels[k] != 0 ? 1 : 0];
+      values.insert(values.end(), mean.begin(), mean.end());
+    } else {
+      const auto from = chains.values.begin() + of_each[k] * chains.width;
+      values.insert(values.end(), from, from + chains.width);
+    }
+  }
   return values;
+}
+
+void check_chains(const Config& config, const Split& split, const TextVectors* vectors) {
+  const auto& path = config.part<std::string>(kChains);
+  const WrittenVectors chains = load_written_vectors(path, Subject::example, *split.data);
+  if (vectors != nullptr)
+    require_same_space(chains, "llmcf.chains=" + path, vectors->width, encoder_told(vectors->origin));
+  const ExamplePool pool = example_pool(split, config.part<double>(kShare), pool_seed(config));
+  chain_of_each(config, chains, pool.rows, pool.labels);
 }
 
 /// Vectors of the examples' chains of thought, or of what stands for them, in the encoder's space; none
@@ -167,6 +188,7 @@ GuidanceInfo llmcf_guidance() {
             return reads ? std::vector<std::string>{config.part<std::string>(kChains)}
                          : std::vector<std::string>();
           },
+      .check_files = check_chains,
       .keys = {{kScale, 1.0, "factor of the vectors, which have norm 1; 0 leaves LLM-CF out", {}, 0, 1e3},
                {kShare, 0.1, "share of the training rows that may be examples", {}, 1e-6, 1},
                {kPoolSeed, std::int64_t{0}, "seed of the examples' draw; 0: the run's", {}, 0, 2147483647},

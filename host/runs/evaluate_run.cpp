@@ -26,6 +26,7 @@ void check_predictions(const EvalOptions& options, const Config& config, const D
     return std::ranges::any_of(
         protocols(), [&](const Protocol& protocol) { return has_first_line(path, protocol.header); });
   };
+  require_folder_of(options.predictions);
   check_output(options.predictions, inputs, is_ours, options.force);
 }
 

@@ -202,6 +202,7 @@ TEST_F(LlmAsk, BadFlagsForecastsAndBudgetsAskNobody) {
   EXPECT_THAT(error("kar_item", {"--budget-money", "1e-9", "--price-out", "1"}),
               HasSubstr("every item needs"));
   EXPECT_THAT(error("kar_item", {"--param", "seed"}), HasSubstr("expected NAME=JSON"));
+  EXPECT_THAT(ask(server, "kar_item", {}, "none/t.jsonl").err, HasSubstr("there is no folder"));
   EXPECT_EQ(server.requests(), 0);
   EXPECT_TRUE(nothing_is_written());
   std::ofstream(out()) << "mine\n";
@@ -301,6 +302,13 @@ TEST_F(LlmAsk, LlmcfReadsChainsOfItsExamples) {
                     HasSubstr("sllmr llm ask --share 0.1 --seed 1")));
   EXPECT_THAT(train("no", {"method=llmcf", chains, "llmcf.share=0.2", "seed=2"}).err,
               HasSubstr("llmcf.pool_seed=1 draws, where the run has llmcf.pool_seed=2"));
+  // A table looks at them before its first run.
+  const Outcome table =
+      run({"compare", "experiments/recipes/ctr_llmcf.toml", "data.path=" + data(), "model.name=deepfm",
+           "llm.encoder=tfidf", "llm.vector_width=8", "device=cpu", "threads=1", "--methods", "none,llmcf",
+           "--seeds", "1", "--out", out("table"), chains, "llmcf.share=0.1"});
+  EXPECT_THAT(table.err, HasSubstr("llmcf.share=0.2 draws"));
+  EXPECT_FALSE(std::filesystem::exists(out("table")));
   EXPECT_THAT(train("no", {"method=llmcf", "llmcf.share=0.2"}).err,
               HasSubstr("method=llmcf needs llmcf.chains"));
   EXPECT_THAT(train("no", {"method=llmcf_text", chains}).err, HasSubstr("see method=llmcf"));

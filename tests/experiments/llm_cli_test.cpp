@@ -541,6 +541,10 @@ TEST_F(LlmCli, NumbersOutOfRangeAreRefusedBeforeAnythingIsDone) {
   }
   EXPECT_FALSE(std::filesystem::exists(folder_ / "x.tsv"));
   EXPECT_NE(run_llm({"prompt", "scores", "--data", data(), "--candidates", "1"}).status, 0);
+  EXPECT_THAT(run_llm({"prompt", "scores", "--data", data(), "--item", "1"}).err,
+              HasSubstr("'--item' does not apply"));
+  EXPECT_THAT(run_llm({"prompt", "kar_item", "--data", data(), "--candidates", "5"}).err,
+              HasSubstr("'--candidates' does not apply"));
 }
 
 TEST_F(LlmCli, NothingIsPaidTwiceAndAnotherTemplateInvalidatesOnlyItself) {

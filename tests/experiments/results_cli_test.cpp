@@ -434,6 +434,7 @@ TEST_F(ResultsCli, MetricChoosesTheColumnsOfCompare) {
   EXPECT_THAT(compare("ndcg@20", {"eval.protocol=ctr"}).err, HasSubstr("no figure 'ndcg@20'"));
   EXPECT_THAT(compare("ndcg@50").err, HasSubstr("eval.topk"));
   EXPECT_THAT(compare("auc,auc").err, HasSubstr("--metrics: name each value once"));
+  EXPECT_THAT(compare("auc,auc.all").err, HasSubstr("--metrics: 'auc' and 'auc.all' are one figure"));
   for (const char* empty : {",", "auc,", ",auc", "auc,,n", ""}) {
     const Outcome outcome = compare(empty);
     EXPECT_EQ(outcome.status, 1) << empty;
@@ -532,11 +533,15 @@ TEST_F(ResultsCli, AnErrorLosesNoFinishedRun) {
   EXPECT_EQ(read_all(results_), whole);
   // A run that cannot begin, found when its turn comes.
   std::filesystem::remove_all(out_ + "/agreement_1");
+  std::filesystem::remove_all(out_ + "/agreement_2");
   std::ofstream(out_ + "/agreement_1") << "in the way";
-  EXPECT_EQ(run(compare_words()).status, 1);
+  const Outcome failed = run(compare_words());
+  EXPECT_EQ(failed.status, 1);
+  EXPECT_THAT(failed.err,
+              testing::AllOf(HasSubstr("1 of 4 runs failed"), HasSubstr("agreement, recipe, seed 1: ")));
   const json rest = results();
   EXPECT_EQ(rest["complete"], false);
-  ASSERT_EQ(rest["runs"].size(), 3) << "also those whose turn had not come";
+  ASSERT_EQ(rest["runs"].size(), 3) << "also the one whose turn came after";
   EXPECT_EQ(rest["runs"][2]["row"], "agreement");
   EXPECT_EQ(rest["runs"][2]["seed"], 2);
 }
@@ -621,6 +626,34 @@ TEST_P(StoppedTable, KeepsWhatIsFinishedAndGoesOn) {
   EXPECT_EQ(results()["runs"].size(), 2);
   EXPECT_EQ(results()["runs"][0], stopped["runs"][0]);
 }
+/// But for what a clock or the memory says.
+json without_costs(json results) {
+  std::erase_if(results["cells"].get_ref<json::array_t&>(), [](const json& cell) {
+    const std::string metric = cell["metric"];
+    return metric.starts_with("seconds") || metric.starts_with("memory") ||
+           metric.starts_with("guidance_cost");
+  });
+  for (json& each : results["runs"]) each.erase("seconds");
+  return results;
+}
+
+TEST_F(ResultsCli, KilledTenTimesATableIsAsIfItNeverWas) {
+  write_recipe(60);
+  const std::vector<std::string> words = compare_words({}, "1,2");
+  ASSERT_EQ(run(words).status, 0);
+  const json whole = without_costs(results());
+  std::filesystem::remove_all(out_);
+  int killed = 0;
+  for (int k = 0; k < 10; ++k) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(30 + 70 * (k * 7 % 10));
+    killed += WIFSIGNALED(
+        Process(words).signal_when([&] { return std::chrono::steady_clock::now() >= end; }, SIGKILL));
+  }
+  EXPECT_GE(killed, 2) << "it ended before the signals";
+  ASSERT_EQ(run(words).status, 0);
+  EXPECT_EQ(without_costs(results()), whole);
+}
+
 INSTANTIATE_TEST_SUITE_P(Signals, StoppedTable, testing::Values(SIGKILL, SIGINT),
                          [](const auto& test) { return test.param == SIGINT ? "CtrlC" : "Kill"; });
 

@@ -56,6 +56,7 @@ TEST(ProgressLine, TellsShareRateAndTimeLeft) {
 
 TEST(ProgressLine, HasNoRateBeforeTheFirstUnit) {
   EXPECT_EQ(progress_line("rank", 0, 10, 1, "users", ""), "rank   0 % |                    |");
+  EXPECT_EQ(progress_line("wait", 5, 10, 1, "", ""), "wait  50 % |##########          |");
   EXPECT_EQ(progress_line("rank", 0, 0, 1, "users", ""), "rank 100 % |####################|");
 }
 
