@@ -87,18 +87,19 @@ void save_text_vectors(const std::string& path, const TextVectors& vectors, cons
   const std::vector<std::int64_t> shape = {data.items.rows(), vectors.width};
   const TensorView tensor = tensor_view<float>(kTensor, shape, vectors.values);
   write_safetensors(path, std::span(&tensor, 1), metadata);
+  write_vectors_note(path, vectors.origin, data,
+                     {{"width", vectors.width},
+                      {"items_hash", metadata["items_hash"]},
+                      {"texts_hash", metadata["texts_hash"]}});
+}
 
-  TableOrigin note{metadata["encoder"],
-                   metadata["model"],
-                   metadata["template"],
-                   data.name,
-                   data.hash,
-                   static_cast<std::int64_t>(std::time(nullptr)),
-                   vectors.origin.at("run"),
-                   data.text_hash};
-  note.run["width"] = vectors.width;
-  note.run["items_hash"] = metadata["items_hash"];
-  note.run["texts_hash"] = metadata["texts_hash"];
+void write_vectors_note(const std::string& path, const nlohmann::json& origin, const Dataset& data,
+                        const nlohmann::json& more) {
+  const auto told = [&](const char* key) { return origin.at(key).get<std::string>(); };
+  TableOrigin note{told("encoder"),  told("model"), told("template"),
+                   data.name,        data.hash,     static_cast<std::int64_t>(std::time(nullptr)),
+                   origin.at("run"), data.text_hash};
+  note.run.update(more);
   write_origin(path, note);
 }
 

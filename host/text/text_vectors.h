@@ -40,6 +40,10 @@ void mark_as_written(TextVectors& vectors, const Dataset& data);
 /// `origin` as its metadata, and beside it the note PATH.json (host/scores/table_origin.h). Each appears
 /// whole or not at all.
 void save_text_vectors(const std::string& path, const TextVectors& vectors, const Dataset& data);
+/// The note of such a file, or of one of written texts' vectors: what `origin` says, and `more` of its
+/// making.
+void write_vectors_note(const std::string& path, const nlohmann::json& origin, const Dataset& data,
+                        const nlohmann::json& more);
 
 /// Reads the file; the note is not needed. Throws Error naming path, defect and remedy for a file that is
 /// damaged or something else, of other items, another order or other texts than `data` has (of written texts:

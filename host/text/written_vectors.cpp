@@ -4,17 +4,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <ctime>
 #include <map>
 #include <span>
 #include <utility>
 
 #include "host/base/safetensors.h"
 #include "host/base/template_text.h"
-#include "host/scores/table_origin.h"
 #include "host/text/decision_texts.h"
 #include "host/text/item_texts.h"
 #include "host/text/text_questions.h"
+#include "host/text/text_vectors.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -179,17 +178,7 @@ void save_written_vectors(const std::string& path, const WrittenVectors& vectors
       tensor_view<std::int32_t>("user", {n}, users), tensor_view<std::int32_t>("item", {n}, items),
       tensor_view<std::int32_t>("position", {n}, positions), tensor_view<std::uint8_t>("label", {n}, labels)};
   write_safetensors(path, tensors, metadata);
-  TableOrigin note{metadata["encoder"],
-                   metadata["model"],
-                   metadata["template"],
-                   data.name,
-                   data.hash,
-                   static_cast<std::int64_t>(std::time(nullptr)),
-                   vectors.origin.at("run"),
-                   data.text_hash};
-  note.run["width"] = vectors.width;
-  note.run["vectors"] = n;
-  write_origin(path, note);
+  write_vectors_note(path, vectors.origin, data, {{"width", vectors.width}, {"vectors", n}});
 }
 
 WrittenVectors load_written_vectors(const std::string& path, Subject about, const Dataset& data) {

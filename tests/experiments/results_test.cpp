@@ -2,14 +2,19 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "experiments/experiment_file.h"
+#include "experiments/experiment_plan.h"
 #include "experiments/results/markdown.h"
 #include "experiments/results/plain_text.h"
 #include "experiments/results/result_table.h"
 #include "experiments/results/results_file.h"
+#include "host/base/text_file.h"
+#include "host/config/config.h"
 #include "tests/host/support.h"
 
 namespace sllmr {
@@ -256,6 +261,32 @@ TEST(ResultTable, OfNoRunIsShownWithoutANumber) {
     EXPECT_THAT(text, Not(HasSubstr("nan")));
     EXPECT_THAT(text, HasSubstr("none"));
   }
+}
+
+/// All that are in the repository: what a user is told to run must at least be understood.
+TEST(Recipes, AreUnderstood) {
+  int tables = 0, recipes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("experiments/recipes")) {
+    const std::string path = entry.path().string();
+    if (path.ends_with(".space.toml")) continue;  // of ./run tune
+    if (read_text_file(path, "the recipe").find("[[row]]") == std::string::npos) {
+      EXPECT_NO_THROW(load_config(path, {})) << path;
+      ++recipes;
+      continue;
+    }
+    EXPECT_NO_THROW({
+      const RunPlan plan = plan_experiment(read_experiment(path), {});
+      EXPECT_FALSE(plan.runs.empty()) << path;
+    }) << path;
+    if (read_text_file(path, "the recipe").find("[fast]") != std::string::npos) {
+      ExperimentChoice fast;
+      fast.fast = true;
+      EXPECT_NO_THROW(plan_experiment(read_experiment(path), fast)) << path;
+    }
+    ++tables;
+  }
+  EXPECT_GE(tables, 10);
+  EXPECT_GE(recipes, 5);
 }
 
 TEST(ResultsFile, HoldsEveryFigureAndWhatMadeIt) {
