@@ -4,6 +4,7 @@ Shapes: values [seeds], deviations [seeds, users] (of estimates.Estimate).
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import stats
@@ -81,14 +82,17 @@ def paired_t(differences: np.ndarray) -> float | None:
 def smallest_detectable(differences: np.ndarray, comparisons: int) -> float | None:
     """The difference that as many seeds of this deviation would show in 80 of 100 repetitions, at the level of
     Holm's first step among `comparisons`; None below two seeds or without deviation."""
-    from statsmodels.stats.power import TTestPower
-
     if differences.size < 2 or np.ptp(differences) == 0:
         return None
-    effect = TTestPower().solve_power(
-        nobs=differences.size, alpha=ALPHA / comparisons, power=POWER, alternative="larger"
-    )
-    return float(effect * differences.std(ddof=1))
+    return _detectable_effect(differences.size, ALPHA / comparisons) * float(differences.std(ddof=1))
+
+
+@cache
+def _detectable_effect(n: int, alpha: float) -> float:
+    """In standard deviations."""
+    from statsmodels.stats.power import TTestPower
+
+    return float(TTestPower().solve_power(nobs=n, alpha=alpha, power=POWER, alternative="larger"))
 
 
 def adjusted(p_values: list[float], method: str) -> list[float]:
@@ -96,3 +100,14 @@ def adjusted(p_values: list[float], method: str) -> list[float]:
     from statsmodels.stats.multitest import multipletests
 
     return [float(p) for p in multipletests(p_values, ALPHA, method)[1]] if p_values else []
+
+
+def critical_difference(values: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """(mean ranks [methods], difference, p) of figures [blocks, methods], higher is better: Friedman's test, and the
+    difference of mean ranks that Nemenyi's finds at ALPHA (Demsar, JMLR 7, 2006). Three methods at least."""
+    blocks, methods = values.shape
+    ranks = stats.rankdata(-values, axis=1).mean(axis=0)
+    quantile = float(stats.studentized_range.ppf(1 - ALPHA, methods, np.inf))
+    difference = quantile / np.sqrt(2) * np.sqrt(methods * (methods + 1) / (6 * blocks))
+    p = 1.0 if np.ptp(ranks) == 0 else float(stats.friedmanchisquare(*values.T).pvalue)
+    return ranks, float(difference), p

@@ -70,10 +70,14 @@ def is_named(row: str, name: str) -> bool:
     return f" {row}".casefold().endswith(f" {name}".casefold())
 
 
-def _run_folder(told: str, out: Path) -> Path:
-    """In the out folder, which may have been moved, else where it was told to be."""
+def run_folder(told: str, out: Path) -> Path:
+    """In the out folder, which may have been moved, else where it was told to be: from here, or from a folder that
+    holds the out folder, as the command's did."""
     moved = out / Path(told).name
-    return moved if moved.is_dir() else Path(told)
+    if moved.is_dir():
+        return moved
+    candidates = [Path(told), *(parent / told for parent in out.resolve().parents)]
+    return next((each for each in candidates if each.is_dir()), Path(told))
 
 
 def _refuse(constant: str):
@@ -116,7 +120,7 @@ def tables_of(results: dict[str, Any], out: Path) -> list[Table]:
                 (run["row"], run["seed"]): Run(
                     run["row"],
                     run["seed"],
-                    _run_folder(run["folder"], out),
+                    run_folder(run["folder"], out),
                     figures.get((column, run["row"], run["seed"]), {}),
                 )
                 for run in results["runs"]
