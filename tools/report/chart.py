@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import re
 import signal
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from shared import end_with_parent
@@ -118,31 +119,41 @@ def _vega() -> str:
     return vl_convert.javascript_bundle(vl_version=VEGA_LITE)
 
 
-def _work(spec: dict[str, Any] | None) -> str:
-    return _vega() if spec is None else _render(spec)
-
-
-def _begin() -> None:
+def _work(tasks: Connection) -> None:
+    """Of a process: answers specifications with SVG, and None with the library, until it is killed."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     end_with_parent()
+    while True:
+        number, spec = tasks.recv()
+        tasks.send((number, _vega() if spec is None else _render(spec)))
 
 
-class Renderer:
-    """Two processes that render, as Vega's engine hears no Ctrl-C."""
-
-    config = CONFIG
-
-    def __init__(self) -> None:
-        self._pool = multiprocessing.get_context("fork").Pool(2, _begin)
-        self.vega = self._pool.apply_async(_work, (None,))
-
-    def render(self, specs: list[dict[str, Any]]) -> list[str]:
-        return self._pool.map_async(_work, specs, chunksize=4).get()
-
-    def close(self) -> None:
-        self._pool.terminate()
-        self._pool.join()
+def draw(specs: list[dict[str, Any]]) -> tuple[str, list[str]]:
+    """(Vega for the page, an SVG of each), by two processes, as Vega's engine hears no Ctrl-C while it works."""
+    context = multiprocessing.get_context("fork")
+    waiting: list[tuple[int, dict[str, Any] | None]] = [(0, None), *enumerate(specs, 1)]
+    drawn: dict[int, str] = {}
+    processes, ends = [], []
+    try:
+        for _ in range(2):
+            own, other = context.Pipe()
+            processes.append(context.Process(target=_work, args=(other,), daemon=True))
+            processes[-1].start()
+            other.close()
+            ends.append(own)
+        idle = list(ends)
+        while len(drawn) <= len(specs):
+            while idle and waiting:
+                idle.pop().send(waiting.pop(0))
+            for end in wait(ends):
+                number, text = end.recv()
+                drawn[number] = text
+                idle.append(end)
+    finally:
+        for process in processes:
+            process.kill()
+    return drawn[0], [drawn[number] for number in range(1, len(specs) + 1)]
 
 
 def json_of(spec: dict[str, Any]) -> str:

@@ -17,7 +17,6 @@ if __name__ == "__main__":  # what follows takes a second to import, and has not
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 sys.path.append(str(Path(__file__).parents[1] / "statistics"))
 import frame
-from chart import Renderer
 from model import Missing
 from registry import FIGURES
 from shared import Parser, Progress, ToolError, write_text
@@ -67,48 +66,48 @@ def make(arguments: argparse.Namespace, words: list[str], progress: Progress) ->
     """The page."""
     sources = [read_source(Path(folder)) for folder in arguments.folders]
     _require_own(arguments.out)
-    renderer = Renderer()
-    try:
-        for source in sources:
-            if source.kind == "results":
-                source.analyse(arguments, progress)
-                if source.without_users and not arguments.seeds_alone:
-                    print(f"report: warning: no intervals over users: {source.without_users}", file=sys.stderr)
-        sections = []
-        for source in sources:
-            figures, missing = [], []
-            for module in FIGURES[source.kind]:
-                progress.show(f"{source.title}: {module.TITLE}")
-                try:
-                    figures.append(module.make(source))
-                except Missing as why:
-                    missing.append((module.TITLE, str(why)))
-            sections.append(frame.Section(source, figures, missing))
-        progress.show("drawing")
-        return frame.page(sections, renderer, _NAME + " " + " ".join(map(shlex.quote, words)))
-    finally:
-        renderer.close()
-        progress.clear()
+    for source in sources:
+        if source.kind == "results":
+            source.analyse(arguments, progress)
+            if source.without_users and not arguments.seeds_alone:
+                print(f"report: warning: no intervals over users: {source.without_users}", file=sys.stderr)
+    sections = []
+    for source in sources:
+        figures, missing = [], []
+        for module in FIGURES[source.kind]:
+            progress.show(f"{source.title}: {module.TITLE}")
+            try:
+                figures.append(module.make(source))
+            except Missing as why:
+                missing.append((module.TITLE, str(why)))
+        sections.append(frame.Section(source, figures, missing))
+    progress.show("drawing")
+    page = frame.page(sections, _NAME + " " + " ".join(map(shlex.quote, words)))
+    progress.clear()
+    return page
 
 
 def main(words: list[str]) -> int:
     # A shell that starts us in the background has Ctrl-C ignored, and a scheduler sends SIGTERM.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
+    progress = Progress()
     try:
-        progress = Progress()
         program, *words = words
         arguments = parse(words, program)
         write_text(arguments.out, make(arguments, words, progress))
         print(arguments.out)
         return 0
     except ToolError as error:
+        progress.clear()
         print(f"report: error: {error}", file=sys.stderr)
         return 1
     except OSError as error:  # a full disk, a folder that has gone
+        progress.clear()
         print(f"report: error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        progress.clear()
         print("report: stopped; nothing was written but predictions so far", file=sys.stderr)
         return 130
 

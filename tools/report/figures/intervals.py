@@ -30,11 +30,11 @@ def spec(values: list[dict[str, Any]], rows: list[str], parts: list[str], title:
     shape = of | {"scale": {"domain": sides, "range": [_LOOKS[name][1] for name in sides]}}
     layers = [
         zero("x"),
-        {
+        *([] if not any("seed" in value for value in values) else [{
             "transform": [{"filter": "isValid(datum.seed)"}],
             "mark": {"type": "tick", "thickness": 1.5, "size": 10, "opacity": 0.7, "color": MUTED},
             "encoding": {"x": x | {"field": "seed"}, "y": y, **tip()},
-        },
+        }]),
         {
             "transform": [{"filter": "isValid(datum.low)"}],
             "mark": {"type": "rule", "strokeWidth": 2},

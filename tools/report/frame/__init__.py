@@ -9,7 +9,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from chart import Renderer, json_of, roomy
+from chart import CONFIG, draw, json_of, roomy
 from model import Figure
 from sources import Source
 
@@ -37,9 +37,10 @@ def _svg(drawn: str, title: str, description: str) -> Markup:
     return Markup(re.sub(r"^<svg", f'<svg role="img" aria-label="{label}"', drawn.strip(), count=1))
 
 
-def page(sections: list[Section], renderer: Renderer, command: str) -> str:
+def page(sections: list[Section], command: str) -> str:
     panels = [panel for section in sections for figure in section.figures for panel in figure.panels]
-    drawn = dict(zip(map(id, panels), renderer.render([panel.spec for panel in panels]), strict=True))
+    vega, svgs = draw([panel.spec for panel in panels]) if panels else ("", [])
+    drawn = dict(zip(map(id, panels), svgs, strict=True))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -57,8 +58,8 @@ def page(sections: list[Section], renderer: Renderer, command: str) -> str:
         made_by=Markup(MADE_BY),
         style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
         script=Markup((_FOLDER / "page.js").read_text(encoding="utf-8")),
-        vega=_packed(renderer.vega.get()) if panels else "",
-        config=_packed(json_of(renderer.config)) if panels else "",
+        vega=_packed(vega) if panels else "",
+        config=_packed(json_of(CONFIG)) if panels else "",
         shown_panels=_SHOWN_PANELS,
         title=" · ".join(section.source.title for section in sections),
     )

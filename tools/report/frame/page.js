@@ -84,12 +84,15 @@
     await done;
     return JSON.parse(await text("vega-config"));
   })();
+  const moves = (unit, outer = {}) => ["x", "y"].filter((axis) => {
+    const channel = unit.encoding?.[axis] ?? outer[axis];
+    return channel?.type === "quantitative" && channel.field && channel.axis !== null;
+  });
   function zoomable(spec) {
     let unit = spec;
-    while (unit.layer || unit.spec) unit = unit.spec ?? unit.layer.find((each) => each.encoding?.x?.type === "quantitative") ?? unit.layer[0];
-    const encoding = { ...spec.encoding, ...spec.spec?.encoding, ...unit.encoding };
-    const moves = ["x", "y"].filter((axis) => encoding[axis]?.type === "quantitative" && !encoding[axis]?.bin);
-    if (moves.length) unit.params = [{ name: "zoom", select: { type: "interval", encodings: moves }, bind: "scales" }];
+    while (unit.layer || unit.spec) unit = unit.spec ?? unit.layer.find((each) => moves(each).length) ?? unit.layer[0];
+    const encodings = moves(unit, spec.encoding);
+    if (encodings.length) unit.params = [{ name: "zoom", select: { type: "interval", encodings }, bind: "scales" }];
     return spec;
   }
   document.addEventListener("toggle", async (event) => {
@@ -119,6 +122,8 @@
       stills.set(drawing, still);
       await vegaEmbed(host, spec, { renderer: "svg", actions: false, config, tooltip: { theme: "custom" } });
       const svg = host.querySelector("svg");
+      for (const each of svg.querySelectorAll("*")) // one picture, as the still is
+        for (const name of ["role", "aria-label", "aria-roledescription"]) each.removeAttribute(name);
       svg.setAttribute("role", "img");
       svg.setAttribute("aria-label", still.getAttribute("aria-label"));
       button.textContent = "Back to the still";
