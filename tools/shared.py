@@ -27,9 +27,9 @@ class Parser(argparse.ArgumentParser):
         raise ToolError(message)
 
 
-def end_with_parent() -> None:
-    """In a child: hear Ctrl-C if the parent is killed, so that no run goes on unseen."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+def end_with_parent(number: int = signal.SIGINT) -> None:
+    """In a child: hear Ctrl-C, or another signal, if the parent is killed, so that nothing goes on unseen."""
+    _libc.prctl(_PR_SET_PDEATHSIG, number)
 
 
 def error_of(text: str) -> str:

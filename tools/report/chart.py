@@ -2,12 +2,14 @@
 
 import json
 import multiprocessing
+import os
 import re
 import signal
+from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, NoReturn
 
-from shared import end_with_parent
+from shared import ToolError, end_with_parent
 
 VEGA_LITE = "6.4"
 COLOURS = [f"var(--s{k})" for k in range(1, 9)]
@@ -34,7 +36,13 @@ CONFIG = {
         "labelLimit": 260,
     },
     "axisY": {"labelColor": INK},
-    "header": {"labelColor": INK, "labelFontSize": 13, "labelFontWeight": "bold", "title": None, "labelLimit": 300},
+    "header": {
+        "labelColor": INK,
+        "labelFontSize": 13,
+        "labelFontWeight": "bold",
+        "title": None,
+        "labelLimit": 300,
+    },
     "legend": {
         "labelColor": INK,
         "titleColor": MUTED,
@@ -119,27 +127,43 @@ def _vega() -> str:
     return vl_convert.javascript_bundle(vl_version=VEGA_LITE)
 
 
+_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+
+
 def _work(tasks: Connection) -> None:
     """Of a process: answers specifications with SVG, and None with the library, until it is killed."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
-    end_with_parent()
+    end_with_parent(signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the parent hears it too
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     while True:
         number, spec = tasks.recv()
         tasks.send((number, _vega() if spec is None else _render(spec)))
 
 
-def draw(specs: list[dict[str, Any]]) -> tuple[str, list[str]]:
-    """(Vega for the page, an SVG of each), by two processes, as Vega's engine hears no Ctrl-C while it works."""
+def draw(specs: list[dict[str, Any]], stopped: Callable[[], NoReturn]) -> tuple[str, list[str]]:
+    """(Vega for the page, an SVG of each), by two processes, as Vega's engine hears no Ctrl-C while it works; `stopped`
+    is called on Ctrl-C. Throws ToolError where a process was ended."""
     context = multiprocessing.get_context("fork")
     waiting: list[tuple[int, dict[str, Any] | None]] = [(0, None), *enumerate(specs, 1)]
     drawn: dict[int, str] = {}
     processes, ends = [], []
+
+    def stop(*_: Any) -> None:
+        # Not by an exception, which would be lost in a callback of fork().
+        for process in processes:
+            if process.pid is not None:
+                os.kill(process.pid, signal.SIGKILL)
+        stopped()
+
+    before = {number: signal.signal(number, stop) for number in _SIGNALS}
     try:
         for _ in range(2):
             own, other = context.Pipe()
             processes.append(context.Process(target=_work, args=(other,), daemon=True))
+            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
             processes[-1].start()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             other.close()
             ends.append(own)
         idle = list(ends)
@@ -150,9 +174,13 @@ def draw(specs: list[dict[str, Any]]) -> tuple[str, list[str]]:
                 number, text = end.recv()
                 drawn[number] = text
                 idle.append(end)
+    except (EOFError, ConnectionError) as error:
+        raise ToolError("a process that draws was ended; is there memory left?") from error
     finally:
         for process in processes:
             process.kill()
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return drawn[0], [drawn[number] for number in range(1, len(specs) + 1)]
 
 

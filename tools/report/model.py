@@ -15,7 +15,9 @@ class Cell:
     text: str
     value: float | int | None = None
     note: str = ""  # smaller, after the text
-    status: str = ""  # "within", "above", "below", "alarm": told by a word in `note` too, never by colour alone
+    status: str = (
+        ""  # "within", "above", "below", "alarm": told by a word in `note` too, never by colour alone
+    )
     strong: bool = False
 
 
@@ -41,7 +43,9 @@ class Figure:
     title: str
     caption: str
     panels: list[Panel] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)  # without panels they are shown, else folded behind them
+    tables: list[Table] = field(
+        default_factory=list
+    )  # without panels they are shown, else folded behind them
     notes: list[str] = field(default_factory=list)
 
 

@@ -10,6 +10,7 @@ import shlex
 import signal
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 if __name__ == "__main__":  # what follows takes a second to import, and has nothing to leave
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
@@ -38,13 +39,20 @@ def _require_own(path: Path) -> None:
 def parse(words: list[str], program: str) -> argparse.Namespace:
     parser = Parser(prog=_NAME, description="Makes a page of runs; docs/report.md", allow_abbrev=False)
     parser.add_argument(
-        "folders", nargs="*", metavar="FOLDER", help="of compare, experiment run, train, ./run tune or llm report"
+        "folders",
+        nargs="*",
+        metavar="FOLDER",
+        help="of compare, experiment run, train, ./run tune or llm report",
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="the page (default: report.html in the first folder)")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="the page (default: report.html in the first folder)"
+    )
     parser.add_argument(
         "--baseline", metavar="ROW", help="whom rows are compared with, by name or last words (default: none)"
     )
-    parser.add_argument("--metric", metavar="NAME", help="auc, gauc, recall@K, ndcg@K, ... (default: the table's)")
+    parser.add_argument(
+        "--metric", metavar="NAME", help="auc, gauc, recall@K, ndcg@K, ... (default: the table's)"
+    )
     parser.add_argument(
         "--predictions", type=Path, metavar="FOLDER", help="keep predictions there (default: beside each run)"
     )
@@ -60,6 +68,12 @@ def parse(words: list[str], program: str) -> argparse.Namespace:
     if arguments.out is None:
         arguments.out = Path(arguments.folders[0]) / "report.html"
     return arguments
+
+
+def _stop(progress: Progress) -> NoReturn:
+    progress.clear()
+    print("report: stopped; nothing was written but predictions so far", file=sys.stderr, flush=True)
+    os._exit(130)
 
 
 def make(arguments: argparse.Namespace, words: list[str], progress: Progress) -> str:
@@ -82,7 +96,7 @@ def make(arguments: argparse.Namespace, words: list[str], progress: Progress) ->
                 missing.append((module.TITLE, str(why)))
         sections.append(frame.Section(source, figures, missing))
     progress.show("drawing")
-    page = frame.page(sections, _NAME + " " + " ".join(map(shlex.quote, words)))
+    page = frame.page(sections, _NAME + " " + " ".join(map(shlex.quote, words)), lambda: _stop(progress))
     progress.clear()
     return page
 
@@ -107,9 +121,7 @@ def main(words: list[str]) -> int:
         print(f"report: error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        progress.clear()
-        print("report: stopped; nothing was written but predictions so far", file=sys.stderr)
-        return 130
+        _stop(progress)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """What the page is about: folders of `compare` and `experiment run`, of one run, of `./run tune`, of `llm report`."""
 
-import json
 import math
 import sys
 import tomllib
@@ -11,7 +10,8 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).parents[1] / "statistics"))
 from analysis import Part, Statistics
-from runs import Evaluator, Table, is_named, metrics_of, not_ours, read_results, run_folder, tables_of
+from run_files import read_events, read_json, run_folder
+from runs import Evaluator, Table, is_named, metrics_of, not_ours, read_results, tables_of
 from shared import Progress, ToolError
 
 SLICES = ["all", "cold", "tail"]
@@ -21,35 +21,6 @@ BUCKETS = {
     "warm_tail": "warm user, tail item",
     "warm_head": "warm user, head item",
 }
-
-
-def _refuse(constant: str):
-    raise ValueError(f"{constant} is no JSON")
-
-
-def read_json(path: Path, what: str) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
-    except OSError as error:
-        raise ToolError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise ToolError(f"{path}: not what {what} writes ({error}); run that again") from error
-
-
-def read_events(path: Path) -> list[dict[str, Any]]:
-    """Of a log of JSON lines, whose last may be torn by a kill; none without the file."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-    except OSError:
-        return []
-    events = []
-    for k, line in enumerate(lines):
-        try:
-            events.append(json.loads(line, parse_constant=_refuse))
-        except ValueError as error:
-            if k + 1 < len(lines) or line.endswith("\n"):
-                raise ToolError(f"{path}:{k + 1}: not what `sllmr train` writes; train again, or remove it") from error
-    return [event for event in events if isinstance(event, dict)]
 
 
 def flattened(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -121,7 +92,10 @@ class Results:
             metric, _, part = str(told.get("metric") or "auc.all").removeprefix("test.").rpartition(".")
             self.told_metric = metric or part
             self.complete = bool(told["complete"])
-            self.rows, self.columns = [str(row) for row in told["rows"]], [str(each) for each in told["columns"]]
+            self.rows, self.columns = (
+                [str(row) for row in told["rows"]],
+                [str(each) for each in told["columns"]],
+            )
             self.runs = {
                 (run["row"], run["column"], run["seed"]): RunInfo(run, run_folder(run["folder"], folder))
                 for run in told["runs"]
@@ -205,10 +179,14 @@ class Results:
         """Throws ToolError for what the command line asks and the table does not have."""
         self.baseline = arguments.baseline or self._own_baseline()
         if arguments.baseline and not any(is_named(row, arguments.baseline) for row in self.rows):
-            raise ToolError(f"{self.path}: no row is --baseline '{arguments.baseline}'; it has {', '.join(self.rows)}")
+            raise ToolError(
+                f"{self.path}: no row is --baseline '{arguments.baseline}'; it has {', '.join(self.rows)}"
+            )
         if arguments.metric and not any(metric == arguments.metric for _, _, metric, _ in self.values):
             known = sorted({metric for _, _, metric, _ in self.values})
-            raise ToolError(f"{self.path}: no figure of --metric '{arguments.metric}'; it has {', '.join(known)}")
+            raise ToolError(
+                f"{self.path}: no figure of --metric '{arguments.metric}'; it has {', '.join(known)}"
+            )
         self.metric = arguments.metric or self.told_metric
         if metrics_of(self.protocol or "ctr", self.metric) is None:
             self.without_statistics = f"no interval is known of {self.metric}: --metric takes one that has"
@@ -251,7 +229,7 @@ class Run:
     def __init__(self, folder: Path):
         self.folder, self.path = folder, folder / "summary.json"
         self.summary = read_json(self.path, "`sllmr train`")
-        if not isinstance(self.summary, dict) or not isinstance(self.summary.get("test"), dict):
+        if not isinstance(self.summary.get("test"), dict):
             raise ToolError(f"{self.path}: not what `sllmr train` writes; train again")
         self.title = f"{self.summary.get('method', '')} · {self.summary.get('model', '')} · seed {self.summary.get('seed')}"
         self.run = RunInfo(self.summary, folder)
@@ -278,11 +256,15 @@ class Tuning:
             self.curves: dict[str, list[float | None]] = {}
             lines = (folder / "curve.tsv").read_text(encoding="utf-8").splitlines()
             names = lines[0].split("\t")[1:]
-            columns = list(zip(*(line.split("\t")[1:] for line in lines[1:]), strict=True)) or [()] * len(names)
+            columns = list(zip(*(line.split("\t")[1:] for line in lines[1:]), strict=True)) or [()] * len(
+                names
+            )
             for name, values in zip(names, columns, strict=True):
                 self.curves[name] = [float(value) if value else None for value in values]
         except OSError as error:
-            raise ToolError(f"{error.filename}: cannot be read ({error.strerror}); run ./run tune again") from error
+            raise ToolError(
+                f"{error.filename}: cannot be read ({error.strerror}); run ./run tune again"
+            ) from error
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise ToolError(f"{self.path}: not what ./run tune writes; run that again") from error
 
@@ -297,7 +279,10 @@ class Teacher:
         self.told = read_json(self.path, "`sllmr llm report`")
         try:
             self.title = f"Judge, {self.told['table']}"
-            self.bins, self.reliability = list(self.told["calibration"]["bins"]), dict(self.told["reliability"])
+            self.bins, self.reliability = (
+                list(self.told["calibration"]["bins"]),
+                dict(self.told["reliability"]),
+            )
         except (KeyError, TypeError) as error:
             raise ToolError(f"{self.path}: not what `sllmr llm report` writes; run that again") from error
 
@@ -311,7 +296,9 @@ def read_source(folder: Path) -> Source:
         if (folder / name).exists():
             return kind(folder)
     if not folder.is_dir():
-        raise ToolError(f"{folder}: there is no such folder: name the --out folder of compare or experiment run")
+        raise ToolError(
+            f"{folder}: there is no such folder: name the --out folder of compare or experiment run"
+        )
     raise ToolError(
         f"{folder}: no {', '.join(_KINDS)} in it: name the folder of compare, experiment run, train, ./run tune or "
         "llm report, after it has finished something"

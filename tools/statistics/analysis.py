@@ -6,7 +6,17 @@ import numpy as np
 
 import inference
 from inference import Interval
-from runs import Evaluator, Metric, Predictions, Table, Users, estimate, is_named, metrics_of, read_predictions
+from runs import (
+    Evaluator,
+    Metric,
+    Predictions,
+    Table,
+    Users,
+    estimate,
+    is_named,
+    metrics_of,
+    read_predictions,
+)
 from shared import Progress, ToolError
 
 
@@ -92,7 +102,9 @@ def chosen(tables: list[Table], baseline: str, rows: list[str] | None) -> list[T
 class Statistics:
     """Of tables whose comparisons make one family."""
 
-    def __init__(self, tables: list[Table], baseline: str | None, metric: str, slices: list[str], progress: Progress):
+    def __init__(
+        self, tables: list[Table], baseline: str | None, metric: str, slices: list[str], progress: Progress
+    ):
         """A baseline of None compares nothing."""
         self.tables, self.baseline, self.metric_name, self.slices = tables, baseline, metric, slices
         self.progress = progress
@@ -125,9 +137,14 @@ class Statistics:
             for name in self.slices:
                 methods = []
                 for row in table.rows:
-                    told = {seed: table.runs[row, seed].figures.get((self.metric.name, name)) for seed in table.seeds(row)}
+                    told = {
+                        seed: table.runs[row, seed].figures.get((self.metric.name, name))
+                        for seed in table.seeds(row)
+                    }
                     if values := {seed: value for seed, value in told.items() if value is not None}:
-                        methods.append(Method(row, [*values], np.array([*values.values()]), np.zeros((len(values), 0))))
+                        methods.append(
+                            Method(row, [*values], np.array([*values.values()]), np.zeros((len(values), 0)))
+                        )
                 parts.append(self._compared(Part(table, name, None, methods)))
         self._test(parts)
         return parts

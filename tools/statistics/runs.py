@@ -15,6 +15,7 @@ import numpy as np
 
 import estimates
 from estimates import Estimate, NoEstimate
+from run_files import refuse_constant, run_folder
 from shared import Child, ToolError, error_of
 
 _CHECKPOINTS = ["best.safetensors", "model.safetensors"]  # the first that is there, as `sllmr eval` takes it
@@ -70,25 +71,11 @@ def is_named(row: str, name: str) -> bool:
     return f" {row}".casefold().endswith(f" {name}".casefold())
 
 
-def run_folder(told: str, out: Path) -> Path:
-    """In the out folder, which may have been moved, else where it was told to be: from here, or from a folder that
-    holds the out folder, as the command's did."""
-    moved = out / Path(told).name
-    if moved.is_dir():
-        return moved
-    candidates = [Path(told), *(parent / told for parent in out.resolve().parents)]
-    return next((each for each in candidates if each.is_dir()), Path(told))
-
-
-def _refuse(constant: str):
-    raise ValueError(f"{constant} is no JSON")
-
-
 def read_results(out: Path) -> dict[str, Any]:
     """results.json. Throws ToolError where it cannot be read, or is of no known schema."""
     path = out / "results.json"
     try:
-        results = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        results = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse_constant)
         if results["schema"] != 1:
             raise ToolError(f"{path}: schema {results['schema']} is not known here: another version made it")
         if any(type(run["seed"]) is not int for run in results["runs"]):

@@ -33,7 +33,8 @@ def _spec(values, backbones, methods, parts, metric):
     ]
     return {
         "data": {"values": values},
-        "facet": {"row": {"field": "method", "type": "nominal", "sort": methods, "title": None, "header": {"labelOrient": "top", "labelAnchor": "start"}}},
+        "facet": {"field": "method", "type": "nominal", "sort": methods, "title": None},
+        "columns": 2 if len(backbones) < 4 else 1,
         "spec": {"width": max(300, 92 * len(backbones)), "height": 170, "layer": layers},
         "config": {"axisY": {"gridColor": GRID}},
     }
@@ -43,7 +44,7 @@ def make(source) -> Figure:
     names = source.prefixes()
     backbones = list(dict.fromkeys(backbone for backbone, _ in names.values()))
     if len(backbones) < 2:
-        raise Missing("the rows are not of two backbones or more, each with a baseline (\"DCNv2 None\")")
+        raise Missing('the rows are not of two backbones or more, each with a baseline ("DCNv2 None")')
     panels, rows = [], []
     for column in source.columns:
         values, methods, of = [], [], []
@@ -72,11 +73,19 @@ def make(source) -> Figure:
             cells = [text(backbone), text(name), text(column), text(part), number(middle, "+.4f")]
             rows.append([*cells, number(low, "+.4f"), number(high, "+.4f"), number(len(each.seeds), "d")])
         if values:
-            description = f"{column}: bars of the gain in {source.metric}, a group a backbone, a panel a method."
+            description = (
+                f"{column}: bars of the gain in {source.metric}, a group a backbone, a panel a method."
+            )
             order = [backbone for backbone in backbones if backbone in of]
-            panels.append(Panel(column, _spec(values, order, methods, source.slices, source.metric), description))
+            panels.append(
+                Panel(column, _spec(values, order, methods, source.slices, source.metric), description)
+            )
     if not panels:
         raise Missing("no method has a seed in common with its baseline yet")
     header = ["backbone", "method", "column", "slice", "gain", "low", "high", "seeds"]
-    notes = [f"Lines: {LEVEL:.0%} intervals of the mean difference, over {source.over()}; one seed has none over seeds."]
-    return Figure(NAME, TITLE, "Over the same backbone without guidance.", panels, [Table(TITLE, header, rows)], notes)
+    notes = [
+        f"Lines: {LEVEL:.0%} intervals of the mean difference, over {source.over()}; one seed has none over seeds."
+    ]
+    return Figure(
+        NAME, TITLE, "Over the same backbone without guidance.", panels, [Table(TITLE, header, rows)], notes
+    )

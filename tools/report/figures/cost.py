@@ -28,18 +28,37 @@ def _value(source, row, column, metric):
 
 def _spec(values, names, title):
     x = {"field": "cost", "type": "quantitative", "title": None, "axis": {"tickCount": 4, "format": "~s"}}
-    y = {"field": "gain", "type": "quantitative", "title": title, "axis": {"format": signed([0, *(value["gain"] for value in values)]), "tickCount": 5}}
+    y = {
+        "field": "gain",
+        "type": "quantitative",
+        "title": title,
+        "axis": {"format": signed([0, *(value["gain"] for value in values)]), "tickCount": 5},
+    }
     labels = (("left", 9), ("right", -9)) if len({value["row"] for value in values}) <= _MOST_LABELS else ()
     layers = [
         zero("y"),
         {
-            "mark": {"type": "point", "filled": True, "size": 80, "color": "var(--s1)", "stroke": PAPER, "strokeWidth": 1},
+            "mark": {
+                "type": "point",
+                "filled": True,
+                "size": 80,
+                "color": "var(--s1)",
+                "stroke": PAPER,
+                "strokeWidth": 1,
+            },
             "encoding": {"x": x, "y": y, **tip()},
         },
         *(
             {
                 "transform": [{"filter": f"datum.align == '{align}'"}],
-                "mark": {"type": "text", "align": align, "dx": dx, "baseline": "middle", "fontSize": 11, "limit": 150},
+                "mark": {
+                    "type": "text",
+                    "align": align,
+                    "dx": dx,
+                    "baseline": "middle",
+                    "fontSize": 11,
+                    "limit": 150,
+                },
                 "encoding": {"x": x, "y": y, "text": {"field": "row"}},
             }
             for align, dx in labels
@@ -67,7 +86,10 @@ def make(source) -> Figure:
     for column in source.columns:
         values, drawn = [], []
         most = {
-            metric: max((value for row in source.rows if (value := _value(source, row, column, metric)) is not None), default=0)
+            metric: max(
+                (value for row in source.rows if (value := _value(source, row, column, metric)) is not None),
+                default=0,
+            )
             for metric in known
         }
         for row in source.rows:
@@ -76,7 +98,12 @@ def make(source) -> Figure:
             costs = {metric: _value(source, row, column, metric) for metric in known}
             gain = gains.get((column, row))
             rows.append(
-                [text(row), text(column), number(gain, "+.4f"), *(number(costs[metric], _COSTS[metric][1]) for metric in known)]
+                [
+                    text(row),
+                    text(column),
+                    number(gain, "+.4f"),
+                    *(number(costs[metric], _COSTS[metric][1]) for metric in known),
+                ]
             )
             for metric in _DRAWN:
                 if gain is not None and costs.get(metric) is not None and most[metric] > 0:
@@ -94,7 +121,18 @@ def make(source) -> Figure:
                     drawn += [name] if name not in drawn else []
         if values:
             description = f"{column}: gain in {source.metric} against {', '.join(drawn)}, a panel each."
-            panels.append(Panel(column, _spec(values, drawn, f"{source.metric} over {source.baseline}"), description))
-    notes = ["Means over seeds. A dash: not known, which is not 0. Of the judge all answers count, those from the cache too."]
+            panels.append(
+                Panel(column, _spec(values, drawn, f"{source.metric} over {source.baseline}"), description)
+            )
+    notes = [
+        "Means over seeds. A dash: not known, which is not 0. Of the judge all answers count, those from the cache too."
+    ]
     header = ["row", "column", "gain", *(_COSTS[metric][0] for metric in known)]
-    return Figure(NAME, TITLE, "Before and while training, against the gain.", panels, [Table(TITLE, header, rows)], notes)
+    return Figure(
+        NAME,
+        TITLE,
+        "Before and while training, against the gain.",
+        panels,
+        [Table(TITLE, header, rows)],
+        notes,
+    )

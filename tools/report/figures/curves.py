@@ -16,7 +16,9 @@ def _settings(source) -> dict[str, dict[str, float]]:
             continue
         for key in next(iter(own.values())):
             values = {column: config.get(key) for column, config in own.items()}
-            if key == "seed" or any(isinstance(value, bool) or not isinstance(value, int | float) for value in values.values()):
+            if key == "seed" or any(
+                isinstance(value, bool) or not isinstance(value, int | float) for value in values.values()
+            ):
                 continue
             if len(set(values.values())) == len(values):
                 if found.setdefault(key, values) != values:
@@ -27,21 +29,42 @@ def _settings(source) -> dict[str, dict[str, float]]:
 def _spec(values, rows, parts, key, metric):
     encodings = category("row", rows)
     x = {"field": "x", "type": "quantitative", "title": key, "axis": {"tickCount": 6}}
-    y = {"type": "quantitative", "title": metric, "scale": {"zero": False}, "axis": {"tickCount": 5, "format": ".3f"}}
+    y = {
+        "type": "quantitative",
+        "title": metric,
+        "scale": {"zero": False},
+        "axis": {"tickCount": 5, "format": ".3f"},
+    }
     width = {1: 560, 2: 280}.get(len(parts), 200)
     layers = [
         {
             "mark": {"type": "line"},
-            "encoding": {"x": x, "y": y | {"field": "mean"}, "color": encodings["color"], "strokeDash": encodings["strokeDash"]},
+            "encoding": {
+                "x": x,
+                "y": y | {"field": "mean"},
+                "color": encodings["color"],
+                "strokeDash": encodings["strokeDash"],
+            },
         },
         {
             "transform": [{"filter": "isValid(datum.low)"}],
             "mark": {"type": "rule", "opacity": 0.6},
-            "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}, "color": encodings["color"]},
+            "encoding": {
+                "x": x,
+                "y": y | {"field": "low"},
+                "y2": {"field": "high"},
+                "color": encodings["color"],
+            },
         },
         {
             "mark": {"type": "point", "filled": True, "size": 60},
-            "encoding": {"x": x, "y": y | {"field": "mean"}, "color": encodings["color"], "shape": encodings["shape"], **tip()},
+            "encoding": {
+                "x": x,
+                "y": y | {"field": "mean"},
+                "color": encodings["color"],
+                "shape": encodings["shape"],
+                **tip(),
+            },
         },
     ]
     return {
@@ -55,7 +78,9 @@ def _spec(values, rows, parts, key, metric):
 def make(source) -> Figure:
     settings = _settings(source)
     if not settings:
-        raise Missing("no number sets three columns or more apart (curve_noise_*.toml and curve_lambda.toml make such)")
+        raise Missing(
+            "no number sets three columns or more apart (curve_noise_*.toml and curve_lambda.toml make such)"
+        )
     key = next((key for key in _FIRST if key in settings), next(iter(settings)))
     at_column = settings[key]
     values, rows = [], []
@@ -70,11 +95,37 @@ def make(source) -> Figure:
                 interval = method.interval() if method else None
                 low, high = (interval.low, interval.high) if interval else (None, None)
                 tip_of = f"{row}, {part}, {key} {x:g}: {mean(told):.4f}"
-                values.append({"row": row, "part": part, "x": x, "mean": mean(told), "low": low, "high": high, "tip": tip_of})
-                rows.append([text(row), text(part), number(x, "g"), spread(told), number(low), number(high), number(len(told), "d")])
+                values.append(
+                    {
+                        "row": row,
+                        "part": part,
+                        "x": x,
+                        "mean": mean(told),
+                        "low": low,
+                        "high": high,
+                        "tip": tip_of,
+                    }
+                )
+                rows.append(
+                    [
+                        text(row),
+                        text(part),
+                        number(x, "g"),
+                        spread(told),
+                        number(low),
+                        number(high),
+                        number(len(told), "d"),
+                    ]
+                )
     description = f"{source.metric} of each row against {key}, a panel a slice."
     panel = Panel("", _spec(values, source.rows, source.slices, key, source.metric), description)
-    table = Table(f"{source.metric} against {key}", ["row", "slice", key, "mean ± deviation", "low", "high", "seeds"], rows)
-    notes = [f"Vertical lines: intervals of the mean, over {source.over()}. Rows share users and seeds, so their differences are surer."]
+    table = Table(
+        f"{source.metric} against {key}",
+        ["row", "slice", key, "mean ± deviation", "low", "high", "seeds"],
+        rows,
+    )
+    notes = [
+        f"Vertical lines: intervals of the mean, over {source.over()}. Rows share users and seeds, so their differences are surer."
+    ]
     title = {"llm.noise": "What noise of the judge costs"}.get(key, f"Curves over {key}")
     return Figure(NAME, title, f"The columns of the table differ in {key}.", [panel], [table], notes)

@@ -13,7 +13,10 @@ def make(source) -> Figure:
         f"Test, protocol {told['test'].get('protocol', '')}",
         ["metric", *SLICES],
         [
-            [text(name), *(number(by.get(part), "d" if isinstance(by.get(part), int) else ".4f") for part in SLICES)]
+            [
+                text(name),
+                *(number(by.get(part), "d" if isinstance(by.get(part), int) else ".4f") for part in SLICES),
+            ]
             for name, by in tests
         ],
     )
@@ -30,7 +33,15 @@ def make(source) -> Figure:
         ("peak memory, device", number(mib.get("peak_device_bytes"), ".1f"), "MiB"),
         ("parameters", number(told.get("parameters"), "d"), ""),
         *((f"the judge's {name.replace('_', ' ')}", number(value, "g"), "") for name, value in cost.items()),
-        ("device", text(told.get("device", "–")), ", ".join(filter(None, [machine.get("cpu"), machine.get("gpu")]))),
+        (
+            "device",
+            text(told.get("device", "–")),
+            ", ".join(filter(None, [machine.get("cpu"), machine.get("gpu")])),
+        ),
     ]
-    run = Table("The run", ["what", "value", "unit or place"], [[text(name), value, text(where)] for name, value, where in facts])
+    run = Table(
+        "The run",
+        ["what", "value", "unit or place"],
+        [[text(name), value, text(where)] for name, value, where in facts],
+    )
     return Figure(NAME, TITLE, "", tables=[test, run])

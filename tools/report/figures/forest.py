@@ -69,9 +69,24 @@ def make(source) -> Figure:
             )
             spec = intervals.spec(values, shown, source.slices, f"{source.metric} over {source.baseline}")
             panels.append(Panel(column, spec, description))
-    header = ["row", "column", "slice", "over", "difference", "low", "high", "seeds", "p", "Holm", "BH", "detectable"]
+    header = [
+        "row",
+        "column",
+        "slice",
+        "over",
+        "difference",
+        "low",
+        "high",
+        "seeds",
+        "p",
+        "Holm",
+        "BH",
+        "detectable",
+    ]
     tests = source.statistics.comparisons
-    notes = [f"Intervals: {LEVEL:.0%}, of the mean difference, over {source.over()}; thin ticks are the seeds."]
+    notes = [
+        f"Intervals: {LEVEL:.0%}, of the mean difference, over {source.over()}; thin ticks are the seeds."
+    ]
     if tests:
         notes.append(
             f'p: one-sided paired t test over seeds, against "not better". Holm and BH adjust over the {tests} comparisons '

@@ -12,8 +12,20 @@ def _spec(values, rows):
     names = [*BUCKETS.values()]
     parts = [*_QUANTITIES.values()]
     encodings = category("bucket", names)
-    x = {"field": "epoch", "type": "quantitative", "title": "epoch", "axis": {"format": "d", "tickMinStep": 1}, "scale": {"zero": False, "nice": False, "padding": 12}}
-    y = {"field": "value", "type": "quantitative", "title": None, "scale": {"domain": [0, 1]}, "axis": {"tickCount": 5}}
+    x = {
+        "field": "epoch",
+        "type": "quantitative",
+        "title": "epoch",
+        "axis": {"format": "d", "tickMinStep": 1},
+        "scale": {"zero": False, "nice": False, "padding": 12},
+    }
+    y = {
+        "field": "value",
+        "type": "quantitative",
+        "title": None,
+        "scale": {"domain": [0, 1]},
+        "axis": {"tickCount": 5},
+    }
     alarm = {"transform": [{"filter": "isValid(datum.alarm)"}]}
     layers = [
         {
@@ -26,19 +38,34 @@ def _spec(values, rows):
             "mark": {"type": "point", "filled": True, "size": 50},
             "encoding": {"x": x, "y": y, "color": encodings["color"], "shape": encodings["shape"], **tip()},
         },
-        alarm | {
+        alarm
+        | {
             "mark": {"type": "rule", "color": "var(--alarm)", "strokeWidth": 3},
             "encoding": {"x": x, "x2": {"field": "end"}, "y": {"datum": 0.5}, **tip()},
         },
-        alarm | {
-            "mark": {"type": "text", "color": "var(--alarm)", "align": "left", "dx": -3, "dy": -10, "fontWeight": "bold"},
+        alarm
+        | {
+            "mark": {
+                "type": "text",
+                "color": "var(--alarm)",
+                "align": "left",
+                "dx": -3,
+                "dy": -10,
+                "fontWeight": "bold",
+            },
             "encoding": {"x": x, "y": {"datum": 0.5}, "text": {"field": "alarm"}, **tip()},
         },
     ]
     return {
         "data": {"values": values},
         "facet": {
-            "row": {"field": "row", "type": "nominal", "sort": rows, "title": None, "header": {"labelOrient": "top", "labelAnchor": "start"}},
+            "row": {
+                "field": "row",
+                "type": "nominal",
+                "sort": rows,
+                "title": None,
+                "header": {"labelOrient": "top", "labelAnchor": "start"},
+            },
             "column": {"field": "part", "type": "nominal", "sort": parts, "title": None},
         },
         "spec": {"width": 260, "height": 120, "layer": layers},
@@ -67,13 +94,24 @@ def make(source) -> Figure:
                 means = {}
                 for bucket, name in BUCKETS.items():
                     for quantity, part in _QUANTITIES.items():
-                        told = [event["buckets"].get(bucket, {}).get(quantity) for _, event in events if event.get("buckets")]
+                        told = [
+                            event["buckets"].get(bucket, {}).get(quantity)
+                            for _, event in events
+                            if event.get("buckets")
+                        ]
                         told = [value for value in told if value is not None]
                         means[bucket, quantity] = told
                         if told:
                             tip_of = f"{row}, epoch {epoch}, {name}: {part} {mean(told):.3f}"
                             values.append(
-                                {"row": row, "epoch": epoch, "bucket": name, "part": part, "value": mean(told), "tip": tip_of}
+                                {
+                                    "row": row,
+                                    "epoch": epoch,
+                                    "bucket": name,
+                                    "part": part,
+                                    "value": mean(told),
+                                    "tip": tip_of,
+                                }
                             )
                 said = "; ".join(f"{word} (seed {seed})" for seed, word in shut.items())
                 if shut:
@@ -83,7 +121,10 @@ def make(source) -> Figure:
                         words = " or ".join(dict.fromkeys(shut.values()))
                         stretch = {"row": row, "epoch": epoch, "alarm": f"⚠ collapsed: {words}"}
                         stretches.append(stretch)
-                    stretch |= {"end": epoch, "tip": f"{row}: collapsed from epoch {stretch['epoch']} to {epoch}: {said}"}
+                    stretch |= {
+                        "end": epoch,
+                        "tip": f"{row}: collapsed from epoch {stretch['epoch']} to {epoch}: {said}",
+                    }
                 for bucket, name in BUCKETS.items():
                     alpha, weight = means[bucket, "mean_alpha"], means[bucket, "mean_weight"]
                     if alpha or weight:
@@ -109,7 +150,8 @@ def make(source) -> Figure:
             panels.append(Panel(column, _spec(values, rows), description))
     header = ["row", "column", "epoch", "pairs of", "alpha", "deviation", "weight", "seeds", "collapsed"]
     notes = [
-        ("Means over seeds. " if any(log.seed != logs[0].seed for log in logs) else "") + "Of the objective `calibrated` alpha is p, the probability that the judge is right, and the weight "
+        ("Means over seeds. " if any(log.seed != logs[0].seed for log in logs) else "")
+        + "Of the objective `calibrated` alpha is p, the probability that the judge is right, and the weight "
         "is what p is beyond chance; of others they are alike.",
         "Collapsed: a gate that learns weighs every group's pairs below .01 (shut) or above .99 (open) and selects no longer; the "
         "table says of which seeds.",

@@ -4,7 +4,12 @@ from typing import Any
 
 from chart import GRID, MUTED, PAPER, ROW_STEP, tip, zero
 
-SIDES = {"above": "interval above 0", "below": "interval below 0", "open": "interval holds 0", "none": "no interval"}
+SIDES = {
+    "above": "interval above 0",
+    "below": "interval below 0",
+    "open": "interval holds 0",
+    "none": "no interval",
+}
 _LOOKS = {
     SIDES["above"]: ("var(--good)", "triangle-right"),
     SIDES["below"]: ("var(--bad)", "triangle-left"),
@@ -22,7 +27,11 @@ def side(low: float | None, high: float | None) -> str:
 def spec(values: list[dict[str, Any]], rows: list[str], parts: list[str], title: str) -> dict[str, Any]:
     """Of values with row, part, tip and either `seed` (a seed's) or mean, low, high, side."""
     y = {"field": "row", "type": "nominal", "sort": rows, "title": None, "scale": {"domain": rows}}
-    x = {"type": "quantitative", "title": title, "axis": {"format": "+.3f", "tickCount": 3, "labelOverlap": True}}
+    x = {
+        "type": "quantitative",
+        "title": title,
+        "axis": {"format": "+.3f", "tickCount": 3, "labelOverlap": True},
+    }
     seen = {value.get("side") for value in values}
     sides = [name for name in SIDES.values() if name in seen]
     of = {"field": "side", "type": "nominal", "title": None}
@@ -30,11 +39,17 @@ def spec(values: list[dict[str, Any]], rows: list[str], parts: list[str], title:
     shape = of | {"scale": {"domain": sides, "range": [_LOOKS[name][1] for name in sides]}}
     layers = [
         zero("x"),
-        *([] if not any("seed" in value for value in values) else [{
-            "transform": [{"filter": "isValid(datum.seed)"}],
-            "mark": {"type": "tick", "thickness": 1.5, "size": 10, "opacity": 0.7, "color": MUTED},
-            "encoding": {"x": x | {"field": "seed"}, "y": y, **tip()},
-        }]),
+        *(
+            []
+            if not any("seed" in value for value in values)
+            else [
+                {
+                    "transform": [{"filter": "isValid(datum.seed)"}],
+                    "mark": {"type": "tick", "thickness": 1.5, "size": 10, "opacity": 0.7, "color": MUTED},
+                    "encoding": {"x": x | {"field": "seed"}, "y": y, **tip()},
+                }
+            ]
+        ),
         {
             "transform": [{"filter": "isValid(datum.low)"}],
             "mark": {"type": "rule", "strokeWidth": 2},

@@ -13,11 +13,29 @@ def _monitor(source) -> str:
 
 def _spec(values, names, parts):
     encodings = category("series", names)
-    x = {"field": "epoch", "type": "quantitative", "title": "epoch", "axis": {"format": "d", "tickMinStep": 1}, "scale": {"zero": False, "nice": False, "padding": 12}}
-    y = {"field": "value", "type": "quantitative", "title": None, "scale": {"zero": False}, "axis": {"tickCount": 5}}
+    x = {
+        "field": "epoch",
+        "type": "quantitative",
+        "title": "epoch",
+        "axis": {"format": "d", "tickMinStep": 1},
+        "scale": {"zero": False, "nice": False, "padding": 12},
+    }
+    y = {
+        "field": "value",
+        "type": "quantitative",
+        "title": None,
+        "scale": {"zero": False},
+        "axis": {"tickCount": 5},
+    }
     layers = [
-        {"mark": {"type": "line"}, "encoding": {"x": x, "y": y, "color": encodings["color"], "strokeDash": encodings["strokeDash"]}},
-        {"mark": {"type": "point", "filled": True, "size": 40}, "encoding": {"x": x, "y": y, "color": encodings["color"], "shape": encodings["shape"], **tip()}},
+        {
+            "mark": {"type": "line"},
+            "encoding": {"x": x, "y": y, "color": encodings["color"], "strokeDash": encodings["strokeDash"]},
+        },
+        {
+            "mark": {"type": "point", "filled": True, "size": 40},
+            "encoding": {"x": x, "y": y, "color": encodings["color"], "shape": encodings["shape"], **tip()},
+        },
     ]
     return {
         "data": {"values": values},
@@ -47,7 +65,9 @@ def make(source) -> Figure:
                     for part, value in (event.get(monitor) or {}).items():
                         name = log.row if not single else part
                         if value is not None and (single or part == "all"):
-                            found.setdefault((f"validation {monitor}", name, event["epoch"]), []).append(value)
+                            found.setdefault((f"validation {monitor}", name, event["epoch"]), []).append(
+                                value
+                            )
         if not found:
             continue
         parts = list(dict.fromkeys(part for part, _, _ in found))
@@ -56,13 +76,26 @@ def make(source) -> Figure:
         for (part, name, epoch), told in found.items():
             tip_of = f"{name}, epoch {epoch}: {part} {mean(told):.4f}"
             values.append({"series": name, "part": part, "epoch": epoch, "value": mean(told), "tip": tip_of})
-            table.append([text(name), text(column), text(part), number(epoch, "d"), spread(told), number(len(told), "d")])
+            table.append(
+                [
+                    text(name),
+                    text(column),
+                    text(part),
+                    number(epoch, "d"),
+                    spread(told),
+                    number(len(told), "d"),
+                ]
+            )
         description = f"{column}: {' and '.join(parts)} by epoch."
         panels.append(Panel(column, _spec(values, names, parts), description))
     if not panels:
         raise Missing("the run folders tell no epoch")
     header = ["of", "column", "what", "epoch", "mean ± deviation", "seeds"]
-    notes = [] if single else ["Means of the seeds that came as far; a run that stopped early is in the earlier epochs alone."]
+    notes = (
+        []
+        if single
+        else ["Means of the seeds that came as far; a run that stopped early is in the earlier epochs alone."]
+    )
     if not any(part.startswith("validation") for row in table for part in [row[2].text]):
         notes.append("No validation: train.eval_every is 0.")
     return Figure(NAME, TITLE, "", panels, [Table(TITLE, header, table)], notes)

@@ -8,7 +8,11 @@ _COUNTS = {"n", "positives", "parameters"}
 
 def make(source) -> Figure:
     found = {metric for _, _, metric, part in source.values if part == "all"}
-    names = sorted(name for name in found if name not in _COUNTS and "." not in name.split("@")[0] and name != source.metric)
+    names = sorted(
+        name
+        for name in found
+        if name not in _COUNTS and "." not in name.split("@")[0] and name != source.metric
+    )
     if not names:
         raise Missing(f"the runs tell {source.metric} alone")
     rows = [

@@ -27,7 +27,10 @@ def _concluded(source) -> list[tuple[str, str]]:
     if not total:
         return []
     return [
-        (f"Better than {source.baseline}", f"{_names(better)} (Holm below {ALPHA}, and the interval above 0)"),
+        (
+            f"Better than {source.baseline}",
+            f"{_names(better)} (Holm below {ALPHA}, and the interval above 0)",
+        ),
         (f"Worse than {source.baseline}", f"{_names(worse)} (the interval below 0)"),
         ("Not shown either way", f"{total - len(better) - len(worse)} of {total} comparisons"),
     ]

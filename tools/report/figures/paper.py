@@ -23,13 +23,25 @@ def make(source) -> Figure:
                 found = source.parts.get((column, part))
                 method = next((each for each in found.methods if each.row == row), None) if found else None
                 interval = method.interval() if method else None
-                low, high = (interval.low - published, interval.high - published) if interval else (None, None)
+                low, high = (
+                    (interval.low - published, interval.high - published) if interval else (None, None)
+                )
                 middle = mean([*at.values()]) - published
                 word = standing(source, row, column, part, published) or "no interval"
                 standings.append(word)
                 tip = f"{row}, {part}: {middle:+.4f}, paper {published:.4f}, {word}"
                 side = intervals.side(low, high)
-                values.append({"row": row, "part": part, "mean": middle, "low": low, "high": high, "side": side, "tip": tip})
+                values.append(
+                    {
+                        "row": row,
+                        "part": part,
+                        "mean": middle,
+                        "low": low,
+                        "high": high,
+                        "side": side,
+                        "tip": tip,
+                    }
+                )
                 shown += [row] if row not in shown else []
                 rows.append(
                     [
@@ -55,11 +67,21 @@ def make(source) -> Figure:
     if not rows:
         raise Missing("no run of a row with a published figure is finished")
     header = ["row", "column", "slice", "ours", "seeds", "paper", "difference", "low", "high", "paper's is"]
-    rows = [cells[:-1] + [text(_SAYS.get(cells[-1].text, cells[-1].text), status=cells[-1].status)] for cells in rows]
+    rows = [
+        cells[:-1] + [text(_SAYS.get(cells[-1].text, cells[-1].text), status=cells[-1].status)]
+        for cells in rows
+    ]
     notes = [
         f"Intervals: {LEVEL:.0%}, of our mean, over {source.over()}. The paper tells no deviation, so its own chance is in none."
     ]
-    return Figure(NAME, TITLE, "At the dashed line a row equals the paper's figure.", panels, [Table(TITLE, header, rows)], notes)
+    return Figure(
+        NAME,
+        TITLE,
+        "At the dashed line a row equals the paper's figure.",
+        panels,
+        [Table(TITLE, header, rows)],
+        notes,
+    )
 
 
 _SAYS = {"within": "within", "above": "below ours", "below": "above ours"}

@@ -37,27 +37,72 @@ def _cliques(ranks: list[float], difference: float) -> list[tuple[int, int]]:
 
 
 def _spec(ordered, cliques, difference, n):
-    values = [{"row": name, "rank": rank, "y": k, "top": -1.4, "tip": f"{name}: mean rank {rank:.2f}"} for k, (name, rank) in enumerate(ordered)]
+    values = [
+        {"row": name, "rank": rank, "y": k, "top": -1.4, "tip": f"{name}: mean rank {rank:.2f}"}
+        for k, (name, rank) in enumerate(ordered)
+    ]
     ranks = [rank for _, rank in ordered]
     bars = [
-        {"low": ranks[first] - 0.03, "high": ranks[last] + 0.03, "y": n + 0.1 + 0.55 * k, "tip": ", ".join(name for name, _ in ordered[first : last + 1])}
+        {
+            "low": ranks[first] - 0.03,
+            "high": ranks[last] + 0.03,
+            "y": n + 0.1 + 0.55 * k,
+            "tip": ", ".join(name for name, _ in ordered[first : last + 1]),
+        }
         for k, (first, last) in enumerate(cliques)
     ]
     scale = {"domain": [1, n], "nice": False}
-    x = {"type": "quantitative", "title": "mean rank (1 is best)", "scale": scale, "axis": {"orient": "top", "tickMinStep": 1, "format": "d"}}
-    y = {"field": "y", "type": "quantitative", "axis": None, "scale": {"reverse": True, "domain": [-1.4, n + 0.6 * len(bars)]}}
+    x = {
+        "type": "quantitative",
+        "title": "mean rank (1 is best)",
+        "scale": scale,
+        "axis": {"orient": "top", "tickMinStep": 1, "format": "d"},
+    }
+    y = {
+        "field": "y",
+        "type": "quantitative",
+        "axis": None,
+        "scale": {"reverse": True, "domain": [-1.4, n + 0.6 * len(bars)]},
+    }
     ruler = [{"low": 1, "high": min(1 + difference, n), "y": -0.9}]
     return {
         "data": {"values": values},
         "width": 520,
         "height": 26 * (n + 2) + 16 * len(bars),
         "layer": [
-            {"mark": {"type": "rule", "color": MUTED, "strokeDash": [2, 3]}, "encoding": {"x": x | {"field": "rank"}, "y": y | {"field": "top"}, "y2": {"field": "y"}}},
-            {"mark": {"type": "point", "size": 90, "filled": True}, "encoding": {"x": x | {"field": "rank"}, "y": y, **tip()}},
-            {"mark": {"type": "text", "align": "left", "dx": 10, "baseline": "middle"}, "encoding": {"x": x | {"field": "rank"}, "y": y, "text": {"field": "row"}}},
-            {"data": {"values": bars}, "mark": {"type": "rule", "strokeWidth": 5, "color": "var(--s1)"}, "encoding": {"x": x | {"field": "low"}, "x2": {"field": "high"}, "y": y, **tip()}},
-            {"data": {"values": ruler}, "mark": {"type": "rule", "strokeWidth": 2}, "encoding": {"x": x | {"field": "low"}, "x2": {"field": "high"}, "y": y}},
-            {"data": {"values": ruler}, "mark": {"type": "text", "align": "left", "dx": 8, "baseline": "middle", "text": f"critical difference {difference:.2f}"}, "encoding": {"x": x | {"field": "high"}, "y": y}},
+            {
+                "mark": {"type": "rule", "color": MUTED, "strokeDash": [2, 3]},
+                "encoding": {"x": x | {"field": "rank"}, "y": y | {"field": "top"}, "y2": {"field": "y"}},
+            },
+            {
+                "mark": {"type": "point", "size": 90, "filled": True},
+                "encoding": {"x": x | {"field": "rank"}, "y": y, **tip()},
+            },
+            {
+                "mark": {"type": "text", "align": "left", "dx": 10, "baseline": "middle"},
+                "encoding": {"x": x | {"field": "rank"}, "y": y, "text": {"field": "row"}},
+            },
+            {
+                "data": {"values": bars},
+                "mark": {"type": "rule", "strokeWidth": 5, "color": "var(--s1)"},
+                "encoding": {"x": x | {"field": "low"}, "x2": {"field": "high"}, "y": y, **tip()},
+            },
+            {
+                "data": {"values": ruler},
+                "mark": {"type": "rule", "strokeWidth": 2},
+                "encoding": {"x": x | {"field": "low"}, "x2": {"field": "high"}, "y": y},
+            },
+            {
+                "data": {"values": ruler},
+                "mark": {
+                    "type": "text",
+                    "align": "left",
+                    "dx": 8,
+                    "baseline": "middle",
+                    "text": f"critical difference {difference:.2f}",
+                },
+                "encoding": {"x": x | {"field": "high"}, "y": y},
+            },
         ],
     }
 
@@ -65,20 +110,39 @@ def _spec(ordered, cliques, difference, n):
 def make(source) -> Figure:
     blocks, methods, values = _blocks(source)
     if len(blocks) < _LEAST or len(methods) < _LEAST:
-        raise Missing(f"it takes {_LEAST} methods in {_LEAST} cells or more (backbone x column) with all of them; here {len(methods)} in {len(blocks)}")
+        raise Missing(
+            f"it takes {_LEAST} methods in {_LEAST} cells or more (backbone x column) with all of them; here {len(methods)} in {len(blocks)}"
+        )
     ranks, difference, p = critical_difference(values)
     order = np.argsort(ranks, kind="stable")
     ordered = [(methods[k], float(ranks[k])) for k in order]
     cliques = _cliques([rank for _, rank in ordered], difference)
     groups = ["; ".join(name for name, _ in ordered[first : last + 1]) for first, last in cliques]
-    description = f"Mean ranks over {len(blocks)} cells: " + ", ".join(f"{name} {rank:.2f}" for name, rank in ordered) + "."
-    rows = [[text(name), number(rank, ".2f"), number(float(values[:, k].mean()))] for k, (name, rank) in zip(order, ordered, strict=True)]
-    table = Table(f"Mean ranks over {len(blocks)} cells", ["method", "mean rank", f"mean {source.metric}"], rows)
+    description = (
+        f"Mean ranks over {len(blocks)} cells: "
+        + ", ".join(f"{name} {rank:.2f}" for name, rank in ordered)
+        + "."
+    )
+    rows = [
+        [text(name), number(rank, ".2f"), number(float(values[:, k].mean()))]
+        for k, (name, rank) in zip(order, ordered, strict=True)
+    ]
+    table = Table(
+        f"Mean ranks over {len(blocks)} cells", ["method", "mean rank", f"mean {source.metric}"], rows
+    )
     notes = [
         f"Friedman's test that all are alike: p = {p:.4f}. Nemenyi's critical difference at {ALPHA}: {difference:.2f}; a thick bar joins "
-        "methods whose ranks are no further apart" + (f": {' | '.join(groups)}." if groups else "; here none."),
+        "methods whose ranks are no further apart"
+        + (f": {' | '.join(groups)}." if groups else "; here none."),
         "A cell is ranked by its mean over seeds. Cells of one data set depend on each other, which the test does not know; "
         "with few cells it finds little.",
     ]
     caption = f"Over {len(blocks)} cells: {', '.join(blocks)}."
-    return Figure(NAME, TITLE, caption, [Panel("", _spec(ordered, cliques, difference, len(methods)), description)], [table], notes)
+    return Figure(
+        NAME,
+        TITLE,
+        caption,
+        [Panel("", _spec(ordered, cliques, difference, len(methods)), description)],
+        [table],
+        notes,
+    )

@@ -24,22 +24,53 @@ def _bins(found: list[list[dict]]) -> list[dict]:
 
 
 def _spec(values, rows):
-    x = {"field": "alpha", "type": "quantitative", "title": "p, the gate's probability", "scale": {"domain": [0, 1]}, "axis": {"tickCount": 5}}
-    y = {"field": "right", "type": "quantitative", "title": "share of probes ranked right", "scale": {"domain": [0, 1]}, "axis": {"tickCount": 5}}
+    x = {
+        "field": "alpha",
+        "type": "quantitative",
+        "title": "p, the gate's probability",
+        "scale": {"domain": [0, 1]},
+        "axis": {"tickCount": 5},
+    }
+    y = {
+        "field": "right",
+        "type": "quantitative",
+        "title": "share of probes ranked right",
+        "scale": {"domain": [0, 1]},
+        "axis": {"tickCount": 5},
+    }
     diagonal = [{"x": 0, "y": 0}, {"x": 1, "y": 1}]
     layers = [
         {
             "data": {"values": diagonal},
             "mark": {"type": "line", "color": MUTED, "strokeDash": [4, 3], "strokeWidth": 1},
-            "encoding": {"x": {"field": "x", "type": "quantitative"}, "y": {"field": "y", "type": "quantitative"}},
+            "encoding": {
+                "x": {"field": "x", "type": "quantitative"},
+                "y": {"field": "y", "type": "quantitative"},
+            },
         },
         {"mark": {"type": "line", "color": "var(--s1)", "strokeWidth": 1}, "encoding": {"x": x, "y": y}},
         {
-            "mark": {"type": "point", "filled": True, "color": "var(--s1)", "stroke": PAPER, "strokeWidth": 1},
+            "mark": {
+                "type": "point",
+                "filled": True,
+                "color": "var(--s1)",
+                "stroke": PAPER,
+                "strokeWidth": 1,
+            },
             "encoding": {
                 "x": x,
                 "y": y,
-                "size": {"field": "count", "type": "quantitative", "title": "probes", "scale": {"range": [20, 300]}, "legend": {"symbolFillColor": "var(--s1)", "symbolStrokeColor": "var(--s1)", "tickCount": 3}},
+                "size": {
+                    "field": "count",
+                    "type": "quantitative",
+                    "title": "probes",
+                    "scale": {"range": [20, 300]},
+                    "legend": {
+                        "symbolFillColor": "var(--s1)",
+                        "symbolStrokeColor": "var(--s1)",
+                        "tickCount": 3,
+                    },
+                },
                 **tip(),
             },
         },
@@ -81,7 +112,16 @@ def make(source) -> Figure:
             )
             panels.append(Panel(column, _spec(values, rows), description))
     header = ["row", "column", "mean p", "right", "probes", "seeds"]
-    notes = ["Of the last epoch, on users whom the gate does not learn from; seeds are put together by their probes."]
+    notes = [
+        "Of the last epoch, on users whom the gate does not learn from; seeds are put together by their probes."
+    ]
     if errors:
         notes.append(f"Expected calibration error, mean over seeds: {'; '.join(errors)}.")
-    return Figure(NAME, TITLE, "On the diagonal p is how often the judge is right.", panels, [Table(TITLE, header, table)], notes)
+    return Figure(
+        NAME,
+        TITLE,
+        "On the diagonal p is how often the judge is right.",
+        panels,
+        [Table(TITLE, header, table)],
+        notes,
+    )

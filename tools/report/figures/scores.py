@@ -29,7 +29,13 @@ def standing(source, row: str, column: str, part: str, published: float) -> str:
     interval = method.interval() if method else None
     if interval is None:
         return ""
-    return "within" if interval.low <= published <= interval.high else "above" if interval.low > published else "below"
+    return (
+        "within"
+        if interval.low <= published <= interval.high
+        else "above"
+        if interval.low > published
+        else "below"
+    )
 
 
 def make(source) -> Figure:
@@ -39,16 +45,25 @@ def make(source) -> Figure:
     usual = max(set(counts), key=counts.count)
 
     def best(column: str, part: str) -> float | None:
-        found = [mean([*at.values()]) for row in source.rows if (at := source.at(row, column, source.metric, part))]
+        found = [
+            mean([*at.values()]) for row in source.rows if (at := source.at(row, column, source.metric, part))
+        ]
         return max(found) if len(found) > 1 and source.statistics else None
 
     def table(caption: str, header: list[str], cells: list[tuple[str, str]]) -> Table:
         tops = [best(*each) for each in cells]
         rows = [
-            [text(row), *(_cell(source, row, *each, top, usual) for each, top in zip(cells, tops, strict=True))]
+            [
+                text(row),
+                *(_cell(source, row, *each, top, usual) for each, top in zip(cells, tops, strict=True)),
+            ]
             for row in source.rows
         ]
-        return Table(f"{source.metric}, {caption}; n = {usual} seed{'s' * (usual > 1)} where no other number stands", ["row", *header], rows)
+        return Table(
+            f"{source.metric}, {caption}; n = {usual} seed{'s' * (usual > 1)} where no other number stands",
+            ["row", *header],
+            rows,
+        )
 
     if len(source.columns) == 1:
         (column,) = source.columns
@@ -59,11 +74,15 @@ def make(source) -> Figure:
             table(SLICE_NAMES[part], source.columns, [(column, part) for column in source.columns])
             for part in source.slices
         ]
-    notes = ["Mean ± standard deviation (n − 1) over n seeds. Bold: the highest mean of its column, which is no test."]
+    notes = [
+        "Mean ± standard deviation (n − 1) over n seeds. Bold: the highest mean of its column, which is no test."
+    ]
     if source.published:
         notes.append(
             f"paper: what was published, within the {LEVEL:.0%} interval ({source.over()}) of our mean, or our "
             "interval lies above or below it. Within says that the two do not contradict each other, and a wide "
             "interval contradicts little."
         )
-    return Figure(NAME, TITLE, "Every row by every column, for each slice of the test.", tables=tables, notes=notes)
+    return Figure(
+        NAME, TITLE, "Every row by every column, for each slice of the test.", tables=tables, notes=notes
+    )

@@ -8,7 +8,12 @@ NAME, TITLE = "seeds", "Every seed"
 
 def _spec(values, rows, metric):
     y = {"field": "row", "type": "nominal", "sort": rows, "title": None, "scale": {"domain": rows}}
-    x = {"type": "quantitative", "title": metric, "scale": {"zero": False}, "axis": {"tickCount": 6, "format": ".3f"}}
+    x = {
+        "type": "quantitative",
+        "title": metric,
+        "scale": {"zero": False},
+        "axis": {"tickCount": 6, "format": ".3f"},
+    }
     kinds = ["a seed", "published"]
     of = {"field": "kind", "type": "nominal", "title": None}
     if not any(value["kind"] == "published" for value in values):
@@ -48,7 +53,13 @@ def make(source) -> Figure:
                 published = source.published.get((row, column, source.metric, part))
                 told = [*at.values()]
                 rows.append(
-                    [text(row), text(column), text(part), spread(told), *(number(at.get(seed)) for seed in seeds)]
+                    [
+                        text(row),
+                        text(column),
+                        text(part),
+                        spread(told),
+                        *(number(at.get(seed)) for seed in seeds),
+                    ]
                 )
                 if part != source.slices[0]:
                     continue
@@ -65,8 +76,16 @@ def make(source) -> Figure:
                     values.append({"row": row, "value": published, "kind": "published", "tip": tip_of})
         if values:
             description = f"{column}: {source.metric} of every seed, a row each, with the mean."
-            panels.append(Panel(column, _spec(values, shown, f"{source.metric}, {source.slices[0]}"), description))
+            panels.append(
+                Panel(column, _spec(values, shown, f"{source.metric}, {source.slices[0]}"), description)
+            )
     if not panels:
         raise Missing(f"no run tells {source.metric}")
     header = ["row", "column", "slice", "mean ± deviation", *(f"seed {seed}" for seed in seeds)]
-    return Figure(NAME, TITLE, "How far apart runs of one setting are; the upright line is their mean.", panels, [Table(TITLE, header, rows)])
+    return Figure(
+        NAME,
+        TITLE,
+        "How far apart runs of one setting are; the upright line is their mean.",
+        panels,
+        [Table(TITLE, header, rows)],
+    )

@@ -3,8 +3,10 @@
 import base64
 import gzip
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import jinja2
 from markupsafe import Markup
@@ -37,9 +39,10 @@ def _svg(drawn: str, title: str, description: str) -> Markup:
     return Markup(re.sub(r"^<svg", f'<svg role="img" aria-label="{label}"', drawn.strip(), count=1))
 
 
-def page(sections: list[Section], command: str) -> str:
+def page(sections: list[Section], command: str, stopped: Callable[[], NoReturn]) -> str:
+    """The HTML; `stopped` is called on Ctrl-C."""
     panels = [panel for section in sections for figure in section.figures for panel in figure.panels]
-    vega, svgs = draw([panel.spec for panel in panels]) if panels else ("", [])
+    vega, svgs = draw([panel.spec for panel in panels], stopped) if panels else ("", [])
     drawn = dict(zip(map(id, panels), svgs, strict=True))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
@@ -50,7 +53,9 @@ def page(sections: list[Section], command: str) -> str:
     )
     environment.globals["exact"] = lambda value: value if isinstance(value, int) else f"{value:.10g}"
     environment.globals["svg"] = lambda panel, title: _svg(drawn[id(panel)], title, panel.description)
-    environment.globals["packed_svg"] = lambda panel, title: _packed(_svg(drawn[id(panel)], title, panel.description))
+    environment.globals["packed_svg"] = lambda panel, title: _packed(
+        _svg(drawn[id(panel)], title, panel.description)
+    )
     environment.globals["packed"] = lambda panel: _packed(json_of(roomy(panel.spec)))
     return environment.get_template("page.html").render(
         sections=sections,
