@@ -1,15 +1,18 @@
 """Vega-Lite specifications to SVG whose colours are the page's (CSS variables), so that it follows the theme."""
 
+import contextlib
 import json
 import multiprocessing
 import os
 import re
 import signal
+import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any, NoReturn
 
-from shared import ToolError, end_with_parent
+from shared import ToolError, end_with_parent, write_text
 
 VEGA_LITE = "6.4"
 COLOURS = [f"var(--s{k})" for k in range(1, 9)]
@@ -122,9 +125,16 @@ def _render(spec: dict[str, Any]) -> str:
 
 
 def _vega() -> str:
+    """Kept in the environment of the packages, as bundling takes seconds."""
+    kept = Path(sys.prefix) / f"vega-lite-{VEGA_LITE}.js"
+    if kept.is_file():
+        return kept.read_text(encoding="utf-8")
     import vl_convert
 
-    return vl_convert.javascript_bundle(vl_version=VEGA_LITE)
+    bundle = vl_convert.javascript_bundle(vl_version=VEGA_LITE)
+    with contextlib.suppress(OSError):  # of somebody else
+        write_text(kept, bundle)
+    return bundle
 
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM}

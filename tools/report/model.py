@@ -27,6 +27,9 @@ class Table:
     header: list[str]
     rows: list[list[Cell]]  # the first cell of a row names it
 
+    def has_numbers(self, column: int) -> bool:
+        return column > 0 and any(row[column].value is not None for row in self.rows)
+
 
 @dataclass(frozen=True)
 class Panel:

@@ -4,6 +4,7 @@ from inference import LEVEL
 from model import Cell, Figure, Missing, Table, mean, spread, text
 
 SLICE_NAMES = {"all": "all rows", "cold": "rows of cold users", "tail": "rows of tail items"}
+_SAYS = {"within": "within", "above": "ours above", "below": "ours below", "": "no interval"}
 NAME, TITLE = "scores", "Scores"
 
 
@@ -18,7 +19,7 @@ def _cell(source, row: str, column: str, part: str, best: float | None, usual: i
     notes, status = [f"n = {len(values)}"] if len(values) != usual else [], ""
     if published is not None:
         status = standing(source, row, column, part, published)
-        notes.append(f"{paper}, {status or 'no interval'}")
+        notes.append(f"{paper}, {_SAYS[status]}")
     return spread(values, note=", ".join(notes), status=status, strong=mean(values) == best)
 
 
