@@ -20,7 +20,9 @@ def _cell(source, row: str, column: str, part: str, best: float | None, usual: i
     if published is not None:
         status = standing(source, row, column, part, published)
         notes.append(f"{paper}, {_SAYS[status]}")
-    return spread(values, note=", ".join(notes), status=status, strong=mean(values) == best)
+    return spread(
+        values, note=", ".join(notes), status=status, strong=len(values) == usual and mean(values) == best
+    )
 
 
 def standing(source, row: str, column: str, part: str, published: float) -> str:
@@ -46,10 +48,10 @@ def make(source) -> Figure:
     usual = max(set(counts), key=counts.count)
 
     def best(column: str, part: str) -> float | None:
-        found = [
-            mean([*at.values()]) for row in source.rows if (at := source.at(row, column, source.metric, part))
-        ]
-        return max(found) if len(found) > 1 and source.statistics else None
+        """Of the rows with as many seeds as most."""
+        told = [source.at(row, column, source.metric, part) for row in source.rows]
+        means = [mean([*at.values()]) for at in told if len(at) == usual]
+        return max(means) if len(means) > 1 and source.statistics else None
 
     def table(caption: str, header: list[str], cells: list[tuple[str, str]]) -> Table:
         tops = [best(*each) for each in cells]
@@ -76,7 +78,7 @@ def make(source) -> Figure:
             for part in source.slices
         ]
     notes = [
-        "Mean ± standard deviation (n − 1) over n seeds. Bold: the highest mean of its column, which is no test."
+        "Mean ± standard deviation (n − 1) over n seeds. Bold: the highest mean of its column, which is no test; of as many seeds as most cells have."
     ]
     if source.published:
         notes.append(
