@@ -41,7 +41,12 @@ def make(source) -> Figure:
     done = sum(source.has_run(row, column) for row in source.rows for column in source.columns)
     facts = [
         ("Runs", f"{len(source.runs)}, in {done} of {cells} cells; seeds {', '.join(map(str, seeds))}"),
-        ("Finished", "yes" if source.complete else "no: the command that makes them was stopped, or goes on"),
+        (
+            "Finished",
+            "yes"
+            if source.complete
+            else "no: the command that makes them was stopped, or goes on; tests are of the runs so far, and their family grows",
+        ),
     ]
     if source.protocol:
         facts.append(("Protocol", source.protocol))
