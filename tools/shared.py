@@ -27,9 +27,9 @@ class Parser(argparse.ArgumentParser):
         raise ToolError(message)
 
 
-def _end_with_parent() -> None:
-    """In a child: hear Ctrl-C if the parent is killed, so that no run goes on unseen."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+def end_with_parent(number: int = signal.SIGINT) -> None:
+    """In a child: hear Ctrl-C, or another signal, if the parent is killed, so that nothing goes on unseen."""
+    _libc.prctl(_PR_SET_PDEATHSIG, number)
 
 
 def error_of(text: str) -> str:
@@ -54,7 +54,7 @@ class Child:
                 stdout=subprocess.DEVNULL,
                 stderr=self._stderr,
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
         except OSError as error:
             if self._stderr is not None:
@@ -108,5 +108,8 @@ class Progress:
 def write_text(path: Path, text: str) -> None:
     """Whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:  # of a full disk, or Ctrl-C
+        temporary.unlink(missing_ok=True)

@@ -317,6 +317,17 @@ class Inference(unittest.TestCase):
         self.assertIsNone(inference.smallest_detectable(differences[:1], 1))
         self.assertIsNone(inference.smallest_detectable(np.zeros(3), 1))
 
+    def test_critical_difference_is_demsars(self):
+        """Of 14 blocks and 4 methods 2.569 sqrt(4 5 / (6 14)); ranks by counting who is better, ties half."""
+        values = np.round(np.random.default_rng(8).normal(size=(14, 4)) + [0, 0.5, 0, 1], 1)
+        ranks, difference, p = inference.critical_difference(values)
+        self.assertAlmostEqual(difference, 2.569 * math.sqrt(20 / 84), delta=1e-3)
+        for method in range(4):
+            above = [sum(beats(row[k], row[method]) for k in range(4) if k != method) for row in values]
+            self.assertAlmostEqual(ranks[method], 1 + sum(above) / 14, delta=1e-12)
+        self.assertEqual(p, stats.friedmanchisquare(*values.T).pvalue)
+        self.assertEqual(inference.critical_difference(np.ones((5, 3)))[2], 1)
+
     def test_adjusted_p_values(self):
         p = [0.01, 0.04, 0.03, 0.8]
         order = sorted(range(4), key=p.__getitem__)

@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,189 +20,14 @@ import numpy as np
 
 sys.path.append(str(Path(__file__).parents[1]))
 import inference
-from inference import ALPHA, LEVEL, POWER, Interval
-from runs import (
-    Evaluator,
-    Metric,
-    Predictions,
-    Table,
-    Users,
-    estimate,
-    is_named,
-    metrics_of,
-    read_predictions,
-    read_tables,
-)
+from analysis import Comparison, Method, Part, Statistics, chosen
+from inference import ALPHA, LEVEL, POWER
+from runs import Evaluator, read_tables
 from shared import Parser, Progress, ToolError, write_text
 
 _MADE_BY = "./run statistics"
 _BOOTSTRAP_DRAWS = 1000
 _BOOTSTRAP_SEED = 1
-
-
-@dataclass
-class Comparison:
-    """A method over the baseline, on the seeds that both have."""
-
-    seeds: list[int]
-    differences: np.ndarray  # [seeds]
-    deviations: np.ndarray  # [seeds, users]: of the method less those of the baseline
-    p: float | None
-    holm: float | None = None
-    benjamini_hochberg: float | None = None
-    smallest_detectable: float | None = None
-
-    def interval(self) -> Interval:
-        """Of one seed over users alone."""
-        of = inference.over_users if len(self.seeds) == 1 else inference.over_seeds_and_users
-        return of(self.differences, self.deviations)
-
-
-@dataclass
-class Method:
-    row: str
-    seeds: list[int]
-    values: np.ndarray  # [seeds]
-    deviations: np.ndarray  # [seeds, users]
-    comparison: Comparison | None = None  # with the baseline; None for itself, and without a seed in common
-
-
-@dataclass
-class Part:
-    """A slice of a table."""
-
-    table: Table
-    slice: str
-    users: int  # of the run that has the fewest
-    methods: list[Method]
-
-
-def _comparison(method: Method, baseline: Method) -> Comparison | None:
-    seeds = [seed for seed in method.seeds if seed in baseline.seeds]
-    if not seeds:
-        return None
-    own, others = ([of.seeds.index(seed) for seed in seeds] for of in (method, baseline))
-    differences = method.values[own] - baseline.values[others]
-    deviations = method.deviations[own] - baseline.deviations[others]
-    return Comparison(seeds, differences, deviations, inference.paired_t(differences))
-
-
-class Statistics:
-    """One command's work."""
-
-    def __init__(self, arguments: argparse.Namespace):
-        self.arguments = arguments
-        self.progress = Progress()
-        self.evaluator = Evaluator(arguments.program, arguments.predictions)
-        tables = [table for folder in arguments.folders for table in read_tables(Path(folder))]
-        self.tables = [chosen for table in tables if (chosen := self._chosen(table)).rows]
-        for name in arguments.rows or []:
-            if not any(is_named(row, name) for table in tables for row in table.rows):
-                raise ToolError(f"--rows {name}: no finished run is of such a row")
-        if not self.tables:
-            raise ToolError("--rows names baselines alone: nothing to compare")
-
-    def _chosen(self, table: Table) -> Table:
-        """With the rows of --rows and their baselines alone."""
-        name, rows = self.arguments.baseline, self.arguments.rows
-        if not any(is_named(row, name) for row in table.rows):
-            raise ToolError(
-                f"{table.source}: no run of the baseline '{name}' is finished in column "
-                f"'{table.column}'; --baseline takes one of: {', '.join(table.rows)}"
-            )
-        if rows is None:
-            return table
-        baselines = table.baselines(name)
-        chosen = {row for row in baselines if any(is_named(row, each) for each in rows)}
-        return table.only(chosen | {baselines[row] for row in chosen})
-
-    def run(self) -> list[Part]:
-        total, done = sum(len(table.runs) for table in self.tables), 0
-        self.metric: Metric | None = None
-        parts = []
-        for table in self.tables:
-            users, predictions = Users(), {}
-            for key, run in table.runs.items():
-                done += 1
-                self.progress.show(f"{table.column}: {run.row}, seed {run.seed} ({done} of {total})")
-                path = self.evaluator.predictions_of(run, self.arguments.family)
-                predictions[key] = read_predictions(path, users)
-            self._require_same_rows(table, predictions)
-            self._choose_metric(next(iter(predictions.values())))
-            parts += [self._part(table, predictions, name, len(users)) for name in self.arguments.family]
-        self._test(parts)
-        self.progress.clear()
-        return parts
-
-    def _require_same_rows(self, table: Table, predictions: dict[tuple[str, int], Predictions]) -> None:
-        """Of the same seed: differences are paired row by row."""
-        first: dict[int, Predictions] = {}
-        for (_, seed), found in predictions.items():
-            if first.setdefault(seed, found).rows_hash != found.rows_hash:
-                raise ToolError(
-                    f"{found.path} and {first[seed].path}: other users, items or labels, so the runs are not paired; "
-                    f"give {table.source} runs of one data set and protocol"
-                )
-
-    def _choose_metric(self, predictions: Predictions) -> None:
-        name, protocol = self.arguments.metric, "ctr" if predictions.is_of("ctr") else "full"
-        if self.metric is None:
-            self.metric = metrics_of(protocol, name)
-        if self.metric is None:
-            known = "auc, gauc" if protocol == "ctr" else "auc, recall@K, ndcg@K"
-            raise ToolError(f"--metric {name}: predictions of eval.protocol={protocol} give {known}")
-        if self.metric.protocol != protocol:
-            raise ToolError(
-                f"{predictions.path}: of eval.protocol={protocol}, the folders before it of {self.metric.protocol}: "
-                "give folders of one protocol"
-            )
-        for part in self.arguments.family:
-            if part not in predictions.slices():
-                raise ToolError(
-                    f"--family {part}: the predictions mark rows of {', '.join(predictions.slices())} "
-                    f"({predictions.path})"
-                )
-
-    def _part(self, table: Table, predictions: dict, name: str, n_users: int) -> Part:
-        methods, users = [], []
-        for row in table.rows:
-            seeds = table.seeds(row)
-            self.progress.show(f"{table.column}: {name} rows of {row}")
-            found = [
-                estimate(table.runs[row, seed], predictions[row, seed], self.metric, name, n_users)
-                for seed in seeds
-            ]
-            methods.append(
-                Method(
-                    row,
-                    seeds,
-                    np.array([each.value for each in found]),
-                    np.array([each.deviations for each in found]),
-                )
-            )
-            users += [each.users for each in found]
-        by_row = {method.row: method for method in methods}
-        for row, baseline in table.baselines(self.arguments.baseline).items():
-            by_row[row].comparison = _comparison(by_row[row], by_row[baseline])
-        return Part(table, name, min(users), methods)
-
-    def _test(self, parts: list[Part]) -> None:
-        """All comparisons are one family."""
-        tested = [
-            method.comparison
-            for part in parts
-            for method in part.methods
-            if method.comparison and method.comparison.p is not None
-        ]
-        p_values = [comparison.p for comparison in tested]
-        for comparison, holm, rate in zip(
-            tested, inference.adjusted(p_values, "holm"), inference.adjusted(p_values, "fdr_bh"), strict=True
-        ):
-            comparison.holm, comparison.benjamini_hochberg = holm, rate
-            comparison.smallest_detectable = inference.smallest_detectable(
-                comparison.differences, len(tested)
-            )
-        self.comparisons = len(tested)
 
 
 def _signed(value: float) -> str:
@@ -243,7 +68,7 @@ def _cells(method: Method, n_users: int) -> list[str]:
 
 
 def markdown(statistics: Statistics, parts: list[Part]) -> str:
-    baseline, metric = statistics.arguments.baseline, statistics.metric
+    baseline, metric = statistics.baseline, statistics.metric
     level = f"{100 * LEVEL:.0f} %"
     header = [
         "method",
@@ -325,15 +150,14 @@ def _method_json(method: Method) -> dict[str, Any]:
 
 
 def as_json(statistics: Statistics, parts: list[Part]) -> str:
-    arguments = statistics.arguments
     told = {
         "made_by": _MADE_BY,
         "schema": 1,
         "metric": statistics.metric.name,
         "protocol": statistics.metric.protocol,
         "target": statistics.metric.target,
-        "baseline": arguments.baseline,
-        "family": {"slices": arguments.family, "comparisons": statistics.comparisons},
+        "baseline": statistics.baseline,
+        "family": {"slices": statistics.slices, "comparisons": statistics.comparisons},
         "level": LEVEL,
         "alpha": ALPHA,
         "power": POWER,
@@ -422,13 +246,16 @@ def main(words: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
-        statistics = Statistics(parse(words))
-        parts = statistics.run()
+        arguments, progress = parse(words), Progress()
+        tables = [table for folder in arguments.folders for table in read_tables(Path(folder))]
+        tables = chosen(tables, arguments.baseline, arguments.rows)
+        statistics = Statistics(tables, arguments.baseline, arguments.metric, arguments.family, progress)
+        parts = statistics.over_users(Evaluator(arguments.program, arguments.predictions))
         text = markdown(statistics, parts)
-        if statistics.arguments.json is not None:
-            statistics.progress.show("bootstrap")
-            write_text(statistics.arguments.json, as_json(statistics, parts))
-            statistics.progress.clear()
+        if arguments.json is not None:
+            progress.show("bootstrap")
+            write_text(arguments.json, as_json(statistics, parts))
+            progress.clear()
         sys.stdout.write(text)
         return 0
     except ToolError as error:

@@ -15,6 +15,7 @@ import numpy as np
 
 import estimates
 from estimates import Estimate, NoEstimate
+from run_files import refuse_constant, run_folder
 from shared import Child, ToolError, error_of
 
 _CHECKPOINTS = ["best.safetensors", "model.safetensors"]  # the first that is there, as `sllmr eval` takes it
@@ -70,21 +71,32 @@ def is_named(row: str, name: str) -> bool:
     return f" {row}".casefold().endswith(f" {name}".casefold())
 
 
-def _run_folder(told: str, out: Path) -> Path:
-    """In the out folder, which may have been moved, else where it was told to be."""
-    moved = out / Path(told).name
-    return moved if moved.is_dir() else Path(told)
-
-
-def read_tables(out: Path) -> list[Table]:
-    """Throws ToolError where the folder has no results.json of a known schema with a finished run."""
+def read_results(out: Path) -> dict[str, Any]:
+    """results.json. Throws ToolError where it cannot be read, or is of no known schema."""
     path = out / "results.json"
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))
+        results = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse_constant)
         if results["schema"] != 1:
             raise ToolError(f"{path}: schema {results['schema']} is not known here: another version made it")
         if any(type(run["seed"]) is not int for run in results["runs"]):
             raise ToolError(f"{path}: a run's seed is no integer: it was changed by hand; make it anew")
+        return results
+    except OSError as error:
+        raise ToolError(
+            f"{path}: cannot be read ({error.strerror}): name the --out folder of compare or experiment run"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise not_ours(path) from error
+
+
+def not_ours(path: Path) -> ToolError:
+    return ToolError(f"{path}: not what compare or experiment run write; run that again")
+
+
+def tables_of(results: dict[str, Any], out: Path) -> list[Table]:
+    """Its columns with a finished run."""
+    path = out / "results.json"
+    try:
         figures: dict[tuple, dict] = {}
         for cell in results["cells"]:
             cells = figures.setdefault((cell["column"], cell["row"], cell["seed"]), {})
@@ -95,7 +107,7 @@ def read_tables(out: Path) -> list[Table]:
                 (run["row"], run["seed"]): Run(
                     run["row"],
                     run["seed"],
-                    _run_folder(run["folder"], out),
+                    run_folder(run["folder"], out),
                     figures.get((column, run["row"], run["seed"]), {}),
                 )
                 for run in results["runs"]
@@ -104,15 +116,16 @@ def read_tables(out: Path) -> list[Table]:
             rows = [row for row in results["rows"] if any(of == row for of, _ in runs)]
             if rows:
                 tables.append(Table(path, column, rows, runs, results["complete"]))
-    except OSError as error:
-        raise ToolError(
-            f"{path}: cannot be read ({error.strerror}): name the --out folder of compare or experiment run"
-        ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ToolError(f"{path}: not what compare or experiment run write; run that again") from error
+    except (KeyError, TypeError) as error:
+        raise not_ours(path) from error
     if not tables:
         raise ToolError(f"{path}: no run is finished yet")
     return tables
+
+
+def read_tables(out: Path) -> list[Table]:
+    """Throws ToolError where the folder has no results.json of a known schema with a finished run."""
+    return tables_of(read_results(out), out)
 
 
 class Users:

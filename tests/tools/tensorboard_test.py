@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""./run tensorboard: event files against what the runs have told, one error a fault.
+
+usage: tensorboard_test.py PROGRAM [unittest's arguments]
+
+Runs itself by the Python that `./run tensorboard` has installed; fails without it.
+"""
+
+import importlib.util
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CONVERT = ROOT / "tools/tensorboard/convert.py"
+
+if not importlib.util.find_spec("tensorboardX"):
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sllmr"
+    complete = sorted(cache.glob("tensorboard-[0-9]*/complete"))
+    if not complete or "SLLMR_TENSORBOARD_TEST" in os.environ:
+        sys.exit("no TensorBoardX: ./run tensorboard installs it")
+    os.environ["SLLMR_TENSORBOARD_TEST"] = "looked for packages once"
+    python = str(complete[-1].with_name("bin") / "python")
+    os.execv(python, [python, "-B", *sys.argv])
+
+from tensorboardX.proto import event_pb2
+
+PROGRAM = sys.argv[1]
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def crc32c(data):
+    """Castagnoli's, bit by bit."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def masked(data):
+    crc = crc32c(data)
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def scalars(folder):
+    """{(tag, step): value} of the one event file, whose records are whole."""
+    (path,) = folder.glob("events.out.tfevents.*")
+    data, at, found = path.read_bytes(), 0, {}
+    while at < len(data):
+        (length,) = struct.unpack_from("<Q", data, at)
+        record = data[at + 12 : at + 12 + length]
+        assert struct.unpack_from("<I", data, at + 8)[0] == masked(data[at : at + 8])
+        assert struct.unpack_from("<I", data, at + 12 + length)[0] == masked(record)
+        event = event_pb2.Event.FromString(record)
+        for value in event.summary.value:
+            if value.WhichOneof("value") == "simple_value":
+                found[value.tag, event.step] = value.simple_value
+        at += 16 + length
+    return found
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="sllmr_tensorboard.", dir=MEMORY))
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def convert(self, *words):
+        words = [sys.executable, "-B", str(CONVERT), *map(str, words)]
+        return subprocess.run(words, capture_output=True, text=True, check=False)
+
+    def write_run(self, name="run"):
+        run = self.folder / name
+        run.mkdir(parents=True)
+        lines = [
+            {"event": "epoch", "epoch": 1, "loss": 0.5, "rows": 100, "seconds": 2.0},
+            {"event": "validation", "epoch": 1, "auc": {"all": 0.75, "tail": None}, "protocol": "ctr"},
+            {"event": "epoch", "epoch": 2, "loss": 0.25, "rows": 100, "seconds": 4.0},
+        ]
+        (run / "metrics.jsonl").write_text(
+            "".join(json.dumps(line) + "\n" for line in lines) + '{"epoch": 3, "lo'
+        )
+        gate = {"epoch": 2, "buckets": {"cold_tail": {"mean_alpha": 0.5}}, "collapsed": "open"}
+        (run / "guidance.jsonl").write_text(json.dumps(gate) + "\n")
+        told = {
+            "date": "2026-11-29T23:01:00Z",
+            "seconds": {"total": 8.0},
+            "test": {"auc": {"all": 0.875}},
+            "config": "seed = 1\n",
+        }
+        (run / "summary.json").write_text(json.dumps(told))
+        return run
+
+    def test_a_run(self):
+        run = self.write_run()
+        done = self.convert(run)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn(f"tensorboard --logdir {run}/tensorboard", done.stdout)
+        expected = {
+            ("train/loss", 1): 0.5,
+            ("train/rows", 1): 100,
+            ("train/seconds", 1): 2,
+            ("train/rows_per_s", 1): 50,
+            ("validation/auc/all", 1): 0.75,
+            ("train/loss", 2): 0.25,
+            ("train/rows", 2): 100,
+            ("train/seconds", 2): 4,
+            ("train/rows_per_s", 2): 25,
+            ("guidance/buckets/cold_tail/mean_alpha", 2): 0.5,
+            ("guidance/collapsed", 2): 1,
+            ("test/auc/all", 2): 0.875,
+            ("seconds/total", 2): 8,
+        }
+        self.assertEqual(scalars(run / "tensorboard/run"), expected)
+        self.assertEqual(self.convert(run).returncode, 0)  # anew
+        self.assertEqual(scalars(run / "tensorboard/run"), expected)
+
+    def test_a_table_and_a_run(self):
+        table, other = self.folder / "table", self.write_run("other")
+        for seed in (1, 2):
+            self.write_run(f"table/none_{seed}")
+        runs = [
+            {"row": "no ne", "column": "x", "seed": seed, "folder": f"runs/none_{seed}"} for seed in (1, 2, 3)
+        ]
+        (table / "results.json").write_text(json.dumps({"runs": runs}))
+        out = self.folder / "events"
+        done = self.convert(table, other, "--out", out)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        names = sorted(str(path.parent.relative_to(out)) for path in out.rglob("events.*"))
+        self.assertEqual(names, ["other", "table/no_ne_x_1", "table/no_ne_x_2"])
+
+    def test_of_the_program(self):
+        data, run = self.folder / "small", self.folder / "trained"
+        with open(f"{data}.inter", "w") as file:
+            file.write("user_id:token\titem_id:token\ttimestamp:float\n")
+            for user in range(30):
+                file.writelines(f"u{user}\ti{(user + 3 * k) % 20}\t{k}\n" for k in range(6))
+        words = [
+            f"data.path={data}",
+            "method=none",
+            "train.epochs=2",
+            "train.eval_every=1",
+            "device=cpu",
+            f"run_dir={run}",
+        ]
+        subprocess.run([PROGRAM, "train", *words], check=True, capture_output=True)
+        self.assertEqual(self.convert(run).returncode, 0)
+        found = scalars(run / "tensorboard/trained")
+        for line in (run / "metrics.jsonl").read_text().splitlines():
+            event = json.loads(line)
+            if event["event"] == "epoch":
+                self.assertAlmostEqual(found["train/loss", event["epoch"]], event["loss"], delta=1e-6)
+            else:
+                self.assertAlmostEqual(
+                    found["validation/auc/all", event["epoch"]], event["auc"]["all"], delta=1e-6
+                )
+        self.assertEqual({step for tag, step in found if tag == "train/loss"}, {1, 2})
+
+    def test_faults(self):
+        run = self.write_run()
+        (self.folder / "mine").mkdir()
+        (self.folder / "empty").mkdir()
+        torn = self.write_run("torn")
+        (torn / "metrics.jsonl").write_text("{\n" + (torn / "metrics.jsonl").read_text())
+        table = self.folder / "table"
+        table.mkdir()
+        (table / "results.json").write_text(
+            '{"runs": [{"row": "a", "column": "b", "seed": 1, "folder": "gone"}]}'
+        )
+        before = sorted(self.folder.rglob("*"))
+        for words, named in [
+            ([], "name the folder"),
+            ([run, run], "twice"),
+            ([self.folder / "nowhere"], "there is no such folder"),
+            ([self.folder / "empty"], "no results.json"),
+            ([run, "--out", self.folder / "mine"], "something else made it"),
+            ([run, "--out", self.folder / "a/b"], "there is no folder"),
+            ([torn], "metrics.jsonl:1: not what"),
+            ([table], "none of the run folders"),
+        ]:
+            with self.subTest(words=words):
+                done = self.convert(*words)
+                self.assertEqual(
+                    (done.returncode, done.stdout, done.stderr.count("\n")), (1, "", 1), done.stderr
+                )
+                self.assertIn(named, done.stderr)
+                self.assertEqual(sorted(self.folder.rglob("*")), before)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]])

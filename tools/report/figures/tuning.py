@@ -1,0 +1,90 @@
+"""Evidence that every method was tuned as hard: the best validation so far against trials."""
+
+from chart import category, tip
+from model import Figure, Missing, Panel, Table, number, text
+
+NAME, TITLE = "tuning", "Tuning evidence"
+
+
+def make(source) -> Figure:
+    values, rows = [], []
+    for name, curve in source.curves.items():
+        for k, value in enumerate(curve):
+            if value is not None:
+                tip_of = f"{name}, {k + 1} trials: {value:.4f}"
+                values.append({"method": name, "trial": k + 1, "value": value, "tip": tip_of})
+    if not values:
+        raise Missing("no trial has a validation yet")
+    for name, told in source.methods.items():
+        trials = told.get("trials") or {}
+        params = ", ".join(
+            f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
+            for key, value in (told.get("params") or {}).items()
+        )
+        rows.append(
+            [
+                text(name),
+                *(
+                    number(trials.get(state), "d")
+                    for state in ("counted", "complete", "pruned", "diverged", "failed")
+                ),
+                number(told.get("validation")),
+                number(told.get("seconds"), ".0f"),
+                text(params),
+            ]
+        )
+    encodings = category("method", [*source.curves])
+    x = {
+        "field": "trial",
+        "type": "quantitative",
+        "title": "trials",
+        "axis": {"format": "d", "tickMinStep": 1},
+        "scale": {"zero": False, "nice": False, "padding": 12},
+    }
+    y = {
+        "field": "value",
+        "type": "quantitative",
+        "title": f"best validation {source.monitor} so far",
+        "scale": {"zero": False},
+        "axis": {"tickCount": 6},
+    }
+    spec = {
+        "data": {"values": values},
+        "width": 560,
+        "height": 300,
+        "layer": [
+            {
+                "mark": {"type": "line", "interpolate": "step-after"},
+                "encoding": {
+                    "x": x,
+                    "y": y,
+                    "color": encodings["color"],
+                    "strokeDash": encodings["strokeDash"],
+                },
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 45},
+                "encoding": {
+                    "x": x,
+                    "y": y,
+                    "color": encodings["color"],
+                    "shape": encodings["shape"],
+                    **tip(),
+                },
+            },
+        ],
+    }
+    header = [
+        "method",
+        "trials",
+        "complete",
+        "pruned",
+        "diverged",
+        "failed",
+        f"best {source.monitor}",
+        "seconds",
+        "chosen by validation",
+    ]
+    description = f"Best validation {source.monitor} so far against the number of trials, a line a method."
+    caption = "The same number of trials of the same space; a curve that still climbs was not tuned out."
+    return Figure(NAME, TITLE, caption, [Panel("", spec, description)], [Table(TITLE, header, rows)])

@@ -1,0 +1,70 @@
+"""The page's frame: figures, drawings and tables into one file that needs no other (page.html, page.css, page.js)."""
+
+import base64
+import gzip
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import jinja2
+from markupsafe import Markup
+
+from chart import CONFIG, draw, json_of, roomy
+from model import Figure
+from sources import Source
+
+MADE_BY = '<meta name="generator" content="sllmr report">'
+_FOLDER = Path(__file__).parent
+_SHOWN_PANELS = 4  # of a figure; the rest is folded
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page says of a folder."""
+
+    source: Source
+    figures: list[Figure]
+    missing: list[tuple[str, str]]  # title, and why it is left out
+
+
+def _packed(text: str) -> str:
+    """For the page's script, which inflates it when it is wanted; the same bytes for the same text."""
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+
+
+def _svg(drawn: str, title: str, description: str) -> Markup:
+    label = jinja2.filters.do_forceescape(f"{title}. {description}")
+    return Markup(re.sub(r"^<svg", f'<svg role="img" aria-label="{label}"', drawn.strip(), count=1))
+
+
+def page(sections: list[Section], command: str, stopped: Callable[[], NoReturn]) -> str:
+    """The HTML; `stopped` is called on Ctrl-C."""
+    panels = [panel for section in sections for figure in section.figures for panel in figure.panels]
+    vega, svgs = draw([panel.spec for panel in panels], stopped) if panels else ("", [])
+    drawn = dict(zip(map(id, panels), svgs, strict=True))
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["exact"] = lambda value: value if isinstance(value, int) else f"{value:.10g}"
+    environment.globals["svg"] = lambda panel, title: _svg(drawn[id(panel)], title, panel.description)
+    environment.globals["packed_svg"] = lambda panel, title: _packed(
+        _svg(drawn[id(panel)], title, panel.description)
+    )
+    environment.globals["packed"] = lambda panel: _packed(json_of(roomy(panel.spec)))
+    return environment.get_template("page.html").render(
+        sections=sections,
+        command=command,
+        made_by=Markup(MADE_BY),
+        style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
+        script=Markup((_FOLDER / "page.js").read_text(encoding="utf-8")),
+        vega=_packed(vega) if panels else "",
+        config=_packed(json_of(CONFIG)) if panels else "",
+        shown_panels=_SHOWN_PANELS,
+        title=" · ".join(section.source.title for section in sections),
+    )
