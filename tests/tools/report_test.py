@@ -4,11 +4,10 @@
 usage: report_test.py PROGRAM [unittest's arguments]
 
 Runs itself by the Python that `./run test` has installed with a browser's driver, and the page's maker by that of
-`./run report`. Without them, or without Chromium, it fails.
+`./run report`. Exits with 77 where they, or Chromium, are not there.
 """
 
 import hashlib
-import importlib.util
 import json
 import os
 import random
@@ -23,33 +22,22 @@ import time
 import unittest
 from pathlib import Path
 
+from environments import python_of, run_by, skip
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "tools/report/page.py"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sllmr"
 
-
-def environment(name):
-    """Python of a virtual environment that ./run has made, or None."""
-    complete = sorted(CACHE.glob(f"{name}-[0-9]*/complete"))
-    return str(complete[-1].with_name("bin") / "python") if complete else None
-
-
-if not importlib.util.find_spec("playwright"):
-    python = environment("browser")
-    if python is None or "SLLMR_REPORT_TEST" in os.environ:
-        sys.exit("no Playwright: ./run test installs it, with Chromium; without them no page is tested")
-    os.environ["SLLMR_REPORT_TEST"] = "looked for packages once"
-    os.execv(python, [python, "-B", *sys.argv])
+run_by("browser", "playwright", "axe_playwright_python")
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 PROGRAM = sys.argv[1]
-PYTHON = environment("report")
+PYTHON = python_of("report")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-for what, found in (("the packages of ./run report", PYTHON), ("Chromium (Debian: chromium)", CHROMIUM)):
+for what, found in (("packages of ./run report", PYTHON), ("Chromium", CHROMIUM)):
     if found is None:
-        sys.exit(f"{what} not found: ./run test installs it; without it no page is tested")
+        skip(what)
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 MOST_BYTES, MOST_MS = 5e6, 2000  # of a page of 500 cells
 HOSTILE = ["<script>alert(1)</script>", "a & \"b\" 'c' | $x_1$", "ряд 行 " + "long " * 30]

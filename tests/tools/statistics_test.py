@@ -7,7 +7,6 @@ Runs itself by the Python that `./run statistics` has installed, where its own l
 with 77 where there is none.
 """
 
-import importlib.util
 import io
 import json
 import math
@@ -23,24 +22,12 @@ import unittest
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+from environments import run_by
+
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "tools/statistics/report.py"
-SKIPPED = 77
 
-
-def has_packages():
-    return all(importlib.util.find_spec(name) for name in ("numpy", "scipy", "statsmodels"))
-
-
-if not has_packages():
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sllmr"
-    complete = sorted(cache.glob("statistics-*/complete"))
-    if complete and "SLLMR_STATISTICS_TEST" not in os.environ:
-        os.environ["SLLMR_STATISTICS_TEST"] = "looked for packages once"
-        python = complete[-1].with_name("bin") / "python"
-        os.execv(python, [str(python), "-B", *sys.argv])
-    print("skipped: no SciPy and statsmodels; ./run statistics installs them")
-    sys.exit(SKIPPED)
+run_by("statistics", "numpy", "scipy", "statsmodels")
 
 import numpy as np
 from scipy import stats

@@ -3,10 +3,9 @@
 
 usage: tensorboard_test.py PROGRAM [unittest's arguments]
 
-Runs itself by the Python that `./run tensorboard` has installed; fails without it.
+Runs itself by the Python that `./run tensorboard` has installed; exits with 77 where there is none.
 """
 
-import importlib.util
 import json
 import os
 import shutil
@@ -17,17 +16,12 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from environments import run_by
+
 ROOT = Path(__file__).parents[2]
 CONVERT = ROOT / "tools/tensorboard/convert.py"
 
-if not importlib.util.find_spec("tensorboardX"):
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sllmr"
-    complete = sorted(cache.glob("tensorboard-[0-9]*/complete"))
-    if not complete or "SLLMR_TENSORBOARD_TEST" in os.environ:
-        sys.exit("no TensorBoardX: ./run tensorboard installs it")
-    os.environ["SLLMR_TENSORBOARD_TEST"] = "looked for packages once"
-    python = str(complete[-1].with_name("bin") / "python")
-    os.execv(python, [python, "-B", *sys.argv])
+run_by("tensorboard", "tensorboardX")
 
 from tensorboardX.proto import event_pb2
 

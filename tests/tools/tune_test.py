@@ -8,7 +8,6 @@ with 77 where there is none.
 """
 
 import csv
-import importlib.util
 import io
 import json
 import math
@@ -26,24 +25,12 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest import mock
 
+from environments import run_by
+
 ROOT = Path(__file__).parents[2]
 TUNE = ROOT / "tools/tune/tune.py"
-SKIPPED = 77
 
-
-def has_packages():
-    return all(importlib.util.find_spec(name) for name in ("optuna", "matplotlib"))
-
-
-if not has_packages():
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sllmr"
-    complete = sorted(cache.glob("tune-*/complete"))
-    if complete and "SLLMR_TUNE_TEST" not in os.environ:
-        os.environ["SLLMR_TUNE_TEST"] = "looked for packages once"
-        python = complete[-1].with_name("bin") / "python"
-        os.execv(python, [str(python), "-B", *sys.argv])
-    print("skipped: no Optuna and Matplotlib; ./run tune installs them")
-    sys.exit(SKIPPED)
+run_by("tune", "optuna", "matplotlib")
 
 sys.path[:0] = [str(TUNE.parent), str(TUNE.parents[1])]
 import program as sllmr
