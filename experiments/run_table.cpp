@@ -5,9 +5,10 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <map>
+#include <fstream>
 #include <optional>
 #include <regex>
+#include <set>
 #include <system_error>
 #include <thread>
 
@@ -16,7 +17,9 @@
 #include "host/base/file_lock.h"
 #include "host/base/progress.h"
 #include "host/base/stopwatch.h"
+#include "host/base/text_file.h"
 #include "host/guidance/registry.h"
+#include "host/runs/run_folder.h"
 #include "kernels/exec/error.h"
 #include "kernels/exec/interrupt.h"
 
@@ -108,14 +111,13 @@ class SharedTable {
     write();
     // Claims of processes that were killed.
     for (std::size_t k = 0; k < configs_.size(); ++k) {
-      std::filesystem::remove(claim_of(k));
-      std::error_code not_empty;
-      std::filesystem::remove(claim_of(k).parent_path(), not_empty);
+      if (finished_.has(k)) remove_claim(k);
     }
     if (!failures_.empty()) {
       throw Error(
-          fmt::format("{} of {} runs failed, the others are finished; the same command tries them again. {}",
-                      failures_.size(), configs_.size(), failures_.begin()->second));
+          fmt::format("{} of {} runs failed, as told above; the others are finished, and the same command "
+                      "tries these again",
+                      failures_.size(), configs_.size()));
     }
     return finished_.table();
   }
@@ -127,33 +129,60 @@ class SharedTable {
     const std::filesystem::path run(configs_[k].run_dir);
     return run.parent_path() / ".claims" / run.filename();
   }
+  /// Where a process tells others that the run failed.
+  std::filesystem::path failure_of(std::size_t k) const { return claim_of(k).string() + ".failed"; }
+  void remove_claim(std::size_t k) const {
+    std::error_code not_there;
+    std::filesystem::remove(claim_of(k), not_there);
+    std::filesystem::remove(failure_of(k), not_there);
+    std::filesystem::remove(claim_of(k).parent_path(), not_there);  // if it is empty
+  }
 
-  /// Makes run k, or finds it made. False: another process is at it.
+  /// Makes run k, or finds it made, or failed. False: another process is at it.
   bool take(std::size_t k) {
     nlohmann::json summary = finished_summary(configs_[k], checked_[k].inputs);
     if (summary.is_null()) {
       const std::optional<FileLock> claim = FileLock::try_take(claim_of(k).string());
       if (!claim) return false;
       waiting_.finish();
+      if (failed_elsewhere(k)) return true;
       const ProgressTitle title(title_of(k));
       const Stopwatch watch;
       try {
         summary = run_once(configs_[k], checked_[k].inputs);
+      } catch (const FolderBusy&) {  // a process that makes no table
+        return false;
       } catch (const Error& error) {  // may be this run's alone
-        std::filesystem::remove(claim_of(k));
-        failures_[k] = fmt::format("{}: {}", name_of(k), error.what());
-        if (left() > 0) fmt::print(stderr, "error: {} (going on with the other runs)\n", failures_[k]);
+        const std::string message = fmt::format("{}: {}", name_of(k), error.what());
+        std::ofstream(failure_of(k)) << message;  // where it cannot be written others try it too
+        fail(k, message);
         return true;
       }
       seconds_ += watch.seconds();
       ++made_;
-      std::filesystem::remove(claim_of(k));
+      remove_claim(k);
     }
     const bool stopped = interrupted();  // when all was done
-    finished_.add(k, summary);
-    after_(finished_.at(k));
+    finish(k, summary);
     write();
     if (stopped) throw Interrupted();
+    return true;
+  }
+  void finish(std::size_t k, const nlohmann::json& summary) {
+    finished_.add(k, summary);
+    failures_.erase(k);  // another process has had more luck
+    after_(finished_.at(k));
+  }
+  void fail(std::size_t k, const std::string& message) {
+    failures_.insert(k);
+    fmt::print(stderr, "error: {}\n", message);
+  }
+  /// Has the run failed in another process since this one began?
+  bool failed_elsewhere(std::size_t k) {
+    std::error_code none;
+    const auto when = std::filesystem::last_write_time(failure_of(k), none);
+    if (none || when < began_) return false;
+    fail(k, read_text_file(failure_of(k).string(), "the note of a failed run"));
     return true;
   }
   /// "none, beauty, seed 2".
@@ -162,18 +191,19 @@ class SharedTable {
     return fmt::format("{}, {}, seed {}", plan_.table.rows[run.row], plan_.table.columns[run.column],
                        run.config.seed);
   }
-  std::size_t left() const { return configs_.size() - finished_.count() - failures_.size(); }
   /// "run 3/24 (1 elsewhere), 1:30 left", which stands before the run's own progress.
   std::string title_of(std::size_t k) const {
-    std::size_t elsewhere = 0;
+    std::size_t elsewhere = 0, left = 0;
     for (std::size_t other = 0; other < configs_.size(); ++other) {
-      elsewhere += other != k && is_open(other) && FileLock::is_taken(claim_of(other).string());
+      if (!is_open(other)) continue;
+      ++left;
+      elsewhere += other != k && FileLock::is_taken(claim_of(other).string());
     }
     std::string title = fmt::format("run {}/{}", finished_.count() + failures_.size() + 1, configs_.size());
     if (!failures_.empty()) title += fmt::format(", {} failed", failures_.size());
     if (elsewhere > 0) title += fmt::format(" ({} elsewhere)", elsewhere);
     if (made_ > 0) {
-      title += fmt::format(", {} left", clock_time(seconds_ / made_ * static_cast<double>(left()) /
+      title += fmt::format(", {} left", clock_time(seconds_ / made_ * static_cast<double>(left) /
                                                    static_cast<double>(elsewhere + 1)));
     }
     return title;
@@ -196,8 +226,7 @@ class SharedTable {
       if (finished_.has(k)) continue;
       const nlohmann::json summary = finished_summary(configs_[k], checked_[k].inputs);
       if (summary.is_null()) continue;
-      finished_.add(k, summary);
-      after_(finished_.at(k));
+      finish(k, summary);
     }
     write_results(path_, finished_.table());
     if (interrupted()) throw Interrupted();
@@ -210,9 +239,10 @@ class SharedTable {
   std::vector<Config> configs_;
   std::vector<CheckedRun> checked_;
   Progress waiting_{"waiting for other processes' runs", static_cast<std::int64_t>(plan_.runs.size()), ""};
-  std::map<std::size_t, std::string> failures_;  // of this process, by run
-  int made_ = 0;                                 // by this process
-  double seconds_ = 0;                           // that took
+  std::set<std::size_t> failures_;
+  const std::filesystem::file_time_type began_ = std::filesystem::file_time_type::clock::now();
+  int made_ = 0;        // by this process
+  double seconds_ = 0;  // that took
 };
 
 }  // namespace

@@ -103,6 +103,7 @@ std::vector<CheckedRun> check_runs(std::span<const Config> runs) {
     std::map<std::string, std::uint64_t> tables;   // hashes, by what decides how a table is read
     std::map<std::string, std::uint64_t> vectors;  // the same of files of text vectors
     std::map<std::string, std::shared_ptr<const TextVectors>> of_items;
+    std::set<std::string> readings;  // of files of written texts' vectors
     for (const std::size_t k : members) {
       const Config& run = runs[k];
       check_protocol(run, world.split);
@@ -123,7 +124,13 @@ std::vector<CheckedRun> check_runs(std::span<const Config> runs) {
         }
         if (is_new) file->second = vectors_hash(run, items.get());
         checked[k].inputs.vectors = file->second;
-        if (!written.empty()) find_guidance(run).check_files(run, world.split, items.get());
+        // Backbones and learning rates read a file alike.
+        Config reading = run;
+        reading.model = {};
+        reading.train = {};
+        reading.run_dir.clear();
+        if (!written.empty() && readings.insert(to_toml(reading)).second)
+          find_guidance(run).check_files(run, world.split, items.get());
       }
       if (!reads_of(run).scores || run.llm.scorer != "file") continue;
       require_not_pipe(run.llm.scores, "llm.scores");

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <ctime>
 #include <filesystem>
 #include <optional>
@@ -72,10 +73,12 @@ void write_and_summarise(const ScoreTable& scores, const Split& split, const Tab
   fmt::print("{:>12}  users of {}\n", stats.users, split.data->users.count());
   fmt::print("{:>12}  cold users\n", stats.cold_users);
   fmt::print("{:>12}  probes\n", stats.probes);
-  fmt::print("{:>12.3f}  agreement: share of the other candidates ranked below the probe, ties half\n",
-             stats.agreement);
-  fmt::print("{:>12.3f}  of cold users\n", stats.agreement_cold);
-  fmt::print("{:>12.3f}  of warm users\n", stats.agreement_warm);
+  const auto print_share = [](double share, const char* of) {
+    fmt::print("{:>12}  {}\n", std::isnan(share) ? "none" : fmt::format("{:.3f}", share), of);
+  };
+  print_share(stats.agreement, "agreement: share of the other candidates ranked below the probe, ties half");
+  print_share(stats.agreement_cold, "of cold users");
+  print_share(stats.agreement_warm, "of warm users");
 }
 
 std::int64_t now() {

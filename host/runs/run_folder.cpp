@@ -63,7 +63,7 @@ RunFolder::Descriptor& RunFolder::Descriptor::operator=(Descriptor&& other) noex
 }
 
 RunFolder::RunFolder(const std::string& path) : path_(path), lock_(FileLock::try_take(file(lock_file))) {
-  require(lock_.has_value(), fmt::format("another process is training in '{}'", path_));
+  if (!lock_) throw FolderBusy(fmt::format("another process is training in '{}'", path_));
 }
 
 RunFolder RunFolder::create(const std::string& path, const Config& config) {

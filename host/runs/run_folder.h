@@ -21,8 +21,14 @@ inline constexpr const char* kBestFile = "best.safetensors";
 /// The paths of all files that a run keeps in `folder`, whether they are there or not.
 std::vector<std::string> run_files(const std::string& folder);
 
-/// The folder of one run, locked against a second process while this object lives. Every failed write throws
-/// Error naming path and cause.
+/// Another process trains in the folder.
+class FolderBusy : public Error {
+ public:
+  using Error::Error;
+};
+
+/// The folder of one run, locked against a second process while this object lives: FolderBusy where that is
+/// there first. Every failed write throws Error naming path and cause.
 class RunFolder {
  public:
   /// Starts a run: makes the folder, with its parents, and stores the configuration. Other files in it stay,

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -13,10 +14,13 @@
 #include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <regex>
 #include <set>
+#include <thread>
 
 #include "experiments/results/figures.h"
+#include "host/base/file_lock.h"
 #include "host/runs/training.h"
 #include "tests/experiments/cli.h"
 #include "tests/support/process.h"
@@ -595,6 +599,41 @@ TEST_F(ResultsCli, AShardIsAPartOfAWhole) {
     EXPECT_THAT(refusal.err, HasSubstr("is not I/N")) << shard;
   }
   EXPECT_FALSE(std::filesystem::exists(out_));
+}
+
+/// One of two processes has a run that neither can make: it is tried once, and told by both.
+TEST_F(ResultsCli, ARunThatFailsIsTriedByOneProcessAlone) {
+  write_recipe(20);
+  std::filesystem::create_directories(out_);
+  std::ofstream(out_ + "/none_1") << "in the way";
+  const std::vector<std::string> words = compare_words({}, "1,2");
+  const Process other(sharded(words, "2/2"));
+  const Outcome first = run(sharded(words, "1/2"));
+  EXPECT_EQ(WEXITSTATUS(other.wait()), 1);
+  EXPECT_EQ(first.status, 1);
+  EXPECT_THAT(first.err,
+              testing::AllOf(HasSubstr("error: none, recipe, seed 1: "), HasSubstr("1 of 4 runs failed")));
+  EXPECT_EQ(results()["runs"].size(), 3);
+  // Once it can be made, the same command makes it, and nothing is left behind.
+  std::filesystem::remove(out_ + "/none_1");
+  ASSERT_EQ(run(words).status, 0);
+  EXPECT_EQ(results()["complete"], true);
+  EXPECT_FALSE(std::filesystem::exists(out_ + "/.claims"));
+}
+
+/// `sllmr train` claims nothing, but its folder is locked.
+TEST_F(ResultsCli, ARunThatSomebodyTrainsIsWaitedFor) {
+  write_recipe(20);
+  const std::vector<std::string> words = compare_words({}, "1");
+  std::filesystem::create_directories(out_ + "/none_1");
+  std::optional<FileLock> lock = FileLock::try_take(out_ + "/none_1/.lock");
+  ASSERT_TRUE(lock);
+  const Process table(words);
+  for (int k = 0; k < 2000 && !std::filesystem::exists(out_ + "/agreement_1/summary.json"); ++k)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  lock.reset();
+  EXPECT_EQ(table.wait(), 0);
+  EXPECT_EQ(results()["runs"].size(), 2);
 }
 
 class StoppedTable : public ResultsCli, public testing::WithParamInterface<int> {};
