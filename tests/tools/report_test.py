@@ -200,7 +200,7 @@ def write_table(
                 )
                 add("guidance_cost.tokens_in", 1000 * rows.index(row))
                 add("guidance_cost.money", None)
-                add("seconds.epoch", 1.5 + rows.index(row))
+                add("seconds.epoch", 0.1 + 0.1 * rows.index(row))
                 add("memory.peak_resident_bytes", 1 << 28)
                 runs.append(
                     {
@@ -547,7 +547,9 @@ class FullPage(Case):
         costs = {(row[0]["text"], row[1]["text"]): row for row in self.table(page, "cost")[1:]}
         header = [cell["text"] for cell in self.table(page, "cost")[0]]
         self.assertEqual(costs["A random .25", "0"][header.index("tokens read")]["value"], 1000)
-        self.assertEqual(costs["A random .25", "0"][header.index("seconds an epoch")]["value"], 2.5)
+        self.assertEqual(costs["A random .25", "0"][header.index("seconds an epoch")]["value"], 0.2)
+        self.assertIn("0.2", page.locator("[data-figure=cost] svg").first.text_content())
+        self.assertNotIn("200m", page.locator("[data-figure=cost] svg").first.text_content())
         tuning = self.table(page, "tuning")[1]
         self.assertEqual(
             [cell["text"] for cell in tuning], ["x", "3", "2", "1", "0", "0", "0.8000", "10", "train.lr=0.1"]
@@ -749,7 +751,7 @@ class Pages(Case):
             float(forest["unlucky"][6]), 0
         )  # the interval too, which is not adjusted, and says so
         self.assertIn("not adjusted", page.locator("#s1-forest .notes").text_content())
-        self.assertEqual(forest["once"][5:9], ["–", "–", "1 seed alone, others have more or fewer", "–"])
+        self.assertEqual(forest["once"][5:9], ["–", "–", "1 seed alone, most have 5", "–"])
         self.assertEqual(forest["alike"][5:7], ["–", "–"])
         scores = {row[0]["text"]: row[1] for row in self.table(page, "scores", within="#s1")[1:]}
         self.assertRegex(scores["once"]["text"], r"n = 1, paper 0.7000, one seed$")

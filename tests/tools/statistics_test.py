@@ -720,6 +720,8 @@ class Faults(Case):
                 for kept in run.glob("predictions.*"):
                     kept.unlink()
                 self.assert_error(named, self.out)
+        (run / "config.toml").rename(run / "elsewhere")
+        self.assert_error("config.toml: cannot be read (No such file or directory)", self.out)
         (run / "model.safetensors").unlink()
         self.assert_error("good_2: no checkpoint of good, seed 2", self.out)
 

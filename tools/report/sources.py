@@ -12,7 +12,6 @@ sys.path.append(str(Path(__file__).parents[1] / "statistics"))
 from analysis import Comparison, Method, Part, Statistics
 from chart import MOST
 from directions import direction
-from inference import Interval
 from model import Missing
 from run_files import (
     ANY,

@@ -40,7 +40,7 @@ def seeds_cell(source, of) -> Cell:
     one = "seed alone" if source.without_users else "over users alone"
     notes = [one] if n < 2 else []
     return number(
-        n, "d", note=", ".join(notes + (["others have more or fewer"] if source.seeds_note(n) else []))
+        n, "d", note=", ".join(notes + ([f"most have {source.usual_seeds}"] if source.seeds_note(n) else []))
     )
 
 
@@ -70,7 +70,7 @@ def spec(
     x = {
         "type": "quantitative",
         "title": title,
-        "axis": {"format": "+.3f", "tickCount": 3, "labelOverlap": True},
+        "axis": {"format": "+.3f", "tickCount": 3, "labelOverlap": "greedy"},
     }
     looks = _looks(direction)
     seen = {value.get("side") for value in values}

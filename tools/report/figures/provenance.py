@@ -29,7 +29,7 @@ def commands(source) -> dict[tuple[str, str], str]:
     """By row and column, of the first seed, the others' differ in seed= alone; each into a folder of its own."""
     found: dict[tuple[str, str], str] = {}
     folders: set[str] = set()
-    for (row, column, seed), run in sorted(source.runs.items(), key=lambda item: item[0][2] or 0):
+    for (row, column, _), run in sorted(source.runs.items(), key=lambda item: item[0][2] or 0):
         if (row, column) in found:
             continue
         name = re.sub(r"[^\w.=+-]+", "_", f"{row}_{column}")[:100].strip("._") or "run"

@@ -55,12 +55,11 @@ def make(source) -> Figure:
     every = [*source.curves]
     for names in (every[k : k + MOST] for k in range(0, len(every), MOST)):
         values = []
-        for name, k, value in (
-            (name, k, value) for name in names for k, value in enumerate(source.curves[name])
-        ):
-            if value is not None:
-                tip_of = f"{name}, {k + 1} trials: {value:.4f}"
-                values.append({"method": name, "trial": k + 1, "value": value, "tip": tip_of})
+        for name in names:
+            for k, value in enumerate(source.curves[name]):
+                if value is not None:
+                    tip_of = f"{name}, {k + 1} trials: {value:.4f}"
+                    values.append({"method": name, "trial": k + 1, "value": value, "tip": tip_of})
         if values:
             description = (
                 f"Best validation {source.monitor} so far against the number of trials, a line a method."
