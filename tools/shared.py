@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -103,6 +104,23 @@ class Progress:
 
     def clear(self) -> None:
         self.show("")
+
+
+def require_replaceable(option: str, path: Path, is_own: Callable[[str], bool]) -> None:
+    """Throws ToolError where a file would replace what somebody else has made, of whose beginning `is_own` says whether
+    it is ours."""
+    if not path.absolute().parent.is_dir():
+        raise ToolError(f"{option} {path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise ToolError(f"{option} {path}: this is a folder: name a file")
+    if path.exists() and not path.is_file():  # a pipe is waited for
+        raise ToolError(f"{option} {path}: this is no file: choose another name")
+    try:
+        is_ours = not path.exists() or is_own(path.read_text(encoding="utf-8", errors="replace"))
+    except OSError as error:
+        raise ToolError(f"{option} {path}: cannot be read ({error.strerror})") from error
+    if not is_ours:
+        raise ToolError(f"{option} {path}: something else made this file: remove it, or choose another name")
 
 
 def write_text(path: Path, text: str) -> None:

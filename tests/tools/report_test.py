@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -31,6 +32,9 @@ run_by("browser", "playwright", "axe_playwright_python")
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
+
+sys.path.insert(0, str(PAGE.parent))
+import directions
 
 PROGRAM = sys.argv[1]
 PYTHON = python_of("report")
@@ -196,7 +200,7 @@ def write_table(
                 )
                 add("guidance_cost.tokens_in", 1000 * rows.index(row))
                 add("guidance_cost.money", None)
-                add("seconds.epoch", 1.5 + rows.index(row))
+                add("seconds.epoch", 0.1 + 0.1 * rows.index(row))
                 add("memory.peak_resident_bytes", 1 << 28)
                 runs.append(
                     {
@@ -300,6 +304,22 @@ def write_large(out, rows=50, columns=10):
     )
 
 
+def write_figures(out, values, metric="auc.all", columns=("x",), **more):
+    """A results.json of figures alone: `values` by row is {seed: value}, or {column: {seed: value}}."""
+    out.mkdir(parents=True)
+    name, _, part = metric.rpartition(".")
+    cells, runs = [], []
+    for row, told in values.items():
+        for column in columns:
+            for seed, value in (told.get(column, {}) if columns[0] in told else told).items():
+                of = {"row": row, "column": column, "seed": seed}
+                cells.append(of | {"metric": name, "slice": part, "value": value})
+                runs.append(of | {"folder": "gone"})
+    told = {"schema": 1, "title": out.name, "metric": metric, "complete": True, "rows": [*values]}
+    told |= {"columns": [*columns], "cells": cells, "runs": runs}
+    (out / "results.json").write_text(json.dumps(told | more))
+
+
 class Browser:
     """Chromium without a network; notes what a page says to the console and asks for."""
 
@@ -348,17 +368,17 @@ class Case(unittest.TestCase):
             "[...document.querySelectorAll('.drawing')].every((each) => each.querySelector('svg'))"
         )
 
-    def table(self, page, figure, caption=""):
+    def table(self, page, figure, caption="", within=""):
         """Rows of cells {text, value, status}, of the first table with the caption."""
         return page.evaluate(
-            """([figure, caption]) => {
-              const tables = [...document.querySelectorAll(`[data-figure="${figure}"] table`)];
+            """([figure, caption, within]) => {
+              const tables = [...document.querySelectorAll(`${within} [data-figure="${figure}"] table`)];
               const table = tables.find((each) => each.caption.textContent.includes(caption));
               return [...table.rows].map((row) => [...row.cells].map((cell) => ({
                 text: cell.textContent.replace(/\\s+/g, " ").trim(), status: cell.className,
                 value: cell.dataset.value === undefined ? null : Number(cell.dataset.value) })));
             }""",
-            [figure, caption],
+            [figure, caption, within],
         )
 
 
@@ -481,22 +501,26 @@ class FullPage(Case):
             for method in part["methods"]
             if method["comparison"]
         }
+        two_sided = {key: 2 * min(found["p"], 1 - found["p"]) for key, found in expected.items()}
+        holm, largest = {}, 0.0
+        for k, key in enumerate(sorted(two_sided, key=two_sided.get)):
+            largest = max(largest, min(1.0, (len(two_sided) - k) * two_sided[key]))
+            holm[key] = largest
         header, *rows = self.table(self.page, "forest")
         names = [cell["text"] for cell in header]
         self.assertEqual(len(rows), len(expected))
         for row in rows:
             of = dict(zip(names, row, strict=True))
-            found = expected[of["row"]["text"], of["column"]["text"], of["slice"]["text"]]
+            key = of["row"]["text"], of["column"]["text"], of["slice"]["text"]
+            found = expected[key]
             self.assertEqual(of["over"]["text"], of["row"]["text"][:2] + "None")
             for name, value in [
                 ("difference", found["mean"]),
                 ("low", found["interval"]["low"]),
                 ("high", found["interval"]["high"]),
                 ("seeds", 3),
-                ("p", found["p"]),
-                ("Holm", found["holm"]),
-                ("BH", found["benjamini_hochberg"]),
-                ("detectable", found["smallest_detectable"]),
+                ("p", two_sided[key]),
+                ("Holm", holm[key]),
             ]:
                 if of[name]["text"] != "<.0001":
                     self.assertAlmostEqual(of[name]["value"], value, delta=1e-8)
@@ -523,7 +547,9 @@ class FullPage(Case):
         costs = {(row[0]["text"], row[1]["text"]): row for row in self.table(page, "cost")[1:]}
         header = [cell["text"] for cell in self.table(page, "cost")[0]]
         self.assertEqual(costs["A random .25", "0"][header.index("tokens read")]["value"], 1000)
-        self.assertEqual(costs["A random .25", "0"][header.index("seconds an epoch")]["value"], 2.5)
+        self.assertEqual(costs["A random .25", "0"][header.index("seconds an epoch")]["value"], 0.2)
+        self.assertIn("0.2", page.locator("[data-figure=cost] svg").first.text_content())
+        self.assertNotIn("200m", page.locator("[data-figure=cost] svg").first.text_content())
         tuning = self.table(page, "tuning")[1]
         self.assertEqual(
             [cell["text"] for cell in tuning], ["x", "3", "2", "1", "0", "0", "0.8000", "10", "train.lr=0.1"]
@@ -534,8 +560,14 @@ class FullPage(Case):
         commands = self.table(page, "provenance", "command")
         run = next(each for each in self.told["runs"] if (each["row"], each["column"]) == ("A None", "0"))
         self.assertEqual(
-            commands[1][2]["text"], f"./run sllmr train {run['folder']}/config.toml run_dir=runs/again"
+            commands[1][2]["text"],
+            f"./run sllmr train {run['folder']}/config.toml threads=1 run_dir=runs/again/A_None_0",
         )
+        folders = [row[2]["text"].split()[-1] for row in commands[1:]]
+        self.assertEqual(len({*folders}), len(folders))
+        axes = page.locator("[data-figure=bars] svg").first.text_content()
+        self.assertEqual(axes.count("AB"), 4)  # a panel a method, each of which names its backbones
+        self.assertEqual(len(page.query_selector_all("[data-figure=curves] .drawing")), 2)  # of ten rows
 
     def test_vega_takes_over_every_drawing_and_gives_it_back(self):
         page = self.browser.open(self.out)
@@ -584,6 +616,9 @@ class FullPage(Case):
         self.assertEqual(lines[:2], ["| row | 0 | half | all of it |", "| --- | ---: | ---: | ---: |"])
         self.assertRegex(lines[2], r"^\| A None \| 0\.\d{4} ± 0\.\d{4} \(paper 0\.7000, [\w ]+\) \|")
         self.assertEqual(len(lines), 2 + len(self.told["rows"]))
+        bold = scores.locator("table").first.locator("b").count()
+        self.assertGreater(bold, 0)
+        self.assertEqual(len(re.findall(r"\| \*\*0\.\d{4} ± 0\.\d{4}\*\* \(", "\n".join(lines))), bold)
         scores.locator("[data-copy=latex]").first.click()
         page.wait_for_timeout(100)
         text = page.evaluate("navigator.clipboard.readText()")
@@ -591,6 +626,31 @@ class FullPage(Case):
             "\\begin{tabular}{lrrr}\n\\toprule\nrow & 0 & half & all of it \\\\\n\\midrule\nA None & 0.", text
         )
         self.assertIn(" $\\pm$ ", text)
+        self.assertEqual(text.count("\\textbf{0."), bold)
+        page.close()
+
+    def test_print_is_light_whole_and_as_wide_as_the_paper(self):
+        page = self.browser.open(self.out)
+        page.set_viewport_size({"width": 700, "height": 900})
+        page.locator("[data-theme-choice=dark]").click()
+        folded = page.locator("details:not([open])").count()
+        self.assertGreater(folded, 5)
+        page.wait_for_timeout(200)
+        page.emulate_media(media="print")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        self.assertEqual(
+            page.evaluate("getComputedStyle(document.body).backgroundColor"), "rgb(255, 255, 255)"
+        )
+        self.assertEqual(page.locator("details:not([open]), [data-folded]").count(), 0)
+        wide = page.evaluate(
+            """[...document.querySelectorAll("table, .drawing svg")].filter(
+                 (each) => each.getBoundingClientRect().right > innerWidth).length"""
+        )
+        self.assertEqual(wide, 0)
+        page.emulate_media(media="screen")
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        self.assertEqual(page.locator("details:not([open])").count(), folded)
+        self.assertEqual(page.said, [])
         page.close()
 
     def test_the_same_bytes_again(self):
@@ -626,6 +686,114 @@ class Pages(Case):
         found = Axe().run(page)
         self.assertEqual(found.violations_count, 0, found.generate_report())
 
+    def test_what_is_concluded(self):
+        draw = random.Random(3)
+        base = {seed: 0.80 + 0.001 * draw.random() for seed in range(1, 6)}
+
+        def shifted(*by):
+            return {seed: base[seed] + each for seed, each in enumerate(by, 1)}
+
+        verdicts = {
+            "none": base,
+            "better": shifted(0.010, 0.011, 0.0105, 0.0102, 0.0108),
+            "worse": shifted(-0.010, -0.011, -0.0105, -0.0102, -0.0108),
+            "unlucky": shifted(-0.004, -0.006, -0.002, -0.005, -0.001),  # p = .02 before Holm
+            "once": shifted(0.05),
+            "alike": shifted(0.01, 0.01, 0.01, 0.01, 0.01),
+        }
+        noise = {f"noise {k}": shifted(*(draw.gauss(0, 0.01) for _ in range(5))) for k in range(6)}
+        published = [
+            {"row": row, "column": "x", "metric": "auc.all", "value": 0.7} for row in ("none", "once")
+        ]
+        write_figures(self.folder / "v/verdicts", verdicts | noise, published=published)
+        three = {
+            row: {column: {1: value, 2: value + 0.01} for column in "xyz"}
+            for row, value in zip("abc", (0.1, 0.2, 0.3), strict=True)
+        }
+        three["less"] = {column: {1: 0.01, 2: 0.02} for column in "xy"}
+        write_figures(self.folder / "v/lower", three, "log_loss.all", "xyz", published=published)
+        write_figures(self.folder / "v/unknown", three, "guidance.mean_alpha.all", "xyz")
+        write_figures(
+            self.folder / "v/unvalued", {"none": {1: None}, "a": {1: None}}, "guidance_cost.seconds.all"
+        )
+        odd = [
+            "none",
+            "a\ud800",
+            "b\0\x1b\ufffe",
+            "😀" * 300,
+            "😀" * 299 + "😁",
+            "long " * 4000,
+            "x" * 30 + "😀" * 3,
+        ]
+        write_figures(
+            self.folder / "v/odd", {name: {1: 0.5, 2: 0.6 + 0.01 * k} for k, name in enumerate(odd)}
+        )
+        write_figures(self.folder / "w/odd", {"none": {1: 0.5}})
+        names = ["verdicts", "lower", "unknown", "unvalued", "odd"]
+        page = self.browser.open(
+            self.made(*(self.folder / "v" / name for name in names), self.folder / "w/odd", "--seeds-alone")
+        )
+        self.unfold(page)
+        self.assertEqual(page.said, [])
+
+        facts = {row[0]["text"]: row[1]["text"] for row in self.table(page, "overview", within="#s1")[1:]}
+        self.assertRegex(facts["Better than none"], r"^better \(x, all: \+0.0105\)$")
+        self.assertRegex(facts["Worse than none"], r"^worse \(x, all: -0.0105\)$")
+        self.assertEqual(
+            facts["Not shown either way"], "9 of 11 comparisons, 1 of them with one seed, which has no test"
+        )
+        forest = {
+            row[0]["text"]: [cell["text"] for cell in row]
+            for row in self.table(page, "forest", within="#s1")[1:]
+        }
+        self.assertLess(float(forest["unlucky"][8]), 0.05)
+        self.assertLess(
+            float(forest["unlucky"][6]), 0
+        )  # the interval too, which is not adjusted, and says so
+        self.assertIn("not adjusted", page.locator("#s1-forest .notes").text_content())
+        self.assertEqual(forest["once"][5:9], ["–", "–", "1 seed alone, most have 5", "–"])
+        self.assertEqual(forest["alike"][5:7], ["–", "–"])
+        scores = {row[0]["text"]: row[1] for row in self.table(page, "scores", within="#s1")[1:]}
+        self.assertRegex(scores["once"]["text"], r"n = 1, paper 0.7000, one seed$")
+        self.assertEqual((scores["once"]["status"], scores["none"]["status"]), ("", "above"))
+
+        ranks = {row[0]["text"]: row[1]["value"] for row in self.table(page, "ranks", within="#s2")[1:]}
+        self.assertEqual(ranks, {"a": 1, "b": 2, "c": 3})
+        self.assertIn("Left out of the ranks: less (not in z).", page.locator("#s2-ranks").text_content())
+        self.assertEqual(
+            page.locator("#s2-scores b").evaluate_all(
+                "all => all.map((each) => each.closest('tr').cells[0].textContent.trim())"
+            ),
+            ["a", "less", "less"],
+        )
+        self.assertNotIn("paper:", page.locator("#s2-scores").text_content())
+        left_out = page.locator("section:has(> #s3-missing)").text_content()
+        self.assertIn("which way guidance.mean_alpha is better is not known", left_out)
+        self.assertEqual(page.locator("#s3-scores b").count(), 0)
+        left_out = page.locator("section:has(> #s4-missing)").text_content()
+        self.assertIn("Scores: no run tells guidance_cost.seconds", left_out)
+
+        rows = [row[0]["text"] for row in self.table(page, "scores", within="#s5")[1:]]
+        self.assertEqual((len({*rows}), rows[1], max(map(len, rows)) <= 164), (len(odd), "a\ufffd", True))
+        self.assertEqual(len(page.query_selector_all("#s5-seeds svg")), 1)
+        titles = page.locator("nav p").all_text_contents()
+        self.assertEqual(titles[4:], [f"odd ({self.folder}/v/odd)", f"odd ({self.folder}/w/odd)"])
+
+    def test_directions_are_those_of_the_program(self):
+        told = subprocess.run([PROGRAM, "metrics"], capture_output=True, text=True, check=True).stdout
+        lines = [line.split(maxsplit=1) for line in told.splitlines() if line.startswith("  ")]
+        self.assertGreater(len(lines), 10)
+        for name, says in lines:
+            with self.subTest(name=name):
+                expected = -1 if says.endswith("lower is better") else 1
+                self.assertEqual(directions.direction(name.replace("@K", "@10")), expected)
+        for name, expected in [
+            ("seconds.epoch", -1),
+            ("memory.peak_resident_bytes", -1),
+            ("guidance.alpha", None),
+        ]:
+            self.assertEqual(directions.direction(name), expected)
+
     def test_500_cells(self):
         write_large(self.folder / "large")
         out = self.made(self.folder / "large", "--seeds-alone")
@@ -654,10 +822,14 @@ class Pages(Case):
         (self.folder / "gone/table/results.json").write_text(json.dumps(told))
         done = report(self.folder / "gone/table")
         self.assertEqual(done.returncode, 0)
-        self.assertRegex(done.stderr, r"^report: warning: no intervals over users: .*no checkpoint of .*\n$")
+        self.assertEqual(
+            done.stderr,
+            f"report: warning: {self.folder}/gone/table: no intervals over users: run it from where the runs were made "
+            "(the page says more)\n",
+        )
         page = self.browser.open(Path(done.stdout.strip()))
         facts = {row[0]["text"]: row[1]["text"] for row in self.table(page, "overview")[1:]}
-        self.assertIn("over seeds alone: ", facts["Intervals"])
+        self.assertRegex(facts["Intervals"], "over seeds alone: .*no checkpoint of ")
         self.assertTrue(facts["Finished"].startswith("no"))
         scores = {row[0]["text"]: row for row in self.table(page, "scores", "cold users")[1:]}
         self.assertEqual(scores["B oracle"][1]["text"], "not run paper 0.7000")
@@ -677,6 +849,14 @@ class Pages(Case):
         self.assertTrue(
             all(row[5]["value"] < row[4]["value"] < row[6]["value"] for row in rows)
         )  # over users
+        self.assertEqual({row[7]["text"] for row in rows}, {"1 over users alone"})
+        said = page.locator("main").text_content()
+        self.assertNotIn("over seeds and users", said)
+        self.assertIn("95%, over users alone, of one seed", said)
+        self.assertEqual(page.locator("td.within, td.above, td.below").count(), 0)
+        self.assertEqual({row[-1]["text"] for row in self.table(page, "paper")[1:]}, {"one seed"})
+        facts = {row[0]["text"]: row[1]["text"] for row in self.table(page, "overview")[1:]}
+        self.assertEqual((facts["Better than oracle"], facts["Worse than oracle"]), ("none", "none"))
 
     def test_of_the_program(self):
         """The page of real runs, and the command that makes a cell again."""
@@ -734,12 +914,13 @@ class Faults(unittest.TestCase):
         self.folder = Path(tempfile.mkdtemp(prefix="sllmr_report.", dir=MEMORY))
         self.addCleanup(shutil.rmtree, self.folder)
 
-    def assert_errors(self, cases):
+    def assert_errors(self, cases, setup=""):
         """(words, named) of each; in one process, as the packages take longer to load than to find a fault."""
         before = sorted(self.folder.rglob("*"))
         asked = [[str(word) for word in words] for words, _ in cases]
         code = (
             "import contextlib, io, json, sys; sys.path.insert(0, sys.argv[1]); import page\n"
+            f"{setup}\n"
             "for words in json.loads(sys.argv[2]):\n"
             "    out, error = io.StringIO(), io.StringIO()\n"
             "    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):\n"
@@ -761,6 +942,7 @@ class Faults(unittest.TestCase):
         (self.folder / "empty").mkdir()
         foreign = self.folder / "mine.html"
         foreign.write_text("<p>mine")
+        os.mkfifo(self.folder / "pipe")
         self.assert_errors(
             [
                 ([], "name the folder"),
@@ -770,6 +952,7 @@ class Faults(unittest.TestCase):
                 ([self.folder / "t", "--out", self.folder / "no/x.html"], "there is no folder"),
                 ([self.folder / "t", "--out", self.folder / "empty"], "this is a folder"),
                 ([self.folder / "t", "--out", foreign], "something else made this file"),
+                ([self.folder / "t", "--out", self.folder / "pipe"], "this is no file"),
                 ([self.folder / "t", "--seeds=1"], "--seeds"),
             ]
         )
@@ -812,6 +995,90 @@ class Faults(unittest.TestCase):
         log.write_text("torn\n" + log.read_text())
         cases.append(([whole, "--seeds-alone"], "metrics.jsonl:1: not what"))
         self.assert_errors(cases)
+
+    def test_of_drawing(self):
+        write_tuning(self.folder / "t")
+        named = "Tuning, t: Tuning evidence: cannot be drawn: "
+        for body, said in [("1 / 0", "division by zero"), ("__import__('os')._exit(3)", "has ended")]:
+            self.assert_errors(
+                [
+                    (
+                        [self.folder / "t"],
+                        named + (said if "zero" in said else "the process that draws " + said),
+                    )
+                ],
+                f"import chart; chart._render = lambda spec: {body}",
+            )
+        self.assert_errors(
+            [
+                (
+                    [self.folder / "t"],
+                    "tuning.json: the figure 'Tuning evidence' cannot be made of it (KeyError: 3)",
+                )
+            ],
+            "import figures.tuning; figures.tuning.make = lambda source: {}[3]",
+        )
+
+    def test_odd_values(self):
+        """Of every key of every file: one error that names the file, or a page, never a traceback."""
+        told = write_table(self.folder / "whole", names=("None", "calibrated"), backbones=("",), users=6)
+        run = Path(next(run for run in told["runs"] if run["row"] == "calibrated")["folder"])
+        odd = ['"x"', "true", "null", "{}", "[[1]]", "1e300", "1e999", "1" + "0" * 400, "-1", "0"]
+        first = {key: told[key][0] for key in ("cells", "runs", "published")}
+        texts = [(self.folder / "whole/results.json", json.dumps(told | {key: "AT"})) for key in told]
+        for name, of in first.items():
+            for key in of:
+                changed = [of | {key: "AT"}, *told[name][1:]]
+                texts.append((self.folder / "whole/results.json", json.dumps(told | {name: changed})))
+        summary = json.loads((run / "summary.json").read_text())
+        nested = [
+            (key, inner)
+            for key in ("memory", "machine", "validation", "test", "guidance")
+            for inner in summary[key]
+        ]
+        texts += [(run / "summary.json", json.dumps(summary | {key: "AT"})) for key in summary]
+        texts += [
+            (run / "summary.json", json.dumps(summary | {key: summary[key] | {inner: "AT"}}))
+            for key, inner in nested
+        ]
+        for name in ("metrics.jsonl", "guidance.jsonl"):
+            for line in (run / name).read_text().splitlines()[:2]:
+                event = json.loads(line)
+                texts += [(run / name, json.dumps(event | {key: "AT"}) + "\n") for key in event]
+        cases = [
+            (
+                str(path),
+                text.replace('"AT"', value),
+                str(path.parent if path.parent == run else self.folder / "whole"),
+            )
+            for path, text in texts
+            for value in odd
+        ]
+        cases.append((str(run / "summary.json"), "[" * 9000, str(run)))
+        (self.folder / "cases.json").write_text(json.dumps(cases))
+        code = (
+            "import contextlib, io, json, pathlib, sys; sys.path.insert(0, sys.argv[1]); import page\n"
+            "page.frame.page = lambda *_: ''\n"  # drawing takes seconds
+            "for path, text, folder in json.load(open(sys.argv[2])):\n"
+            "    path = pathlib.Path(path); before = path.read_text(); path.write_text(text)\n"
+            "    out, error = io.StringIO(), io.StringIO()\n"
+            "    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):\n"
+            "        status = page.main(['/bin/false', folder, '--seeds-alone'])\n"
+            "    path.write_text(before); pathlib.Path(folder, 'report.html').unlink(missing_ok=True)\n"
+            "    print(json.dumps([status, error.getvalue()]))"
+        )
+        words = [PYTHON, "-B", "-c", code, str(PAGE.parent), str(self.folder / "cases.json")]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        refused = 0
+        for (path, text, _), line in zip(cases, done.stdout.splitlines(), strict=True):
+            status, error = json.loads(line)
+            with self.subTest(path=path, text=text[-2000:]):
+                self.assertEqual(error.count("\n"), status, error)
+                self.assertEqual(Path(path).name in error, status == 1)
+                self.assertNotIn("Error: ", error)  # foreseen
+            refused += status
+        self.assertGreater(refused, len(cases) / 2)
 
     def test_of_a_full_disk(self):
         write_tuning(self.folder / "t")

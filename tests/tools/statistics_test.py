@@ -33,6 +33,7 @@ import numpy as np
 from scipy import stats
 
 sys.path[:0] = [str(REPORT.parent), str(REPORT.parents[1])]
+import analysis
 import estimates
 import inference
 import report
@@ -424,6 +425,46 @@ class Case(unittest.TestCase):
         }
 
 
+class Verdicts(unittest.TestCase):
+    """What the page concludes: as many seeds, the test and the interval."""
+
+    def comparison(self, differences, holm):
+        differences = np.array(differences)
+        found = analysis.Comparison(
+            [*range(differences.size)], differences, np.zeros((differences.size, 0)), None
+        )
+        found.holm = holm
+        return found
+
+    def test_the_two_sides_are_alike(self):
+        for differences, holm, expected in [
+            ([0.010, 0.011, 0.012], 0.04, "above"),
+            ([-0.010, -0.011, -0.012], 0.04, "below"),
+            ([0.010, 0.011, 0.012], 0.05, ""),
+            ([-0.010, -0.011, -0.012], 0.05, ""),
+            ([-0.010, -0.011, -0.012], None, ""),
+            ([-0.010, 0.011, -0.012], 0.01, ""),  # the interval holds 0
+            ([0.01], 0.01, ""),
+            ([0.01, 0.01], 0.01, ""),
+            ([0.8 - 0.79, 0.7 - 0.69, 0.3 - 0.29], 0.01, ""),  # but for rounding alike
+        ]:
+            with self.subTest(differences=differences, holm=holm):
+                self.assertEqual(self.comparison(differences, holm).verdict(), expected)
+
+    def test_two_sided_p(self):
+        differences = np.array([0.001, 0.003, 0.002, 0.0005])
+        one, two = inference.paired_t(differences), inference.paired_t(differences, "two-sided")
+        self.assertAlmostEqual(two, stats.ttest_1samp(differences, 0).pvalue, delta=1e-12)
+        self.assertAlmostEqual(two, 2 * one, delta=1e-12)
+        self.assertAlmostEqual(inference.paired_t(-differences, "two-sided"), two, delta=1e-12)
+        for alike in ([0.0, 0.0], [0.8 - 0.79, 0.7 - 0.69, 0.3 - 0.29]):
+            self.assertEqual(inference.paired_t(np.array(alike), "two-sided"), 1)
+        self.assertGreater(
+            inference.smallest_detectable(differences, 3, "two-sided"),
+            inference.smallest_detectable(differences, 3),
+        )
+
+
 class Command(Case):
     def test_methods_beside_the_baseline(self):
         self.write_folder()
@@ -467,6 +508,12 @@ class Command(Case):
         self.assertEqual(self.statistics(self.out), first)
         self.assertEqual(self.asked()[9:], ["good_2"])
         elsewhere = self.folder / "kept/here"
+        before = sorted(self.out.rglob("*"))
+        self.assertEqual(self.statistics(self.out, f"--predictions={elsewhere}"), first)
+        self.assertEqual(sorted(self.out.rglob("*")), before)
+        self.assertFalse(elsewhere.exists())  # those beside the runs do
+        for path in self.out.rglob("predictions.*"):
+            path.unlink()
         before = sorted(self.out.rglob("*"))
         self.assertEqual(self.statistics(self.out, f"--predictions={elsewhere}"), first)
         self.assertEqual((sorted(self.out.rglob("*")), len([*elsewhere.iterdir()])), (before, 9))
@@ -610,8 +657,10 @@ class Faults(Case):
         self.write_folder()
         foreign = self.folder / "notes.json"
         foreign.write_text('{"mine": 1}')
+        os.mkfifo(self.folder / "pipe")
         for words, named in [
             ([], "name the --out folder"),
+            ([self.out, "--json", self.folder / "pipe"], "this is no file"),
             ([self.out, self.out], "twice"),
             ([self.folder], "results.json: cannot be read"),
             ([self.out, "--baseline=nope"], "--baseline takes one of: none, good, same"),
@@ -639,6 +688,10 @@ class Faults(Case):
             ('{"schema": 1}', "not what compare"),
             (json.dumps(whole | {"schema": 2}), "schema 2"),
             (json.dumps(whole), "no run is finished yet"),
+            (json.dumps(whole | {"rows": ["none", "none"]}), "rows: none stands there twice"),
+            (json.dumps(whole | {"rows": [3]}), "rows[0] is not a text"),
+            (json.dumps(whole | {"title": 10**400}), "too large"),
+            ("[" * 9000, "nested too deep"),
         ]:
             with self.subTest(text=text):
                 path.write_text(text)
@@ -667,6 +720,8 @@ class Faults(Case):
                 for kept in run.glob("predictions.*"):
                     kept.unlink()
                 self.assert_error(named, self.out)
+        (run / "config.toml").rename(run / "elsewhere")
+        self.assert_error("config.toml: cannot be read (No such file or directory)", self.out)
         (run / "model.safetensors").unlink()
         self.assert_error("good_2: no checkpoint of good, seed 2", self.out)
 

@@ -6,6 +6,8 @@ usage: tensorboard_test.py PROGRAM [unittest's arguments]
 Runs itself by the Python that `./run tensorboard` has installed; exits with 77 where there is none.
 """
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -116,6 +118,12 @@ class Case(unittest.TestCase):
         self.assertEqual(self.convert(run).returncode, 0)  # anew
         self.assertEqual(scalars(run / "tensorboard/run"), expected)
 
+    @staticmethod
+    def results(runs):
+        rows, columns = (list(dict.fromkeys(run[key] for run in runs)) for key in ("row", "column"))
+        told = {"schema": 1, "complete": True, "rows": rows, "columns": columns, "cells": [], "runs": runs}
+        return json.dumps(told)
+
     def test_a_table_and_a_run(self):
         table, other = self.folder / "table", self.write_run("other")
         for seed in (1, 2):
@@ -123,12 +131,75 @@ class Case(unittest.TestCase):
         runs = [
             {"row": "no ne", "column": "x", "seed": seed, "folder": f"runs/none_{seed}"} for seed in (1, 2, 3)
         ]
-        (table / "results.json").write_text(json.dumps({"runs": runs}))
+        (table / "results.json").write_text(self.results(runs))
         out = self.folder / "events"
         done = self.convert(table, other, "--out", out)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         names = sorted(str(path.parent.relative_to(out)) for path in out.rglob("events.*"))
         self.assertEqual(names, ["other", "table/no_ne_x_1", "table/no_ne_x_2"])
+
+    def test_names_that_are_alike_have_folders_of_their_own(self):
+        table = self.folder / "table"
+        names = ["a b", "a_b", "a/b", "a\nb", ".", "x" * 300, "x" * 300 + "y", "\ud800"]
+        for k in range(len(names)):
+            self.write_run(f"table/run_{k}")
+        runs = [
+            {"row": name, "column": "c", "seed": 1, "folder": f"r/run_{k}"} for k, name in enumerate(names)
+        ]
+        (table / "results.json").write_text(self.results(runs))
+        done = self.convert(table)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        found = [path.parent for path in (table / "tensorboard").rglob("events.*")]
+        self.assertEqual((len(found), len({*found})), (8, 8))
+        for folder in found:
+            self.assertEqual(scalars(folder)["train/loss", 1], 0.5)
+
+    def test_values_that_are_none(self):
+        """One error that names the file, or what can be shown; never a traceback."""
+        run = self.write_run()
+        whole = json.loads((run / "summary.json").read_text())
+        odd = [
+            '"x"',
+            "true",
+            "{}",
+            "[]",
+            "[1]",
+            "1e300",
+            "1e999",
+            "1" + "0" * 400,
+            "-1",
+            "0",
+            "null",
+            '{"a": {"b": [[1]]}}',
+        ]
+        odd.append("[" * 9000 + "]" * 9000)
+        written = [
+            (run / "summary.json", json.dumps(whole | {key: "AT"}))
+            for key in [*whole, "memory", "guidance_cost"]
+        ]
+        for name, keys in [
+            ("metrics.jsonl", ("event", "epoch", "loss", "rows", "seconds", "auc")),
+            ("guidance.jsonl", ("epoch", "buckets", "collapsed")),
+        ]:
+            first = json.loads((run / name).read_text().splitlines()[0])
+            written += [(run / name, json.dumps(first | {key: "AT"}) + "\n") for key in keys]
+        sys.path[:0] = [str(CONVERT.parent), str(CONVERT.parents[1])]
+        import convert
+
+        for path, text in written:
+            before = path.read_text()
+            for value in odd:
+                path.write_text(text.replace('"AT"', value))
+                error = io.StringIO()
+                with (
+                    self.subTest(text=text[:300], value=value[:40]),
+                    contextlib.redirect_stdout(io.StringIO()),
+                    contextlib.redirect_stderr(error),
+                ):
+                    status = convert.main([str(run)])
+                    self.assertEqual(error.getvalue().count("\n"), status, error.getvalue())
+                    self.assertEqual(path.name in error.getvalue(), status == 1)
+            path.write_text(before)
 
     def test_of_the_program(self):
         data, run = self.folder / "small", self.folder / "trained"
@@ -166,8 +237,12 @@ class Case(unittest.TestCase):
         table = self.folder / "table"
         table.mkdir()
         (table / "results.json").write_text(
-            '{"runs": [{"row": "a", "column": "b", "seed": 1, "folder": "gone"}]}'
+            self.results([{"row": "a", "column": "b", "seed": 1, "folder": "gone"}])
         )
+        (self.folder / "link").symlink_to(self.folder / "empty")
+        piped = self.write_run("piped")
+        (piped / "metrics.jsonl").unlink()
+        os.mkfifo(piped / "metrics.jsonl")
         before = sorted(self.folder.rglob("*"))
         for words, named in [
             ([], "name the folder"),
@@ -176,6 +251,8 @@ class Case(unittest.TestCase):
             ([self.folder / "empty"], "no results.json"),
             ([run, "--out", self.folder / "mine"], "something else made it"),
             ([run, "--out", self.folder / "a/b"], "there is no folder"),
+            ([run, "--out", self.folder / "link"], "this is a link"),
+            ([piped], "metrics.jsonl: is no file"),
             ([torn], "metrics.jsonl:1: not what"),
             ([table], "none of the run folders"),
         ]:

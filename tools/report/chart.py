@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, NoReturn
 
+from run_files import clean
 from shared import ToolError, end_with_parent, write_text
 
 VEGA_LITE = "6.4"
@@ -68,6 +69,14 @@ CONFIG = {
 }
 
 
+MOST = len(COLOURS)  # of categories in one drawing: beyond them two would look alike
+
+
+def plain_number(least: float = 1000) -> str:
+    """Expression of an axis' labels: 0.2, 15, 20k."""
+    return f"abs(datum.value) < {least} ? format(datum.value, '~g') : format(datum.value, '~s')"
+
+
 def category(field: str, values: list[str], title: str | None = None) -> dict[str, Any]:
     """Encodings that tell a category by colour, and by shape or dash."""
     n = range(len(values))
@@ -107,17 +116,56 @@ _DIGITS = re.compile(r"(\.\d)\d+")  # a tenth of a pixel will do
 _EMPTY = re.compile(r'<path(?: transform="[^"]*")? d="(?:M0,0h0v0h0Z)?"(?: display="none")?/>')
 
 
+_LONGEST, _LONGEST_TIP = 160, 400
+_WIDEST = 140  # pixels, about, of a label with characters beyond 16 bits: Vega, which shortens longer ones, cuts them in two
+
+
+def drawable(spec: dict[str, Any]) -> dict[str, Any]:
+    """With texts that the engine draws: of its characters, and short. Two that differ still do."""
+    known: dict[str, str] = {}
+    taken: set[str] = set()
+
+    def short(text: str, longest: int) -> str:
+        astral = sum(character > "\uffff" for character in text)
+        if astral and 7 * len(text) + 9 * astral > _WIDEST:
+            text = re.sub("[^\0-\uffff]+", "\ufffd", text)
+        return clean(text) if len(text) <= longest else clean(text[: longest - 1]) + "…"
+
+    def label(text: str) -> str:
+        if text not in known:
+            first = found = short(text, _LONGEST)
+            k = 1
+            while found in taken:
+                k += 1
+                found = f"{first} ({k})"
+            known[text] = found
+            taken.add(found)
+        return known[text]
+
+    def walk(value: Any, key: str) -> Any:
+        if isinstance(value, str):
+            is_said = key in ("tip", "filter", "labelExpr", "test")
+            return short(value, _LONGEST_TIP) if is_said else label(value)
+        if isinstance(value, dict):
+            return {name: walk(each, name) for name, each in value.items()}
+        return [walk(each, key) for each in value] if isinstance(value, list) else value
+
+    return walk(spec, "")
+
+
 def roomy(spec: dict[str, Any]) -> dict[str, Any]:
     """With room for labels in a font that is wider than the one that they were measured in."""
+    spec = drawable(spec)
     values = spec.get("data", {}).get("values", [])
     longest = max((len(str(value.get("row", ""))) for value in values), default=0)
     return {"padding": {"left": 5 + min(longest, 40), "right": 24, "top": 5, "bottom": 5}} | spec
 
 
 def _render(spec: dict[str, Any]) -> str:
+    """Of a spec with room."""
     import vl_convert
 
-    svg = vl_convert.vegalite_to_svg(roomy(spec), vl_version=VEGA_LITE, config=CONFIG)
+    svg = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE, config=CONFIG)
     # The element has one description; what its marks say is for the pointer alone.
     svg = re.sub(r' aria-label="(?:[XY]-axis|[Tt]itle|Symbol|legend)[^"]*"', "", svg)
     svg = _EMPTY.sub("", _NOISE.sub("", svg)).replace(" aria-label=", " data-tip=")
@@ -141,23 +189,35 @@ _SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
 def _work(tasks: Connection) -> None:
-    """Of a process: answers specifications with SVG, and None with the library, until it is killed."""
+    """Of a process: answers specifications with (number, SVG, error), and None with the library, until it is killed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # where the engine says more than one line of its end
     end_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the parent hears it too
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     while True:
         number, spec = tasks.recv()
-        tasks.send((number, _vega() if spec is None else _render(spec)))
+        try:
+            tasks.send((number, _vega() if spec is None else _render(spec), ""))
+        except BaseException as error:  # the engine's panics are no Exception
+            said = str(error).strip() or type(error).__name__
+            tasks.send((number, "", said.splitlines()[0][:200]))
 
 
-def draw(specs: list[dict[str, Any]], stopped: Callable[[], NoReturn]) -> tuple[str, list[str]]:
-    """(Vega for the page, an SVG of each), by two processes, as Vega's engine hears no Ctrl-C while it works; `stopped`
-    is called on Ctrl-C. Throws ToolError where a process was ended."""
+def draw(specs: list[tuple[str, dict[str, Any]]], stopped: Callable[[], NoReturn]) -> tuple[str, list[str]]:
+    """(Vega for the page, an SVG of each named spec), by two processes, as Vega's engine hears no Ctrl-C while it works;
+    `stopped` is called on Ctrl-C. Throws ToolError with the name of what cannot be drawn."""
     context = multiprocessing.get_context("fork")
-    waiting: list[tuple[int, dict[str, Any] | None]] = [(0, None), *enumerate(specs, 1)]
+    waiting: list[tuple[int, dict[str, Any] | None]] = [
+        (0, None),
+        *enumerate((spec for _, spec in specs), 1),
+    ]
     drawn: dict[int, str] = {}
+    at_work: dict[Connection, int] = {}
     processes, ends = [], []
+
+    def fail(number: int, why: str) -> NoReturn:
+        raise ToolError(f"{specs[number - 1][0] if number else 'Vega'}: cannot be drawn: {why}")
 
     def stop(*_: Any) -> None:
         # Not by an exception, which would be lost in a callback of fork().
@@ -179,12 +239,19 @@ def draw(specs: list[dict[str, Any]], stopped: Callable[[], NoReturn]) -> tuple[
         idle = list(ends)
         while len(drawn) <= len(specs):
             while idle and waiting:
-                idle.pop().send(waiting.pop(0))
+                end = idle.pop()
+                at_work[end] = waiting[0][0]
+                end.send(waiting.pop(0))
             for end in wait(ends):
-                number, text = end.recv()
+                try:
+                    number, text, error = end.recv()
+                except (EOFError, ConnectionError):
+                    fail(at_work.get(end, 0), "the process that draws has ended; is there memory left?")
+                if error:
+                    fail(number, error)
                 drawn[number] = text
                 idle.append(end)
-    except (EOFError, ConnectionError) as error:
+    except ConnectionError as error:
         raise ToolError("a process that draws was ended; is there memory left?") from error
     finally:
         for process in processes:

@@ -5,6 +5,7 @@ usage: page.py SLLMR FOLDER... [--out FILE] [--baseline ROW] [--metric NAME] [--
 """
 
 import argparse
+import contextlib
 import os
 import shlex
 import signal
@@ -20,20 +21,10 @@ sys.path.append(str(Path(__file__).parents[1] / "statistics"))
 import frame
 from model import Missing
 from registry import FIGURES
-from shared import Parser, Progress, ToolError, write_text
-from sources import read_source
+from shared import Parser, Progress, ToolError, require_replaceable, write_text
+from sources import read_source, unexpected
 
 _NAME = "./run report"
-
-
-def _require_own(path: Path) -> None:
-    """Throws ToolError where --out would replace what somebody else has made."""
-    if not path.parent.is_dir():
-        raise ToolError(f"--out {path}: there is no folder {path.parent}")
-    if path.is_dir():
-        raise ToolError(f"--out {path}: this is a folder: name a file")
-    if path.exists() and frame.MADE_BY not in path.read_bytes()[:2000].decode(errors="replace"):
-        raise ToolError(f"--out {path}: something else made this file: remove it, or choose another name")
 
 
 def parse(words: list[str], program: str) -> argparse.Namespace:
@@ -79,19 +70,25 @@ def _stop(progress: Progress) -> NoReturn:
 def make(arguments: argparse.Namespace, words: list[str], progress: Progress) -> str:
     """The page."""
     sources = [read_source(Path(folder)) for folder in arguments.folders]
-    _require_own(arguments.out)
+    require_replaceable("--out", arguments.out, lambda text: frame.MADE_BY in text[:2000])
+    titles = [source.title for source in sources]
     for source in sources:
+        if titles.count(source.title) > 1:
+            source.title += f" ({source.folder})"
         if source.kind == "results":
-            source.analyse(arguments, progress)
-            if source.without_users and not arguments.seeds_alone:
-                print(f"report: warning: no intervals over users: {source.without_users}", file=sys.stderr)
+            with _expected(source, "the statistics"):
+                source.analyse(arguments, progress)
+            if source.warning:
+                progress.clear()
+                print(f"report: warning: {source.warning}", file=sys.stderr)
     sections = []
     for source in sources:
         figures, missing = [], []
         for module in FIGURES[source.kind]:
             progress.show(f"{source.title}: {module.TITLE}")
             try:
-                figures.append(module.make(source))
+                with _expected(source, f"the figure '{module.TITLE}'"):
+                    figures.append(module.make(source))
             except Missing as why:
                 missing.append((module.TITLE, str(why)))
         sections.append(frame.Section(source, figures, missing))
@@ -99,6 +96,17 @@ def make(arguments: argparse.Namespace, words: list[str], progress: Progress) ->
     page = frame.page(sections, _NAME + " " + " ".join(map(shlex.quote, words)), lambda: _stop(progress))
     progress.clear()
     return page
+
+
+@contextlib.contextmanager
+def _expected(source, what: str):
+    """What no reader and no figure foresaw is an error of one line too."""
+    try:
+        yield
+    except (ToolError, OSError, Missing):
+        raise
+    except Exception as error:
+        raise unexpected(source.path, what, error) from error
 
 
 def main(words: list[str]) -> int:
@@ -125,4 +133,5 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="surrogateescape")  # folders may have any name
     sys.exit(main(sys.argv[1:]))

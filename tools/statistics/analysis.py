@@ -42,6 +42,13 @@ class Comparison:
     def interval(self) -> Interval | None:
         return _interval(self.differences, self.deviations)
 
+    def verdict(self) -> str:
+        """Of two seeds or more: "above" or "below" 0 where the interval is, and the test after Holm; else ""."""
+        interval = self.interval()
+        if interval is None or interval.is_empty() or self.holm is None or not self.holm < inference.ALPHA:
+            return ""
+        return "above" if interval.low > 0 else "below" if interval.high < 0 else ""
+
 
 @dataclass
 class Method:
@@ -66,14 +73,14 @@ class Part:
     methods: list[Method]
 
 
-def _comparison(method: Method, baseline: Method) -> Comparison | None:
+def _comparison(method: Method, baseline: Method, alternative: str) -> Comparison | None:
     seeds = [seed for seed in method.seeds if seed in baseline.seeds]
     if not seeds:
         return None
     own, others = ([of.seeds.index(seed) for seed in seeds] for of in (method, baseline))
     differences = method.values[own] - baseline.values[others]
     deviations = method.deviations[own] - baseline.deviations[others]
-    return Comparison(seeds, differences, deviations, inference.paired_t(differences))
+    return Comparison(seeds, differences, deviations, inference.paired_t(differences, alternative))
 
 
 def chosen(tables: list[Table], baseline: str, rows: list[str] | None) -> list[Table]:
@@ -103,10 +110,17 @@ class Statistics:
     """Of tables whose comparisons make one family."""
 
     def __init__(
-        self, tables: list[Table], baseline: str | None, metric: str, slices: list[str], progress: Progress
+        self,
+        tables: list[Table],
+        baseline: str | None,
+        metric: str,
+        slices: list[str],
+        progress: Progress,
+        alternative: str = "larger",
     ):
-        """A baseline of None compares nothing."""
+        """A baseline of None compares nothing. The alternative is that of inference.paired_t."""
         self.tables, self.baseline, self.metric_name, self.slices = tables, baseline, metric, slices
+        self.alternative = alternative
         self.progress = progress
         self.metric: Metric | None = None
         self.comparisons = 0
@@ -206,7 +220,7 @@ class Statistics:
         baselines = part.table.baselines(self.baseline) if self.baseline is not None else {}
         for row, baseline in baselines.items():
             if row in by_row and baseline in by_row:
-                by_row[row].comparison = _comparison(by_row[row], by_row[baseline])
+                by_row[row].comparison = _comparison(by_row[row], by_row[baseline], self.alternative)
         return part
 
     def _test(self, parts: list[Part]) -> None:
@@ -223,6 +237,6 @@ class Statistics:
         ):
             comparison.holm, comparison.benjamini_hochberg = holm, rate
             comparison.smallest_detectable = inference.smallest_detectable(
-                comparison.differences, len(tested)
+                comparison.differences, len(tested), self.alternative
             )
         self.comparisons = len(tested)

@@ -12,6 +12,7 @@ from scipy import special, stats
 LEVEL = 0.95  # of intervals
 ALPHA = 0.05  # of tests
 POWER = 0.8
+_ROUNDING = 1e-12  # of differences of figures near 1
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class Interval:
     high: float
     error: float  # standard error
     df: float  # of Student's t; infinite: normal
+
+    def is_empty(self) -> bool:
+        """Runs that are all alike say nothing of others."""
+        return self.high - self.low <= _ROUNDING
 
 
 def _interval(mean: float, variance: float, df: float) -> Interval:
@@ -74,31 +79,40 @@ def hierarchical_bootstrap(
     return means
 
 
-def paired_t(differences: np.ndarray) -> float | None:
-    """p of the one-sided t test on the seeds' differences, against "is not better"; None below two seeds, 1
-    without deviation."""
+def _is_constant(differences: np.ndarray) -> bool:
+    return bool(np.ptp(differences) <= _ROUNDING)
+
+
+def paired_t(differences: np.ndarray, alternative: str = "larger") -> float | None:
+    """p of the t test on the seeds' differences, against "is not better" (`larger`) or "is the same" (`two-sided`);
+    None below two seeds, 1 without deviation."""
     if differences.size < 2:
         return None
-    if np.ptp(differences) == 0:
+    if _is_constant(differences):
         return 1.0
     t = differences.mean() / (differences.std(ddof=1) / np.sqrt(differences.size))
+    if alternative == "two-sided":
+        return float(2 * special.stdtr(differences.size - 1, -abs(t)))
     return float(special.stdtr(differences.size - 1, -t))
 
 
-def smallest_detectable(differences: np.ndarray, comparisons: int) -> float | None:
-    """The difference that as many seeds of this deviation would show in 80 of 100 repetitions, at the level of
-    Holm's first step among `comparisons`; None below two seeds or without deviation."""
-    if differences.size < 2 or np.ptp(differences) == 0:
+def smallest_detectable(
+    differences: np.ndarray, comparisons: int, alternative: str = "larger"
+) -> float | None:
+    """The difference that as many seeds of this deviation would show in 80 of 100 repetitions of the test, at the level
+    of Holm's first step among `comparisons`; None below two seeds or without deviation."""
+    if differences.size < 2 or _is_constant(differences):
         return None
-    return _detectable_effect(differences.size, ALPHA / comparisons) * float(differences.std(ddof=1))
+    effect = _detectable_effect(differences.size, ALPHA / comparisons, alternative)
+    return effect * float(differences.std(ddof=1))
 
 
 @cache
-def _detectable_effect(n: int, alpha: float) -> float:
+def _detectable_effect(n: int, alpha: float, alternative: str) -> float:
     """In standard deviations."""
     from statsmodels.stats.power import TTestPower
 
-    return float(TTestPower().solve_power(nobs=n, alpha=alpha, power=POWER, alternative="larger"))
+    return float(TTestPower().solve_power(nobs=n, alpha=alpha, power=POWER, alternative=alternative))
 
 
 def adjusted(p_values: list[float], method: str) -> list[float]:

@@ -23,7 +23,7 @@ import inference
 from analysis import Comparison, Method, Part, Statistics, chosen
 from inference import ALPHA, LEVEL, POWER
 from runs import Evaluator, read_tables
-from shared import Parser, Progress, ToolError, write_text
+from shared import Parser, Progress, ToolError, require_replaceable, write_text
 
 _MADE_BY = "./run statistics"
 _BOOTSTRAP_DRAWS = 1000
@@ -176,18 +176,11 @@ def as_json(statistics: Statistics, parts: list[Part]) -> str:
     return json.dumps(told, indent=2) + "\n"
 
 
-def _require_own(path: Path) -> None:
-    """Throws ToolError where --json would replace what somebody else has made."""
-    if not path.parent.is_dir():
-        raise ToolError(f"--json {path}: there is no folder {path.parent}")
-    if not path.exists():
-        return
+def _is_own(text: str) -> bool:
     try:
-        is_own = json.loads(path.read_text(encoding="utf-8"))["made_by"] == _MADE_BY
-    except (OSError, ValueError, KeyError, TypeError):
-        is_own = False
-    if not is_own:
-        raise ToolError(f"--json {path}: something else made this file: remove it, or choose another name")
+        return json.loads(text)["made_by"] == _MADE_BY
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def _names(text: str) -> list[str]:
@@ -237,7 +230,7 @@ def parse(words: list[str]) -> argparse.Namespace:
     if len({Path(folder).resolve() for folder in arguments.folders}) < len(arguments.folders):
         raise ToolError("a folder is named twice")
     if arguments.json is not None:
-        _require_own(arguments.json)
+        require_replaceable("--json", arguments.json, _is_own)
     return arguments
 
 
@@ -273,4 +266,5 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="surrogateescape")  # folders may have any name
     sys.exit(main(sys.argv[1:]))

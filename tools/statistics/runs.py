@@ -1,8 +1,8 @@
 """What `compare` and `experiment run` have left: results.json, run folders, predictions of their tests."""
 
 import hashlib
-import json
 import math
+import os
 import re
 import tempfile
 import time
@@ -15,7 +15,7 @@ import numpy as np
 
 import estimates
 from estimates import Estimate, NoEstimate
-from run_files import refuse_constant, run_folder
+from run_files import read_results, run_folder
 from shared import Child, ToolError, error_of
 
 _CHECKPOINTS = ["best.safetensors", "model.safetensors"]  # the first that is there, as `sllmr eval` takes it
@@ -71,53 +71,28 @@ def is_named(row: str, name: str) -> bool:
     return f" {row}".casefold().endswith(f" {name}".casefold())
 
 
-def read_results(out: Path) -> dict[str, Any]:
-    """results.json. Throws ToolError where it cannot be read, or is of no known schema."""
-    path = out / "results.json"
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse_constant)
-        if results["schema"] != 1:
-            raise ToolError(f"{path}: schema {results['schema']} is not known here: another version made it")
-        if any(type(run["seed"]) is not int for run in results["runs"]):
-            raise ToolError(f"{path}: a run's seed is no integer: it was changed by hand; make it anew")
-        return results
-    except OSError as error:
-        raise ToolError(
-            f"{path}: cannot be read ({error.strerror}): name the --out folder of compare or experiment run"
-        ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise not_ours(path) from error
-
-
-def not_ours(path: Path) -> ToolError:
-    return ToolError(f"{path}: not what compare or experiment run write; run that again")
-
-
 def tables_of(results: dict[str, Any], out: Path) -> list[Table]:
     """Its columns with a finished run."""
     path = out / "results.json"
-    try:
-        figures: dict[tuple, dict] = {}
-        for cell in results["cells"]:
-            cells = figures.setdefault((cell["column"], cell["row"], cell["seed"]), {})
-            cells[cell["metric"], cell["slice"]] = cell["value"]
-        tables = []
-        for column in results["columns"]:
-            runs = {
-                (run["row"], run["seed"]): Run(
-                    run["row"],
-                    run["seed"],
-                    run_folder(run["folder"], out),
-                    figures.get((column, run["row"], run["seed"]), {}),
-                )
-                for run in results["runs"]
-                if run["column"] == column
-            }
-            rows = [row for row in results["rows"] if any(of == row for of, _ in runs)]
-            if rows:
-                tables.append(Table(path, column, rows, runs, results["complete"]))
-    except (KeyError, TypeError) as error:
-        raise not_ours(path) from error
+    figures: dict[tuple, dict] = {}
+    for cell in results["cells"]:
+        cells = figures.setdefault((cell["column"], cell["row"], cell["seed"]), {})
+        cells[cell["metric"], cell["slice"]] = cell.get("value")
+    tables = []
+    for column in results["columns"]:
+        runs = {
+            (run["row"], run["seed"]): Run(
+                run["row"],
+                run["seed"],
+                run_folder(run["folder"], out),
+                figures.get((column, run["row"], run["seed"]), {}),
+            )
+            for run in results["runs"]
+            if run["column"] == column
+        }
+        rows = [row for row in results["rows"] if any(of == row for of, _ in runs)]
+        if rows:
+            tables.append(Table(path, column, rows, runs, results["complete"]))
     if not tables:
         raise ToolError(f"{path}: no run is finished yet")
     return tables
@@ -199,25 +174,37 @@ def read_predictions(path: Path, users: Users) -> Predictions:
     return Predictions(path, numbers, {name: values[:, k] for k, name in enumerate(names)}, rows.hexdigest())
 
 
+class NoPredictions(ToolError):
+    """They can be made where the runs were made alone: with their checkpoints, and from where their data were read."""
+
+
 def _digest(run: Run) -> str:
     """What decides the predictions of a run: its checkpoint, and its configuration with the protocol."""
-    checkpoint = next((run.folder / name for name in _CHECKPOINTS if (run.folder / name).exists()), None)
+    checkpoint = next((run.folder / name for name in _CHECKPOINTS if os.path.exists(run.folder / name)), None)
     if checkpoint is None:
-        raise ToolError(
+        raise NoPredictions(
             f"{run.folder}: no checkpoint of {run.row}, seed {run.seed}: run the command that made the "
             "results again, from where it ran"
         )
     digest = hashlib.sha256()
     for path in (checkpoint, run.folder / "config.toml"):
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
+        try:
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        except OSError as error:
+            raise NoPredictions(
+                f"{path}: cannot be read ({error.strerror}): run the command that made the results again"
+            ) from error
     return digest.hexdigest()[:16]
 
 
-def _header_of(path: Path) -> list[str]:
+def _marks(path: Path, slices: list[str]) -> bool:
+    """Is it there, with the slices?"""
+    if not path.is_file():
+        return False
     with path.open(encoding="utf-8", errors="surrogateescape") as file:
-        return file.readline().rstrip("\n").split("\t")
+        return {"all", *file.readline().rstrip("\n").split("\t")} >= {*slices}
 
 
 class Evaluator:
@@ -227,13 +214,13 @@ class Evaluator:
         self._program, self._cache = program, cache
 
     def predictions_of(self, run: Run, slices: list[str]) -> Path:
-        """Their file, beside the run or in the cache, by the checkpoint's name; written again where it does not
-        mark the slices, as an older program's. Throws the program's error."""
+        """Their file, in the cache or beside the run, by the checkpoint's name; written (again) where none marks the
+        slices, as an older program's does not. Throws the program's error."""
         name = f"predictions.{_digest(run)}.tsv"
         folder = self._cache or run.folder
-        path = folder / name
-        if path.exists() and {"all", *_header_of(path)} >= {*slices}:
-            return path
+        for of in (folder, run.folder):
+            if _marks(of / name, slices):
+                return of / name
         folder.mkdir(parents=True, exist_ok=True)
         # Whatever ends this, only the whole file gets its name.
         with tempfile.TemporaryDirectory(dir=folder, prefix=".predictions.") as temporary:
@@ -248,9 +235,9 @@ class Evaluator:
             if child.status() == 130:
                 raise KeyboardInterrupt
             if child.status() != 0:
-                raise ToolError(f"{run.row}, seed {run.seed}: {error_of(child.said())}")
-            written.replace(path)
-        return path
+                raise NoPredictions(f"{run.row}, seed {run.seed}: {error_of(child.said())}")
+            written.replace(folder / name)
+        return folder / name
 
 
 @dataclass(frozen=True)

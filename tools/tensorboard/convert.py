@@ -6,6 +6,7 @@ usage: convert.py FOLDER... [--out FOLDER]
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import sys
@@ -20,11 +21,13 @@ if __name__ == "__main__":
 sys.path.append(str(Path(__file__).parents[1]))
 from tensorboardX import SummaryWriter
 
-from run_files import read_events, read_json, run_folder
+from run_files import GUIDANCE, METRICS, clean, read_events, read_results, read_summary, run_folder
 from shared import Parser, Progress, ToolError
 
 _NAME = "./run tensorboard"
 _MARK = ".sllmr"  # in a folder that this has made
+_LONGEST = 200  # bytes of a folder's name
+_LARGEST = 3.4e38  # that an event file holds
 
 
 def _numbers(told: Any, tag: str) -> Iterator[tuple[str, float]]:
@@ -32,7 +35,8 @@ def _numbers(told: Any, tag: str) -> Iterator[tuple[str, float]]:
     if isinstance(told, bool) or told is None:
         return
     if isinstance(told, int | float):
-        yield tag, float(told)
+        if abs(told) < _LARGEST:
+            yield tag, float(told)
     elif isinstance(told, dict):
         for key, value in told.items():
             yield from _numbers(value, f"{tag}/{key}")
@@ -41,31 +45,36 @@ def _numbers(told: Any, tag: str) -> Iterator[tuple[str, float]]:
             yield from _numbers(value, f"{tag}/{k}")
 
 
+def _folder_name(name: str, taken: set[str]) -> str:
+    """Of an event folder: one that no other run has, of characters that a shell takes as they are."""
+    plain = re.sub(r"[\s/\\]|\ufffd", "_", clean(name)).strip(".") or "run"
+    while len(plain.encode()) > _LONGEST:
+        plain = plain[:-1]
+    k, found = 1, plain
+    while found in taken:
+        k += 1
+        found = f"{plain}+{k}"
+    taken.add(found)
+    return found
+
+
 def runs_of(folder: Path) -> dict[str, Path]:
     """Run folders by name: of a table those that its results.json names and that are here, else the folder itself."""
-    if (folder / "results.json").is_file():
-        told = read_json(folder / "results.json", "compare or experiment run").get("runs")
-        try:
-            names = {
-                f"{run['row']}_{run['column']}_{run['seed']}": run_folder(run["folder"], folder)
-                for run in told
-            }
-        except (KeyError, TypeError) as error:
-            raise ToolError(
-                f"{folder / 'results.json'}: not what compare or experiment run write; run that again"
-            ) from error
-        found = {
-            name.replace("/", "_").replace(" ", "_"): path
-            for name, path in names.items()
-            if (path / "summary.json").is_file()
-        }
+    if (folder / "results.json").exists():
+        taken: set[str] = set()
+        found = {}
+        for run in read_results(folder)["runs"]:
+            name = _folder_name(f"{run['row']}_{run['column']}_{run['seed']}", taken)
+            path = run_folder(run["folder"], folder)
+            if os.path.isfile(path / "summary.json"):
+                found[name] = path
         if not found:
             raise ToolError(
                 f"{folder}: none of the run folders of its results.json is there: run it from where they were made"
             )
         return found
     if (folder / "summary.json").is_file() or (folder / "metrics.jsonl").is_file():
-        return {folder.name: folder}
+        return {_folder_name(folder.resolve().name, set()): folder}
     raise ToolError(
         f"{folder}: no results.json, summary.json or metrics.jsonl in it: name the folder of compare or train"
     )
@@ -73,20 +82,20 @@ def runs_of(folder: Path) -> dict[str, Path]:
 
 def write(run: Path, out: Path) -> None:
     """The events of a run. Their clock is the run's: epochs end where their seconds add up to."""
-    summary = read_json(run / "summary.json", "`sllmr train`") if (run / "summary.json").is_file() else {}
+    summary = read_summary(run / "summary.json") if (run / "summary.json").is_file() else {}
     try:
         ended = datetime.fromisoformat(summary["date"]).timestamp()
         clock = ended - float(summary["seconds"]["total"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         clock = (run / "metrics.jsonl").stat().st_mtime if (run / "metrics.jsonl").is_file() else 0.0
     times: dict[int, float] = {}
     last = 0
     with SummaryWriter(str(out), write_to_disk=True) as writer:
-        if "config" in summary:
+        if summary.get("config"):
             writer.add_text(
                 "config", "".join(f"    {line}\n" for line in summary["config"].splitlines()), 0, clock
             )
-        for event in read_events(run / "metrics.jsonl"):
+        for event in read_events(run / "metrics.jsonl", METRICS):
             epoch, kind = event.pop("epoch"), event.pop("event", "")
             last = max(last, epoch)
             if kind == "epoch":
@@ -96,10 +105,10 @@ def write(run: Path, out: Path) -> None:
                     event["rows_per_s"] = event["rows"] / event["seconds"]
             for tag, value in _numbers(event, "train" if kind == "epoch" else "validation"):
                 writer.add_scalar(tag, value, epoch, times.get(epoch, clock))
-        for event in read_events(run / "guidance.jsonl"):
+        for event in read_events(run / "guidance.jsonl", GUIDANCE):
             epoch = event.pop("epoch")
             collapsed = event.pop("collapsed", None)
-            if "buckets" in event:
+            if event.get("buckets"):
                 event["collapsed"] = 0 if collapsed is None else 1
             for tag, value in _numbers(event, "guidance"):
                 writer.add_scalar(tag, value, epoch, times.get(epoch, clock))
@@ -112,8 +121,9 @@ def _convert(folders: list[Path], out: Path, progress: Progress) -> int:
     """Fills the folder, whole or not at all; returns the number of runs."""
     runs: dict[str, Path] = {}
     for folder in folders:
+        prefix = _folder_name(folder.resolve().name, set())
         for name, path in runs_of(folder).items():
-            name = name if len(folders) == 1 or name == folder.name else f"{folder.name}/{name}"
+            name = name if len(folders) == 1 or path == folder else f"{prefix}/{name}"
             if name in runs:
                 raise ToolError(f"two runs would be called '{name}': convert them one by one, with --out")
             runs[name] = path
@@ -123,7 +133,15 @@ def _convert(folders: list[Path], out: Path, progress: Progress) -> int:
         (temporary / _MARK).touch()
         for name, path in runs.items():
             progress.show(f"{name}")
-            write(path, temporary / name)
+            try:
+                write(path, temporary / name)
+            except (ToolError, OSError):
+                raise
+            except Exception as error:  # what no reader foresaw
+                said = " ".join(str(error).split())[:200]
+                raise ToolError(
+                    f"{path}: cannot be converted ({type(error).__name__}: {said}); train again"
+                ) from error
         if out.exists():
             shutil.rmtree(out)
         temporary.replace(out)
@@ -156,6 +174,8 @@ def parse(words: list[str]) -> argparse.Namespace:
     arguments.out = arguments.out or arguments.folders[0] / "tensorboard"
     if not arguments.out.absolute().parent.is_dir():
         raise ToolError(f"--out {arguments.out}: there is no folder {arguments.out.parent}")
+    if arguments.out.is_symlink():
+        raise ToolError(f"--out {arguments.out}: this is a link: name the folder itself")
     if arguments.out.exists() and not (arguments.out / _MARK).is_file():
         raise ToolError(f"--out {arguments.out}: something else made it: remove it, or choose another name")
     return arguments
@@ -187,4 +207,5 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="surrogateescape")  # folders may have any name
     sys.exit(main(sys.argv[1:]))

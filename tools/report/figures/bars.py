@@ -1,6 +1,7 @@
 """What each method gains over its backbone, for all, cold and tail rows: the paper's figure 2, with intervals."""
 
 from chart import GRID, tip, zero
+from figures import intervals
 from inference import LEVEL
 from model import Figure, Missing, Panel, Table, number, text
 
@@ -36,6 +37,7 @@ def _spec(values, backbones, methods, parts, metric):
         "facet": {"field": "method", "type": "nominal", "sort": methods, "title": None},
         "columns": 2 if len(backbones) < 4 else 1,
         "spec": {"width": max(300, 92 * len(backbones)), "height": 170, "layer": layers},
+        "resolve": {"axis": {"x": "independent"}},  # every panel names its backbones
         "config": {"axisY": {"gridColor": GRID}},
     }
 
@@ -45,7 +47,7 @@ def make(source) -> Figure:
     backbones = list(dict.fromkeys(backbone for backbone, _ in names.values()))
     if len(backbones) < 2:
         raise Missing('the rows are not of two backbones or more, each with a baseline ("DCNv2 None")')
-    panels, rows = [], []
+    panels, rows, compared = [], [], []
     for column in source.columns:
         values, methods, of = [], [], []
         for where, part, method in source.comparisons():
@@ -53,10 +55,11 @@ def make(source) -> Figure:
                 continue
             backbone, name = names[method.row]
             each = method.comparison
-            interval = each.interval()
-            low, high = (interval.low, interval.high) if interval else (None, None)
+            compared.append(each)
+            low, high = intervals.bounds(each)
             middle = float(each.differences.mean())
-            bounds = f", {LEVEL:.0%} {low:+.4f} to {high:+.4f}" if interval else ", no interval"
+            bounds = f", {LEVEL:.0%} {low:+.4f} to {high:+.4f}" if low is not None else ", no interval"
+            bounds += ", one seed: over users alone" if len(each.seeds) < 2 and low is not None else ""
             values.append(
                 {
                     "backbone": backbone,
@@ -71,7 +74,9 @@ def make(source) -> Figure:
             methods += [name] if name not in methods else []
             of += [backbone] if backbone not in of else []
             cells = [text(backbone), text(name), text(column), text(part), number(middle, "+.4f")]
-            rows.append([*cells, number(low, "+.4f"), number(high, "+.4f"), number(len(each.seeds), "d")])
+            rows.append(
+                [*cells, number(low, "+.4f"), number(high, "+.4f"), intervals.seeds_cell(source, each)]
+            )
         if values:
             description = (
                 f"{column}: bars of the gain in {source.metric}, a group a backbone, a panel a method."
@@ -84,7 +89,8 @@ def make(source) -> Figure:
         raise Missing("no method has a seed in common with its baseline yet")
     header = ["backbone", "method", "column", "slice", "gain", "low", "high", "seeds"]
     notes = [
-        f"Lines: {LEVEL:.0%} intervals of the mean difference, over {source.over()}; one seed has none over seeds."
+        f"Lines: {LEVEL:.0%} intervals of the mean difference, over {source.over(compared)}.",
+        *intervals.mixed_note(source, compared),
     ]
     return Figure(
         NAME, TITLE, "Over the same backbone without guidance.", panels, [Table(TITLE, header, rows)], notes

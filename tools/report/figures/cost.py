@@ -1,6 +1,6 @@
 """Tokens, money, seconds and memory against what they gained."""
 
-from chart import PAPER, signed, tip, zero
+from chart import PAPER, plain_number, signed, tip, zero
 from model import Figure, Missing, Panel, Table, mean, number, text
 
 NAME, TITLE = "cost", "What it cost"
@@ -27,7 +27,12 @@ def _value(source, row, column, metric):
 
 
 def _spec(values, names, title):
-    x = {"field": "cost", "type": "quantitative", "title": None, "axis": {"tickCount": 4, "format": "~s"}}
+    x = {
+        "field": "cost",
+        "type": "quantitative",
+        "title": None,
+        "axis": {"tickCount": 4, "labelExpr": plain_number()},
+    }
     y = {
         "field": "gain",
         "type": "quantitative",
@@ -77,11 +82,12 @@ def make(source) -> Figure:
     known = [metric for metric in _COSTS if any(of == metric for _, _, of, _ in source.values)]
     if not known:
         raise Missing("the runs tell no costs: an older version made them")
+    first = source.first_slice() if source.slices else ""
     panels, rows = [], []
     gains = {
         (column, method.row): float(method.comparison.differences.mean())
         for column, part, method in source.comparisons()
-        if part == source.slices[0]
+        if part == first
     }
     for column in source.columns:
         values, drawn = [], []
@@ -101,7 +107,11 @@ def make(source) -> Figure:
                 [
                     text(row),
                     text(column),
-                    number(gain, "+.4f"),
+                    number(
+                        gain,
+                        "+.4f",
+                        note=source.seeds_note(len(source.at(row, column, source.metric, first))),
+                    ),
                     *(number(costs[metric], _COSTS[metric][1]) for metric in known),
                 ]
             )

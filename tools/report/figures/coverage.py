@@ -1,6 +1,7 @@
 """Gain against how much of the judge is believed, beside random gates and an oracle."""
 
 from chart import PAPER, signed, tip, zero
+from figures import intervals
 from inference import LEVEL
 from model import Figure, Missing, Panel, Table, mean, number, text
 
@@ -62,15 +63,17 @@ def make(source) -> Figure:
         raise Missing(
             "no two rows have random gates of different weights (method=random gate.mean_alpha=...)"
         )
-    names, panels, rows, notes = source.prefixes(), [], [], []
+    part_shown = source.first_slice()
+    names, panels, rows, compared = source.prefixes(), [], [], []
+    notes: list[str] = []
     by_panel: dict[str, list[dict]] = {}
     for column, part, method in source.comparisons():
         weights = [*source.at(method.row, column, "guidance.mean_weight").values()]
-        if part != source.slices[0] or not weights:
+        if part != part_shown or not weights:
             continue
         each = method.comparison
-        interval = each.interval()
-        low, high = (interval.low, interval.high) if interval else (None, None)
+        compared.append(each)
+        low, high = intervals.bounds(each)
         middle, weight, kind = float(each.differences.mean()), mean(weights), kinds[method.row]
         backbone, name = names.get(method.row, ("", method.row))
         tip_of = f"{method.row}: coverage {weight:.3f}, {middle:+.4f}"
@@ -86,7 +89,7 @@ def make(source) -> Figure:
             }
         )
         cells = [text(method.row), text(column), text(kind), number(weight, ".3f"), number(middle, "+.4f")]
-        rows.append([*cells, number(low, "+.4f"), number(high, "+.4f"), number(len(each.seeds), "d")])
+        rows.append([*cells, number(low, "+.4f"), number(high, "+.4f"), intervals.seeds_cell(source, each)])
     for title, values in by_panel.items():
         random = sorted((each["weight"], each["mean"]) for each in values if each["kind"] == _KINDS[0])
         falls = sum(after[1] < before[1] for before, after in zip(random, random[1:], strict=False))
@@ -100,7 +103,8 @@ def make(source) -> Figure:
     header = ["row", "column", "kind", "coverage", "gain", "low", "high", "seeds"]
     notes.insert(
         0,
-        f"{LEVEL:.0%} intervals over {source.over()}. Above the line of random gates it pays to choose whom to believe.",
+        f"{LEVEL:.0%} intervals over {source.over(compared)}. Above the line of random gates it pays to choose whom to believe.",
     )
+    notes += intervals.mixed_note(source, compared)
     caption = "A random gate believes as much, chosen by chance; the oracle is told which scores are noise, and is no method."
     return Figure(NAME, TITLE, caption, panels, [Table(TITLE, header, rows)], notes)

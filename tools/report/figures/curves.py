@@ -1,6 +1,9 @@
 """Figures against the number that sets the columns apart: noise of the judge, lambda, ..."""
 
+import itertools
+
 from chart import category, tip
+from figures import intervals
 from model import Figure, Missing, Panel, Table, mean, number, spread, text
 
 NAME, TITLE = "curves", "Curves over a setting"
@@ -83,29 +86,21 @@ def make(source) -> Figure:
         )
     key = next((key for key in _FIRST if key in settings), next(iter(settings)))
     at_column = settings[key]
-    values, rows = [], []
-    for row in source.rows:
-        for part in source.slices:
+    source.first_slice()
+    panels, rows, methods = [], [], []
+    for group, of in source.groups().items():
+        values = []
+        for row, part in itertools.product(of, source.slices):
             for column, x in sorted(at_column.items(), key=lambda item: item[1]):
                 told = [*source.at(row, column, source.metric, part).values()]
                 if not told:
                     continue
-                found = source.parts.get((column, part))
-                method = next((each for each in found.methods if each.row == row), None) if found else None
-                interval = method.interval() if method else None
-                low, high = (interval.low, interval.high) if interval else (None, None)
+                method = source.method(row, column, part)
+                methods += [method] if method else []
+                low, high = intervals.bounds(method)
                 tip_of = f"{row}, {part}, {key} {x:g}: {mean(told):.4f}"
-                values.append(
-                    {
-                        "row": row,
-                        "part": part,
-                        "x": x,
-                        "mean": mean(told),
-                        "low": low,
-                        "high": high,
-                        "tip": tip_of,
-                    }
-                )
+                of_x = {"x": x, "mean": mean(told), "low": low, "high": high}
+                values.append({"row": row, "part": part, "tip": tip_of} | of_x)
                 rows.append(
                     [
                         text(row),
@@ -114,18 +109,20 @@ def make(source) -> Figure:
                         spread(told),
                         number(low),
                         number(high),
-                        number(len(told), "d"),
+                        intervals.seeds_cell(source, method) if method else number(len(told), "d"),
                     ]
                 )
-    description = f"{source.metric} of each row against {key}, a panel a slice."
-    panel = Panel("", _spec(values, source.rows, source.slices, key, source.metric), description)
+        if values:
+            description = f"{source.metric} of each row against {key}, a panel a slice."
+            panels.append(Panel(group, _spec(values, of, source.slices, key, source.metric), description))
     table = Table(
         f"{source.metric} against {key}",
         ["row", "slice", key, "mean ± deviation", "low", "high", "seeds"],
         rows,
     )
     notes = [
-        f"Vertical lines: intervals of the mean, over {source.over()}. Rows share users and seeds, so their differences are surer."
+        f"Vertical lines: intervals of the mean, over {source.over(methods)}. Rows share users and seeds, so their differences are surer.",
+        *intervals.mixed_note(source, methods),
     ]
     title = {"llm.noise": "What noise of the judge costs"}.get(key, f"Curves over {key}")
-    return Figure(NAME, title, f"The columns of the table differ in {key}.", [panel], [table], notes)
+    return Figure(NAME, title, f"The columns of the table differ in {key}.", panels, [table], notes)

@@ -10,7 +10,7 @@ def make(source) -> Figure:
     told = source.summary
     tests = [(name, by) for name, by in told["test"].items() if isinstance(by, dict)]
     test = Table(
-        f"Test, protocol {told['test'].get('protocol', '')}",
+        f"Test, protocol {told['test'].get('protocol') or ''}",
         ["metric", *SLICES],
         [
             [

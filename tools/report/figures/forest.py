@@ -1,7 +1,7 @@
 """Differences to the baseline, seed by seed, with intervals and tests."""
 
 from figures import intervals
-from inference import ALPHA, LEVEL
+from inference import ALPHA, LEVEL, POWER
 from model import Figure, Missing, Panel, Table, number, text
 
 NAME, TITLE = "forest", "Differences to the baseline"
@@ -23,13 +23,13 @@ def make(source) -> Figure:
             if of != column:
                 continue
             each = method.comparison
-            interval = each.interval()
-            low, high = (interval.low, interval.high) if interval else (None, None)
+            low, high = intervals.bounds(each)
             middle = float(each.differences.mean())
-            side = intervals.side(low, high)
-            clear += low is not None and (low > 0 or high < 0)
+            side = intervals.side(low, high, len(each.seeds))
+            clear += side in (intervals.SIDES["above"], intervals.SIDES["below"])
             over = source.baseline_of(method.row, column)
-            bounds = f", {LEVEL:.0%} {low:+.4f} to {high:+.4f}" if interval else ""
+            bounds = f", {LEVEL:.0%} {low:+.4f} to {high:+.4f}" if low is not None else ", no interval"
+            bounds += ", one seed: over users alone" if side == intervals.SIDES["one"] else ""
             values.append(
                 {
                     "row": method.row,
@@ -54,7 +54,7 @@ def make(source) -> Figure:
                     number(middle, "+.4f"),
                     number(low, "+.4f"),
                     number(high, "+.4f"),
-                    number(len(each.seeds), "d"),
+                    intervals.seeds_cell(source, each),
                     p_cell(each.p),
                     p_cell(each.holm),
                     p_cell(each.benjamini_hochberg),
@@ -65,9 +65,11 @@ def make(source) -> Figure:
             compared = sum(of == column for of, _, _ in found)
             description = (
                 f"{column}: differences of {source.metric} to the baseline, a row each, a panel a slice. Of {compared} "
-                f"intervals {clear} lie on one side of 0."
+                f"intervals {clear}, of two seeds or more, lie on one side of 0."
             )
-            spec = intervals.spec(values, shown, source.slices, f"{source.metric} over {source.baseline}")
+            spec = intervals.spec(
+                values, shown, source.slices, f"{source.metric} over {source.baseline}", source.direction()
+            )
             panels.append(Panel(column, spec, description))
     header = [
         "row",
@@ -84,16 +86,23 @@ def make(source) -> Figure:
         "detectable",
     ]
     tests = source.statistics.comparisons
+    compared = [method.comparison for _, _, method in found]
     notes = [
-        f"Intervals: {LEVEL:.0%}, of the mean difference, over {source.over()}; thin ticks are the seeds."
+        f"Intervals: {LEVEL:.0%}, of the mean difference, over {source.over(compared)}; thin ticks are the seeds. "
+        "Colours and the side of 0 are of each comparison for itself, not adjusted for their number: of twenty without any "
+        "difference one is coloured by chance. What holds for all of them is adjusted by Holm, and stands at a glance.",
+        *intervals.mixed_note(source, compared),
     ]
     if tests:
         notes.append(
-            f'p: one-sided paired t test over seeds, against "not better". Holm and BH adjust over the {tests} comparisons '
-            f"of these slices and columns; detectable is the least difference that as many seeds would show with 80 % "
-            f"power at {ALPHA} / {tests}: a smaller one that is not shown is not absent."
+            f'p: two-sided paired t test over seeds, against "no difference" (that of ./run statistics is one-sided). Holm and BH '
+            f"adjust over the {tests} comparisons of these slices and columns; detectable is the least difference that as "
+            f"many seeds would show with {POWER:.0%} power at {ALPHA} / {tests}: a smaller one that is not shown is not absent."
         )
     else:
         notes.append("One seed: nothing is known of other seeds, and there is no test.")
-    caption = "Right of the dashed line a row is better than its baseline on the same seeds."
+    side = {1: "Right", -1: "Left"}.get(source.direction())
+    caption = (
+        f"{side} of the dashed line a row is better than its baseline on the same seeds." if side else ""
+    )
     return Figure(NAME, TITLE, caption, panels, [Table("Paired differences", header, rows)], notes)

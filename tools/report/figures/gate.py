@@ -95,7 +95,7 @@ def make(source) -> Figure:
                 for bucket, name in BUCKETS.items():
                     for quantity, part in _QUANTITIES.items():
                         told = [
-                            event["buckets"].get(bucket, {}).get(quantity)
+                            (event["buckets"].get(bucket) or {}).get(quantity)
                             for _, event in events
                             if event.get("buckets")
                         ]

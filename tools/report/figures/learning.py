@@ -1,10 +1,11 @@
 """Loss and validation over the epochs."""
 
+import itertools
+
 from chart import category, tip
 from model import Figure, Missing, Panel, Table, mean, number, spread, text
 
 NAME, TITLE = "learning", "Learning curves"
-_MOST_ROWS = 12
 
 
 def _monitor(source) -> str:
@@ -46,23 +47,23 @@ def _spec(values, names, parts):
 
 
 def make(source) -> Figure:
-    if len(source.rows) > _MOST_ROWS:
-        raise Missing(f"more than {_MOST_ROWS} rows: the page of a single run has its own")
+    groups = source.groups()
     logs, monitor = source.logs(), _monitor(source)
     if not any(log.metrics for log in logs):
         raise Missing("no run folder with metrics.jsonl is there")
     single = len(logs) == 1
     panels, table = [], []
-    for column in source.columns:
+    for column, (group, of) in itertools.product(source.columns, groups.items()):
         found: dict[tuple[str, str, int], list[float]] = {}
         for log in logs:
-            if log.column != column:
+            if log.column != column or log.row not in of:
                 continue
             for event in log.metrics:
                 if event.get("event") == "epoch" and event.get("loss") is not None:
                     found.setdefault(("training loss", log.row, event["epoch"]), []).append(event["loss"])
                 if event.get("event") == "validation":
-                    for part, value in (event.get(monitor) or {}).items():
+                    told = event.get(monitor)
+                    for part, value in (told if isinstance(told, dict) else {}).items():
                         name = log.row if not single else part
                         if value is not None and (single or part == "all"):
                             found.setdefault((f"validation {monitor}", name, event["epoch"]), []).append(
@@ -87,7 +88,9 @@ def make(source) -> Figure:
                 ]
             )
         description = f"{column}: {' and '.join(parts)} by epoch."
-        panels.append(Panel(column, _spec(values, names, parts), description))
+        panels.append(
+            Panel(", ".join(filter(None, [column, group])), _spec(values, names, parts), description)
+        )
     if not panels:
         raise Missing("the run folders tell no epoch")
     header = ["of", "column", "what", "epoch", "mean ± deviation", "seeds"]

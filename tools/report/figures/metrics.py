@@ -6,6 +6,10 @@ NAME, TITLE = "metrics", "Other metrics"
 _COUNTS = {"n", "positives", "parameters"}
 
 
+def _cell(source, values):
+    return spread(values, note=source.seeds_note(len(values)) if values and source.usual_seeds else "")
+
+
 def make(source) -> Figure:
     found = {metric for _, _, metric, part in source.values if part == "all"}
     names = sorted(
@@ -16,7 +20,11 @@ def make(source) -> Figure:
     if not names:
         raise Missing(f"the runs tell {source.metric} alone")
     rows = [
-        [text(row), text(column), *(spread([*source.at(row, column, name).values()]) for name in names)]
+        [
+            text(row),
+            text(column),
+            *(_cell(source, [*source.at(row, column, name).values()]) for name in names),
+        ]
         for column in source.columns
         for row in source.rows
         if source.has_run(row, column)

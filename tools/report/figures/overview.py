@@ -12,27 +12,29 @@ def _names(found: list[str]) -> str:
 
 def _concluded(source) -> list[tuple[str, str]]:
     """Of the comparisons, those with a verdict."""
-    better, worse, total = [], [], 0
+    found: dict[str, list[str]] = {"better": [], "worse": []}
+    total, single = 0, 0
+    words = {1: ("better", "worse"), -1: ("worse", "better")}.get(source.direction())
     for column, part, method in source.comparisons():
         total += 1
         each = method.comparison
-        interval = each.interval()
-        if interval is None:
-            continue
-        where = f"{method.row} ({column}, {part}: {each.differences.mean():+.4f})"
-        if interval.low > 0 and each.holm is not None and each.holm < ALPHA:
-            better.append(where)
-        elif interval.high < 0:
-            worse.append(where)
+        single += len(each.seeds) < 2
+        verdict = each.verdict()
+        if verdict and words:
+            where = f"{method.row} ({column}, {part}: {each.differences.mean():+.4f})"
+            found[words[verdict == "below"]].append(where)
     if not total:
         return []
+    shown = sum(map(len, found.values()))
+    how = f"two-sided test over two seeds or more, Holm over {source.statistics.comparisons} below {ALPHA}, and the interval on that side of 0"
     return [
+        *((f"{word.capitalize()} than {source.baseline}", _names(found[word])) for word in found),
         (
-            f"Better than {source.baseline}",
-            f"{_names(better)} (Holm below {ALPHA}, and the interval above 0)",
+            "Not shown either way",
+            f"{total - shown} of {total} comparisons"
+            + (f", {single} of them with one seed, which has no test" if single else ""),
         ),
-        (f"Worse than {source.baseline}", f"{_names(worse)} (the interval below 0)"),
-        ("Not shown either way", f"{total - len(better) - len(worse)} of {total} comparisons"),
+        ("Shown is", how),
     ]
 
 
@@ -52,7 +54,8 @@ def make(source) -> Figure:
         facts.append(("Protocol", source.protocol))
     if source.statistics:
         facts.append(("Target", source.statistics.metric.target))
-        over = source.over() + (f": {source.without_users}" if source.without_users else "")
+        methods = [method for part in source.parts.values() for method in part.methods]
+        over = source.over(methods) + (f": {source.without_users}" if source.without_users else "")
         facts.append(("Intervals", f"{LEVEL:.0%}, over {over}"))
     else:
         facts.append(("Intervals", f"none: {source.without_statistics}"))

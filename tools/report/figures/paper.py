@@ -9,9 +9,9 @@ NAME, TITLE = "paper", "Ours less the paper's"
 
 
 def make(source) -> Figure:
-    if not source.published:
-        raise Missing("the table has no published figures (`reference` of an experiment's rows)")
-    panels, rows = [], []
+    if not any(metric == source.metric for _, _, metric, _ in source.published):
+        raise Missing(f"the table has no published {source.metric} (`reference` of an experiment's rows)")
+    panels, rows, methods = [], [], []
     for column in source.columns:
         values, shown, standings = [], [], []
         for row in source.rows:
@@ -20,17 +20,16 @@ def make(source) -> Figure:
                 at = source.at(row, column, source.metric, part)
                 if published is None or not at:
                     continue
-                found = source.parts.get((column, part))
-                method = next((each for each in found.methods if each.row == row), None) if found else None
-                interval = method.interval() if method else None
-                low, high = (
-                    (interval.low - published, interval.high - published) if interval else (None, None)
-                )
+                method = source.method(row, column, part)
+                methods += [method] if method else []
+                low, high = intervals.bounds(method)
+                if low is not None:
+                    low, high = low - published, high - published
                 middle = mean([*at.values()]) - published
-                word = standing(source, row, column, part, published) or "no interval"
-                standings.append(word)
+                status, word = standing(source, row, column, part, published)
+                standings.append(status)
                 tip = f"{row}, {part}: {middle:+.4f}, paper {published:.4f}, {word}"
-                side = intervals.side(low, high)
+                side = intervals.side(low, high, len(at))
                 values.append(
                     {
                         "row": row,
@@ -49,30 +48,29 @@ def make(source) -> Figure:
                         text(column),
                         text(part),
                         spread([*at.values()]),
-                        number(len(at), "d"),
+                        intervals.seeds_cell(source, method) if method else number(len(at), "d"),
                         number(published),
                         number(middle, "+.4f"),
                         number(low, "+.4f"),
                         number(high, "+.4f"),
-                        text(word, status=word),
+                        text(_SAYS.get(status, word), status=status),
                     ]
                 )
         if values:
             description = (
                 f"{column}: {source.metric} less the published one, a row each, a panel a slice. The paper's figure is "
-                f"within {standings.count('within')} of {len(standings)} intervals."
+                f"within {standings.count('within')} of {sum(map(bool, standings))} intervals of two seeds or more."
             )
-            spec = intervals.spec(values, shown, source.slices, f"{source.metric} less the paper's")
+            spec = intervals.spec(
+                values, shown, source.slices, f"{source.metric} less the paper's", source.direction()
+            )
             panels.append(Panel(column, spec, description))
     if not rows:
         raise Missing("no run of a row with a published figure is finished")
     header = ["row", "column", "slice", "ours", "seeds", "paper", "difference", "low", "high", "paper's is"]
-    rows = [
-        cells[:-1] + [text(_SAYS.get(cells[-1].text, cells[-1].text), status=cells[-1].status)]
-        for cells in rows
-    ]
     notes = [
-        f"Intervals: {LEVEL:.0%}, of our mean, over {source.over()}. The paper tells no deviation, so its own chance is in none."
+        f"Intervals: {LEVEL:.0%}, of our mean, over {source.over(methods)}. The paper tells no deviation, so its own chance is in none.",
+        *intervals.mixed_note(source, methods),
     ]
     return Figure(
         NAME,

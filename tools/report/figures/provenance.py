@@ -1,5 +1,6 @@
 """Where each cell comes from, and the command that makes it again."""
 
+import re
 import shlex
 
 from model import Figure, Table, mean, number, text
@@ -24,19 +25,28 @@ def _one(values: list) -> str:
     )
 
 
-def command(source, row: str, column: str) -> str:
-    """Of the first seed; the others' differ in seed= alone."""
-    (_, _, seed), run = next(
-        item
-        for item in sorted(source.runs.items(), key=lambda item: str(item[0][2]))
-        if item[0][:2] == (row, column)
-    )
-    config = f"{run.folder}/config.toml"
-    return f"./run sllmr train {shlex.quote(config)} run_dir=runs/again"
+def commands(source) -> dict[tuple[str, str], str]:
+    """By row and column, of the first seed, the others' differ in seed= alone; each into a folder of its own."""
+    found: dict[tuple[str, str], str] = {}
+    folders: set[str] = set()
+    for (row, column, _), run in sorted(source.runs.items(), key=lambda item: item[0][2] or 0):
+        if (row, column) in found:
+            continue
+        name = re.sub(r"[^\w.=+-]+", "_", f"{row}_{column}")[:100].strip("._") or "run"
+        k, first = 1, name
+        while name in folders:
+            k += 1
+            name = f"{first}_{k}"
+        folders.add(name)
+        threads = run.told.get("threads")
+        words = ["./run", "sllmr", "train", f"{run.folder}/config.toml"]
+        words += [f"threads={threads}"] if threads else []
+        found[row, column] = shlex.join([*words, f"run_dir=runs/again/{name}"])
+    return found
 
 
 def make(source) -> Figure:
-    rows, commands = [], []
+    rows, lines, again = [], [], commands(source)
     for column in source.columns:
         for row in source.rows:
             runs = [run for (of, at, _), run in source.runs.items() if (of, at) == (row, column)]
@@ -65,7 +75,7 @@ def make(source) -> Figure:
                     *(text(_one([run.told.get(key) for run in runs])) for key in _HASHES),
                 ]
             )
-            commands.append([text(row), text(column), text(command(source, row, column))])
+            lines.append([text(row), text(column), text(again[row, column])])
     header = [
         "row",
         "column",
@@ -82,11 +92,12 @@ def make(source) -> Figure:
         Table(
             "The command that makes each cell again",
             ["row", "column", "command, of its first seed"],
-            commands,
+            lines,
         ),
     ]
     notes = [
         "Hashes are of what the runs have read; a commit that ends in -dirty had changes. config.toml of a run folder is a "
-        "recipe of every setting; seed=K makes another seed. From the folder where the runs were made."
+        "recipe of every setting; seed=K makes another seed. From the folder where the runs were made. Threads are as the "
+        "run had them: another number changes figures in train.mode=fused on a CPU only."
     ]
     return Figure(NAME, TITLE, "", tables=tables, notes=notes)

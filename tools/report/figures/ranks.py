@@ -10,20 +10,24 @@ NAME, TITLE = "ranks", "Critical differences"
 _LEAST = 3  # of blocks, and of methods
 
 
-def _blocks(source) -> tuple[list[str], list[str], np.ndarray]:
-    """(blocks, methods, mean figure [blocks, methods]) of the methods that every block has; a block is a column of one
-    backbone."""
+def _blocks(source) -> tuple[list[str], list[str], np.ndarray, list[str]]:
+    """(blocks, methods, mean figure [blocks, methods], what was left out) of the methods that every block has; a block is
+    a column of one backbone."""
+    part = source.first_slice()
     prefixes = source.prefixes()
     means: dict[str, dict[str, float]] = {}
     for column in source.columns:
         for row in source.rows:
             backbone, method = prefixes.get(row, ("", row))
-            if told := source.at(row, column, source.metric, source.slices[0]):
+            if told := source.at(row, column, source.metric, part):
                 means.setdefault(f"{backbone} {column}".strip(), {})[method] = mean([*told.values()])
     methods = list(dict.fromkeys(method for block in means.values() for method in block))
     blocks = [block for block, found in means.items() if len(found) > 1]
-    methods = [method for method in methods if all(method in means[block] for block in blocks)]
-    return blocks, methods, np.array([[means[block][method] for method in methods] for block in blocks])
+    lacking = {method: [block for block in blocks if method not in means[block]] for method in methods}
+    methods = [method for method in methods if not lacking[method]]
+    left = [f"{method} (not in {', '.join(of)})" for method, of in lacking.items() if of]
+    left += [f"the cell {block} (of one method)" for block in means if block not in blocks]
+    return blocks, methods, np.array([[means[block][method] for method in methods] for block in blocks]), left
 
 
 def _cliques(ranks: list[float], difference: float) -> list[tuple[int, int]]:
@@ -108,12 +112,16 @@ def _spec(ordered, cliques, difference, n):
 
 
 def make(source) -> Figure:
-    blocks, methods, values = _blocks(source)
+    direction = source.direction()
+    if direction is None:
+        raise Missing(f"which way {source.metric} is better is not known")
+    blocks, methods, values, left = _blocks(source)
     if len(blocks) < _LEAST or len(methods) < _LEAST:
         raise Missing(
             f"it takes {_LEAST} methods in {_LEAST} cells or more (backbone x column) with all of them; here {len(methods)} in {len(blocks)}"
+            + (f"; without {'; '.join(left)}" if left else "")
         )
-    ranks, difference, p = critical_difference(values)
+    ranks, difference, p = critical_difference(direction * values)
     order = np.argsort(ranks, kind="stable")
     ordered = [(methods[k], float(ranks[k])) for k in order]
     cliques = _cliques([rank for _, rank in ordered], difference)
@@ -134,9 +142,19 @@ def make(source) -> Figure:
         f"Friedman's test that all are alike: p = {p:.4f}. Nemenyi's critical difference at {ALPHA}: {difference:.2f}; a thick bar joins "
         "methods whose ranks are no further apart"
         + (f": {' | '.join(groups)}." if groups else "; here none."),
+        f"{'Higher' if direction > 0 else 'Lower'} is better. "
         "A cell is ranked by its mean over seeds. Cells of one data set depend on each other, which the test does not know; "
         "with few cells it finds little.",
     ]
+    if left:
+        notes.append(f"Left out of the ranks: {'; '.join(left)}.")
+    counts = {
+        len(at)
+        for (_, _, metric, part), at in source.values.items()
+        if (metric, part) == (source.metric, source.first_slice())
+    }
+    if len(counts) > 1:
+        notes.append(f"Cells are means of {min(counts)} to {max(counts)} seeds, which the ranks do not know.")
     caption = f"Over {len(blocks)} cells: {', '.join(blocks)}."
     return Figure(
         NAME,

@@ -10,7 +10,11 @@ def _bins(found: list[list[dict]]) -> list[dict]:
     """Of several seeds, weighted by their probes."""
     merged = []
     for bins in zip(*found, strict=False):
-        bins = [each for each in bins if each.get("count")]
+        bins = [
+            each
+            for each in bins
+            if each.get("count") and None not in (each.get("mean_alpha"), each.get("right"))
+        ]
         total = sum(each["count"] for each in bins)
         if total:
             merged.append(

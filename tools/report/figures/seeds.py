@@ -42,6 +42,7 @@ def _spec(values, rows, metric):
 
 
 def make(source) -> Figure:
+    first = source.first_slice()
     seeds, panels, rows = source.seeds(), [], []
     for column in source.columns:
         values, shown = [], []
@@ -61,7 +62,7 @@ def make(source) -> Figure:
                         *(number(at.get(seed)) for seed in seeds),
                     ]
                 )
-                if part != source.slices[0]:
+                if part != first:
                     continue
                 shown.append(row)
                 for seed, value in at.items():
@@ -76,9 +77,7 @@ def make(source) -> Figure:
                     values.append({"row": row, "value": published, "kind": "published", "tip": tip_of})
         if values:
             description = f"{column}: {source.metric} of every seed, a row each, with the mean."
-            panels.append(
-                Panel(column, _spec(values, shown, f"{source.metric}, {source.slices[0]}"), description)
-            )
+            panels.append(Panel(column, _spec(values, shown, f"{source.metric}, {first}"), description))
     if not panels:
         raise Missing(f"no run tells {source.metric}")
     header = ["row", "column", "slice", "mean ± deviation", *(f"seed {seed}" for seed in seeds)]

@@ -1,6 +1,6 @@
 """How fast the epochs of a run went."""
 
-from chart import tip
+from chart import plain_number, tip
 from model import Figure, Missing, Panel, Table, number
 
 NAME, TITLE = "speed", "Speed"
@@ -8,7 +8,11 @@ NAME, TITLE = "speed", "Speed"
 
 def make(source) -> Figure:
     (log,) = source.logs()
-    epochs = [event for event in log.metrics if event.get("event") == "epoch" and event.get("seconds")]
+    epochs = [
+        event
+        for event in log.metrics
+        if event.get("event") == "epoch" and event.get("seconds") and event.get("rows")
+    ]
     if not epochs:
         raise Missing("metrics.jsonl tells no epoch")
     values, rows = [], []
@@ -40,7 +44,7 @@ def make(source) -> Figure:
                 "field": "rate",
                 "type": "quantitative",
                 "title": "rows a second",
-                "axis": {"format": "~s", "tickCount": 5},
+                "axis": {"labelExpr": plain_number(), "tickCount": 5},
             },
             **tip(),
         },

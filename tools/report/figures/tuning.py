@@ -1,39 +1,13 @@
 """Evidence that every method was tuned as hard: the best validation so far against trials."""
 
-from chart import category, tip
+from chart import MOST, category, tip
 from model import Figure, Missing, Panel, Table, number, text
 
 NAME, TITLE = "tuning", "Tuning evidence"
 
 
-def make(source) -> Figure:
-    values, rows = [], []
-    for name, curve in source.curves.items():
-        for k, value in enumerate(curve):
-            if value is not None:
-                tip_of = f"{name}, {k + 1} trials: {value:.4f}"
-                values.append({"method": name, "trial": k + 1, "value": value, "tip": tip_of})
-    if not values:
-        raise Missing("no trial has a validation yet")
-    for name, told in source.methods.items():
-        trials = told.get("trials") or {}
-        params = ", ".join(
-            f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
-            for key, value in (told.get("params") or {}).items()
-        )
-        rows.append(
-            [
-                text(name),
-                *(
-                    number(trials.get(state), "d")
-                    for state in ("counted", "complete", "pruned", "diverged", "failed")
-                ),
-                number(told.get("validation")),
-                number(told.get("seconds"), ".0f"),
-                text(params),
-            ]
-        )
-    encodings = category("method", [*source.curves])
+def _spec(values, names, monitor):
+    encodings = category("method", names)
     x = {
         "field": "trial",
         "type": "quantitative",
@@ -44,11 +18,11 @@ def make(source) -> Figure:
     y = {
         "field": "value",
         "type": "quantitative",
-        "title": f"best validation {source.monitor} so far",
+        "title": f"best validation {monitor} so far",
         "scale": {"zero": False},
         "axis": {"tickCount": 6},
     }
-    spec = {
+    return {
         "data": {"values": values},
         "width": 560,
         "height": 300,
@@ -74,6 +48,44 @@ def make(source) -> Figure:
             },
         ],
     }
+
+
+def make(source) -> Figure:
+    rows, panels = [], []
+    every = [*source.curves]
+    for names in (every[k : k + MOST] for k in range(0, len(every), MOST)):
+        values = []
+        for name in names:
+            for k, value in enumerate(source.curves[name]):
+                if value is not None:
+                    tip_of = f"{name}, {k + 1} trials: {value:.4f}"
+                    values.append({"method": name, "trial": k + 1, "value": value, "tip": tip_of})
+        if values:
+            description = (
+                f"Best validation {source.monitor} so far against the number of trials, a line a method."
+            )
+            title = f"{names[0]} to {names[-1]}" if len(source.curves) > MOST else ""
+            panels.append(Panel(title, _spec(values, names, source.monitor), description))
+    if not panels:
+        raise Missing("no trial has a validation yet")
+    for name, told in source.methods.items():
+        trials = told.get("trials") or {}
+        params = ", ".join(
+            f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}"
+            for key, value in (told.get("params") or {}).items()
+        )
+        rows.append(
+            [
+                text(name),
+                *(
+                    number(trials.get(state), "d")
+                    for state in ("counted", "complete", "pruned", "diverged", "failed")
+                ),
+                number(told.get("validation")),
+                number(told.get("seconds"), ".0f"),
+                text(params),
+            ]
+        )
     header = [
         "method",
         "trials",
@@ -85,6 +97,5 @@ def make(source) -> Figure:
         "seconds",
         "chosen by validation",
     ]
-    description = f"Best validation {source.monitor} so far against the number of trials, a line a method."
     caption = "The same number of trials of the same space; a curve that still climbs was not tuned out."
-    return Figure(NAME, TITLE, caption, [Panel("", spec, description)], [Table(TITLE, header, rows)])
+    return Figure(NAME, TITLE, caption, panels, [Table(TITLE, header, rows)])

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from chart import CONFIG, draw, json_of, roomy
 from model import Figure
+from run_files import clean
 from sources import Source
 
 MADE_BY = '<meta name="generator" content="sllmr report">'
@@ -35,14 +36,21 @@ def _packed(text: str) -> str:
 
 
 def _svg(drawn: str, title: str, description: str) -> Markup:
-    label = jinja2.filters.do_forceescape(f"{title}. {description}")
+    label = jinja2.filters.do_forceescape(clean(f"{title}. {description}"))
     return Markup(re.sub(r"^<svg", f'<svg role="img" aria-label="{label}"', drawn.strip(), count=1))
 
 
 def page(sections: list[Section], command: str, stopped: Callable[[], NoReturn]) -> str:
     """The HTML; `stopped` is called on Ctrl-C."""
-    panels = [panel for section in sections for figure in section.figures for panel in figure.panels]
-    vega, svgs = draw([panel.spec for panel in panels], stopped) if panels else ("", [])
+    named = [
+        (": ".join(filter(None, [section.source.title, figure.title, panel.title])), panel)
+        for section in sections
+        for figure in section.figures
+        for panel in figure.panels
+    ]
+    panels = [panel for _, panel in named]
+    specs = {id(panel): roomy(panel.spec) for panel in panels}
+    vega, svgs = draw([(name, specs[id(panel)]) for name, panel in named], stopped) if panels else ("", [])
     drawn = dict(zip(map(id, panels), svgs, strict=True))
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
@@ -56,8 +64,8 @@ def page(sections: list[Section], command: str, stopped: Callable[[], NoReturn])
     environment.globals["packed_svg"] = lambda panel, title: _packed(
         _svg(drawn[id(panel)], title, panel.description)
     )
-    environment.globals["packed"] = lambda panel: _packed(json_of(roomy(panel.spec)))
-    return environment.get_template("page.html").render(
+    environment.globals["packed"] = lambda panel: _packed(json_of(specs[id(panel)]))
+    text = environment.get_template("page.html").render(
         sections=sections,
         command=command,
         made_by=Markup(MADE_BY),
@@ -68,3 +76,4 @@ def page(sections: list[Section], command: str, stopped: Callable[[], NoReturn])
         shown_panels=_SHOWN_PANELS,
         title=" · ".join(section.source.title for section in sections),
     )
+    return clean(text)

@@ -32,10 +32,11 @@
   const lines = (table) => [...table.rows].map((row) => [...row.cells].map((cell) => {
     const note = cell.querySelector("small");
     const main = plain(cell).slice(0, note ? plain(cell).length - plain(note).length : undefined).trim();
-    return note ? `${main} (${plain(note)})` : main;
+    return { main, note: note ? ` (${plain(note)})` : "", isBold: cell.querySelector("b") !== null };
   }));
   const markdown = (table) => {
-    const escaped = lines(table).map((line) => line.map((cell) => cell.replace(/([\\|<>*_`])/g, "\\$1")));
+    const escape = (text) => text.replace(/([\\|<>*_`])/g, "\\$1");
+    const escaped = lines(table).map((line) => line.map((cell) => (cell.isBold ? `**${escape(cell.main)}**` : escape(cell.main)) + escape(cell.note)));
     const wanted = [...table.tBodies[0].rows[0]?.cells ?? []].map((cell) => cell.hasAttribute("data-value") ? "---:" : "---");
     escaped.splice(1, 0, wanted);
     return escaped.map((line) => `| ${line.join(" | ")} |\n`).join("");
@@ -44,7 +45,7 @@
                     ">": "\\textgreater{}", "|": "\\textbar{}", "±": "$\\pm$", "–": "--", "−": "$-$", "·": "$\\cdot$", "×": "$\\times$" };
   const tex = (cell) => cell.replace(/[&%$#_{}]/g, "\\$&").replace(/\\(?![&%$#_{}])|[~^<>|±–−·×]/g, (found) => special[found]);
   const latex = (table) => {
-    const [head, ...body] = lines(table).map((line) => line.map(tex).join(" & ") + " \\\\\n");
+    const [head, ...body] = lines(table).map((line) => line.map((cell) => (cell.isBold ? `\\textbf{${tex(cell.main)}}` : tex(cell.main)) + tex(cell.note)).join(" & ") + " \\\\\n");
     const columns = [...table.tBodies[0].rows[0]?.cells ?? []].map((cell) => cell.hasAttribute("data-value") ? "r" : "l").join("");
     return `% needs \\usepackage{booktabs}\n\\begin{table}\n\\caption{${tex(plain(table.caption))}}\n\\begin{tabular}{${columns}}\n\\toprule\n` +
       `${head}\\midrule\n${body.join("")}\\bottomrule\n\\end{tabular}\n\\end{table}\n`;
@@ -95,14 +96,31 @@
     if (encodings.length) unit.params = [{ name: "zoom", select: { type: "interval", encodings }, bind: "scales" }];
     return spec;
   }
+  // Drawings that are folded. A printer does not wait, so they are inflated once the page is there, though not drawn.
+  const inflated = new WeakMap();
+  async function unpack(host) {
+    if (!inflated.has(host)) inflated.set(host, await inflate(host.dataset.folded));
+    return inflated.get(host);
+  }
+  const draw = (host) => { if (host.isConnected) host.outerHTML = inflated.get(host); };
+  (async () => { for (const host of document.querySelectorAll("[data-folded]")) await unpack(host); })();
   document.addEventListener("toggle", async (event) => {
     if (!event.target.open) return;
     for (const host of event.target.querySelectorAll("[data-folded]")) {
-      const packed = host.dataset.folded;
-      host.removeAttribute("data-folded");
-      host.outerHTML = await inflate(packed);
+      await unpack(host);
+      draw(host);
     }
   }, true);
+  let unfolded = [];
+  addEventListener("beforeprint", () => {
+    unfolded = [...document.querySelectorAll("details:not([open])")];
+    for (const each of unfolded) each.open = true;
+    for (const host of document.querySelectorAll("[data-folded]")) if (inflated.has(host)) draw(host);
+  });
+  addEventListener("afterprint", () => {
+    for (const each of unfolded) each.open = false;
+    unfolded = [];
+  });
   const stills = new WeakMap();
   async function explore(button) {
     const drawing = button.closest(".panel").querySelector(".drawing");
