@@ -106,6 +106,26 @@ class Progress:
         self.show("")
 
 
+def run_tool(name: str, work: Callable[[], None], stopped: Callable[[], str]) -> int:
+    """The exit status of a command: 0, or after one line that says so 1 for a fault of the user's or of the files, 130
+    for Ctrl-C; `stopped` is what is then left."""
+    # A shell that starts us in the background has Ctrl-C ignored, and a scheduler sends SIGTERM.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        work()
+        return 0
+    except ToolError as error:
+        said, status = f"error: {error}", 1
+    except OSError as error:  # a full disk, a folder that has gone
+        said, status = f"error: {error.filename or ''}: {error.strerror or error}", 1
+    except KeyboardInterrupt:
+        said, status = stopped(), 130
+    Progress().clear()
+    print(f"{name}: {said}", file=sys.stderr)
+    return status
+
+
 def require_replaceable(option: str, path: Path, is_own: Callable[[str], bool]) -> None:
     """Throws ToolError where a file would replace what somebody else has made, of whose beginning `is_own` says whether
     it is ours."""

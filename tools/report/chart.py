@@ -95,6 +95,12 @@ def signed(values: list[float]) -> str:
     return "+.4f" if span < 0.004 else "+.3f" if span < 0.4 else "+.2f"
 
 
+def counted(field: str, title: str) -> dict[str, Any]:
+    """Encoding of an axis of whole numbers, as epochs are."""
+    axis, scale = {"format": "d", "tickMinStep": 1}, {"zero": False, "nice": False, "padding": 12}
+    return {"field": field, "type": "quantitative", "title": title, "axis": axis, "scale": scale}
+
+
 def zero(axis: str) -> dict[str, Any]:
     """A layer: the line of no difference."""
     mark = {"type": "rule", "color": MUTED, "strokeDash": [3, 3]}

@@ -21,7 +21,7 @@ sys.path.append(str(Path(__file__).parents[1] / "statistics"))
 import frame
 from model import Missing
 from registry import FIGURES
-from shared import Parser, Progress, ToolError, require_replaceable, write_text
+from shared import Parser, Progress, ToolError, require_replaceable, run_tool, write_text
 from sources import read_source, unexpected
 
 _NAME = "./run report"
@@ -110,26 +110,15 @@ def _expected(source, what: str):
 
 
 def main(words: list[str]) -> int:
-    # A shell that starts us in the background has Ctrl-C ignored, and a scheduler sends SIGTERM.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
     progress = Progress()
-    try:
-        program, *words = words
+    program, *words = words
+
+    def work() -> None:
         arguments = parse(words, program)
         write_text(arguments.out, make(arguments, words, progress))
         print(arguments.out)
-        return 0
-    except ToolError as error:
-        progress.clear()
-        print(f"report: error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:  # a full disk, a folder that has gone
-        progress.clear()
-        print(f"report: error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        _stop(progress)
+
+    return run_tool("report", work, lambda: _stop(progress))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import inference
 from analysis import Comparison, Method, Part, Statistics, chosen
 from inference import ALPHA, LEVEL, POWER
 from runs import Evaluator, read_tables
-from shared import Parser, Progress, ToolError, require_replaceable, write_text
+from shared import Parser, Progress, ToolError, require_replaceable, run_tool, write_text
 
 _MADE_BY = "./run statistics"
 _BOOTSTRAP_DRAWS = 1000
@@ -234,35 +234,22 @@ def parse(words: list[str]) -> argparse.Namespace:
     return arguments
 
 
+def _work(words: list[str]) -> None:
+    arguments, progress = parse(words), Progress()
+    tables = [table for folder in arguments.folders for table in read_tables(Path(folder))]
+    tables = chosen(tables, arguments.baseline, arguments.rows)
+    statistics = Statistics(tables, arguments.baseline, arguments.metric, arguments.family, progress)
+    parts = statistics.over_users(Evaluator(arguments.program, arguments.predictions))
+    text = markdown(statistics, parts)
+    if arguments.json is not None:
+        progress.show("bootstrap")
+        write_text(arguments.json, as_json(statistics, parts))
+        progress.clear()
+    sys.stdout.write(text)
+
+
 def main(words: list[str]) -> int:
-    # A shell that starts us in the background has Ctrl-C ignored, and a scheduler sends SIGTERM.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-    try:
-        arguments, progress = parse(words), Progress()
-        tables = [table for folder in arguments.folders for table in read_tables(Path(folder))]
-        tables = chosen(tables, arguments.baseline, arguments.rows)
-        statistics = Statistics(tables, arguments.baseline, arguments.metric, arguments.family, progress)
-        parts = statistics.over_users(Evaluator(arguments.program, arguments.predictions))
-        text = markdown(statistics, parts)
-        if arguments.json is not None:
-            progress.show("bootstrap")
-            write_text(arguments.json, as_json(statistics, parts))
-            progress.clear()
-        sys.stdout.write(text)
-        return 0
-    except ToolError as error:
-        Progress().clear()
-        print(f"statistics: error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:  # a full disk, a folder that has gone
-        Progress().clear()
-        print(f"statistics: error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        Progress().clear()
-        print("statistics: stopped; predictions so far are kept", file=sys.stderr)
-        return 130
+    return run_tool("statistics", lambda: _work(words), lambda: "stopped; predictions so far are kept")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 from tensorboardX import SummaryWriter
 
 from run_files import GUIDANCE, METRICS, clean, read_events, read_results, read_summary, run_folder
-from shared import Parser, Progress, ToolError
+from shared import Parser, Progress, ToolError, run_tool
 
 _NAME = "./run tensorboard"
 _MARK = ".sllmr"  # in a folder that this has made
@@ -182,28 +182,15 @@ def parse(words: list[str]) -> argparse.Namespace:
 
 
 def main(words: list[str]) -> int:
-    # A shell that starts us in the background has Ctrl-C ignored, and a scheduler sends SIGTERM.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
     progress = Progress()
-    try:
+
+    def work() -> None:
         arguments = parse(words)
         count = _convert(arguments.folders, arguments.out, progress)
         progress.clear()
         print(f"{arguments.out}: {count} run{'s' * (count != 1)}; tensorboard --logdir {arguments.out}")
-        return 0
-    except ToolError as error:
-        progress.clear()
-        print(f"tensorboard: error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:  # a full disk, a folder that has gone
-        progress.clear()
-        print(f"tensorboard: error: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        progress.clear()
-        print("tensorboard: stopped; nothing was written", file=sys.stderr)
-        return 130
+
+    return run_tool("tensorboard", work, lambda: "stopped; nothing was written")
 
 
 if __name__ == "__main__":

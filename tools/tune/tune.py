@@ -7,7 +7,6 @@ usage: tune.py RECIPE [KEY=VALUE...] --program SLLMR [--methods A,B] [--trials N
 import argparse
 import fcntl
 import json
-import signal
 import sys
 import time
 from pathlib import Path
@@ -18,7 +17,7 @@ import optuna
 sys.path.append(str(Path(__file__).parents[1]))
 import results
 from program import Program, inputs_of, read_validations
-from shared import Child, Parser, Progress, ToolError, error_of, write_text
+from shared import Child, Parser, Progress, ToolError, error_of, run_tool, write_text
 from space import Parameter, TuneError, read_space, space_beside, word_of
 from study import PRUNERS, STARTUP_TRIALS, Claim, Settings, Studies, outcome_of
 
@@ -363,26 +362,17 @@ def parse(words: list[str]) -> argparse.Namespace:
 
 
 def main(words: list[str]) -> int:
-    # A shell that starts us in the background has Ctrl-C ignored, and a scheduler sends SIGTERM.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
     tuning = None
-    try:
-        tuning = Tuning(parse(words))
-        tuning.run()
-        return 0
-    except ToolError as error:
-        Progress().clear()
-        print(f"tune: error: {error}", file=sys.stderr)
-        return 1
-    except (OSError, optuna.exceptions.OptunaError) as error:  # a full disk, a folder that has gone
-        Progress().clear()
-        print(f"tune: error: {' '.join(str(error).split())}; the same command goes on", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        Progress().clear()
-        print(f"tune: {tuning.stopped() if tuning else 'stopped'}", file=sys.stderr)
-        return 130
+
+    def work() -> None:
+        nonlocal tuning
+        try:
+            tuning = Tuning(parse(words))
+            tuning.run()
+        except (OSError, optuna.exceptions.OptunaError) as error:  # a full disk, a folder that has gone
+            raise ToolError(f"{' '.join(str(error).split())}; the same command goes on") from error
+
+    return run_tool("tune", work, lambda: tuning.stopped() if tuning else "stopped")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How far the gate believes the judge, by cold x tail, over the epochs; and whether it has ceased to select."""
 
-from chart import category, tip
+from chart import category, counted, tip
 from model import Figure, Missing, Panel, Table, deviation, mean, number, text
 from sources import BUCKETS
 
@@ -12,13 +12,7 @@ def _spec(values, rows):
     names = [*BUCKETS.values()]
     parts = [*_QUANTITIES.values()]
     encodings = category("bucket", names)
-    x = {
-        "field": "epoch",
-        "type": "quantitative",
-        "title": "epoch",
-        "axis": {"format": "d", "tickMinStep": 1},
-        "scale": {"zero": False, "nice": False, "padding": 12},
-    }
+    x = counted("epoch", "epoch")
     y = {
         "field": "value",
         "type": "quantitative",

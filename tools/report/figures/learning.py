@@ -2,7 +2,7 @@
 
 import itertools
 
-from chart import category, tip
+from chart import category, counted, tip
 from model import Figure, Missing, Panel, Table, mean, number, spread, text
 
 NAME, TITLE = "learning", "Learning curves"
@@ -14,13 +14,7 @@ def _monitor(source) -> str:
 
 def _spec(values, names, parts):
     encodings = category("series", names)
-    x = {
-        "field": "epoch",
-        "type": "quantitative",
-        "title": "epoch",
-        "axis": {"format": "d", "tickMinStep": 1},
-        "scale": {"zero": False, "nice": False, "padding": 12},
-    }
+    x = counted("epoch", "epoch")
     y = {
         "field": "value",
         "type": "quantitative",

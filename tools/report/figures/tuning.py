@@ -1,6 +1,6 @@
 """Evidence that every method was tuned as hard: the best validation so far against trials."""
 
-from chart import MOST, category, tip
+from chart import MOST, category, counted, tip
 from model import Figure, Missing, Panel, Table, number, text
 
 NAME, TITLE = "tuning", "Tuning evidence"
@@ -8,13 +8,7 @@ NAME, TITLE = "tuning", "Tuning evidence"
 
 def _spec(values, names, monitor):
     encodings = category("method", names)
-    x = {
-        "field": "trial",
-        "type": "quantitative",
-        "title": "trials",
-        "axis": {"format": "d", "tickMinStep": 1},
-        "scale": {"zero": False, "nice": False, "padding": 12},
-    }
+    x = counted("trial", "trials")
     y = {
         "field": "value",
         "type": "quantitative",
