@@ -10,6 +10,7 @@
 
 #include "kernels/choices.h"
 #include "kernels/exec/tensor.h"
+#include "kernels/interaction_index.h"
 #include "models/extra/extra_vector.h"
 #include "models/features.h"
 #include "models/layers/embedding/embedding.h"
@@ -17,11 +18,6 @@
 #include "models/row_vectors.h"
 
 namespace sllmr {
-
-/// A user took an item; ids from 1.
-struct Interaction {
-  Id user, item;
-};
 
 /// What a backbone is made of. Defaults are LLM-CF's sizes. A backbone uses what it has a use for.
 struct BackboneOptions {

@@ -9,6 +9,7 @@
 #include "host/guidance/registry.h"
 #include "host/train/ahead.h"
 #include "kernels/exec/interrupt.h"
+#include "kernels/exec/permutation.h"
 #include "kernels/exec/random.h"
 
 namespace sllmr {

@@ -20,42 +20,27 @@ MfTrainer::MfTrainer(Context& context, const Config& config, const Split& split,
   const Dataset& data = *split.data;
   const bool exact = config.train.mode == TrainConfig::Mode::exact;
 
-  std::vector<Id> users, items, sorted_items;
+  std::vector<Id> items;
   std::vector<std::int64_t> offsets{0, 0};
   for (Id user = 1; user < data.users.rows(); ++user) {
     const auto train = split.train_items(user);
-    for (const Id item : train) {
-      users.push_back(user);
-      items.push_back(item);
-    }
-    std::vector<Id> own(train.begin(), train.end());
-    std::sort(own.begin(), own.end());
-    own.erase(std::unique(own.begin(), own.end()), own.end());
-    if (static_cast<Id>(own.size()) == data.items.count()) {
-      throw Error("user '" + std::string(data.users.token(user)) +
-                  "' has taken every item in training: there is no negative to sample; remove the user");
-    }
-    sorted_items.insert(sorted_items.end(), own.begin(), own.end());
-    offsets.push_back(static_cast<std::int64_t>(sorted_items.size()));
+    items.insert(items.end(), train.begin(), train.end());
+    offsets.push_back(std::ssize(items));
   }
-  require(!users.empty(), "there is no training interaction: every user has fewer than 3");
-  users_ = Buffer<Id>(context, std::span<const Id>(users));
-  items_ = Buffer<Id>(context, std::span<const Id>(items));
-  sorted_items_ = Buffer<Id>(context, std::span<const Id>(sorted_items));
-  offsets_ = Buffer<std::int64_t>(context, std::span<const std::int64_t>(offsets));
-  interactions_ = {users_.data(),
-                   items_.data(),
-                   offsets_.data(),
-                   sorted_items_.data(),
-                   static_cast<std::int64_t>(users.size()),
-                   data.items.count()};
+  require(!items.empty(), "there is no training interaction: every user has fewer than 3");
+  interactions_ = InteractionIndex(context, offsets, items, data.items.count());
+  if (const Id user = interactions_.user_of_all_items(); user != 0) {
+    throw Error("user '" + std::string(data.users.token(user)) +
+                "' has taken every item in training: there is no negative to sample; remove the user");
+  }
+  const std::int64_t n = interactions_.view().n;
 
   // The exact mode samples whole batches; a chunk of many saves launches. No buffer is larger than an
   // epoch.
   constexpr std::int64_t kExactChunk = 16384;
-  batch_size_ = std::min<std::int64_t>(config.train.batch_size, interactions_.n);
-  chunk_ = exact ? (std::min(kExactChunk, interactions_.n) + batch_size_ - 1) / batch_size_ * batch_size_
-                 : std::min(config.train.chunk_rows, interactions_.n);
+  batch_size_ = std::min<std::int64_t>(config.train.batch_size, n);
+  chunk_ = exact ? (std::min(kExactChunk, n) + batch_size_ - 1) / batch_size_ * batch_size_
+                 : std::min(config.train.chunk_rows, n);
   triples_ = Buffer<Triple>(context, static_cast<std::size_t>(chunk_));
 
   model_ =
@@ -77,20 +62,21 @@ MfTrainer::MfTrainer(Context& context, const Config& config, const Split& split,
 
 std::optional<EpochReport> MfTrainer::train_epoch(const std::function<bool(std::int64_t)>& stop) {
   if (row_ == 0) guidance_->start_epoch();
-  while (row_ < interactions_.n) {
-    const std::int64_t count = std::min(chunk_, interactions_.n - row_);
+  const std::int64_t n = rows_per_epoch();
+  while (row_ < n) {
+    const std::int64_t count = std::min(chunk_, n - row_);
     take_chunk(count);
     row_ += count;
-    if (row_ < interactions_.n && stop(row_)) return std::nullopt;
+    if (row_ < n && stop(row_)) return std::nullopt;
   }
   ++epoch_;
   row_ = 0;
-  return guidance_->report(interactions_.n);
+  return guidance_->report(n);
 }
 
 void MfTrainer::take_chunk(std::int64_t count) {
   const auto epoch = static_cast<std::uint32_t>(epoch_);
-  run(context_, SampleTriples{.interactions = interactions_,
+  run(context_, SampleTriples{.interactions = interactions_.view(),
                               .seed = config_.seed,
                               .epoch = epoch,
                               .first_row = row_,

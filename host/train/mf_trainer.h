@@ -26,7 +26,7 @@ class MfTrainer final : public Trainer {
   std::int64_t parameters() override {
     return (std::int64_t{model_->user_rows()} + model_->item_rows()) * model_->width();
   }
-  std::int64_t rows_per_epoch() const override { return interactions_.n; }
+  std::int64_t rows_per_epoch() const override { return interactions_.view().n; }
   std::optional<EpochReport> train_epoch(const std::function<bool(std::int64_t rows_done)>& stop) override;
   const Scorer& scorer(Target) override { return *model_; }
   std::vector<float> ctr_logits(std::span<const CtrRow> rows) override;
@@ -43,9 +43,7 @@ class MfTrainer final : public Trainer {
   std::unique_ptr<MfBatch> batch_;  // exact mode
   std::unique_ptr<Guidance> guidance_;
 
-  Buffer<Id> users_, items_, sorted_items_;  // training interactions, one row each
-  Buffer<std::int64_t> offsets_;
-  InteractionView interactions_;
+  InteractionIndex interactions_;
   std::int64_t batch_size_, chunk_;  // rows of a mini-batch (exact mode), and sampled at once
   Buffer<Triple> triples_;
   MfArgs args_;

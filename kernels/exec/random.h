@@ -71,45 +71,4 @@ SLLMR_HD inline float normal(std::uint32_t first, std::uint32_t second) {
   return radius * std::cos(6.2831853F * uniform(second));
 }
 
-/// A pseudo-random permutation of {0, ..., n - 1} that needs no memory: a Feistel network over the next power
-/// of four, walked until it lands inside. Keyed by (seed, epoch), so every epoch visits the rows in another
-/// order.
-class Permutation {
- public:
-  SLLMR_HD Permutation(std::uint64_t seed, std::uint32_t epoch, std::uint64_t n) : n_(n) {
-    while ((std::uint64_t{1} << (2 * half_bits_)) < n) ++half_bits_;
-    const Draw keys = philox(seed, epoch, 0, Purpose::shuffle);
-    for (int k = 0; k < kRounds; ++k) key_[k] = keys.word[k];
-  }
-  SLLMR_HD std::uint64_t operator()(std::uint64_t index) const {
-    do index = cycle(index);
-    while (index >= n_);
-    return index;
-  }
-
- private:
-  static constexpr int kRounds = 4;
-
-  SLLMR_HD std::uint64_t cycle(std::uint64_t index) const {
-    const std::uint32_t mask = static_cast<std::uint32_t>((std::uint64_t{1} << half_bits_) - 1);
-    std::uint32_t left = static_cast<std::uint32_t>(index >> half_bits_),
-                  right = static_cast<std::uint32_t>(index) & mask;
-    for (int k = 0; k < kRounds; ++k) {
-      // The finaliser of MurmurHash3: every input bit reaches every output bit.
-      std::uint32_t h = right + key_[k];
-      h = (h ^ (h >> 16)) * 0x85EBCA6BU;
-      h = (h ^ (h >> 13)) * 0xC2B2AE35U;
-      h ^= h >> 16;
-      const std::uint32_t next = left ^ (h & mask);
-      left = right;
-      right = next;
-    }
-    return (static_cast<std::uint64_t>(left) << half_bits_) | right;
-  }
-
-  std::uint64_t n_;
-  int half_bits_ = 1;
-  std::uint32_t key_[kRounds];
-};
-
 }  // namespace sllmr

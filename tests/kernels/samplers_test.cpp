@@ -10,6 +10,8 @@
 #include <tuple>
 #include <vector>
 
+#include "kernels/exec/permutation.h"
+#include "kernels/interaction_index.h"
 #include "kernels/pair_sampler.h"
 #include "kernels/triple_sampler.h"
 #include "tests/support/compare.h"
@@ -33,6 +35,60 @@ std::vector<Triple> sampled(const Context& context, const Interactions& interact
 template <class Record>
 bool same_records(const std::vector<Record>& a, const std::vector<Record>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(Record)) == 0;
+}
+
+/// Row by row, as SampleTriples is defined.
+std::vector<Triple> naively_sampled(const Interactions& interactions, std::int32_t n_items,
+                                    std::uint64_t seed, std::uint32_t epoch) {
+  const Permutation order(seed, epoch, interactions.items.size());
+  std::vector<Triple> out;
+  for (std::uint64_t row = 0; row < interactions.items.size(); ++row) {
+    const std::uint64_t index = order(row);
+    Triple triple{interactions.users[index], interactions.items[index], 0};
+    for (std::uint32_t draw = 0; triple.negative == 0; ++draw) {
+      const std::uint32_t word = philox(seed, epoch, row, Purpose::negative, draw / 4).word[draw % 4];
+      const Id item = 1 + static_cast<Id>(below(word, static_cast<std::uint32_t>(n_items)));
+      if (!interactions.has(triple.user, item)) triple.negative = item;
+    }
+    out.push_back(triple);
+  }
+  return out;
+}
+
+TEST(SampleTriples, EqualsTheNaiveOne) {
+  const Context context(Device::cpu, 1);
+  for (const Id n_items : {14, 60, 5000}) {  // from users who have nearly all items to the usual ones
+    for (const Id users : {1, 11, 400}) {
+      const Interactions interactions = make_interactions(context, users, 1, 12, n_items, 5);
+      EXPECT_TRUE(
+          same_records(sampled(context, interactions, 3, 4), naively_sampled(interactions, n_items, 3, 4)))
+          << n_items << " items, " << users << " users";
+    }
+  }
+}
+
+TEST(InteractionIndex, TheFilterDeniesNoInteractionAndMostOthers) {
+  const Context context(Device::cpu, 1);
+  const Interactions interactions = make_interactions(context, 300, 1, 40, 500, 6);
+  const InteractionView& view = interactions.view();
+  int maybe = 0, others = 0;
+  for (Id user = 1; user <= 300; ++user) {
+    for (Id item = 1; item <= 500; ++item) {
+      const bool set = view.filter.is_set(view.filter.bit_of(user, item));
+      const bool there = interactions.has(user, item);
+      ASSERT_EQ(view.has(user, item), there);
+      ASSERT_TRUE(set || !there) << user << " " << item;
+      maybe += set && !there;
+      others += !there;
+    }
+  }
+  EXPECT_LT(maybe, others / 10);
+}
+
+TEST(InteractionIndex, TellsWhoHasEveryItem) {
+  const Context context(Device::cpu, 1);
+  EXPECT_EQ(Interactions(context, {{1, 2}, {1, 3, 2}, {3}}, 3).index.user_of_all_items(), 2);
+  EXPECT_EQ(Interactions(context, {{1, 2}, {1, 3, 3}, {3}}, 3).index.user_of_all_items(), 0);
 }
 
 TEST(SampleTriples, AnEpochCoversEachInteractionOnce) {

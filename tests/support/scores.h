@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "kernels/exec/memory.h"
@@ -15,41 +17,26 @@ namespace sllmr {
 /// Training interactions on the host, and on a device.
 struct Interactions {
   std::vector<Id> users, items;
-  std::vector<std::int64_t> offsets;
-  std::vector<Id> sorted_items;
-  std::int32_t n_items = 0;
-  Buffer<Id> device_users, device_items, device_sorted;
-  Buffer<std::int64_t> device_offsets;
+  InteractionIndex index;
 
   /// User u of `histories` is user u + 1; items in the order of the interactions.
-  Interactions(const Context& context, const std::vector<std::vector<Id>>& histories, std::int32_t item_count)
-      : offsets{0, 0}, n_items(item_count) {
+  Interactions(const Context& context, const std::vector<std::vector<Id>>& histories,
+               std::int32_t item_count) {
+    std::vector<std::int64_t> offsets{0, 0};
     for (std::size_t user = 0; user < histories.size(); ++user) {
       for (const Id item : histories[user]) {
         users.push_back(static_cast<Id>(user) + 1);
         items.push_back(item);
-        sorted_items.push_back(item);
+        pairs.emplace(static_cast<Id>(user) + 1, item);
       }
-      std::sort(sorted_items.begin() + offsets.back(), sorted_items.end());
       offsets.push_back(static_cast<std::int64_t>(items.size()));
     }
-    device_users = Buffer<Id>(context, users);
-    device_items = Buffer<Id>(context, items);
-    device_sorted = Buffer<Id>(context, sorted_items);
-    device_offsets = Buffer<std::int64_t>(context, offsets);
+    index = InteractionIndex(context, offsets, items, item_count);
   }
-  InteractionView view() const {
-    return {device_users.data(),
-            device_items.data(),
-            device_offsets.data(),
-            device_sorted.data(),
-            static_cast<std::int64_t>(items.size()),
-            n_items};
-  }
-  bool has(Id user, Id item) const {
-    return std::binary_search(sorted_items.begin() + offsets[static_cast<std::size_t>(user)],
-                              sorted_items.begin() + offsets[static_cast<std::size_t>(user) + 1], item);
-  }
+  const InteractionView& view() const { return index.view(); }
+  bool has(Id user, Id item) const { return pairs.contains({user, item}); }
+
+  std::set<std::pair<Id, Id>> pairs;
 };
 
 /// Users with `least` .. `most` random distinct training items each.

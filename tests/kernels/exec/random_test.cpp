@@ -1,5 +1,6 @@
 // The random numbers: known answers, moments, permutations.
 #include "kernels/exec/random.h"
+#include "kernels/exec/permutation.h"
 
 #include <gtest/gtest.h>
 
@@ -101,6 +102,22 @@ TEST(Permutation, VisitsEveryIndexOnce) {
         ASSERT_LT(at, n);
         ASSERT_FALSE(seen[at]) << "n " << n << ", index " << k;
         seen[at] = true;
+      }
+    }
+  }
+}
+
+TEST(Permutation, TakesManyAtOnceAsOneByOne) {
+  // Beyond 2^32 it counts in longer words.
+  for (const std::uint64_t n : {1ULL, 2ULL, 17ULL, 1000ULL, 4097ULL, (1ULL << 32) - 5, (1ULL << 32) + 5}) {
+    const Permutation permutation(9, 2, n);
+    for (const std::int64_t count : {1, 5, 8, 31, 32}) {
+      const std::uint64_t first = n - std::min(n, static_cast<std::uint64_t>(count));
+      const auto length = static_cast<std::int64_t>(n - first);
+      std::uint64_t taken[32];
+      permutation.take<32>(first, length, taken);
+      for (std::int64_t k = 0; k < length; ++k) {
+        ASSERT_EQ(taken[k], permutation(first + static_cast<std::uint64_t>(k))) << n << " " << count;
       }
     }
   }

@@ -1,0 +1,92 @@
+// Shuffling without memory.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/exec/loops.h"
+#include "kernels/exec/random.h"
+
+namespace sllmr {
+
+/// A pseudo-random permutation of {0, ..., n - 1} that needs no memory: a Feistel network over the next power
+/// of four, walked until it lands inside. Keyed by (seed, epoch), so every epoch visits the rows in another
+/// order.
+class Permutation {
+ public:
+  SLLMR_HD Permutation(std::uint64_t seed, std::uint32_t epoch, std::uint64_t n) : n_(n) {
+    while ((std::uint64_t{1} << (2 * half_bits_)) < n) ++half_bits_;
+    const Draw keys = philox(seed, epoch, 0, Purpose::shuffle);
+    for (int k = 0; k < kRounds; ++k) key_[k] = keys.word[k];
+  }
+  SLLMR_HD std::uint64_t operator()(std::uint64_t index) const {
+    do index = cycle(index);
+    while (index >= n_);
+    return index;
+  }
+
+  /// to[k] = operator()(first + k) for k < count, which is at most Most: on the CPU in vectors.
+  template <int Most>
+  SLLMR_INLINE void take(std::uint64_t first, std::int64_t count, std::uint64_t* to) const {
+    if constexpr (Most == 1) {
+      *to = (*this)(first);
+    } else if (half_bits_ <= 16) {
+      walk<Most, std::uint32_t>(first, count, to);
+    } else {
+      walk<Most, std::uint64_t>(first, count, to);
+    }
+  }
+
+ private:
+  static constexpr int kRounds = 4;
+
+  /// `Word` holds 2 half_bits_ bits.
+  template <class Word>
+  SLLMR_HD Word cycle(Word index) const {
+    const std::uint32_t mask = static_cast<std::uint32_t>((std::uint64_t{1} << half_bits_) - 1);
+    std::uint32_t left = static_cast<std::uint32_t>(index >> half_bits_),
+                  right = static_cast<std::uint32_t>(index) & mask;
+    for (int k = 0; k < kRounds; ++k) {
+      // The finaliser of MurmurHash3: every input bit reaches every output bit.
+      std::uint32_t h = right + key_[k];
+      h = (h ^ (h >> 16)) * 0x85EBCA6BU;
+      h = (h ^ (h >> 13)) * 0xC2B2AE35U;
+      h ^= h >> 16;
+      const std::uint32_t next = left ^ (h & mask);
+      left = right;
+      right = next;
+    }
+    return (static_cast<Word>(left) << half_bits_) | right;
+  }
+
+  /// Everyone takes a step; those who have landed leave, and the others close ranks.
+  template <int Most, class Word>
+  SLLMR_INLINE void walk(std::uint64_t first, std::int64_t count, std::uint64_t* to) const {
+    Word at[Most];
+    std::int32_t who[Most];
+    for (int k = 0; k < Most; ++k) {
+      at[k] = static_cast<Word>(first + static_cast<std::uint64_t>(k));
+      who[k] = k;
+    }
+    for (int walking = static_cast<int>(count); walking > 0;) {
+      const int steps = (walking + 7) & ~7;  // whole vectors
+      SLLMR_ROW_LOOP
+      for (int k = 0; k < steps; ++k) at[k] = cycle(at[k]);
+      int outside = 0;
+      for (int k = 0; k < walking; ++k) {  // without a branch, which nobody could predict
+        const Word landed = at[k];
+        const std::int32_t of = who[k];
+        to[of] = landed;
+        at[outside] = landed;
+        who[outside] = of;
+        outside += landed >= n_ ? 1 : 0;
+      }
+      walking = outside;
+    }
+  }
+
+  std::uint64_t n_;
+  int half_bits_ = 1;
+  std::uint32_t key_[kRounds];
+};
+
+}  // namespace sllmr
