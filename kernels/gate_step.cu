@@ -7,29 +7,38 @@ namespace sllmr {
 
 namespace {
 
-/// One group of lanes a column that this gate adds to: its parameters' gradients, then the sums.
-struct SumColumn {
+/// The columns that this gate adds to: its parameters' gradients, then the sums. A group of lanes takes one;
+/// on the CPU a cache line of them.
+struct SumColumns {
+  static constexpr int kBlock = OnThisDevice::value == Device::cuda ? 1 : 16;
   GateStep args;
 
-  std::int64_t columns() const {
-    return args.n_params + (args.holds_out ? GateColumns::used : GateColumns::reliability) -
-           GateColumns::bucket;
+  SLLMR_HD int sums() const {
+    return (args.holds_out ? GateColumns::used : GateColumns::reliability) - GateColumns::bucket;
   }
+  SLLMR_HD static int blocks_of(int columns) { return (columns + kBlock - 1) / kBlock; }
+  int blocks() const { return blocks_of(args.n_params) + blocks_of(sums()); }
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t item) const {
-    const std::int64_t column =
-        item < args.n_params ? GateColumns::theta + item : GateColumns::bucket + item - args.n_params;
-    float sum = 0;
+    const int of_params = blocks_of(args.n_params), block = static_cast<int>(item);
+    const bool params = block < of_params;
+    const int before = (params ? block : block - of_params) * kBlock;
+    const int left = (params ? args.n_params : sums()) - before, count = left < kBlock ? left : kBlock;
+    const int first = (params ? GateColumns::theta : GateColumns::bucket) + before;
+    float sum[kBlock] = {};
     for (int s = lanes.lane(); s < args.n_slots; s += Lanes::size) {
-      float& slot = args.slots[static_cast<std::int64_t>(s) * GateColumns::stride + column];
-      sum += slot;
-      slot = 0;
+      float* slot = args.slots + static_cast<std::int64_t>(s) * GateColumns::stride + first;
+      for (int k = 0; k < count; ++k) {
+        sum[k] += slot[k];
+        slot[k] = 0;
+      }
     }
-    sum = lanes.sum(sum);
-    if (lanes.lane() == 0) {
-      args.scratch[column] = sum;
-      args.totals[column] += static_cast<double>(sum);
+    for (int k = 0; k < count; ++k) {
+      const float all = lanes.sum(sum[k]);
+      if (lanes.lane() != 0) continue;
+      args.scratch[first + k] = all;
+      args.totals[first + k] += static_cast<double>(all);
     }
   }
 };
@@ -59,8 +68,8 @@ struct UpdateGate {
 };
 
 void run_here(const Context& context, const GateStep& args) {
-  const SumColumn sum{args};
-  launch(context, "gate_sum", sum.columns(), sum);
+  const SumColumns sum{args};
+  launch(context, "gate_sum", sum.blocks(), sum);
   launch_each(context, "gate_update", args.n_params + 1, UpdateGate{args});
 }
 

@@ -1,5 +1,7 @@
 #include "kernels/mf_batch.h"
 
+#include <algorithm>
+
 namespace sllmr {
 
 namespace {
@@ -24,7 +26,7 @@ MfBatch::MfBatch(const Context& context, int width, std::int64_t user_rows, std:
     : width_(checked_width(width)),
       max_rows_(max_rows),
       optimizer_(optimizer),
-      sort_(context, max_rows * ItemGradients::most),
+      sort_(context, max_rows * ItemGradients::most, static_cast<Id>(std::max(user_rows, item_rows))),
       gradients_(context, static_cast<std::size_t>(max_rows)),
       users_(make_side(context, user_rows, max_rows)),
       items_(make_side(context, item_rows, max_rows * ItemGradients::most)) {}
@@ -41,9 +43,10 @@ void MfBatch::step(const Context& context, std::int32_t step, const MfArgs& args
                            .mf = args,
                            .gradients = gradients_.data(),
                            .user_keys = users_.keys.data(),
-                           .item_keys = items_.keys.data()});
+                           .item_keys = items_.keys.data(),
+                           .no_item = static_cast<Id>(items_.rows)});
   const MfOccurrences users = sorted(context, users_, args.rows);
-  const MfOccurrences items = sorted(context, items_, args.rows * ItemGradients::most);
+  const MfOccurrences items = sorted(context, items_, args.rows * item_slots(args));
   run(context, MfUpdate{.width = width_,
                         .optimizer = optimizer_,
                         .step = step,

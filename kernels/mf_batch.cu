@@ -2,13 +2,14 @@
 
 #include "kernels/exec/launch.h"
 #include "kernels/mf.h"
+#include "kernels/mf_prefetch.h"
 #include "kernels/optimizers.h"
 
 namespace sllmr {
 
 namespace {
 
-constexpr Id kNoRow = 0x7FFFFFFF;  // sorts behind every row
+constexpr std::int64_t kAhead = 6;  // rows whose memory is asked for
 
 template <int Dim, bool WithPairs>
 struct RowGradients {
@@ -16,10 +17,19 @@ struct RowGradients {
   ItemGradients* gradients;
   Id* user_keys;
   Id* item_keys;
+  Id no_item;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t k) const {
     const Triple triple = args.triples[k];
+    if constexpr (Lanes::prefetches) {
+      if (k + kAhead < args.rows) {
+        const Triple& ahead = args.triples[k + kAhead];
+        prefetch_to_read<Dim>(lanes, args.users.weights, ahead.user);
+        prefetch_to_read<Dim>(lanes, args.items.weights, ahead.positive);
+        prefetch_to_read<Dim>(lanes, args.items.weights, ahead.negative);
+      }
+    }
     const RowShare<Dim, Lanes> u(lanes, args.users.weights + static_cast<std::int64_t>(triple.user) * Dim);
     float* slot = args.gate.slots + k * GateColumns::stride;
     ItemGradients touched(triple, mf_base<Dim>(lanes, args, triple, u, slot));
@@ -31,9 +41,9 @@ struct RowGradients {
     if (lanes.lane() != 0) return;
     gradients[k] = touched;
     user_keys[k] = triple.user;
-    for (int m = 0; m < ItemGradients::most; ++m) {
-      item_keys[k * ItemGradients::most + m] = touched.item[m] != 0 ? touched.item[m] : kNoRow;
-    }
+    constexpr int kSlots = WithPairs ? ItemGradients::most : ItemGradients::base;
+    for (int m = 0; m < kSlots; ++m)
+      item_keys[k * kSlots + m] = touched.item[m] != 0 ? touched.item[m] : no_item;
   }
 };
 
@@ -44,7 +54,13 @@ struct UserTerms {
   const ItemGradients* gradients;
 
   SLLMR_HD const float* table() const { return args.users.weights; }
-  SLLMR_HD static bool decays(std::int32_t) { return true; }
+  SLLMR_HD bool decays(std::int32_t) const { return true; }
+  template <class Lanes>
+  void prefetch(Lanes lanes, std::int32_t occurrence) const {
+    for (const Id item : gradients[occurrence].item) {
+      if (item != 0) prefetch_to_read<Dim>(lanes, args.items.weights, item);
+    }
+  }
 
   template <class Lanes>
   SLLMR_HD void add(Lanes lanes, std::int32_t occurrence, float* sum) const {
@@ -66,14 +82,18 @@ struct ItemTerms {
   const ItemGradients* gradients;
 
   SLLMR_HD const float* table() const { return args.items.weights; }
-  SLLMR_HD static bool decays(std::int32_t occurrence) {
-    return occurrence % ItemGradients::most < ItemGradients::base;
+  SLLMR_HD bool decays(std::int32_t occurrence) const {
+    return occurrence % item_slots(args) < ItemGradients::base;
+  }
+  template <class Lanes>
+  void prefetch(Lanes lanes, std::int32_t occurrence) const {
+    prefetch_to_read<Dim>(lanes, args.users.weights, args.triples[occurrence / item_slots(args)].user);
   }
 
   template <class Lanes>
   SLLMR_HD void add(Lanes lanes, std::int32_t occurrence, float* sum) const {
-    const std::int32_t row = occurrence / ItemGradients::most;
-    const float factor = gradients[row].factor[occurrence % ItemGradients::most];
+    const std::int32_t slots = item_slots(args), row = occurrence / slots;
+    const float factor = gradients[row].factor[occurrence % slots];
     const float* user = args.users.weights + static_cast<std::int64_t>(args.triples[row].user) * Dim;
     SLLMR_ROW_LOOP
     for (int k = 0; k < Dim / Lanes::size; ++k) sum[k] += factor * user[k * Lanes::size + lanes.lane()];
@@ -87,6 +107,7 @@ struct SumOccurrences {
   const Id* keys;
   const std::int32_t* order;
   std::int64_t n;
+  Id no_row;
   float scale;
   float l2;    // added once to rows of the base loss; 0 where the optimiser adds it to every row
   bool dense;  // sums go to the row of a dense table, instead of the first occurrence's
@@ -94,13 +115,16 @@ struct SumOccurrences {
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t at) const {
+    if constexpr (Lanes::prefetches) {
+      if (at + kAhead < n && keys[at + kAhead] != no_row) terms.prefetch(lanes, order[at + kAhead]);
+    }
     const Id key = keys[at];
-    if (key == kNoRow || (at > 0 && keys[at - 1] == key)) return;
+    if (key == no_row || (at > 0 && keys[at - 1] == key)) return;
     float sum[Dim / Lanes::size] = {};
     bool decays = false;
     for (std::int64_t k = at; k < n && keys[k] == key; ++k) {
       terms.add(lanes, order[k], sum);
-      decays = decays || Terms::decays(order[k]);
+      decays = decays || terms.decays(order[k]);
     }
     const float decay = decays ? l2 : 0.0F;
     const float* weights = terms.table() + static_cast<std::int64_t>(key) * Dim;
@@ -117,12 +141,20 @@ struct UpdateTouched {
   OptimizerArgs optimizer;
   TableView table;
   const Id* keys;
+  std::int64_t n;
+  Id no_row;
   const float* sums;
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t at) const {
+    if constexpr (Lanes::prefetches) {
+      const std::int64_t ahead = at + kAhead;
+      if (ahead < n && keys[ahead] != no_row && keys[ahead] != keys[ahead - 1]) {
+        prefetch_state<Dim>(lanes, table, keys[ahead]);
+      }
+    }
     const Id key = keys[at];
-    if (key == kNoRow || (at > 0 && keys[at - 1] == key)) return;
+    if (key == no_row || (at > 0 && keys[at - 1] == key)) return;
     const Optimizer update(optimizer, table, key);
     SLLMR_ROW_LOOP
     for (int k = 0; k < Dim / Lanes::size; ++k) {
@@ -164,6 +196,7 @@ void sum_occurrences(const Context& context, const char* name, const MfUpdate& a
                                     .keys = of.keys,
                                     .order = of.order,
                                     .n = of.n,
+                                    .no_row = static_cast<Id>(of.rows),
                                     .scale = 1.0F / static_cast<float>(args.mf.rows),
                                     .l2 = dense ? 0.0F : args.mf.optimizer.l2,
                                     .dense = dense,
@@ -176,7 +209,9 @@ void update_table(const Context& context, const MfUpdate& args, const TableView&
   const OptimizerArgs& optimizer = args.mf.optimizer;
   AllOptimizers::with(args.optimizer, [&]<class Optimizer>(std::type_identity<Optimizer>) {
     if constexpr (StepsTouchedRows<Optimizer>) {
-      launch(context, "mf_update", of.n, UpdateTouched<Dim, Optimizer>{optimizer, table, of.keys, of.sums});
+      launch(
+          context, "mf_update", of.n,
+          UpdateTouched<Dim, Optimizer>{optimizer, table, of.keys, of.n, static_cast<Id>(of.rows), of.sums});
     } else {
       launch(context, "mf_update", of.rows,
              UpdateAll<Dim, Optimizer>{Optimizer(optimizer, args.step), optimizer.l2, table, of.sums});
@@ -187,7 +222,7 @@ void update_table(const Context& context, const MfUpdate& args, const TableView&
 template <int Dim, bool WithPairs>
 void run_rows(const Context& context, const MfGradients& args) {
   launch(context, "mf_rows", args.mf.rows,
-         RowGradients<Dim, WithPairs>{args.mf, args.gradients, args.user_keys, args.item_keys});
+         RowGradients<Dim, WithPairs>{args.mf, args.gradients, args.user_keys, args.item_keys, args.no_item});
 }
 
 void run_here(const Context& context, const MfGradients& args) {

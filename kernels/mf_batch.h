@@ -12,13 +12,19 @@
 
 namespace sllmr {
 
+/// Slots of ItemGradients that rows of a batch may use.
+SLLMR_HD inline int item_slots(const MfArgs& args) {
+  return args.pairs == nullptr ? ItemGradients::base : ItemGradients::most;
+}
+
 /// Forward over mf.rows rows: each row's item gradients, and which rows of the tables they are for.
 struct MfGradients {
   int width;
   MfArgs mf;
   ItemGradients* gradients;  // [mf.rows]
   Id* user_keys;             // [mf.rows]
-  Id* item_keys;             // [mf.rows x ItemGradients::most]; those of unused slots sort behind every row
+  Id* item_keys;             // [mf.rows x item_slots(mf)]; no_item in unused slots
+  Id no_item;                // rows of the item table: sorts behind all of them
 };
 
 /// One table's rows in the batch, sorted. `sums` gets their gradients: [n x width], a row's at its first
@@ -26,7 +32,7 @@ struct MfGradients {
 struct MfOccurrences {
   std::int64_t rows;          // of the table
   std::int64_t n;             // occurrences
-  const Id* keys;             // [n]
+  const Id* keys;             // [n]; of unused slots `rows`
   const std::int32_t* order;  // [n]: which key of MfGradients stood here
   float* sums;
 };

@@ -6,11 +6,28 @@
 
 namespace sllmr {
 
+/// Asks for a row that will be read.
+template <int Dim, class Lanes>
+SLLMR_INLINE void prefetch_to_read(Lanes, const float* table, Id id) {
+  const char* row = reinterpret_cast<const char*>(table + static_cast<std::int64_t>(id) * Dim);
+  for (unsigned byte = 0; byte < Dim * sizeof(float); byte += 64) Lanes::prefetch(row + byte);
+}
+
 /// Asks for a row that will be updated.
 template <int Dim, class Lanes>
 SLLMR_INLINE void prefetch_row(Lanes, const TableView& table, Id id) {
   const char* row = reinterpret_cast<const char*>(table.weights + static_cast<std::int64_t>(id) * Dim);
   for (unsigned byte = 0; byte < Dim * sizeof(float); byte += 64) Lanes::prefetch_to_write(row + byte);
+}
+
+/// Asks for a row that will be updated, and its optimiser's state.
+template <int Dim, class Lanes>
+SLLMR_INLINE void prefetch_state(Lanes lanes, const TableView& table, Id id) {
+  prefetch_row<Dim>(lanes, table, id);
+  for (float* moment : {table.first, table.second}) {
+    if (moment != nullptr) prefetch_row<Dim>(lanes, {.weights = moment}, id);
+  }
+  if (table.steps != nullptr) Lanes::prefetch(table.steps + id);
 }
 
 /// Asks for the rows of the launch's triple `k`, if there is one.

@@ -1,9 +1,11 @@
 #include "kernels/pair_sampler.h"
 
+#include <limits>
+
 namespace sllmr {
 
 LargestPairs::LargestPairs(const Context& context, std::int64_t max_count)
-    : sort_(context, max_count),
+    : sort_(context, max_count, std::numeric_limits<std::int32_t>::max()),
       keys_(context, static_cast<std::size_t>(max_count)),
       sorted_keys_(context, static_cast<std::size_t>(max_count)),
       order_(context, static_cast<std::size_t>(max_count)) {}

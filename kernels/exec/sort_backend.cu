@@ -1,4 +1,5 @@
-#include <algorithm>
+#include <cstdint>
+#include <utility>
 
 #include "kernels/exec/launch.h"
 #include "kernels/exec/sort.h"
@@ -23,27 +24,40 @@ void run_here(const Context& context, const SortKeys& args) {
   if (args.n == 0) return;
   std::size_t bytes = args.scratch->size() * sizeof(std::uint64_t);
   SLLMR_CUDA_CHECK(cub::DeviceRadixSort::SortPairs(args.scratch->data(), bytes, args.keys, args.sorted_keys,
-                                                   args.positions, args.order, args.n, 0, 31,
+                                                   args.positions, args.order, args.n, 0, args.bits,
                                                    static_cast<cudaStream_t>(context.stream())));
 }
 
 #else
 
 void run_here(const Context&, const SortScratch& args) {
-  *args.bytes = static_cast<std::size_t>(args.max_items) * sizeof(std::uint64_t);
+  *args.bytes = 2 * static_cast<std::size_t>(args.max_items) * sizeof(std::uint64_t);
 }
 
+/// From the lowest digit to the highest; each pass keeps the order of equal digits. Key and position travel
+/// in one word.
 void run_here(const Context&, const SortKeys& args) {
-  // Key and position in one word: sorting words is then a stable sort by key.
-  std::uint64_t* words = args.scratch->data();
+  constexpr int kMostBits = 11;  // of a digit: its counts stay in the first-level cache
+  const int passes = (args.bits + kMostBits - 1) / kMostBits, digit_bits = (args.bits + passes - 1) / passes;
+  std::uint64_t* from = args.scratch->data();
+  std::uint64_t* to = from + args.n;
   for (std::int64_t k = 0; k < args.n; ++k) {
-    words[k] =
+    from[k] =
         (static_cast<std::uint64_t>(args.keys[k]) << 32) | static_cast<std::uint32_t>(args.positions[k]);
   }
-  std::sort(words, words + args.n);
+  for (int pass = 0; pass < passes; ++pass) {
+    const auto digit = [shift = 32 + pass * digit_bits, mask = (1U << digit_bits) - 1](std::uint64_t word) {
+      return static_cast<std::uint32_t>(word >> shift) & mask;
+    };
+    std::int32_t place[(1 << kMostBits) + 1] = {};  // where the next word of a digit goes
+    for (std::int64_t k = 0; k < args.n; ++k) ++place[digit(from[k]) + 1];
+    for (int d = 1; d < 1 << digit_bits; ++d) place[d] += place[d - 1];
+    for (std::int64_t k = 0; k < args.n; ++k) to[place[digit(from[k])]++] = from[k];
+    std::swap(from, to);
+  }
   for (std::int64_t k = 0; k < args.n; ++k) {
-    args.sorted_keys[k] = static_cast<std::int32_t>(words[k] >> 32);
-    args.order[k] = static_cast<std::int32_t>(words[k] & 0xFFFFFFFFU);
+    args.sorted_keys[k] = static_cast<std::int32_t>(from[k] >> 32);
+    args.order[k] = static_cast<std::int32_t>(from[k] & 0xFFFFFFFFU);
   }
 }
 

@@ -256,7 +256,7 @@ TEST_F(CudaParity, KeySort) {
     std::vector<std::int32_t> keys(n);
     for (auto& key : keys) key = numbers.id(0, 9) == 0 ? 0x7FFFFFFF : numbers.id(0, 500);
     const auto [cpu, cuda] = on_both([&](const Context& context) {
-      KeySort sort(context, 10'000);
+      KeySort sort(context, 10'000, 0x7FFFFFFF);
       const Buffer<std::int32_t> in(context, keys);
       Buffer<std::int32_t> sorted(context, n), order(context, n);
       sort(context, in.data(), static_cast<std::int64_t>(n), sorted.data(), order.data());

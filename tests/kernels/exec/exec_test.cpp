@@ -173,26 +173,28 @@ TEST(MemoryPool, WhatCannotBeHadIsNotCountedAndFreesWhatNobodyHas) {
 TEST(KeySort, IsStable) {
   const Context context(Device::cpu, 1);
   TestNumbers numbers(1);
-  KeySort sort(context, 1000);
   for (const std::int64_t n : {0, 1, 2, 1000}) {
-    const auto size = static_cast<std::size_t>(n);
-    std::vector<std::int32_t> keys(size), sorted(size), order(size), expected(size);
-    for (auto& key : keys) key = numbers.id(0, 9) == 0 ? 0x7FFFFFFF : numbers.id(0, 50);
-    sort(context, keys.data(), n, sorted.data(), order.data());
+    for (const std::int32_t max_key : {0, 50, 3000, 0x7FFFFFFF}) {
+      KeySort sort(context, 1000, max_key);
+      const auto size = static_cast<std::size_t>(n);
+      std::vector<std::int32_t> keys(size), sorted(size), order(size), expected(size);
+      for (auto& key : keys) key = numbers.id(0, 9) == 0 ? max_key : numbers.id(0, std::min(max_key, 4000));
+      sort(context, keys.data(), n, sorted.data(), order.data());
 
-    std::iota(expected.begin(), expected.end(), 0);
-    std::stable_sort(expected.begin(), expected.end(), [&](std::int32_t a, std::int32_t b) {
-      return keys[static_cast<std::size_t>(a)] < keys[static_cast<std::size_t>(b)];
-    });
-    EXPECT_EQ(order, expected);
-    std::ranges::sort(keys);
-    EXPECT_EQ(sorted, keys);
+      std::iota(expected.begin(), expected.end(), 0);
+      std::stable_sort(expected.begin(), expected.end(), [&](std::int32_t a, std::int32_t b) {
+        return keys[static_cast<std::size_t>(a)] < keys[static_cast<std::size_t>(b)];
+      });
+      EXPECT_EQ(order, expected);
+      std::ranges::sort(keys);
+      EXPECT_EQ(sorted, keys);
+    }
   }
 }
 
 TEST(KeySort, RefusesMoreThanItWasMadeFor) {
   const Context context(Device::cpu, 1);
-  KeySort sort(context, 3);
+  KeySort sort(context, 3, 9);
   std::vector<std::int32_t> four(4);
   EXPECT_EQ(error_of([&] { sort(context, four.data(), 4, four.data(), four.data()); }),
             "KeySort: more items than it was made for");
