@@ -8,8 +8,11 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "bench/growth.h"
+#include "bench/load.h"
 #include "bench/measure.h"
 #include "bench/models.h"
 #include "bench/report.h"
@@ -29,9 +32,20 @@ namespace sllmr::bench {
 namespace {
 
 constexpr double kPairRate = 1.0 / 8;
+constexpr double kMostSpread = 0.15;  // of a figure that can be trusted
+
+/// Tells of other processes. Returns the cores that they keep busy.
+double look_at_load(const char* when) {
+  const double cores = foreign_cores(0.3);
+  if (cores > 0.1) {
+    fmt::print(stderr, "warning: other processes keep {:.1f} of {} cores busy {} the measurement\n", cores,
+               std::thread::hardware_concurrency(), when);
+  }
+  return cores;
+}
 
 struct Options {
-  bool quick = false, models = false;
+  bool quick = false, models = false, growth = false, noisy = false;
   std::string device = "auto", json, data;
   ModelsOptions model;
   int threads = 0;
@@ -217,6 +231,7 @@ void run(const Options& options) {
              data.users.count(), data.items.count(), data.interactions());
 
   Report report;
+  const double load_before = look_at_load("before");
   report.json["provenance"] = provenance(cpu ? "" : device.name, data.hash);
   report.json["device"] = device.name;
   report.json["threads"] = context.threads();
@@ -228,18 +243,28 @@ void run(const Options& options) {
              "the same within 8 MiB, which is what Beauty's tables take");
   if (options.models) {
     bench_models(context, watch, split, options.model, report);
+  } else if (options.growth) {
+    bench_growth(context, report);
   } else {
     bench_step(context, watch, copy.median, report);
     bench_epochs(context, watch, split, report);
     bench_ranking(context, watch, split, report);
   }
-  if (!options.quick && !options.models) sweep(context, Stopwatch(context, {5, 0.05}), copy.median, report);
+  if (!options.quick && !options.models && !options.growth)
+    sweep(context, Stopwatch(context, {5, 0.05}), copy.median, report);
 
+  report.json["foreign_cores"] = {load_before, look_at_load("after")};
   report.json["device_peak_bytes"] = device_peak_bytes(context.device());
   report.json["host_peak_bytes"] = peak_host_bytes();
   fmt::print("memory: {:.1f} MiB on the device at most, process {:.1f} MiB\n",
              static_cast<double>(device_peak_bytes(context.device())) / (1 << 20),
              static_cast<double>(peak_host_bytes()) / (1 << 20));
+  if (const std::string names = report.varied(kMostSpread); !names.empty() && !options.noisy) {
+    throw Error(
+        fmt::format("{} varied by more than {:.0f} %, so nothing is kept: run again when nothing else "
+                    "runs, or accept that with --noisy",
+                    names, 100 * kMostSpread));
+  }
   const std::string line = report.json.dump();
   if (file) {
     file->stream() << line << '\n';
@@ -258,6 +283,12 @@ int main(int argc, char** argv) {
   CLI::App app("Speed of sllmr on this machine. The last line of the output is one JSON object.");
   app.add_flag("--quick", options.quick, "the main figures only, fewer and shorter samples");
   app.add_flag("--models", options.models, "the deep backbones instead: epochs, the penalty's cost, memory");
+  app.add_flag("--growth", options.growth,
+               "instead: the cost of a training row from 100,000 to 50 million made-up interactions; 5 GB")
+      ->excludes("--models");
+  app.add_flag(
+      "--noisy", options.noisy,
+      fmt::format("accept figures that vary by more than {:.0f} %", 100 * sllmr::bench::kMostSpread));
   app.add_option("--backbones", options.model.backbones, "with --models: these only")
       ->needs("--models")
       ->check(CLI::IsMember(options.model.backbones));

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "bench/measure.h"
 
@@ -22,9 +24,21 @@ class Report {
     fmt::print("{:<30} {:>9.3f} {:<6} (+-{:>4.1f} %)  {}\n", key, figure.median * scale, unit,
                100 * figure.spread(), note);
     std::fflush(stdout);
+    spreads_.emplace_back(key, figure.spread());
+  }
+  /// "a, b": the figures whose spread is above `most`.
+  std::string varied(double most) const {
+    std::string names;
+    for (const auto& [key, spread] : spreads_) {
+      if (spread > most) names += (names.empty() ? "" : ", ") + key;
+    }
+    return names;
   }
 
   nlohmann::ordered_json json;
+
+ private:
+  std::vector<std::pair<std::string, double>> spreads_;
 };
 
 }  // namespace sllmr::bench

@@ -129,7 +129,7 @@ def groups_of(folder, data, with_torch, environment):
     """All steps, in the order of their worth; the programs lie in PACK."""
     tests = {p.name.removeprefix("test_"): listed(p, environment) for p in sorted(PACK.glob("test_*"))}
     tests = {layer: suites for layer, suites in tests.items() if suites != {}}
-    bench = [PACK / "sllmr_bench", "--device", "cuda", *(["--data", data] if data else [])]
+    bench = [PACK / "sllmr_bench", "--device", "cuda", "--noisy", *(["--data", data] if data else [])]
     models = [*bench, "--models", "--quick"]
 
     def sanitized(tool):
@@ -154,7 +154,7 @@ def groups_of(folder, data, with_torch, environment):
         # The body's type is part of the kernel's demangled name. The card's clocks are left as they are.
         script = ('rm -f "$1"; ncu --set full --clock-control none --kernel-name-base demangled -k "regex:$2" -c 2 --kill yes '
                   '-f -o "${1%.ncu-rep}" "${@:3}"; ncu --import "$1" --page details')
-        command = ["bash", "-c", script, "profile", report, kernel, PACK / "sllmr_bench", "--quick", "--device", "cuda"]
+        command = ["bash", "-c", script, "profile", report, kernel, PACK / "sllmr_bench", "--quick", "--device", "cuda", "--noisy"]
         return Step(f"ncu {name}", command, 45, 10, "ncu", judge_profile)
 
     eager = ["--torch", "python3"] if with_torch else []

@@ -1,0 +1,14 @@
+// What a training row costs as the data grow.
+#pragma once
+
+#include "bench/measure.h"
+#include "bench/report.h"
+#include "kernels/exec/context.h"
+
+namespace sllmr::bench {
+
+/// Whole epochs of fused SGD, width 64, over made-up interactions of growing number: sampling and steps.
+/// Adds "growth", and growth_ratio, the cost a row of the largest over that of the smallest.
+void bench_growth(const Context& context, Report& report);
+
+}  // namespace sllmr::bench
