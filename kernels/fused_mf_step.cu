@@ -165,13 +165,12 @@ template <int Dim, class Optimizer>
 struct BatchRows {
   static constexpr std::int64_t rows = 1024;         // enough for many full groups where few rows draw a pair
   static constexpr int most = 2 * GateTally::parts;  // rows, and pairs, of a group: whole vectors
-  static constexpr std::int64_t kAhead = 6;          // triples
   MfArgs args;
 
   template <class Lanes>
   SLLMR_INLINE void plain_steps(Lanes lanes, std::int64_t first, std::int64_t last, float* slot) const {
     for (std::int64_t k = first; k < last; ++k) {
-      prefetch_triple<Dim>(lanes, args, k + kAhead);
+      prefetch_triples<Dim>(lanes, args, k);
       plain_step<Dim, Optimizer>(lanes, args, args.triples[k], slot);
     }
   }
@@ -198,7 +197,7 @@ struct BatchRows {
       plain_steps(lanes, k, with_pairs < last ? with_pairs : last, slot);
       if (with_pairs >= last) break;
       k = with_pairs;
-      prefetch_triple<Dim>(lanes, args, k + kAhead);
+      prefetch_triples<Dim>(lanes, args, k);
       if (!waiting.has_room_for(*pairs)) step(lanes, waiting, tally);
       prefetch_pairs<Dim>(lanes, args, *pairs, args.triples[k].user);
       waiting.add(k, pairs);

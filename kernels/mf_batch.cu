@@ -54,7 +54,7 @@ struct UserTerms {
   const ItemGradients* gradients;
 
   SLLMR_HD const float* table() const { return args.users.weights; }
-  SLLMR_HD bool decays(std::int32_t) const { return true; }
+  SLLMR_HD static bool decays(std::int32_t) { return true; }
   template <class Lanes>
   void prefetch(Lanes lanes, std::int32_t occurrence) const {
     for (const Id item : gradients[occurrence].item) {
@@ -76,24 +76,22 @@ struct UserTerms {
 };
 
 /// Gradient on an item's row: the sum over its occurrences of factor * U[user].
-template <int Dim>
+template <int Dim, int Slots>
 struct ItemTerms {
   MfArgs args;
   const ItemGradients* gradients;
 
   SLLMR_HD const float* table() const { return args.items.weights; }
-  SLLMR_HD bool decays(std::int32_t occurrence) const {
-    return occurrence % item_slots(args) < ItemGradients::base;
-  }
+  SLLMR_HD static bool decays(std::int32_t occurrence) { return occurrence % Slots < ItemGradients::base; }
   template <class Lanes>
   void prefetch(Lanes lanes, std::int32_t occurrence) const {
-    prefetch_to_read<Dim>(lanes, args.users.weights, args.triples[occurrence / item_slots(args)].user);
+    prefetch_to_read<Dim>(lanes, args.users.weights, args.triples[occurrence / Slots].user);
   }
 
   template <class Lanes>
   SLLMR_HD void add(Lanes lanes, std::int32_t occurrence, float* sum) const {
-    const std::int32_t slots = item_slots(args), row = occurrence / slots;
-    const float factor = gradients[row].factor[occurrence % slots];
+    const std::int32_t row = occurrence / Slots;
+    const float factor = gradients[row].factor[occurrence % Slots];
     const float* user = args.users.weights + static_cast<std::int64_t>(args.triples[row].user) * Dim;
     SLLMR_ROW_LOOP
     for (int k = 0; k < Dim / Lanes::size; ++k) sum[k] += factor * user[k * Lanes::size + lanes.lane()];
@@ -123,8 +121,9 @@ struct SumOccurrences {
     float sum[Dim / Lanes::size] = {};
     bool decays = false;
     for (std::int64_t k = at; k < n && keys[k] == key; ++k) {
-      terms.add(lanes, order[k], sum);
-      decays = decays || terms.decays(order[k]);
+      const std::int32_t occurrence = order[k];
+      terms.add(lanes, occurrence, sum);
+      decays = decays || Terms::decays(occurrence);
     }
     const float decay = decays ? l2 : 0.0F;
     const float* weights = terms.table() + static_cast<std::int64_t>(key) * Dim;
@@ -236,7 +235,10 @@ void run_here(const Context& context, const MfUpdate& args) {
   for_mf_width(args.width, [&](auto dim) {
     // Both sums read the parameters before either table changes.
     sum_occurrences<dim, UserTerms<dim>>(context, "mf_user_sums", args, args.users);
-    sum_occurrences<dim, ItemTerms<dim>>(context, "mf_item_sums", args, args.items);
+    with_constant(args.mf.pairs != nullptr, [&](auto with_pairs) {
+      constexpr int kSlots = decltype(with_pairs)::value ? ItemGradients::most : ItemGradients::base;
+      sum_occurrences<dim, ItemTerms<dim, kSlots>>(context, "mf_item_sums", args, args.items);
+    });
     update_table<dim>(context, args, args.mf.users, args.users);
     update_table<dim>(context, args, args.mf.items, args.items);
   });

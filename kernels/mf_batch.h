@@ -13,7 +13,7 @@
 namespace sllmr {
 
 /// Slots of ItemGradients that rows of a batch may use.
-SLLMR_HD inline int item_slots(const MfArgs& args) {
+inline int item_slots(const MfArgs& args) {
   return args.pairs == nullptr ? ItemGradients::base : ItemGradients::most;
 }
 

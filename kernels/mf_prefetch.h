@@ -13,6 +13,13 @@ SLLMR_INLINE void prefetch_to_read(Lanes, const float* table, Id id) {
   for (unsigned byte = 0; byte < Dim * sizeof(float); byte += 64) Lanes::prefetch(row + byte);
 }
 
+/// The same a while before, see Lanes::prefetch_far.
+template <int Dim, class Lanes>
+SLLMR_INLINE void prefetch_far(Lanes, const float* table, Id id) {
+  const char* row = reinterpret_cast<const char*>(table + static_cast<std::int64_t>(id) * Dim);
+  for (unsigned byte = 0; byte < Dim * sizeof(float); byte += 64) Lanes::prefetch_far(row + byte);
+}
+
 /// Asks for a row that will be updated.
 template <int Dim, class Lanes>
 SLLMR_INLINE void prefetch_row(Lanes, const TableView& table, Id id) {
@@ -30,14 +37,23 @@ SLLMR_INLINE void prefetch_state(Lanes lanes, const TableView& table, Id id) {
   if (table.steps != nullptr) Lanes::prefetch(table.steps + id);
 }
 
-/// Asks for the rows of the launch's triple `k`, if there is one.
+/// Asks for the rows of the triples after the launch's triple `k`: far ahead into the second-level cache,
+/// since the first has too few misses under way for tables that fit no cache, then into the first.
 template <int Dim, class Lanes>
-SLLMR_INLINE void prefetch_triple(Lanes lanes, const MfArgs& args, std::int64_t k) {
-  if (k >= args.rows) return;
-  const Triple& triple = args.triples[k];
-  prefetch_row<Dim>(lanes, args.users, triple.user);
-  prefetch_row<Dim>(lanes, args.items, triple.positive);
-  prefetch_row<Dim>(lanes, args.items, triple.negative);
+SLLMR_INLINE void prefetch_triples(Lanes lanes, const MfArgs& args, std::int64_t k) {
+  constexpr std::int64_t kFar = 24, kNear = 4;
+  if (k + kFar < args.rows) {
+    const Triple& triple = args.triples[k + kFar];
+    prefetch_far<Dim>(lanes, args.users.weights, triple.user);
+    prefetch_far<Dim>(lanes, args.items.weights, triple.positive);
+    prefetch_far<Dim>(lanes, args.items.weights, triple.negative);
+  }
+  if (k + kNear < args.rows) {
+    const Triple& triple = args.triples[k + kNear];
+    prefetch_row<Dim>(lanes, args.users, triple.user);
+    prefetch_row<Dim>(lanes, args.items, triple.positive);
+    prefetch_row<Dim>(lanes, args.items, triple.negative);
+  }
 }
 
 /// Asks for the rows and the signals of a row's pairs.

@@ -10,8 +10,8 @@ namespace sllmr {
 namespace {
 
 struct SampledTriples {
-  static constexpr int kBatch = 128;
-
+  static constexpr int kBlock = 128;   // rows that wait for memory side by side
+  static constexpr int kBatch = 2048;  // rows of a thread's turn
   SampleTriples args;
   Permutation order;
 
@@ -19,12 +19,13 @@ struct SampledTriples {
     return 1 + static_cast<Id>(below(word, static_cast<std::uint32_t>(args.interactions.n_items)));
   }
 
-  /// What is known of rows before the memory that they will read has come, side by side.
+  /// What is known of rows before the memory that they will read has come.
   template <int Most>
-  struct Plan {
-    std::uint64_t row[Most];    // of the epoch
-    std::uint64_t index[Most];  // of the interaction
-    Id user[Most], negative[Most];
+  struct Block {
+    std::int64_t first = 0, n = 0;  // rows of the launch
+    std::uint64_t row[Most] = {};   // of the epoch
+    std::uint64_t index[Most];      // of the interaction
+    Id user[Most] = {}, negative[Most];
     std::uint32_t bit[Most];  // of the filter
   };
 
@@ -39,56 +40,83 @@ struct SampledTriples {
     }
   }
 
-  /// Every row's first draw: on the CPU in vectors.
-  template <int Most>
-  SLLMR_INLINE void draw_negatives(Plan<Most>& plan) const {
-    side_by_side<Most>([&](int k) {
-      plan.negative[k] = item_of(philox(args.seed, args.epoch, plan.row[k], Purpose::negative).word[0]);
-      plan.bit[k] = args.interactions.filter.bit_of(plan.user[k], plan.negative[k]);
-    });
-  }
-
-  /// In passes, as each reads from memory where the next will read.
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes, std::int64_t begin, std::int64_t count) const {
-    constexpr int kMost = Lanes::prefetches ? kBatch : 1;
-    const InteractionView& interactions = args.interactions;
-    const std::int64_t n = kMost == 1 ? 1 : count;
-    Plan<kMost> plan;
-    const auto first = static_cast<std::uint64_t>(args.first_row + begin);
-    for (int k = 0; k < kMost; ++k) {
-      plan.row[k] = first + static_cast<std::uint64_t>(k);
-      plan.user[k] = 0;
-    }
-    order.take<kMost>(first, n, plan.index);
+  /// Which interactions: will be read next.
+  template <int Most, class Lanes>
+  SLLMR_INLINE void begin(Lanes, std::int64_t first, std::int64_t n, Block<Most>& block) const {
+    block.first = first;
+    block.n = n;
+    const auto row = static_cast<std::uint64_t>(args.first_row + first);
+    for (int k = 0; k < Most; ++k) block.row[k] = row + static_cast<std::uint64_t>(k);
+    order.take<Most>(row, n, block.index);
     if constexpr (Lanes::prefetches) {
-      for (std::int64_t k = 0; k < n; ++k) Lanes::prefetch(interactions.rows + plan.index[k]);
+      for (std::int64_t k = 0; k < n; ++k) Lanes::prefetch(args.interactions.rows + block.index[k]);
     }
-    Triple* out = args.out + begin;
-    for (std::int64_t k = 0; k < n; ++k) {
-      const Interaction& row = interactions.rows[plan.index[k]];
-      plan.user[k] = row.user;
+  }
+  /// Users and positives, and every row's first draw, on the CPU in vectors. Of the filter will be read next.
+  template <int Most, class Lanes>
+  SLLMR_INLINE void draw(Lanes, Block<Most>& block) const {
+    const InteractionView& interactions = args.interactions;
+    Triple* out = args.out + block.first;
+    for (int k = 0; k < (Most == 1 ? 1 : block.n); ++k) {
+      const Interaction& row = interactions.rows[block.index[k]];
+      block.user[k] = row.user;
       out[k].user = row.user;
       out[k].positive = row.item;
     }
-    draw_negatives(plan);
+    side_by_side<Most>([&](int k) {
+      block.negative[k] = item_of(philox(args.seed, args.epoch, block.row[k], Purpose::negative).word[0]);
+      block.bit[k] = interactions.filter.bit_of(block.user[k], block.negative[k]);
+    });
     if constexpr (Lanes::prefetches) {
-      for (std::int64_t k = 0; k < n; ++k) Lanes::prefetch(interactions.filter.words + plan.bit[k] / 32);
+      for (std::int64_t k = 0; k < block.n; ++k)
+        Lanes::prefetch(interactions.filter.words + block.bit[k] / 32);
     }
-    int maybe[kMost];  // those that the filter does not clear
-    int n_maybe = 0;
-    for (int k = 0; k < n; ++k) {
-      out[k].negative = plan.negative[k];
-      maybe[n_maybe] = k;
-      n_maybe += interactions.filter.is_set(plan.bit[k]) ? 1 : 0;
+  }
+  /// The negatives.
+  template <int Most, class Lanes>
+  SLLMR_INLINE void finish(Lanes, const Block<Most>& block) const {
+    const InteractionView& interactions = args.interactions;
+    Triple* out = args.out + block.first;
+    const auto check = [&](int k) {
+      if (!interactions.has(block.user[k], block.negative[k])) return;
+      out[k].negative = search(block.row[k], block.user[k]);
+    };
+    if constexpr (Most == 1) {
+      out->negative = block.negative[0];
+      if (interactions.filter.is_set(block.bit[0])) check(0);
+    } else {
+      int maybe[Most];  // those that the filter does not clear
+      int n_maybe = 0;
+      for (int k = 0; k < block.n; ++k) {
+        out[k].negative = block.negative[k];
+        maybe[n_maybe] = k;
+        n_maybe += interactions.filter.is_set(block.bit[k]) ? 1 : 0;
+      }
+      for (int m = 0; m < n_maybe; ++m) Lanes::prefetch(interactions.offsets + block.user[maybe[m]]);
+      for (int m = 0; m < n_maybe; ++m) check(maybe[m]);
     }
-    if constexpr (Lanes::prefetches) {
-      for (int m = 0; m < n_maybe; ++m) Lanes::prefetch(interactions.offsets + plan.user[maybe[m]]);
-    }
-    for (int m = 0; m < n_maybe; ++m) {
-      const int k = maybe[m];
-      if (!interactions.has(plan.user[k], plan.negative[k])) continue;
-      out[k].negative = search(plan.row[k], plan.user[k]);
+  }
+
+  /// Each step reads from memory where the one before has told. On the CPU three blocks are on their way at
+  /// once, each a step behind the next.
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t first, std::int64_t count) const {
+    if constexpr (!Lanes::prefetches) {
+      Block<1> block;
+      begin(lanes, first, 1, block);
+      draw(lanes, block);
+      finish(lanes, block);
+    } else {
+      Block<kBlock> blocks[3];
+      const std::int64_t n = (count + kBlock - 1) / kBlock;
+      for (std::int64_t k = 0; k < n + 2; ++k) {
+        if (k < n) {
+          const std::int64_t done = k * kBlock;
+          begin(lanes, first + done, count - done < kBlock ? count - done : kBlock, blocks[k % 3]);
+        }
+        if (k >= 1 && k <= n) draw(lanes, blocks[(k - 1) % 3]);
+        if (k >= 2) finish(lanes, blocks[(k - 2) % 3]);
+      }
     }
   }
 };

@@ -261,6 +261,11 @@ struct CpuLanes {
     *to += x;
   }
   static void prefetch(const void* address) { prefetch_line(address); }
+  /// Into the second-level cache, which has more misses under way at once than the first.
+  static void prefetch_far(const void* address) {
+    __builtin_prefetch(address, 0, 1);
+    asm volatile("");  // as in prefetch_line()
+  }
   /// Takes the line away from other cores at once, rather than when it is written.
   static void prefetch_to_write(const void* address) {
 #if defined(__x86_64__)
