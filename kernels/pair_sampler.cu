@@ -2,6 +2,7 @@
 
 #include "kernels/exec/launch.h"
 #include "kernels/exec/loops.h"
+#include "kernels/exec/pipeline.h"
 #include "kernels/exec/random.h"
 
 namespace sllmr {
@@ -9,7 +10,8 @@ namespace sllmr {
 namespace {
 
 struct SampledPairs {
-  static constexpr int kBatch = 32;
+  static constexpr int kBlock = 32;   // rows that wait for memory side by side
+  static constexpr int kBatch = 256;  // rows of a thread's turn
 
   SamplePairs args;
   std::uint64_t first_ordinal;
@@ -27,6 +29,8 @@ struct SampledPairs {
   /// What is known of selected rows before their entries are read, side by side.
   template <int Most>
   struct Plan {
+    std::int64_t begin = 0;  // of the launch's selected rows
+    std::int64_t n = 0;
     std::uint64_t row[Most] = {};
     Id user[Most];
     std::int64_t first[Most];  // of the user's entries
@@ -94,23 +98,31 @@ struct SampledPairs {
     });
   }
 
-  /// In three passes, as each reads from memory where the next will read.
-  template <class Lanes>
-  SLLMR_HD void operator()(Lanes, std::int64_t begin, std::int64_t count) const {
-    constexpr int kMost = Lanes::prefetches ? kBatch : 1;
-    const std::int64_t n = kMost == 1 ? 1 : count;
-    Plan<kMost> plan;
-    const std::uint64_t ordinal = first_ordinal + static_cast<std::uint64_t>(begin);
-    SelectedRows rows(args.policy.pair_rate, ordinal);
+  /// Users: of their entries will be read next.
+  template <int Most, class Lanes>
+  SLLMR_HD void begin(Lanes, std::int64_t first, std::int64_t n, Plan<Most>& plan) const {
+    plan.begin = first;
+    plan.n = n;
+    SelectedRows rows(args.policy.pair_rate, first_ordinal + static_cast<std::uint64_t>(first));
     for (std::int64_t k = 0; k < n; ++k, rows.next()) {
       plan.row[k] = rows.row();
-      const Id user = args.triples[static_cast<std::int64_t>(plan.row[k]) - args.first_row].user;
-      plan.user[k] = user;
-      plan.first[k] = args.scores.offsets[user];
-      plan.entries[k] = static_cast<std::uint32_t>(args.scores.offsets[user + 1] - plan.first[k]);
+      plan.user[k] = args.triples[static_cast<std::int64_t>(plan.row[k]) - args.first_row].user;
+      if constexpr (Lanes::prefetches) {
+        Lanes::prefetch(args.scores.offsets + plan.user[k]);
+        Lanes::prefetch(args.scores.offsets + plan.user[k] + 1);  // may be another line
+      }
+    }
+  }
+  /// Which entries: will be read next.
+  template <int Most, class Lanes>
+  SLLMR_HD void choose(Lanes, Plan<Most>& plan) const {
+    for (std::int64_t k = 0; k < plan.n; ++k) {
+      plan.first[k] = args.scores.offsets[plan.user[k]];
+      plan.entries[k] = static_cast<std::uint32_t>(args.scores.offsets[plan.user[k] + 1] - plan.first[k]);
     }
     draw_choices(plan);
-    for (std::int64_t k = 0; k < n; ++k) {
+    const std::uint64_t ordinal = first_ordinal + static_cast<std::uint64_t>(plan.begin);
+    for (std::int64_t k = 0; k < plan.n; ++k) {
       plan.guide[k] = plan.probe[k] = {};
       if (plan.entries[k] < 2) continue;
       plan.guide[k] =
@@ -126,7 +138,16 @@ struct SampledPairs {
         }
       }
     }
-    for (std::int64_t k = 0; k < n; ++k) args.out[begin + k] = take(plan, k);
+  }
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t first, std::int64_t count) const {
+    in_three_steps<Plan, kBlock>(
+        lanes, first, count, [&](std::int64_t at, std::int64_t n, auto& plan) { begin(lanes, at, n, plan); },
+        [&](auto& plan) { choose(lanes, plan); },
+        [&](const auto& plan) {
+          for (std::int64_t k = 0; k < plan.n; ++k) args.out[plan.begin + k] = take(plan, k);
+        });
   }
 };
 

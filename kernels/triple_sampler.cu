@@ -3,6 +3,7 @@
 #include "kernels/exec/launch.h"
 #include "kernels/exec/loops.h"
 #include "kernels/exec/permutation.h"
+#include "kernels/exec/pipeline.h"
 #include "kernels/exec/random.h"
 
 namespace sllmr {
@@ -10,8 +11,8 @@ namespace sllmr {
 namespace {
 
 struct SampledTriples {
-  static constexpr int kBlock = 128;   // rows that wait for memory side by side
-  static constexpr int kBatch = 2048;  // rows of a thread's turn
+  static constexpr int kBlock = 128;  // rows that wait for memory side by side
+  static constexpr int kBatch = 512;  // rows of a thread's turn
   SampleTriples args;
   Permutation order;
 
@@ -97,27 +98,12 @@ struct SampledTriples {
     }
   }
 
-  /// Each step reads from memory where the one before has told. On the CPU three blocks are on their way at
-  /// once, each a step behind the next.
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t first, std::int64_t count) const {
-    if constexpr (!Lanes::prefetches) {
-      Block<1> block;
-      begin(lanes, first, 1, block);
-      draw(lanes, block);
-      finish(lanes, block);
-    } else {
-      Block<kBlock> blocks[3];
-      const std::int64_t n = (count + kBlock - 1) / kBlock;
-      for (std::int64_t k = 0; k < n + 2; ++k) {
-        if (k < n) {
-          const std::int64_t done = k * kBlock;
-          begin(lanes, first + done, count - done < kBlock ? count - done : kBlock, blocks[k % 3]);
-        }
-        if (k >= 1 && k <= n) draw(lanes, blocks[(k - 1) % 3]);
-        if (k >= 2) finish(lanes, blocks[(k - 2) % 3]);
-      }
-    }
+    in_three_steps<Block, kBlock>(
+        lanes, first, count,
+        [&](std::int64_t at, std::int64_t n, auto& block) { begin(lanes, at, n, block); },
+        [&](auto& block) { draw(lanes, block); }, [&](const auto& block) { finish(lanes, block); });
   }
 };
 
