@@ -25,7 +25,6 @@
 #include "host/runs/provenance.h"
 #include "host/train/mf_trainer.h"
 #include "kernels/embedding.h"
-#include "kernels/exec/waiting.h"
 
 namespace sllmr::bench {
 
@@ -278,7 +277,6 @@ void run(const Options& options) {
 }  // namespace sllmr::bench
 
 int main(int argc, char** argv) {
-  sllmr::limit_spinning(argv);
   sllmr::bench::Options options;
   CLI::App app("Speed of sllmr on this machine. The last line of the output is one JSON object.");
   app.add_flag("--quick", options.quick, "the main figures only, fewer and shorter samples");

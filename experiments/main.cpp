@@ -5,7 +5,6 @@
 #include <initializer_list>
 
 #include "experiments/app.h"
-#include "kernels/exec/waiting.h"
 
 namespace {
 
@@ -21,7 +20,6 @@ void keep_standard_streams() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  sllmr::limit_spinning(argv);
   keep_standard_streams();
   std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is then an error like a full disk
   return sllmr::run_app(argc, argv);

@@ -400,7 +400,7 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     libraries = [str(PACK / "lib"), *filter(None, [os.environ.get("LD_LIBRARY_PATH")]), "/usr/local/cuda/lib64"]
     # Programs that find how their threads wait set do not run themselves once more for it, which profilers may not follow.
-    environment = {"GOMP_SPINCOUNT": "1000"} | os.environ | {"LD_LIBRARY_PATH": os.pathsep.join(libraries)}
+    environment = os.environ | {"LD_LIBRARY_PATH": os.pathsep.join(libraries)}
     check = Check(folder, arguments.budget, device, environment)
     for end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(end, lambda number, _: sys.exit(128 + number))

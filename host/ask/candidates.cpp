@@ -136,7 +136,7 @@ std::vector<CandidateSet> plan_candidates(const Split& split, const CandidateOpt
   if (sets.empty() || split.data->items.count() == 0) return {};
   const Sources sources = make_sources(split, options);
   const auto n_sets = static_cast<std::int64_t>(sets.size());
-  on_shares(omp_get_max_threads(), n_sets, [&](int, std::int64_t first, std::int64_t last) {
+  on_shares(default_threads(), n_sets, [&](int, std::int64_t first, std::int64_t last) {
     std::vector<Id> owner(split.data->items.rows(), 0);
     for (std::int64_t k = first; k < last; ++k) {
       sets[k] = plan_user(split, sources, options, static_cast<Id>(k + 1), owner);

@@ -78,7 +78,7 @@ ScoreResult score_lexical(const ScoreJob& job) {
   constexpr std::int64_t kSetsAtOnce = 64;
   std::atomic<std::int64_t> defaulted = 0;
   SharedItems blocks((n_sets + kSetsAtOnce - 1) / kSetsAtOnce);
-  on_threads(omp_get_max_threads(), [&](int) {
+  on_threads(default_threads(), [&](int) {
     std::vector<double> query(index.n_terms, 0.0);
     blocks.take([&](std::int64_t block) {
       const std::int64_t end = std::min(n_sets, (block + 1) * kSetsAtOnce);

@@ -1,13 +1,12 @@
 #include "kernels/exec/context.h"
 
-#include <omp.h>
-
 #include <cstring>
 #include <fstream>
 
 #include "kernels/exec/cuda_check.h"
 #include "kernels/exec/memory.h"
 #include "kernels/exec/not_copied.h"
+#include "kernels/exec/parallel.h"
 
 namespace sllmr {
 
@@ -103,7 +102,7 @@ bool cuda_available() {
 }
 
 std::vector<DeviceInfo> list_devices() {
-  std::vector<DeviceInfo> devices{{Device::cpu, cpu_name(), host_memory_gib(), omp_get_num_procs()}};
+  std::vector<DeviceInfo> devices{{Device::cpu, cpu_name(), host_memory_gib(), available_cores()}};
 #if SLLMR_WITH_CUDA
   int count = 0;
   if (cuda_available()) SLLMR_CUDA_CHECK(cudaGetDeviceCount(&count));
@@ -133,12 +132,12 @@ Device parse_device(const std::string& name) {
 
 Context::Context(Device device, int threads)
     : device_(device),
-      threads_(threads > 0 ? threads : omp_get_num_procs()),
+      threads_(threads > 0 ? threads : available_cores()),
       units_(threads_),
       cuda_(std::make_unique<Cuda>()),
       pool_(std::make_unique<MemoryPool>(device)) {
-  // For the parallel regions of OpenBLAS and of the host, which have no context.
-  if (threads > 0 && omp_in_parallel() == 0) omp_set_num_threads(threads);
+  // For regions of the host that have no context.
+  if (threads > 0 && !in_region()) set_default_threads(threads);
 #if SLLMR_WITH_CUDA
   if (device_ == Device::cuda) {
     int id = 0;

@@ -1,6 +1,7 @@
 #include "kernels/exec/gemm.h"
 
 #include <cblas.h>
+#include <omp.h>
 
 #include <algorithm>
 #include <limits>
@@ -61,6 +62,14 @@ std::string shape_of(std::int64_t rows, std::int64_t cols) {
   return "[" + std::to_string(rows) + " x " + std::to_string(cols) + "]";
 }
 
+/// Else OpenBLAS would share a strip out on threads of its own. It asks OpenMP, which knows each thread
+/// apart.
+void keep_blas_alone() {
+  thread_local bool done = false;
+  if (!done) omp_set_num_threads(1);
+  done = true;
+}
+
 /// to = a b + keep * to.
 template <class Real>
 void product(const Context& context, const Factor<Real>& a, const Factor<Real>& b, const Matrix<Real>& to,
@@ -89,6 +98,7 @@ void product(const Context& context, const Factor<Real>& a, const Factor<Real>& 
   const auto op = [](const Factor<Real>& f) { return f.transposed ? CblasTrans : CblasNoTrans; };
   const Strips strips(m, n, k);
   for_tiles(context, strips.count(), [&](std::int64_t strip, int) {
+    keep_blas_alone();
     const std::int64_t first = strips.first(strip), size = strips.size_of(strip);
     if (strips.of_rows) {
       cblas_gemm(CblasRowMajor, op(a), op(b), as_int(size), as_int(n), as_int(k), one,

@@ -281,7 +281,7 @@ struct CpuLanes {
 template <class Body>
 void launch(const Context& context, const char* /*name*/, std::int64_t items, const Body& body) {
   // Inside of for_tiles a region of its own would be one thread, at the price of starting it.
-  if (items == 1 || omp_get_level() > 0) {
+  if (items == 1 || in_region()) {
     for (std::int64_t item = 0; item < items; ++item) body(CpuLanes{}, item);
     return;
   }

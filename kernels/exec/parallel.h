@@ -1,43 +1,56 @@
-// Work that the CPU's threads share. The only place that opens parallel regions: an exception that left one
+// Work that the CPU's threads share. The only place that starts such threads: an exception that left one
 // would end the program, so here it is carried out.
+//
+// A region's parts are taken, not dealt out: a thread that another process keeps from running is not waited
+// for unless it has begun a part, and the caller takes what nobody else takes.
 #pragma once
-
-#include <omp.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <exception>
 
 namespace sllmr {
 
-/// Calls body(thread) on each of up to `threads` threads, thread = 0, 1, ...; on the calling one alone inside
-/// of another region. What a body throws ends that thread's work alone; the first of them is thrown here when
-/// all are done.
+/// Cores that this process may run on.
+int available_cores();
+
+/// How many threads share work that has no Context: what set_default_threads() was given last, else all
+/// cores.
+int default_threads();
+/// `threads` >= 1.
+void set_default_threads(int threads);
+
+/// Does the calling thread run a part of a region? Regions that it opens are its own alone.
+bool in_region();
+
+namespace detail {
+
+/// Calls part(body, k) once for each k < parts; 0 on the calling thread, the others there or on others.
+void run_parts(int parts, void (*part)(const void* body, int k), const void* body);
+
+}  // namespace detail
+
+/// Calls body(part), part = 0, 1, ..., threads - 1, each once, on up to as many threads at the same time;
+/// inside of another region body(0) alone. Bodies must not wait for each other: one thread may run several,
+/// one after the other. What a body throws ends that part alone; the first of them is thrown here when all
+/// are done.
 template <class Body>
 void on_threads(int threads, const Body& body) {
-  std::exception_ptr error;
-  std::atomic_flag failed;
-#pragma omp parallel num_threads(threads)
-  {
-    try {
-      body(omp_get_thread_num());
-    } catch (...) {
-      if (!failed.test_and_set()) error = std::current_exception();
-    }
-  }
-  if (error) std::rethrow_exception(error);
+  detail::run_parts(
+      in_region() ? 1 : threads, [](const void* of, int k) { (*static_cast<const Body*>(of))(k); }, &body);
 }
 
-/// Calls body(thread, first, last) where the items first <= k < last are the thread's own part of 0 .. items
-/// - 1: one stretch a thread, equal but for one item, none empty. Throws what a body throws.
+/// Calls body(part, first, last) where the items first <= k < last are the part's own of 0 .. items - 1: one
+/// stretch each, equal but for one item, none empty; parts are numbered as in on_threads(). Throws what a
+/// body throws.
 template <class Body>
 void on_shares(int threads, std::int64_t items, const Body& body) {
-  on_threads(threads, [&](int thread) {
-    const std::int64_t team = omp_get_num_threads(), share = items / team, rest = items % team;
-    const std::int64_t first = thread * share + std::min<std::int64_t>(thread, rest),
-                       last = first + share + (thread < rest ? 1 : 0);
-    if (first < last) body(thread, first, last);
+  const std::int64_t parts = in_region() ? 1 : std::max(1, threads), share = items / parts,
+                     rest = items % parts;
+  on_threads(static_cast<int>(parts), [&](int part) {
+    const std::int64_t first = part * share + std::min<std::int64_t>(part, rest),
+                       last = first + share + (part < rest ? 1 : 0);
+    if (first < last) body(part, first, last);
   });
 }
 

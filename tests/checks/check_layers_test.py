@@ -69,7 +69,7 @@ class CheckLayers(unittest.TestCase):
         self.rejects("models/b.h", "#ifdef __CUDA_ARCH__\n#endif\n", "__CUDA_ARCH__")
 
     def test_parallel_regions(self):
-        self.accepts("kernels/exec/parallel.h", "#pragma omp parallel num_threads(2)\n")
+        self.rejects("kernels/exec/parallel.h", "#pragma omp parallel num_threads(2)\n", "omp parallel")
         self.accepts("models/b.cpp", "#pragma omp simd reduction(+ : sum)\n")
         self.accepts("tests/host/b.cpp", "#pragma omp parallel\n")
         self.rejects("host/b.cpp", "\n  #  pragma omp parallel for\n", "host/b.cpp:2: #  pragma omp parallel")

@@ -1,4 +1,4 @@
-// The program beside a process that keeps a core busy: how its threads wait, and how soon it hears Ctrl-C.
+// The program beside a process that keeps a core busy: how soon it hears Ctrl-C.
 #include <gmock/gmock.h>
 
 #include <signal.h>
@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -19,8 +18,6 @@
 
 namespace sllmr {
 namespace {
-
-using testing::HasSubstr;
 
 /// A process that keeps a core busy.
 class Hog {
@@ -147,24 +144,6 @@ TEST(StoppingScores, CtrlCEndsThemAtOnceAndLeavesNoTable) {
   EXPECT_LT(process.seconds_to_end(), 1.5);
   EXPECT_TRUE(WIFSIGNALED(status)) << "it ended before the signal";
   EXPECT_FALSE(std::filesystem::exists(folder / "scores.tsv"));
-}
-
-/// What the runtime says that it read from the environment, the last time it was loaded.
-std::string waiting(const std::string& environment) {
-  const std::string command = "env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT OMP_DISPLAY_ENV=verbose " +
-                              environment + " '" SLLMR_PROGRAM "' gates list 2>&1 >/dev/null";
-  std::FILE* pipe = ::popen(command.c_str(), "r");
-  std::string said;
-  for (int c = 0; (c = std::fgetc(pipe)) != EOF;) said += static_cast<char>(c);
-  EXPECT_EQ(::pclose(pipe), 0);
-  return said.substr(said.rfind("BEGIN"));
-}
-
-TEST(Waiting, ThreadsSpinForLittleUnlessTheUserSaysOtherwise) {
-  EXPECT_THAT(waiting(""), HasSubstr("GOMP_SPINCOUNT = '1000'"));
-  EXPECT_THAT(waiting("GOMP_SPINCOUNT=77"), HasSubstr("GOMP_SPINCOUNT = '77'"));
-  EXPECT_THAT(waiting("OMP_WAIT_POLICY=active"), HasSubstr("OMP_WAIT_POLICY = 'ACTIVE'"));
-  EXPECT_THAT(waiting("OMP_WAIT_POLICY=active"), testing::Not(HasSubstr("GOMP_SPINCOUNT = '1000'")));
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
 #include "host/ask/candidates.h"
 
 #include <gmock/gmock.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <set>
 
+#include "kernels/exec/parallel.h"
 #include "tests/host/ask/toy_data.h"
 #include "tests/support/errors.h"
 
@@ -139,12 +139,12 @@ TEST_F(CandidatesTest, ProbeStandsAnywhereInTheList) {
 }
 
 TEST_F(CandidatesTest, DoesNotDependOnThreads) {
-  const int threads = omp_get_max_threads();
-  omp_set_num_threads(1);
+  const int threads = default_threads();
+  set_default_threads(1);
   const auto one = plan_candidates(split_, options());
-  omp_set_num_threads(3);
+  set_default_threads(3);
   const auto three = plan_candidates(split_, options());
-  omp_set_num_threads(threads);
+  set_default_threads(threads);
   for (std::size_t k = 0; k < one.size(); ++k) EXPECT_EQ(one[k].candidates, three[k].candidates);
 }
 

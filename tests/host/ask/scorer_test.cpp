@@ -1,10 +1,10 @@
 #include "host/ask/scorer.h"
 
 #include <gmock/gmock.h>
-#include <omp.h>
 
 #include <cmath>
 
+#include "kernels/exec/parallel.h"
 #include "tests/host/ask/toy_data.h"
 #include "tests/support/errors.h"
 
@@ -84,11 +84,11 @@ TEST_F(LexicalScorerTest, DoesNotDependOnThreadsOrOnOtherUsers) {
   std::vector<CandidateSet> sets;
   for (int k = 0; k < 300; ++k) sets.push_back({1, {1 + k % 6, 1 + k % 4}, {1 + k % 5, 6, 2}, 0});
   const auto run = [&](int threads) {
-    const int before = omp_get_max_threads();
-    omp_set_num_threads(threads);
+    const int before = default_threads();
+    set_default_threads(threads);
     std::vector<float> scores;
     for (const LlmScore& entry : find_scorer("lexical").score(split_, sets)) scores.push_back(entry.score);
-    omp_set_num_threads(before);
+    set_default_threads(before);
     return scores;
   };
   const auto scores = run(1);

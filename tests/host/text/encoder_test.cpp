@@ -1,7 +1,6 @@
 #include "host/text/encoder.h"
 
 #include <gmock/gmock.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +9,7 @@
 
 #include "host/data/synthetic.h"
 #include "host/text/item_texts.h"
+#include "kernels/exec/parallel.h"
 #include "tests/host/support.h"
 #include "tests/host/text/shelf.h"
 
@@ -170,13 +170,13 @@ TEST(TfIdfEncoder, DoesNotDependOnThreads) {
   options.items = 400;
   options.topics = 8;
   const Dataset data = synthetic_dataset(options);
-  const int threads = omp_get_max_threads();
-  omp_set_num_threads(1);
+  const int threads = default_threads();
+  set_default_threads(1);
   const std::vector<float> one = tfidf(data, 32).vectors.values;
-  omp_set_num_threads(2);
+  set_default_threads(2);
   EXPECT_EQ(tfidf(data, 32).vectors.values, one);
   EXPECT_EQ(tfidf(data, 32).vectors.values, one);
-  omp_set_num_threads(threads);
+  set_default_threads(threads);
 }
 
 TEST(TfIdfEncoder, GivesEveryItemAUnitVector) {

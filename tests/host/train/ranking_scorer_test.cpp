@@ -2,7 +2,6 @@
 #include "host/train/ranking_scorer.h"
 
 #include <gtest/gtest.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <memory>
@@ -12,6 +11,7 @@
 
 #include "host/data/synthetic.h"
 #include "host/train/stored_model.h"
+#include "kernels/exec/parallel.h"
 #include "models/extra/in_context.h"
 #include "models/registry.h"
 #include "tests/host/train/bench.h"
@@ -85,14 +85,14 @@ TEST_P(EveryRanking, ThreadsShareACatalogue) {
   std::vector<Id> users;
   for (Id user = 1; user <= kUsers; ++user) users.push_back(user);
   scorer.score_tile(context, users.data(), kUsers, nullptr, alone.data());
-#pragma omp parallel num_threads(4)
-  {
+  SharedItems tiles(kUsers / 10);
+  on_threads(4, [&](int) {
     const Context own(Device::cpu, 1);
-#pragma omp for schedule(dynamic)
-    for (std::size_t tile = 0; tile < kUsers; tile += 10) {
+    tiles.take([&](std::int64_t k) {
+      const auto tile = static_cast<std::size_t>(10 * k);
       scorer.score_tile(own, users.data() + tile, 10, nullptr, together.data() + tile * items);
-    }
-  }
+    });
+  });
   EXPECT_LT(norm_error(together, alone), 1e-6);
 }
 

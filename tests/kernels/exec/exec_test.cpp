@@ -2,17 +2,24 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <limits>
 #include <numeric>
 #include <span>
+#include <thread>
 #include <vector>
 
 #include "kernels/exec/gemm.h"
 #include "kernels/exec/launch.h"
 #include "kernels/exec/launch_graph.h"
 #include "kernels/exec/memory.h"
+#include "kernels/exec/parallel.h"
 #include "kernels/exec/sort.h"
 #include "kernels/exec/tensor.h"
 #include "kernels/exec/tiles.h"
@@ -97,6 +104,86 @@ TEST(Parallel, WhatABodyThrowsReachesTheCaller) {
   }
 }
 
+TEST(Parallel, EveryPartIsDoneOnceHoweverManyThreadsThereAre) {
+  for (int round = 0; round < 300; ++round) {
+    const int parts = 1 + round % 9;
+    std::vector<std::atomic<int>> done(static_cast<std::size_t>(parts));
+    on_threads(parts, [&](int part) {
+      EXPECT_TRUE(in_region());
+      ++done[static_cast<std::size_t>(part)];
+    });
+    EXPECT_FALSE(in_region());
+    for (const auto& times : done) ASSERT_EQ(times, 1);
+    // Long enough for helpers to have gone to sleep.
+    if (round % 100 == 99) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
+TEST(Parallel, ARegionWithinARegionIsTheThreadsOwn) {
+  std::atomic<int> inner = 0;
+  on_threads(3, [&](int) {
+    on_threads(5, [&](int part) {
+      EXPECT_EQ(part, 0);
+      ++inner;
+    });
+    on_shares(5, 7, [&](int part, std::int64_t first, std::int64_t last) {
+      EXPECT_EQ(part, 0);
+      EXPECT_EQ(last - first, 7);
+    });
+    EXPECT_TRUE(in_region());
+  });
+  EXPECT_EQ(inner, 3);
+}
+
+TEST(Parallel, SeveralCallersAtTheSameTimeAllGetTheirWork) {
+  std::atomic<int> sum = 0;
+  std::vector<std::jthread> callers;
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([&] {
+      for (int round = 0; round < 500; ++round) on_threads(3, [&](int part) { sum += part; });
+    });
+  }
+  callers.clear();
+  EXPECT_EQ(sum, 4 * 500 * 3);
+}
+
+TEST(Parallel, TheFirstErrorComesOutAndTheOtherPartsAreDone) {
+  for (int round = 0; round < 50; ++round) {
+    std::atomic<int> done = 0;
+    EXPECT_EQ(error_of([&] {
+                on_threads(4, [&](int part) {
+                  ++done;
+                  if (part == round % 4) throw Error("this one");
+                });
+              }),
+              "this one");
+    EXPECT_EQ(done, 4);
+  }
+}
+
+// Helpers do not come along: the child does all parts itself.
+TEST(Parallel, AForkedChildStillDoesItsWork) {
+  on_threads(2, [](int) {});
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::atomic<int> sum = 0;
+    on_threads(4, [&](int part) { sum += part; });
+    ::_exit(sum);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 6);
+}
+
+TEST(Parallel, DefaultThreadsAreWhatWasChosenLast) {
+  const int before = default_threads();
+  EXPECT_GE(available_cores(), 1);
+  set_default_threads(7);
+  EXPECT_EQ(default_threads(), 7);
+  set_default_threads(before);
+}
+
 TEST(Parallel, EveryItemIsTakenOnceInSharesOfAThread) {
   for (const int threads : {1, 3, 8}) {
     for (const std::int64_t items : {0, 1, 7, 8, 100}) {
@@ -104,7 +191,7 @@ TEST(Parallel, EveryItemIsTakenOnceInSharesOfAThread) {
       on_shares(threads, items, [&](int thread, std::int64_t first, std::int64_t last) {
         EXPECT_LT(thread, threads);
         EXPECT_LT(first, last);
-        EXPECT_LE(last - first, items / omp_get_num_threads() + 1);
+        EXPECT_LE(last - first, items / threads + 1);
         for (std::int64_t k = first; k < last; ++k) ++shared[static_cast<std::size_t>(k)];
       });
       SharedItems each(items);
