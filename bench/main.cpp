@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "bench/company.h"
 #include "bench/growth.h"
 #include "bench/load.h"
 #include "bench/measure.h"
@@ -44,7 +45,7 @@ double look_at_load(const char* when) {
 }
 
 struct Options {
-  bool quick = false, models = false, growth = false, noisy = false;
+  bool quick = false, models = false, growth = false, company = false, noisy = false;
   std::string device = "auto", json, data;
   ModelsOptions model;
   int threads = 0;
@@ -244,12 +245,14 @@ void run(const Options& options) {
     bench_models(context, watch, split, options.model, report);
   } else if (options.growth) {
     bench_growth(context, report);
+  } else if (options.company) {
+    bench_company(context, split, report);
   } else {
     bench_step(context, watch, copy.median, report);
     bench_epochs(context, watch, split, report);
     bench_ranking(context, watch, split, report);
   }
-  if (!options.quick && !options.models && !options.growth)
+  if (!options.quick && !options.models && !options.growth && !options.company)
     sweep(context, Stopwatch(context, {5, 0.05}), copy.median, report);
 
   report.json["foreign_cores"] = {load_before, look_at_load("after")};
@@ -284,6 +287,9 @@ int main(int argc, char** argv) {
   app.add_flag("--growth", options.growth,
                "instead: the cost of a training row from 100,000 to 50 million made-up interactions; 5 GB")
       ->excludes("--models");
+  app.add_flag("--company", options.company, "instead: training beside a busy process, over training alone")
+      ->excludes("--models")
+      ->excludes("--growth");
   app.add_flag(
       "--noisy", options.noisy,
       fmt::format("accept figures that vary by more than {:.0f} %", 100 * sllmr::bench::kMostSpread));
