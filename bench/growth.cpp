@@ -61,7 +61,11 @@ class GrowthWorld {
                                  .out = triples_.data()});
       args_.rows = kChunk;
       args_.first_row = next_;
-      run(context, FusedMfStep{.width = kWidth, .optimizer = OptimizerKind::sgd, .mf = args_});
+      const std::int64_t tables = std::int64_t{users_} + items_;
+      run(context, FusedMfStep{.width = kWidth,
+                               .optimizer = OptimizerKind::sgd,
+                               .mf = args_,
+                               .beyond_cache = outgrow_cache(tables, kWidth, OptimizerKind::sgd)});
       next_ += kChunk;
     }
   }

@@ -118,7 +118,11 @@ void StepWorld::pass(const Context& context, double pair_rate) const {
     args.pairs = pairs_.data();
     args.pair_rate = Share::of(pair_rate);
   }
-  run(context, FusedMfStep{.width = shape_.width, .optimizer = shape_.optimizer, .mf = args});
+  const std::int64_t rows = std::int64_t{shape_.user_rows} + shape_.item_rows;
+  run(context, FusedMfStep{.width = shape_.width,
+                           .optimizer = shape_.optimizer,
+                           .mf = args,
+                           .beyond_cache = outgrow_cache(rows, shape_.width, shape_.optimizer)});
 }
 
 double StepWorld::floor_bytes(double pair_rate) const {

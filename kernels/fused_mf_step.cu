@@ -166,11 +166,12 @@ struct BatchRows {
   static constexpr std::int64_t rows = 1024;         // enough for many full groups where few rows draw a pair
   static constexpr int most = 2 * GateTally::parts;  // rows, and pairs, of a group: whole vectors
   MfArgs args;
+  bool beyond_cache;
 
   template <class Lanes>
   SLLMR_INLINE void plain_steps(Lanes lanes, std::int64_t first, std::int64_t last, float* slot) const {
     for (std::int64_t k = first; k < last; ++k) {
-      prefetch_triples<Dim>(lanes, args, k);
+      prefetch_triples<Dim>(lanes, args, k, beyond_cache);
       plain_step<Dim, Optimizer>(lanes, args, args.triples[k], slot);
     }
   }
@@ -197,7 +198,7 @@ struct BatchRows {
       plain_steps(lanes, k, with_pairs < last ? with_pairs : last, slot);
       if (with_pairs >= last) break;
       k = with_pairs;
-      prefetch_triples<Dim>(lanes, args, k);
+      prefetch_triples<Dim>(lanes, args, k, beyond_cache);
       if (!waiting.has_room_for(*pairs)) step(lanes, waiting, tally);
       prefetch_pairs<Dim>(lanes, args, *pairs, args.triples[k].user);
       waiting.add(k, pairs);
@@ -208,7 +209,7 @@ struct BatchRows {
 };
 
 template <int Dim, class Optimizer>
-void run_rows(const Context& context, const MfArgs& args) {
+void run_rows(const Context& context, const MfArgs& args, [[maybe_unused]] bool beyond_cache) {
   if constexpr (OnThisDevice::value == Device::cuda) {
     if (has_parts_of<LeanParts>(args.gate)) return run_side_by_side<Dim, Optimizer, LeanParts>(context, args);
     if (has_parts_of<NarrowParts>(args.gate))
@@ -219,7 +220,7 @@ void run_rows(const Context& context, const MfArgs& args) {
     // One row has no other to wait for. It goes CUDA's way, which the tests of single rows thereby take.
     if (args.rows == 1) return run_side_by_side<Dim, Optimizer, EveryPart>(context, args);
     using Body = BatchRows<Dim, Optimizer>;
-    launch_batches<1>(context, "fused_mf_step", args.rows, Body::rows, Body{args});
+    launch_batches<1>(context, "fused_mf_step", args.rows, Body::rows, Body{args, beyond_cache});
   }
 }
 
@@ -228,7 +229,8 @@ void run_here(const Context& context, const FusedMfStep& args) {
   require_fused(args.optimizer);
   for_mf_width(args.width, [&](auto dim) {
     AllOptimizers::with(args.optimizer, [&]<class Optimizer>(std::type_identity<Optimizer>) {
-      if constexpr (StepsTouchedRows<Optimizer>) run_rows<dim, Optimizer>(context, args.mf);
+      if constexpr (StepsTouchedRows<Optimizer>)
+        run_rows<dim, Optimizer>(context, args.mf, args.beyond_cache);
     });
   });
 }

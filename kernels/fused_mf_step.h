@@ -15,6 +15,14 @@ struct FusedMfStep {
   int width;                // 32, 64, 128 or 256
   OptimizerKind optimizer;  // one that steps touched rows alone
   MfArgs mf;
+  bool beyond_cache = false;  // see outgrow_cache(); says nothing of the results
 };
+
+/// Are tables of `rows` rows in all, with their optimiser's state, larger than what a CPU's caches keep?
+/// Their rows are then asked for earlier.
+inline bool outgrow_cache(std::int64_t rows, int width, OptimizerKind optimizer) {
+  constexpr std::int64_t kCache = 16 << 20;
+  return rows * width * static_cast<std::int64_t>(sizeof(float)) * (1 + info_of(optimizer).moments) > kCache;
+}
 
 }  // namespace sllmr

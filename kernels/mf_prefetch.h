@@ -37,19 +37,21 @@ SLLMR_INLINE void prefetch_state(Lanes lanes, const TableView& table, Id id) {
   if (table.steps != nullptr) Lanes::prefetch(table.steps + id);
 }
 
-/// Asks for the rows of the triples after the launch's triple `k`: far ahead into the second-level cache,
-/// since the first has too few misses under way for tables that fit no cache, then into the first.
+/// Asks for the rows of the triples after the launch's triple `k`: of tables that fit no cache (`far`) some
+/// time before into the second-level cache, since the first has too few misses under way; then into the
+/// first.
 template <int Dim, class Lanes>
-SLLMR_INLINE void prefetch_triples(Lanes lanes, const MfArgs& args, std::int64_t k) {
-  constexpr std::int64_t kFar = 24, kNear = 4;
-  if (k + kFar < args.rows) {
+SLLMR_INLINE void prefetch_triples(Lanes lanes, const MfArgs& args, std::int64_t k, bool far) {
+  constexpr std::int64_t kFar = 24;
+  const std::int64_t near = far ? 4 : 6;
+  if (far && k + kFar < args.rows) {
     const Triple& triple = args.triples[k + kFar];
     prefetch_far<Dim>(lanes, args.users.weights, triple.user);
     prefetch_far<Dim>(lanes, args.items.weights, triple.positive);
     prefetch_far<Dim>(lanes, args.items.weights, triple.negative);
   }
-  if (k + kNear < args.rows) {
-    const Triple& triple = args.triples[k + kNear];
+  if (k + near < args.rows) {
+    const Triple& triple = args.triples[k + near];
     prefetch_row<Dim>(lanes, args.users, triple.user);
     prefetch_row<Dim>(lanes, args.items, triple.positive);
     prefetch_row<Dim>(lanes, args.items, triple.negative);

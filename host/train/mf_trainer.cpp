@@ -89,7 +89,12 @@ void MfTrainer::take_chunk(std::int64_t count) {
     args_.rows = count;
     args_.first_row = row_;
     args_.pairs = source != nullptr ? source->pairs() : nullptr;
-    run(context_, FusedMfStep{.width = config_.model.width, .optimizer = optimizer_, .mf = args_});
+    const int width = config_.model.width;
+    const std::int64_t rows = std::int64_t{model_->user_rows()} + model_->item_rows();
+    run(context_, FusedMfStep{.width = width,
+                              .optimizer = optimizer_,
+                              .mf = args_,
+                              .beyond_cache = outgrow_cache(rows, width, optimizer_)});
     guidance_->end_chunk(args_.gate.n_slots, nullptr);
     return;
   }
