@@ -28,7 +28,7 @@ class Hog : NotCopied {
  public:
   Hog() {
     std::array<char*, 4> words{const_cast<char*>("sh"), const_cast<char*>("-c"),
-                               const_cast<char*>("while :; do :; done"), nullptr};
+                               const_cast<char*>("while kill -0 $PPID 2>/dev/null; do :; done"), nullptr};
     require(posix_spawnp(&pid_, "sh", nullptr, nullptr, words.data(), environ) == 0, "cannot start sh");
   }
   ~Hog() {

@@ -7,8 +7,8 @@
 
 namespace sllmr::bench {
 
-/// Whole epochs of fused SGD, width 64, over made-up interactions of growing number: sampling and steps.
-/// Adds "growth", and growth_ratio, the cost a row of the largest over that of the smallest.
+/// Fused SGD, width 64, over made-up interactions of growing number: sampling and steps of 2^20 rows a
+/// sample. Adds "growth", and growth_ratio, the cost a row of the largest over that of the smallest.
 void bench_growth(const Context& context, Report& report);
 
 }  // namespace sllmr::bench

@@ -223,19 +223,24 @@ void run(const Options& options) {
   if (!options.json.empty()) file.emplace(options.json);
   Context context(parse_device(options.device), options.threads);
   const bool cpu = context.device() == Device::cpu;
-  const Dataset data = load(options);
-  const Split split = leave_one_out(data);
+  const Dataset data = options.growth ? Dataset() : load(options);
+  const Split split = options.growth ? Split() : leave_one_out(data);
   const DeviceInfo device = list_devices()[cpu ? 0 : 1];
-  fmt::print("{}, {} threads; data: {} ({}), {} users, {} items, {} interactions\n", device.name,
-             context.threads(), data.name, data.source.empty() ? "synthetic" : data.source,
-             data.users.count(), data.items.count(), data.interactions());
+  const std::string source = data.source.empty() ? "synthetic" : data.source;
+  fmt::print("{}, {} threads; data: {}", device.name, context.threads(), source);
+  if (!options.growth) {
+    fmt::print(", {} users, {} items, {} interactions", data.users.count(), data.items.count(),
+               data.interactions());
+  }
+  fmt::print("\n");
 
   Report report;
   const double load_before = look_at_load("before");
   report.json["provenance"] = provenance(cpu ? "" : device.name, data.hash);
   report.json["device"] = device.name;
   report.json["threads"] = context.threads();
-  report.json["data"] = data.source.empty() ? "synthetic" : data.source;
+  report.json["data"] = source;
+  report.json["noisy"] = options.noisy;
   const Stopwatch watch(context, options.quick ? Effort{9, 0.1} : Effort{15, 0.2});
   const Figure copy = copy_rate(context, watch, std::size_t{1} << (cpu ? 28 : 30));
   report.add("copy_bytes_per_s", copy, 1e-9, "GB/s", "read + written; the memory's own pace, in this run");
@@ -286,9 +291,11 @@ int main(int argc, char** argv) {
   app.add_flag("--models", options.models, "the deep backbones instead: epochs, the penalty's cost, memory");
   app.add_flag("--growth", options.growth,
                "instead: the cost of a training row from 100,000 to 50 million made-up interactions; 5 GB")
-      ->excludes("--models");
+      ->excludes("--models")
+      ->excludes("--quick");
   app.add_flag("--company", options.company, "instead: training beside a busy process, over training alone")
       ->excludes("--models")
+      ->excludes("--quick")
       ->excludes("--growth");
   app.add_flag(
       "--noisy", options.noisy,
@@ -313,7 +320,8 @@ int main(int argc, char** argv) {
   app.add_option("--device", options.device, "auto, cpu or cuda")->capture_default_str();
   app.add_option("--threads", options.threads, "CPU threads; 0: all");
   app.add_option("--data", options.data,
-                 "interactions to train on (default: Amazon Beauty, or made up like it)");
+                 "interactions to train on (default: Amazon Beauty, or made up like it)")
+      ->excludes("--growth");
   app.add_option("--json", options.json, "also write the JSON object to this file");
   CLI11_PARSE(app, argc, argv);
   try {

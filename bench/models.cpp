@@ -129,7 +129,8 @@ class ModelsBench {
         chunk_(chunk_rows_of(rows_, options.batch)) {}
 
   /// The backbone with the extra vector of the method `extra`; its figures to `row`, and a line of them.
-  void measure(const std::string& backbone, const std::string& extra, nlohmann::ordered_json& row) const {
+  /// Returns the time of a chunk.
+  Figure measure(const std::string& backbone, const std::string& extra, nlohmann::ordered_json& row) const {
     const std::size_t before = device_bytes(context_.device());
     Context own(context_.device(), context_.threads());  // with a pool of its own, to be measured
     const auto trained = [&](const std::string& method, bool cuda_graph = false) {
@@ -207,6 +208,7 @@ class ModelsBench {
         backbone, extra, seconds, 100 * time.spread(), beside, static_cast<double>(held) / (1 << 20),
         static_cast<double>(held) / static_cast<double>(needed), vectors == 0 ? "" : " and item vectors");
     std::fflush(stdout);
+    return time;
   }
 
  private:
@@ -243,8 +245,8 @@ void bench_models(const Context& context, const Stopwatch& watch, const Split& s
   for (const std::string& backbone : options.backbones) {
     for (const std::string& extra : options.extras) {
       if (extra != kNone && !find_backbone(backbone)->takes_extra) continue;
-      bench.measure(backbone, extra,
-                    report.json["models"][extra == kNone ? backbone : backbone + "_" + extra]);
+      const std::string key = extra == kNone ? backbone : backbone + "_" + extra;
+      report.watch(key, bench.measure(backbone, extra, report.json["models"][key]));
     }
   }
 }

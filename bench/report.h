@@ -26,6 +26,8 @@ class Report {
     std::fflush(stdout);
     spreads_.emplace_back(key, figure.spread());
   }
+  /// A figure that is shown elsewhere, for varied().
+  void watch(const std::string& key, const Figure& figure) { spreads_.emplace_back(key, figure.spread()); }
   /// "a, b": the figures whose spread is above `most`.
   std::string varied(double most) const {
     std::string names;

@@ -1,4 +1,4 @@
-# OpenBLAS in its OpenMP flavour: serial inside a parallel region, parallel outside it, one thread pool for both.
+# OpenBLAS in its OpenMP flavour, which can be told for each thread to stay on it (kernels/exec/gemm.cpp).
 # Linked by its full path, so that CMake records the folder and the flavour that Debian's alternatives point to, often
 # the one with threads of its own, is not loaded instead.
 find_path(SllmrOpenBlas_INCLUDE_DIR cblas.h

@@ -15,7 +15,7 @@ struct Interaction {
 };
 
 /// A filter over (user, item) pairs: a bit that pairs share by their hash. Clear: the pair is not among them.
-/// Set: it may be. The bits are so many that one in ten at most is set.
+/// Set: it may be. One in sixteen at most is set, up to 2^28 pairs.
 struct PairFilter {
   const std::uint32_t* words = nullptr;  // [2^log2_bits / 32]
   int log2_bits = 5;

@@ -399,7 +399,6 @@ def main():
     folder = Path(arguments.folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     libraries = [str(PACK / "lib"), *filter(None, [os.environ.get("LD_LIBRARY_PATH")]), "/usr/local/cuda/lib64"]
-    # Programs that find how their threads wait set do not run themselves once more for it, which profilers may not follow.
     environment = os.environ | {"LD_LIBRARY_PATH": os.pathsep.join(libraries)}
     check = Check(folder, arguments.budget, device, environment)
     for end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -6,7 +6,7 @@
 #include <mutex>
 #include <system_error>
 #include <thread>
-#include <vector>
+#include <utility>
 
 #include "kernels/exec/not_copied.h"
 
@@ -16,6 +16,7 @@ namespace {
 // Turns of a waiting loop before it sleeps, some 40 us: regions of a training step follow each other faster.
 // A thread that waits for longer leaves its core to other processes.
 constexpr int kSpins = 1000;
+constexpr int kMostThreads = 1024;
 
 std::atomic<int> chosen_threads = 0;
 thread_local bool inside = false;
@@ -55,11 +56,10 @@ class Pool : NotCopied {
   bool run(int parts, void (*part)(const void*, int), const void* body) {
     const std::unique_lock only(open_, std::try_to_lock);
     if (!only) return false;
-    while (helpers_ < parts - 1 && add_helper()) {
+    while (helpers_ < std::min(parts, kMostThreads) - 1 && add_helper()) {
     }
     part_ = part;
     body_ = body;
-    error_ = nullptr;
     failed_.clear(std::memory_order_relaxed);
     left_.store(static_cast<std::uint32_t>(parts), std::memory_order_relaxed);
     const std::uint32_t region = region_.load(std::memory_order_relaxed) + 1;
@@ -71,7 +71,7 @@ class Pool : NotCopied {
     take_parts(region);
     for (std::uint32_t left = left_.load(std::memory_order_acquire); left != 0;)
       left = wait_for_other(left_, left);
-    if (error_) std::rethrow_exception(error_);
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
     return true;
   }
 
@@ -177,8 +177,8 @@ bool in_region() {
 }
 
 void detail::run_parts(int parts, void (*part)(const void* body, int k), const void* body) {
-  static Pool& pool = *new Pool;  // never destroyed: helpers outlive main()
-  constexpr int kMostParts = 4096;
+  static Pool& pool = *new Pool;     // never destroyed: helpers outlive main()
+  constexpr int kMostParts = 65535;  // that Claims can count
   const bool shared = parts > 1 && parts <= kMostParts && pool.run(parts, part, body);
   if (!shared) run_alone(parts, part, body);
 }

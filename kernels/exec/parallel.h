@@ -37,7 +37,8 @@ void run_parts(int parts, void (*part)(const void* body, int k), const void* bod
 template <class Body>
 void on_threads(int threads, const Body& body) {
   detail::run_parts(
-      in_region() ? 1 : threads, [](const void* of, int k) { (*static_cast<const Body*>(of))(k); }, &body);
+      in_region() ? 1 : std::max(1, threads),
+      [](const void* of, int k) { (*static_cast<const Body*>(of))(k); }, &body);
 }
 
 /// Calls body(part, first, last) where the items first <= k < last are the part's own of 0 .. items - 1: one
@@ -45,8 +46,9 @@ void on_threads(int threads, const Body& body) {
 /// body throws.
 template <class Body>
 void on_shares(int threads, std::int64_t items, const Body& body) {
-  const std::int64_t parts = in_region() ? 1 : std::max(1, threads), share = items / parts,
-                     rest = items % parts;
+  const std::int64_t parts =
+                         in_region() ? 1 : std::max<std::int64_t>(1, std::min<std::int64_t>(threads, items)),
+                     share = items / parts, rest = items % parts;
   on_threads(static_cast<int>(parts), [&](int part) {
     const std::int64_t first = part * share + std::min<std::int64_t>(part, rest),
                        last = first + share + (part < rest ? 1 : 0);

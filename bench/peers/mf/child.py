@@ -13,7 +13,6 @@ import numpy as np
 from data import Split
 from score import Factors, score
 
-_GAIN = 1e-4  # of the AUC, that counts for the patience
 
 # A shell that starts the driver in the background has it ignored. Nothing here is worth saving.
 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -86,7 +85,7 @@ class Task:
         )
         if found.auc >= max(each["auc"] for each in self.evaluations):
             self._write(factors)
-        if found.auc > self._gained + _GAIN:
+        if found.auc > self._gained:
             self._gained, self._gain_epoch = found.auc, epoch
         elif epoch - self._gain_epoch >= self._patience:
             raise Enough

@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ from shared import Parser, Progress, ToolError, require_replaceable, run_tool, w
 _MADE_BY = "./run bench --peers"
 _BEAUTY = ROOT / "../shared/data/amazon/beauty"
 _ENOUGH_SECONDS = 1.0  # of training that is timed in a run, two epochs at least
-_QUALITY = Plan(epochs=200, every=2, patience=20)  # ours: every epoch
-_LOUD = 0.5  # load before the start that is told, in cores
+_QUALITY = Plan(epochs=200, every=2, patience=20)
+_LOUD = 0.1  # cores that others keep busy before the start, above which it is told
 _WIDE = 0.15  # spread over median that is marked
 
 
@@ -63,6 +64,31 @@ class Quality:
     seconds: float  # of training until then
     curve: list[dict[str, Any]]  # its evaluations
     our_seconds: float | None = None  # until ours had this AUC; none where it never had
+
+
+def busy_cores(seconds: float = 0.3) -> float:
+    """Cores that others keep busy while this process sleeps; 0 where the system does not tell."""
+
+    def busy() -> float:
+        cells = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+        return sum(int(cells[k]) for k in (1, 2, 3, 6, 7, 8)) / os.sysconf("SC_CLK_TCK")  # not idle, not waiting
+
+    try:
+        before = busy()
+        time.sleep(seconds)
+        return max(0.0, busy() - before) / seconds
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
+def cpu_model() -> str:
+    """As `sllmr` tells it of the machine."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 class Comparison:
@@ -158,12 +184,11 @@ class Comparison:
         return found
 
     def _tune(self, program: Ours | PeerProcess, threads: int) -> Quality:
-        plan = Plan(_QUALITY.epochs, 0, 1 if program is self._ours else _QUALITY.every, _QUALITY.patience)
         settings = settings_of(program)
         tries, best = [], None
         for number, setting in enumerate(settings, 1):
             self._progress.show(f"quality, {program.name}: setting {number} of {len(settings)}")
-            result = self._train(program, setting, plan, threads, 1)
+            result = self._train(program, setting, _QUALITY, threads, 1)
             point = max(result.evaluations, key=lambda each: each["auc"])
             tries.append(asdict(setting) | {key: point[key] for key in ("auc", "epoch", "seconds")})
             if best is None or point["auc"] > best.auc:
@@ -247,10 +272,10 @@ def _is_own(text: str) -> bool:
 def _work(arguments: argparse.Namespace) -> None:
     if arguments.json:
         require_replaceable("--json", Path(arguments.json), _is_own)
-    before, cores = os.getloadavg(), os.cpu_count()
-    if before[0] > _LOUD:
+    before, cores = busy_cores(), os.cpu_count()
+    if before > _LOUD:
         print(
-            f"{_MADE_BY}: warning: {before[0]:.1f} cores were busy before the start: times may not count",
+            f"{_MADE_BY}: warning: others keep {before:.1f} cores busy: times may not count",
             file=sys.stderr,
         )
     with tempfile.TemporaryDirectory(prefix="sllmr-peers-") as folder:
@@ -259,8 +284,8 @@ def _work(arguments: argparse.Namespace) -> None:
         name = comparison.data.name if arguments.synthetic is None else "made-up data"
         print(
             f"{name}: {split.users} users, {split.items} items, {len(split.user)} training interactions; "
-            f"width {WIDTH}, batches of {BATCH} where there are batches; {cores} cores, load "
-            f"{before[0]:.2f} before the start\n"
+            f"width {WIDTH}, batches of {BATCH} where there are batches; {cores} cores, of which "
+            f"others kept {before:.1f} busy before the start\n"
         )
         timings = [timing for threads in arguments.threads for timing in comparison.time(threads)]
         print(timing_text(timings, comparison.versions), flush=True)
@@ -273,21 +298,21 @@ def _work(arguments: argparse.Namespace) -> None:
         print(f"- AUC, NDCG@10: validation, by score.py, best of {tries} settings each; threads {threads}.")
     elif arguments.synthetic is not None:
         print("- Made-up data have nothing to learn but popularity: no AUC.")
-    after = os.getloadavg()
-    print(f"- Load at the end: {after[0]:.2f}.")
+    after = busy_cores()
+    print(f"- Cores that others kept busy at the end: {after:.1f}.")
     if arguments.json:
         told = {
             "made_by": _MADE_BY,
             "data": {
-                "path": str(comparison.data) if arguments.synthetic is None else None,
+                "path": os.path.relpath(comparison.data, ROOT) if arguments.synthetic is None else None,
                 "users": split.users,
                 "items": split.items,
                 "train_interactions": len(split.user),
             },
             "width": WIDTH,
             "batch": BATCH,
-            "machine": {"cpu": platform.processor() or platform.machine(), "cores": cores},
-            "load": {"before": before, "after": after},
+            "machine": {"cpu": cpu_model(), "cores": cores},
+            "foreign_cores": [before, after],
             "versions": comparison.versions,
             "timing": [asdict(each) for each in timings],
             "quality": [asdict(each) for each in qualities],

@@ -76,7 +76,7 @@ TEST(Sizes, NoProductWrapsAround) {
               HasSubstr("out of memory"));
 }
 
-// An exception that left an OpenMP region would end the program.
+// An exception that left a region would end the program.
 TEST(Parallel, WhatABodyThrowsReachesTheCaller) {
   for (const int threads : {1, 4}) {
     const Context context(Device::cpu, threads);
@@ -116,6 +116,27 @@ TEST(Parallel, EveryPartIsDoneOnceHoweverManyThreadsThereAre) {
     for (const auto& times : done) ASSERT_EQ(times, 1);
     // Long enough for helpers to have gone to sleep.
     if (round % 100 == 99) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
+// No body may wait for another; here each does for a while, to see that helpers come, also from their sleep.
+TEST(Parallel, HelpersTakePart) {
+  for (int round = 0; round < 200; ++round) {
+    if (round % 20 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    std::atomic<int> begun = 0;
+    std::atomic<bool> met = true;
+    on_threads(2, [&](int) {
+      ++begun;
+      const auto start = std::chrono::steady_clock::now();
+      while (begun < 2) {
+        if (std::chrono::steady_clock::now() - start > std::chrono::seconds(20)) {
+          met = false;
+          return;
+        }
+        std::this_thread::yield();
+      }
+    });
+    ASSERT_TRUE(met) << "round " << round;
   }
 }
 
