@@ -6,25 +6,29 @@
 
 namespace sllmr {
 
+/// Calls ask(address) for every cache line of a row.
+template <int Dim, class Ask>
+SLLMR_INLINE void for_lines(const float* table, Id id, const Ask& ask) {
+  const char* row = reinterpret_cast<const char*>(table + static_cast<std::int64_t>(id) * Dim);
+  for (unsigned byte = 0; byte < Dim * sizeof(float); byte += 64) ask(row + byte);
+}
+
 /// Asks for a row that will be read.
 template <int Dim, class Lanes>
 SLLMR_INLINE void prefetch_to_read(Lanes, const float* table, Id id) {
-  const char* row = reinterpret_cast<const char*>(table + static_cast<std::int64_t>(id) * Dim);
-  for (unsigned byte = 0; byte < Dim * sizeof(float); byte += 64) Lanes::prefetch(row + byte);
+  for_lines<Dim>(table, id, [](const char* line) { Lanes::prefetch(line); });
 }
 
 /// The same a while before, see Lanes::prefetch_far.
 template <int Dim, class Lanes>
 SLLMR_INLINE void prefetch_far(Lanes, const float* table, Id id) {
-  const char* row = reinterpret_cast<const char*>(table + static_cast<std::int64_t>(id) * Dim);
-  for (unsigned byte = 0; byte < Dim * sizeof(float); byte += 64) Lanes::prefetch_far(row + byte);
+  for_lines<Dim>(table, id, [](const char* line) { Lanes::prefetch_far(line); });
 }
 
 /// Asks for a row that will be updated.
 template <int Dim, class Lanes>
 SLLMR_INLINE void prefetch_row(Lanes, const TableView& table, Id id) {
-  const char* row = reinterpret_cast<const char*>(table.weights + static_cast<std::int64_t>(id) * Dim);
-  for (unsigned byte = 0; byte < Dim * sizeof(float); byte += 64) Lanes::prefetch_to_write(row + byte);
+  for_lines<Dim>(table.weights, id, [](const char* line) { Lanes::prefetch_to_write(line); });
 }
 
 /// Asks for a row that will be updated, and its optimiser's state.
