@@ -1,4 +1,4 @@
-// What else the machine is doing.
+// What else the machine is doing, and how far apart its cores are.
 #pragma once
 
 namespace sllmr::bench {
@@ -6,5 +6,10 @@ namespace sllmr::bench {
 /// Cores that other processes keep busy, the host's other guests included, while this one sleeps for
 /// `seconds`; 0 where the system does not tell.
 double foreign_cores(double seconds);
+
+/// Nanoseconds that a cache line takes from one of this process's cores to another and back; 0 where there is
+/// one core. Cores that share no cache take several times as long as others, and which a virtual machine has
+/// may change by the minute: threads that write into the same tables slow down with it.
+double core_round_trip();
 
 }  // namespace sllmr::bench

@@ -235,7 +235,9 @@ void run(const Options& options) {
   fmt::print("\n");
 
   Report report;
-  const double load_before = look_at_load("before");
+  const double load_before = look_at_load("before"), distance_before = core_round_trip();
+  if (distance_before > 0)
+    fmt::print("a cache line's way to another core and back: {:.0f} ns\n", distance_before);
   report.json["provenance"] = provenance(cpu ? "" : device.name, data.hash);
   report.json["device"] = device.name;
   report.json["threads"] = context.threads();
@@ -261,6 +263,7 @@ void run(const Options& options) {
     sweep(context, Stopwatch(context, {5, 0.05}), copy.median, report);
 
   report.json["foreign_cores"] = {load_before, look_at_load("after")};
+  report.json["core_round_trip_ns"] = {distance_before, core_round_trip()};
   report.json["device_peak_bytes"] = device_peak_bytes(context.device());
   report.json["host_peak_bytes"] = peak_host_bytes();
   fmt::print("memory: {:.1f} MiB on the device at most, process {:.1f} MiB\n",

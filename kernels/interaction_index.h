@@ -6,6 +6,7 @@
 
 #include "kernels/exec/memory.h"
 #include "kernels/exec/types.h"
+#include "kernels/item_draws.h"
 
 namespace sllmr {
 
@@ -35,7 +36,7 @@ struct InteractionView {
   const Id* sorted_items = nullptr;       // items of each user, ascending, each once
   PairFilter filter;                      // of the rows
   std::int64_t n = 0;
-  std::int32_t n_items = 0;  // real items; ids 1 .. n_items
+  ItemDraws negatives;  // over all real items
 
   /// Is (user, item) among the rows?
   SLLMR_HD bool has(Id user, Id item) const {
@@ -58,9 +59,11 @@ struct InteractionView {
 class InteractionIndex {
  public:
   InteractionIndex() = default;
-  /// items[offsets[u] .. offsets[u + 1]) are those of user u, in any order; one may come several times.
+  /// items[offsets[u] .. offsets[u + 1]) are those of user u, in any order; one may come several times. Real
+  /// items have ids 1 .. n_items; negatives are drawn by how often an item comes to the power of
+  /// `negative_power`, as alias_table() does.
   InteractionIndex(const Context& context, std::span<const std::int64_t> offsets, std::span<const Id> items,
-                   std::int32_t n_items);
+                   std::int32_t n_items, double negative_power = 0);
 
   const InteractionView& view() const { return view_; }
   /// A user who has every item, for whom no negative can be drawn; 0: none has.
@@ -71,6 +74,7 @@ class InteractionIndex {
   Buffer<std::int64_t> offsets_;
   Buffer<Id> sorted_items_;
   Buffer<std::uint32_t> filter_;
+  Buffer<AliasCell> negatives_;
   InteractionView view_;
   Id user_of_all_items_ = 0;
 };

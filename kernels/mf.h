@@ -79,17 +79,21 @@ SLLMR_INLINE TwoLogits logits_of(Lanes lanes, const RowShare<Dim, Lanes>& u, con
   return {lanes.sum(sum_of(a)), lanes.sum(sum_of(b))};
 }
 
-/// Products among the difference vectors of two item pairs, for the cosine between two user-row gradients.
+/// Cosine between two gradients on a row of `users`, along the differences of two pairs of item rows.
 template <int Dim, class Lanes>
-SLLMR_HD float cosine_of_differences(Lanes lanes, const float* a, const float* b, const float* c,
-                                     const float* d) {
+SLLMR_HD float cosine_of_differences(Lanes lanes, const TableView& users, const float* a, const float* b,
+                                     const float* c, const float* d) {
   float xy = 0, xx = 0, yy = 0;
-  for (int k = 0; k < Dim / Lanes::size; ++k) {
-    const int at = k * Lanes::size + lanes.lane();
+  const auto take = [&](int at) {
     const float x = a[at] - b[at], y = c[at] - d[at];
     xy += x * y;
     xx += x * x;
     yy += y * y;
+  };
+  if (!users.last_is_one) {
+    for (int k = 0; k < Dim / Lanes::size; ++k) take(k * Lanes::size + lanes.lane());
+  } else {
+    for (int at = lanes.lane(); at < Dim - 1; at += Lanes::size) take(at);
   }
   xy = lanes.sum(xy);
   const float norms = lanes.sum(xx) * lanes.sum(yy);
@@ -114,8 +118,8 @@ SLLMR_INLINE PairLogits mf_pair_logits(Lanes lanes, const MfArgs& args, const Ro
     out.guide = logits_of<Dim>(lanes, u, va, vb);
     if (args.gate.uses_cosine && !(out.guide.a - out.guide.b >= args.gate.margin)) {
       // Both gradients point against their difference.
-      out.cosine =
-          cosine_of_differences<Dim>(lanes, row_of(triple.positive), row_of(triple.negative), va, vb);
+      out.cosine = cosine_of_differences<Dim>(lanes, args.users, row_of(triple.positive),
+                                              row_of(triple.negative), va, vb);
     }
   }
   if (pairs.probe.a != 0) {

@@ -45,6 +45,18 @@ struct TableView {
   float* first = nullptr;         // OptimizerInfo::moments: Adagrad's sum of squares, Adam's m
   float* second = nullptr;        // Adam's v
   std::int32_t* steps = nullptr;  // OptimizerInfo::counts_steps: updates of each row so far
+  bool last_is_one = false;       // the last number of every row but the padding stays 1
+
+  /// After a step that took the last number of row `id` for one like any other. Who reads it in between sees
+  /// it moved.
+  template <int Dim, class Lanes>
+  SLLMR_INLINE void keep_last(Lanes lanes, std::int64_t id) const {
+    if (!last_is_one || id == 0 || lanes.lane() != Lanes::size - 1) return;
+    const std::int64_t last = (id + 1) * Dim - 1;
+    weights[last] = 1;
+    if (first != nullptr) first[last] = 0;
+    if (second != nullptr) second[last] = 0;
+  }
 };
 
 /// A chunk of training rows.

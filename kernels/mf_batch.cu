@@ -162,6 +162,7 @@ struct UpdateTouched {
       const float weight = table.weights[cell];
       update.step(lanes, table, cell, weight, sums[at * Dim + column]);
     }
+    table.keep_last<Dim>(lanes, key);
     update.finish(lanes, table, key);
   }
 };
@@ -183,6 +184,7 @@ struct UpdateAll {
       update.step(table, at, weight, sums[at] + l2 * weight);
       sums[at] = 0;
     }
+    table.keep_last<Dim>(lanes, row);
   }
 };
 

@@ -27,6 +27,7 @@ SLLMR_INLINE void step_row(Lanes lanes, const Optimizer& update, const TableView
       update.step(lanes, table, row + Row::column(lanes, k), weights[k], gradient(k));
     }
   }
+  table.keep_last<Dim>(lanes, id);
   update.finish(lanes, table, id);
 }
 
@@ -98,6 +99,7 @@ SLLMR_INLINE void update_columns(Lanes lanes, const MfArgs& args, Id user, const
     }(items.value(k)...);
   }
   (items.update.finish(lanes, items.table, items.id), ...);
+  users.keep_last<Dim>(lanes, user);
   update.finish(lanes, users, user);
 }
 

@@ -16,10 +16,6 @@ struct SampledTriples {
   SampleTriples args;
   Permutation order;
 
-  SLLMR_HD Id item_of(std::uint32_t word) const {
-    return 1 + static_cast<Id>(below(word, static_cast<std::uint32_t>(args.interactions.n_items)));
-  }
-
   /// What is known of rows before the memory that they will read has come.
   template <int Most>
   struct Block {
@@ -32,10 +28,11 @@ struct SampledTriples {
 
   /// The first of the row's draws that is not among the user's items.
   SLLMR_RARE Id search(std::uint64_t row, Id user) const {
+    const ItemDraws& negatives = args.interactions.negatives;
     for (std::uint32_t block = 0;; ++block) {
       const Draw draw = philox(args.seed, args.epoch, row, Purpose::negative, block);
-      for (const std::uint32_t word : draw.word) {
-        const Id item = item_of(word);
+      for (int k = 0; k < negatives.candidates(); ++k) {
+        const Id item = negatives.candidate(draw, k);
         if (!args.interactions.has(user, item)) return item;
       }
     }
@@ -64,10 +61,18 @@ struct SampledTriples {
       out[k].user = row.user;
       out[k].positive = row.item;
     }
-    side_by_side<Most>([&](int k) {
-      block.negative[k] = item_of(philox(args.seed, args.epoch, block.row[k], Purpose::negative).word[0]);
-      block.bit[k] = interactions.filter.bit_of(block.user[k], block.negative[k]);
-    });
+    const ItemDraws negatives = interactions.negatives;
+    const auto draw_each = [&](const auto& item_of) {
+      side_by_side<Most>([&](int k) {
+        block.negative[k] = item_of(philox(args.seed, args.epoch, block.row[k], Purpose::negative));
+        block.bit[k] = interactions.filter.bit_of(block.user[k], block.negative[k]);
+      });
+    };
+    if (negatives.cells == nullptr) {
+      draw_each([&](const Draw& draw) { return negatives.uniform_item(draw.word[0]); });
+    } else {
+      draw_each([&](const Draw& draw) { return negatives.candidate(draw, 0); });
+    }
     if constexpr (Lanes::prefetches) {
       for (std::int64_t k = 0; k < block.n; ++k)
         Lanes::prefetch(interactions.filter.words + block.bit[k] / 32);

@@ -14,7 +14,8 @@ struct Triple {
 };
 
 /// Rows first_row .. first_row + count - 1 of the epoch: the interactions in a shuffled order, each with a
-/// negative, uniform over the items outside the user's training items. No user may have them all.
+/// negative, drawn as interactions.negatives does among the items outside the user's training items. No user
+/// may have them all.
 struct SampleTriples {
   InteractionView interactions;
   std::uint64_t seed;

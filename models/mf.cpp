@@ -10,16 +10,17 @@
 namespace sllmr {
 
 Mf::Mf(const Context& context, Id user_rows, Id item_rows, const MfOptions& options)
-    : width_(options.width), optimizer_(options.optimizer) {
+    : width_(options.width), item_bias_(options.item_bias), optimizer_(options.optimizer) {
   for_mf_width(width_, [](auto) {});
   require(std::isfinite(options.init_std) && options.init_std >= 0,
           "model.init_std must be a number of at least 0");
   require(user_rows > 1 && item_rows > 1, "a factorisation needs at least one user and one item");
-  users_ = make_table(context, user_rows, options, Purpose::init_user);
-  items_ = make_table(context, item_rows, options, Purpose::init_item);
+  users_ = make_table(context, user_rows, options, Purpose::init_user, 1.0F);
+  items_ = make_table(context, item_rows, options, Purpose::init_item, 0.0F);
 }
 
-Mf::Table Mf::make_table(const Context& context, Id rows, const MfOptions& options, Purpose purpose) const {
+Mf::Table Mf::make_table(const Context& context, Id rows, const MfOptions& options, Purpose purpose,
+                         float last) const {
   const auto row_count = static_cast<std::size_t>(rows), width = static_cast<std::size_t>(width_);
   const std::size_t size = size_product(rows, width_);
   std::vector<float> initial(size);
@@ -27,6 +28,9 @@ Mf::Table Mf::make_table(const Context& context, Id rows, const MfOptions& optio
   const auto deviation = static_cast<double>(static_cast<float>(options.init_std));
   draw_initial(context, Initial::normal(deviation), {options.seed, purpose}, width,
                std::span(initial).subspan(width));
+  if (item_bias_) {
+    for (std::size_t end = 2 * width; end <= size; end += width) initial[end - 1] = last;
+  }
   Table table;
   table.rows = rows;
   table.weights = Buffer<float>(context, std::span<const float>(initial));
@@ -42,7 +46,7 @@ Matrix<const float> Mf::matrix(const Table& table) const {
 }
 
 TableView Mf::view(Table& table) {
-  return {table.weights.data(), table.first.data(), table.second.data(), table.steps.data()};
+  return {table.weights.data(), table.first.data(), table.second.data(), table.steps.data(), false};
 }
 
 std::vector<NamedBuffer> Mf::named_buffers() {

@@ -1,4 +1,5 @@
-// Matrix factorisation: s(u,i) = U[u] . V[i].
+// Matrix factorisation: s(u,i) = U[u] . V[i], where the last number of a user's row may be 1 and that of an
+// item's row is then its bias.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,7 @@ struct MfOptions {
   double init_std = 0.01;  // of the normal distribution that parameters start from
   std::uint64_t seed = 1;
   OptimizerKind optimizer = OptimizerKind::sgd;
+  bool item_bias = false;  // takes one of the width; starts from 0
 };
 
 /// Owns both tables and their optimiser state. Row 0 of a table is padding: zero, and no triple names it.
@@ -32,7 +34,11 @@ class Mf final : public Scorer {
   Id item_rows() const override { return items_.rows; }
 
   /// What the kernels train; state that the optimiser has no use for is null.
-  TableView users() { return view(users_); }
+  TableView users() {
+    TableView users = view(users_);
+    users.last_is_one = item_bias_;
+    return users;
+  }
   TableView items() { return view(items_); }
 
   /// Parameters and optimiser state, always in the same order: users.weights, users.first, users.second,
@@ -52,11 +58,14 @@ class Mf final : public Scorer {
     Buffer<float> weights, first, second;  // [rows x width]
     Buffer<std::int32_t> steps;            // [rows]
   };
-  Table make_table(const Context& context, Id rows, const MfOptions& options, Purpose purpose) const;
+  /// `last`: what every row's last number is with an item bias.
+  Table make_table(const Context& context, Id rows, const MfOptions& options, Purpose purpose,
+                   float last) const;
   Matrix<const float> matrix(const Table& table) const;
   static TableView view(Table& table);
 
   int width_;
+  bool item_bias_;
   OptimizerKind optimizer_;
   Table users_, items_;
 };

@@ -48,6 +48,7 @@ struct ModelConfig {
   std::string name = "mf";
   int width = 64;
   double init_std = 0.01;
+  bool item_bias = false;
   std::vector<int> hidden = {200, 80};
   double dropout = 0.1;
   CrossKind cross = CrossKind::mixture;
@@ -66,6 +67,7 @@ struct TrainConfig {
   int epochs = 60;
   int batch_size = 128;
   std::int64_t chunk_rows = 16384;
+  double negative_power = 0;
   bool cuda_graph = false;
   int eval_every = 0;
   int patience = 0;

@@ -121,6 +121,7 @@ std::vector<Key> own_keys() {
       text(SLLMR_KEY(model.name), "backbone"),
       integer(SLLMR_KEY(model.width), 1, "embedding width", kMostWidth),
       number(SLLMR_KEY(model.init_std), non_negative, "standard deviation of the initial embeddings (mf)"),
+      flag(SLLMR_KEY(model.item_bias), "mf: one of the width is a bias of the item"),
       integers(SLLMR_KEY(model.hidden), Ascending::no, 16, kMostUnits, "units of the deep part's layers"),
       number(SLLMR_KEY(model.dropout), dropout_range, "dropout of the deep part"),
       choice(SLLMR_KEY(model.cross), {{"mixture", CrossKind::mixture}, {"full", CrossKind::full}},
@@ -142,6 +143,9 @@ std::vector<Key> own_keys() {
       integer(SLLMR_KEY(train.batch_size), 1, "rows of a mini-batch (exact mode)", kMostRows),
       integer(SLLMR_KEY(train.chunk_rows), 1,
               "rows between two updates of the gate (fused mode, deep backbones)", std::int64_t{1} << 40),
+      number(SLLMR_KEY(train.negative_power), share,
+             "negatives are drawn by how often training has the item, at least once, to this power; 0: "
+             "uniformly"),
       flag(SLLMR_KEY(train.cuda_graph), "deep backbones on CUDA: the launches of a step as one CUDA graph"),
       integer(SLLMR_KEY(train.eval_every), 0,
               "epochs between two validations, the best of which is kept; 0: none"),

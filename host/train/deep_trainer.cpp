@@ -49,6 +49,13 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
   require(!config.train.cuda_graph || context.device() == Device::cuda,
           "train.cuda_graph=true needs device=cuda; leave it out on the CPU");
   require(!rows_.empty(), "there is no training row: every user has fewer than 4 interactions");
+  if (fresh_negatives_) {
+    std::vector<std::int64_t> taken(static_cast<std::size_t>(split.data->items.count()));
+    for (const Interaction& each : training_interactions(split)) {
+      ++taken[static_cast<std::size_t>(each.item) - 1];
+    }
+    negatives_ = alias_table(taken, config.train.negative_power);
+  }
   // No buffer is larger than an epoch.
   batch_size_ = std::min<std::int64_t>(config.train.batch_size, rows_per_epoch());
   const std::int64_t batch = batch_size_;
@@ -157,7 +164,7 @@ void DeepTrainer::start_epoch() {
   // Drawn anew even when an epoch is resumed: they depend on (seed, epoch, row) alone.
   std::vector<Id> own;
   Id user = 0;
-  const auto items = static_cast<std::uint32_t>(split_.data->items.count());
+  const ItemDraws negatives{negatives_.empty() ? nullptr : negatives_.data(), split_.data->items.count()};
   for (std::size_t k = 1; k < rows_.size(); k += 2) {
     if (rows_[k].user != user) {
       user = rows_[k].user;
@@ -166,9 +173,9 @@ void DeepTrainer::start_epoch() {
     rows_[k].item = 0;
     for (std::uint32_t block = 0; rows_[k].item == 0; ++block) {
       const Draw draw = philox(config_.seed, static_cast<std::uint32_t>(epoch_), k, Purpose::negative, block);
-      for (const std::uint32_t word : draw.word) {
-        const Id item = 1 + static_cast<Id>(below(word, items));
-        if (rows_[k].item == 0 && !std::binary_search(own.begin(), own.end(), item)) rows_[k].item = item;
+      for (int each = 0; each < negatives.candidates() && rows_[k].item == 0; ++each) {
+        const Id item = negatives.candidate(draw, each);
+        if (!std::binary_search(own.begin(), own.end(), item)) rows_[k].item = item;
       }
     }
   }

@@ -13,6 +13,7 @@
 #include "host/train/stored_model.h"
 #include "host/train/trainer.h"
 #include "kernels/exec/launch_graph.h"
+#include "kernels/item_draws.h"
 #include "models/adam/adam.h"
 #include "models/backbone.h"
 
@@ -28,7 +29,7 @@ void check_deep_options(const Config& config);
 ///
 /// Under a protocol that fixes its negatives (Protocol::fixed_negatives) those of training are fixed once
 /// too, uniform over items the user never touches; under others, where nothing may know the held-out items,
-/// each epoch draws new ones, uniform over the rest of the catalogue.
+/// each epoch draws new ones over the rest of the catalogue (train.negative_power).
 ///
 /// With train.cuda_graph the launches of a step go to the device as one CUDA graph: the same launches.
 ///
@@ -78,6 +79,7 @@ class DeepTrainer final : public Trainer {
   const Config& config_;
   const Split& split_;
   bool fresh_negatives_;
+  std::vector<AliasCell> negatives_;  // of fresh ones; empty: uniform
   std::int64_t batch_size_, chunk_;
   std::vector<CtrRow> rows_;         // positives at even indexes, each before its negative
   std::vector<std::int64_t> order_;  // of the chunk at hand: indexes into rows_

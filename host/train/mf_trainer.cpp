@@ -6,6 +6,7 @@
 
 #include "host/eval/ctr.h"
 #include "host/guidance/registry.h"
+#include "host/train/stored_model.h"
 #include "kernels/fused_mf_step.h"
 
 namespace sllmr {
@@ -28,7 +29,7 @@ MfTrainer::MfTrainer(Context& context, const Config& config, const Split& split,
     offsets.push_back(std::ssize(items));
   }
   require(!items.empty(), "there is no training interaction: every user has fewer than 3");
-  interactions_ = InteractionIndex(context, offsets, items, data.items.count());
+  interactions_ = InteractionIndex(context, offsets, items, data.items.count(), config.train.negative_power);
   if (const Id user = interactions_.user_of_all_items(); user != 0) {
     throw Error("user '" + std::string(data.users.token(user)) +
                 "' has taken every item in training: there is no negative to sample; remove the user");
@@ -44,8 +45,7 @@ MfTrainer::MfTrainer(Context& context, const Config& config, const Split& split,
   triples_ = Buffer<Triple>(context, static_cast<std::size_t>(chunk_));
 
   model_ =
-      std::make_unique<Mf>(context, data.users.rows(), data.items.rows(),
-                           MfOptions{config.model.width, config.model.init_std, config.seed, optimizer_});
+      std::make_unique<Mf>(context, data.users.rows(), data.items.rows(), mf_options(config, optimizer_));
   const int slots = exact ? static_cast<int>(batch_size_) : concurrent_slots(context);
   if (exact) {
     batch_ = std::make_unique<MfBatch>(context, config.model.width, data.users.rows(), data.items.rows(),

@@ -8,7 +8,6 @@
 #include "host/text/written_vectors.h"
 #include "host/train/ranking_scorer.h"
 #include "models/adam/adam.h"
-#include "models/mf.h"
 
 namespace sllmr {
 
@@ -21,7 +20,7 @@ class StoredMf final : public EvaluatedModel {
            const std::shared_ptr<const TextVectors>&)
       : context_(context),
         model_(context, split.data->users.rows(), split.data->items.rows(),
-               MfOptions{config.model.width, config.model.init_std, config.seed, OptimizerKind::sgd}) {}
+               mf_options(config, OptimizerKind::sgd)) {}
 
   const Scorer& scorer(Target) override { return model_; }
   std::vector<float> ctr_logits(std::span<const CtrRow> rows) override {
@@ -70,6 +69,14 @@ std::unique_ptr<EvaluatedModel> load(const Context& context, const Config& confi
 }
 
 }  // namespace
+
+MfOptions mf_options(const Config& config, OptimizerKind optimizer) {
+  return {.width = config.model.width,
+          .init_std = config.model.init_std,
+          .seed = config.seed,
+          .optimizer = optimizer,
+          .item_bias = config.model.item_bias};
+}
 
 bool has_mf_kernels(const Config& config) {
   return config.model.name == "mf" && config.train.loss == BaseLoss::bpr && find_guidance(config).trains_mf;

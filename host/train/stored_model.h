@@ -12,6 +12,7 @@
 #include "host/eval/protocol.h"
 #include "host/text/text_vectors.h"
 #include "models/backbone.h"
+#include "models/mf.h"
 #include "models/named_buffer.h"
 #include "models/registry.h"
 
@@ -20,6 +21,9 @@ namespace sllmr {
 /// Is the configuration's model trained by the kernels of matrix factorisation (mf_trainer.h), rather than
 /// through the contract of backbones (deep_trainer.h)? Throws Error for an unknown method.
 bool has_mf_kernels(const Config& config);
+
+/// The matrix factorisation of the configuration, with this optimiser's state.
+MfOptions mf_options(const Config& config, OptimizerKind optimizer);
 
 /// Every (user, item) of training: what a backbone that propagates over a graph may know.
 std::vector<Interaction> training_interactions(const Split& split);

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <string>
 
+#include "host/eval/protocol.h"
 #include "host/guidance/registry.h"
 #include "host/train/stored_model.h"
 #include "models/registry.h"
@@ -32,11 +33,22 @@ std::vector<UnusedKey> keys_of_other_backbones(const Config& config) {
 /// What the trainer has no use for.
 std::vector<UnusedKey> keys_of_other_trainers(const Config& config) {
   if (!has_mf_kernels(config)) {
-    return {
+    std::vector<UnusedKey> unused = {
         {"model.init_std",
          fmt::format("model.name={} with train.loss={} and method={} is trained in mini-batches by Adam and "
                      "starts as its paper's code does",
-                     config.model.name, value_text(config, "train.loss"), config.method)}};
+                     config.model.name, value_text(config, "train.loss"), config.method)},
+        {"model.item_bias",
+         fmt::format(
+             "model.name={} with train.loss={} and method={} has no item biases: mf with train.loss=bpr "
+             "and a method of its kernels has",
+             config.model.name, value_text(config, "train.loss"), config.method)}};
+    if (find_protocol(config).fixed_negatives) {
+      unused.push_back({"train.negative_power",
+                        fmt::format("eval.protocol={} draws the negatives of training once, uniformly",
+                                    value_text(config, "eval.protocol"))});
+    }
+    return unused;
   }
   std::vector<UnusedKey> unused = {
       {"train.cuda_graph", "mf with train.loss=bpr has kernels of its own, few a step"},

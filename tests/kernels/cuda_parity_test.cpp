@@ -209,19 +209,21 @@ TEST_F(CudaParity, FusedStepLosesNoSgdUpdateOfASharedItem) {
 }
 
 TEST_F(CudaParity, SampleTriples) {
-  const auto [cpu, cuda] = on_both([](const Context& context) {
-    const Interactions interactions = make_interactions(context, 300, 1, 20, 60, 1);
-    const auto n = static_cast<std::int64_t>(interactions.items.size());
-    Buffer<Triple> out(context, interactions.items.size());
-    run(context, SampleTriples{.interactions = interactions.view(),
-                               .seed = 5,
-                               .epoch = 2,
-                               .first_row = 0,
-                               .count = n,
-                               .out = out.data()});
-    return out.to_host(context);
-  });
-  EXPECT_TRUE(same_bits(cuda, cpu));
+  for (const double power : {0.0, 0.75}) {
+    const auto [cpu, cuda] = on_both([power](const Context& context) {
+      const Interactions interactions = make_interactions(context, 300, 1, 20, 60, 1, power);
+      const auto n = static_cast<std::int64_t>(interactions.items.size());
+      Buffer<Triple> out(context, interactions.items.size());
+      run(context, SampleTriples{.interactions = interactions.view(),
+                                 .seed = 5,
+                                 .epoch = 2,
+                                 .first_row = 0,
+                                 .count = n,
+                                 .out = out.data()});
+      return out.to_host(context);
+    });
+    EXPECT_TRUE(same_bits(cuda, cpu)) << power;
+  }
 }
 
 TEST_F(CudaParity, SamplePairs) {

@@ -149,13 +149,18 @@ TEST(UpdateRows, AnUnusedSlotReadsNoRowInAnyLane) {
 
 TEST(CosineOfDifferences, IsTheCosineAndHidesNoNan) {
   const OneLane<1> lane{0};
+  const TableView all;
   float a[32] = {}, b[32] = {}, c[32] = {}, d[32] = {};
-  EXPECT_EQ(cosine_of_differences<32>(lane, a, b, c, d), 0.0F) << "of nothing";
+  EXPECT_EQ(cosine_of_differences<32>(lane, all, a, b, c, d), 0.0F) << "of nothing";
   a[3] = 2;
   c[3] = d[5] = 1;
-  EXPECT_FLOAT_EQ(cosine_of_differences<32>(lane, a, b, c, d), 1 / std::sqrt(2.0F));
+  EXPECT_FLOAT_EQ(cosine_of_differences<32>(lane, all, a, b, c, d), 1 / std::sqrt(2.0F));
+  TableView but_last;
+  but_last.last_is_one = true;
+  a[31] = 5;
+  EXPECT_FLOAT_EQ(cosine_of_differences<32>(lane, but_last, a, b, c, d), 1 / std::sqrt(2.0F));
   b[31] = kNan;
-  EXPECT_TRUE(std::isnan(cosine_of_differences<32>(lane, a, b, c, d)));
+  EXPECT_TRUE(std::isnan(cosine_of_differences<32>(lane, all, a, b, c, d)));
 }
 
 }  // namespace

@@ -46,8 +46,13 @@ std::vector<Triple> naively_sampled(const Interactions& interactions, std::int32
     const std::uint64_t index = order(row);
     Triple triple{interactions.users[index], interactions.items[index], 0};
     for (std::uint32_t draw = 0; triple.negative == 0; ++draw) {
-      const std::uint32_t word = philox(seed, epoch, row, Purpose::negative, draw / 4).word[draw % 4];
-      const Id item = 1 + static_cast<Id>(below(word, static_cast<std::uint32_t>(n_items)));
+      // Four uniform items of a draw, or two of an alias table.
+      const AliasCell* cells = interactions.view().negatives.cells;
+      const std::uint32_t each = cells == nullptr ? 1 : 2;
+      const Draw words = philox(seed, epoch, row, Purpose::negative, draw * each / 4);
+      const std::uint32_t* word = words.word + draw * each % 4;
+      Id item = 1 + static_cast<Id>(below(word[0], static_cast<std::uint32_t>(n_items)));
+      if (cells != nullptr && word[1] >= cells[item - 1].keep) item = cells[item - 1].other;
       if (!interactions.has(triple.user, item)) triple.negative = item;
     }
     out.push_back(triple);
@@ -59,10 +64,12 @@ TEST(SampleTriples, EqualsTheNaiveOne) {
   const Context context(Device::cpu, 1);
   for (const Id n_items : {14, 60, 5000}) {  // from users who have nearly all items to the usual ones
     for (const Id users : {1, 11, 400}) {
-      const Interactions interactions = make_interactions(context, users, 1, 12, n_items, 5);
-      EXPECT_TRUE(
-          same_records(sampled(context, interactions, 3, 4), naively_sampled(interactions, n_items, 3, 4)))
-          << n_items << " items, " << users << " users";
+      for (const double power : {0.0, 0.75}) {
+        const Interactions interactions = make_interactions(context, users, 1, 12, n_items, 5, power);
+        EXPECT_TRUE(
+            same_records(sampled(context, interactions, 3, 4), naively_sampled(interactions, n_items, 3, 4)))
+            << n_items << " items, " << users << " users, power " << power;
+      }
     }
   }
 }
@@ -134,6 +141,51 @@ TEST(SampleTriples, NegativesAreUniform) {
   double chi_square = 0;
   for (const auto& [item, count] : counts) chi_square += std::pow(count - kExpected, 2) / kExpected;
   EXPECT_LT(chi_square, 24.3);  // 7 degrees of freedom: one in a thousand
+}
+
+TEST(SampleTriples, NegativesFollowPopularity) {
+  const Context context(Device::cpu, 1);
+  // Items 1 to 5 are taken 4, 3, 1, 0 and 0 times; the user of whom rows are counted has none but 6.
+  const Interactions interactions(context, {{6}, {1, 1, 1, 1, 2, 2, 2, 3}}, 6, 0.5);
+  std::map<Id, int> counts;
+  int n = 0;
+  for (std::uint32_t epoch = 0; epoch < 8000; ++epoch) {
+    for (const Triple& triple : sampled(context, interactions, 5, epoch)) {
+      if (triple.user == 1) ++counts[triple.negative], ++n;
+    }
+  }
+  const double weights[] = {2, std::sqrt(3.0), 1, 1, 1};
+  double chi_square = 0;
+  for (Id item = 1; item <= 5; ++item) {
+    const double expected = n * weights[item - 1] / (5 + std::sqrt(3.0));
+    chi_square += std::pow(counts[item] - expected, 2) / expected;
+  }
+  ASSERT_EQ(n, 8000);
+  EXPECT_LT(chi_square, 18.5);  // 4 degrees of freedom: one in a thousand
+}
+
+TEST(AliasTable, GivesEachItemItsShare) {
+  EXPECT_TRUE(alias_table(std::vector<std::int64_t>{3, 1}, 0).empty());
+  for (const std::vector<std::int64_t>& taken :
+       {std::vector<std::int64_t>{5}, {0, 0, 0}, {1, 7, 0, 7, 1000, 2}, {2, 2, 2, 2}}) {
+    for (const double power : {0.3, 0.75, 1.0}) {
+      const std::vector<AliasCell> cells = alias_table(taken, power);
+      ASSERT_EQ(cells.size(), taken.size());
+      std::vector<double> share(taken.size());
+      double sum = 0;
+      for (std::size_t k = 0; k < cells.size(); ++k) {
+        const double kept = cells[k].keep / 0x1p32;
+        ASSERT_TRUE(cells[k].other >= 1 && cells[k].other <= std::ssize(taken));
+        share[k] += kept;
+        share[static_cast<std::size_t>(cells[k].other) - 1] += 1 - kept;
+        sum += std::pow(static_cast<double>(std::max<std::int64_t>(taken[k], 1)), power);
+      }
+      for (std::size_t k = 0; k < cells.size(); ++k) {
+        const double weight = std::pow(static_cast<double>(std::max<std::int64_t>(taken[k], 1)), power);
+        EXPECT_NEAR(share[k], static_cast<double>(taken.size()) * weight / sum, 1e-8) << k;
+      }
+    }
+  }
 }
 
 TEST(SampleTriples, ChunksAndThreadsChangeNothing) {

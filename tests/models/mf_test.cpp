@@ -61,6 +61,22 @@ TEST(Mf, InitialValuesDependOnSeedAndPositionAlone) {
   EXPECT_NE(weights(one, small, 0), weights(one, reseeded, 0));
 }
 
+TEST(Mf, ABiasOfItemsIsALastNumberOfTheirs) {
+  const Context context(Device::cpu);
+  MfOptions with = options();
+  with.item_bias = true;
+  Mf plain(context, 5, 6, options()), biased(context, 5, 6, with);
+  EXPECT_TRUE(biased.users().last_is_one);
+  EXPECT_FALSE(biased.items().last_is_one || plain.users().last_is_one);
+  for (const std::size_t table : {std::size_t{0}, std::size_t{1}}) {
+    std::vector<float> expected = weights(context, plain, table);
+    for (std::size_t last = 2 * 32 - 1; last < expected.size(); last += 32) {
+      expected[last] = table == 0 ? 1.0F : 0.0F;
+    }
+    EXPECT_EQ(weights(context, biased, table), expected);
+  }
+}
+
 TEST(Mf, OwnsTheStateItsOptimiserNeeds) {
   const Context context(Device::cpu);
   using Names = std::vector<std::string>;

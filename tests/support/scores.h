@@ -20,8 +20,8 @@ struct Interactions {
   InteractionIndex index;
 
   /// User u of `histories` is user u + 1; items in the order of the interactions.
-  Interactions(const Context& context, const std::vector<std::vector<Id>>& histories,
-               std::int32_t item_count) {
+  Interactions(const Context& context, const std::vector<std::vector<Id>>& histories, std::int32_t item_count,
+               double negative_power = 0) {
     std::vector<std::int64_t> offsets{0, 0};
     for (std::size_t user = 0; user < histories.size(); ++user) {
       for (const Id item : histories[user]) {
@@ -31,7 +31,7 @@ struct Interactions {
       }
       offsets.push_back(static_cast<std::int64_t>(items.size()));
     }
-    index = InteractionIndex(context, offsets, items, item_count);
+    index = InteractionIndex(context, offsets, items, item_count, negative_power);
   }
   const InteractionView& view() const { return index.view(); }
   bool has(Id user, Id item) const { return pairs.contains({user, item}); }
@@ -41,7 +41,7 @@ struct Interactions {
 
 /// Users with `least` .. `most` random distinct training items each.
 inline Interactions make_interactions(const Context& context, Id users, Id least, Id most, Id items,
-                                      std::uint64_t seed) {
+                                      std::uint64_t seed, double negative_power = 0) {
   TestNumbers numbers(seed);
   std::vector<std::vector<Id>> histories(static_cast<std::size_t>(users));
   for (auto& history : histories) {
@@ -51,7 +51,7 @@ inline Interactions make_interactions(const Context& context, Id users, Id least
       if (std::ranges::find(history, item) == history.end()) history.push_back(item);
     }
   }
-  return {context, histories, items};
+  return {context, histories, items, negative_power};
 }
 
 /// One user's scored items, highest score first.

@@ -74,15 +74,17 @@ struct WorldShape {
   int rule = 0, objective = 0, penalty = 0;
   bool least_side = false;
   float draw_power = 1;
+  bool item_bias = false;
   std::uint64_t seed = 1;
   bool apart = false;  // each row has a user and items of its own, so that the order of rows does not matter
 
   static constexpr Id items_a_row = 6;  // of a world whose rows are apart
 
-  /// Another penalty, way to take the sides together and mean of draws for each k.
+  /// Another penalty, way to take the sides together and mean of draws for each k, and item biases or none.
   void vary(int k) {
     penalty = k % static_cast<int>(gate_penalties().size());
     least_side = k % 2 != 0;
+    item_bias = k / 2 % 2 != 0;
     draw_power = k % 4 == 0 ? 1.0F : 0.5F * static_cast<float>(k % 4);
   }
 
@@ -133,6 +135,15 @@ inline HostTable make_table(TestNumbers& numbers, Id rows, int width) {
   return table;
 }
 
+/// Makes the last number of each row but the padding 1, as a user's is where items have biases.
+inline void set_last(HostTable& table, int width) {
+  const auto step = static_cast<std::size_t>(width);
+  for (std::size_t last = 2 * step - 1; last < table.weights.size(); last += step) {
+    table.weights[last] = 1;
+    table.first[last] = table.second[last] = 0;
+  }
+}
+
 /// Two different items of first, ..., first + items - 1.
 inline std::pair<Id, Id> two_items(TestNumbers& numbers, Id first, Id items) {
   const Id a = numbers.id(0, items - 1);
@@ -160,6 +171,7 @@ inline World make_world(const WorldShape& shape) {
   world.shape = shape;
   world.state.users = make_table(numbers, shape.users + 1, shape.width);
   world.state.items = make_table(numbers, shape.items + 1, shape.width);
+  if (shape.item_bias) set_last(world.state.users, shape.width);
   for (Id user = 0; user <= shape.users; ++user) {
     world.user_signals.push_back(
         make_signals<UserSignals>(static_cast<float>(user % 2), [&] { return numbers.in(0, 1); }));
@@ -241,6 +253,7 @@ class DeviceWorld {
   MfArgs args(std::int64_t first_row, std::int64_t rows) {
     MfArgs args;
     args.users = users_.view();
+    args.users.last_is_one = world_.shape.item_bias;
     args.items = items_.view();
     args.triples = triples_.data() + first_row;
     args.rows = rows;
@@ -292,7 +305,7 @@ class DeviceWorld {
           first(context, host.first),
           second(context, host.second),
           steps(context, host.steps) {}
-    TableView view() { return {weights.data(), first.data(), second.data(), steps.data()}; }
+    TableView view() { return {weights.data(), first.data(), second.data(), steps.data(), false}; }
     HostTable to_host(const Context& context) const {
       return {weights.to_host(context), first.to_host(context), second.to_host(context),
               steps.to_host(context)};

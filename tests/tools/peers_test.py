@@ -249,6 +249,13 @@ class Scores(Case):
         self.assertAlmostEqual(score.score(split, result.factors).auc, told, delta=1e-6)
         self.assertGreater(result.peak_bytes, 1e6)
         shutil.rmtree(out / "run")
+        exact = programs.Ours(PROGRAM, path, split, 8)
+        result = exact.train(out, programs.Setting(1e-3, 1e-5), plan, 1, 1)
+        self.assertIn("exact", (out / "run/config.toml").read_text())
+        self.assertAlmostEqual(
+            score.score(split, result.factors).auc, max(each["auc"] for each in result.evaluations), delta=1e-6
+        )
+        shutil.rmtree(out / "run")
         split.validation[split.validation >= 0] = split.test[split.validation >= 0]
         with self.assertRaisesRegex(ToolError, "sllmr tells a validation AUC"):
             ours.train(out, programs.Setting(0.2, 0.1), plan, 1, 1)
@@ -265,8 +272,8 @@ class Turns(Case):
         for name, text in (("fake", FAKE), ("broken", BROKEN)):
             (self.folder / f"{name}.py").write_text(text)
         registry = tuple(
-            peers.Peer(name, str(self.folder / f"{name.split('_')[0]}.py"), "peers-fake-1", (), (), asked)
-            for name, asked in (("fake", False), ("fake_asked", True), ("broken", False))
+            peers.Peer(name, str(self.folder / f"{name.split('_')[0]}.py"), "peers-fake-1", (), (), option)
+            for name, option in (("fake", ""), ("fake_asked", "compiled"), ("broken", ""))
         )
         for module in (peers, run):
             patched = mock.patch.object(module, "PEERS", registry)
@@ -326,7 +333,7 @@ class Turns(Case):
         code = (
             "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:0] = sys.argv[1:2]\n"
             "from programs import *; from peers import Peer; out = Path(sys.argv[4])\n"
-            "peer = PeerProcess(Peer('fake', sys.argv[2], '', ()), sys.executable, sys.argv[3])\n"
+            "peer = PeerProcess(Peer('fake', sys.argv[2], '', ()), sys.executable, sys.argv[3], 8)\n"
             "peer.train(out, Setting(1, 0), Plan(2), 1, 1)\n"
         )
         words = [sys.executable, "-B", "-c", code, MF, self.folder / "fake.py", split, self.folder]
@@ -389,7 +396,18 @@ class Registry(unittest.TestCase):
                 self.assertEqual(len(grid["lr"]) * len(grid["reg"]), 6)
                 self.assertRegex(peer.environment, r"^peers-[a-z]+-\d+$")
                 self.assertEqual(packages.setdefault(peer.environment, peer.packages), peer.packages)
-        self.assertEqual(len(programs.settings_of(programs.Ours(PROGRAM, Path(), None))), 6)
+        for exact in (None, 8):
+            self.assertEqual(len(programs.settings_of(programs.Ours(PROGRAM, Path(), None, exact))), 6)
+
+    def test_who_is_chosen(self):
+        def names(*words):
+            return [peer.name for peer in run._parsed([*words]).chosen]
+
+        usual = ["implicit", "cornac", "lightfm", "torch", "recbole"]
+        self.assertEqual(names(), usual)
+        self.assertEqual(names("--compiled"), [*usual[:4], "torch_compiled", "recbole"])
+        self.assertEqual(names("--exact"), ["torch", "torch_sparse", "recbole"])
+        self.assertEqual(names("--peers", "cornac", "torch_sparse"), ["cornac", "torch_sparse"])
 
     def test_what_is_installed(self):
         words = [sys.executable, "-B", MF / "peers.py", "peers-lightfm-1"]

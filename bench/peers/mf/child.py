@@ -43,6 +43,7 @@ class Task:
         self.seed: int = arguments.seed
         self.batch: int = arguments.batch
         self.compiled: bool = arguments.compiled
+        self.sparse: bool = arguments.sparse
         self.folder: Path = arguments.out.resolve()
         self._seconds_limit: float = arguments.seconds
         self._every: int = arguments.evaluate_every
@@ -106,6 +107,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--evaluate-every", type=int, default=0, help="epochs; 0: only time is asked for")
     parser.add_argument("--patience", type=int, default=0, help="epochs without a gain")
     parser.add_argument("--compiled", action="store_true")
+    parser.add_argument("--sparse", action="store_true", help="Adam on touched rows alone")
     return parser.parse_args()
 
 

@@ -11,7 +11,8 @@ class Peer:
     environment: str  # ending in a number: another for other packages
     packages: tuple[str, ...]  # arguments of pip install, one call after another
     words: tuple[str, ...] = ()  # of the command line, beside what every peer gets
-    asked_for: bool = False  # only where it is named
+    option: str = ""  # only with this option, or where it is named
+    has_batches: bool = False
 
 
 _TORCH = ("peers-torch-1", ("recbole==1.2.1 torch==2.15.0 numpy==1.26.4 pandas==2.2.3 scipy==1.15.3",))
@@ -28,9 +29,17 @@ PEERS = (
             "--no-use-pep517 --no-build-isolation lightfm==1.17",  # its setup.py knows no other way
         ),
     ),
-    Peer("torch", "torch_bpr.py", *_TORCH),
-    Peer("torch_compiled", "torch_bpr.py", *_TORCH, words=("--compiled",), asked_for=True),
-    Peer("recbole", "recbole_bpr.py", *_TORCH),
+    Peer("torch", "torch_bpr.py", *_TORCH, has_batches=True),
+    Peer(
+        "torch_compiled",
+        "torch_bpr.py",
+        *_TORCH,
+        words=("--compiled",),
+        option="compiled",
+        has_batches=True,
+    ),
+    Peer("torch_sparse", "torch_bpr.py", *_TORCH, words=("--sparse",), option="exact", has_batches=True),
+    Peer("recbole", "recbole_bpr.py", *_TORCH, has_batches=True),
 )
 
 

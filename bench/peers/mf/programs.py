@@ -20,7 +20,6 @@ from shared import Child, ToolError, error_of
 ROOT = Path(__file__).parents[3]
 RECIPE = ROOT / "experiments/recipes/mf_beauty.toml"
 WIDTH = 64
-BATCH = 2048  # of peers that have batches
 _POLL_SECONDS = 0.05
 _LARGEST_DIFFERENCE = 1e-4  # of sllmr's own AUC from score.py's
 
@@ -83,20 +82,24 @@ def read_tensors(path: Path, names: Sequence[str]) -> list[np.ndarray]:
 
 
 class Ours:
-    """`sllmr train`, matrix factorisation with BPR by the fused step."""
+    """`sllmr train`, matrix factorisation with BPR by the fused step, or by the exact one: lazy Adam, batches of `exact`."""
 
     name = "sllmr"
-    grid = {"lr": (0.1, 0.2, 0.3), "reg": (0.07, 0.1)}
 
-    def __init__(self, program: str, data: Path, split: Split):
+    def __init__(self, program: str, data: Path, split: Split, exact: int | None = None):
         self._program, self._data, self._split = program, data, split
+        self.grid = {"lr": (0.1, 0.2, 0.3), "reg": (0.07, 0.1)}
+        self._words: list[str] = []
+        if exact is not None:
+            self.grid = {"lr": (5e-4, 1e-3, 2e-3), "reg": (1e-5, 1e-4)}
+            self._words = ["train.mode=exact", "train.optimizer=lazy_adam", f"train.batch_size={exact}"]
 
     def train(self, folder: Path, setting: Setting, plan: Plan, threads: int, seed: int) -> Result:
         run = folder / "run"
         words = [f"data.path={self._data}", "method=none", "device=cpu", f"threads={threads}", f"seed={seed}"]
         words += [f"model.width={WIDTH}", f"train.lr={setting.lr}", f"train.l2={setting.reg}"]
         words += [f"train.epochs={plan.epochs}", f"train.checkpoint_every={plan.epochs}", f"run_dir={run}"]
-        words += [f"train.eval_every={plan.every}", "eval.topk=[10]"]
+        words += [f"train.eval_every={plan.every}", "eval.topk=[10]", *self._words]
         # The test is not asked for.
         words += [f"train.patience={plan.patience // plan.every}"] if plan.every else ["eval.max_users=1"]
         _run(self.name, [self._program, "train", str(RECIPE), *words])
@@ -141,8 +144,8 @@ class Ours:
 class PeerProcess:
     """A peer of the registry, by the Python of its environment."""
 
-    def __init__(self, peer: Peer, python: str, split_file: Path):
-        self.name = peer.name
+    def __init__(self, peer: Peer, python: str, split_file: Path, batch: int):
+        self.name, self._batch = peer.name, batch
         self._words = peer.words
         self._script = Path(__file__).parent / peer.file
         self._python, self._split_file = python, split_file
@@ -155,7 +158,7 @@ class PeerProcess:
             "data": self._split_file,
             "out": folder,
             "width": WIDTH,
-            "batch": BATCH,
+            "batch": self._batch,
             "threads": threads,
             "seed": seed,
             "lr": setting.lr,

@@ -26,7 +26,7 @@ import numpy as np
 sys.path.append(str(Path(__file__).parents[3] / "tools"))
 from data import Split, file_of, read, write_synthetic
 from peers import PEERS, Peer
-from programs import BATCH, ROOT, WIDTH, Ours, PeerProcess, Plan, Result, Setting, settings_of
+from programs import ROOT, WIDTH, Ours, PeerProcess, Plan, Result, Setting, settings_of
 from score import score
 from shared import Parser, Progress, ToolError, require_replaceable, run_tool, write_text
 
@@ -107,12 +107,13 @@ class Comparison:
         self._progress.show(f"reading {data}")
         self.data, self.split = data, read(data)
         self.split.save(folder / "split.npz")
-        self._ours = Ours(arguments.program, data.resolve(), self.split)
+        exact = arguments.batch if arguments.exact else None
+        self._ours = Ours(arguments.program, data.resolve(), self.split, exact)
         self._peers: list[PeerProcess] = []
         pythons = dict(arguments.python)
         for peer in arguments.chosen:
             if python := pythons.get(peer.environment):
-                self._peers.append(PeerProcess(peer, python, folder / "split.npz"))
+                self._peers.append(PeerProcess(peer, python, folder / "split.npz", arguments.batch))
             else:
                 self._leave_out(peer.name, f"its packages are not installed ({peer.environment})")
 
@@ -284,7 +285,7 @@ def _work(arguments: argparse.Namespace) -> None:
         name = comparison.data.name if arguments.synthetic is None else "made-up data"
         print(
             f"{name}: {split.users} users, {split.items} items, {len(split.user)} training interactions; "
-            f"width {WIDTH}, batches of {BATCH} where there are batches; {cores} cores, of which "
+            f"width {WIDTH}, batches of {arguments.batch} where there are batches; {cores} cores, of which "
             f"others kept {before:.1f} busy before the start\n"
         )
         timings = [timing for threads in arguments.threads for timing in comparison.time(threads)]
@@ -310,7 +311,8 @@ def _work(arguments: argparse.Namespace) -> None:
                 "train_interactions": len(split.user),
             },
             "width": WIDTH,
-            "batch": BATCH,
+            "batch": arguments.batch,
+            "exact": arguments.exact,
             "machine": {"cpu": cpu_model(), "cores": cores},
             "foreign_cores": [before, after],
             "versions": comparison.versions,
@@ -337,14 +339,17 @@ def _python(text: str) -> tuple[str, str]:
     return environment, path
 
 
-def _chosen(names: list[str], compiled: bool) -> list[Peer]:
+def _chosen(names: list[str], options: list[str]) -> list[Peer]:
+    """Of an exact step only those that have batches are peers."""
     known = {peer.name: peer for peer in PEERS}
     if unknown := [name for name in names if name not in known]:
         raise ToolError(f"--peers: there is no '{unknown[0]}': choose among {', '.join(known)}")
     return [
         peer
         for peer in PEERS
-        if peer.name in names or (peer.asked_for and compiled) or not (names or peer.asked_for)
+        if peer.name in names
+        or peer.option in options
+        or not (names or peer.option or ("exact" in options and not peer.has_batches))
     ]
 
 
@@ -352,6 +357,10 @@ def _parsed(words: list[str]) -> argparse.Namespace:
     parser = Parser(prog=_MADE_BY, allow_abbrev=False)
     parser.add_argument("--peers", nargs="*", default=[], metavar="NAME", help="these only")
     parser.add_argument("--compiled", action="store_true", help="PyTorch under torch.compile too")
+    parser.add_argument(
+        "--exact", action="store_true", help="sllmr's exact step (lazy Adam) beside peers that have batches"
+    )
+    parser.add_argument("--batch", type=_at_least(1), default=2048, help="rows of a batch (2048)")
     parser.add_argument("--data", default=str(_BEAUTY), help="RecBole's file of interactions, or its prefix")
     parser.add_argument("--synthetic", type=_at_least(1000), metavar="N", help="so many made-up interactions")
     parser.add_argument("--threads", type=_at_least(1), nargs="+", default=[1], metavar="N")
@@ -363,7 +372,7 @@ def _parsed(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--python", type=_python, action="append", default=[], help=argparse.SUPPRESS)
     parser.add_argument("--environments", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args(words)
-    arguments.chosen = _chosen(arguments.peers, arguments.compiled)
+    arguments.chosen = _chosen(arguments.peers, [name for name in ("compiled", "exact") if getattr(arguments, name)])
     arguments.quality = arguments.quality and arguments.synthetic is None
     return arguments
 

@@ -1,5 +1,6 @@
 """BPR in PyTorch as one would write it for research: two nn.Embedding, mini-batches that are an index into the data, one
-negative a row that the user does not have, Adam over all rows with the L2 penalty of the batch's rows in the loss.
+negative a row that the user does not have, Adam over all rows (or SparseAdam over those of the batch) with the L2 penalty
+of the batch's rows in the loss.
 """
 
 import numpy as np
@@ -12,10 +13,10 @@ GRID = {"lr": (5e-4, 1e-3, 2e-3), "reg": (1e-4, 1e-2)}
 
 
 class MF(torch.nn.Module):
-    def __init__(self, users: int, items: int, width: int):
+    def __init__(self, users: int, items: int, width: int, sparse: bool):
         super().__init__()
-        self.users = torch.nn.Embedding(users, width)
-        self.items = torch.nn.Embedding(items, width)
+        self.users = torch.nn.Embedding(users, width, sparse=sparse)
+        self.items = torch.nn.Embedding(items, width, sparse=sparse)
         for table in (self.users, self.items):
             torch.nn.init.xavier_normal_(table.weight)
 
@@ -50,9 +51,12 @@ def train(task: Task) -> None:
     torch.set_num_threads(task.threads)
     user, item = (torch.from_numpy(ids.astype(np.int64)) for ids in (split.user, split.item))
     negatives = Negatives(user, item, split.items)
-    model = MF(split.users, split.items, task.width)
+    model = MF(split.users, split.items, task.width, task.sparse)
     loss_of = torch.compile(model) if task.compiled else model
-    optimizer = torch.optim.Adam(model.parameters(), lr=task.lr, fused=True)
+    if task.sparse:
+        optimizer = torch.optim.SparseAdam(model.parameters(), lr=task.lr)
+    else:
+        optimizer = torch.optim.Adam(model.parameters(), lr=task.lr, fused=True)
 
     def epoch() -> None:
         for rows in torch.randperm(len(user)).split(task.batch):

@@ -70,6 +70,7 @@ class Bench {
     trainer_ = make_trainer(context_, config_, world_.split, {&table_, vectors_for(config_, *world_.data)});
   }
   Trainer& trainer() { return *trainer_; }
+  const Split& split() const { return world_.split; }
   /// All epochs that are left.
   EpochReport train() {
     EpochReport last;

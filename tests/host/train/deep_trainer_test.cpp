@@ -141,7 +141,8 @@ std::string train_blind(const Config& config, const Dataset& data, const std::st
 }
 
 TEST_P(EveryBackbone, LearnsNothingOfTheHeldOutItems) {
-  const Config run = config({"model.name=" + GetParam(), "method=none", "eval.protocol=full"});
+  const Config run =
+      config({"model.name=" + GetParam(), "method=none", "eval.protocol=full", "train.negative_power=0.5"});
   const Dataset data = synthetic_dataset(small_world(300, 200));
   Dataset others = data, earlier = data;
   for (Id user = 1; user < data.users.rows(); ++user) {
@@ -274,8 +275,11 @@ TEST_F(DeepTraining, BprAndFreshNegatives) {
       train(config({"method=agreement", "train.loss=bpr", "eval.protocol=full", "train.epochs=3"}), false);
   EXPECT_GT(summary["test"]["auc"]["all"].get<double>(), 0.5);
   Bench fixed(config({"method=none", "train.epochs=1"})),
-      fresh(config({"method=none", "train.epochs=1", "eval.protocol=full"}));
-  EXPECT_NE(fixed.train().loss, fresh.train().loss);
+      fresh(config({"method=none", "train.epochs=1", "eval.protocol=full"})),
+      popular(config({"method=none", "train.epochs=1", "eval.protocol=full", "train.negative_power=1"}));
+  const double loss = fresh.train().loss;
+  EXPECT_NE(fixed.train().loss, loss);
+  EXPECT_GT(popular.train().loss, loss) << "popular negatives are harder to tell from what is taken";
 }
 
 TEST_F(DeepTraining, OptionsThatDoNotApplyAreErrors) {
@@ -291,6 +295,8 @@ TEST_F(DeepTraining, OptionsThatDoNotApplyAreErrors) {
   }
   EXPECT_THAT(error({"model.name=lightgcn", "train.optimizer=lazy_adam"}), HasSubstr("no row can be lazy"));
   EXPECT_THAT(error({"model.init_std=0.1"}), HasSubstr("model.init_std"));
+  EXPECT_THAT(error({"model.item_bias=true"}), HasSubstr("has no item biases"));
+  EXPECT_THAT(error({"train.negative_power=0.5"}), HasSubstr("draws the negatives of training once"));
   EXPECT_THAT(error({"train.cuda_graph=true"}), HasSubstr("needs device=cuda"));
   EXPECT_THAT(error({"model.name=din", "model.cross=full"}),
               HasSubstr("'model.cross' (recipe) does not apply"));

@@ -66,6 +66,8 @@ const std::vector<std::string>& other_values() {
                                                "rlmrec.tau=0.5",
                                                "rlmrec.users=batch",
                                                "kar.user_vectors=u.safetensors",
+                                               "model.item_bias=true",
+                                               "train.negative_power=0.5",
                                                "llmcf.chains=c.safetensors"};
   return all;
 }

@@ -313,6 +313,10 @@ Trainer::Trainer(const World& world)
   chunk_ = totals_;
 }
 
+std::size_t Trainer::user_numbers() const {
+  return static_cast<std::size_t>(world_.shape.width - (world_.shape.item_bias ? 1 : 0));
+}
+
 double Trainer::score(Id user, Id item) const {
   return dot(users_.weights[at(user)], items_.weights[at(item)]);
 }
@@ -348,8 +352,10 @@ void Trainer::add_pair(const Triple& triple, const LlmPair& pair, bool probe, Gr
       probe ? 0 : std::max(0.0, world_.gate.margin - (score(user, pair.a) - score(user, pair.b)));
 
   // Gradients on the user's row: the base loss falls along V[i] - V[j], the hinge along V[a] - V[b].
-  const Vector base = minus(items_.weights[at(triple.positive)], items_.weights[at(triple.negative)]);
-  const Vector guided = minus(items_.weights[at(pair.a)], items_.weights[at(pair.b)]);
+  Vector base = minus(items_.weights[at(triple.positive)], items_.weights[at(triple.negative)]);
+  Vector guided = minus(items_.weights[at(pair.a)], items_.weights[at(pair.b)]);
+  base.resize(user_numbers());
+  guided.resize(user_numbers());
   const double cosine = hinge > 0 ? dot(base, guided) / std::sqrt(dot(base, base) * dot(guided, guided)) : 0;
 
   const PairFacts facts{world_.gate.lambda,
@@ -440,13 +446,14 @@ void Trainer::add_row(const Triple& triple, const RowPairs* pairs, Gradients& gr
   if (pairs->probe.a != 0) add_pair(triple, pairs->probe, true, gradients);
 }
 
-void Trainer::update(Table& table, const std::vector<Vector>& gradients, const std::vector<bool>& touched,
-                     const std::vector<bool>& decays, OptimizerKind kind, int step_number) const {
+void Trainer::update(Table& table, std::size_t numbers, const std::vector<Vector>& gradients,
+                     const std::vector<bool>& touched, const std::vector<bool>& decays, OptimizerKind kind,
+                     int step_number) const {
   const double rate = world_.optimizer.learning_rate, l2 = world_.optimizer.l2;
   for (std::size_t row = 0; row < gradients.size(); ++row) {
     if (!touched[row] && !info_of(kind).every_row) continue;
     ++table.steps[row];
-    for (std::size_t k = 0; k < gradients[row].size(); ++k) {
+    for (std::size_t k = 0; k < numbers; ++k) {
       double& weight = table.weights[row][k];
       double& first = table.first[row][k];
       double& second = table.second[row][k];
@@ -490,8 +497,10 @@ Trainer::Gradients Trainer::sum_of_rows(std::int64_t first_row, std::int64_t row
 }
 
 void Trainer::update(const Gradients& gradients, OptimizerKind kind, int step_number) {
-  update(users_, gradients.users, gradients.user_touched, gradients.user_touched, kind, step_number);
-  update(items_, gradients.items, gradients.item_touched, gradients.item_decays, kind, step_number);
+  update(users_, user_numbers(), gradients.users, gradients.user_touched, gradients.user_touched, kind,
+         step_number);
+  update(items_, static_cast<std::size_t>(world_.shape.width), gradients.items, gradients.item_touched,
+         gradients.item_decays, kind, step_number);
 }
 
 void Trainer::step(OptimizerKind kind, int step_number, std::int64_t first_row, std::int64_t rows) {

@@ -102,8 +102,12 @@ class Trainer {
   void add_pair(const Triple& triple, const LlmPair& pair, bool probe, Gradients& gradients);
   double score(Id user, Id item) const;
   GateSignals signals(Id user, Id item, const LlmPair& pair) const;
-  void update(Table& table, const std::vector<Vector>& gradients, const std::vector<bool>& touched,
-              const std::vector<bool>& decays, OptimizerKind kind, int step_number) const;
+  /// The first `numbers` of each row.
+  void update(Table& table, std::size_t numbers, const std::vector<Vector>& gradients,
+              const std::vector<bool>& touched, const std::vector<bool>& decays, OptimizerKind kind,
+              int step_number) const;
+  /// Of a user's row: all but the 1 that stands for the item's bias.
+  std::size_t user_numbers() const;
 
   World world_;
   std::string_view rule_, objective_, penalty_;
