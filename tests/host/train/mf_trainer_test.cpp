@@ -17,7 +17,7 @@ std::vector<std::string> from_zero(const std::string& path, const std::string& m
                                    const std::vector<std::string>& more) {
   std::vector<std::string> words = {"data.path=" + path,  "device=cpu",     "method=none",
                                     "train.mode=" + mode, "model.width=32", "model.init_std=0",
-                                    "train.epochs=10",    "train.lr=0.05",  "train.batch_size=64"};
+                                    "train.epochs=10",    "train.lr=0.05"};
   words.insert(words.end(), more.begin(), more.end());
   return words;
 }
@@ -77,14 +77,13 @@ TEST_P(ItemBias, IsAllThatLearnsWhereEverythingElseIsZero) {
   EXPECT_GT(most / kEach, least / kEach + 0.05);
 }
 
-INSTANTIATE_TEST_SUITE_P(Modes, ItemBias,
-                         testing::Values(std::vector<std::string>{"fused", "train.optimizer=sgd"},
-                                         std::vector<std::string>{"fused", "train.optimizer=adagrad"},
-                                         std::vector<std::string>{"exact", "train.optimizer=lazy_adam"},
-                                         std::vector<std::string>{"exact", "train.optimizer=adam"}),
-                         [](const auto& parameter) {
-                           return parameter.param[0] + "_" + parameter.param[1].substr(16);
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Modes, ItemBias,
+    testing::Values(std::vector<std::string>{"fused", "train.optimizer=sgd"},
+                    std::vector<std::string>{"fused", "train.optimizer=adagrad"},
+                    std::vector<std::string>{"exact", "train.optimizer=lazy_adam", "train.batch_size=64"},
+                    std::vector<std::string>{"exact", "train.optimizer=adam", "train.batch_size=64"}),
+    [](const auto& parameter) { return parameter.param[0] + "_" + parameter.param[1].substr(16); });
 
 }  // namespace
 }  // namespace sllmr
