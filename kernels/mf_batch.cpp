@@ -14,9 +14,11 @@ int checked_width(int width) {
 
 }  // namespace
 
-MfBatch::Side MfBatch::make_side(const Context& context, std::int64_t rows, std::int64_t occurrences) const {
+MfBatch::Side MfBatch::make_side(const Context& context, std::int64_t rows, std::int64_t occurrences,
+                                 bool steps_with_sums) const {
   const auto n = static_cast<std::size_t>(occurrences);
-  const std::size_t summed = info_of(optimizer_).every_row ? static_cast<std::size_t>(rows) : n;
+  std::size_t summed = steps_with_sums ? 0 : n;
+  if (info_of(optimizer_).every_row) summed = static_cast<std::size_t>(rows);
   return {rows, Buffer<Id>(context, n), Buffer<Id>(context, n), Buffer<std::int32_t>(context, n),
           Buffer<float>(context, size_product(summed, width_))};
 }
@@ -28,8 +30,8 @@ MfBatch::MfBatch(const Context& context, int width, std::int64_t user_rows, std:
       optimizer_(optimizer),
       sort_(context, max_rows * ItemGradients::most, static_cast<Id>(std::max(user_rows, item_rows))),
       gradients_(context, static_cast<std::size_t>(max_rows)),
-      users_(make_side(context, user_rows, max_rows)),
-      items_(make_side(context, item_rows, max_rows * ItemGradients::most)) {}
+      users_(make_side(context, user_rows, max_rows, false)),
+      items_(make_side(context, item_rows, max_rows * ItemGradients::most, true)) {}
 
 MfOccurrences MfBatch::sorted(const Context& context, Side& side, std::int64_t n) {
   sort_(context, side.keys.data(), n, side.sorted_keys.data(), side.order.data());

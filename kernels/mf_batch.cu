@@ -98,26 +98,40 @@ struct ItemTerms {
   }
 };
 
-/// One group of lanes a sorted occurrence; a row's first occurrence sums all of them.
+/// Asks for the row, and its optimiser's state, that comes some occurrences after `at`.
+template <int Dim, class Lanes>
+SLLMR_HD void prefetch_next(Lanes lanes, const TableView& table, const Id* keys, std::int64_t n, Id no_row,
+                            std::int64_t at) {
+  if constexpr (Lanes::prefetches) {
+    const std::int64_t ahead = at + kAhead;
+    if (ahead < n && keys[ahead] != no_row && keys[ahead] != keys[ahead - 1]) {
+      prefetch_state<Dim>(lanes, table, keys[ahead]);
+    }
+  }
+}
+
+/// A table's sorted occurrences: a row's first one stands for the row.
 template <int Dim, class Terms>
-struct SumOccurrences {
+struct Occurrences {
   Terms terms;
   const Id* keys;
   const std::int32_t* order;
   std::int64_t n;
   Id no_row;
   float scale;
-  float l2;    // added once to rows of the base loss; 0 where the optimiser adds it to every row
-  bool dense;  // sums go to the row of a dense table, instead of the first occurrence's
-  float* sums;
+  float l2;  // added once to rows of the base loss; 0 where the optimiser adds it to every row
 
+  /// The row whose first occurrence is at `at`; else no_row.
+  SLLMR_HD Id row_at(std::int64_t at) const { return at > 0 && keys[at - 1] == keys[at] ? no_row : keys[at]; }
   template <class Lanes>
-  SLLMR_HD void operator()(Lanes lanes, std::int64_t at) const {
+  SLLMR_HD void prefetch(Lanes lanes, std::int64_t at) const {
     if constexpr (Lanes::prefetches) {
       if (at + kAhead < n && keys[at + kAhead] != no_row) terms.prefetch(lanes, order[at + kAhead]);
     }
-    const Id key = keys[at];
-    if (key == no_row || (at > 0 && keys[at - 1] == key)) return;
+  }
+  /// The gradient on row `key`, whose first occurrence is at `at`: write(column, weight, gradient).
+  template <class Lanes, class Write>
+  SLLMR_HD void sum(Lanes lanes, std::int64_t at, Id key, const Write& write) const {
     float sum[Dim / Lanes::size] = {};
     bool decays = false;
     for (std::int64_t k = at; k < n && keys[k] == key; ++k) {
@@ -127,11 +141,52 @@ struct SumOccurrences {
     }
     const float decay = decays ? l2 : 0.0F;
     const float* weights = terms.table() + static_cast<std::int64_t>(key) * Dim;
-    float* out = sums + (dense ? key : at) * Dim;
+    SLLMR_ROW_LOOP
     for (int k = 0; k < Dim / Lanes::size; ++k) {
       const int column = k * Lanes::size + lanes.lane();
-      out[column] = scale * sum[k] + decay * weights[column];
+      const float weight = weights[column];
+      write(column, weight, scale * sum[k] + decay * weight);
     }
+  }
+};
+
+/// One group of lanes a sorted occurrence; a row's first occurrence sums all of them.
+template <int Dim, class Terms>
+struct SumOccurrences {
+  Occurrences<Dim, Terms> of;
+  bool dense;  // sums go to the row of a dense table, instead of the first occurrence's
+  float* sums;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t at) const {
+    of.prefetch(lanes, at);
+    const Id key = of.row_at(at);
+    if (key == of.no_row) return;
+    float* out = sums + (dense ? key : at) * Dim;
+    of.sum(lanes, at, key, [out](int column, float, float gradient) { out[column] = gradient; });
+  }
+};
+
+/// The same, and the row's step with it: of a table that no other sum reads any more.
+template <int Dim, class Terms, class Optimizer>
+struct StepOccurrences {
+  Occurrences<Dim, Terms> of;
+  OptimizerArgs optimizer;
+  TableView table;
+
+  template <class Lanes>
+  SLLMR_HD void operator()(Lanes lanes, std::int64_t at) const {
+    of.prefetch(lanes, at);
+    prefetch_next<Dim>(lanes, table, of.keys, of.n, of.no_row, at);
+    const Id key = of.row_at(at);
+    if (key == of.no_row) return;
+    const Optimizer update(optimizer, table, key);
+    const std::int64_t row = static_cast<std::int64_t>(key) * Dim;
+    of.sum(lanes, at, key, [&](int column, float weight, float gradient) {
+      update.step(lanes, table, row + column, weight, gradient);
+    });
+    table.keep_last<Dim>(lanes, key);
+    update.finish(lanes, table, key);
   }
 };
 
@@ -146,12 +201,7 @@ struct UpdateTouched {
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t at) const {
-    if constexpr (Lanes::prefetches) {
-      const std::int64_t ahead = at + kAhead;
-      if (ahead < n && keys[ahead] != no_row && keys[ahead] != keys[ahead - 1]) {
-        prefetch_state<Dim>(lanes, table, keys[ahead]);
-      }
-    }
+    prefetch_next<Dim>(lanes, table, keys, n, no_row, at);
     const Id key = keys[at];
     if (key == no_row || (at > 0 && keys[at - 1] == key)) return;
     const Optimizer update(optimizer, table, key);
@@ -189,33 +239,57 @@ struct UpdateAll {
 };
 
 template <int Dim, class Terms>
-void sum_occurrences(const Context& context, const char* name, const MfUpdate& args,
-                     const MfOccurrences& of) {
-  const bool dense = info_of(args.optimizer).every_row;
-  launch(context, name, of.n,
-         SumOccurrences<Dim, Terms>{.terms = {args.mf, args.gradients},
-                                    .keys = of.keys,
-                                    .order = of.order,
-                                    .n = of.n,
-                                    .no_row = static_cast<Id>(of.rows),
-                                    .scale = 1.0F / static_cast<float>(args.mf.rows),
-                                    .l2 = dense ? 0.0F : args.mf.optimizer.l2,
-                                    .dense = dense,
-                                    .sums = of.sums});
+Occurrences<Dim, Terms> occurrences(const MfUpdate& args, const MfOccurrences& of) {
+  return {.terms = {args.mf, args.gradients},
+          .keys = of.keys,
+          .order = of.order,
+          .n = of.n,
+          .no_row = static_cast<Id>(of.rows),
+          .scale = 1.0F / static_cast<float>(args.mf.rows),
+          .l2 = info_of(args.optimizer).every_row ? 0.0F : args.mf.optimizer.l2};
 }
 
-template <int Dim>
-void update_table(const Context& context, const MfUpdate& args, const TableView& table,
-                  const MfOccurrences& of) {
+template <int Dim, class Terms>
+void sum_occurrences(const Context& context, const char* name, const MfUpdate& args,
+                     const MfOccurrences& of) {
+  launch(context, name, of.n,
+         SumOccurrences<Dim, Terms>{occurrences<Dim, Terms>(args, of), info_of(args.optimizer).every_row,
+                                    of.sums});
+}
+
+/// The items' sums and their step.
+template <int Dim, class Terms>
+void step_items(const Context& context, const MfUpdate& args) {
   const OptimizerArgs& optimizer = args.mf.optimizer;
+  const MfOccurrences& of = args.items;
   AllOptimizers::with(args.optimizer, [&]<class Optimizer>(std::type_identity<Optimizer>) {
     if constexpr (StepsTouchedRows<Optimizer>) {
-      launch(
-          context, "mf_update", of.n,
-          UpdateTouched<Dim, Optimizer>{optimizer, table, of.keys, of.n, static_cast<Id>(of.rows), of.sums});
+      launch(context, "mf_item_step", of.n,
+             StepOccurrences<Dim, Terms, Optimizer>{occurrences<Dim, Terms>(args, of), optimizer,
+                                                    args.mf.items});
     } else {
-      launch(context, "mf_update", of.rows,
-             UpdateAll<Dim, Optimizer>{Optimizer(optimizer, args.step), optimizer.l2, table, of.sums});
+      sum_occurrences<Dim, Terms>(context, "mf_item_sums", args, of);
+      launch(
+          context, "mf_item_step", of.rows,
+          UpdateAll<Dim, Optimizer>{Optimizer(optimizer, args.step), optimizer.l2, args.mf.items, of.sums});
+    }
+  });
+}
+
+/// The users' step, whose sums are known.
+template <int Dim>
+void step_users(const Context& context, const MfUpdate& args) {
+  const OptimizerArgs& optimizer = args.mf.optimizer;
+  const MfOccurrences& of = args.users;
+  AllOptimizers::with(args.optimizer, [&]<class Optimizer>(std::type_identity<Optimizer>) {
+    if constexpr (StepsTouchedRows<Optimizer>) {
+      launch(context, "mf_user_step", of.n,
+             UpdateTouched<Dim, Optimizer>{optimizer, args.mf.users, of.keys, of.n, static_cast<Id>(of.rows),
+                                           of.sums});
+    } else {
+      launch(
+          context, "mf_user_step", of.rows,
+          UpdateAll<Dim, Optimizer>{Optimizer(optimizer, args.step), optimizer.l2, args.mf.users, of.sums});
     }
   });
 }
@@ -235,14 +309,13 @@ void run_here(const Context& context, const MfGradients& args) {
 
 void run_here(const Context& context, const MfUpdate& args) {
   for_mf_width(args.width, [&](auto dim) {
-    // Both sums read the parameters before either table changes.
+    // Both sums read the parameters before the step: the users' the items, and the other way round.
     sum_occurrences<dim, UserTerms<dim>>(context, "mf_user_sums", args, args.users);
     with_constant(args.mf.pairs != nullptr, [&](auto with_pairs) {
       constexpr int kSlots = decltype(with_pairs)::value ? ItemGradients::most : ItemGradients::base;
-      sum_occurrences<dim, ItemTerms<dim, kSlots>>(context, "mf_item_sums", args, args.items);
+      step_items<dim, ItemTerms<dim, kSlots>>(context, args);
     });
-    update_table<dim>(context, args, args.mf.users, args.users);
-    update_table<dim>(context, args, args.mf.items, args.items);
+    step_users<dim>(context, args);
   });
 }
 

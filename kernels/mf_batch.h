@@ -28,7 +28,8 @@ struct MfGradients {
 };
 
 /// One table's rows in the batch, sorted. `sums` gets their gradients: [n x width], a row's at its first
-/// occurrence; of dense Adam [rows x width], zero before and after.
+/// occurrence, but not the items', whose rows are stepped as they are summed; of dense Adam [rows x width] of
+/// both, zero before and after.
 struct MfOccurrences {
   std::int64_t rows;          // of the table
   std::int64_t n;             // occurrences
@@ -68,9 +69,10 @@ class MfBatch {
     std::int64_t rows;             // of the table
     Buffer<Id> keys, sorted_keys;  // [max occurrences]
     Buffer<std::int32_t> order;    // [max occurrences]
-    Buffer<float> sums;  // [max occurrences x width], at a row's first occurrence; dense Adam: [rows x width]
+    Buffer<float> sums;            // see MfOccurrences
   };
-  Side make_side(const Context& context, std::int64_t rows, std::int64_t occurrences) const;
+  Side make_side(const Context& context, std::int64_t rows, std::int64_t occurrences,
+                 bool steps_with_sums) const;
   MfOccurrences sorted(const Context& context, Side& side, std::int64_t n);
 
   int width_;
