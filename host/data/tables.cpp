@@ -57,7 +57,7 @@ void InteractionTable::add(const LineReader& reader, std::string_view user, std:
   const Id user_id = add_token(reader, users_, user, "user");
   const Id item_id = add_token(reader, items_, item, "item");
   rows_.push_back(
-      {user_id, item_id, time.value_or(Time{0}), 4 * reader.line_number() + static_cast<std::int64_t>(part)});
+      {time.value_or(Time{0}), 4 * reader.line_number() + static_cast<std::int64_t>(part), user_id, item_id});
 }
 
 std::string InteractionTable::where(const Row& row) const {

@@ -33,9 +33,9 @@ class InteractionTable {
 
  private:
   struct Row {
-    Id user, item;       // ids in file order
-    Time time;           // 0: none
+    Time time;           // 0: none; first, as it is aligned to 16 bytes
     std::int64_t place;  // 4 times the line, plus the part
+    Id user, item;       // ids in file order
 
     std::int64_t line() const { return place / 4; }
     Part part() const { return static_cast<Part>(place % 4); }
@@ -47,6 +47,8 @@ class InteractionTable {
   void count_rows();
   void treat_duplicates(Dataset& data, Duplicates duplicates, bool given);
   std::vector<HeldOut> held_out() const;
+
+  static_assert(sizeof(Row) == sizeof(Time) + 16, "most of what reading takes is rows");
 
   TokenMap users_, items_;
   std::vector<Row> rows_;
