@@ -147,8 +147,8 @@ Context::Context(Device device, int threads)
     SLLMR_CUDA_CHECK(cudaStreamCreateWithFlags(&cuda_->side, cudaStreamNonBlocking));
     SLLMR_CUDA_CHECK(cudaEventCreateWithFlags(&cuda_->forked, cudaEventDisableTiming));
     SLLMR_CUDA_CHECK(cudaEventCreateWithFlags(&cuda_->joined, cudaEventDisableTiming));
-    SLLMR_CUDA_CHECK(cublasCreate(&cuda_->blas));
-    SLLMR_CUDA_CHECK(cublasSetStream(cuda_->blas, cuda_->stream));
+    SLLMR_CUDA_CHECK(cublas().create(&cuda_->blas));
+    SLLMR_CUDA_CHECK(cublas().set_stream(cuda_->blas, cuda_->stream));
     cuda_->staging.allocate();
   }
 #else
@@ -160,7 +160,7 @@ Context::~Context() {
   pool_.reset();
 #if SLLMR_WITH_CUDA
   if (device_ == Device::cuda) {
-    cublasDestroy(cuda_->blas);
+    cublas().destroy(cuda_->blas);
     cudaEventDestroy(cuda_->forked);
     cudaEventDestroy(cuda_->joined);
     cudaStreamDestroy(cuda_->side);

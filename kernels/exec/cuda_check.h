@@ -2,11 +2,11 @@
 #pragma once
 
 #if SLLMR_WITH_CUDA
-#include <cublas_v2.h>
 #include <cuda_runtime.h>
 
 #include <string>
 
+#include "kernels/exec/cublas.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -20,7 +20,7 @@ inline void cuda_check(cudaError_t status, const char* call, const char* file, i
 inline void cuda_check(cublasStatus_t status, const char* call, const char* file, int line) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
   throw Error(std::string(file) + ":" + std::to_string(line) + ": " + call +
-              " failed: " + cublasGetStatusString(status));
+              " failed: " + cublas().status_string(status));
 }
 
 }  // namespace sllmr

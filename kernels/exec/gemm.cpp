@@ -25,9 +25,9 @@ constexpr auto cblas_gemm = [](auto... args) {
 #if SLLMR_WITH_CUDA
 constexpr auto cublas_gemm = [](auto... args) {
   if constexpr ((std::is_same_v<decltype(args), double*> || ...)) {
-    return cublasDgemm(args...);
+    return cublas().dgemm(args...);
   } else {
-    return cublasSgemm(args...);
+    return cublas().sgemm(args...);
   }
 };
 #endif

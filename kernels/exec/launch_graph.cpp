@@ -55,11 +55,11 @@ struct LaunchGraph::Graphs : NotCopied {
         stream(static_cast<cudaStream_t>(context.stream())),
         pool(context.pool()),
         workspace(context, kWorkspace) {
-    SLLMR_CUDA_CHECK(cublasSetWorkspace(blas, workspace.data(), kWorkspace));
+    SLLMR_CUDA_CHECK(cublas().set_workspace(blas, workspace.data(), kWorkspace));
   }
   ~Graphs() {
     for (const auto& [nodes, graph] : ready) cudaGraphExecDestroy(graph);
-    cublasSetStream(blas, stream);  // gives the handle its own workspace back
+    cublas().set_stream(blas, stream);  // gives the handle its own workspace back
   }
 
   void run(const std::function<void()>& work) {
