@@ -1,11 +1,13 @@
 #include "bench/load.h"
 
+#include <fmt/format.h>
 #include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdio>
 #include <fstream>
 #include <optional>
 #include <string>
@@ -26,22 +28,33 @@ std::optional<double> busy_seconds() {
   return (user + nice + system + interrupts + soft + stolen) / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-/// The first two that this process may run on, or fewer.
+/// Does `other` run on the same core as processor `cpu`? Where the system does not tell: no.
+bool are_siblings(int cpu, int other) {
+  std::ifstream list(fmt::format("/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list", cpu));
+  for (std::string part; std::getline(list, part, ',');) {  // "0,64" or "0-1"
+    int first = 0, last = 0;
+    const int found = std::sscanf(part.c_str(), "%d-%d", &first, &last);
+    if (found >= 1 && other >= first && other <= (found == 2 ? last : first)) return true;
+  }
+  return false;
+}
+
+/// The first processors of two cores that this process may run on, or fewer.
 std::vector<int> two_cores() {
   cpu_set_t allowed;
   std::vector<int> cores;
   if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return cores;
-  for (int core = 0; core < CPU_SETSIZE && cores.size() < 2; ++core) {
-    if (CPU_ISSET(core, &allowed)) cores.push_back(core);
+  for (int cpu = 0; cpu < CPU_SETSIZE && cores.size() < 2; ++cpu) {
+    if (CPU_ISSET(cpu, &allowed) && (cores.empty() || !are_siblings(cores[0], cpu))) cores.push_back(cpu);
   }
   return cores;
 }
 
-void move_to(int core) {
+bool move_to(int cpu) {
   cpu_set_t one;
   CPU_ZERO(&one);
-  CPU_SET(core, &one);
-  sched_setaffinity(0, sizeof one, &one);
+  CPU_SET(cpu, &one);
+  return sched_setaffinity(0, sizeof one, &one) == 0;
 }
 
 }  // namespace
@@ -60,8 +73,9 @@ double core_round_trip() {
   if (cores.size() < 2) return 0;
   alignas(64) std::atomic<int> ball = 0;
   // Each throws it on to the other, who waits for it.
-  const auto play = [&ball](int core, int begin) {
-    move_to(core);
+  std::atomic<bool> moved = true;
+  const auto play = [&](int cpu, int begin) {
+    if (!move_to(cpu)) moved = false;
     std::vector<double> seconds;
     int next = begin;
     for (int sample = 0; sample < kSamples; ++sample) {
@@ -81,7 +95,7 @@ double core_round_trip() {
   std::thread here([&] { seconds = play(cores[0], 0); });
   there.join();
   here.join();
-  return 1e9 * seconds / kTrips;
+  return moved ? 1e9 * seconds / kTrips : 0.0;
 }
 
 }  // namespace sllmr::bench

@@ -7,8 +7,8 @@ namespace sllmr::bench {
 /// `seconds`; 0 where the system does not tell.
 double foreign_cores(double seconds);
 
-/// Nanoseconds that a cache line takes from one of this process's cores to another and back; 0 where there is
-/// one core. Cores that share no cache take several times as long as others, and which a virtual machine has
+/// Nanoseconds that a cache line takes between the first two of this process's cores and back; 0 where there
+/// is one. Cores that share no cache take several times as long as others, and which a virtual machine has
 /// may change by the minute: threads that write into the same tables slow down with it.
 double core_round_trip();
 

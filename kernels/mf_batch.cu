@@ -309,7 +309,7 @@ void run_here(const Context& context, const MfGradients& args) {
 
 void run_here(const Context& context, const MfUpdate& args) {
   for_mf_width(args.width, [&](auto dim) {
-    // Both sums read the parameters before the step: the users' the items, and the other way round.
+    // In this order: the users' sums read the items, the items' sums the users, both before their step.
     sum_occurrences<dim, UserTerms<dim>>(context, "mf_user_sums", args, args.users);
     with_constant(args.mf.pairs != nullptr, [&](auto with_pairs) {
       constexpr int kSlots = decltype(with_pairs)::value ? ItemGradients::most : ItemGradients::base;

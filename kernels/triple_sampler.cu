@@ -31,8 +31,8 @@ struct SampledTriples {
     const ItemDraws& negatives = args.interactions.negatives;
     for (std::uint32_t block = 0;; ++block) {
       const Draw draw = philox(args.seed, args.epoch, row, Purpose::negative, block);
-      for (int k = 0; k < negatives.candidates(); ++k) {
-        const Id item = negatives.candidate(draw, k);
+      for (int k = 0; k < negatives.candidates(block); ++k) {
+        const Id item = negatives.candidate(draw, block, k);
         if (!args.interactions.has(user, item)) return item;
       }
     }
@@ -71,7 +71,7 @@ struct SampledTriples {
     if (negatives.cells == nullptr) {
       draw_each([&](const Draw& draw) { return negatives.uniform_item(draw.word[0]); });
     } else {
-      draw_each([&](const Draw& draw) { return negatives.candidate(draw, 0); });
+      draw_each([&](const Draw& draw) { return negatives.weighted_item(draw, 0); });
     }
     if constexpr (Lanes::prefetches) {
       for (std::int64_t k = 0; k < block.n; ++k)

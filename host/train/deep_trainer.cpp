@@ -173,8 +173,8 @@ void DeepTrainer::start_epoch() {
     rows_[k].item = 0;
     for (std::uint32_t block = 0; rows_[k].item == 0; ++block) {
       const Draw draw = philox(config_.seed, static_cast<std::uint32_t>(epoch_), k, Purpose::negative, block);
-      for (int each = 0; each < negatives.candidates() && rows_[k].item == 0; ++each) {
-        const Id item = negatives.candidate(draw, each);
+      for (int each = 0; each < negatives.candidates(block) && rows_[k].item == 0; ++each) {
+        const Id item = negatives.candidate(draw, block, each);
         if (!std::binary_search(own.begin(), own.end(), item)) rows_[k].item = item;
       }
     }

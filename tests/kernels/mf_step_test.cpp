@@ -305,6 +305,39 @@ TEST(FusedStep, AllRowsInOneLaunchAreOneRowALaunchOnOneThread) {
   EXPECT_TRUE(same_bits(together.slots(context), apart.slots(context)));
 }
 
+/// Many rows under way share each user.
+void expect_ones_to_stay(const Context& context) {
+  for (const OptimizerKind optimizer : fused_optimizers()) {
+    for (const double pair_rate : {0.0, 0.5}) {
+      WorldShape shape;
+      shape.rows = 4096;
+      shape.item_bias = true;
+      shape.pair_rate = pair_rate;
+      const World world = make_world(shape);
+      DeviceWorld device(context, world, 256);
+      run(context,
+          FusedMfStep{.width = shape.width, .optimizer = optimizer, .mf = device.args(0, shape.rows)});
+      const HostTable users = device.state(context).users;
+      for (std::size_t last = 2 * 32 - 1; last < users.weights.size(); last += 32) {
+        EXPECT_EQ(users.weights[last], 1);
+        EXPECT_EQ(users.first[last], 0);
+        EXPECT_EQ(users.second[last], 0);
+        EXPECT_NE(users.weights[last - 1], world.state.users.weights[last - 1]);
+      }
+    }
+  }
+}
+
+TEST(FusedStep, WhatStandsForABiasStaysOne) {
+  expect_ones_to_stay(Context(Device::cpu, 1));
+  expect_ones_to_stay(Context(Device::cpu, 2));
+}
+
+TEST(FusedStepCuda, WhatStandsForABiasStaysOne) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  expect_ones_to_stay(Context(Device::cuda));
+}
+
 TEST(FusedStep, RowsWithPairsLagBehindByNoMoreThanTheirLaunch) {
   // Several groups of waiting rows. What a row misses of the others is of second order in the learning rate.
   constexpr float kRate = 1e-3F;

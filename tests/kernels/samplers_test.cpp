@@ -45,15 +45,15 @@ std::vector<Triple> naively_sampled(const Interactions& interactions, std::int32
   for (std::uint64_t row = 0; row < interactions.items.size(); ++row) {
     const std::uint64_t index = order(row);
     Triple triple{interactions.users[index], interactions.items[index], 0};
-    for (std::uint32_t draw = 0; triple.negative == 0; ++draw) {
-      // Four uniform items of a draw, or two of an alias table.
-      const AliasCell* cells = interactions.view().negatives.cells;
-      const std::uint32_t each = cells == nullptr ? 1 : 2;
-      const Draw words = philox(seed, epoch, row, Purpose::negative, draw * each / 4);
-      const std::uint32_t* word = words.word + draw * each % 4;
-      Id item = 1 + static_cast<Id>(below(word[0], static_cast<std::uint32_t>(n_items)));
-      if (cells != nullptr && word[1] >= cells[item - 1].keep) item = cells[item - 1].other;
-      if (!interactions.has(triple.user, item)) triple.negative = item;
+    for (std::uint32_t block = 0; triple.negative == 0; ++block) {
+      // Four uniform items of a draw, or two of an alias table, of which nobody waits for ever.
+      const AliasCell* cells = block < 64 ? interactions.view().negatives.cells : nullptr;
+      const Draw draw = philox(seed, epoch, row, Purpose::negative, block);
+      for (int k = 0; k < 4 && triple.negative == 0; k += cells == nullptr ? 1 : 2) {
+        Id item = 1 + static_cast<Id>(below(draw.word[k], static_cast<std::uint32_t>(n_items)));
+        if (cells != nullptr && draw.word[k + 1] >= cells[item - 1].keep) item = cells[item - 1].other;
+        if (!interactions.has(triple.user, item)) triple.negative = item;
+      }
     }
     out.push_back(triple);
   }
@@ -126,6 +126,22 @@ TEST(SampleTriples, FindsTheOnlyItemThatIsLeft) {
   const Context context(Device::cpu, 1);
   const Interactions interactions(context, {{1, 2, 3, 5, 6}}, 6);
   for (const Triple& triple : sampled(context, interactions, 1, 0)) EXPECT_EQ(triple.negative, 4);
+}
+
+TEST(SampleTriples, WhatIsLeftIsFoundAmongItemsThatAreNeverDrawn) {
+  const Context context(Device::cpu, 1);
+  // The user has all items but 1, which others leave alone: a draw of a million.
+  std::vector<std::vector<Id>> histories(1);
+  for (Id item = 2; item <= 50; ++item) histories[0].push_back(item);
+  for (int other = 0; other < 20000; ++other) histories.push_back({2, 3, 4});
+  const Interactions interactions(context, histories, 50, 1.0);
+  const std::vector<Triple> triples = sampled(context, interactions, 1, 0);
+  EXPECT_TRUE(same_records(triples, naively_sampled(interactions, 50, 1, 0)));
+  for (const Triple& triple : triples) {
+    if (triple.user == 1) {
+      ASSERT_EQ(triple.negative, 1);
+    }
+  }
 }
 
 TEST(SampleTriples, NegativesAreUniform) {

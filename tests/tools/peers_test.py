@@ -408,6 +408,11 @@ class Registry(unittest.TestCase):
         self.assertEqual(names("--compiled"), [*usual[:4], "torch_compiled", "recbole"])
         self.assertEqual(names("--exact"), ["torch", "torch_sparse", "recbole"])
         self.assertEqual(names("--peers", "cornac", "torch_sparse"), ["cornac", "torch_sparse"])
+        self.assertEqual(names("--peers", "cornac", "--exact", "--compiled"), ["cornac"])
+        self.assertEqual(run._parsed([]).batch, 2048)
+        self.assertEqual(run._parsed(["--peers", "torch", "--batch", "8"]).batch, 8)
+        with self.assertRaisesRegex(ToolError, "none of these programs has batches"):
+            run._parsed(["--peers", "cornac", "--batch", "8"])
 
     def test_what_is_installed(self):
         words = [sys.executable, "-B", MF / "peers.py", "peers-lightfm-1"]

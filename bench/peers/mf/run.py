@@ -34,6 +34,7 @@ _MADE_BY = "./run bench --peers"
 _BEAUTY = ROOT / "../shared/data/amazon/beauty"
 _ENOUGH_SECONDS = 1.0  # of training that is timed in a run, two epochs at least
 _QUALITY = Plan(epochs=200, every=2, patience=20)
+_BATCH = 2048
 _LOUD = 0.1  # cores that others keep busy before the start, above which it is told
 _WIDE = 0.15  # spread over median that is marked
 
@@ -348,7 +349,7 @@ def _chosen(names: list[str], options: list[str]) -> list[Peer]:
         peer
         for peer in PEERS
         if peer.name in names
-        or peer.option in options
+        or (not names and peer.option in options)
         or not (names or peer.option or ("exact" in options and not peer.has_batches))
     ]
 
@@ -360,7 +361,7 @@ def _parsed(words: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--exact", action="store_true", help="sllmr's exact step (lazy Adam) beside peers that have batches"
     )
-    parser.add_argument("--batch", type=_at_least(1), default=2048, help="rows of a batch (2048)")
+    parser.add_argument("--batch", type=_at_least(1), help="rows of a batch (2048)")
     parser.add_argument("--data", default=str(_BEAUTY), help="RecBole's file of interactions, or its prefix")
     parser.add_argument("--synthetic", type=_at_least(1000), metavar="N", help="so many made-up interactions")
     parser.add_argument("--threads", type=_at_least(1), nargs="+", default=[1], metavar="N")
@@ -373,6 +374,9 @@ def _parsed(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--environments", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args(words)
     arguments.chosen = _chosen(arguments.peers, [name for name in ("compiled", "exact") if getattr(arguments, name)])
+    if arguments.batch and not (arguments.exact or any(peer.has_batches for peer in arguments.chosen)):
+        raise ToolError("--batch: none of these programs has batches")
+    arguments.batch = arguments.batch or _BATCH
     arguments.quality = arguments.quality and arguments.synthetic is None
     return arguments
 

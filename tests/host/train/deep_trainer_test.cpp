@@ -141,8 +141,8 @@ std::string train_blind(const Config& config, const Dataset& data, const std::st
 }
 
 TEST_P(EveryBackbone, LearnsNothingOfTheHeldOutItems) {
-  const Config run =
-      config({"model.name=" + GetParam(), "method=none", "eval.protocol=full", "train.negative_power=0.5"});
+  const std::string power = GetParam() == "deepfm" ? "train.negative_power=0.5" : "train.negative_power=0";
+  const Config run = config({"model.name=" + GetParam(), "method=none", "eval.protocol=full", power});
   const Dataset data = synthetic_dataset(small_world(300, 200));
   Dataset others = data, earlier = data;
   for (Id user = 1; user < data.users.rows(); ++user) {

@@ -77,10 +77,19 @@ TEST_P(ItemBias, IsAllThatLearnsWhereEverythingElseIsZero) {
   EXPECT_GT(most / kEach, least / kEach + 0.05);
 }
 
+TEST_P(ItemBias, NegativesByPopularityAreHarder) {
+  const auto loss = [this](const char* power) {
+    Bench bench(recipe_of(words({"model.item_bias=true", std::string("train.negative_power=") + power})));
+    return bench.train().loss;
+  };
+  EXPECT_GT(loss("1"), loss("0")) << "with biases alone, what is popular is all that is known";
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Modes, ItemBias,
     testing::Values(std::vector<std::string>{"fused", "train.optimizer=sgd"},
                     std::vector<std::string>{"fused", "train.optimizer=adagrad"},
+                    std::vector<std::string>{"fused", "train.optimizer=lazy_adam"},
                     std::vector<std::string>{"exact", "train.optimizer=lazy_adam", "train.batch_size=64"},
                     std::vector<std::string>{"exact", "train.optimizer=adam", "train.batch_size=64"}),
     [](const auto& parameter) { return parameter.param[0] + "_" + parameter.param[1].substr(16); });
