@@ -16,7 +16,6 @@ InteractionIndex::InteractionIndex(const Context& context, std::span<const std::
   std::vector<Id> sorted_items;
   std::vector<std::int64_t> sorted_offsets{0};
   std::vector<std::uint32_t> words((std::size_t{1} << filter.log2_bits) / 32);
-  std::vector<std::int64_t> taken(static_cast<std::size_t>(n_items));
   rows.reserve(items.size());
   sorted_items.reserve(items.size());
   for (std::size_t user = 0; user + 1 < offsets.size(); ++user) {
@@ -26,7 +25,6 @@ InteractionIndex::InteractionIndex(const Context& context, std::span<const std::
     for (const Id item : own) {
       rows.push_back({static_cast<Id>(user), item});
       sorted_items.push_back(item);
-      ++taken[static_cast<std::size_t>(item) - 1];
       const std::uint32_t bit = filter.bit_of(static_cast<Id>(user), item);
       words[bit / 32] |= std::uint32_t{1} << (bit % 32);
     }
@@ -41,8 +39,12 @@ InteractionIndex::InteractionIndex(const Context& context, std::span<const std::
   sorted_items_ = Buffer<Id>(context, std::span<const Id>(sorted_items));
   filter_ = Buffer<std::uint32_t>(context, std::span<const std::uint32_t>(words));
   filter.words = filter_.data();
-  const std::vector<AliasCell> cells = alias_table(taken, negative_power);
-  if (!cells.empty()) negatives_ = Buffer<AliasCell>(context, std::span<const AliasCell>(cells));
+  if (negative_power != 0) {
+    std::vector<std::int64_t> taken(static_cast<std::size_t>(n_items));
+    for (const Interaction& row : rows) ++taken[static_cast<std::size_t>(row.item) - 1];
+    const std::vector<AliasCell> cells = alias_table(taken, negative_power);
+    negatives_ = Buffer<AliasCell>(context, std::span<const AliasCell>(cells));
+  }
   view_ = {.rows = rows_.data(),
            .offsets = offsets_.data(),
            .sorted_items = sorted_items_.data(),

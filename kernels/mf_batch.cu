@@ -257,40 +257,46 @@ void sum_occurrences(const Context& context, const char* name, const MfUpdate& a
                                     of.sums});
 }
 
+/// The step of a table: touched(optimiser's type) where touched rows alone are stepped; else of every row,
+/// whose sums are known.
+template <int Dim, class Touched>
+void step_table(const Context& context, const char* name, const MfUpdate& args, const TableView& table,
+                const MfOccurrences& of, const Touched& touched) {
+  AllOptimizers::with(args.optimizer, [&]<class Optimizer>(std::type_identity<Optimizer> type) {
+    if constexpr (StepsTouchedRows<Optimizer>) {
+      touched(type);
+    } else {
+      const OptimizerArgs& optimizer = args.mf.optimizer;
+      launch(context, name, of.rows,
+             UpdateAll<Dim, Optimizer>{Optimizer(optimizer, args.step), optimizer.l2, table, of.sums});
+    }
+  });
+}
+
 /// The items' sums and their step.
 template <int Dim, class Terms>
 void step_items(const Context& context, const MfUpdate& args) {
-  const OptimizerArgs& optimizer = args.mf.optimizer;
+  const TableView& table = args.mf.items;
   const MfOccurrences& of = args.items;
-  AllOptimizers::with(args.optimizer, [&]<class Optimizer>(std::type_identity<Optimizer>) {
-    if constexpr (StepsTouchedRows<Optimizer>) {
-      launch(context, "mf_item_step", of.n,
-             StepOccurrences<Dim, Terms, Optimizer>{occurrences<Dim, Terms>(args, of), optimizer,
-                                                    args.mf.items});
-    } else {
-      sum_occurrences<Dim, Terms>(context, "mf_item_sums", args, of);
-      launch(
-          context, "mf_item_step", of.rows,
-          UpdateAll<Dim, Optimizer>{Optimizer(optimizer, args.step), optimizer.l2, args.mf.items, of.sums});
-    }
+  const char* name = "mf_item_step";
+  if (info_of(args.optimizer).every_row) sum_occurrences<Dim, Terms>(context, "mf_item_sums", args, of);
+  step_table<Dim>(context, name, args, table, of, [&]<class Optimizer>(std::type_identity<Optimizer>) {
+    launch(
+        context, name, of.n,
+        StepOccurrences<Dim, Terms, Optimizer>{occurrences<Dim, Terms>(args, of), args.mf.optimizer, table});
   });
 }
 
 /// The users' step, whose sums are known.
 template <int Dim>
 void step_users(const Context& context, const MfUpdate& args) {
-  const OptimizerArgs& optimizer = args.mf.optimizer;
+  const TableView& table = args.mf.users;
   const MfOccurrences& of = args.users;
-  AllOptimizers::with(args.optimizer, [&]<class Optimizer>(std::type_identity<Optimizer>) {
-    if constexpr (StepsTouchedRows<Optimizer>) {
-      launch(context, "mf_user_step", of.n,
-             UpdateTouched<Dim, Optimizer>{optimizer, args.mf.users, of.keys, of.n, static_cast<Id>(of.rows),
-                                           of.sums});
-    } else {
-      launch(
-          context, "mf_user_step", of.rows,
-          UpdateAll<Dim, Optimizer>{Optimizer(optimizer, args.step), optimizer.l2, args.mf.users, of.sums});
-    }
+  const char* name = "mf_user_step";
+  step_table<Dim>(context, name, args, table, of, [&]<class Optimizer>(std::type_identity<Optimizer>) {
+    launch(context, name, of.n,
+           UpdateTouched<Dim, Optimizer>{args.mf.optimizer, table, of.keys, of.n, static_cast<Id>(of.rows),
+                                         of.sums});
   });
 }
 

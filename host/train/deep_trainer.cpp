@@ -50,10 +50,7 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
           "train.cuda_graph=true needs device=cuda; leave it out on the CPU");
   require(!rows_.empty(), "there is no training row: every user has fewer than 4 interactions");
   if (fresh_negatives_) {
-    std::vector<std::int64_t> taken(static_cast<std::size_t>(split.data->items.count()));
-    for (const Interaction& each : training_interactions(split)) {
-      ++taken[static_cast<std::size_t>(each.item) - 1];
-    }
+    const std::vector<std::int64_t> taken(split.popularity.begin() + 1, split.popularity.end());
     negatives_ = alias_table(taken, config.train.negative_power);
   }
   // No buffer is larger than an epoch.
