@@ -49,6 +49,7 @@ class Mf final : public Scorer {
   std::int64_t scratch_floats(std::int64_t users) const override { return users * width_; }
   void score_tile(const Context& context, const Id* users, std::int64_t n, float* scratch,
                   float* logits) const override;
+  std::optional<Factors> factors() const override { return Factors{matrix(users_), matrix(items_)}; }
   void score_pairs(const Context& context, const Id* users, const Id* items, std::int64_t n,
                    float* logits) const override;
 

@@ -2,10 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
-#include "kernels/exec/context.h"
+#include "kernels/exec/matrix.h"
 
 namespace sllmr {
+
+struct Factors {
+  Matrix<const float> users, items;  // [rows x width], padding included
+};
 
 /// Ids and logits lie on the context's device. Both functions leave the model as it is, and on the CPU
 /// several threads may call them at once, each with a Context of its own.
@@ -20,6 +25,8 @@ class Scorer {
   /// logits [n x item_rows()], row-major: users [n] against every item. Column 0 means nothing.
   virtual void score_tile(const Context& context, const Id* users, std::int64_t n, float* scratch,
                           float* logits) const = 0;
+  /// Where that is so: the two tables of whose rows the logits are the inner products, on the model's device.
+  virtual std::optional<Factors> factors() const { return std::nullopt; }
   /// logits[k] of users[k] and items[k], for k < n.
   virtual void score_pairs(const Context& context, const Id* users, const Id* items, std::int64_t n,
                            float* logits) const = 0;

@@ -12,6 +12,7 @@
 #include "kernels/exec/memory.h"
 #include "kernels/exec/parallel.h"
 #include "kernels/ranking.h"
+#include "kernels/screened_ranking.h"
 
 namespace sllmr {
 
@@ -72,23 +73,53 @@ struct Ranked {
   std::vector<Id> lists;           // [users x list_length]
 };
 
-/// Counts and lists of all users of the plan, tile by tile. On the CPU one thread takes a tile, so that the
-/// scores are compared while they are in its cache.
-Ranked rank_all(const Context& context, const Scorer& scorer, const RankingPlan& plan, int list_length) {
+/// The users that a thread takes at once, so that there is something for every one, also of a sample.
+std::int64_t tile_of(const Context& context, std::int64_t users, std::int64_t most) {
+  const std::int64_t share = (users + 4 * context.threads() - 1) / (4 * context.threads());
+  return std::clamp<std::int64_t>(std::min(most, share), 1, users);
+}
+
+/// The counts alone of a model of inner products, on the CPU.
+std::vector<RankCounts> screen_all(const Context& context, const Factors& factors, const RankingPlan& plan) {
+  constexpr std::int64_t kMostUsers = 256;
+  const auto users = static_cast<std::int64_t>(plan.users.size());
+  const std::int64_t tile_users = tile_of(context, users, kMostUsers);
+  const ScreenedItems items(context, factors.items);
+  std::vector<RankCounts> counts(plan.users.size());
+  SharedItems tiles((users + tile_users - 1) / tile_users);
+  on_threads(context.threads(), [&](int) {
+    tiles.take([&](std::int64_t tile) {
+      throw_if_interrupted();
+      const std::int64_t first = tile * tile_users;
+      items.count(factors.users,
+                  {.users = plan.users.data() + first,
+                   .n = std::min(tile_users, users - first),
+                   .positives = plan.positives.data() + first,
+                   .excluded_offsets = plan.excluded_offsets.data() + first,
+                   .excluded = plan.excluded.data()},
+                  counts.data() + first);
+    });
+  });
+  return counts;
+}
+
+/// Counts, if `count`, and lists of all users of the plan from all their scores, tile by tile. On the CPU one
+/// thread takes a tile, so that the scores are compared while they are in its cache.
+Ranked score_all(const Context& context, const Scorer& scorer, const RankingPlan& plan, bool count,
+                 int list_length) {
   const bool cpu = context.device() == Device::cpu;
   const auto users = static_cast<std::int64_t>(plan.users.size());
   const std::int64_t tile_floats = cpu ? std::int64_t{1} << 20 : std::int64_t{1} << 26;
-  // Tiles for every thread, also of a sample of the users.
-  const std::int64_t share = cpu ? (users + 4 * context.threads() - 1) / (4 * context.threads()) : users;
+  const std::int64_t most_users = tile_floats / scorer.item_rows();
   const std::int64_t tile_users =
-      std::clamp<std::int64_t>(std::min(tile_floats / scorer.item_rows(), share), 1, users);
+      cpu ? tile_of(context, users, most_users) : std::clamp<std::int64_t>(most_users, 1, users);
   const std::int64_t tiles = (users + tile_users - 1) / tile_users;
   const auto workers = static_cast<int>(cpu ? std::min<std::int64_t>(context.threads(), tiles) : 1);
 
   const Buffer<Id> user_ids(context, std::span(plan.users)), positives(context, std::span(plan.positives));
   const Buffer<std::int64_t> offsets(context, std::span(plan.excluded_offsets));
   const Buffer<Id> excluded(context, std::span(plan.excluded));
-  Buffer<RankCounts> counts(context, plan.positives.size());
+  Buffer<RankCounts> counts(context, count ? plan.positives.size() : 0);
   Buffer<Id> lists(context, size_product(users, list_length));
   struct Memory {
     Buffer<float> scratch, scores;
@@ -106,10 +137,10 @@ Ranked rank_all(const Context& context, const Scorer& scorer, const RankingPlan&
     const RankingTile scored{.scores = mine.scores.data(),
                              .users = n,
                              .item_rows = scorer.item_rows(),
-                             .positives = plan.positives.empty() ? nullptr : positives.data() + first,
+                             .positives = count ? positives.data() + first : nullptr,
                              .excluded_offsets = offsets.data() + first,
                              .excluded = excluded.data()};
-    if (!plan.positives.empty()) run(own, CountRanks{.tile = scored, .out = counts.data() + first});
+    if (count) run(own, CountRanks{.tile = scored, .out = counts.data() + first});
     if (list_length > 0) {
       run(own, TopItems{.tile = scored, .k = list_length, .out = lists.data() + first * list_length});
     }
@@ -125,6 +156,18 @@ Ranked rank_all(const Context& context, const Scorer& scorer, const RankingPlan&
     });
   }
   return {counts.to_host(context), lists.to_host(context)};
+}
+
+Ranked rank_all(const Context& context, const Scorer& scorer, const RankingPlan& plan, int list_length) {
+  const std::optional<Factors> factors = scorer.factors();
+  const bool count = !plan.positives.empty();
+  const bool screened = count && factors.has_value() && context.device() == Device::cpu &&
+                        ScreenedItems::supports(factors->items.cols);
+  Ranked ranked;
+  if (!screened || list_length > 0)
+    ranked = score_all(context, scorer, plan, count && !screened, list_length);
+  if (screened) ranked.counts = screen_all(context, *factors, plan);
+  return ranked;
 }
 
 /// A row's list, without the places that the catalogue could not fill.
