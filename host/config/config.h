@@ -71,7 +71,7 @@ struct TrainConfig {
   bool cuda_graph = false;
   int eval_every = 0;
   int patience = 0;
-  int checkpoint_every = 1;
+  int checkpoint_every = 0;
 };
 
 struct LlmConfig {

@@ -151,7 +151,8 @@ std::vector<Key> own_keys() {
       integer(SLLMR_KEY(train.eval_every), 0,
               "epochs between two validations, the best of which is kept; 0: none"),
       integer(SLLMR_KEY(train.patience), 0, "stop after this many validations without a gain; 0: never"),
-      integer(SLLMR_KEY(train.checkpoint_every), 1, "epochs between two checkpoints"),
+      integer(SLLMR_KEY(train.checkpoint_every), 0,
+              "epochs between two checkpoints; 0: one whenever an epoch ends 5 s after the last"),
 
       text(SLLMR_KEY(llm.scorer), "who scores candidates; file: read llm.scores"),
       text(SLLMR_KEY(llm.scores), "file of offline scores (llm.scorer = \"file\")"),

@@ -28,6 +28,8 @@ namespace sllmr {
 namespace {
 
 constexpr const char* kFormat = "sllmr-checkpoint-1";
+// Writing one takes as long as an epoch of a small model.
+constexpr double kSecondsBetweenCheckpoints = 5;
 // In the metadata of a checkpoint whose epoch was trained, but whose validation was stopped.
 constexpr const char* kValidationDue = "validation_due";
 
@@ -159,7 +161,13 @@ class Run {
     const int epoch = trainer_->epoch();
     if (validation_due_) validate(epoch);
     const bool last = epoch == config_.train.epochs || done_;
-    if (last || epoch % config_.train.checkpoint_every == 0 || interrupted()) save(kCheckpointFile);
+    const int every = config_.train.checkpoint_every;
+    const bool due =
+        every > 0 ? epoch % every == 0 : since_checkpoint_.seconds() >= kSecondsBetweenCheckpoints;
+    if (last || due || interrupted()) {
+      save(kCheckpointFile);
+      since_checkpoint_ = {};
+    }
     return last || !interrupted();
   }
 
@@ -314,6 +322,7 @@ class Run {
   bool validation_due_ = false;  // of the epoch that has just been trained
   bool done_ = false;
   std::string loss_text_;
+  Stopwatch since_checkpoint_;
   double prepare_seconds_ = 0, train_seconds_ = 0;  // of this process, which may go on with a run
   std::int64_t first_row_ = 0;                      // where it began
 };

@@ -473,10 +473,11 @@ class Resuming : public Cli, public testing::WithParamInterface<int> {};
 
 TEST_P(Resuming, AStoppedRunEndsWithTheSameBitsAsAWholeOne) {
   const auto words = [this](const std::string& name) {
-    return std::vector<std::string>{"train",          "data.path=" + data(), "run_dir=" + (folder_ / name),
-                                    "device=cpu",     "train.mode=exact",    "train.optimizer=lazy_adam",
-                                    "train.lr=0.001", "train.batch_size=32", "train.epochs=60",
-                                    "threads=1"};
+    return std::vector<std::string>{
+        "train",          "data.path=" + data(),     "run_dir=" + (folder_ / name),
+        "device=cpu",     "train.mode=exact",        "train.optimizer=lazy_adam",
+        "train.lr=0.001", "train.batch_size=32",     "train.epochs=60",
+        "threads=1",      "train.checkpoint_every=1"};
   };
   const std::string checkpoint = folder_ / "stopped/model.safetensors";
   const int status =
@@ -498,6 +499,24 @@ TEST_P(Resuming, AStoppedRunEndsWithTheSameBitsAsAWholeOne) {
 }
 INSTANTIATE_TEST_SUITE_P(Signals, Resuming, testing::Values(SIGKILL, SIGINT),
                          [](const auto& test) { return test.param == SIGINT ? "CtrlC" : "Kill"; });
+
+TEST_F(Cli, ByDefaultCheckpointsAreSecondsApartAndCtrlCWritesOne) {
+  const std::string checkpoint = folder_ / "run/model.safetensors";
+  bool early = true;
+  const int status =
+      Process({"train", "data.path=" + data(), "run_dir=" + (folder_ / "run"), "device=cpu",
+               "train.epochs=1000000", "threads=1"})
+          .signal_when(
+              [&] {
+                early = std::filesystem::exists(checkpoint);
+                return read_all(folder_ / "run/metrics.jsonl").find("epoch") != std::string::npos;
+              },
+              SIGINT);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 130);
+  EXPECT_FALSE(early);
+  EXPECT_TRUE(std::filesystem::exists(checkpoint));
+}
 
 TEST_F(Cli, AnUnknownCommandIsRefused) {
   EXPECT_NE(run({"trian"}).status, 0);

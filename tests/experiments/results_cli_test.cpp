@@ -46,7 +46,7 @@ class ResultsCli : public CliTest {
   }
   void write_recipe(int epochs) const {
     std::ofstream(recipe_) << "device = 'cpu'\nthreads = 1\n[data]\npath = '" << data()
-                           << "'\n[train]\nepochs = " << epochs << "\n";
+                           << "'\n[train]\nepochs = " << epochs << "\ncheckpoint_every = 1\n";
   }
   std::vector<std::string> compare_words(std::vector<std::string> more = {},
                                          const std::string& seeds = "1,2") const {
