@@ -24,8 +24,9 @@ constexpr std::int64_t kChunk = 16384;  // train.chunk_rows
 /// them; an item's popularity falls with the square root of its rank.
 class GrowthWorld {
  public:
-  GrowthWorld(const Context& context, std::int64_t n)
+  GrowthWorld(const Context& context, std::int64_t n, std::int64_t block_rows)
       : n_(n),
+        block_rows_(block_rows),
         users_(static_cast<Id>(n / 9)),
         items_(static_cast<Id>(n / 16)),
         model_(context, users_ + 1, items_ + 1, {kWidth, 0.1, kSeed, OptimizerKind::sgd}),
@@ -58,6 +59,7 @@ class GrowthWorld {
                                  .epoch = 0,
                                  .first_row = next_,
                                  .count = kChunk,
+                                 .block_rows = block_rows_,
                                  .out = triples_.data()});
       args_.rows = kChunk;
       args_.first_row = next_;
@@ -72,7 +74,7 @@ class GrowthWorld {
   double table_bytes() const { return 4.0 * kWidth * (static_cast<double>(users_) + items_); }
 
  private:
-  std::int64_t n_, next_ = 0;
+  std::int64_t n_, block_rows_, next_ = 0;
   Id users_, items_;
   Mf model_;
   InteractionIndex index_;
@@ -85,21 +87,26 @@ class GrowthWorld {
 
 void bench_growth(const Context& context, Report& report) {
   const std::int64_t sizes[] = {100'000, 1'000'000, 10'000'000, 50'000'000};
-  std::vector<Figure> costs;
-  for (const std::int64_t n : sizes) {
-    GrowthWorld world(context, n);
-    constexpr std::int64_t kRows = 64 * kChunk;
-    const Figure time = Stopwatch(context, {9, 0}).time([&] { world.pass(context, kRows); });
-    const double rows = kRows;
-    costs.push_back({time.median / rows, time.low / rows, time.high / rows});
-    report.add(fmt::format("growth_{}_seconds_per_row", n), costs.back(), 1e9, "ns",
-               fmt::format("{} interactions, tables of {:.0f} MiB; floor: three rows of {} B read and "
-                           "written, a line each of the interactions and of the filter",
-                           n, world.table_bytes() / (1 << 20), 4 * kWidth));
+  for (const std::int64_t block_rows : {0, 4096}) {
+    const std::string order = block_rows == 0 ? "growth" : "growth_blocks";
+    std::vector<Figure> costs;
+    for (const std::int64_t n : sizes) {
+      GrowthWorld world(context, n, block_rows);
+      constexpr std::int64_t kRows = 64 * kChunk;
+      const Figure time = Stopwatch(context, {9, 0}).time([&] { world.pass(context, kRows); });
+      const double rows = kRows;
+      costs.push_back({time.median / rows, time.low / rows, time.high / rows});
+      report.add(
+          fmt::format("{}_{}_seconds_per_row", order, n), costs.back(), 1e9, "ns",
+          fmt::format("{} interactions, tables of {:.0f} MiB, train.block_rows={}; floor: three rows of {} "
+                      "B read and written, a line each of the interactions and of the filter",
+                      n, world.table_bytes() / (1 << 20), block_rows, 4 * kWidth));
+    }
+    const double ratio = costs.back().median / costs.front().median;
+    report.json[order + "_ratio"] = ratio;
+    fmt::print("train.block_rows={}: a row of the largest costs {:.2f} times one of the smallest\n",
+               block_rows, ratio);
   }
-  const double ratio = costs.back().median / costs.front().median;
-  report.json["growth_ratio"] = ratio;
-  fmt::print("a row of the largest costs {:.2f} times one of the smallest\n", ratio);
 }
 
 }  // namespace sllmr::bench

@@ -11,6 +11,8 @@ InteractionIndex::InteractionIndex(const Context& context, std::span<const std::
   PairFilter filter;
   while (filter.log2_bits < 32 && (std::size_t{1} << filter.log2_bits) < 16 * items.size())
     ++filter.log2_bits;
+  filter.per_user = std::max<std::uint32_t>(
+      1, static_cast<std::uint32_t>((std::uint64_t{1} << filter.log2_bits) / (offsets.size() - 1)));
 
   std::vector<Interaction> rows;
   std::vector<Id> sorted_items;

@@ -14,7 +14,7 @@ struct SampledTriples {
   static constexpr int kBlock = 128;  // rows that wait for memory side by side
   static constexpr int kBatch = 512;  // rows of a thread's turn
   SampleTriples args;
-  Permutation order;
+  BlockPermutation order;
 
   /// What is known of rows before the memory that they will read has come.
   template <int Most>
@@ -113,7 +113,8 @@ struct SampledTriples {
 };
 
 void run_here(const Context& context, const SampleTriples& args) {
-  const Permutation order(args.seed, args.epoch, static_cast<std::uint64_t>(args.interactions.n));
+  const BlockPermutation order(args.seed, args.epoch, static_cast<std::uint64_t>(args.interactions.n),
+                               static_cast<std::uint64_t>(args.block_rows));
   launch_batches<1>(context, "sample_triples", args.count, SampledTriples::kBatch,
                     SampledTriples{args, order});
 }

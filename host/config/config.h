@@ -67,6 +67,7 @@ struct TrainConfig {
   int epochs = 60;
   int batch_size = 128;
   std::int64_t chunk_rows = 16384;
+  std::int64_t block_rows = 0;
   double negative_power = 0;
   bool cuda_graph = false;
   int eval_every = 0;

@@ -144,6 +144,12 @@ std::vector<Key> own_keys() {
       integer(SLLMR_KEY(train.batch_size), 1, "rows of a mini-batch (exact mode)", kMostRows),
       integer(SLLMR_KEY(train.chunk_rows), 1,
               "rows between two updates of the gate (fused mode, deep backbones)", std::int64_t{1} << 40),
+      integer(
+          SLLMR_KEY(train.block_rows), 0,
+          "mf's kernels take this many rows of neighbouring users together, in a shuffled order, so that the "
+          "users stay in the cache (4096: half the time or less where the tables do not); 0: all are "
+          "shuffled",
+          std::int64_t{1} << 40),
       number(SLLMR_KEY(train.negative_power), share,
              "negatives are drawn by how often training has the item, at least once, to this power; 0: "
              "uniformly"),

@@ -81,6 +81,7 @@ void MfTrainer::take_chunk(std::int64_t count) {
                               .epoch = epoch,
                               .first_row = row_,
                               .count = count,
+                              .block_rows = config_.train.block_rows,
                               .out = triples_.data()});
   MfPairs* source = guidance_->mf_pairs();
   if (source != nullptr) source->sample(epoch, row_, count, triples_.data());

@@ -42,6 +42,11 @@ std::vector<UnusedKey> keys_of_other_trainers(const Config& config) {
          fmt::format(
              "model.name={} with train.loss={} and method={} has no item biases: mf with train.loss=bpr "
              "and a method of its kernels has",
+             config.model.name, value_text(config, "train.loss"), config.method)},
+        {"train.block_rows",
+         fmt::format(
+             "model.name={} with train.loss={} and method={} shuffles all rows: only the kernels of mf "
+             "with train.loss=bpr take blocks",
              config.model.name, value_text(config, "train.loss"), config.method)}};
     if (find_protocol(config).fixed_negatives) {
       unused.push_back({"train.negative_power",

@@ -89,4 +89,45 @@ class Permutation {
   std::uint32_t key_[kRounds];
 };
 
+/// A permutation of {0, ..., n - 1} that stays among neighbours for a while: of blocks of `block` indices,
+/// and within each, the same in all. What is left behind the last whole block comes last. `block` of 0: a
+/// Permutation.
+class BlockPermutation {
+ public:
+  SLLMR_HD BlockPermutation(std::uint64_t seed, std::uint32_t epoch, std::uint64_t n, std::uint64_t block)
+      : n_(n),
+        block_(block == 0 || block > n ? n : block),
+        blocks_(n / block_),
+        of_blocks_(seed, epoch, blocks_),
+        within_(seed, epoch, block_),
+        rest_(seed, epoch, n % block_) {}
+
+  SLLMR_HD std::uint64_t operator()(std::uint64_t index) const {
+    if (block_ == n_) return within_(index);
+    const std::uint64_t block = index / block_, place = index % block_;
+    return block < blocks_ ? of_blocks_(block) * block_ + within_(place) : block * block_ + rest_(place);
+  }
+
+  /// As Permutation::take().
+  template <int Most>
+  SLLMR_INLINE void take(std::uint64_t first, std::int64_t count, std::uint64_t* to) const {
+    if (block_ == n_) return within_.take<Most>(first, count, to);
+    while (count > 0) {
+      const std::uint64_t block = first / block_, place = first % block_;
+      const bool whole = block < blocks_;
+      const std::uint64_t start = (whole ? of_blocks_(block) : block) * block_;
+      const auto left = static_cast<std::int64_t>(block_ - place), some = count < left ? count : left;
+      (whole ? within_ : rest_).take<Most>(place, some, to);
+      for (std::int64_t k = 0; k < some; ++k) to[k] += start;
+      first += static_cast<std::uint64_t>(some);
+      count -= some;
+      to += some;
+    }
+  }
+
+ private:
+  std::uint64_t n_, block_, blocks_;
+  Permutation of_blocks_, within_, rest_;
+};
+
 }  // namespace sllmr

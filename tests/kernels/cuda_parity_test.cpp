@@ -210,7 +210,8 @@ TEST_F(CudaParity, FusedStepLosesNoSgdUpdateOfASharedItem) {
 
 TEST_F(CudaParity, SampleTriples) {
   for (const double power : {0.0, 0.75}) {
-    const auto [cpu, cuda] = on_both([power](const Context& context) {
+    const std::int64_t block_rows = power == 0 ? 0 : 256;
+    const auto [cpu, cuda] = on_both([power, block_rows](const Context& context) {
       const Interactions interactions = make_interactions(context, 300, 1, 20, 60, 1, power);
       const auto n = static_cast<std::int64_t>(interactions.items.size());
       Buffer<Triple> out(context, interactions.items.size());
@@ -219,6 +220,7 @@ TEST_F(CudaParity, SampleTriples) {
                                  .epoch = 2,
                                  .first_row = 0,
                                  .count = n,
+                                 .block_rows = block_rows,
                                  .out = out.data()});
       return out.to_host(context);
     });

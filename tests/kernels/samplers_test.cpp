@@ -21,13 +21,14 @@ namespace sllmr {
 namespace {
 
 std::vector<Triple> sampled(const Context& context, const Interactions& interactions, std::uint64_t seed,
-                            std::uint32_t epoch) {
+                            std::uint32_t epoch, std::int64_t block_rows = 0) {
   std::vector<Triple> out(interactions.items.size());
   run(context, SampleTriples{.interactions = interactions.view(),
                              .seed = seed,
                              .epoch = epoch,
                              .first_row = 0,
                              .count = static_cast<std::int64_t>(out.size()),
+                             .block_rows = block_rows,
                              .out = out.data()});
   return out;
 }
@@ -39,8 +40,8 @@ bool same_records(const std::vector<Record>& a, const std::vector<Record>& b) {
 
 /// Row by row, as SampleTriples is defined.
 std::vector<Triple> naively_sampled(const Interactions& interactions, std::int32_t n_items,
-                                    std::uint64_t seed, std::uint32_t epoch) {
-  const Permutation order(seed, epoch, interactions.items.size());
+                                    std::uint64_t seed, std::uint32_t epoch, std::uint64_t block_rows = 0) {
+  const BlockPermutation order(seed, epoch, interactions.items.size(), block_rows);
   std::vector<Triple> out;
   for (std::uint64_t row = 0; row < interactions.items.size(); ++row) {
     const std::uint64_t index = order(row);
@@ -71,6 +72,16 @@ TEST(SampleTriples, EqualsTheNaiveOne) {
             << n_items << " items, " << users << " users, power " << power;
       }
     }
+  }
+}
+
+TEST(SampleTriples, BlocksEqualTheNaiveOnes) {
+  const Context context(Device::cpu, 1);
+  const Interactions interactions = make_interactions(context, 400, 1, 12, 60, 5, 0);
+  for (const std::int64_t block_rows : {1, 100, 512, 1000000}) {
+    EXPECT_TRUE(same_records(sampled(context, interactions, 3, 4, block_rows),
+                             naively_sampled(interactions, 60, 3, 4, static_cast<std::uint64_t>(block_rows))))
+        << block_rows;
   }
 }
 

@@ -67,6 +67,7 @@ const std::vector<std::string>& other_values() {
                                                "rlmrec.users=batch",
                                                "kar.user_vectors=u.safetensors",
                                                "model.item_bias=true",
+                                               "train.block_rows=4096",
                                                "train.negative_power=0.5",
                                                "llmcf.chains=c.safetensors"};
   return all;

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -119,6 +120,54 @@ TEST(Permutation, TakesManyAtOnceAsOneByOne) {
       for (std::int64_t k = 0; k < length; ++k) {
         ASSERT_EQ(taken[k], permutation(first + static_cast<std::uint64_t>(k))) << n << " " << count;
       }
+    }
+  }
+}
+
+TEST(BlockPermutation, VisitsEveryIndexOnceBlockByBlock) {
+  for (const std::uint64_t n : {1, 5, 64, 100, 1000, 4096, 5000}) {
+    for (const std::uint64_t block : {0, 1, 7, 64, 1000, 4096, 6000}) {
+      const BlockPermutation order(9, 1, n, block);
+      std::vector<std::uint64_t> visits;
+      for (std::uint64_t k = 0; k < n; ++k) visits.push_back(order(k));
+      if (block > 0) {
+        for (std::uint64_t k = 0; k < n; k += block) {
+          for (std::uint64_t j = k; j < std::min(n, k + block); ++j) {
+            ASSERT_EQ(visits[j] / block, visits[k] / block) << n << " by " << block;
+          }
+        }
+      }
+      std::sort(visits.begin(), visits.end());
+      for (std::uint64_t k = 0; k < n; ++k) ASSERT_EQ(visits[k], k) << n << " by " << block;
+    }
+  }
+}
+
+TEST(BlockPermutation, WithoutBlocksIsThePermutation) {
+  const BlockPermutation blocks(9, 2, 777, 0);
+  const Permutation plain(9, 2, 777);
+  for (std::uint64_t k = 0; k < 777; ++k) ASSERT_EQ(blocks(k), plain(k));
+}
+
+TEST(BlockPermutation, ShufflesBlocksAndPlaces) {
+  const BlockPermutation order(9, 3, 64 * 64, 64);
+  int blocks_kept = 0, places_kept = 0;
+  for (std::uint64_t k = 0; k < 64; ++k) {
+    blocks_kept += order(64 * k) / 64 == k;
+    places_kept += order(k) % 64 == k;
+  }
+  EXPECT_LT(blocks_kept, 8);  // one is expected
+  EXPECT_LT(places_kept, 8);
+}
+
+TEST(BlockPermutation, TakesManyAtOnceAsOneByOne) {
+  constexpr std::uint64_t kSize = 1000;
+  for (const std::uint64_t block : {0, 1, 7, 64, 999, 1000, 2000}) {
+    const BlockPermutation order(9, 2, kSize, block);
+    for (const std::uint64_t first : {0, 3, 60, 640, 968}) {
+      std::uint64_t taken[32];
+      order.take<32>(first, 32, taken);
+      for (std::uint64_t k = 0; k < 32; ++k) ASSERT_EQ(taken[k], order(first + k)) << block << " " << first;
     }
   }
 }
