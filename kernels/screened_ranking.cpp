@@ -5,9 +5,9 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <vector>
 
+#include "kernels/byte_rows.h"
 #include "kernels/exec/parallel.h"
 
 #if defined(__x86_64__)
@@ -28,46 +28,7 @@ constexpr int kGroup = 8;         // users whose sums with two blocks stay in re
 constexpr int kChunk = 64;        // blocks that a group passes before what they leave open is computed
 constexpr int kUsersAtOnce = 64;  // that read a chunk from the second-level cache
 
-constexpr float kSteps = 127;         // of a scale, to either side
 constexpr std::int32_t kShift = 128;  // from a rounded number of an item to the byte that stands for it
-constexpr float kSmallest =
-    1e-12F;                        // largest number of a row that has a scale of its own: 1 / scale is finite
-constexpr float kLargest = 1e15F;  // products of larger numbers could overflow
-constexpr float kRoundedUp = 1.0001F;  // norms are bounds, and sums of up to 2^10 rounded numbers
-
-/// The largest |x|; infinite where one is NaN or above kLargest.
-float largest_of(const float* row, std::int64_t width) {
-  float largest = 0;
-  bool regular = true;
-  for (std::int64_t k = 0; k < width; ++k) {
-    const float size = std::abs(row[k]);
-    largest = size > largest ? size : largest;
-    regular &= size <= kLargest;
-  }
-  return regular ? largest : std::numeric_limits<float>::infinity();
-}
-
-/// What is known of a row that was rounded: bounds of |row|, |rounded row| and |row - rounded row|.
-struct Norms {
-  float whole = 0, rounded = 0, residual = 0;
-};
-
-/// to [width]: row / scale, to the nearest.
-Norms round_row(const float* row, std::int64_t width, float scale, std::int8_t* to) {
-  float whole = 0, rounded = 0, residual = 0;
-  for (std::int64_t k = 0; k < width; ++k) {
-    const float steps = std::rint(row[k] / scale), near = steps * scale, left = row[k] - near;
-    to[k] = static_cast<std::int8_t>(steps);
-    whole += row[k] * row[k];
-    rounded += near * near;
-    residual += left * left;
-  }
-  return {std::sqrt(whole) * kRoundedUp, std::sqrt(rounded) * kRoundedUp, std::sqrt(residual) * kRoundedUp};
-}
-
-float scale_of(float largest) {
-  return std::max(largest, kSmallest) / kSteps;
-}
 
 /// Four parts of u . v; the order of the terms depends on the width alone.
 inline __m128 quarters(const float* u, const float* v, std::int64_t width) {
@@ -90,7 +51,7 @@ struct User {
   Id positive;
   float score = 0;  // the positive's
   bool regular = false;
-  Norms norms{};
+  RoundedRow norms{};
   float per_scale = 0;
   std::int32_t shift = 0;  // what kShift in an item's numbers adds to a sum
   std::int32_t above = 0, ties = 0, below = 0;
@@ -186,7 +147,7 @@ void ScreenedItems::round_block(std::int64_t block) {
   std::vector<std::int8_t> row(static_cast<std::size_t>(width));
   std::uint8_t* to = numbers_.data() + block * kLanes * width;
   for (std::int64_t lane = 0; lane < count; ++lane) {
-    const Norms norms = round_row(items_.row(first + lane), width, scale, row.data());
+    const RoundedRow norms = round_row(items_.row(first + lane), width, scale, row.data());
     norm = std::max(norm, norms.whole);
     residual = std::max(residual, norms.residual);
     for (std::int64_t k = 0; k < width; ++k) {

@@ -11,7 +11,6 @@
 #include "host/base/progress.h"
 #include "host/base/resident_memory.h"
 #include "host/base/stopwatch.h"
-#include "host/data/import.h"
 #include "host/eval/protocol.h"
 #include "host/guidance/registry.h"
 #include "host/runs/guidance_cost.h"
@@ -328,21 +327,6 @@ class Run {
 };
 
 }  // namespace
-
-World load_world(const Config& config) {
-  require(!config.data.path.empty(),
-          "data.path is not set: name the data, for example data.path=../data/beauty");
-  World world;
-  world.data = std::make_unique<Dataset>(load_dataset(config.data.path, config.data));
-  world.split = leave_one_out(*world.data, {config.data.cold_history, config.data.tail_share});
-  return world;
-}
-
-void check_protocol(const Config& config, const Split& split) {
-  const Protocol& protocol = find_protocol(config);
-  protocol.check(config, split, Target::test);
-  if (config.train.eval_every > 0) protocol.check(config, split, Target::validation);
-}
 
 nlohmann::json train(const Config& config, bool resume) {
   check_training(config);  // before data are read
