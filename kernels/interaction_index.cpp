@@ -1,6 +1,7 @@
 #include "kernels/interaction_index.h"
 
 #include <algorithm>
+#include <bit>
 #include <vector>
 
 namespace sllmr {
@@ -11,8 +12,15 @@ InteractionIndex::InteractionIndex(const Context& context, std::span<const std::
   PairFilter filter;
   while (filter.log2_bits < 32 && (std::size_t{1} << filter.log2_bits) < 16 * items.size())
     ++filter.log2_bits;
-  filter.per_user = std::max<std::uint32_t>(
-      1, static_cast<std::uint32_t>((std::uint64_t{1} << filter.log2_bits) / (offsets.size() - 1)));
+  filter.per_user = static_cast<std::uint32_t>(
+      std::max<std::uint64_t>(1, (std::uint64_t{1} << filter.log2_bits) / offsets.size()));
+  // A sixteenth of the largest one is set, if it is no larger than a small part of a core's cache.
+  std::int64_t most = 0;
+  for (std::size_t user = 0; user + 1 < offsets.size(); ++user) {
+    most = std::max(most, offsets[user + 1] - offsets[user]);
+  }
+  const auto wanted = static_cast<int>(std::bit_width(static_cast<std::uint64_t>(16 * most)));
+  filter.log2_window = std::min(std::clamp(wanted, 15, 19), filter.log2_bits);
 
   std::vector<Interaction> rows;
   std::vector<Id> sorted_items;

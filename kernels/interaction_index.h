@@ -16,23 +16,21 @@ struct Interaction {
 };
 
 /// A filter over (user, item) pairs: a bit that pairs share by their hash. Clear: the pair is not among them.
-/// Set: it may be. One in sixteen at most is set, up to 2^28 pairs; around users with thousands of items
+/// Set: it may be. One in sixteen at most is set, up to 2^28 pairs; around users with more than 2^15 items
 /// more.
 struct PairFilter {
-  static constexpr int kMostWindow = 15;
-
   const std::uint32_t* words = nullptr;  // [2^log2_bits / 32]
   int log2_bits = 5;
-  std::uint32_t per_user = 1;  // bits from the beginning of a user's window to the next one's
+  int log2_window = 5;         // of bits that may be a user's
+  std::uint32_t per_user = 1;  // from the beginning of its window to that of the next user's
 
-  /// A user's bits lie in a window of 4 KiB at most, beside those of the users with the ids next to it.
+  /// Bits of users with ids next to each other lie side by side.
   SLLMR_HD std::uint32_t bit_of(Id user, Id item) const {
     std::uint32_t h = static_cast<std::uint32_t>(item) * 0x85EBCA6BU;
     h = ((h ^ (h >> 15)) + static_cast<std::uint32_t>(user)) * 0xC2B2AE35U;
     h = (h ^ (h >> 13)) * 0x9E3779B1U;
-    const int window = log2_bits < kMostWindow ? log2_bits : kMostWindow;
     const std::uint32_t mask = log2_bits == 32 ? ~std::uint32_t{0} : (std::uint32_t{1} << log2_bits) - 1;
-    return (static_cast<std::uint32_t>(user) * per_user + (h >> (32 - window))) & mask;
+    return (static_cast<std::uint32_t>(user) * per_user + (h >> (32 - log2_window))) & mask;
   }
   SLLMR_HD bool is_set(std::uint32_t bit) const { return (words[bit / 32] >> (bit % 32) & 1) != 0; }
 };

@@ -5,18 +5,21 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <span>
 #include <vector>
 
 #include "kernels/byte_rows.h"
+#include "kernels/exec/interrupt.h"
 #include "kernels/exec/parallel.h"
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(__AVX2__) && defined(__FMA__)
+#define SLLMR_SCREENS 1
 #include <immintrin.h>
 #endif
 
 namespace sllmr {
 
-#if defined(__x86_64__)
+#if defined(SLLMR_SCREENS)
 
 namespace {
 
@@ -46,63 +49,9 @@ inline __m128 sums_of(__m128 a, __m128 b, __m128 c, __m128 d) {
   return _mm_hadd_ps(_mm_hadd_ps(a, b), _mm_hadd_ps(c, d));
 }
 
-struct User {
-  const float* row;
-  Id positive;
-  float score = 0;  // the positive's
-  bool regular = false;
-  RoundedRow norms{};
-  float per_scale = 0;
-  std::int32_t shift = 0;  // what kShift in an item's numbers adds to a sum
-  std::int32_t above = 0, ties = 0, below = 0;
-
-  /// Counts an item `times` times. False where the score is NaN.
-  bool compare(float other, int times) {
-    above += other > score ? times : 0;
-    ties += other == score ? times : 0;
-    below += other < score ? times : 0;
-    return !std::isnan(other);
-  }
-};
-
-/// Of a group of users and a chunk of blocks: sums between the thresholds are open.
-struct Screen {
-  std::int32_t low[kGroup][kChunk], high[kGroup][kChunk];
-  std::uint16_t above_low[kGroup][kChunk], above_high[kGroup][kChunk];  // a bit for each item
-};
-
 /// _mm512_dpbusd_epi32, which GCC 12 surrounds with copies of all sums.
 SLLMR_VNNI inline void add_products(__m512i& sums, const __m512i& items, const __m512i& user) {
   asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(items), "v"(user));
-}
-
-/// The sums of kGroup users' bytes with two blocks', of which `block` is the first one's place in the chunk.
-SLLMR_VNNI void compare_blocks(const std::int8_t* users, const std::uint8_t* items, std::int64_t width,
-                               int block, Screen& screen) {
-  __m512i sums[kGroup][2];
-#pragma GCC unroll 8
-  for (auto& both : sums) both[0] = both[1] = _mm512_setzero_si512();
-  for (std::int64_t k = 0; k < width; k += kBytes) {
-    const __m512i first = _mm512_loadu_si512(items + kLanes * k),
-                  second = _mm512_loadu_si512(items + kLanes * (width + k));
-#pragma GCC unroll 8
-    for (int r = 0; r < kGroup; ++r) {
-      std::int32_t bytes = 0;
-      std::memcpy(&bytes, users + r * width + k, sizeof bytes);
-      const __m512i user = _mm512_set1_epi32(bytes);
-      add_products(sums[r][0], first, user);
-      add_products(sums[r][1], second, user);
-    }
-  }
-#pragma GCC unroll 8
-  for (int r = 0; r < kGroup; ++r) {
-#pragma GCC unroll 2
-    for (int b = 0; b < 2; ++b) {
-      const int at = block + b;
-      screen.above_low[r][at] = _mm512_cmpgt_epi32_mask(sums[r][b], _mm512_set1_epi32(screen.low[r][at]));
-      screen.above_high[r][at] = _mm512_cmpgt_epi32_mask(sums[r][b], _mm512_set1_epi32(screen.high[r][at]));
-    }
-  }
 }
 
 }  // namespace
@@ -112,7 +61,7 @@ bool ScreenedItems::supports(std::int64_t width) {
       __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
       __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
       __builtin_cpu_supports("avx512cd") != 0 && __builtin_cpu_supports("avx512vnni") != 0;
-  return processor && width % kWidthMultiple == 0;
+  return processor && width % kWidthMultiple == 0 && width <= kMostWidth;
 }
 
 ScreenedItems::ScreenedItems(const Context& context, const Matrix<const float>& items)
@@ -170,6 +119,7 @@ class ScreenedItems::Tile {
     users_.clear();
     for (std::int64_t k = 0; k < ranked.n; ++k) add(users.row(ranked.users[k]), ranked.positives[k]);
     for (std::int64_t chunk = 0; chunk < of_.blocks_; chunk += kChunk) {
+      throw_if_interrupted();
       for (std::size_t group = 0; group < users_.size(); group += kGroup) pass(group, chunk);
     }
     for (std::int64_t k = 0; k < ranked.n; ++k) {
@@ -178,7 +128,64 @@ class ScreenedItems::Tile {
   }
 
  private:
-  std::int64_t width() const { return of_.items_.cols; }
+  struct User {
+    const float* row;
+    Id positive;
+    float score = 0;  // the positive's
+    bool regular = false;
+    RoundedRow norms{};
+    float per_scale = 0;
+    std::int32_t shift = 0;  // what kShift in an item's numbers adds to a sum
+    std::int32_t above = 0, ties = 0, below = 0;
+
+    /// Counts an item `times` times. False where the score is NaN.
+    bool compare(float other, int times) {
+      above += other > score ? times : 0;
+      ties += other == score ? times : 0;
+      below += other < score ? times : 0;
+      return !std::isnan(other);
+    }
+  };
+
+  /// Of a group of users and a chunk of blocks: sums between the thresholds are open.
+  struct Screen {
+    std::int32_t low[kGroup][kChunk], high[kGroup][kChunk];
+    std::uint16_t above_low[kGroup][kChunk], above_high[kGroup][kChunk];  // a bit for each item
+  };
+
+  /// The sums of kGroup users' bytes with two blocks', of which `block` is the first one's place in the
+  /// chunk.
+  SLLMR_VNNI static void compare_blocks(const std::int8_t* users, const std::uint8_t* items,
+                                        std::int64_t width, int block, Screen& screen) {
+    __m512i sums[kGroup][2];
+#pragma GCC unroll 8
+    for (auto& both : sums) both[0] = both[1] = _mm512_setzero_si512();
+    for (std::int64_t k = 0; k < width; k += kBytes) {
+      const __m512i first = _mm512_loadu_si512(items + kLanes * k),
+                    second = _mm512_loadu_si512(items + kLanes * (width + k));
+#pragma GCC unroll 8
+      for (int r = 0; r < kGroup; ++r) {
+        std::int32_t bytes = 0;
+        std::memcpy(&bytes, users + r * width + k, sizeof bytes);
+        const __m512i user = _mm512_set1_epi32(bytes);
+        add_products(sums[r][0], first, user);
+        add_products(sums[r][1], second, user);
+      }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < kGroup; ++r) {
+#pragma GCC unroll 2
+      for (int b = 0; b < 2; ++b) {
+        const int at = block + b;
+        screen.above_low[r][at] = _mm512_cmpgt_epi32_mask(sums[r][b], _mm512_set1_epi32(screen.low[r][at]));
+        screen.above_high[r][at] = _mm512_cmpgt_epi32_mask(sums[r][b], _mm512_set1_epi32(screen.high[r][at]));
+      }
+    }
+  }
+
+  std::int64_t width() const {
+    return of_.items_.cols;
+  }
   __m128 quarters_of(const User& user, Id item) const {
     return quarters(user.row, of_.items_.row(item), width());
   }
@@ -186,7 +193,9 @@ class ScreenedItems::Tile {
     const __m128 sum = quarters_of(user, item);
     return _mm_cvtss_f32(sums_of(sum, sum, sum, sum));
   }
-  std::int8_t* bytes(std::size_t k) { return bytes_.data() + k * static_cast<std::size_t>(width()); }
+  std::int8_t* bytes(std::size_t k) {
+    return bytes_.data() + k * static_cast<std::size_t>(width());
+  }
 
   void add(const float* row, Id positive) {
     User user{.row = row, .positive = positive};
@@ -226,6 +235,7 @@ class ScreenedItems::Tile {
   void pass(std::size_t group, std::int64_t chunk) {
     const std::int64_t blocks = std::min<std::int64_t>(kChunk, of_.blocks_ - chunk);
     const std::size_t n = std::min<std::size_t>(kGroup, users_.size() - group);
+    if (std::ranges::none_of(std::span(users_).subspan(group, n), &User::regular)) return;
     for (std::size_t r = 0; r < n; ++r) {
       if (users_[group + r].regular) set_thresholds(users_[group + r], r, chunk, blocks);
     }
@@ -280,6 +290,7 @@ class ScreenedItems::Tile {
   RankCounts counts(User& user, const RankedUsers& ranked, std::int64_t k) const {
     bool finite = std::isfinite(user.score);
     if (!user.regular) {
+      throw_if_interrupted();
       for (Id item = 1; item < of_.items_.rows; ++item) finite &= user.compare(score(user, item), 1);
     }
     for (std::int64_t e = ranked.excluded_offsets[k]; e < ranked.excluded_offsets[k + 1]; ++e) {

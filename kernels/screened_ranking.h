@@ -22,10 +22,11 @@ struct RankedUsers {
 ///
 /// With u = u' + du and v = v' + dv for what rounding leaves, |u.v - u'.v'| <= |du| |v| + |u'| |dv| by
 /// Cauchy and Schwarz: a score whose rounded form is further than that from the positive's score is decided.
-/// The counts are those of the scores in float, to the last one.
+/// The counts are those of the scores in float, to the last one, whose terms are added in an order that
+/// depends on the width alone.
 class ScreenedItems {
  public:
-  static constexpr std::int64_t kWidthMultiple = 16;
+  static constexpr std::int64_t kWidthMultiple = 16, kMostWidth = 1024;
   /// Whether this processor multiplies bytes (AVX-512 with VNNI) and rows of `width` are made for it.
   /// Without, nothing else here may be called.
   static bool supports(std::int64_t width);
@@ -34,7 +35,7 @@ class ScreenedItems {
   ScreenedItems(const Context& context, const Matrix<const float>& items);
 
   /// out [n]: what CountRanks makes of the scores users.row(u) . items.row(i). Runs on the calling thread;
-  /// several may call it at once.
+  /// several may call it at once. Throws Interrupted when the process is asked to stop.
   void count(const Matrix<const float>& users, const RankedUsers& of, RankCounts* out) const;
 
  private:

@@ -144,12 +144,10 @@ std::vector<Key> own_keys() {
       integer(SLLMR_KEY(train.batch_size), 1, "rows of a mini-batch (exact mode)", kMostRows),
       integer(SLLMR_KEY(train.chunk_rows), 1,
               "rows between two updates of the gate (fused mode, deep backbones)", std::int64_t{1} << 40),
-      integer(
-          SLLMR_KEY(train.block_rows), 0,
-          "mf's kernels take this many rows of neighbouring users together, in a shuffled order, so that the "
-          "users stay in the cache (4096: half the time or less where the tables do not); 0: all are "
-          "shuffled",
-          std::int64_t{1} << 40),
+      integer(SLLMR_KEY(train.block_rows), 0,
+              "mf's kernels take this many rows of neighbouring users together, in a shuffled order, so that "
+              "their numbers stay in the cache (4096 where the tables fit none); 0: all rows are shuffled",
+              std::int64_t{1} << 40),
       number(SLLMR_KEY(train.negative_power), share,
              "negatives are drawn by how often training has the item, at least once, to this power; 0: "
              "uniformly"),
@@ -157,8 +155,9 @@ std::vector<Key> own_keys() {
       integer(SLLMR_KEY(train.eval_every), 0,
               "epochs between two validations, the best of which is kept; 0: none"),
       integer(SLLMR_KEY(train.patience), 0, "stop after this many validations without a gain; 0: never"),
-      integer(SLLMR_KEY(train.checkpoint_every), 0,
-              "epochs between two checkpoints; 0: one whenever an epoch ends 5 s after the last"),
+      integer(
+          SLLMR_KEY(train.checkpoint_every), 0,
+          "epochs between two checkpoints; 0: as time passes, so that they take a twentieth of it at most"),
 
       text(SLLMR_KEY(llm.scorer), "who scores candidates; file: read llm.scores"),
       text(SLLMR_KEY(llm.scores), "file of offline scores (llm.scorer = \"file\")"),

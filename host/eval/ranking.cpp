@@ -103,10 +103,10 @@ std::vector<RankCounts> screen_all(const Context& context, const Factors& factor
   return counts;
 }
 
-/// Counts, if `count`, and lists of all users of the plan from all their scores, tile by tile. On the CPU one
+/// Counts and lists of all users of the plan from all their scores, tile by tile. On the CPU one
 /// thread takes a tile, so that the scores are compared while they are in its cache.
-Ranked score_all(const Context& context, const Scorer& scorer, const RankingPlan& plan, bool count,
-                 int list_length) {
+Ranked score_all(const Context& context, const Scorer& scorer, const RankingPlan& plan, int list_length) {
+  const bool count = !plan.positives.empty();
   const bool cpu = context.device() == Device::cpu;
   const auto users = static_cast<std::int64_t>(plan.users.size());
   const std::int64_t tile_floats = cpu ? std::int64_t{1} << 20 : std::int64_t{1} << 26;
@@ -119,7 +119,7 @@ Ranked score_all(const Context& context, const Scorer& scorer, const RankingPlan
   const Buffer<Id> user_ids(context, std::span(plan.users)), positives(context, std::span(plan.positives));
   const Buffer<std::int64_t> offsets(context, std::span(plan.excluded_offsets));
   const Buffer<Id> excluded(context, std::span(plan.excluded));
-  Buffer<RankCounts> counts(context, count ? plan.positives.size() : 0);
+  Buffer<RankCounts> counts(context, plan.positives.size());
   Buffer<Id> lists(context, size_product(users, list_length));
   struct Memory {
     Buffer<float> scratch, scores;
@@ -160,14 +160,12 @@ Ranked score_all(const Context& context, const Scorer& scorer, const RankingPlan
 
 Ranked rank_all(const Context& context, const Scorer& scorer, const RankingPlan& plan, int list_length) {
   const std::optional<Factors> factors = scorer.factors();
-  const bool count = !plan.positives.empty();
-  const bool screened = count && factors.has_value() && context.device() == Device::cpu &&
-                        ScreenedItems::supports(factors->items.cols);
-  Ranked ranked;
-  if (!screened || list_length > 0)
-    ranked = score_all(context, scorer, plan, count && !screened, list_length);
-  if (screened) ranked.counts = screen_all(context, *factors, plan);
-  return ranked;
+  const bool counts_alone = !plan.positives.empty() && list_length == 0;
+  if (counts_alone && factors.has_value() && context.device() == Device::cpu &&
+      ScreenedItems::supports(factors->items.cols)) {
+    return {screen_all(context, *factors, plan), {}};
+  }
+  return score_all(context, scorer, plan, list_length);
 }
 
 /// A row's list, without the places that the catalogue could not fill.

@@ -28,7 +28,8 @@ void check_rankable(const Split& split, Target target, int max_users = 0);
 /// Ranks each user's test item against all items that the user has not interacted with in training or
 /// validation; for Target::validation, against all that the user has not interacted with in training: the
 /// test item is then an ordinary negative, as nothing may know it. Users without such an item are left out.
-/// Ties count as if broken at random. The result does not depend on the number of threads.
+/// Ties count as if broken at random. The result does not depend on the number of threads, but scores that
+/// differ by a float's rounding alone may change places with the processor, and with `lists`.
 ///
 /// `max_users`: rank that many users only, evenly spread over those with such an item; 0: all.
 ///

@@ -16,7 +16,8 @@ namespace sllmr {
 
 /// Raised by one with every change of the program that gives other figures for the same configuration, data
 /// and scores (another draw, order of sums, default split, formula), or cannot read what a run stored; not
-/// for one that only adds or speeds up.
+/// for one that only adds or speeds up. Which of two nearly equal scores `full` has above the other depends
+/// on the processor's products and does not count.
 inline constexpr int kNumbersVersion = 7;
 
 /// Hashes of what a run reads. Of a table of scores, as it was read or made: what llm.stale_weight and

@@ -13,6 +13,7 @@
 #include "host/base/stopwatch.h"
 #include "host/eval/protocol.h"
 #include "host/guidance/registry.h"
+#include "host/runs/checkpoint_clock.h"
 #include "host/runs/guidance_cost.h"
 #include "host/runs/provenance.h"
 #include "host/runs/run_folder.h"
@@ -27,8 +28,7 @@ namespace sllmr {
 namespace {
 
 constexpr const char* kFormat = "sllmr-checkpoint-1";
-// Writing one takes as long as an epoch of a small model.
-constexpr double kSecondsBetweenCheckpoints = 5;
+
 // In the metadata of a checkpoint whose epoch was trained, but whose validation was stopped.
 constexpr const char* kValidationDue = "validation_due";
 
@@ -123,6 +123,7 @@ class Run {
     const Stopwatch watch;
     const bool done = trainer_->prepare_training();
     prepare_seconds_ += watch.seconds();
+    since_checkpoint_ = {};
     return done;
   }
 
@@ -158,13 +159,15 @@ class Run {
   /// What follows an epoch's training. False: interrupted.
   bool finish_epoch() {
     const int epoch = trainer_->epoch();
-    if (validation_due_) validate(epoch);
+    const bool best_is_new = validation_due_ && validate(epoch);
     const bool last = epoch == config_.train.epochs || done_;
-    const int every = config_.train.checkpoint_every;
-    const bool due =
-        every > 0 ? epoch % every == 0 : since_checkpoint_.seconds() >= kSecondsBetweenCheckpoints;
+    // The best model never runs ahead of the checkpoint that knows of it.
+    const bool due = best_is_new || checkpoint_is_due(config_.train.checkpoint_every, epoch,
+                                                      since_checkpoint_.seconds(), checkpoint_seconds_);
     if (last || due || interrupted()) {
+      const Stopwatch watch;
       save(kCheckpointFile);
+      checkpoint_seconds_ = watch.seconds();
       since_checkpoint_ = {};
     }
     return last || !interrupted();
@@ -174,14 +177,17 @@ class Run {
     return protocol_.evaluate({context_, config_, *trainer_, world_.split, target}, nullptr);
   }
 
-  void validate(int epoch) {
+  /// Is it the best so far?
+  bool validate(int epoch) {
     nlohmann::json event = evaluate(Target::validation);
     validation_due_ = false;
     event["event"] = "validation";
     event["epoch"] = epoch;
     folder_->log(event);
-    if (validation_.add(epoch, event.at(monitor_.name).at("all"), monitor_.better)) save(kBestFile);
+    const bool best = validation_.add(epoch, event.at(monitor_.name).at("all"), monitor_.better);
+    if (best) save(kBestFile);
     done_ = config_.train.patience > 0 && validation_.without_gain >= config_.train.patience;
+    return best;
   }
 
   nlohmann::json summarise() {
@@ -322,6 +328,7 @@ class Run {
   bool done_ = false;
   std::string loss_text_;
   Stopwatch since_checkpoint_;
+  double checkpoint_seconds_ = 0;                   // that the last one took
   double prepare_seconds_ = 0, train_seconds_ = 0;  // of this process, which may go on with a run
   std::int64_t first_row_ = 0;                      // where it began
 };

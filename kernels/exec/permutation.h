@@ -90,14 +90,15 @@ class Permutation {
 };
 
 /// A permutation of {0, ..., n - 1} that stays among neighbours for a while: of blocks of `block` indices,
-/// and within each, the same in all. What is left behind the last whole block comes last. `block` of 0: a
-/// Permutation.
+/// and within each, the same in all. Blocks begin elsewhere in every epoch, and what is left behind the last
+/// whole one comes last. `block` of 0: a Permutation.
 class BlockPermutation {
  public:
   SLLMR_HD BlockPermutation(std::uint64_t seed, std::uint32_t epoch, std::uint64_t n, std::uint64_t block)
       : n_(n),
-        block_(block == 0 || block > n ? n : block),
+        block_(block == 0 || block > n ? (n > 1 ? n : 1) : block),
         blocks_(n / block_),
+        begin_(block_ >= n ? 0 : philox(seed, epoch, 1, Purpose::shuffle).word[0] % n),
         of_blocks_(seed, epoch, blocks_),
         within_(seed, epoch, block_),
         rest_(seed, epoch, n % block_) {}
@@ -105,7 +106,9 @@ class BlockPermutation {
   SLLMR_HD std::uint64_t operator()(std::uint64_t index) const {
     if (block_ == n_) return within_(index);
     const std::uint64_t block = index / block_, place = index % block_;
-    return block < blocks_ ? of_blocks_(block) * block_ + within_(place) : block * block_ + rest_(place);
+    return around(
+        (block < blocks_ ? of_blocks_(block) * block_ + within_(place) : block * block_ + rest_(place)) +
+        begin_);
   }
 
   /// As Permutation::take().
@@ -115,10 +118,10 @@ class BlockPermutation {
     while (count > 0) {
       const std::uint64_t block = first / block_, place = first % block_;
       const bool whole = block < blocks_;
-      const std::uint64_t start = (whole ? of_blocks_(block) : block) * block_;
+      const std::uint64_t start = (whole ? of_blocks_(block) : block) * block_ + begin_;
       const auto left = static_cast<std::int64_t>(block_ - place), some = count < left ? count : left;
       (whole ? within_ : rest_).take<Most>(place, some, to);
-      for (std::int64_t k = 0; k < some; ++k) to[k] += start;
+      for (std::int64_t k = 0; k < some; ++k) to[k] = around(to[k] + start);
       first += static_cast<std::uint64_t>(some);
       count -= some;
       to += some;
@@ -126,7 +129,10 @@ class BlockPermutation {
   }
 
  private:
-  std::uint64_t n_, block_, blocks_;
+  /// `index` is at most 2 n - 1.
+  SLLMR_HD std::uint64_t around(std::uint64_t index) const { return index < n_ ? index : index - n_; }
+
+  std::uint64_t n_, block_, blocks_, begin_;
   Permutation of_blocks_, within_, rest_;
 };
 

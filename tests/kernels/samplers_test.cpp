@@ -103,6 +103,21 @@ TEST(InteractionIndex, TheFilterDeniesNoInteractionAndMostOthers) {
   EXPECT_LT(maybe, others / 10);
 }
 
+TEST(InteractionIndex, TheFilterServesUsersWithLongHistoriesToo) {
+  const Context context(Device::cpu, 1);
+  for (const Id length : {500, 20000}) {
+    const Interactions interactions = make_interactions(context, 12, length, length, 4 * length, 6);
+    const InteractionView& view = interactions.view();
+    int maybe = 0, others = 0;
+    for (Id item = 1; item <= 4 * length; ++item) {
+      const bool there = interactions.has(6, item);
+      maybe += view.filter.is_set(view.filter.bit_of(6, item)) && !there;
+      others += !there;
+    }
+    EXPECT_LT(maybe, others / 5) << length;
+  }
+}
+
 TEST(InteractionIndex, TellsWhoHasEveryItem) {
   const Context context(Device::cpu, 1);
   EXPECT_EQ(Interactions(context, {{1, 2}, {1, 3, 2}, {3}}, 3).index.user_of_all_items(), 2);

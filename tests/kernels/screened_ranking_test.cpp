@@ -132,6 +132,47 @@ TEST_F(ScreenedRanking, WhatIsCloseIsOnItsOwnSide) {
   world.expect_exact();
 }
 
+/// A score in float with its terms in the kernel's order: sixteen running sums, halved till one is left.
+float score_of(const float* u, const float* v, std::int64_t width) {
+  float sums[16] = {};
+  for (std::int64_t k = 0; k < width; ++k) sums[k % 16] = std::fmaf(u[k], v[k], sums[k % 16]);
+  for (int k = 0; k < 8; ++k) sums[k] += sums[k + 8];
+  for (int k = 0; k < 4; ++k) sums[k] += sums[k + 4];
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+TEST_F(ScreenedRanking, ScoresThatDifferByARoundingAreComparedInFloat) {
+  for (const std::int64_t width : {32, 64, 256}) {
+    World world(40, 900, width, 0, 9);
+    std::normal_distribution<float> normal;
+    for (float& x : world.users) x = normal(world.engine);
+    for (Id item = 0; item < 900; ++item) {  // all items nearly the same: their scores are a few bits apart
+      for (std::int64_t k = 0; k < width; ++k) {
+        float& x = world.number(world.items, item, k);
+        x = item == 0 ? normal(world.engine) : world.number(world.items, 0, k);
+        if (item > 0 && world.below(4) == 0) x = std::nextafter(x, 10.0F);
+      }
+    }
+    const std::vector<RankCounts> got = world.counts();
+    const Matrix<const float> users = world.matrix(world.users), items = world.matrix(world.items);
+    for (std::size_t k = 0; k < got.size(); ++k) {
+      const auto first = world.excluded.begin() + world.offsets[k],
+                 last = world.excluded.begin() + world.offsets[k + 1];
+      const float* u = users.row(world.ids[k]);
+      const float mine = score_of(u, items.row(world.positives[k]), width);
+      int above = 0, ties = 0;
+      for (Id item = 1; item < 900; ++item) {
+        if (item == world.positives[k] || std::find(first, last, item) != last) continue;
+        const float other = score_of(u, items.row(item), width);
+        above += other > mine;
+        ties += other == mine;
+      }
+      ASSERT_EQ(got[k].above, above) << "width " << width << ", user " << k;
+      ASSERT_EQ(got[k].ties, ties) << "width " << width << ", user " << k;
+    }
+  }
+}
+
 TEST_F(ScreenedRanking, NumbersTooLargeForTheBoundsAreComparedInFull) {
   World world(20, 100, 32, 0, 4);
   world.number(world.items, 40, 3) = 0x1p100F;
@@ -174,8 +215,9 @@ TEST_F(ScreenedRanking, ThreadsThatRoundTheItemsDoNotShow) {
   }
 }
 
-TEST_F(ScreenedRanking, WidthsThatFillNoRegisterAreNotSupported) {
+TEST_F(ScreenedRanking, WidthsThatItIsNotMadeForAreNotSupported) {
   EXPECT_FALSE(ScreenedItems::supports(24));
+  EXPECT_FALSE(ScreenedItems::supports(2048));
   EXPECT_TRUE(ScreenedItems::supports(48));
 }
 

@@ -261,6 +261,39 @@ RankingResult evaluate_mf(const Context& context, const Split& split, bool lists
   return evaluate_full(context, model, split, Target::test, kCutoffs, 0, lists);
 }
 
+/// With whole numbers, so that every processor's scores are exact; tiles of several threads.
+TEST(FullRanking, OfInnerProductsEqualsTheDefinition) {
+  const Dataset data = random_data(1300, 500, 4);
+  const Split split = leave_one_out(data);
+  for (const int threads : {1, 3}) {
+    const Context context(Device::cpu, threads);
+    Mf model(context, data.users.rows(), data.items.rows(), {32, 0.1, 1, OptimizerKind::sgd});
+    std::mt19937 engine(3);
+    std::vector<std::vector<float>> tables;
+    for (NamedBuffer& each : model.named_buffers()) {
+      auto* table = std::get<Buffer<float>*>(each.buffer);
+      std::vector<float>& values = tables.emplace_back(table->size());
+      for (float& x : values) x = static_cast<float>(engine() % 5) - 2;
+      table->assign(context, values);
+    }
+    const auto logit = [&](Id user, Id item) {
+      double sum = 0;
+      for (std::size_t k = 0; k < 32; ++k) {
+        sum += tables[0][static_cast<std::size_t>(user) * 32 + k] *
+               tables[1][static_cast<std::size_t>(item) * 32 + k];
+      }
+      return sum;
+    };
+    for (const bool lists : {false, true}) {
+      const RankingResult result = evaluate_full(context, model, split, Target::test, kCutoffs, 0, lists);
+      const Naive expected = naive(split, Target::test, logit);
+      expect_slice(result.figures, Slice::all, expected.all);
+      expect_slice(result.figures, Slice::cold, expected.cold);
+      expect_slice(result.figures, Slice::tail, expected.tail);
+    }
+  }
+}
+
 /// A model during whose second tile the user presses Ctrl-C.
 class InterruptedModel final : public Scorer {
  public:

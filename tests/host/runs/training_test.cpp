@@ -213,6 +213,13 @@ TEST_F(Training, AFinishedRunKeepsItsSummary) {
   EXPECT_EQ(train(config({"train.epochs=2"}), true), summary);
 }
 
+TEST_F(Training, HowOftenCheckpointsAreWrittenMayChange) {
+  const nlohmann::json summary = train(config({"train.epochs=2", "train.checkpoint_every=1"}), false);
+  EXPECT_EQ(train(config({"train.epochs=2"}), true), summary);
+  std::filesystem::remove(folder_ / "run/summary.json");
+  EXPECT_EQ(train(config({"train.epochs=2", "train.checkpoint_every=2"}), true)["test"], summary["test"]);
+}
+
 TEST_F(Training, ResumingOnOtherDataIsRefused) {
   train(config({}), false);
   SyntheticOptions other = small_world(600, 400);
