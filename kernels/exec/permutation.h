@@ -45,6 +45,7 @@ class Permutation {
     const std::uint32_t mask = static_cast<std::uint32_t>((std::uint64_t{1} << half_bits_) - 1);
     std::uint32_t left = static_cast<std::uint32_t>(index >> half_bits_),
                   right = static_cast<std::uint32_t>(index) & mask;
+    SLLMR_UNROLL
     for (int k = 0; k < kRounds; ++k) {
       // The finaliser of MurmurHash3: every input bit reaches every output bit.
       std::uint32_t h = right + key_[k];
@@ -106,14 +107,17 @@ class BlockPermutation {
   SLLMR_HD std::uint64_t operator()(std::uint64_t index) const {
     if (block_ == n_) return within_(index);
     const std::uint64_t block = index / block_, place = index % block_;
-    return around(
-        (block < blocks_ ? of_blocks_(block) * block_ + within_(place) : block * block_ + rest_(place)) +
-        begin_);
+    if (block < blocks_) return around(of_blocks_(block) * block_ + within_(place) + begin_);
+    return around(block * block_ + rest_(place) + begin_);
   }
 
   /// As Permutation::take().
   template <int Most>
   SLLMR_INLINE void take(std::uint64_t first, std::int64_t count, std::uint64_t* to) const {
+    if constexpr (Most == 1) {
+      *to = (*this)(first);
+      return;
+    }
     if (block_ == n_) return within_.take<Most>(first, count, to);
     while (count > 0) {
       const std::uint64_t block = first / block_, place = first % block_;
