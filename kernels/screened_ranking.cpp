@@ -11,6 +11,7 @@
 #include "kernels/byte_rows.h"
 #include "kernels/exec/interrupt.h"
 #include "kernels/exec/parallel.h"
+#include "kernels/exec/processor.h"
 
 #if defined(__x86_64__) && defined(__AVX2__) && defined(__FMA__)
 #define SLLMR_SCREENS 1
@@ -57,11 +58,7 @@ SLLMR_VNNI inline void add_products(__m512i& sums, const __m512i& items, const _
 }  // namespace
 
 bool ScreenedItems::supports(std::int64_t width) {
-  static const bool processor =
-      __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
-      __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
-      __builtin_cpu_supports("avx512cd") != 0 && __builtin_cpu_supports("avx512vnni") != 0;
-  return processor && width % kWidthMultiple == 0 && width <= kMostWidth;
+  return has_avx512_vnni() && width % kWidthMultiple == 0 && width <= kMostWidth;
 }
 
 ScreenedItems::ScreenedItems(const Context& context, const Matrix<const float>& items)

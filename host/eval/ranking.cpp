@@ -89,7 +89,6 @@ std::vector<RankCounts> screen_all(const Context& context, const Factors& factor
   SharedItems tiles((users + tile_users - 1) / tile_users);
   on_threads(context.threads(), [&](int) {
     tiles.take([&](std::int64_t tile) {
-      throw_if_interrupted();
       const std::int64_t first = tile * tile_users;
       items.count(factors.users,
                   {.users = plan.users.data() + first,

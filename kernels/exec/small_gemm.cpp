@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/exec/processor.h"
+
 namespace sllmr {
 
 namespace {
@@ -126,11 +128,7 @@ void product(const Factor<Real>& a, const Matrix<const Real>& b, const Matrix<Re
   const Product<Real> of{a, b, to};
   const std::int64_t m = to.rows, n = to.cols, k = b.rows;
 #if defined(__x86_64__)
-  static const bool avx512 =
-      __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
-      __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
-      __builtin_cpu_supports("avx512cd") != 0;
-  if (avx512) return multiply_avx512(of, m, n, k, accumulate);
+  if (has_avx512()) return multiply_avx512(of, m, n, k, accumulate);
 #endif
   multiply<6, 32>(of, m, n, k, accumulate);
 }
