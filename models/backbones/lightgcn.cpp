@@ -18,6 +18,7 @@ template <class Real>
 class LightGcn final : public TypedBackbone<Real, LightGcn<Real>> {
  public:
   struct Saved {
+    typename GraphEmbedding<Real>::Saved embedding;
     typename FactorizationMachine<Real>::Saved product;
   };
   struct Catalogue {
@@ -32,7 +33,7 @@ class LightGcn final : public TypedBackbone<Real, LightGcn<Real>> {
   }
 
   Tensor<Real> compute(const Context& context, const FeatureBatch& batch, const Pass&, Saved* saved) const {
-    const Tensor<Real> x = embedding_.forward(context, batch);
+    const Tensor<Real> x = embedding_.forward(context, batch, saved ? &saved->embedding : nullptr);
     return product_.forward(context, x, saved ? &saved->product : nullptr);
   }
 
@@ -46,7 +47,7 @@ class LightGcn final : public TypedBackbone<Real, LightGcn<Real>> {
     const Tensor<Real> d_x(context, kept.x.rows(), kept.x.cols());
     product_.backward(context, kept, d_logits, d_x, InputGradient::replace);
     add_to(context, d_vectors, user_then_item(d_x, embedding_.width()));
-    embedding_.backward(context, batch, d_x);
+    embedding_.backward(context, batch, saved.embedding, d_x);
   }
 
   Catalogue items_side(const Context& context, const FeatureBatch& items) const {

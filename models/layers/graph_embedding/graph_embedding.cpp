@@ -59,7 +59,7 @@ GraphEmbedding<Real>::GraphEmbedding(const Context& context, Parameters<Real>& p
       layers_(layers),
       first_item_(options.table_rows[static_cast<std::size_t>(Vocabulary::user)]),
       item_rows_(options.table_rows[static_cast<std::size_t>(Vocabulary::item)]) {
-  require_layers(name, layers, std::numeric_limits<int>::max());
+  require_layers(name, layers, std::numeric_limits<std::uint8_t>::max());
   require(width_ >= 1,
           "the width of '" + name + "' is " + std::to_string(width_) + "; it must be at least 1");
   for (const auto& [rows, what] : {std::pair(first_item_, "user"), std::pair(item_rows_, "item")}) {
@@ -91,27 +91,72 @@ GraphEmbedding<Real>::GraphEmbedding(const Context& context, Parameters<Real>& p
 }
 
 template <class Real>
+const TablePlan& GraphEmbedding<Real>::plan_of(const FeatureBatch& batch, Field field) const {
+  const TablePlan& plan = batch.plans[static_cast<std::size_t>(vocabulary_of(field))];
+  require(batch.rows == 0 || plan.n > 0,
+          "layer '" + name_ + "': the batch has no plans; make it for training");
+  return plan;
+}
+
+template <class Real>
+Buffer<std::uint8_t> GraphEmbedding<Real>::reach_of(const Context& context, const FeatureBatch& batch) const {
+  const auto n = static_cast<std::size_t>(nodes());
+  Buffer<std::uint8_t> now(context, n), next(context, layers_ > 1 ? n : 0);
+  for (const Field field : {Field::user, Field::item}) {
+    const TablePlan& plan = plan_of(batch, field);
+    run(context, BatchNodes{.n = plan.n,
+                            .keys = plan.keys,
+                            .offsets = plan.offsets,
+                            .field = plan.field,
+                            .wanted = static_cast<std::int8_t>(field),
+                            .first = first_node(field),
+                            .layers = static_cast<std::uint8_t>(layers_),
+                            .reach = now.data()});
+  }
+  for (int reach = layers_ - 1; reach >= 1; --reach) {
+    run(context, GraphReach{.nodes = nodes(),
+                            .offsets = graph_.offsets,
+                            .neighbours = graph_.neighbours,
+                            .reach = static_cast<std::uint8_t>(reach),
+                            .from = now.data(),
+                            .to = next.data()});
+    std::swap(now, next);
+  }
+  return now;
+}
+
+template <class Real>
 void GraphEmbedding<Real>::propagate(const Context& context, const Matrix<const Real>& x,
-                                     const Matrix<Real>& out) const {
+                                     const Matrix<Real>& out, Flow flow, const std::uint8_t* reach) const {
   // Horner's rule: x + A (x + A (x + ...)) needs no layer but the last.
   Propagation<Real> step{.graph = graph_, .base = x, .x = x, .out = out};
+  if (flow != Flow::everywhere) step.reach = reach;
+  if (flow == Flow::from_batch) step.least_base = layers_;
   Tensor<Real> now, next;
-  for (int layer = 1; layer < layers_; ++layer) {
-    if (next.size() == 0) next = Tensor<Real>(context, nodes(), width_);
-    step.out = next;
+  for (int layer = 1; layer <= layers_; ++layer) {
+    const bool last = layer == layers_;
+    if (last) {
+      step.factor = Real(1) / static_cast<Real>(layers_ + 1);
+      step.out = out;
+    } else {
+      if (next.size() == 0) next = Tensor<Real>(context, nodes(), width_);
+      step.out = next;
+    }
+    if (flow == Flow::to_batch) step.least_out = layer;
+    if (flow == Flow::from_batch) {
+      step.least_x = layers_ - layer + 1;
+      step.least_out = layers_ - layer;
+    }
     run(context, step);
     step.x = next;
     std::swap(now, next);
   }
-  step.factor = Real(1) / static_cast<Real>(layers_ + 1);
-  step.out = out;
-  run(context, step);
 }
 
 template <class Real>
 Tensor<Real> GraphEmbedding<Real>::propagated(const Context& context) const {
   Tensor<Real> e(context, nodes(), width_);
-  propagate(context, parameters_->matrix(table_), e);
+  propagate(context, parameters_->matrix(table_), e, Flow::everywhere, nullptr);
   return e;
 }
 
@@ -127,7 +172,7 @@ template <class Real>
 void GraphEmbedding<Real>::look_up(const Context& context, const Tensor<Real>& e, const FeatureBatch& batch,
                                    Field field, const Tensor<Real>& out) const {
   const Bags& bags = batch.fields[static_cast<std::size_t>(field)];
-  const std::int64_t first = field == Field::item ? first_item_ : 0;
+  const std::int64_t first = first_node(field);
   const BagField<Real> looked_up{.table = e.row_range(first, nodes() - first),
                                  .ids = bags.ids,
                                  .begin = bags.begin,
@@ -137,8 +182,12 @@ void GraphEmbedding<Real>::look_up(const Context& context, const Tensor<Real>& e
 }
 
 template <class Real>
-Tensor<Real> GraphEmbedding<Real>::forward(const Context& context, const FeatureBatch& batch) const {
-  const Tensor<Real> e = propagated(context);
+Tensor<Real> GraphEmbedding<Real>::forward(const Context& context, const FeatureBatch& batch,
+                                           Saved* saved) const {
+  if (saved != nullptr) saved->reach = reach_of(context, batch);
+  Tensor<Real> e(context, nodes(), width_);
+  propagate(context, parameters_->matrix(table_), e, saved != nullptr ? Flow::to_batch : Flow::everywhere,
+            saved != nullptr ? saved->reach.data() : nullptr);
   Tensor<Real> out(context, batch.rows, 2 * std::int64_t{width_});
   look_up(context, e, batch, Field::user, out.columns(0, width_));
   look_up(context, e, batch, Field::item, out.columns(width_, width_));
@@ -146,15 +195,14 @@ Tensor<Real> GraphEmbedding<Real>::forward(const Context& context, const Feature
 }
 
 template <class Real>
-void GraphEmbedding<Real>::backward(const Context& context, const FeatureBatch& batch,
+void GraphEmbedding<Real>::backward(const Context& context, const FeatureBatch& batch, const Saved& saved,
                                     const Tensor<Real>& d_out) const {
   require_shape(name_, "output's gradient", d_out, batch.rows, 2 * std::int64_t{width_});
-  const Tensor<Real> d_e = Tensor<Real>::zeros(context, nodes(), width_);
+  const Tensor<Real> d_e(context, nodes(), width_);  // rows of the batch are written, others not read
   std::int64_t column = 0;
-  for (const auto& [field, first] : {std::pair(Field::user, Id{0}), std::pair(Field::item, first_item_)}) {
-    const TablePlan& plan = batch.plans[static_cast<std::size_t>(vocabulary_of(field))];
-    require(batch.rows == 0 || plan.n > 0,
-            "layer '" + name_ + "': the batch has no plans; make it for training");
+  for (const Field field : {Field::user, Field::item}) {
+    const TablePlan& plan = plan_of(batch, field);
+    const std::int64_t first = first_node(field);
     run(context, BagGradients<Real>{.n = plan.n,
                                     .keys = plan.keys,
                                     .offsets = plan.offsets,
@@ -167,7 +215,7 @@ void GraphEmbedding<Real>::backward(const Context& context, const FeatureBatch& 
     column += width_;
   }
   // A is symmetric: backward is forward.
-  propagate(context, d_e, parameters_->gradient_matrix(table_));
+  propagate(context, d_e, parameters_->gradient_matrix(table_), Flow::from_batch, saved.reach.data());
 }
 
 template class GraphEmbedding<float>;

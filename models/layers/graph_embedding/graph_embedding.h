@@ -17,8 +17,12 @@ namespace sllmr {
 template <class Real>
 class GraphEmbedding {
  public:
-  /// Throws Error for a width, a number of rows or of layers below 1, for no interactions at all, and for one
-  /// of the padding or of an id without a row.
+  struct Saved {
+    Buffer<std::uint8_t> reach;  // see GraphReach; [nodes]
+  };
+
+  /// Throws Error for a width, a number of rows or of layers below 1, for more than 255 layers, for no
+  /// interactions at all, and for one of the padding or of an id without a row.
   GraphEmbedding(const Context& context, Parameters<Real>& parameters, const std::string& name,
                  const BackboneOptions& options, int layers, double deviation);
 
@@ -29,17 +33,29 @@ class GraphEmbedding {
   Tensor<Real> look_up(const Context& context, const Tensor<Real>& e, const FeatureBatch& batch,
                        Field field) const;
 
-  /// e of each row's user beside that of its item, [batch.rows x 2 * width].
-  Tensor<Real> forward(const Context& context, const FeatureBatch& batch) const;
-  /// Gradient of E from that of forward's result; the batch needs its plans.
-  void backward(const Context& context, const FeatureBatch& batch, const Tensor<Real>& d_out) const;
+  /// e of each row's user beside that of its item, [batch.rows x 2 * width]. `saved` may be null; else the
+  /// batch needs its plans, and of the graph only what the batch's nodes depend on is propagated.
+  Tensor<Real> forward(const Context& context, const FeatureBatch& batch, Saved* saved) const;
+  /// Gradient of E from that of forward's result.
+  void backward(const Context& context, const FeatureBatch& batch, const Saved& saved,
+                const Tensor<Real>& d_out) const;
 
  private:
   std::int64_t nodes() const { return graph_.nodes; }
   void look_up(const Context& context, const Tensor<Real>& e, const FeatureBatch& batch, Field field,
                const Tensor<Real>& out) const;
+  /// The plan of the batch's users or items; throws Error if it has none.
+  const TablePlan& plan_of(const FeatureBatch& batch, Field field) const;
+  Id first_node(Field field) const { return field == Field::item ? first_item_ : 0; }
+  Buffer<std::uint8_t> reach_of(const Context& context, const FeatureBatch& batch) const;
+
+  /// Which rows of a propagation matter: all, those that the batch's rows of the result depend on, or, where
+  /// x has rows of the batch alone, those that depend on these.
+  enum class Flow { everywhere, to_batch, from_batch };
   /// out = (x + A x + ... + A^layers x) / (layers + 1). `x` and `out` [nodes x width], two pieces of memory.
-  void propagate(const Context& context, const Matrix<const Real>& x, const Matrix<Real>& out) const;
+  /// `reach` is read where the flow is not everywhere.
+  void propagate(const Context& context, const Matrix<const Real>& x, const Matrix<Real>& out, Flow flow,
+                 const std::uint8_t* reach) const;
 
   std::string name_;
   const Parameters<Real>* parameters_;

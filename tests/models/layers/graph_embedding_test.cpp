@@ -42,8 +42,9 @@ struct GraphRun {
 
   /// out, and the gradient of sum(weights * out).
   std::pair<std::vector<Real>, std::vector<Real>> operator()(const FeatureBatch& batch) {
-    const Tensor<Real> out = layer.forward(context, batch);
-    layer.backward(context, batch, slice_of(context, out.rows(), out.cols(), weights(out)));
+    typename GraphEmbedding<Real>::Saved saved;
+    const Tensor<Real> out = layer.forward(context, batch, &saved);
+    layer.backward(context, batch, saved, slice_of(context, out.rows(), out.cols(), weights(out)));
     return {out.to_host(context), parameters.gradients().to_host(context)};
   }
   static std::vector<Real> weights(const Tensor<Real>& out) { return random_numbers<Real>(4, out.size()); }
@@ -62,14 +63,14 @@ HostFeatures make_features(int rows) {
   return features;
 }
 
-/// e from dense matrices, layer by layer: [nodes x width].
-std::vector<double> naive(const double* table, int width, int layers) {
-  const BackboneOptions options = options_of(width);
-  const auto nodes = static_cast<std::size_t>(kGraphRows[0] + kGraphRows[1]),
-             columns = static_cast<std::size_t>(width);
+/// e of such a table over the options' graph, from dense matrices, layer by layer: [nodes x width].
+std::vector<double> naive(const BackboneOptions& options, const double* table, int layers) {
+  const Id users = options.table_rows[0];
+  const auto nodes = static_cast<std::size_t>(users + options.table_rows[1]),
+             columns = static_cast<std::size_t>(options.width);
   std::vector<std::vector<double>> adjacency(nodes, std::vector<double>(nodes));
   for (const auto& [user, item] : options.interactions) {
-    const auto u = static_cast<std::size_t>(user), i = static_cast<std::size_t>(kGraphRows[0] + item);
+    const auto u = static_cast<std::size_t>(user), i = static_cast<std::size_t>(users + item);
     adjacency[u][i] = adjacency[i][u] = 1;
   }
   std::vector<double> degree(nodes);
@@ -102,7 +103,7 @@ TEST(GraphEmbedding, IsTheMeanOverTheLayers) {
       SCOPED_TRACE(testing::Message() << "width " << width << ", " << layers << " layers");
       const GraphRun<double> run(context, width, layers);
       const double* table = run.parameters.value(run.parameters.find("embedding"));
-      const std::vector<double> e = naive(table, width, layers);
+      const std::vector<double> e = naive(options_of(width), table, layers);
       EXPECT_TRUE(all_near(run.layer.propagated(context).to_host(context), e, {1e-14, 1e-14}));
 
       std::vector<double> rows;
@@ -111,8 +112,8 @@ TEST(GraphEmbedding, IsTheMeanOverTheLayers) {
              {features.of(Field::user)[row][0], kGraphRows[0] + features.of(Field::item)[row][0]})
           rows.insert(rows.end(), e.begin() + node * width, e.begin() + (node + 1) * width);
       }
-      EXPECT_TRUE(
-          all_near(run.layer.forward(context, device.batch()).to_host(context), rows, {1e-14, 1e-14}));
+      EXPECT_TRUE(all_near(run.layer.forward(context, device.batch(), nullptr).to_host(context), rows,
+                           {1e-14, 1e-14}));
       for (int d = 0; d < width; ++d) {  // user 8 has no edges
         EXPECT_DOUBLE_EQ(e[static_cast<std::size_t>(8 * width + d)], table[8 * width + d] / (layers + 1));
       }
@@ -130,7 +131,7 @@ TEST(GraphEmbedding, GradientsAreThoseOfFiniteDifferences) {
     std::fill_n(run.parameters.gradients().data(), size, 7.0);                   // must not be seen again
     const std::vector<double> gradient = run(device.batch()).second;
     const auto loss = [&] {
-      const Tensor<double> out = run.layer.forward(context, device.batch());
+      const Tensor<double> out = run.layer.forward(context, device.batch(), nullptr);
       const std::vector<double> weights = GraphRun<double>::weights(out), values = out.to_host(context);
       double sum = 0;
       for (std::size_t k = 0; k < values.size(); ++k) sum += weights[k] * values[k];
@@ -161,6 +162,53 @@ TEST(GraphEmbedding, FloatIsRight) {
 TEST(GraphEmbeddingCuda, FloatIsRight) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
   expect_float_is_right(Context(Device::cuda));
+}
+
+/// A chain of 20 users and 20 items, user k between the items k and k + 1: far ends do not meet in any of the
+/// layers.
+BackboneOptions chain_options() {
+  BackboneOptions options;
+  options.width = 5;
+  options.table_rows = {21, 22, 3, 3};
+  for (Id k = 1; k <= 20; ++k) options.interactions.insert(options.interactions.end(), {{k, k}, {k, k + 1}});
+  return options;
+}
+
+/// What is left out for a batch moves no bit of its rows, and its gradient is that of the whole graph.
+void expect_all_that_counts(const Context& context, double tolerance) {
+  TestNumbers numbers(8);
+  const BackboneOptions options = chain_options();
+  HostFeatures features = random_features(numbers, 2, options.table_rows, 3);
+  features.of(Field::user) = {{4}, {20}};
+  features.of(Field::item) = {{5}, {4}};
+  const DeviceFeatures device(context, features);
+  const std::vector<float> d_out = random_numbers<float>(4, 20);
+  std::vector<double> d_e(43 * 5);
+  const std::array<int, 4> node{4, 21 + 5, 20, 21 + 4};  // of each five numbers of d_out
+  for (std::size_t k = 0; k < 20; ++k) d_e[static_cast<std::size_t>(node[k / 5]) * 5 + k % 5] = d_out[k];
+
+  for (const int layers : {1, 2, 3, 6, 50}) {
+    SCOPED_TRACE(layers);
+    Parameters<float> parameters;
+    const GraphEmbedding<float> layer(context, parameters, "embedding", options, layers, 0.1);
+    parameters.allocate(context, 1);
+    typename GraphEmbedding<float>::Saved saved;
+    const std::vector<float> out = layer.forward(context, device.batch(), &saved).to_host(context);
+    EXPECT_EQ(out, layer.forward(context, device.batch(), nullptr).to_host(context));
+    layer.backward(context, device.batch(), saved, slice_of(context, 2, 10, d_out));
+    std::vector<float> gradient = parameters.gradients().to_host(context);
+    gradient.resize(d_e.size());
+    EXPECT_TRUE(all_near(gradient, naive(options, d_e.data(), layers), {tolerance, tolerance}));
+  }
+}
+
+TEST(GraphEmbedding, PropagatesAllThatTheBatchDependsOn) {
+  expect_all_that_counts(Context(Device::cpu, 1), 1e-6);
+  expect_all_that_counts(Context(Device::cpu, 2), 1e-6);
+}
+TEST(GraphEmbeddingCuda, PropagatesAllThatTheBatchDependsOn) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  expect_all_that_counts(Context(Device::cuda), 1e-6);
 }
 
 TEST(GraphEmbedding, ThreadsDoNotMatter) {
@@ -195,6 +243,7 @@ TEST(GraphEmbedding, RefusesWhatDoesNotFit) {
   };
   EXPECT_EQ(error(options_of(4)), "no error");
   EXPECT_THAT(error(options_of(4), 0), HasSubstr("'embedding' has 0 layers"));
+  EXPECT_THAT(error(options_of(4), 256), HasSubstr("it takes 1 to 255"));
   EXPECT_THAT(error(options_of(0)), HasSubstr("the width of 'embedding' is 0"));
   BackboneOptions options = options_of(4);
   options.table_rows[1] = 0;
@@ -213,16 +262,19 @@ TEST(GraphEmbedding, RefusesWhatDoesNotFit) {
 
   const GraphRun<float> run(context, 4, 3);
   const DeviceFeatures device(context, make_features(5));
-  const auto backward_error = [&](const FeatureBatch& batch, std::int64_t rows, std::int64_t cols) {
-    return error_of([&] { run.layer.backward(context, batch, Tensor<float>::zeros(context, rows, cols)); });
+  typename GraphEmbedding<float>::Saved saved;
+  run.layer.forward(context, device.batch(), &saved);
+  const auto backward_error = [&](std::int64_t rows, std::int64_t cols) {
+    return error_of([&] {
+      run.layer.backward(context, device.batch(), saved, Tensor<float>::zeros(context, rows, cols));
+    });
   };
-  EXPECT_THAT(backward_error(device.batch(), 4, 8),
-              HasSubstr("output's gradient is [4 x 8], expected [5 x 8]"));
-  EXPECT_THAT(backward_error(device.batch(), 5, 4),
-              HasSubstr("output's gradient is [5 x 4], expected [5 x 8]"));
+  EXPECT_THAT(backward_error(4, 8), HasSubstr("output's gradient is [4 x 8], expected [5 x 8]"));
+  EXPECT_THAT(backward_error(5, 4), HasSubstr("output's gradient is [5 x 4], expected [5 x 8]"));
   FeatureBatch without_plans = device.batch();
   without_plans.plans = {};
-  EXPECT_THAT(backward_error(without_plans, 5, 8), HasSubstr("make it for training"));
+  EXPECT_THAT(error_of([&] { run.layer.forward(context, without_plans, &saved); }),
+              HasSubstr("make it for training"));
 }
 
 }  // namespace

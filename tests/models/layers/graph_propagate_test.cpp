@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <set>
 #include <vector>
 
@@ -36,42 +38,97 @@ std::vector<std::set<Id>> make_neighbours(Id nodes) {
   return neighbours;
 }
 
-/// The result of the kernel, with `out` as random_numbers(3, ...) before.
+/// The graph on the device.
 template <class Real>
-std::vector<Real> propagate(const Context& context, const std::vector<std::set<Id>>& neighbours, int width) {
-  std::vector<std::int64_t> offsets{0};
-  std::vector<Id> ids;
-  std::vector<Real> scale;
-  for (const std::set<Id>& of_node : neighbours) {
-    ids.insert(ids.end(), of_node.begin(), of_node.end());
-    offsets.push_back(static_cast<std::int64_t>(ids.size()));
-    // That of a node without neighbours must not matter.
-    scale.push_back(of_node.empty() ? Real(7)
-                                    : static_cast<Real>(1 / std::sqrt(static_cast<double>(of_node.size()))));
+struct DeviceGraph {
+  DeviceGraph(const Context& context, const std::vector<std::set<Id>>& neighbours) {
+    std::vector<std::int64_t> host_offsets{0};
+    std::vector<Id> host_ids;
+    std::vector<Real> host_scale;
+    for (const std::set<Id>& of_node : neighbours) {
+      host_ids.insert(host_ids.end(), of_node.begin(), of_node.end());
+      host_offsets.push_back(static_cast<std::int64_t>(host_ids.size()));
+      // That of a node without neighbours must not matter.
+      host_scale.push_back(
+          of_node.empty() ? Real(7) : static_cast<Real>(1 / std::sqrt(static_cast<double>(of_node.size()))));
+    }
+    offsets = Buffer<std::int64_t>(context, std::span<const std::int64_t>(host_offsets));
+    ids = Buffer<Id>(context, std::span<const Id>(host_ids));
+    scale = Buffer<Real>(context, std::span<const Real>(host_scale));
+    graph = {static_cast<std::int64_t>(neighbours.size()), offsets.data(), ids.data(), scale.data()};
   }
+
+  Buffer<std::int64_t> offsets;
+  Buffer<Id> ids;
+  Buffer<Real> scale;
+  Graph<Real> graph;
+};
+
+/// The least reach of the rows that count, see Propagation.
+struct Least {
+  int out = 0, base = 0, x = 0;
+};
+
+/// A reach for each node: 0 to 3.
+std::vector<std::uint8_t> random_reach(std::size_t nodes) {
+  TestNumbers numbers(9);
+  std::vector<std::uint8_t> reach(nodes);
+  for (std::uint8_t& r : reach) r = static_cast<std::uint8_t>(numbers.id(0, 3));
+  return reach;
+}
+
+/// Those rows of `cells` whose reach is less than `least`, made `value`.
+template <class Real>
+void fill_below(std::vector<Real>& cells, const std::vector<std::uint8_t>& reach, int least, Real value) {
+  const std::size_t width = cells.size() / reach.size();
+  for (std::size_t node = 0; node < reach.size(); ++node) {
+    if (reach[node] < least)
+      std::fill_n(cells.begin() + static_cast<std::ptrdiff_t>(node * width), width, value);
+  }
+}
+
+/// The result of the kernel, with `out` as random_numbers(3, ...) before. With `least`, the nodes have a
+/// random_reach(), and what must not be read is NaN.
+template <class Real>
+std::vector<Real> propagate(const Context& context, const std::vector<std::set<Id>>& neighbours, int width,
+                            const Least* least = nullptr) {
   const std::size_t cells = neighbours.size() * static_cast<std::size_t>(width);
-  const std::vector<Real> base = random_numbers<Real>(1, cells), x = random_numbers<Real>(2, cells),
-                          before = random_numbers<Real>(3, cells);
-  const Buffer<std::int64_t> device_offsets(context, std::span<const std::int64_t>(offsets));
-  const Buffer<Id> device_ids(context, std::span<const Id>(ids));
-  const Buffer<Real> device_scale(context, std::span<const Real>(scale)),
-      device_base(context, std::span<const Real>(base)), device_x(context, std::span<const Real>(x));
+  std::vector<Real> base = random_numbers<Real>(1, cells), x = random_numbers<Real>(2, cells);
+  const std::vector<Real> before = random_numbers<Real>(3, cells);
+  const std::vector<std::uint8_t> reach = random_reach(neighbours.size());
+  if (least != nullptr) {
+    fill_below(base, reach, least->base, std::numeric_limits<Real>::quiet_NaN());
+    fill_below(x, reach, least->x, std::numeric_limits<Real>::quiet_NaN());
+  }
+  const DeviceGraph<Real> device(context, neighbours);
+  const Buffer<std::uint8_t> device_reach(context, std::span<const std::uint8_t>(reach));
+  const Buffer<Real> device_base(context, std::span<const Real>(base)),
+      device_x(context, std::span<const Real>(x));
   Buffer<Real> out(context, std::span<const Real>(before));
-  const Graph<Real> graph{static_cast<std::int64_t>(neighbours.size()), device_offsets.data(),
-                          device_ids.data(), device_scale.data()};
-  const auto nodes = graph.nodes;
-  run(context, Propagation<Real>{.graph = graph,
-                                 .base = {device_base.data(), nodes, width},
-                                 .x = {device_x.data(), nodes, width},
-                                 .factor = Real(0.25),
-                                 .out = {out.data(), nodes, width}});
+  const auto nodes = device.graph.nodes;
+  Propagation<Real> args{.graph = device.graph,
+                         .base = {device_base.data(), nodes, width},
+                         .x = {device_x.data(), nodes, width},
+                         .factor = Real(0.25),
+                         .out = {out.data(), nodes, width}};
+  if (least != nullptr) {
+    args.reach = device_reach.data();
+    args.least_out = least->out;
+    args.least_base = least->base;
+    args.least_x = least->x;
+  }
+  run(context, args);
   return out.to_host(context);
 }
 
-std::vector<double> naive(const std::vector<std::set<Id>>& neighbours, int width) {
+std::vector<double> naive(const std::vector<std::set<Id>>& neighbours, int width, const Least& least = {}) {
   const auto columns = static_cast<std::size_t>(width);
   const std::size_t cells = neighbours.size() * columns;
-  const std::vector<double> base = random_numbers<double>(1, cells), x = random_numbers<double>(2, cells);
+  std::vector<double> base = random_numbers<double>(1, cells), x = random_numbers<double>(2, cells);
+  const std::vector<double> before = random_numbers<double>(3, cells);
+  const std::vector<std::uint8_t> reach = random_reach(neighbours.size());
+  fill_below(base, reach, least.base, 0.0);
+  fill_below(x, reach, least.x, 0.0);
   std::vector<double> out(cells);
   for (std::size_t i = 0; i < neighbours.size(); ++i) {
     for (std::size_t d = 0; d < columns; ++d) {
@@ -81,21 +138,25 @@ std::vector<double> naive(const std::vector<std::set<Id>>& neighbours, int width
         const auto degrees = static_cast<double>(neighbours[i].size() * neighbours[j].size());
         sum += x[j * columns + d] / std::sqrt(degrees);
       }
-      out[i * columns + d] = 0.25 * sum;
+      out[i * columns + d] = reach[i] < least.out ? before[i * columns + d] : 0.25 * sum;
     }
   }
   return out;
 }
 
 /// Widths around the blocks of 16 and 64 floats (CPU) and 64 lanes' columns (CUDA); nodes around the 64
-/// stripes.
+/// stripes of runs of 32.
 template <class Real>
 void expect_right(const Context& context, double tolerance) {
-  for (const Id nodes : {2, 3, 63, 64, 65, 300}) {
+  for (const Id nodes : {2, 3, 31, 32, 33, 64, 65, 300, 2049}) {
     const std::vector<std::set<Id>> neighbours = make_neighbours(nodes);
     for (const int width : {1, 7, 8, 16, 31, 32, 33, 64, 65, 100, 144}) {
       SCOPED_TRACE(testing::Message() << nodes << " nodes, width " << width);
       EXPECT_LT(norm_error(propagate<Real>(context, neighbours, width), naive(neighbours, width)), tolerance);
+      const Least least{.out = 1, .base = 3, .x = 2};
+      EXPECT_LT(
+          norm_error(propagate<Real>(context, neighbours, width, &least), naive(neighbours, width, least)),
+          tolerance);
     }
   }
 }
@@ -126,6 +187,68 @@ TEST(GraphPropagateCuda, IsRepeatable) {
   if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
   const Context context(Device::cuda);
   expect_same_bits(context, context);
+}
+
+/// Of a random graph of 200 nodes, most of them in a chain behind the batch's: `layers` less the distance.
+void expect_reach(const Context& context, int layers) {
+  std::vector<std::set<Id>> neighbours(200);
+  TestNumbers numbers(11);
+  const auto connect = [&](Id a, Id b) {
+    neighbours[static_cast<std::size_t>(a)].insert(b);
+    neighbours[static_cast<std::size_t>(b)].insert(a);
+  };
+  for (Id node = 21; node < 200; ++node) connect(node, node - numbers.id(1, 3));
+  // Keys 5 and 0 are in field 1, 3 and 7 in others; the table begins at node 20.
+  const std::vector<Id> keys{3, 5, 0, 7};
+  const std::vector<std::int64_t> offsets{0, 1, 3, 4, 4};
+  const std::vector<std::int8_t> field{4, 4, 1, 1};
+  std::vector<std::uint8_t> expected(200);
+  expected[25] = expected[20] = static_cast<std::uint8_t>(layers);
+  for (int reach = layers - 1; reach >= 1; --reach) {
+    for (std::size_t node = 0; node < 200; ++node) {
+      if (expected[node] != reach + 1) continue;
+      for (const Id other : neighbours[node]) {
+        auto& of_other = expected[static_cast<std::size_t>(other)];
+        of_other = std::max(of_other, static_cast<std::uint8_t>(reach));
+      }
+    }
+  }
+
+  const DeviceGraph<float> device(context, neighbours);
+  const Buffer<Id> device_keys(context, std::span<const Id>(keys));
+  const Buffer<std::int64_t> device_offsets(context, std::span<const std::int64_t>(offsets));
+  const Buffer<std::int8_t> device_field(context, std::span<const std::int8_t>(field));
+  Buffer<std::uint8_t> now(context, 200), next(context, 200);
+  run(context, BatchNodes{.n = 4,
+                          .keys = device_keys.data(),
+                          .offsets = device_offsets.data(),
+                          .field = device_field.data(),
+                          .wanted = 1,
+                          .first = 20,
+                          .layers = static_cast<std::uint8_t>(layers),
+                          .reach = now.data()});
+  for (int reach = layers - 1; reach >= 1; --reach) {
+    run(context, GraphReach{.nodes = 200,
+                            .offsets = device.graph.offsets,
+                            .neighbours = device.graph.neighbours,
+                            .reach = static_cast<std::uint8_t>(reach),
+                            .from = now.data(),
+                            .to = next.data()});
+    std::swap(now, next);
+  }
+  EXPECT_EQ(now.to_host(context), expected);
+}
+
+TEST(GraphReach, IsWhatIsLeftOfTheLayers) {
+  for (const int layers : {1, 2, 5, 255}) {
+    SCOPED_TRACE(layers);
+    expect_reach(Context(Device::cpu, 1), layers);
+    expect_reach(Context(Device::cpu, 2), layers);
+  }
+}
+TEST(GraphReachCuda, IsWhatIsLeftOfTheLayers) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  for (const int layers : {1, 2, 5, 255}) expect_reach(Context(Device::cuda), layers);
 }
 
 /// Rows 4, 1 and 2 of a table of 6: three occurrences in the wanted field, one of them in a bag of two; one
