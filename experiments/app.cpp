@@ -5,15 +5,18 @@
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "experiments/commands/commands.h"
 #include "experiments/report/text.h"
+#include "kernels/exec/communicator.h"
 #include "kernels/exec/interrupt.h"
 
 namespace sllmr {
@@ -25,10 +28,17 @@ constexpr int kFailed = 1, kInterrupted = 130;
 /// Never throws, as fmt::print() does where standard error cannot be written either. A message that quotes a
 /// whole file's worth of input loses its middle: place and remedy stand at its ends.
 void print_error(const std::string& message) {
+  // What goes wrong on all ranks is told once: the first one tells, and mpirun then ends the others.
+  const int rank = started_as_rank();
+  std::string of_rank;
+  if (rank > 0) {
+    std::this_thread::sleep_for(std::chrono::seconds(3));
+    of_rank = fmt::format("rank {}: ", rank);
+  }
   constexpr std::size_t kEnd = 1500;
   const bool is_long = message.size() > 2 * kEnd;
   const std::size_t first = is_long ? kEnd : message.size(), last = is_long ? message.size() - kEnd : first;
-  std::fprintf(stderr, "sllmr: error: %.*s%s%s\n", static_cast<int>(first), message.c_str(),
+  std::fprintf(stderr, "sllmr: error: %s%.*s%s%s\n", of_rank.c_str(), static_cast<int>(first), message.c_str(),
                is_long ? " [...] " : "", message.c_str() + last);
 }
 
@@ -74,6 +84,7 @@ int run_app(int argc, const char* const* argv) {
   // Whatever was printed, by whichever command: output that is lost is a failure.
   errno = 0;
   const bool flushed = std::fflush(stdout) == 0;
+  if (status == kFailed && started_as_rank() >= 0) end_all_ranks(status);
   const int error = errno;
   if (flushed && std::ferror(stdout) == 0) return status;
   std::clearerr(stdout);

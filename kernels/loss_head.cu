@@ -29,7 +29,7 @@ std::int64_t base_items(const LossHead& args) {
 SLLMR_HD float base_gradient(const LossHead& args, std::int64_t k) {
   const bool pairwise = args.loss == BaseLoss::bpr;
   const float weight = args.weights == nullptr ? 1.0F : args.weights[pairwise ? 2 * k : k];
-  const float mean = weight / static_cast<float>(args.rows);
+  const float mean = weight / static_cast<float>(args.mean_of == 0 ? args.rows : args.mean_of);
   if (pairwise) {
     const LossAndSlope x = log_sigmoid_loss(args.logits[2 * k] - args.logits[2 * k + 1]);
     args.d_logits[2 * k] = 2.0F * mean * x.slope;
@@ -61,7 +61,8 @@ struct HeadItem {
                                           args.logits[both.row_a], args.logits[both.row_b], cosine,
                                           both.probe != 0, uncertainty(both.row_a), uncertainty(both.row_b));
     // A batch of probes alone has no rows.
-    const float rows = args.rows == 0 ? 1.0F : static_cast<float>(args.rows);
+    const std::int64_t all = args.mean_of == 0 ? args.rows : args.mean_of;
+    const float rows = all == 0 ? 1.0F : static_cast<float>(all);
     args.d_logits[both.row_a] = gated.push_a[0] / rows;
     args.d_logits[both.row_b] = gated.push_b[0] / rows;
   }

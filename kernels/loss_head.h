@@ -20,14 +20,15 @@ struct HeadPair {
   std::int32_t row = 0;       // the training row that drew the pair, of the same user
 };
 
-/// Loss of a batch: the mean of weight * base loss over its `rows` training rows, plus the sum of lambda *
-/// penalty over its pairs, divided by `rows` too (paper.md, section 1; see gate_pair). Writes the gradient of
+/// Loss of a batch: the mean of weight * base loss over its training rows, plus the sum of lambda *
+/// penalty over its pairs, divided by as many too (paper.md, section 1; see gate_pair). Writes the gradient of
 /// every logit, and adds base loss, gate gradient and telemetry to the slots. The penalty acts on logits.
 struct LossHead {
   const float* logits = nullptr;   // [rows, then those of the pairs]
   const float* targets = nullptr;  // [rows], in [0, 1]: labels, or soft; of bpr: not read
   const float* weights = nullptr;  // [rows]; of bpr: the positives' count; null: 1 each
   std::int64_t rows = 0;           // training rows of the batch; even for bpr; 0 with probes alone
+  std::int64_t mean_of = 0;        // of a part of a batch: training rows of the whole; 0: `rows`
   BaseLoss loss = BaseLoss::bce;
   const HeadPair* pairs = nullptr;  // [n_pairs]; no two share a row
   std::int64_t n_pairs = 0;

@@ -12,6 +12,7 @@
 
 #include "experiments/report/text.h"
 #include "host/runs/training.h"
+#include "kernels/exec/communicator.h"
 #include "kernels/exec/interrupt.h"
 
 namespace sllmr {
@@ -58,9 +59,11 @@ void add_train_command(CLI::App& app) {
   command->add_flag("--resume", options->resume, "Go on from the checkpoint in run_dir");
   command->add_flag("--json", options->json, "Print the summary as JSON");
   command->callback([options] {
+    Communicator& ranks = all_ranks();
     const Config config = config_of(*options);
-    const nlohmann::json summary = train(config, options->resume);
+    const nlohmann::json summary = train(config, options->resume, ranks);
     if (summary.is_null()) throw Interrupted();
+    if (ranks.rank() != 0) return;
     if (options->json) {
       fmt::print("{}\n", summary.dump(2));
     } else {

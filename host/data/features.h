@@ -106,6 +106,8 @@ class FeatureBatcher : NotCopied {
   /// Brings what was assembled last to the device: one copy on CUDA, none on the CPU. The batch is valid
   /// until the next assemble() on the CPU, until the next upload() on CUDA.
   const FeatureBatch& upload(const Context& context);
+  /// What was assembled last, as the host sees it.
+  const FeatureBatch& host() const { return host_; }
   /// Both at once.
   const FeatureBatch& make(const Context& context, std::span<const FeatureRow> rows, std::size_t twins = 0) {
     assemble(rows, twins);

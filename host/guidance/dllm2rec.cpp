@@ -272,6 +272,7 @@ GuidanceInfo dllm2rec_guidance() {
                     1},
                    {kQuirks, false, "the release's loss of a negative: -log sigmoid(1 - s)"}},
           .check = check,
+          .in_micro_batches = false,
           .make = [](const GuidanceSetup& setup) -> std::unique_ptr<Guidance> {
             // A weight of 0 brings no rows either: they would change a batch norm's statistics.
             if (setup.config.part<double>(kWeight) == 0) return std::make_unique<Guidance>(setup);

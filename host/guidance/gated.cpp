@@ -19,7 +19,7 @@ ProbeDraws probe_draws(const GateArgs& gate, const GateSpec& spec) {
 }  // namespace
 
 Gated::Gated(const GuidanceSetup& setup, const GateSpec& spec)
-    : Guidance(setup, spec, setup.backbone ? setup.batch : 0),
+    : Guidance(setup, spec, setup.backbone ? setup.slots : 0),
       spec_(spec),
       skips_closed_(setup.backbone && setup.config.gate.skip_below > 0 &&
                     (spec.objective->skips_closed || spec.rule->n_params == 0)),

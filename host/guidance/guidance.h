@@ -125,6 +125,10 @@ class Guidance : NotCopied {
   /// Numbers that train beside the model and are no part of it, the gate's aside.
   virtual std::int64_t parameters() const { return 0; }
 
+  /// See GateState.
+  void gather_slots() { state_.gather_slots(); }
+  void keep_slots(int first, int count) { state_.keep_slots(first, count); }
+
   void start_epoch() { state_.start_epoch(); }
   /// Before every `epoch` but the first, 0, of a backbone alone: looks at what the model would recommend.
   /// Throws Interrupted when the process is asked to stop, with nothing changed. What is learnt must be in
@@ -222,6 +226,7 @@ struct GuidanceInfo {
       [](const Config& /*config*/, std::string_view /*key*/) { return std::string(); };
   /// Throws Error for a configuration that it cannot train with.
   void (*check)(const Config&) = [](const Config&) {};
+  bool in_micro_batches = true;  // what it does to the loss of a part of a batch is that part's share
   std::unique_ptr<Guidance> (*make)(const GuidanceSetup&) = nullptr;
   std::vector<GuidanceColumn> columns = {};
   /// Of a method that has the backbone read one more vector: what makes it; null where the method is switched

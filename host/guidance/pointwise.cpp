@@ -185,6 +185,7 @@ GuidanceInfo pointwise_guidance() {
                    {kGated, false, "weigh judged rows by the gate of [gate]"}},
           .unused = unused,
           .check = check,
+          .in_micro_batches = false,
           .make = [](const GuidanceSetup& setup) -> std::unique_ptr<Guidance> {
             // A weight of 0 brings no rows either: they would change a batch norm's statistics.
             if (setup.config.llm.lambda == 0) return std::make_unique<Guidance>(setup);

@@ -191,7 +191,8 @@ GuidanceInfo rlmrec_guidance() {
                 "whom a user is told from: all users, or those of the batch's positives",
                 {"all", "batch"}}},
       .check = check,
-      .make = [](const GuidanceSetup& setup) -> std::unique_ptr<Guidance> {
+      .in_micro_batches = false,
+          .make = [](const GuidanceSetup& setup) -> std::unique_ptr<Guidance> {
         if (setup.config.part<double>(kWeight) == 0) return std::make_unique<Guidance>(setup);
         return std::make_unique<RlmRec>(setup);
       },

@@ -124,6 +124,7 @@ GuidanceInfo similar_guidance() {
                     std::string("none"),
                     "for which items it is open: none (all), tail, or as far as co-occurrence agrees",
                     {"none", "tail", "agreement"}}},
+          .in_micro_batches = false,
           .make = [](const GuidanceSetup& setup) -> std::unique_ptr<Guidance> {
             // A weight of 0 brings no rows either: they would change a batch norm's statistics.
             if (setup.config.part<double>(kWeight) == 0) return std::make_unique<Guidance>(setup);

@@ -36,4 +36,24 @@ nlohmann::json provenance(const std::string& gpu, std::uint64_t data_hash) {
           {"data_hash", fmt::format("{:016x}", data_hash)}};
 }
 
+Device device_of(const Config& config) {
+  switch (config.device) {
+    case Config::Device::cpu:
+      return parse_device("cpu");
+    case Config::Device::cuda:
+      return parse_device("cuda");
+    case Config::Device::automatic:
+      break;
+  }
+  return parse_device("auto");
+}
+
+std::string gpu_name(const Context& context) {
+  if (context.device() == Device::cpu) return {};
+  for (const DeviceInfo& info : list_devices()) {
+    if (info.device == Device::cuda) return info.name;
+  }
+  return {};
+}
+
 }  // namespace sllmr

@@ -5,11 +5,19 @@
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "host/config/config.h"
+#include "kernels/exec/context.h"
+
 namespace sllmr {
 
 /// {"machine": {"cpu", "cores", "gpu"}, "commit", "date" (UTC, ISO 8601), "data_hash" (16 hex digits)}. `gpu`
 /// is the device's name, empty on the CPU backend. `commit` ends in "-dirty" for a changed tree and is
 /// "unknown" for a build outside a checkout, unless SLLMR_COMMIT was set in the environment of the build.
 nlohmann::json provenance(const std::string& gpu, std::uint64_t data_hash);
+
+/// The device that a run of this configuration has here. Throws Error where it is not there.
+Device device_of(const Config& config);
+/// The name of the context's GPU; empty on the CPU.
+std::string gpu_name(const Context& context);
 
 }  // namespace sllmr

@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "host/base/json_text.h"
 #include "host/base/progress.h"
 #include "host/base/resident_memory.h"
 #include "host/base/stopwatch.h"
@@ -18,7 +17,9 @@
 #include "host/runs/provenance.h"
 #include "host/runs/run_folder.h"
 #include "host/runs/run_inputs.h"
+#include "host/runs/run_ranks.h"
 #include "host/runs/validation.h"
+#include "host/train/stored_model.h"
 #include "host/train/trainer.h"
 #include "kernels/exec/interrupt.h"
 #include "kernels/exec/memory_peak.h"
@@ -32,37 +33,6 @@ constexpr const char* kFormat = "sllmr-checkpoint-1";
 // In the metadata of a checkpoint whose epoch was trained, but whose validation was stopped.
 constexpr const char* kValidationDue = "validation_due";
 
-EpochReport stored_report(const SafetensorsFile& checkpoint) {
-  const auto stored = parse_json(checkpoint.meta("last_report"));
-  try {
-    return report_from_json(stored.value_or(nlohmann::json()));
-  } catch (const nlohmann::json::exception& error) {
-    throw Error(fmt::format(
-        "checkpoint '{}' is damaged: its last_report: {}; restore a copy, or delete it and train again",
-        checkpoint.path, error.what()));
-  }
-}
-
-std::string device_name(const Config& config) {
-  switch (config.device) {
-    case Config::Device::cpu:
-      return "cpu";
-    case Config::Device::cuda:
-      return "cuda";
-    case Config::Device::automatic:
-      break;
-  }
-  return "auto";
-}
-
-std::string gpu_name(const Context& context) {
-  if (context.device() == Device::cpu) return {};
-  for (const DeviceInfo& info : list_devices()) {
-    if (info.device == Device::cuda) return info.name;
-  }
-  return {};
-}
-
 /// Runs of one process have a peak each.
 void restart_peaks() {
   restart_peak_resident();
@@ -72,12 +42,13 @@ void restart_peaks() {
 /// One run, from its folder to its summary.
 class Run {
  public:
-  Run(const Config& config, bool resume)
+  Run(const Config& config, bool resume, Communicator& ranks)
       : config_(config),
         reads_(reads_of(config)),
         protocol_(find_protocol(config)),
         monitor_(monitor_of(config, protocol_)),
-        context_(parse_device(device_name(config)), config.threads),
+        ranks_(ranks),
+        context_(device_of(config), ranks_.threads(config), &ranks_.communicator()),
         world_(load_world(config)) {
     check_protocol(config, world_.split);
     if (reads_.scores) scores_ = std::make_unique<LlmScores>(load_scores(config_, world_.split));
@@ -86,36 +57,42 @@ class Run {
     inputs_ = run_inputs(*world_.data, scores_ ? scores_->hash : 0, vectors_hash(config_, vectors.get()));
     trainer_ = make_trainer(context_, config_, world_.split, {scores_ ? &scores_->table : nullptr, vectors});
     prepare_seconds_ = watch_.seconds();  // what guidance makes beforehand included
+    ranks_.require_same(config_, inputs_);
     // Last, so that a run that cannot start leaves no folder.
-    folder_.emplace(resume ? RunFolder::resume(config.run_dir) : RunFolder::create(config.run_dir, config));
+    if (ranks_.writes()) {
+      folder_.emplace(resume ? RunFolder::resume(config.run_dir) : RunFolder::create(config.run_dir, config));
+    }
+    ranks_.meet();
     if (resume) load_checkpoint();
-    folder_->write_tokens(*world_.data);
+    if (ranks_.writes()) folder_->write_tokens(*world_.data);
   }
 
   nlohmann::json operator()() {
     const InterruptGuard guard;
     first_row_ = rows_taken();
     if (is_over()) {
-      nlohmann::json stored = read_summary(folder_->path());
+      nlohmann::json stored = read_summary(config_.run_dir);
       if (!stored.is_null()) return stored;
     }
     // Without an epoch there is one too: every finished run can be evaluated.
-    if (is_over() && !std::filesystem::exists(folder_->file(kCheckpointFile))) save(kCheckpointFile);
+    if (is_over() && !std::filesystem::exists(file(kCheckpointFile))) save(kCheckpointFile);
     try {
       bool going_on = (!validation_due_ || finish_epoch()) && (is_over() || prepare_training());
       while (going_on && !is_over()) going_on = run_epoch();
       if (going_on) return summarise();
       save(kCheckpointFile);
-      fmt::print(stderr, "stopped in epoch {}; continue with --resume\n", trainer_->epoch() + 1);
+      ranks_.say(fmt::format("stopped in epoch {}; continue with --resume\n", trainer_->epoch() + 1));
     } catch (const Interrupted&) {
       if (validation_due_) save(kCheckpointFile);
-      fmt::print(stderr, "stopped in the {}; continue with --resume\n",
-                 validation_due_ ? "validation" : "test");
+      ranks_.say(fmt::format("stopped in the {}; continue with --resume\n",
+                      validation_due_ ? "validation" : "test"));
     }
     return nullptr;
   }
 
  private:
+  std::string file(const char* name) const { return config_.run_dir + "/" + name; }
+
   bool is_over() const { return trainer_->epoch() >= config_.train.epochs || done_; }
 
   /// False: interrupted.
@@ -131,26 +108,31 @@ class Run {
   bool run_epoch() {
     const Stopwatch watch;
     const int epoch = trainer_->epoch() + 1;
-    Progress progress(fmt::format("epoch {}/{}", epoch, config_.train.epochs), trainer_->rows_per_epoch(),
-                      trainer_->unit());
+    std::optional<Progress> progress;
+    if (ranks_.writes()) {
+      progress.emplace(fmt::format("epoch {}/{}", epoch, config_.train.epochs), trainer_->rows_per_epoch(),
+                       trainer_->unit());
+    }
     const auto report = trainer_->train_epoch([&](std::int64_t rows) {
-      progress.update(rows, loss_text_);
-      return interrupted();
+      if (progress) progress->update(rows, loss_text_);
+      return ranks_.any(interrupted());
     });
-    progress.finish();
+    if (progress) progress->finish();
     train_seconds_ += watch.seconds();
     if (!report) return false;
     last_ = *report;
     loss_text_ = fmt::format("loss {:.4f}", report->loss);
-    folder_->log({{"event", "epoch"},
-                  {"epoch", epoch},
-                  {"loss", report->loss},
-                  {"rows", report->rows},
-                  {"seconds", watch.seconds()}});
-    if (!report->guidance.is_null()) {
-      nlohmann::json event = report->guidance;
-      event["epoch"] = epoch;
-      folder_->log_guidance(event);
+    if (ranks_.writes()) {
+      folder_->log({{"event", "epoch"},
+                    {"epoch", epoch},
+                    {"loss", report->loss},
+                    {"rows", report->rows},
+                    {"seconds", watch.seconds()}});
+      if (!report->guidance.is_null()) {
+        nlohmann::json event = report->guidance;
+        event["epoch"] = epoch;
+        folder_->log_guidance(event);
+      }
     }
     validation_due_ = config_.train.eval_every > 0 && epoch % config_.train.eval_every == 0;
     return finish_epoch();
@@ -162,19 +144,30 @@ class Run {
     const bool best_is_new = validation_due_ && validate(epoch);
     const bool last = epoch == config_.train.epochs || done_;
     // The best model never runs ahead of the checkpoint that knows of it.
-    const bool due = best_is_new || checkpoint_is_due(config_.train.checkpoint_every, epoch,
-                                                      since_checkpoint_.seconds(), checkpoint_seconds_);
-    if (last || due || interrupted()) {
+    bool due = best_is_new || checkpoint_is_due(config_.train.checkpoint_every, epoch,
+                                                since_checkpoint_.seconds(), checkpoint_seconds_);
+    due = ranks_.first_says(due);
+    const bool stops = ranks_.any(interrupted());
+    if (last || due || stops) {
       const Stopwatch watch;
       save(kCheckpointFile);
       checkpoint_seconds_ = watch.seconds();
       since_checkpoint_ = {};
     }
-    return last || !interrupted();
+    return last || !stops;
   }
 
+  /// Throws Interrupted on all ranks where one was asked to stop.
   nlohmann::json evaluate(Target target) {
-    return protocol_.evaluate({context_, config_, *trainer_, world_.split, target}, nullptr);
+    nlohmann::json figures;
+    bool whole = true;
+    try {
+      figures = protocol_.evaluate({context_, config_, *trainer_, world_.split, target}, nullptr);
+    } catch (const Interrupted&) {
+      whole = false;
+    }
+    if (ranks_.any(!whole)) throw Interrupted();
+    return figures;
   }
 
   /// Is it the best so far?
@@ -183,7 +176,7 @@ class Run {
     validation_due_ = false;
     event["event"] = "validation";
     event["epoch"] = epoch;
-    folder_->log(event);
+    if (ranks_.writes()) folder_->log(event);
     const bool best = validation_.add(epoch, event.at(monitor_.name).at("all"), monitor_.better);
     if (best) save(kBestFile);
     done_ = config_.train.patience > 0 && validation_.without_gain >= config_.train.patience;
@@ -193,7 +186,7 @@ class Run {
   nlohmann::json summarise() {
     const std::int64_t rows = rows_taken() - first_row_;
     if (validation_.best_epoch > 0) {
-      const SafetensorsFile best = read_safetensors(folder_->file(kBestFile));
+      const SafetensorsFile best = read_safetensors(file(kBestFile));
       trainer_->load(best);
       last_ = stored_report(best);
       // A killed run may have left a better one than its last checkpoint knew, which asynchronous training
@@ -207,6 +200,7 @@ class Run {
     for (const auto& [name, value] : stored_form(inputs_)) summary[name] = value;
     summary["device"] = context_.device() == Device::cpu ? "cpu" : "cuda";
     summary["threads"] = context_.threads();
+    if (ranks_.size() > 1) summary["ranks"] = ranks_.size();
     summary["method"] = config_.method;
     summary["seed"] = config_.seed;
     summary["model"] = config_.model.name;
@@ -243,10 +237,9 @@ class Run {
     summary["memory"] = {{"peak_resident_bytes", peak_resident_bytes()},
                          {"peak_device_bytes", device_peak_bytes(context_.device())}};
     summary["config"] = to_toml(config_);
-    folder_->write_summary(summary);
-    if (last_.guidance.contains("warning")) {
-      fmt::print(stderr, "warning: {}\n", last_.guidance["warning"].get<std::string>());
-    }
+    if (ranks_.writes()) folder_->write_summary(summary);
+    if (last_.guidance.contains("warning"))
+      ranks_.say(fmt::format("warning: {}\n", last_.guidance["warning"].get<std::string>()));
     return summary;
   }
 
@@ -262,7 +255,8 @@ class Run {
                      {"without_gain", std::to_string(validation_.without_gain)}});
     if (validation_.best) metadata.emplace("best", fmt::format("{}", *validation_.best));
     if (validation_due_) metadata.emplace(kValidationDue, "1");
-    trainer_->save(folder_->file(name), std::move(metadata));
+    trainer_->save(file(name), std::move(metadata));
+    ranks_.meet();
   }
 
   void require_same_configuration(const std::string& path, const Config& then) const {
@@ -281,10 +275,10 @@ class Run {
   }
 
   void load_checkpoint() {
-    const std::string path = folder_->file(kCheckpointFile);
+    const std::string path = file(kCheckpointFile);
     if (!std::filesystem::exists(path)) {  // killed before the first checkpoint: start anew
-      require_same_configuration(folder_->path(), decisive(load_config(folder_->file("config.toml"), {})));
-      folder_->drop_events_after(0);
+      require_same_configuration(config_.run_dir, decisive(load_config(file("config.toml"), {})));
+      if (ranks_.writes()) folder_->drop_events_after(0);
       return;
     }
     const SafetensorsFile checkpoint = read_safetensors(path);
@@ -307,7 +301,7 @@ class Run {
     validation_.without_gain = checkpoint.number<int>("without_gain");
     done_ = config_.train.patience > 0 && validation_.without_gain >= config_.train.patience;
     last_ = stored_report(checkpoint);
-    folder_->drop_events_after(trainer_->epoch());
+    if (ranks_.writes()) folder_->drop_events_after(trainer_->epoch());
   }
 
   const Config& config_;
@@ -315,6 +309,7 @@ class Run {
   GuidanceReads reads_;
   const Protocol& protocol_;
   Monitor monitor_;
+  RunRanks ranks_;
   Context context_;
   World world_;
   std::optional<RunFolder> folder_;
@@ -335,12 +330,12 @@ class Run {
 
 }  // namespace
 
-nlohmann::json train(const Config& config, bool resume) {
+nlohmann::json train(const Config& config, bool resume, Communicator& ranks) {
   check_training(config);  // before data are read
   require(!config.run_dir.empty(),
           "run_dir is not set: say where the run goes, for example run_dir=runs/first");
   restart_peaks();
-  return Run(config, resume)();
+  return Run(config, resume, ranks)();
 }
 
 }  // namespace sllmr

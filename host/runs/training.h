@@ -12,6 +12,7 @@
 #include "host/eval/ranking.h"
 #include "host/scores/report.h"
 #include "host/scores/score_table.h"
+#include "kernels/exec/communicator.h"
 
 namespace sllmr {
 
@@ -42,8 +43,8 @@ void check_protocol(const Config& config, const Split& split);
 /// guidance.jsonl, users.tsv, items.tsv, model.safetensors, best.safetensors (with train.eval_every: the best
 /// by eval.monitor) and summary.json. Returns the summary, or null when Ctrl-C stopped the run; its
 /// checkpoint is then saved. With `resume` the run goes on from the checkpoint; throws Error where what
-/// decides its figures (run_inputs.h) is not that of the checkpoint.
-nlohmann::json train(const Config& config, bool resume);
+/// decides its figures (run_inputs.h) is not that of the checkpoint. All `ranks` call it alike, see RunRanks.
+nlohmann::json train(const Config& config, bool resume, Communicator& ranks = alone());
 
 /// The numbers of such a summary, as dotted paths ("seconds.train"), but for those of its "test" and
 /// "guidance".

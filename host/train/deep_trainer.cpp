@@ -8,23 +8,12 @@
 
 #include "host/guidance/registry.h"
 #include "host/train/ahead.h"
+#include "kernels/exec/communicator.h"
 #include "kernels/exec/interrupt.h"
 #include "kernels/exec/permutation.h"
-#include "kernels/exec/random.h"
+#include "kernels/tree_sums.h"
 
 namespace sllmr {
-
-namespace {
-
-/// Items that a user may not get as a fresh negative, sorted.
-std::vector<Id> sorted_training_items(const Split& split, Id user) {
-  const auto train = split.train_items(user);
-  std::vector<Id> own(train.begin(), train.end());
-  std::sort(own.begin(), own.end());
-  return own;
-}
-
-}  // namespace
 
 void check_deep_options(const Config& config) {
   const bool mf = config.model.name == "mf" && config.train.loss == BaseLoss::bpr;
@@ -36,6 +25,12 @@ void check_deep_options(const Config& config) {
               optimizer_names([](const OptimizerInfo& info) { return info.deep; }));
   require(config.train.loss != BaseLoss::bpr || config.train.batch_size % 2 == 0,
           "train.loss=bpr takes rows two by two: train.batch_size must be even");
+  require_tree_parts(config.train.micro_batches, "train.micro_batches");
+  if (config.train.micro_batches == 1) return;
+  require(find_guidance(config).in_micro_batches,
+          fmt::format("method={} adds to the loss of a whole batch: leave train.micro_batches at 1",
+                      config.method));
+  require(!config.train.cuda_graph, "train.cuda_graph=true takes whole batches: leave train.micro_batches at 1");
 }
 
 DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& split,
@@ -43,16 +38,12 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
     : Trainer(context),
       config_(config),
       split_(split),
-      fresh_negatives_(!find_protocol(config).fixed_negatives),
       rows_(ctr_train_rows(split, config.seed)) {
   check_deep_options(config);
   require(!config.train.cuda_graph || context.device() == Device::cuda,
           "train.cuda_graph=true needs device=cuda; leave it out on the CPU");
   require(!rows_.empty(), "there is no training row: every user has fewer than 4 interactions");
-  if (fresh_negatives_) {
-    const std::vector<std::int64_t> taken(split.popularity.begin() + 1, split.popularity.end());
-    negatives_ = alias_table(taken, config.train.negative_power);
-  }
+  if (!find_protocol(config).fixed_negatives) fresh_negatives_.emplace(config, split);
   // No buffer is larger than an epoch.
   batch_size_ = std::min<std::int64_t>(config.train.batch_size, rows_per_epoch());
   const std::int64_t batch = batch_size_;
@@ -69,18 +60,31 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
       std::make_unique<Adam<float>>(context, *backbone_, AdamOptions{config.train.lr, config.train.l2, lazy});
   scorer_ = std::make_unique<RankingScorer>(*features_, *backbone_, split);
 
+  const int micro_batches = config.train.micro_batches;
+  const std::int64_t slots =
+      micro_batches > 1 ? micro_batches * most_micro_batch_rows(batch, micro_batches) : batch;
   guidance_ = find_guidance(config).make({context, config, split, inputs.table, inputs.vectors, batch, chunk_,
-                                          static_cast<int>(batch), backbone_.get()});
+                                          static_cast<int>(slots), backbone_.get()});
   // The next batches are assembled while the device is at work, or the other threads are: with two of them
   // nothing was gained.
   constexpr std::size_t kAhead = 3;
   prepared_.resize(context.device() == Device::cuda || context.threads() > 2 ? kAhead : 1);
   for (Prepared& each : prepared_) {
-    each.plan.own = guidance_->make_own();
-    each.batcher = std::make_unique<FeatureBatcher>(
-        context, *features_,
-        FeatureBatcherOptions{guidance_->most_rows(), backbone_->wants_sequence(), true});
+    each.parts.resize(static_cast<std::size_t>(std::max(1, micro_batches / context.ranks().size())));
+    for (Part& part : each.parts) {
+      part.plan.own = guidance_->make_own();
+      part.batcher = std::make_unique<FeatureBatcher>(
+          context, *features_,
+          FeatureBatcherOptions{guidance_->most_rows(), backbone_->wants_sequence(), true});
+    }
   }
+  of_others_.own = guidance_->make_own();
+  require(context.ranks().size() == 1 || micro_batches > 1,
+          fmt::format("{} ranks share the micro-batches of a batch, but train.micro_batches is 1: set it to 8, "
+                      "say; the same number gives the same model on 1, 2, 4 and 8 ranks",
+                      context.ranks().size()));
+  if (micro_batches > 1)
+    sums_ = std::make_unique<MicroBatchSums>(context, *backbone_, *adam_, micro_batches);
   targets_ = Buffer<float>(context, static_cast<std::size_t>(batch));
   weights_ = Buffer<float>(context, static_cast<std::size_t>(batch));
   if (config.train.cuda_graph) graph_ = std::make_unique<LaunchGraph>(context);
@@ -107,10 +111,13 @@ std::optional<EpochReport> DeepTrainer::train_epoch(const std::function<bool(std
   if (!prepare_training() || !look_at_model()) return std::nullopt;
   scorer_->release();
   start_epoch();
+  if (context_.ranks().size() > 1)
+    guidance_->keep_slots(sums_->first_own() * slots_of_part(), sums_->own() * slots_of_part());
   while (row_ < total) {
     const std::int64_t count = std::min(chunk_, total - row_);
     begin_chunk(row_, count);
     if (!take_batches(count, stop)) return std::nullopt;
+    if (context_.ranks().size() > 1) guidance_->gather_slots();
     guidance_->end_chunk(
         guidance_->gate().n_slots,
         [this](std::span<const FeatureRow> rows) -> const FeatureBatch& { return make_batch(rows); });
@@ -157,25 +164,8 @@ bool DeepTrainer::look_at_model() {
 
 void DeepTrainer::start_epoch() {
   if (row_ == 0) guidance_->start_epoch();
-  if (!fresh_negatives_) return;
-  // Drawn anew even when an epoch is resumed: they depend on (seed, epoch, row) alone.
-  std::vector<Id> own;
-  Id user = 0;
-  const ItemDraws negatives{negatives_.empty() ? nullptr : negatives_.data(), split_.data->items.count()};
-  for (std::size_t k = 1; k < rows_.size(); k += 2) {
-    if (rows_[k].user != user) {
-      user = rows_[k].user;
-      own = sorted_training_items(split_, user);
-    }
-    rows_[k].item = 0;
-    for (std::uint32_t block = 0; rows_[k].item == 0; ++block) {
-      const Draw draw = philox(config_.seed, static_cast<std::uint32_t>(epoch_), k, Purpose::negative, block);
-      for (int each = 0; each < negatives.candidates(block) && rows_[k].item == 0; ++each) {
-        const Id item = negatives.candidate(draw, block, each);
-        if (!std::binary_search(own.begin(), own.end(), item)) rows_[k].item = item;
-      }
-    }
-  }
+  // Anew even when an epoch is resumed.
+  if (fresh_negatives_) fresh_negatives_->draw(static_cast<std::uint32_t>(epoch_), rows_);
 }
 
 void DeepTrainer::begin_chunk(std::int64_t first, std::int64_t count) {
@@ -196,13 +186,27 @@ void DeepTrainer::begin_chunk(std::int64_t first, std::int64_t count) {
 }
 
 const FeatureBatch& DeepTrainer::make_batch(std::span<const FeatureRow> rows) {
-  const FeatureBatch& batch = prepared_.front().batcher->make(context_, rows);
+  const FeatureBatch& batch = prepared_.front().parts.front().batcher->make(context_, rows);
   adam_->begin(context_, batch);  // no step follows: it brings the rows up to date
   return batch;
 }
 
 void DeepTrainer::prepare(std::int64_t first, std::int64_t count, Prepared& batch) {
-  BatchPlan& plan = batch.plan;
+  batch.rows = count;
+  batch.cut = sums_ ? micro_batches_of(count, config_.train.micro_batches) : 1;
+  batch.used = 0;
+  for (int k = 0; k < batch.cut; ++k) {
+    const MicroBatchRows rows = rows_of_micro_batch(count, batch.cut, k);
+    const bool own = !sums_ || sums_->is_own(k);
+    Part* part = own ? &batch.parts[batch.used++] : nullptr;
+    plan_part(first + rows.begin, rows.end - rows.begin, own ? part->plan : of_others_);
+    if (!own) continue;
+    part->number = k;
+    part->batcher->assemble(part->plan.rows, part->plan.twins);
+  }
+}
+
+void DeepTrainer::plan_part(std::int64_t first, std::int64_t count, BatchPlan& plan) {
   plan.first = first;
   plan.count = count;
   plan.rows.clear();
@@ -215,29 +219,53 @@ void DeepTrainer::prepare(std::int64_t first, std::int64_t count, Prepared& batc
     plan.targets[static_cast<std::size_t>(k)] = row.label;
   }
   guidance_->plan(plan);
-  batch.batcher->assemble(plan.rows, plan.twins);
 }
 
 void DeepTrainer::take_batch(Prepared& prepared) {
-  const BatchPlan& plan = prepared.plan;
+  if (sums_) {
+    sums_->start();
+    for (std::size_t k = 0; k < prepared.used; ++k) {
+      Part& part = prepared.parts[k];
+      const FeatureBatch& batch = upload(part);
+      compute(prepared, part, batch);
+      sums_->add(part.number, batch, part.batcher->host());
+    }
+    if (prepared.used == 0) adam_->begin(context_, {});  // its sweep is due on every rank
+    sums_->step(prepared.cut);
+  } else {
+    const Part& part = prepared.parts.front();
+    const FeatureBatch& batch = upload(prepared.parts.front());
+    const auto step = [&] {
+      compute(prepared, part, batch);
+      adam_->step(context_, batch);
+    };
+    if (graph_) {
+      graph_->run(step);
+    } else {
+      step();
+    }
+  }
+  ++model_steps_;
+}
+
+const FeatureBatch& DeepTrainer::upload(Part& part) {
+  const BatchPlan& plan = part.plan;
   guidance_->upload(plan);
   copy_to_device(context_, targets_.data(), plan.targets.data(), plan.targets.size() * sizeof(float));
   if (!plan.weights.empty()) {
     copy_to_device(context_, weights_.data(), plan.weights.data(), plan.weights.size() * sizeof(float));
   }
-  const FeatureBatch& batch = prepared.batcher->upload(context_);
-  if (graph_) {
-    graph_->run([&] { take_step(batch, plan); });
-  } else {
-    take_step(batch, plan);
-  }
-  ++model_steps_;
+  return part.batcher->upload(context_);
 }
 
-void DeepTrainer::take_step(const FeatureBatch& batch, const BatchPlan& plan) {
+void DeepTrainer::compute(const Prepared& prepared, const Part& part, const FeatureBatch& batch) {
+  const BatchPlan& plan = part.plan;
   adam_->begin(context_, batch);
   std::unique_ptr<Backbone<float>::Saved> saved;
-  const Pass pass{true, config_.seed, static_cast<std::uint32_t>(model_steps_)};
+  // Every micro-batch draws masks of its own.
+  const Pass pass{true, config_.seed,
+                  static_cast<std::uint32_t>(model_steps_) * static_cast<std::uint32_t>(config_.train.micro_batches) +
+                      static_cast<std::uint32_t>(part.number)};
   const Tensor<float> logits = backbone_->forward(context_, batch, pass, &saved);
   const Tensor<float> d_logits(context_, logits.rows(), 1);
   LossHead head;
@@ -245,13 +273,15 @@ void DeepTrainer::take_step(const FeatureBatch& batch, const BatchPlan& plan) {
   head.targets = targets_.data();
   if (!plan.weights.empty()) head.weights = weights_.data();
   head.rows = plan.count;
+  head.mean_of = prepared.rows;
   head.loss = config_.train.loss;
   head.gate = guidance_->gate();
+  head.gate.n_slots = slots_of_part();
+  head.gate.slots += std::ptrdiff_t{part.number} * head.gate.n_slots * GateColumns::stride;
   head.d_logits = d_logits.data();
   RowVectors<float> d_vectors;
   guidance_->loss({plan, batch, *backbone_, *saved, pass, head, d_vectors});
   backbone_->backward(context_, batch, *saved, d_logits, d_vectors);
-  adam_->step(context_, batch);
 }
 
 std::int64_t DeepTrainer::parameters() {
@@ -276,6 +306,7 @@ std::vector<float> DeepTrainer::ctr_logits(std::span<const CtrRow> rows) {
 
 void DeepTrainer::prepare_save() {
   adam_->flush(context_);
+  if (taken_ > 0 && context_.ranks().size() > 1) guidance_->gather_slots();
   guidance_->settle();
 }
 

@@ -9,11 +9,12 @@
 
 #include "host/data/features.h"
 #include "host/guidance/guidance.h"
+#include "host/train/fresh_negatives.h"
+#include "host/train/micro_batches.h"
 #include "host/train/ranking_scorer.h"
 #include "host/train/stored_model.h"
 #include "host/train/trainer.h"
 #include "kernels/exec/launch_graph.h"
-#include "kernels/item_draws.h"
 #include "models/adam/adam.h"
 #include "models/backbone.h"
 
@@ -30,6 +31,9 @@ void check_deep_options(const Config& config);
 /// Under a protocol that fixes its negatives (Protocol::fixed_negatives) those of training are fixed once
 /// too, uniform over items the user never touches; under others, where nothing may know the held-out items,
 /// each epoch draws new ones over the rest of the catalogue (train.negative_power).
+///
+/// With train.micro_batches a batch is computed in parts, by as many ranks as the context has; they then take
+/// the same steps, bit by bit, as one that computes all parts. Every rank plans them all, which costs little.
 ///
 /// With train.cuda_graph the launches of a step go to the device as one CUDA graph: the same launches.
 ///
@@ -52,10 +56,17 @@ class DeepTrainer final : public Trainer {
   std::vector<NamedBuffer> named_buffers() override;
 
  private:
-  /// A batch on the host.
-  struct Prepared {
+  /// A batch, or one of its micro-batches, on the host.
+  struct Part {
     std::unique_ptr<FeatureBatcher> batcher;
     BatchPlan plan;
+    int number = 0;  // of the batch's parts
+  };
+  struct Prepared {
+    std::vector<Part> parts;  // of this rank; the first `used` of them
+    std::size_t used = 0;
+    std::int64_t rows = 0;    // of the batch
+    int cut = 1;              // into how many parts, of all ranks
   };
 
   /// The guidance's look, where an epoch begins. False: interrupted, with nothing changed.
@@ -66,9 +77,13 @@ class DeepTrainer final : public Trainer {
   bool take_batches(std::int64_t count, const std::function<bool(std::int64_t rows_done)>& stop);
   /// Rows first .. first + count - 1 of the epoch; may run beside take_batch() of a batch before.
   void prepare(std::int64_t first, std::int64_t count, Prepared& batch);
+  void plan_part(std::int64_t first, std::int64_t count, BatchPlan& plan);
   void take_batch(Prepared& prepared);
-  /// Forward, losses, backward and optimiser: launches only.
-  void take_step(const FeatureBatch& batch, const BatchPlan& plan);
+  const FeatureBatch& upload(Part& part);
+  /// Accumulators that each part has for its own, whichever rank computes it.
+  int slots_of_part() const { return guidance_->gate().n_slots / config_.train.micro_batches; }
+  /// Forward, losses and backward: launches only.
+  void compute(const Prepared& prepared, const Part& part, const FeatureBatch& batch);
   /// See BatchMaker.
   const FeatureBatch& make_batch(std::span<const FeatureRow> rows);
   void prepare_save() override;
@@ -78,8 +93,7 @@ class DeepTrainer final : public Trainer {
 
   const Config& config_;
   const Split& split_;
-  bool fresh_negatives_;
-  std::vector<AliasCell> negatives_;  // of fresh ones; empty: uniform
+  std::optional<FreshNegatives> fresh_negatives_;
   std::int64_t batch_size_, chunk_;
   std::vector<CtrRow> rows_;         // positives at even indexes, each before its negative
   std::vector<std::int64_t> order_;  // of the chunk at hand: indexes into rows_
@@ -92,6 +106,8 @@ class DeepTrainer final : public Trainer {
   std::unique_ptr<LaunchGraph> graph_;  // train.cuda_graph
   Buffer<float> targets_, weights_;     // of the step
   std::vector<Prepared> prepared_;
+  BatchPlan of_others_;                        // a part that another rank computes
+  std::unique_ptr<MicroBatchSums> sums_;       // train.micro_batches above 1
   std::int32_t model_steps_ = 0;
 };
 

@@ -7,6 +7,7 @@
 #include "host/eval/ctr.h"
 #include "host/guidance/registry.h"
 #include "host/train/stored_model.h"
+#include "kernels/exec/communicator.h"
 #include "kernels/fused_mf_step.h"
 
 namespace sllmr {
@@ -18,6 +19,8 @@ void check_mf_options(const Config& config) {
 MfTrainer::MfTrainer(Context& context, const Config& config, const Split& split, const GuidanceInputs& inputs)
     : Trainer(context), config_(config), optimizer_(config.train.optimizer) {
   check_mf_options(config);
+  require(context.ranks().size() == 1,
+          "the kernels of mf with train.loss=bpr train on one rank: start it without mpirun");
   const Dataset& data = *split.data;
   const bool exact = config.train.mode == TrainConfig::Mode::exact;
 

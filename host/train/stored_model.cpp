@@ -1,8 +1,12 @@
 #include "host/train/stored_model.h"
 
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
 #include <type_traits>
 #include <variant>
 
+#include "host/base/json_text.h"
 #include "host/eval/ctr.h"
 #include "host/guidance/registry.h"
 #include "host/text/written_vectors.h"
@@ -143,6 +147,17 @@ std::unique_ptr<EvaluatedModel> load_model(const Context& context, const Config&
                                            const SafetensorsFile& checkpoint) {
   return has_mf_kernels(config) ? load<StoredMf>(context, config, split, vectors, checkpoint)
                                 : load<StoredBackbone>(context, config, split, vectors, checkpoint);
+}
+
+EpochReport stored_report(const SafetensorsFile& checkpoint) {
+  const auto stored = parse_json(checkpoint.meta("last_report"));
+  try {
+    return report_from_json(stored.value_or(nlohmann::json()));
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(fmt::format(
+        "checkpoint '{}' is damaged: its last_report: {}; restore a copy, or delete it and train again",
+        checkpoint.path, error.what()));
+  }
 }
 
 }  // namespace sllmr

@@ -10,6 +10,7 @@
 #include "host/data/features.h"
 #include "host/data/split.h"
 #include "host/eval/protocol.h"
+#include "host/guidance/guidance.h"
 #include "host/text/text_vectors.h"
 #include "models/backbone.h"
 #include "models/mf.h"
@@ -46,5 +47,8 @@ void load_buffers(const Context& context, const SafetensorsFile& checkpoint,
 std::unique_ptr<EvaluatedModel> load_model(const Context& context, const Config& config, const Split& split,
                                            const std::shared_ptr<const TextVectors>& vectors,
                                            const SafetensorsFile& checkpoint);
+
+/// What training said last before the checkpoint. Throws Error for a damaged one.
+EpochReport stored_report(const SafetensorsFile& checkpoint);
 
 }  // namespace sllmr

@@ -10,11 +10,13 @@
 #include "host/train/mf_trainer.h"
 #include "host/train/stored_model.h"
 #include "host/train/unused_keys.h"
+#include "kernels/exec/communicator.h"
 
 namespace sllmr {
 
 void Trainer::save(const std::string& path, std::map<std::string, std::string> metadata) {
   prepare_save();
+  if (context_.ranks().rank() != 0) return;
   std::vector<std::vector<std::byte>> copies;  // of device memory, alive until they are written
   std::vector<TensorView> tensors;
   std::vector<NamedBuffer> buffers = named_buffers();

@@ -45,7 +45,7 @@ class Trainer : public EvaluatedModel, NotCopied {
 
   /// Parameters, optimiser state and the guidance's, in a fixed order.
   virtual std::vector<NamedBuffer> named_buffers() = 0;
-  /// Everything that a bit-identical continuation needs.
+  /// Everything that a bit-identical continuation needs. Every rank calls it, and rank 0 writes.
   void save(const std::string& path, std::map<std::string, std::string> metadata);
   /// Throws Error when the checkpoint has other tensors or shapes. Enough for evaluation.
   void load(const SafetensorsFile& checkpoint);

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "kernels/exec/communicator.h"
 #include "kernels/exec/cuda_check.h"
 #include "kernels/exec/memory.h"
 #include "kernels/exec/not_copied.h"
@@ -130,10 +131,11 @@ Device parse_device(const std::string& name) {
 #endif
 }
 
-Context::Context(Device device, int threads)
+Context::Context(Device device, int threads, Communicator* ranks)
     : device_(device),
       threads_(threads > 0 ? threads : available_cores()),
       units_(threads_),
+      ranks_(ranks != nullptr ? ranks : &alone()),
       cuda_(std::make_unique<Cuda>()),
       pool_(std::make_unique<MemoryPool>(device)) {
   // For regions of the host that have no context.

@@ -27,18 +27,21 @@ std::vector<DeviceInfo> list_devices();
 Device parse_device(const std::string& name);
 bool cuda_available();
 
+class Communicator;
 class MemoryPool;
 
 /// Owns the stream, the BLAS handle and the memory pool of one device. Kernels take it first. Not
 /// thread-safe; one per host thread.
 class Context : NotCopied {
  public:
-  /// `threads`: CPU threads, 0 for all.
-  explicit Context(Device device, int threads = 0);
+  /// `threads`: CPU threads, 0 for all. `ranks`: the processes that train one model together; null: this one
+  /// alone.
+  explicit Context(Device device, int threads = 0, Communicator* ranks = nullptr);
   ~Context();
 
   Device device() const { return device_; }
   int threads() const { return threads_; }
+  Communicator& ranks() const { return *ranks_; }
   /// Streaming multiprocessors; threads on the CPU.
   int units() const { return units_; }
   /// cudaStream_t; null on the CPU.
@@ -61,6 +64,7 @@ class Context : NotCopied {
   struct Cuda;
   Device device_;
   int threads_, units_;
+  Communicator* ranks_;
   std::unique_ptr<Cuda> cuda_;
   std::unique_ptr<MemoryPool> pool_;
 };

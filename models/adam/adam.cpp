@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -137,7 +138,65 @@ void Adam<Real>::step(const Context& context, const FeatureBatch& batch) {
   begun_ = false;
   ++steps_;
   run(context, AdamStep<Real>{.args = args(steps_, batch)});
+  clear_gradients();
+}
+
+template <class Real>
+void Adam<Real>::clear_gradients() {
   for (Embedding<Real>* embedding : embeddings_) embedding->clear_gradients();
+}
+
+template <class Real>
+void Adam<Real>::make_singles(const Context& context, std::int64_t rows) {
+  if (rows <= singles_.rows) return;
+  const std::int64_t size = 2 * rows;
+  const auto n = static_cast<std::size_t>(size);
+  std::vector<std::int64_t> offsets(n + 1);
+  std::iota(offsets.begin(), offsets.end(), 0);
+  std::vector<std::int8_t> field;
+  for (int v = 0; v < kVocabularies; ++v) field.insert(field.end(), n, static_cast<std::int8_t>(v));
+  std::vector<std::int32_t> row(n);
+  std::iota(row.begin(), row.end(), 0);
+  singles_ = {Buffer<std::int64_t>(context, std::span<const std::int64_t>(offsets)),
+              Buffer<std::int8_t>(context, std::span<const std::int8_t>(field)),
+              Buffer<std::int32_t>(context, std::span<const std::int32_t>(row)),
+              Buffer<std::int32_t>(context, std::vector<std::int32_t>(n, 1)), size};
+}
+
+template <class Real>
+void Adam<Real>::step_rows(const Context& context, std::span<const RowSums> rows) {
+  require(begun_, "Adam::step: call begin with the batch first, before forward reads its rows");
+  require(rows.size() == tables_.size(), "Adam::step_rows: the rows of every table are wanted");
+  begun_ = false;
+  std::int64_t most = 0;
+  for (const RowSums& each : rows) most = std::max(most, each.n);
+  make_singles(context, most);
+  const auto with_keys = [&](std::int32_t step) {
+    AdamArgs<Real> args = this->args(step);
+    for (std::size_t k = 0; k < rows.size(); ++k) {
+      args.tables[k].n = rows[k].n;
+      args.tables[k].keys = rows[k].keys;
+    }
+    return args;
+  };
+  if (!options_.lazy) run(context, AdamCatchUp<Real>{.args = with_keys(steps_)});
+  ++steps_;
+  AdamArgs<Real> args = with_keys(steps_);
+  std::size_t k = 0;
+  for (Embedding<Real>* embedding : embeddings_) {
+    for (const auto& from : embedding->tables()) {
+      const auto vocabulary = static_cast<std::int64_t>(from.vocabulary);
+      AdamTable<Real>& table = args.tables[k];
+      table.offsets = singles_.offsets.data();
+      table.field = singles_.field.data() + vocabulary * singles_.rows;
+      table.row = singles_.row.data();
+      args.gradients[table.gradients][vocabulary] = {rows[k].gradients, embedding->width(),
+                                                     singles_.length.data()};
+      ++k;
+    }
+  }
+  run(context, AdamStep<Real>{.args = args});
+  clear_gradients();
 }
 
 template <class Real>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "kernels/exec/not_copied.h"
@@ -44,6 +45,16 @@ class Adam : NotCopied {
   /// One step with the gradients of backward, on the batch that begin() was called with last; throws Error
   /// without that. The embeddings' gradients are cleared.
   void step(const Context& context, const FeatureBatch& batch);
+  /// Gradients of some rows of a table, on the device.
+  struct RowSums {
+    std::int64_t n = 0;
+    const Id* keys = nullptr;         // [n], each once
+    const Real* gradients = nullptr;  // [n x width]
+  };
+  /// The same step with gradients that somebody else has summed up: those of the dense parameters lie where
+  /// backward leaves them, and of each table of all embeddings, in their order, those of `rows`; as if the batch
+  /// had these rows. begin() was called with whatever was read, in as many batches as it took.
+  void step_rows(const Context& context, std::span<const RowSums> rows);
   /// Brings all rows up to date.
   void flush(const Context& context);
 
@@ -67,6 +78,18 @@ class Adam : NotCopied {
   AdamArgs<Real> args(std::int32_t step);
   /// The same with the batch's keys.
   AdamArgs<Real> args(std::int32_t step, const FeatureBatch& batch);
+  /// Ends a step.
+  void clear_gradients();
+
+  /// Of rows each with one occurrence, number k in bag k: offsets, bags and lengths, and as fields the
+  /// vocabularies' numbers [kVocabularies x rows].
+  struct SingleOccurrences {
+    Buffer<std::int64_t> offsets;
+    Buffer<std::int8_t> field;
+    Buffer<std::int32_t> row, length;
+    std::int64_t rows = 0;
+  };
+  void make_singles(const Context& context, std::int64_t rows);
 
   Parameters<Real>& parameters_;
   std::vector<Embedding<Real>*> embeddings_;
@@ -74,6 +97,7 @@ class Adam : NotCopied {
   Buffer<AdamFactors<Real>> factors_;
   Buffer<Real> first_, second_;     // of the slab
   std::vector<TableState> tables_;  // of all embeddings, in their order
+  SingleOccurrences singles_;
   std::int32_t steps_ = 0;
   bool begun_ = false;
 };

@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include "kernels/adam_constants.h"
+#include "kernels/exec/matrix.h"
 #include "kernels/exec/run.h"
 
 namespace sllmr {
@@ -90,6 +91,15 @@ struct AdamCatchUp {
 template <class Real>
 struct AdamStep {
   AdamArgs<Real> args;
+};
+
+/// The gradients that AdamStep would take of some rows of one table: out[k] is that of row keys[rows[k]].
+template <class Real>
+struct AdamRowGradients {
+  AdamTable<Real> table;
+  BagGradient<Real> gradients[AdamArgs<Real>::kMaxFields];
+  const std::int32_t* rows;  // [out.rows], of the table's keys
+  Matrix<Real> out;          // [rows x width of the table]
 };
 
 }  // namespace sllmr

@@ -64,8 +64,9 @@ inline void keep_tensors(const std::string& path, const std::vector<std::string>
 /// A trainer and all that it refers to.
 class Bench {
  public:
-  explicit Bench(const Config& config, int threads = 1, Device device = Device::cpu)
-      : config_(config), context_(device, threads), world_(load_world(config_)) {
+  explicit Bench(const Config& config, int threads = 1, Device device = Device::cpu,
+                 Communicator* ranks = nullptr)
+      : config_(config), context_(device, threads, ranks), world_(load_world(config_)) {
     if (reads_of(config_).scores) table_ = load_scores(config_, world_.split).table;
     trainer_ = make_trainer(context_, config_, world_.split, {&table_, vectors_for(config_, *world_.data)});
   }

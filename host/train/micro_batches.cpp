@@ -1,0 +1,284 @@
+#include "host/train/micro_batches.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <numeric>
+#include <string>
+#include <utility>
+
+#include "kernels/exec/communicator.h"
+#include "kernels/tree_sums.h"
+
+namespace sllmr {
+
+namespace {
+
+// The dense gradients are summed in rows of so many numbers, which threads share.
+constexpr std::int64_t kChunk = 256;
+
+/// index[k][p] = p * n + k for the parts that are there, else -1.
+std::vector<std::int32_t> stacked(std::int64_t n, int parts, int present) {
+  std::vector<std::int32_t> index(size_product(n, parts), -1);
+  for (std::int64_t k = 0; k < n; ++k) {
+    for (int p = 0; p < present; ++p)
+      index[static_cast<std::size_t>(k * parts + p)] = static_cast<std::int32_t>(p * n + k);
+  }
+  return index;
+}
+
+/// to [n x kChunk] = the sum of as many of `parts` that lie one after the other in `from`.
+void sum_stacked(const Context& context, const float* from, std::int64_t n, int parts, int present, float* to) {
+  const Buffer<std::int32_t> index(context, std::span<const std::int32_t>(stacked(n, parts, present)));
+  run(context, TreeSums<float>{.n = n,
+                               .parts = parts,
+                               .index = index.data(),
+                               .from = {from, n * parts, kChunk},
+                               .out = {to, n, kChunk}});
+  context.synchronize();  // `index` ends here
+}
+
+std::vector<std::byte> to_host(const Context& context, const void* from, std::size_t bytes) {
+  std::vector<std::byte> host(bytes);
+  if (bytes != 0) copy_to_host(context, host.data(), from, bytes);
+  return host;
+}
+
+}  // namespace
+
+int micro_batches_of(std::int64_t rows, int most) {
+  const std::int64_t filled = std::max<std::int64_t>(1, std::min<std::int64_t>(most, rows / 2));
+  return static_cast<int>(std::bit_floor(static_cast<std::uint64_t>(filled)));
+}
+
+MicroBatchRows rows_of_micro_batch(std::int64_t rows, int parts, int part) {
+  const auto begin_of = [&](int k) { return k == parts ? rows : rows / 2 * k / parts * 2; };
+  return {begin_of(part), begin_of(part + 1)};
+}
+
+std::int64_t most_micro_batch_rows(std::int64_t rows, int most) {
+  // Of a batch that fills fewer, each has less than twice two rows, and the last an odd one.
+  return std::max<std::int64_t>((rows / 2 + most - 1) / most * 2 + 1, 5);
+}
+
+float* MicroBatchSums::Rows::add(const Context& context, std::span<const Id> more, int of_part) {
+  const std::size_t before = keys.size(), columns = static_cast<std::size_t>(width);
+  keys.insert(keys.end(), more.begin(), more.end());
+  part.insert(part.end(), more.size(), of_part);
+  if (gradients.size() < keys.size() * columns) {
+    Buffer<float> larger(context, 2 * keys.size() * columns);
+    if (before != 0)
+      copy_on_device(context, larger.data(), gradients.data(), before * columns * sizeof(float));
+    context.synchronize();
+    gradients = std::move(larger);
+  }
+  return gradients.data() + before * columns;
+}
+
+MicroBatchSums::MicroBatchSums(const Context& context, Backbone<float>& backbone, Adam<float>& adam, int micro_batches)
+    : context_(context),
+      backbone_(backbone),
+      adam_(adam),
+      own_(micro_batches / context.ranks().size()),
+      rank_(context.ranks().rank()) {
+  require_tree_parts(micro_batches, "train.micro_batches");
+  require(own_ * context.ranks().size() == micro_batches,
+          "train.micro_batches=" + std::to_string(micro_batches) + " cannot be shared by " +
+              std::to_string(context.ranks().size()) + " ranks: start 1, 2, 4, ... of them, at most one a micro-batch");
+  const auto numbers = static_cast<std::int64_t>(backbone.parameters().gradients().size() +
+                                                 backbone.parameters().state().size());
+  chunks_ = (numbers + kChunk - 1) / kChunk;
+  dense_ = Buffer<float>(context, size_product(own_, chunks_, kChunk));
+  gathered_ = Buffer<float>(context, size_product(chunks_ + context.ranks().size(), kChunk));
+  state_ = Buffer<float>(context, backbone.parameters().state().size());
+  for (const Embedding<float>* embedding : backbone.embeddings()) {
+    for ([[maybe_unused]] const auto& table : embedding->tables()) {
+      tables_.emplace_back().width = embedding->width();
+      from_ranks_.emplace_back().width = embedding->width();
+    }
+  }
+}
+
+void MicroBatchSums::start() {
+  for (Rows& each : tables_) each.clear();
+  Buffer<float>& state = backbone_.parameters().state();
+  if (state.size() != 0)
+    copy_on_device(context_, state_.data(), state.data(), state.size() * sizeof(float));
+}
+
+void MicroBatchSums::add(int number, const FeatureBatch& batch, const FeatureBatch& host) {
+  const int part = number % own_;
+  Parameters<float>& parameters = backbone_.parameters();
+  const std::size_t n = parameters.gradients().size(), states = parameters.state().size();
+  float* dense = dense_.data() + part * chunks_ * kChunk;
+  if (n != 0) copy_on_device(context_, dense, parameters.gradients().data(), n * sizeof(float));
+  if (states != 0) {
+    copy_on_device(context_, dense + n, parameters.state().data(), states * sizeof(float));
+    copy_on_device(context_, parameters.state().data(), state_.data(), states * sizeof(float));
+  }
+
+  std::size_t t = 0;
+  for (Embedding<float>* embedding : backbone_.embeddings()) {
+    AdamRowGradients<float> args{};
+    for (std::size_t f = 0; f < static_cast<std::size_t>(kFields); ++f) {
+      const Tensor<float>& gradient = embedding->gradient(static_cast<Field>(f));
+      if (gradient.size() != 0)
+        args.gradients[f] = {gradient.data(), gradient.stride(), batch.fields[f].length};
+    }
+    for (const auto& table : embedding->tables()) {
+      const TablePlan& plan = host.plans[static_cast<std::size_t>(table.vocabulary)];
+      // Rows without a gradient take no step of lazy Adam, and need not be sent.
+      std::vector<std::int32_t> rows;
+      std::vector<Id> keys;
+      for (std::int64_t k = 0; k < plan.n; ++k) {
+        const auto has_gradient = [&](std::int8_t field) { return args.gradients[field].data != nullptr; };
+        if (std::none_of(plan.field + plan.offsets[k], plan.field + plan.offsets[k + 1], has_gradient))
+          continue;
+        rows.push_back(static_cast<std::int32_t>(k));
+        keys.push_back(plan.keys[k]);
+      }
+      const TablePlan& on_device = batch.plans[static_cast<std::size_t>(table.vocabulary)];
+      args.table = {.width = embedding->width(),
+                    .n = on_device.n,
+                    .keys = on_device.keys,
+                    .offsets = on_device.offsets,
+                    .field = on_device.field,
+                    .row = on_device.row};
+      args.table.weights = const_cast<float*>(table.weights.data());  // read where an occurrence has none
+      const Buffer<std::int32_t> device_rows(context_, std::span<const std::int32_t>(rows));
+      args.rows = device_rows.data();
+      args.out = {tables_[t].add(context_, keys, part), std::ssize(keys), embedding->width()};
+      run(context_, args);
+      context_.synchronize();
+      ++t;
+    }
+    embedding->clear_gradients();
+  }
+}
+
+MicroBatchSums::Summed MicroBatchSums::sum(const Rows& rows, int parts) const {
+  // Entries by key: which part each is of says its place.
+  std::vector<std::uint64_t> order(rows.keys.size());
+  for (std::size_t k = 0; k < order.size(); ++k)
+    order[k] = std::uint64_t{static_cast<std::uint32_t>(rows.keys[k])} << 32 | k;
+  std::ranges::sort(order);
+  Summed out;
+  std::vector<std::int32_t> index;
+  for (const std::uint64_t entry : order) {
+    const auto key = static_cast<Id>(entry >> 32);
+    const auto at = static_cast<std::uint32_t>(entry);
+    if (out.keys.empty() || out.keys.back() != key) {
+      out.keys.push_back(key);
+      index.resize(index.size() + static_cast<std::size_t>(parts), -1);
+    }
+    index[index.size() - static_cast<std::size_t>(parts - rows.part[at])] = static_cast<std::int32_t>(at);
+  }
+  const auto n = std::ssize(out.keys);
+  out.gradients = Tensor<float>(context_, n, rows.width);
+  const Buffer<std::int32_t> device_index(context_, std::span<const std::int32_t>(index));
+  run(context_, TreeSums<float>{.n = n,
+                                .parts = parts,
+                                .index = device_index.data(),
+                                .from = {rows.gradients.data(), std::ssize(rows.keys), rows.width},
+                                .out = out.gradients});
+  out.device_keys = Buffer<Id>(context_, std::span<const Id>(out.keys));
+  context_.synchronize();
+  return out;
+}
+
+std::vector<MicroBatchSums::Summed> MicroBatchSums::sum_over_ranks(const std::vector<Summed>& mine) {
+  Communicator& ranks = context_.ranks();
+  const auto n_ranks = static_cast<std::size_t>(ranks.size());
+  const std::size_t n_tables = mine.size();
+  // Of every rank how many keys each table has; then keys and gradients, table by table.
+  std::vector<std::int64_t> counts(n_tables), all_counts(n_ranks * n_tables), bytes(n_ranks);
+  std::vector<std::byte> message;
+  for (std::size_t t = 0; t < n_tables; ++t) {
+    counts[t] = std::ssize(mine[t].keys);
+    const auto keys = std::as_bytes(std::span(mine[t].keys));
+    message.insert(message.end(), keys.begin(), keys.end());
+    const auto gradients = to_host(context_, mine[t].gradients.data(),
+                                   static_cast<std::size_t>(mine[t].gradients.size()) * sizeof(float));
+    message.insert(message.end(), gradients.begin(), gradients.end());
+  }
+  ranks.all_gather(counts.data(), n_tables * sizeof(std::int64_t), all_counts.data());
+  for (std::size_t r = 0; r < n_ranks; ++r) {
+    for (std::size_t t = 0; t < n_tables; ++t) {
+      bytes[r] += all_counts[r * n_tables + t] *
+                  static_cast<std::int64_t>(sizeof(Id) + sizeof(float) * static_cast<std::size_t>(tables_[t].width));
+    }
+  }
+  std::vector<std::byte> all(
+      static_cast<std::size_t>(std::accumulate(bytes.begin(), bytes.end(), std::int64_t{0})));
+  ranks.all_gather_v(message.data(), bytes, all.data());
+
+  const std::byte* at = all.data();
+  std::vector<Id> keys;
+  for (Rows& each : from_ranks_) each.clear();
+  for (std::size_t r = 0; r < n_ranks; ++r) {
+    for (std::size_t t = 0; t < n_tables; ++t) {
+      keys.resize(static_cast<std::size_t>(all_counts[r * n_tables + t]));
+      if (keys.empty()) continue;
+      std::memcpy(keys.data(), at, keys.size() * sizeof(Id));
+      at += keys.size() * sizeof(Id);
+      const std::size_t size = keys.size() * static_cast<std::size_t>(tables_[t].width) * sizeof(float);
+      copy_to_device(context_, from_ranks_[t].add(context_, keys, static_cast<int>(r)), at, size);
+      at += size;
+    }
+  }
+  std::vector<Summed> out;
+  for (const Rows& each : from_ranks_) out.push_back(sum(each, ranks.size()));
+  return out;
+}
+
+void MicroBatchSums::step_dense(int used) {
+  Communicator& ranks = context_.ranks();
+  Parameters<float>& parameters = backbone_.parameters();
+  // Of a rank without a micro-batch nothing counts.
+  const auto present_of = [&](int rank) { return std::clamp(used - rank * own_, 0, own_); };
+  sum_stacked(context_, dense_.data(), chunks_, own_, present_of(rank_), gathered_.data());
+  if (ranks.size() > 1) {
+    // Each rank adds up its share of the chunks and hands the sum to all.
+    const auto n_ranks = static_cast<std::size_t>(ranks.size());
+    const auto begin_of = [&](int rank) { return chunks_ * rank / ranks.size(); };
+    const std::int64_t share = begin_of(rank_ + 1) - begin_of(rank_);
+    constexpr std::int64_t kBytes = kChunk * sizeof(float);
+    std::vector<std::int64_t> shares(n_ranks), own(n_ranks, share * kBytes);
+    for (int r = 0; r < ranks.size(); ++r)
+      shares[static_cast<std::size_t>(r)] = (begin_of(r + 1) - begin_of(r)) * kBytes;
+    std::vector<std::byte> all =
+        to_host(context_, gathered_.data(), static_cast<std::size_t>(chunks_ * kBytes));
+    std::vector<std::byte> received(n_ranks * static_cast<std::size_t>(share * kBytes));
+    ranks.all_to_all_v(all.data(), shares, received.data(), own);
+    Buffer<float> parts(context_, received.size() / sizeof(float));
+    copy_to_device(context_, parts.data(), received.data(), received.size());
+    const int present = (used + own_ - 1) / own_;
+    sum_stacked(context_, parts.data(), share, ranks.size(), present, gathered_.data());
+    const std::vector<std::byte> sums =
+        to_host(context_, gathered_.data(), static_cast<std::size_t>(share * kBytes));
+    ranks.all_gather_v(sums.data(), shares, all.data());
+    copy_to_device(context_, gathered_.data(), all.data(), all.size());
+  }
+  const std::size_t n = parameters.gradients().size(), states = parameters.state().size();
+  if (n != 0)
+    copy_on_device(context_, parameters.gradients().data(), gathered_.data(), n * sizeof(float));
+  if (states != 0) {
+    std::vector<float> state(states);
+    copy_to_host(context_, state.data(), gathered_.data() + n, states * sizeof(float));
+    for (float& each : state) each /= static_cast<float>(used);
+    copy_to_device(context_, parameters.state().data(), state.data(), states * sizeof(float));
+  }
+}
+
+void MicroBatchSums::step(int used) {
+  step_dense(used);
+  std::vector<Summed> sums;
+  for (const Rows& each : tables_) sums.push_back(sum(each, own_));
+  if (context_.ranks().size() > 1 && !sums.empty()) sums = sum_over_ranks(sums);
+  std::vector<Adam<float>::RowSums> rows;
+  for (const Summed& each : sums)
+    rows.push_back({std::ssize(each.keys), each.device_keys.data(), each.gradients.data()});
+  adam_.step_rows(context_, rows);
+}
+
+}  // namespace sllmr

@@ -1,0 +1,113 @@
+#include "kernels/exec/communicator.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <numeric>
+
+#include "kernels/exec/error.h"
+
+namespace sllmr {
+
+namespace {
+
+class Alone final : public Communicator {
+ public:
+  int rank() const override { return 0; }
+  int size() const override { return 1; }
+  int local_size() const override { return 1; }
+  void broadcast(void*, std::size_t, int) override {}
+  void all_gather(const void* mine, std::size_t bytes, void* all) override { copy(mine, bytes, all); }
+  void all_gather_v(const void* mine, std::span<const std::int64_t> bytes, void* all) override {
+    copy(mine, static_cast<std::size_t>(bytes[0]), all);
+  }
+  void all_to_all_v(const void* send, std::span<const std::int64_t> send_bytes, void* receive,
+                    std::span<const std::int64_t>) override {
+    copy(send, static_cast<std::size_t>(send_bytes[0]), receive);
+  }
+  [[noreturn]] void abort(int status) override { std::_Exit(status); }
+
+ private:
+  static void copy(const void* from, std::size_t bytes, void* to) {
+    if (bytes != 0) std::memcpy(to, from, bytes);
+  }
+};
+
+/// What starts processes tells each of them so.
+constexpr const char* kRankVariables[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"};
+
+Communicator* opened = nullptr;
+
+/// MPI lies in a library of its own: no other command needs it, and loading it takes as long as they do.
+Communicator& open_mpi() {
+  constexpr const char* kLibrary = "libsllmr_mpi.so";
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  void* library = nullptr;
+  for (const auto& place : {program / kLibrary, program / "../lib" / kLibrary,
+                            program / ".." / kLibrary, std::filesystem::path(kLibrary)}) {
+    // Global, as Open MPI's own parts look for its symbols among the program's.
+    library = dlopen(place.c_str(), RTLD_NOW | RTLD_GLOBAL);
+    if (library != nullptr) break;
+  }
+  if (library == nullptr) {
+    throw Error("started as one of several ranks, but " + std::string(dlerror()) +
+                ": install MPI (Debian: apt-get install libopenmpi-dev openmpi-bin) and build again, or start "
+                "the program by itself");
+  }
+  using Open = Communicator* (*)();
+  const auto open = reinterpret_cast<Open>(dlsym(library, "sllmr_open_mpi"));
+  require(open != nullptr, "libsllmr_mpi.so is not of this program: build again");
+  return *open();
+}
+
+}  // namespace
+
+Communicator& alone() {
+  static Alone self;
+  return self;
+}
+
+int started_as_rank() {
+  for (const char* name : kRankVariables) {
+    if (const char* rank = std::getenv(name)) return std::atoi(rank);
+  }
+  return -1;
+}
+
+Communicator& all_ranks() {
+  if (opened == nullptr) opened = started_as_rank() >= 0 ? &open_mpi() : &alone();
+  return *opened;
+}
+
+void end_all_ranks(int status) {
+  if (opened != nullptr) opened->abort(status);
+  std::_Exit(status);
+}
+
+bool any_of(Communicator& ranks, bool mine) {
+  std::vector<char> all(static_cast<std::size_t>(ranks.size()));
+  const char flag = mine ? 1 : 0;
+  ranks.all_gather(&flag, 1, all.data());
+  return std::ranges::count(all, 1) > 0;
+}
+
+std::vector<std::string> gather_texts(Communicator& ranks, const std::string& mine) {
+  std::vector<std::int64_t> bytes(static_cast<std::size_t>(ranks.size()));
+  const auto own = static_cast<std::int64_t>(mine.size());
+  ranks.all_gather(&own, sizeof own, bytes.data());
+  std::string all(static_cast<std::size_t>(std::accumulate(bytes.begin(), bytes.end(), std::int64_t{0})),
+                  '\0');
+  ranks.all_gather_v(mine.data(), bytes, all.data());
+  std::vector<std::string> texts;
+  std::size_t begin = 0;
+  for (const std::int64_t size : bytes) {
+    texts.push_back(all.substr(begin, static_cast<std::size_t>(size)));
+    begin += static_cast<std::size_t>(size);
+  }
+  return texts;
+}
+
+}  // namespace sllmr

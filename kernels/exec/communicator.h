@@ -1,0 +1,66 @@
+// What the processes of one run, its ranks, say to each other.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/exec/not_copied.h"
+
+namespace sllmr {
+
+/// Ranks 0 .. size() - 1. Every rank makes the same calls in the same order, each waits for the others as far
+/// as it needs what they send, and all memory is the host's. A rank that cannot go on calls abort(): whoever
+/// only stopped calling would be waited for. What fails ends all ranks with a message of the library's own.
+class Communicator : NotCopied {
+ public:
+  virtual ~Communicator() = default;
+
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+  /// How many of them share this machine.
+  virtual int local_size() const = 0;
+
+  /// `data` [bytes] of rank `root`, to all.
+  virtual void broadcast(void* data, std::size_t bytes, int root) = 0;
+  /// `all` [size() x bytes]: `mine` [bytes] of every rank, by rank.
+  virtual void all_gather(const void* mine, std::size_t bytes, void* all) = 0;
+  /// The same of as many bytes as each has: bytes[r] of rank r, one after the other in `all`.
+  virtual void all_gather_v(const void* mine, std::span<const std::int64_t> bytes, void* all) = 0;
+  /// To each rank r send_bytes[r] of `send`, from each receive_bytes[r] into `receive`; both lie by rank.
+  virtual void all_to_all_v(const void* send, std::span<const std::int64_t> send_bytes, void* receive,
+                            std::span<const std::int64_t> receive_bytes) = 0;
+  /// Ends the other ranks, then this process with `status`.
+  [[noreturn]] virtual void abort(int status) = 0;
+
+  /// Bytes that this rank has handed over for others so far, each counted once for every rank that it goes
+  /// to; how often they cross a wire is the library's business.
+  std::int64_t bytes_sent() const { return bytes_sent_; }
+
+ protected:
+  void count(std::int64_t bytes) { bytes_sent_ += bytes; }
+
+ private:
+  std::int64_t bytes_sent_ = 0;
+};
+
+/// A process alone.
+Communicator& alone();
+
+/// Which rank this process was started as (by mpirun, or srun with PMIx); -1: by itself.
+int started_as_rank();
+/// All ranks that were started together, by MPI; alone() where none were. Throws Error where MPI is wanted and
+/// this program was built without it. Opened on the first call, by the thread that makes all calls.
+Communicator& all_ranks();
+/// Ends this process and, where all_ranks() has been called, the others, which would wait for it.
+[[noreturn]] void end_all_ranks(int status);
+
+/// Is it true on any rank?
+bool any_of(Communicator& ranks, bool mine);
+/// Each rank's text.
+std::vector<std::string> gather_texts(Communicator& ranks, const std::string& mine);
+
+}  // namespace sllmr
