@@ -38,8 +38,8 @@ void print_error(const std::string& message) {
   constexpr std::size_t kEnd = 1500;
   const bool is_long = message.size() > 2 * kEnd;
   const std::size_t first = is_long ? kEnd : message.size(), last = is_long ? message.size() - kEnd : first;
-  std::fprintf(stderr, "sllmr: error: %s%.*s%s%s\n", of_rank.c_str(), static_cast<int>(first), message.c_str(),
-               is_long ? " [...] " : "", message.c_str() + last);
+  std::fprintf(stderr, "sllmr: error: %s%.*s%s%s\n", of_rank.c_str(), static_cast<int>(first),
+               message.c_str(), is_long ? " [...] " : "", message.c_str() + last);
 }
 
 int run_command(int argc, const char* const* argv) {

@@ -21,8 +21,8 @@ struct HeadPair {
 };
 
 /// Loss of a batch: the mean of weight * base loss over its training rows, plus the sum of lambda *
-/// penalty over its pairs, divided by as many too (paper.md, section 1; see gate_pair). Writes the gradient of
-/// every logit, and adds base loss, gate gradient and telemetry to the slots. The penalty acts on logits.
+/// penalty over its pairs, divided by as many too (paper.md, section 1; see gate_pair). Writes the gradient
+/// of every logit, and adds base loss, gate gradient and telemetry to the slots. The penalty acts on logits.
 struct LossHead {
   const float* logits = nullptr;   // [rows, then those of the pairs]
   const float* targets = nullptr;  // [rows], in [0, 1]: labels, or soft; of bpr: not read

@@ -192,7 +192,7 @@ GuidanceInfo rlmrec_guidance() {
                 {"all", "batch"}}},
       .check = check,
       .in_micro_batches = false,
-          .make = [](const GuidanceSetup& setup) -> std::unique_ptr<Guidance> {
+      .make = [](const GuidanceSetup& setup) -> std::unique_ptr<Guidance> {
         if (setup.config.part<double>(kWeight) == 0) return std::make_unique<Guidance>(setup);
         return std::make_unique<RlmRec>(setup);
       },

@@ -45,16 +45,17 @@ bool RunRanks::first_says(bool mine) {
 
 void RunRanks::require_same(const Config& config, const RunInputs& inputs) {
   if (ranks_.size() == 1) return;
-  std::vector<std::pair<std::string, std::string>> own = {
-      {"program", provenance({}, 0).at("commit")}, {"configuration", to_toml(config)}};
+  std::vector<std::pair<std::string, std::string>> own = {{"program", provenance({}, 0).at("commit")},
+                                                          {"configuration", to_toml(config)}};
   for (const auto& [name, value] : stored_form(inputs)) own.emplace_back(name, value);
   for (const auto& [what, value] : own) {
     const std::vector<std::string> all = gather_texts(ranks_, value);
     for (std::size_t r = 1; r < all.size(); ++r) {
       if (all[r] == all[0]) continue;
-      throw Error(fmt::format("rank {} has another {} than rank 0, {}: start all ranks from the same program, "
-                              "with the same words and files",
-                              r, what, difference(all[r], all[0])));
+      throw Error(
+          fmt::format("rank {} has another {} than rank 0, {}: start all ranks from the same program, "
+                      "with the same words and files",
+                      r, what, difference(all[r], all[0])));
     }
   }
 }

@@ -85,7 +85,7 @@ class Run {
     } catch (const Interrupted&) {
       if (validation_due_) save(kCheckpointFile);
       ranks_.say(fmt::format("stopped in the {}; continue with --resume\n",
-                      validation_due_ ? "validation" : "test"));
+                             validation_due_ ? "validation" : "test"));
     }
     return nullptr;
   }

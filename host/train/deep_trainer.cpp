@@ -30,15 +30,13 @@ void check_deep_options(const Config& config) {
   require(find_guidance(config).in_micro_batches,
           fmt::format("method={} adds to the loss of a whole batch: leave train.micro_batches at 1",
                       config.method));
-  require(!config.train.cuda_graph, "train.cuda_graph=true takes whole batches: leave train.micro_batches at 1");
+  require(!config.train.cuda_graph,
+          "train.cuda_graph=true takes whole batches: leave train.micro_batches at 1");
 }
 
 DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& split,
                          const GuidanceInputs& inputs)
-    : Trainer(context),
-      config_(config),
-      split_(split),
-      rows_(ctr_train_rows(split, config.seed)) {
+    : Trainer(context), config_(config), split_(split), rows_(ctr_train_rows(split, config.seed)) {
   check_deep_options(config);
   require(!config.train.cuda_graph || context.device() == Device::cuda,
           "train.cuda_graph=true needs device=cuda; leave it out on the CPU");
@@ -79,12 +77,12 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
     }
   }
   of_others_.own = guidance_->make_own();
-  require(context.ranks().size() == 1 || micro_batches > 1,
-          fmt::format("{} ranks share the micro-batches of a batch, but train.micro_batches is 1: set it to 8, "
-                      "say; the same number gives the same model on 1, 2, 4 and 8 ranks",
-                      context.ranks().size()));
-  if (micro_batches > 1)
-    sums_ = std::make_unique<MicroBatchSums>(context, *backbone_, *adam_, micro_batches);
+  require(
+      context.ranks().size() == 1 || micro_batches > 1,
+      fmt::format("{} ranks share the micro-batches of a batch, but train.micro_batches is 1: set it to 8, "
+                  "say; the same number gives the same model on 1, 2, 4 and 8 ranks",
+                  context.ranks().size()));
+  if (micro_batches > 1) sums_ = std::make_unique<MicroBatchSums>(context, *backbone_, *adam_, micro_batches);
   targets_ = Buffer<float>(context, static_cast<std::size_t>(batch));
   weights_ = Buffer<float>(context, static_cast<std::size_t>(batch));
   if (config.train.cuda_graph) graph_ = std::make_unique<LaunchGraph>(context);
@@ -263,9 +261,10 @@ void DeepTrainer::compute(const Prepared& prepared, const Part& part, const Feat
   adam_->begin(context_, batch);
   std::unique_ptr<Backbone<float>::Saved> saved;
   // Every micro-batch draws masks of its own.
-  const Pass pass{true, config_.seed,
-                  static_cast<std::uint32_t>(model_steps_) * static_cast<std::uint32_t>(config_.train.micro_batches) +
-                      static_cast<std::uint32_t>(part.number)};
+  const Pass pass{
+      true, config_.seed,
+      static_cast<std::uint32_t>(model_steps_) * static_cast<std::uint32_t>(config_.train.micro_batches) +
+          static_cast<std::uint32_t>(part.number)};
   const Tensor<float> logits = backbone_->forward(context_, batch, pass, &saved);
   const Tensor<float> d_logits(context_, logits.rows(), 1);
   LossHead head;

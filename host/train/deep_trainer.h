@@ -65,8 +65,8 @@ class DeepTrainer final : public Trainer {
   struct Prepared {
     std::vector<Part> parts;  // of this rank; the first `used` of them
     std::size_t used = 0;
-    std::int64_t rows = 0;    // of the batch
-    int cut = 1;              // into how many parts, of all ranks
+    std::int64_t rows = 0;  // of the batch
+    int cut = 1;            // into how many parts, of all ranks
   };
 
   /// The guidance's look, where an epoch begins. False: interrupted, with nothing changed.
@@ -106,8 +106,8 @@ class DeepTrainer final : public Trainer {
   std::unique_ptr<LaunchGraph> graph_;  // train.cuda_graph
   Buffer<float> targets_, weights_;     // of the step
   std::vector<Prepared> prepared_;
-  BatchPlan of_others_;                        // a part that another rank computes
-  std::unique_ptr<MicroBatchSums> sums_;       // train.micro_batches above 1
+  BatchPlan of_others_;                   // a part that another rank computes
+  std::unique_ptr<MicroBatchSums> sums_;  // train.micro_batches above 1
   std::int32_t model_steps_ = 0;
 };
 

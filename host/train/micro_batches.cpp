@@ -28,7 +28,8 @@ std::vector<std::int32_t> stacked(std::int64_t n, int parts, int present) {
 }
 
 /// to [n x kChunk] = the sum of as many of `parts` that lie one after the other in `from`.
-void sum_stacked(const Context& context, const float* from, std::int64_t n, int parts, int present, float* to) {
+void sum_stacked(const Context& context, const float* from, std::int64_t n, int parts, int present,
+                 float* to) {
   const Buffer<std::int32_t> index(context, std::span<const std::int32_t>(stacked(n, parts, present)));
   run(context, TreeSums<float>{.n = n,
                                .parts = parts,
@@ -75,7 +76,8 @@ float* MicroBatchSums::Rows::add(const Context& context, std::span<const Id> mor
   return gradients.data() + before * columns;
 }
 
-MicroBatchSums::MicroBatchSums(const Context& context, Backbone<float>& backbone, Adam<float>& adam, int micro_batches)
+MicroBatchSums::MicroBatchSums(const Context& context, Backbone<float>& backbone, Adam<float>& adam,
+                               int micro_batches)
     : context_(context),
       backbone_(backbone),
       adam_(adam),
@@ -84,7 +86,8 @@ MicroBatchSums::MicroBatchSums(const Context& context, Backbone<float>& backbone
   require_tree_parts(micro_batches, "train.micro_batches");
   require(own_ * context.ranks().size() == micro_batches,
           "train.micro_batches=" + std::to_string(micro_batches) + " cannot be shared by " +
-              std::to_string(context.ranks().size()) + " ranks: start 1, 2, 4, ... of them, at most one a micro-batch");
+              std::to_string(context.ranks().size()) +
+              " ranks: start 1, 2, 4, ... of them, at most one a micro-batch");
   const auto numbers = static_cast<std::int64_t>(backbone.parameters().gradients().size() +
                                                  backbone.parameters().state().size());
   chunks_ = (numbers + kChunk - 1) / kChunk;
@@ -102,8 +105,7 @@ MicroBatchSums::MicroBatchSums(const Context& context, Backbone<float>& backbone
 void MicroBatchSums::start() {
   for (Rows& each : tables_) each.clear();
   Buffer<float>& state = backbone_.parameters().state();
-  if (state.size() != 0)
-    copy_on_device(context_, state_.data(), state.data(), state.size() * sizeof(float));
+  if (state.size() != 0) copy_on_device(context_, state_.data(), state.data(), state.size() * sizeof(float));
 }
 
 void MicroBatchSums::add(int number, const FeatureBatch& batch, const FeatureBatch& host) {
@@ -204,8 +206,9 @@ std::vector<MicroBatchSums::Summed> MicroBatchSums::sum_over_ranks(const std::ve
   ranks.all_gather(counts.data(), n_tables * sizeof(std::int64_t), all_counts.data());
   for (std::size_t r = 0; r < n_ranks; ++r) {
     for (std::size_t t = 0; t < n_tables; ++t) {
-      bytes[r] += all_counts[r * n_tables + t] *
-                  static_cast<std::int64_t>(sizeof(Id) + sizeof(float) * static_cast<std::size_t>(tables_[t].width));
+      bytes[r] +=
+          all_counts[r * n_tables + t] *
+          static_cast<std::int64_t>(sizeof(Id) + sizeof(float) * static_cast<std::size_t>(tables_[t].width));
     }
   }
   std::vector<std::byte> all(
@@ -260,8 +263,7 @@ void MicroBatchSums::step_dense(int used) {
     copy_to_device(context_, gathered_.data(), all.data(), all.size());
   }
   const std::size_t n = parameters.gradients().size(), states = parameters.state().size();
-  if (n != 0)
-    copy_on_device(context_, parameters.gradients().data(), gathered_.data(), n * sizeof(float));
+  if (n != 0) copy_on_device(context_, parameters.gradients().data(), gathered_.data(), n * sizeof(float));
   if (states != 0) {
     std::vector<float> state(states);
     copy_to_host(context_, state.data(), gathered_.data() + n, states * sizeof(float));

@@ -30,7 +30,8 @@ std::int64_t most_micro_batch_rows(std::int64_t rows, int most);
 ///   sums.start();  of each own one: adam.begin, forward, backward, sums.add(...);  sums.step(...);
 class MicroBatchSums : NotCopied {
  public:
-  /// `micro_batches` of a batch. Keeps references. Throws Error where context.ranks() cannot share them equally.
+  /// `micro_batches` of a batch. Keeps references. Throws Error where context.ranks() cannot share them
+  /// equally.
   MicroBatchSums(const Context& context, Backbone<float>& backbone, Adam<float>& adam, int micro_batches);
 
   bool is_own(int part) const { return part / own_ == rank_; }
@@ -75,9 +76,9 @@ class MicroBatchSums : NotCopied {
   Backbone<float>& backbone_;
   Adam<float>& adam_;
   int own_, rank_;                  // own_: micro-batches of a rank
-  std::int64_t chunks_;            // of kChunk numbers, that the dense gradients and the state fill
-  Buffer<float> dense_, gathered_; // [own_, or ranks, x chunks_ x kChunk]
-  Buffer<float> state_;            // as the batch found it
+  std::int64_t chunks_;             // of kChunk numbers, that the dense gradients and the state fill
+  Buffer<float> dense_, gathered_;  // [own_, or ranks, x chunks_ x kChunk]
+  Buffer<float> state_;             // as the batch found it
   std::vector<Rows> tables_, from_ranks_;
 };
 

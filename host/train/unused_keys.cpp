@@ -57,7 +57,8 @@ std::vector<UnusedKey> keys_of_other_trainers(const Config& config) {
   }
   std::vector<UnusedKey> unused = {
       {"train.cuda_graph", "mf with train.loss=bpr has kernels of its own, few a step"},
-      {"train.micro_batches", "mf with train.loss=bpr has kernels of its own, which take a mini-batch at once"},
+      {"train.micro_batches",
+       "mf with train.loss=bpr has kernels of its own, which take a mini-batch at once"},
       {"gate.skip_below", "mf with train.loss=bpr has kernels of its own, in which every pair is computed"}};
   if (config.train.mode == TrainConfig::Mode::fused) {
     unused.push_back({"train.batch_size", "the fused mode has no mini-batches; see train.chunk_rows"});

@@ -46,16 +46,17 @@ Communicator& open_mpi() {
   constexpr const char* kLibrary = "libsllmr_mpi.so";
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe").parent_path();
   void* library = nullptr;
-  for (const auto& place : {program / kLibrary, program / "../lib" / kLibrary,
-                            program / ".." / kLibrary, std::filesystem::path(kLibrary)}) {
+  for (const auto& place : {program / kLibrary, program / "../lib" / kLibrary, program / ".." / kLibrary,
+                            std::filesystem::path(kLibrary)}) {
     // Global, as Open MPI's own parts look for its symbols among the program's.
     library = dlopen(place.c_str(), RTLD_NOW | RTLD_GLOBAL);
     if (library != nullptr) break;
   }
   if (library == nullptr) {
-    throw Error("started as one of several ranks, but " + std::string(dlerror()) +
-                ": install MPI (Debian: apt-get install libopenmpi-dev openmpi-bin) and build again, or start "
-                "the program by itself");
+    throw Error(
+        "started as one of several ranks, but " + std::string(dlerror()) +
+        ": install MPI (Debian: apt-get install libopenmpi-dev openmpi-bin) and build again, or start "
+        "the program by itself");
   }
   using Open = Communicator* (*)();
   const auto open = reinterpret_cast<Open>(dlsym(library, "sllmr_open_mpi"));

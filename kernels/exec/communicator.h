@@ -52,8 +52,8 @@ Communicator& alone();
 
 /// Which rank this process was started as (by mpirun, or srun with PMIx); -1: by itself.
 int started_as_rank();
-/// All ranks that were started together, by MPI; alone() where none were. Throws Error where MPI is wanted and
-/// this program was built without it. Opened on the first call, by the thread that makes all calls.
+/// All ranks that were started together, by MPI; alone() where none were. Throws Error where MPI is wanted
+/// and this program was built without it. Opened on the first call, by the thread that makes all calls.
 Communicator& all_ranks();
 /// Ends this process and, where all_ranks() has been called, the others, which would wait for it.
 [[noreturn]] void end_all_ranks(int status);

@@ -52,8 +52,8 @@ class Adam : NotCopied {
     const Real* gradients = nullptr;  // [n x width]
   };
   /// The same step with gradients that somebody else has summed up: those of the dense parameters lie where
-  /// backward leaves them, and of each table of all embeddings, in their order, those of `rows`; as if the batch
-  /// had these rows. begin() was called with whatever was read, in as many batches as it took.
+  /// backward leaves them, and of each table of all embeddings, in their order, those of `rows`; as if the
+  /// batch had these rows. begin() was called with whatever was read, in as many batches as it took.
   void step_rows(const Context& context, std::span<const RowSums> rows);
   /// Brings all rows up to date.
   void flush(const Context& context);

@@ -53,8 +53,8 @@ std::vector<double> naive(const Sums& sums) {
     if (sums.index[k] < 0) continue;
     for (int c = 0; c < sums.width; ++c)
       out[k / static_cast<std::size_t>(sums.parts) * static_cast<std::size_t>(sums.width) +
-          static_cast<std::size_t>(c)] += static_cast<double>(sums.from[static_cast<std::size_t>(
-          sums.index[k] * sums.width + c)]);
+          static_cast<std::size_t>(c)] +=
+          static_cast<double>(sums.from[static_cast<std::size_t>(sums.index[k] * sums.width + c)]);
   }
   return out;
 }
@@ -92,7 +92,8 @@ void expect_halves_do_not_matter(const Context& context) {
     second.from = sums_of<float>(context, first);
     for (std::size_t k = 0; k < static_cast<std::size_t>(first.n); ++k) {
       bool any = false;
-      for (int p = 0; p < each; ++p) any |= whole.index[k * static_cast<std::size_t>(each) + static_cast<std::size_t>(p)] >= 0;
+      for (int p = 0; p < each; ++p)
+        any |= whole.index[k * static_cast<std::size_t>(each) + static_cast<std::size_t>(p)] >= 0;
       second.index.push_back(any ? static_cast<std::int32_t>(k) : -1);
     }
     EXPECT_EQ(sums_of<float>(context, second), expected) << groups;

@@ -256,6 +256,79 @@ void expect_same_bits(Training<float>& training, const NaiveAdam<float>& naive) 
   }
 }
 
+std::vector<Id> keys_on_host(const Context& context, const TablePlan& plan) {
+  std::vector<Id> keys(static_cast<std::size_t>(plan.n));
+  copy_to_host(context, keys.data(), plan.keys, keys.size() * sizeof(Id));
+  return keys;
+}
+
+/// A step with the rows' gradients summed up beforehand is the step with the batch.
+void expect_steps_of_rows(const Context& context, int width, bool lazy) {
+  const AdamOptions options{0.02, 0.01, lazy};
+  Training<float> by_batch(context, width, options), by_rows(context, width, options);
+  for (int step = 0; step < 20; ++step) {
+    const HostFeatures features = by_batch.next_features();
+    by_rows.next_features();
+    const Gradients gradients = by_batch.step(features);
+    random_gradients(by_rows.numbers, by_rows.tables, features);  // the same numbers drawn
+
+    const DeviceFeatures device(context, features);
+    by_rows.adam.begin(context, device.batch());
+    hand_over(context, by_rows.tables, gradients);
+    std::vector<Buffer<Id>> keys;
+    std::vector<Buffer<float>> sums;
+    std::vector<Adam<float>::RowSums> rows;
+    for (Embedding<float>* embedding : by_rows.tables.embeddings()) {
+      for (const auto& table : embedding->tables()) {
+        const HostPlan plan = plan_of(features, table.vocabulary);
+        const TablePlan& on_device = device.batch().plans[static_cast<std::size_t>(table.vocabulary)];
+        std::vector<Id> own_keys;
+        std::vector<std::int32_t> chosen;
+        AdamRowGradients<float> args{};
+        for (std::size_t f = 0; f < kFields; ++f) {
+          const Tensor<float>& gradient = embedding->gradient(static_cast<Field>(f));
+          if (gradient.size() != 0)
+            args.gradients[f] = {gradient.data(), gradient.stride(), device.batch().fields[f].length};
+        }
+        const std::vector<Id> all_keys = keys_on_host(context, on_device);
+        for (std::size_t k = 0; k < all_keys.size(); ++k) {
+          const bool counts = std::ranges::any_of(plan.at(all_keys[k]), [&](const auto& occurrence) {
+            return args.gradients[occurrence.first].data != nullptr;
+          });
+          if (!counts) continue;
+          own_keys.push_back(all_keys[k]);
+          chosen.push_back(static_cast<std::int32_t>(k));
+        }
+        args.table = {.weights = const_cast<float*>(table.weights.data()),
+                      .width = embedding->width(),
+                      .n = on_device.n,
+                      .keys = on_device.keys,
+                      .offsets = on_device.offsets,
+                      .field = on_device.field,
+                      .row = on_device.row};
+        const Buffer<std::int32_t> device_chosen(context, std::span<const std::int32_t>(chosen));
+        args.rows = device_chosen.data();
+        keys.emplace_back(context, std::span<const Id>(own_keys));
+        sums.emplace_back(context, own_keys.size() * static_cast<std::size_t>(embedding->width()));
+        args.out = {sums.back().data(), std::ssize(own_keys), embedding->width()};
+        run(context, args);
+        context.synchronize();
+        rows.push_back({std::ssize(own_keys), keys.back().data(), sums.back().data()});
+      }
+    }
+    by_rows.adam.step_rows(context, rows);
+  }
+  by_batch.adam.flush(context);
+  by_rows.adam.flush(context);
+  EXPECT_EQ(by_rows.weights(), by_batch.weights());
+  EXPECT_EQ(moments(by_rows), moments(by_batch));
+}
+
+TEST(Adam, StepsOfRowsAreThoseOfTheirBatch) {
+  for (const bool lazy : {false, true}) {
+    for (const int width : {5, 32, 40}) expect_steps_of_rows(Context(Device::cpu, 2), width, lazy);
+  }
+}
 TEST(Adam, IsTheFormulaOfPyTorch) {
   const Context context(Device::cpu, 1);
   for (const bool lazy : {false, true}) {
@@ -542,6 +615,11 @@ TEST_F(AdamCuda, HasTheBitsOfTheCpu) {
     }
   }
 }
+TEST_F(AdamCuda, StepsOfRowsAreThoseOfTheirBatch) {
+  const Context context(Device::cuda);
+  for (const bool lazy : {false, true}) expect_steps_of_rows(context, 40, lazy);
+}
+
 TEST_F(AdamCuda, DenseStepsHaveTheBitsOfAPassOverAllRows) {
   const Context context(Device::cuda);
   for (const int width : {1, 32, 45}) expect_dense_bits(context, width, 1e-4, 150);

@@ -1,9 +1,13 @@
 #include "host/train/micro_batches.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <cstring>
+#include <filesystem>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host/data/import.h"
@@ -30,7 +34,8 @@ TEST(MicroBatches, CutABatchIntoEvenPartsThatAreNeverTooSmall) {
         ASSERT_EQ(part.begin, end);
         ASSERT_EQ(part.begin % 2, 0);
         ASSERT_GE(part.end - part.begin, 2) << rows << " " << most << " " << k;
-        ASSERT_LE(part.end - part.begin, most_micro_batch_rows(rows, most)) << rows << " " << most << " " << k;
+        ASSERT_LE(part.end - part.begin, most_micro_batch_rows(rows, most))
+            << rows << " " << most << " " << k;
         ASSERT_LE(part.end - part.begin, most_micro_batch_rows(300, most));
         end = part.end;
       }
@@ -41,60 +46,132 @@ TEST(MicroBatches, CutABatchIntoEvenPartsThatAreNeverTooSmall) {
   EXPECT_EQ(micro_batches_of(1, 8), 1);
 }
 
-class MicroBatchTraining : public testing::TestWithParam<std::string> {
+/// Training by ranks that are threads.
+class RankTraining : public testing::Test {
  protected:
   void SetUp() override { save_recbole(synthetic_dataset(small_world(120, 200)), folder_.path()); }
 
-  Config config(const std::vector<std::string>& more) const {
-    std::vector<std::string> words = {"model.name=" + GetParam(), "train.epochs=1", "train.micro_batches=4",
+  Config config(const std::string& model, const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> words = {"model.name=" + model, "train.epochs=1", "train.micro_batches=4",
                                       "llm.pair_rate=0.25"};
     words.insert(words.end(), more.begin(), more.end());
     return recipe_of(small_ctr_words(folder_ / "synthetic", "agreement", words));
   }
-  /// The checkpoint's bytes after training, and what the first rank says of the epoch.
+  /// A batch size that leaves the last batch `rows` rows.
+  std::string batch_with_rest(std::int64_t rows) const {
+    Bench bench(config("deepfm"));
+    for (std::int64_t size = 40;; size += 2) {
+      if (bench.trainer().rows_per_epoch() % size == rows) return fmt::format("train.batch_size={}", size);
+    }
+  }
+
   struct Trained {
-    std::string checkpoint;
-    nlohmann::json report;
-    std::vector<std::int64_t> sent;
+    std::string checkpoint;  // its bytes
+    nlohmann::json report;   // of the last epoch; null where training was stopped
   };
-  Trained train(const Config& config, int ranks) {
+  /// `stop_at`: rows after which training stops; 0: never. `from`: a checkpoint to go on with; empty: none.
+  Trained train(const Config& config, int ranks, std::int64_t stop_at = 0, const std::string& from = {}) {
     Trained out;
-    out.sent.resize(static_cast<std::size_t>(ranks));
-    std::mutex reading;
+    std::mutex making;
     ThreadRanks::run(ranks, [&](Communicator& own) {
       const std::unique_ptr<Bench> bench = [&] {
-        const std::lock_guard lock(reading);
+        const std::lock_guard lock(making);
         return std::make_unique<Bench>(config, 1, Device::cpu, &own);
       }();
-      const EpochReport report = bench->train();
-      out.sent[static_cast<std::size_t>(own.rank())] = own.bytes_sent();
-      std::string checkpoint = bench->checkpoint(folder_ / "model.safetensors");
+      if (!from.empty()) bench->trainer().resume(read_safetensors(from));
+      const auto report =
+          bench->trainer().train_epoch([&](std::int64_t rows) { return stop_at != 0 && rows >= stop_at; });
+      bench->trainer().save(folder_ / "model.safetensors", {});
       if (own.rank() != 0) return;
-      out.checkpoint = std::move(checkpoint);
-      out.report = to_json(report);
+      out.checkpoint = read_all(folder_ / "model.safetensors");
+      if (report) out.report = to_json(*report);
     });
     return out;
   }
   TemporaryFolder folder_;
 };
-INSTANTIATE_TEST_SUITE_P(EveryBackbone, MicroBatchTraining, testing::ValuesIn([] {
+
+class EveryBackboneByRanks : public RankTraining, public testing::WithParamInterface<std::string> {};
+INSTANTIATE_TEST_SUITE_P(RankTraining, EveryBackboneByRanks, testing::ValuesIn([] {
                            std::vector<std::string> names;
                            for (const BackboneInfo& backbone : backbones()) names.emplace_back(backbone.name);
                            return names;
                          }()),
                          [](const auto& each) { return each.param; });
 
-TEST_P(MicroBatchTraining, AnyNumberOfRanksTakesTheSameSteps) {
-  // The last batch of the epoch has 2 rows: three of four ranks have nothing to do.
-  const Config all = config(GetParam() == "mf" ? std::vector<std::string>{"train.loss=bce"} : std::vector<std::string>{});
+TEST_P(EveryBackboneByRanks, AnyNumberTakesTheSameSteps) {
+  // The last batch fills one micro-batch: all ranks but one have nothing to do.
+  const Config all = config(GetParam(), {batch_with_rest(2)});
   const Trained alone = train(all, 1);
   ASSERT_FALSE(alone.checkpoint.empty());
+  EXPECT_GT(alone.report["guidance"]["pairs"], 0);
   for (const int ranks : {2, 4}) {
     SCOPED_TRACE(ranks);
     const Trained together = train(all, ranks);
     EXPECT_TRUE(together.checkpoint == alone.checkpoint);
     EXPECT_EQ(together.report, alone.report);
   }
+}
+
+/// In the middle of a chunk, whose sums then lie on several ranks.
+TEST_F(RankTraining, AnotherNumberGoesOnWhereOneStopped) {
+  for (const char* optimizer : {"adam", "lazy_adam"}) {
+    const Config all = config("dcnv2", {std::string("train.optimizer=") + optimizer, batch_with_rest(6)});
+    const Trained whole = train(all, 1);
+    for (const auto& [before, after] : {std::pair(1, 4), {2, 1}, {4, 2}, {2, 2}}) {
+      SCOPED_TRACE(testing::Message() << optimizer << ": " << before << ", then " << after);
+      ASSERT_TRUE(train(all, before, 300).report.is_null());
+      const std::string stopped = folder_ / "stopped.safetensors";
+      std::filesystem::copy_file(folder_ / "model.safetensors", stopped,
+                                 std::filesystem::copy_options::overwrite_existing);
+      const Trained rest = train(all, after, 0, stopped);
+      EXPECT_TRUE(rest.checkpoint == whole.checkpoint);
+      EXPECT_EQ(rest.report, whole.report);
+    }
+  }
+}
+
+/// Without batch norm and dropout a step of parts is that of the whole, up to rounding.
+TEST_F(RankTraining, PartsAddUpToTheBatch) {
+  const auto parameters = [&](const std::string& micro_batches, const std::string& batch_size) {
+    train(config("lightgcn", {micro_batches, batch_size, "train.lr=1e-4"}), 1);
+    for (const StoredTensor& tensor : read_safetensors(folder_ / "model.safetensors").tensors) {
+      if (tensor.name != "parameters") continue;
+      std::vector<float> values(tensor.bytes.size() / sizeof(float));
+      std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
+      return values;
+    }
+    return std::vector<float>();
+  };
+  const std::string size = batch_with_rest(6);
+  const std::vector<float> whole = parameters("train.micro_batches=1", size);
+  ASSERT_FALSE(whole.empty());
+  EXPECT_LT(norm_error(parameters("train.micro_batches=8", size), whole), 1e-4);
+  EXPECT_GT(norm_error(parameters("train.micro_batches=8", "train.batch_size=32"), whole), 1e-4)
+      << "batches of another size make a difference that is seen";
+}
+
+TEST_F(RankTraining, RefusesWhatItCannotShare) {
+  const auto error = [&](const std::string& method, const std::vector<std::string>& words) {
+    std::vector<std::string> all = {"train.micro_batches=4"};
+    all.insert(all.end(), words.begin(), words.end());
+    return error_of([&] { Bench(recipe_of(small_ctr_words(folder_ / "synthetic", method, all))); });
+  };
+  EXPECT_EQ(error("none", {}), "no error");
+  EXPECT_THAT(error("pointwise", {}), HasSubstr("leave train.micro_batches at 1"));
+  EXPECT_THAT(error("none", {"train.micro_batches=3"}), HasSubstr("must be 1, 2, 4, 8, 16, 32 or 64, not 3"));
+  EXPECT_THAT(error("none", {"train.cuda_graph=true"}), HasSubstr("takes whole batches"));
+  std::vector<std::string> errors(3);
+  ThreadRanks::run(3, [&](Communicator& own) {
+    errors[static_cast<std::size_t>(own.rank())] =
+        error_of([&] { Bench(config("deepfm"), 1, Device::cpu, &own); });
+  });
+  EXPECT_THAT(errors, testing::Each(HasSubstr("train.micro_batches=4 cannot be shared by 3 ranks")));
+  ThreadRanks::run(2, [&](Communicator& own) {
+    errors[static_cast<std::size_t>(own.rank())] =
+        error_of([&] { Bench(config("deepfm", {"train.micro_batches=1"}), 1, Device::cpu, &own); });
+  });
+  EXPECT_THAT(errors[1], HasSubstr("2 ranks share the micro-batches of a batch"));
 }
 
 }  // namespace

@@ -1,0 +1,151 @@
+// Training by several processes that mpirun starts.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "host/base/safetensors.h"
+#include "tests/experiments/cli.h"
+
+namespace sllmr {
+namespace {
+
+using testing::HasSubstr;
+
+class RanksCli : public CliTest {
+ protected:
+  void SetUp() override {
+    const bool has_mpi =
+        std::system("command -v mpirun >/dev/null 2>&1") == 0 &&
+        std::filesystem::exists(std::filesystem::path(SLLMR_PROGRAM).parent_path() / "libsllmr_mpi.so");
+    if (!has_mpi) GTEST_SKIP() << "no MPI (Debian: libopenmpi-dev openmpi-bin)";
+    CliTest::SetUp();
+    // Containers run as root, and have no shared memory to speak of.
+    ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 0);
+    ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 0);
+  }
+
+  std::string words(const std::string& run, const std::string& more = {}) const {
+    return fmt::format(
+        "train data.path={} device=cpu threads=1 model.name=deepfm model.width=8 'model.hidden=[16, 8]' "
+        "train.loss=bce train.mode=exact train.optimizer=adam train.lr=0.01 train.batch_size=64 "
+        "train.chunk_rows=256 train.epochs=2 train.micro_batches=4 eval.protocol=ctr method=agreement "
+        "run_dir={} {}",
+        data(), folder_ / run, more);
+  }
+  /// Each rank writes the number of its process to the file pid.RANK.
+  std::string command(int ranks, const std::string& program_words) const {
+    return fmt::format(
+        "exec mpirun -np {} --oversubscribe sh -c 'echo $$ > {}.$OMPI_COMM_WORLD_RANK; exec \"$@\"' sh {} {} "
+        ">{} 2>{}",
+        ranks, folder_ / "pid", std::filesystem::absolute(SLLMR_PROGRAM).string(), program_words,
+        folder_ / "out", folder_ / "err");
+  }
+  Outcome by_ranks(int ranks, const std::string& program_words) const {
+    const int status = std::system(command(ranks, program_words).c_str());
+    return {WEXITSTATUS(status), read_all(folder_ / "out"), read_all(folder_ / "err")};
+  }
+  /// The tensors of a run's checkpoint.
+  std::string tensors(const std::string& run) const {
+    std::string bytes;
+    for (const StoredTensor& tensor : read_safetensors(folder_ / (run + "/model.safetensors")).tensors) {
+      bytes += tensor.name;
+      bytes.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
+    }
+    return bytes;
+  }
+};
+
+TEST_F(RanksCli, AnyNumberTrainsTheSameModelAndOneTellsOfIt) {
+  const Outcome alone = by_ranks(1, words("alone"));
+  ASSERT_EQ(alone.status, 0) << alone.err;
+  for (const int ranks : {2, 4}) {
+    SCOPED_TRACE(ranks);
+    const std::string run = fmt::format("by_{}", ranks);
+    const Outcome together = by_ranks(ranks, words(run));
+    ASSERT_EQ(together.status, 0) << together.err;
+    EXPECT_TRUE(tensors(run) == tensors("alone"));
+    const std::string first_line = alone.out.substr(0, alone.out.find('\n'));
+    EXPECT_EQ(together.out.find(first_line), together.out.rfind(first_line)) << together.out;
+    const nlohmann::json a = nlohmann::json::parse(read_all(folder_ / "alone/summary.json")),
+                         b = nlohmann::json::parse(read_all(folder_ / (run + "/summary.json")));
+    EXPECT_EQ(a["test"], b["test"]);
+    EXPECT_EQ(b["ranks"], ranks);
+  }
+}
+
+TEST_F(RanksCli, AKilledRankEndsAllAndAnotherNumberGoesOn) {
+  ASSERT_EQ(by_ranks(1, words("whole", "train.epochs=30")).status, 0);
+  const std::string log = folder_ / "run/metrics.jsonl";
+  std::filesystem::remove(folder_ / "pid.1");
+  Outcome killed{};
+  double seconds = 0;
+  {
+    const std::jthread mpirun([&] { killed = by_ranks(2, words("run", "train.epochs=30")); });
+    for (int tries = 0; tries < 6000 && read_all(log).find("\"epoch\":3") == std::string::npos; ++tries)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    const int pid = std::atoi(read_all(folder_ / "pid.1").c_str());
+    if (pid > 1) ::kill(pid, SIGKILL);
+    seconds = -std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  }
+  seconds += std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  EXPECT_NE(killed.status, 0);
+  EXPECT_LT(seconds, 30);
+  ASSERT_FALSE(std::filesystem::exists(folder_ / "run/summary.json")) << "it ended before it was killed";
+  const Outcome resumed = by_ranks(4, words("run", "train.epochs=30 --resume"));
+  ASSERT_EQ(resumed.status, 0) << resumed.err;
+  EXPECT_TRUE(tensors("run") == tensors("whole"));
+}
+
+TEST_F(RanksCli, ErrorsAreToldOnceAndEndAllRanks) {
+  const Outcome typo = by_ranks(2, words("run", "train.epoch=3"));
+  EXPECT_EQ(typo.status, 1);
+  EXPECT_EQ(typo.err.find("sllmr: error: "), typo.err.rfind("sllmr: error: ")) << typo.err;
+  EXPECT_THAT(typo.err, HasSubstr("train.epoch"));
+  EXPECT_THAT(by_ranks(3, words("run")).err, HasSubstr("cannot be shared by 3 ranks"));
+  EXPECT_THAT(by_ranks(2, words("run", "train.micro_batches=1")).err,
+              HasSubstr("2 ranks share the micro-batches of a batch, but train.micro_batches is 1"));
+  EXPECT_THAT(by_ranks(2, fmt::format("train data.path={} threads=1 model.name=mf run_dir={}", data(),
+                                      folder_ / "run"))
+                  .err,
+              HasSubstr("train on one rank"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
+}
+
+TEST_F(RanksCli, RanksWithDifferentWordsOrDataAreRefused) {
+  std::string line = command(2, words("run"));
+  line.replace(line.find("exec \"$@\""), 9, "exec \"$@\" seed=$((OMPI_COMM_WORLD_RANK + 1))");
+  EXPECT_EQ(WEXITSTATUS(std::system(line.c_str())), 1);
+  EXPECT_THAT(read_all(folder_ / "err"),
+              HasSubstr("rank 1 has another configuration than rank 0, 'seed = 2' instead of 'seed = 1'"));
+  // Data of the same name in another folder, with one line less.
+  const std::string other = folder_ / "other";
+  std::filesystem::create_directories(other);
+  std::string lines = read_all(data() + ".inter");
+  lines.resize(lines.rfind('\n', lines.size() - 2) + 1);
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+    if (entry.path().filename().string().starts_with("synthetic"))
+      std::filesystem::copy(entry.path(), std::filesystem::path(other) / entry.path().filename());
+  }
+  std::ofstream(other + "/synthetic.inter") << lines;
+  std::filesystem::create_directory_symlink(folder_.path(), folder_ / "data.0");
+  std::filesystem::create_directory_symlink(other, folder_ / "data.1");
+  // Both see their data under one path, each in a working folder of its own.
+  line = command(2, words("run", "data.path=synthetic"));
+  line.replace(line.find("exec \"$@\""), 9,
+               fmt::format("cd {}.$OMPI_COMM_WORLD_RANK && exec \"$@\"", folder_ / "data"));
+  EXPECT_EQ(WEXITSTATUS(std::system(line.c_str())), 1);
+  EXPECT_THAT(read_all(folder_ / "err"), HasSubstr("rank 1 has another data_hash than rank 0"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
+}
+
+}  // namespace
+}  // namespace sllmr
