@@ -68,9 +68,11 @@ RankingPlan plan_ranking(const Split& split, Target target, int max_users) {
   return plan;
 }
 
+/// Of several ranks each fills in its share of the tiles.
 struct Ranked {
   std::vector<RankCounts> counts;  // [users]
   std::vector<Id> lists;           // [users x list_length]
+  std::int64_t tiles = 0, tile_users = 0;
 };
 
 /// The users that a thread takes at once, so that there is something for every one, also of a sample.
@@ -80,16 +82,18 @@ std::int64_t tile_of(const Context& context, std::int64_t users, std::int64_t mo
 }
 
 /// The counts alone of a model of inner products, on the CPU.
-std::vector<RankCounts> screen_all(const Context& context, const Factors& factors, const RankingPlan& plan) {
+Ranked screen_all(const Context& context, const Factors& factors, const RankingPlan& plan) {
   constexpr std::int64_t kMostUsers = 256;
   const auto users = static_cast<std::int64_t>(plan.users.size());
   const std::int64_t tile_users = tile_of(context, users, kMostUsers);
   const ScreenedItems items(context, factors.items);
   std::vector<RankCounts> counts(plan.users.size());
-  SharedItems tiles((users + tile_users - 1) / tile_users);
+  const std::int64_t tiles = (users + tile_users - 1) / tile_users;
+  const RankShare own = share_of(context.ranks(), context.ranks().rank(), tiles);
+  SharedItems shared(own.end - own.first);
   on_threads(context.threads(), [&](int) {
-    tiles.take([&](std::int64_t tile) {
-      const std::int64_t first = tile * tile_users;
+    shared.take([&](std::int64_t k) {
+      const std::int64_t first = (own.first + k) * tile_users;
       items.count(factors.users,
                   {.users = plan.users.data() + first,
                    .n = std::min(tile_users, users - first),
@@ -99,7 +103,7 @@ std::vector<RankCounts> screen_all(const Context& context, const Factors& factor
                   counts.data() + first);
     });
   });
-  return counts;
+  return {std::move(counts), {}, tiles, tile_users};
 }
 
 /// Counts and lists of all users of the plan from all their scores, tile by tile. On the CPU one
@@ -113,7 +117,8 @@ Ranked score_all(const Context& context, const Scorer& scorer, const RankingPlan
   const std::int64_t tile_users =
       cpu ? tile_of(context, users, most_users) : std::clamp<std::int64_t>(most_users, 1, users);
   const std::int64_t tiles = (users + tile_users - 1) / tile_users;
-  const auto workers = static_cast<int>(cpu ? std::min<std::int64_t>(context.threads(), tiles) : 1);
+  const RankShare share = share_of(context.ranks(), context.ranks().rank(), tiles);
+  const auto workers = static_cast<int>(cpu ? std::clamp<std::int64_t>(share.end - share.first, 1, context.threads()) : 1);
 
   const Buffer<Id> user_ids(context, std::span(plan.users)), positives(context, std::span(plan.positives));
   const Buffer<std::int64_t> offsets(context, std::span(plan.excluded_offsets));
@@ -145,26 +150,35 @@ Ranked score_all(const Context& context, const Scorer& scorer, const RankingPlan
     }
   };
   if (workers == 1) {
-    for (std::int64_t tile = 0; tile < tiles; ++tile) rank_tile(context, memory[0], tile);
+    for (std::int64_t tile = share.first; tile < share.end; ++tile) rank_tile(context, memory[0], tile);
   } else {
-    SharedItems shared(tiles);
+    SharedItems shared(share.end - share.first);
     on_threads(workers, [&](int worker) {
       const Context own(Device::cpu, 1);
       Memory& mine = memory[static_cast<std::size_t>(worker)];
-      shared.take([&](std::int64_t tile) { rank_tile(own, mine, tile); });
+      shared.take([&](std::int64_t k) { rank_tile(own, mine, share.first + k); });
     });
   }
-  return {counts.to_host(context), lists.to_host(context)};
+  return {counts.to_host(context), lists.to_host(context), tiles, tile_users};
 }
 
-Ranked rank_all(const Context& context, const Scorer& scorer, const RankingPlan& plan, int list_length) {
+Ranked rank_own(const Context& context, const Scorer& scorer, const RankingPlan& plan, int list_length) {
   const std::optional<Factors> factors = scorer.factors();
   const bool counts_alone = !plan.positives.empty() && list_length == 0;
   if (counts_alone && factors.has_value() && context.device() == Device::cpu &&
       ScreenedItems::supports(factors->items.cols)) {
-    return {screen_all(context, *factors, plan), {}};
+    return screen_all(context, *factors, plan);
   }
   return score_all(context, scorer, plan, list_length);
+}
+
+Ranked rank_all(const Context& context, const Scorer& scorer, const RankingPlan& plan, int list_length) {
+  Communicator& ranks = context.ranks();
+  Ranked ranked;
+  on_all_ranks(ranks, [&] { ranked = rank_own(context, scorer, plan, list_length); });
+  gather_shares(ranks, ranked.tiles, ranked.tile_users, std::span(ranked.counts));
+  gather_shares(ranks, ranked.tiles, ranked.tile_users * list_length, std::span(ranked.lists));
+  return ranked;
 }
 
 /// A row's list, without the places that the catalogue could not fill.

@@ -98,7 +98,7 @@ class Run {
   /// False: interrupted.
   bool prepare_training() {
     const Stopwatch watch;
-    const bool done = trainer_->prepare_training();
+    const bool done = !ranks_.any(!trainer_->prepare_training());
     prepare_seconds_ += watch.seconds();
     since_checkpoint_ = {};
     return done;
@@ -157,17 +157,8 @@ class Run {
     return last || !stops;
   }
 
-  /// Throws Interrupted on all ranks where one was asked to stop.
   nlohmann::json evaluate(Target target) {
-    nlohmann::json figures;
-    bool whole = true;
-    try {
-      figures = protocol_.evaluate({context_, config_, *trainer_, world_.split, target}, nullptr);
-    } catch (const Interrupted&) {
-      whole = false;
-    }
-    if (ranks_.any(!whole)) throw Interrupted();
-    return figures;
+    return protocol_.evaluate({context_, config_, *trainer_, world_.split, target}, nullptr);
   }
 
   /// Is it the best so far?

@@ -294,7 +294,7 @@ std::int64_t DeepTrainer::parameters() {
 
 const Scorer& DeepTrainer::scorer(Target target) {
   adam_->flush(context_);
-  scorer_->prepare(context_, target);
+  on_all_ranks(context_.ranks(), [&] { scorer_->prepare(context_, target); });
   return *scorer_;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/exec/communicator.h"
 #include "kernels/exec/interrupt.h"
 
 namespace sllmr {
@@ -93,18 +94,29 @@ void RankingScorer::score(const Context& context, std::span<const FeatureRow> ro
 }
 
 std::vector<float> RankingScorer::ctr_logits(const Context& context, std::span<const CtrRow> rows) const {
-  std::vector<FeatureRow> features(rows.size());
-  for (std::size_t k = 0; k < rows.size(); ++k) features[k] = {rows[k].user, rows[k].item, rows[k].position};
-  Tensor<float> made;
-  if (const ExampleSource* examples = features_.examples()) {
-    // All at once, not batch by batch.
-    std::vector<std::int32_t> found(rows.size() * static_cast<std::size_t>(examples->each()));
-    examples->find(features, found);
-    made = made_examples(context, *examples);
-  }
-  Buffer<float> logits(context, rows.size());
-  score(context, features, logits.data(), made.data());
-  return logits.to_host(context);
+  Communicator& ranks = context.ranks();
+  const auto size = std::int64_t{kForwardRows}, n = std::ssize(rows), batches = (n + size - 1) / size;
+  const RankShare share = share_of(ranks, ranks.rank(), batches);
+  const auto own = rows.subspan(static_cast<std::size_t>(share.first * size),
+                                static_cast<std::size_t>(std::min(n, share.end * size) - share.first * size));
+  std::vector<float> logits(rows.size());
+  on_all_ranks(ranks, [&] {
+    if (own.empty()) return;
+    std::vector<FeatureRow> features;
+    for (const CtrRow& row : own) features.push_back({row.user, row.item, row.position});
+    Tensor<float> made;
+    if (const ExampleSource* examples = features_.examples()) {
+      // All at once, not batch by batch.
+      std::vector<std::int32_t> found(own.size() * static_cast<std::size_t>(examples->each()));
+      examples->find(features, found);
+      made = made_examples(context, *examples);
+    }
+    Buffer<float> scored(context, own.size());
+    score(context, features, scored.data(), made.data());
+    copy_to_host(context, logits.data() + share.first * size, scored.data(), own.size() * sizeof(float));
+  });
+  gather_shares(ranks, batches, size, std::span(logits));
+  return logits;
 }
 
 Tensor<float> RankingScorer::made_examples(const Context& context, const ExampleSource& examples) const {

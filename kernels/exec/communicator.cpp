@@ -88,6 +88,10 @@ void end_all_ranks(int status) {
   std::_Exit(status);
 }
 
+RankShare share_of(const Communicator& ranks, int rank, std::int64_t items) {
+  return {items * rank / ranks.size(), items * (rank + 1) / ranks.size()};
+}
+
 bool any_of(Communicator& ranks, bool mine) {
   std::vector<char> all(static_cast<std::size_t>(ranks.size()));
   const char flag = mine ? 1 : 0;

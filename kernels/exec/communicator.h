@@ -1,11 +1,12 @@
 // What the processes of one run, its ranks, say to each other.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/exec/not_copied.h"
@@ -57,6 +58,27 @@ int started_as_rank();
 Communicator& all_ranks();
 /// Ends this process and, where all_ranks() has been called, the others, which would wait for it.
 [[noreturn]] void end_all_ranks(int status);
+
+/// One of consecutive shares of `items` things, as equal as can be; rank `rank` has [first, end).
+struct RankShare {
+  std::int64_t first, end;
+};
+RankShare share_of(const Communicator& ranks, int rank, std::int64_t items);
+/// `all` consists of as many `groups` of `group` elements, the last one shorter, of which each rank has filled in
+/// its share_of(); gives each rank all of them.
+template <class T>
+void gather_shares(Communicator& ranks, std::int64_t groups, std::int64_t group, std::span<T> all) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  if (ranks.size() == 1) return;
+  const auto place_of = [&](std::int64_t at) { return std::min(std::ssize(all), at * group); };
+  std::vector<std::int64_t> bytes;
+  for (int r = 0; r < ranks.size(); ++r) {
+    const RankShare share = share_of(ranks, r, groups);
+    bytes.push_back((place_of(share.end) - place_of(share.first)) * static_cast<std::int64_t>(sizeof(T)));
+  }
+  const std::vector<T> filled(all.begin(), all.end());
+  ranks.all_gather_v(filled.data() + place_of(share_of(ranks, ranks.rank(), groups).first), bytes, all.data());
+}
 
 /// Is it true on any rank?
 bool any_of(Communicator& ranks, bool mine);

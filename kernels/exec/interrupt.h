@@ -3,6 +3,7 @@
 
 #include <csignal>
 
+#include "kernels/exec/communicator.h"
 #include "kernels/exec/not_copied.h"
 
 namespace sllmr {
@@ -30,6 +31,19 @@ bool interrupted();
 /// Throws Interrupted if it was.
 inline void throw_if_interrupted() {
   if (interrupted()) throw Interrupted();
+}
+
+/// Calls work(), which no rank waits in for another. Throws Interrupted on all ranks where it did on one.
+template <class Work>
+void on_all_ranks(Communicator& ranks, const Work& work) {
+  if (ranks.size() == 1) return work();
+  bool whole = true;
+  try {
+    work();
+  } catch (const Interrupted&) {
+    whole = false;
+  }
+  if (any_of(ranks, !whole)) throw Interrupted();
 }
 
 /// While it lives, a request to stop waits for its end, however long that takes: for writing a file that must
