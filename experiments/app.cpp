@@ -25,16 +25,19 @@ namespace {
 
 constexpr int kFailed = 1, kInterrupted = 130;
 
+/// What goes wrong on all ranks is told once: the first one tells, and whoever started them ends the others.
+void let_earlier_ranks_tell() {
+  const int rank = started_as_rank();
+  if (rank > 0) std::this_thread::sleep_for(std::chrono::seconds(3) + rank * std::chrono::milliseconds(50));
+}
+
 /// Never throws, as fmt::print() does where standard error cannot be written either. A message that quotes a
 /// whole file's worth of input loses its middle: place and remedy stand at its ends.
 void print_error(const std::string& message) {
-  // What goes wrong on all ranks is told once: the first one tells, and mpirun then ends the others.
   const int rank = started_as_rank();
   std::string of_rank;
-  if (rank > 0) {
-    std::this_thread::sleep_for(std::chrono::seconds(3));
-    of_rank = fmt::format("rank {}: ", rank);
-  }
+  if (rank > 0) of_rank = fmt::format("rank {}: ", rank);
+  let_earlier_ranks_tell();
   constexpr std::size_t kEnd = 1500;
   const bool is_long = message.size() > 2 * kEnd;
   const std::size_t first = is_long ? kEnd : message.size(), last = is_long ? message.size() - kEnd : first;
@@ -64,6 +67,7 @@ int run_command(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() != 0) let_earlier_ranks_tell();
     return app.exit(error);
   } catch (const Interrupted&) {
     return kInterrupted;

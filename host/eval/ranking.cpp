@@ -118,7 +118,8 @@ Ranked score_all(const Context& context, const Scorer& scorer, const RankingPlan
       cpu ? tile_of(context, users, most_users) : std::clamp<std::int64_t>(most_users, 1, users);
   const std::int64_t tiles = (users + tile_users - 1) / tile_users;
   const RankShare share = share_of(context.ranks(), context.ranks().rank(), tiles);
-  const auto workers = static_cast<int>(cpu ? std::clamp<std::int64_t>(share.end - share.first, 1, context.threads()) : 1);
+  const auto workers =
+      static_cast<int>(cpu ? std::clamp<std::int64_t>(share.end - share.first, 1, context.threads()) : 1);
 
   const Buffer<Id> user_ids(context, std::span(plan.users)), positives(context, std::span(plan.positives));
   const Buffer<std::int64_t> offsets(context, std::span(plan.excluded_offsets));

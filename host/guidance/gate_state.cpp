@@ -1,7 +1,6 @@
 #include "host/guidance/gate_state.h"
 
 #include <algorithm>
-#include <bit>
 #include <span>
 
 #include "kernels/exec/communicator.h"
@@ -73,22 +72,19 @@ void GateState::step(int slots) {
 void GateState::gather_slots() {
   Communicator& ranks = context_.ranks();
   std::vector<float> slots = slots_.to_host(context_);
-  std::vector<std::uint32_t> all(slots.size() * static_cast<std::size_t>(ranks.size()));
-  ranks.all_gather(slots.data(), slots.size() * sizeof(float), all.data());
-  // Of each number all ranks but one have the bits of 0.
-  for (std::size_t k = 0; k < slots.size(); ++k) {
-    std::uint32_t bits = 0;
-    for (std::size_t at = k; at < all.size(); at += slots.size()) bits |= all[at];
-    slots[k] = std::bit_cast<float>(bits);
-  }
+  const std::size_t share = slots.size() / static_cast<std::size_t>(ranks.size());
+  const auto own = slots.begin() + ranks.rank() * static_cast<std::ptrdiff_t>(share);
+  const std::vector<float> mine(own, own + static_cast<std::ptrdiff_t>(share));
+  ranks.all_gather(mine.data(), share * sizeof(float), slots.data());
   slots_.assign(context_, std::span<const float>(slots));
 }
 
-void GateState::keep_slots(int first, int count) {
+void GateState::keep_own_slots() {
+  const Communicator& ranks = context_.ranks();
   std::vector<float> slots = slots_.to_host(context_);
-  const auto begin = slots.begin() + std::ptrdiff_t{first} * GateColumns::stride;
-  std::fill(slots.begin(), begin, 0.0F);
-  std::fill(begin + std::ptrdiff_t{count} * GateColumns::stride, slots.end(), 0.0F);
+  const auto share = std::ssize(slots) / ranks.size();
+  std::fill(slots.begin(), slots.begin() + ranks.rank() * share, 0.0F);
+  std::fill(slots.begin() + (ranks.rank() + 1) * share, slots.end(), 0.0F);
   slots_.assign(context_, std::span<const float>(slots));
 }
 

@@ -25,10 +25,11 @@ class GateState {
   void start_epoch();
   /// Ends a chunk: sums the first `slots` slots into the totals, takes a step of the gate and empties them.
   void step(int slots);
-  /// Of several ranks, no two of which have added to the same slot: gives each rank all slots.
+  /// Of several ranks, each of which has added to a share of the slots, as many as there are ranks and by
+  /// rank: gives each all slots.
   void gather_slots();
-  /// Empties all slots but `count` from `first` on.
-  void keep_slots(int first, int count);
+  /// Empties all slots but the rank's own share.
+  void keep_own_slots();
   /// Sums since start_epoch(), by GateColumns.
   std::vector<double> totals() const { return totals_.to_host(context_); }
   void add_to_totals(const std::vector<double>& more);

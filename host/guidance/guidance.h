@@ -127,7 +127,7 @@ class Guidance : NotCopied {
 
   /// See GateState.
   void gather_slots() { state_.gather_slots(); }
-  void keep_slots(int first, int count) { state_.keep_slots(first, count); }
+  void keep_own_slots() { state_.keep_own_slots(); }
 
   void start_epoch() { state_.start_epoch(); }
   /// Before every `epoch` but the first, 0, of a backbone alone: looks at what the model would recommend.

@@ -2,14 +2,20 @@
 
 #include <fmt/format.h>
 
+#include <sched.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <utility>
 #include <vector>
 
 #include "host/runs/provenance.h"
+#include "kernels/exec/context.h"
 #include "kernels/exec/parallel.h"
 
 namespace sllmr {
@@ -27,11 +33,30 @@ std::string difference(const std::string& a, const std::string& b) {
   return fmt::format("'{}' instead of '{}'", line_a, line_b);
 }
 
+/// How many cores this process may run on, which, and of which machine.
+std::string where_it_runs() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  ::sched_getaffinity(0, sizeof cores, &cores);
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  std::string text = fmt::format("{} {} ", available_cores(), host.data());
+  for (int core = 0; core < CPU_SETSIZE; ++core) text += CPU_ISSET(core, &cores) ? '1' : '0';
+  return text;
+}
+
 }  // namespace
 
-int RunRanks::threads(const Config& config) const {
+int RunRanks::threads(const Config& config) {
   if (config.threads > 0 || ranks_.size() == 1) return config.threads;
-  return std::max(1, available_cores() / ranks_.local_size());
+  // Ranks share the cores that they may all run on; mpirun may have bound each to its own.
+  const std::vector<std::string> places = gather_texts(ranks_, where_it_runs());
+  int least = 1 << 16;
+  for (const std::string& place : places) {
+    const auto sharing = static_cast<int>(std::ranges::count(places, place));
+    least = std::min(least, std::max(1, std::atoi(place.c_str()) / sharing));
+  }
+  return least;
 }
 
 void RunRanks::say(const std::string& text) const {
@@ -43,10 +68,16 @@ bool RunRanks::first_says(bool mine) {
   return mine;
 }
 
-void RunRanks::require_same(const Config& config, const RunInputs& inputs) {
+void RunRanks::require_same(const Config& config, const RunInputs& inputs, const Context& context) {
   if (ranks_.size() == 1) return;
-  std::vector<std::pair<std::string, std::string>> own = {{"program", provenance({}, 0).at("commit")},
-                                                          {"configuration", to_toml(config)}};
+  const nlohmann::json from = provenance(gpu_name(context), 0);
+  const nlohmann::json& machine = from.at("machine");
+  std::vector<std::pair<std::string, std::string>> own = {
+      {"program", from.at("commit")},
+      {"configuration", to_toml(config)},
+      {"device", context.device() == Device::cpu ? "cpu" : "cuda"},
+      // Products in float depend on it.
+      {"processor", machine.at(context.device() == Device::cpu ? "cpu" : "gpu")}};
   for (const auto& [name, value] : stored_form(inputs)) own.emplace_back(name, value);
   for (const auto& [what, value] : own) {
     const std::vector<std::string> all = gather_texts(ranks_, value);

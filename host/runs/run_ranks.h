@@ -6,6 +6,7 @@
 #include "host/config/config.h"
 #include "host/runs/run_inputs.h"
 #include "kernels/exec/communicator.h"
+#include "kernels/exec/context.h"
 
 namespace sllmr {
 
@@ -18,8 +19,9 @@ class RunRanks {
   Communicator& communicator() const { return ranks_; }
   int size() const { return ranks_.size(); }
   bool writes() const { return ranks_.rank() == 0; }
-  /// CPU threads of this rank: those that are asked for, or its share of the machine's cores.
-  int threads(const Config& config) const;
+  /// CPU threads of this rank: those that are asked for, or its share of the cores that it may run on; all
+  /// ranks the same.
+  int threads(const Config& config);
   /// On stderr, once.
   void say(const std::string& text) const;
 
@@ -30,9 +32,9 @@ class RunRanks {
   /// The first rank's word on what depends on its clock.
   bool first_says(bool mine);
 
-  /// Throws Error, which names the rank, where one has another program, configuration or data: such ranks
-  /// would wait for each other in vain, or mix what does not belong together.
-  void require_same(const Config& config, const RunInputs& inputs);
+  /// Throws Error, which names the rank, where one has another program, configuration, data or kind of
+  /// device: such ranks would wait for each other in vain, or mix what does not belong together.
+  void require_same(const Config& config, const RunInputs& inputs, const Context& context);
 
  private:
   Communicator& ranks_;

@@ -57,7 +57,7 @@ class Run {
     inputs_ = run_inputs(*world_.data, scores_ ? scores_->hash : 0, vectors_hash(config_, vectors.get()));
     trainer_ = make_trainer(context_, config_, world_.split, {scores_ ? &scores_->table : nullptr, vectors});
     prepare_seconds_ = watch_.seconds();  // what guidance makes beforehand included
-    ranks_.require_same(config_, inputs_);
+    ranks_.require_same(config_, inputs_, context_);
     // Last, so that a run that cannot start leaves no folder.
     if (ranks_.writes()) {
       folder_.emplace(resume ? RunFolder::resume(config.run_dir) : RunFolder::create(config.run_dir, config));
@@ -72,10 +72,11 @@ class Run {
     first_row_ = rows_taken();
     if (is_over()) {
       nlohmann::json stored = read_summary(config_.run_dir);
-      if (!stored.is_null()) return stored;
+      if (ranks_.first_says(!stored.is_null())) return stored;
     }
     // Without an epoch there is one too: every finished run can be evaluated.
-    if (is_over() && !std::filesystem::exists(file(kCheckpointFile))) save(kCheckpointFile);
+    if (is_over() && !ranks_.first_says(std::filesystem::exists(file(kCheckpointFile))))
+      save(kCheckpointFile);
     try {
       bool going_on = (!validation_due_ || finish_epoch()) && (is_over() || prepare_training());
       while (going_on && !is_over()) going_on = run_epoch();
@@ -267,7 +268,8 @@ class Run {
 
   void load_checkpoint() {
     const std::string path = file(kCheckpointFile);
-    if (!std::filesystem::exists(path)) {  // killed before the first checkpoint: start anew
+    // Killed before the first checkpoint: start anew.
+    if (!ranks_.first_says(std::filesystem::exists(path))) {
       require_same_configuration(config_.run_dir, decisive(load_config(file("config.toml"), {})));
       if (ranks_.writes()) folder_->drop_events_after(0);
       return;

@@ -109,8 +109,7 @@ std::optional<EpochReport> DeepTrainer::train_epoch(const std::function<bool(std
   if (!prepare_training() || !look_at_model()) return std::nullopt;
   scorer_->release();
   start_epoch();
-  if (context_.ranks().size() > 1)
-    guidance_->keep_slots(sums_->first_own() * slots_of_part(), sums_->own() * slots_of_part());
+  if (context_.ranks().size() > 1) guidance_->keep_own_slots();
   while (row_ < total) {
     const std::int64_t count = std::min(chunk_, total - row_);
     begin_chunk(row_, count);

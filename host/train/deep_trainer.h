@@ -62,6 +62,7 @@ class DeepTrainer final : public Trainer {
     BatchPlan plan;
     int number = 0;  // of the batch's parts
   };
+  /// What a rank computes of a batch.
   struct Prepared {
     std::vector<Part> parts;  // of this rank; the first `used` of them
     std::size_t used = 0;

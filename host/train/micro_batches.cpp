@@ -27,16 +27,9 @@ std::vector<std::int32_t> stacked(std::int64_t n, int parts, int present) {
   return index;
 }
 
-/// to [n x kChunk] = the sum of as many of `parts` that lie one after the other in `from`.
-void sum_stacked(const Context& context, const float* from, std::int64_t n, int parts, int present,
-                 float* to) {
-  const Buffer<std::int32_t> index(context, std::span<const std::int32_t>(stacked(n, parts, present)));
-  run(context, TreeSums<float>{.n = n,
-                               .parts = parts,
-                               .index = index.data(),
-                               .from = {from, n * parts, kChunk},
-                               .out = {to, n, kChunk}});
-  context.synchronize();  // `index` ends here
+template <class T>
+Tensor<T> on_device_of(const Context& context, const std::vector<T>& values) {
+  return Tensor<T>::from(context, 1, std::ssize(values), values);
 }
 
 std::vector<std::byte> to_host(const Context& context, const void* from, std::size_t bytes) {
@@ -92,7 +85,7 @@ MicroBatchSums::MicroBatchSums(const Context& context, Backbone<float>& backbone
                                                  backbone.parameters().state().size());
   chunks_ = (numbers + kChunk - 1) / kChunk;
   dense_ = Buffer<float>(context, size_product(own_, chunks_, kChunk));
-  gathered_ = Buffer<float>(context, size_product(chunks_ + context.ranks().size(), kChunk));
+  sums_ = Buffer<float>(context, size_product(chunks_, kChunk));
   state_ = Buffer<float>(context, backbone.parameters().state().size());
   for (const Embedding<float>* embedding : backbone.embeddings()) {
     for ([[maybe_unused]] const auto& table : embedding->tables()) {
@@ -146,12 +139,12 @@ void MicroBatchSums::add(int number, const FeatureBatch& batch, const FeatureBat
                     .offsets = on_device.offsets,
                     .field = on_device.field,
                     .row = on_device.row};
-      args.table.weights = const_cast<float*>(table.weights.data());  // read where an occurrence has none
-      const Buffer<std::int32_t> device_rows(context_, std::span<const std::int32_t>(rows));
+      args.table.weights =
+          const_cast<float*>(table.weights.data());  // only read, where an occurrence has none
+      const Tensor<std::int32_t> device_rows = on_device_of(context_, rows);
       args.rows = device_rows.data();
       args.out = {tables_[t].add(context_, keys, part), std::ssize(keys), embedding->width()};
       run(context_, args);
-      context_.synchronize();
       ++t;
     }
     embedding->clear_gradients();
@@ -177,14 +170,13 @@ MicroBatchSums::Summed MicroBatchSums::sum(const Rows& rows, int parts) const {
   }
   const auto n = std::ssize(out.keys);
   out.gradients = Tensor<float>(context_, n, rows.width);
-  const Buffer<std::int32_t> device_index(context_, std::span<const std::int32_t>(index));
+  const Tensor<std::int32_t> device_index = on_device_of(context_, index);
   run(context_, TreeSums<float>{.n = n,
                                 .parts = parts,
                                 .index = device_index.data(),
                                 .from = {rows.gradients.data(), std::ssize(rows.keys), rows.width},
                                 .out = out.gradients});
-  out.device_keys = Buffer<Id>(context_, std::span<const Id>(out.keys));
-  context_.synchronize();
+  out.device_keys = on_device_of(context_, out.keys);
   return out;
 }
 
@@ -234,12 +226,23 @@ std::vector<MicroBatchSums::Summed> MicroBatchSums::sum_over_ranks(const std::ve
   return out;
 }
 
+void MicroBatchSums::sum_stacked(const float* from, std::int64_t n, int parts, int present, float* to) {
+  const auto [index, fresh] = stacked_.try_emplace({n, parts, present});
+  if (fresh)
+    index->second = Buffer<std::int32_t>(context_, std::span<const std::int32_t>(stacked(n, parts, present)));
+  run(context_, TreeSums<float>{.n = n,
+                                .parts = parts,
+                                .index = index->second.data(),
+                                .from = {from, n * parts, kChunk},
+                                .out = {to, n, kChunk}});
+}
+
 void MicroBatchSums::step_dense(int used) {
   Communicator& ranks = context_.ranks();
   Parameters<float>& parameters = backbone_.parameters();
   // Of a rank without a micro-batch nothing counts.
   const auto present_of = [&](int rank) { return std::clamp(used - rank * own_, 0, own_); };
-  sum_stacked(context_, dense_.data(), chunks_, own_, present_of(rank_), gathered_.data());
+  sum_stacked(dense_.data(), chunks_, own_, present_of(rank_), sums_.data());
   if (ranks.size() > 1) {
     // Each rank adds up its share of the chunks and hands the sum to all.
     const auto n_ranks = static_cast<std::size_t>(ranks.size());
@@ -249,24 +252,23 @@ void MicroBatchSums::step_dense(int used) {
     std::vector<std::int64_t> shares(n_ranks), own(n_ranks, share * kBytes);
     for (int r = 0; r < ranks.size(); ++r)
       shares[static_cast<std::size_t>(r)] = (begin_of(r + 1) - begin_of(r)) * kBytes;
-    std::vector<std::byte> all =
-        to_host(context_, gathered_.data(), static_cast<std::size_t>(chunks_ * kBytes));
+    std::vector<std::byte> all = to_host(context_, sums_.data(), static_cast<std::size_t>(chunks_ * kBytes));
     std::vector<std::byte> received(n_ranks * static_cast<std::size_t>(share * kBytes));
     ranks.all_to_all_v(all.data(), shares, received.data(), own);
-    Buffer<float> parts(context_, received.size() / sizeof(float));
-    copy_to_device(context_, parts.data(), received.data(), received.size());
+    const Tensor<float> parts(context_, ranks.size() * share, kChunk);
+    if (!received.empty()) copy_to_device(context_, parts.data(), received.data(), received.size());
     const int present = (used + own_ - 1) / own_;
-    sum_stacked(context_, parts.data(), share, ranks.size(), present, gathered_.data());
+    sum_stacked(parts.data(), share, ranks.size(), present, sums_.data());
     const std::vector<std::byte> sums =
-        to_host(context_, gathered_.data(), static_cast<std::size_t>(share * kBytes));
+        to_host(context_, sums_.data(), static_cast<std::size_t>(share * kBytes));
     ranks.all_gather_v(sums.data(), shares, all.data());
-    copy_to_device(context_, gathered_.data(), all.data(), all.size());
+    copy_to_device(context_, sums_.data(), all.data(), all.size());
   }
   const std::size_t n = parameters.gradients().size(), states = parameters.state().size();
-  if (n != 0) copy_on_device(context_, parameters.gradients().data(), gathered_.data(), n * sizeof(float));
+  if (n != 0) copy_on_device(context_, parameters.gradients().data(), sums_.data(), n * sizeof(float));
   if (states != 0) {
     std::vector<float> state(states);
-    copy_to_host(context_, state.data(), gathered_.data() + n, states * sizeof(float));
+    copy_to_host(context_, state.data(), sums_.data() + n, states * sizeof(float));
     for (float& each : state) each /= static_cast<float>(used);
     copy_to_device(context_, parameters.state().data(), state.data(), states * sizeof(float));
   }

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
+#include <tuple>
 #include <vector>
 
 #include "kernels/exec/not_copied.h"
@@ -36,10 +38,6 @@ class MicroBatchSums : NotCopied {
 
   bool is_own(int part) const { return part / own_ == rank_; }
 
-  /// Numbers of the rank's own: first_own() and the following own() ones.
-  int first_own() const { return rank_ * own_; }
-  int own() const { return own_; }
-
   void start();
   /// Takes the gradients of an own micro-batch over from the backbone. `host`: the same as the host sees it.
   void add(int number, const FeatureBatch& batch, const FeatureBatch& host);
@@ -58,28 +56,33 @@ class MicroBatchSums : NotCopied {
       keys.clear();
       part.clear();
     }
-    /// Room for `n` more, which `gradients` gets from whoever calls.
+    /// Room for the gradients of `more` rows, which whoever calls fills in.
     float* add(const Context& context, std::span<const Id> more, int of_part);
   };
   /// Each key once, with the sum over the parts.
   struct Summed {
     std::vector<Id> keys;
     Tensor<float> gradients;  // [keys x width]
-    Buffer<Id> device_keys;
+    Tensor<Id> device_keys;   // [1 x keys]
   };
   Summed sum(const Rows& rows, int parts) const;
   /// `mine` of each table, with those of the other ranks.
   std::vector<Summed> sum_over_ranks(const std::vector<Summed>& mine);
   void step_dense(int used);
 
+  /// to [n x kChunk] = the sum of the first `present` of `parts` that lie one after the other in `from`.
+  void sum_stacked(const float* from, std::int64_t n, int parts, int present, float* to);
+
   const Context& context_;
   Backbone<float>& backbone_;
   Adam<float>& adam_;
-  int own_, rank_;                  // own_: micro-batches of a rank
-  std::int64_t chunks_;             // of kChunk numbers, that the dense gradients and the state fill
-  Buffer<float> dense_, gathered_;  // [own_, or ranks, x chunks_ x kChunk]
-  Buffer<float> state_;             // as the batch found it
+  int own_, rank_;       // own_: micro-batches of a rank
+  std::int64_t chunks_;  // of kChunk numbers, that the dense gradients and the state fill
+  Buffer<float> dense_;  // [own_ x chunks_ x kChunk]
+  Buffer<float> sums_;   // [chunks_ x kChunk]
+  Buffer<float> state_;  // as the batch found it
   std::vector<Rows> tables_, from_ranks_;
+  std::map<std::tuple<std::int64_t, int, int>, Buffer<std::int32_t>> stacked_;  // by n, parts, present
 };
 
 }  // namespace sllmr

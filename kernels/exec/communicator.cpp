@@ -18,7 +18,7 @@ class Alone final : public Communicator {
  public:
   int rank() const override { return 0; }
   int size() const override { return 1; }
-  int local_size() const override { return 1; }
+  int local_rank() const override { return 0; }
   void broadcast(void*, std::size_t, int) override {}
   void all_gather(const void* mine, std::size_t bytes, void* all) override { copy(mine, bytes, all); }
   void all_gather_v(const void* mine, std::span<const std::int64_t> bytes, void* all) override {
@@ -37,7 +37,12 @@ class Alone final : public Communicator {
 };
 
 /// What starts processes tells each of them so.
-constexpr const char* kRankVariables[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"};
+struct RankVariables {
+  const char *rank, *size;
+};
+constexpr RankVariables kRankVariables[] = {{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
+                                            {"PMIX_RANK", "SLURM_NTASKS"},
+                                            {"PMI_RANK", "PMI_SIZE"}};
 
 Communicator* opened = nullptr;
 
@@ -45,23 +50,30 @@ Communicator* opened = nullptr;
 Communicator& open_mpi() {
   constexpr const char* kLibrary = "libsllmr_mpi.so";
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  std::string why = "libsllmr_mpi.so is not there";
   void* library = nullptr;
-  for (const auto& place : {program / kLibrary, program / "../lib" / kLibrary, program / ".." / kLibrary,
-                            std::filesystem::path(kLibrary)}) {
+  for (const auto& folder : {program, program / "../lib", program / ".."}) {
+    if (!std::filesystem::exists(folder / kLibrary)) continue;
     // Global, as Open MPI's own parts look for its symbols among the program's.
-    library = dlopen(place.c_str(), RTLD_NOW | RTLD_GLOBAL);
-    if (library != nullptr) break;
+    library = dlopen((folder / kLibrary).c_str(), RTLD_NOW | RTLD_GLOBAL);
+    if (library == nullptr) why = dlerror();
+    break;
   }
   if (library == nullptr) {
     throw Error(
-        "started as one of several ranks, but " + std::string(dlerror()) +
+        "started as one of several ranks, but " + why +
         ": install MPI (Debian: apt-get install libopenmpi-dev openmpi-bin) and build again, or start "
         "the program by itself");
   }
-  using Open = Communicator* (*)();
+  using Open = Communicator* (*)(int version);
   const auto open = reinterpret_cast<Open>(dlsym(library, "sllmr_open_mpi"));
-  require(open != nullptr, "libsllmr_mpi.so is not of this program: build again");
-  return *open();
+  Communicator* ranks = open != nullptr ? open(Communicator::kVersion) : nullptr;
+  require(ranks != nullptr, "libsllmr_mpi.so is of another version of this program: build again");
+  require(ranks->rank() == started_as_rank(),
+          "this process was started as rank " + std::to_string(started_as_rank()) + ", but MPI says " +
+              std::to_string(ranks->rank()) + " of " + std::to_string(ranks->size()) +
+              ": start it by the mpirun of the MPI that it was built with");
+  return *ranks;
 }
 
 }  // namespace
@@ -72,8 +84,9 @@ Communicator& alone() {
 }
 
 int started_as_rank() {
-  for (const char* name : kRankVariables) {
-    if (const char* rank = std::getenv(name)) return std::atoi(rank);
+  for (const RankVariables& names : kRankVariables) {
+    const char *rank = std::getenv(names.rank), *size = std::getenv(names.size);
+    if (rank != nullptr) return size != nullptr && std::atoi(size) == 1 ? -1 : std::atoi(rank);
   }
   return -1;
 }

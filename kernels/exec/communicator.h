@@ -22,8 +22,8 @@ class Communicator : NotCopied {
 
   virtual int rank() const = 0;
   virtual int size() const = 0;
-  /// How many of them share this machine.
-  virtual int local_size() const = 0;
+  /// Which it is of those that share this machine.
+  virtual int local_rank() const = 0;
 
   /// `data` [bytes] of rank `root`, to all.
   virtual void broadcast(void* data, std::size_t bytes, int root) = 0;
@@ -36,6 +36,9 @@ class Communicator : NotCopied {
                             std::span<const std::int64_t> receive_bytes) = 0;
   /// Ends the other ranks, then this process with `status`.
   [[noreturn]] virtual void abort(int status) = 0;
+
+  /// Raised with every change of this class: the library of MPI is built with it.
+  static constexpr int kVersion = 1;
 
   /// Bytes that this rank has handed over for others so far, each counted once for every rank that it goes
   /// to; how often they cross a wire is the library's business.
@@ -51,7 +54,7 @@ class Communicator : NotCopied {
 /// A process alone.
 Communicator& alone();
 
-/// Which rank this process was started as (by mpirun, or srun with PMIx); -1: by itself.
+/// Which of several ranks this process was started as (by mpirun, or srun with PMIx); -1: by itself.
 int started_as_rank();
 /// All ranks that were started together, by MPI; alone() where none were. Throws Error where MPI is wanted
 /// and this program was built without it. Opened on the first call, by the thread that makes all calls.
@@ -64,8 +67,8 @@ struct RankShare {
   std::int64_t first, end;
 };
 RankShare share_of(const Communicator& ranks, int rank, std::int64_t items);
-/// `all` consists of as many `groups` of `group` elements, the last one shorter, of which each rank has filled in
-/// its share_of(); gives each rank all of them.
+/// `all` consists of as many `groups` of `group` elements, the last one shorter, of which each rank has
+/// filled in its share_of(); gives each rank all of them.
 template <class T>
 void gather_shares(Communicator& ranks, std::int64_t groups, std::int64_t group, std::span<T> all) {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -77,7 +80,8 @@ void gather_shares(Communicator& ranks, std::int64_t groups, std::int64_t group,
     bytes.push_back((place_of(share.end) - place_of(share.first)) * static_cast<std::int64_t>(sizeof(T)));
   }
   const std::vector<T> filled(all.begin(), all.end());
-  ranks.all_gather_v(filled.data() + place_of(share_of(ranks, ranks.rank(), groups).first), bytes, all.data());
+  ranks.all_gather_v(filled.data() + place_of(share_of(ranks, ranks.rank(), groups).first), bytes,
+                     all.data());
 }
 
 /// Is it true on any rank?

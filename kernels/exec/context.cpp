@@ -142,7 +142,11 @@ Context::Context(Device device, int threads, Communicator* ranks)
   if (threads > 0 && !in_region()) set_default_threads(threads);
 #if SLLMR_WITH_CUDA
   if (device_ == Device::cuda) {
-    int id = 0;
+    int id = 0, count = 1;
+    if (ranks_->size() > 1) {  // those of one machine take its GPUs in turn
+      SLLMR_CUDA_CHECK(cudaGetDeviceCount(&count));
+      SLLMR_CUDA_CHECK(cudaSetDevice(ranks_->local_rank() % count));
+    }
     SLLMR_CUDA_CHECK(cudaGetDevice(&id));
     SLLMR_CUDA_CHECK(cudaDeviceGetAttribute(&units_, cudaDevAttrMultiProcessorCount, id));
     SLLMR_CUDA_CHECK(cudaStreamCreateWithFlags(&cuda_->stream, cudaStreamNonBlocking));

@@ -23,12 +23,9 @@ using testing::HasSubstr;
 class RanksCli : public CliTest {
  protected:
   void SetUp() override {
-    const bool has_mpi =
-        std::system("command -v mpirun >/dev/null 2>&1") == 0 &&
-        std::filesystem::exists(std::filesystem::path(SLLMR_PROGRAM).parent_path() / "libsllmr_mpi.so");
-    if (!has_mpi) GTEST_SKIP() << "no MPI (Debian: libopenmpi-dev openmpi-bin)";
+    if (!SLLMR_WITH_MPI) GTEST_SKIP() << "built without MPI (Debian: libopenmpi-dev openmpi-bin)";
     CliTest::SetUp();
-    // Containers run as root, and have no shared memory to speak of.
+    // Containers run as root.
     ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 0);
     ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 0);
   }
@@ -62,34 +59,42 @@ class RanksCli : public CliTest {
     }
     return bytes;
   }
+  void expect_same_by_ranks(const std::string& more) const {
+    const Outcome alone = by_ranks(1, words("alone", more));
+    ASSERT_EQ(alone.status, 0) << alone.err;
+    for (const int ranks : {2, 4}) {
+      SCOPED_TRACE(ranks);
+      const std::string run = fmt::format("by_{}", ranks);
+      const Outcome together = by_ranks(ranks, words(run, more));
+      ASSERT_EQ(together.status, 0) << together.err;
+      EXPECT_TRUE(tensors(run) == tensors("alone"));
+      const std::string first_line = alone.out.substr(0, alone.out.find('\n'));
+      EXPECT_EQ(together.out.find(first_line), together.out.rfind(first_line)) << together.out;
+      const nlohmann::json a = nlohmann::json::parse(read_all(folder_ / "alone/summary.json")),
+                           b = nlohmann::json::parse(read_all(folder_ / (run + "/summary.json")));
+      EXPECT_EQ(a["test"], b["test"]);
+      EXPECT_EQ(b["ranks"], ranks);
+    }
+  }
 };
 
 TEST_F(RanksCli, AnyNumberTrainsTheSameModelAndOneTellsOfIt) {
-  const Outcome alone = by_ranks(1, words("alone"));
-  ASSERT_EQ(alone.status, 0) << alone.err;
-  for (const int ranks : {2, 4}) {
-    SCOPED_TRACE(ranks);
-    const std::string run = fmt::format("by_{}", ranks);
-    const Outcome together = by_ranks(ranks, words(run));
-    ASSERT_EQ(together.status, 0) << together.err;
-    EXPECT_TRUE(tensors(run) == tensors("alone"));
-    const std::string first_line = alone.out.substr(0, alone.out.find('\n'));
-    EXPECT_EQ(together.out.find(first_line), together.out.rfind(first_line)) << together.out;
-    const nlohmann::json a = nlohmann::json::parse(read_all(folder_ / "alone/summary.json")),
-                         b = nlohmann::json::parse(read_all(folder_ / (run + "/summary.json")));
-    EXPECT_EQ(a["test"], b["test"]);
-    EXPECT_EQ(b["ranks"], ranks);
+  for (const std::string protocol : {"ctr", "full"}) {
+    SCOPED_TRACE(protocol);
+    expect_same_by_ranks("eval.protocol=" + protocol);
+    for (const char* run : {"alone", "by_2", "by_4"}) std::filesystem::remove_all(folder_ / run);
   }
 }
 
 TEST_F(RanksCli, AKilledRankEndsAllAndAnotherNumberGoesOn) {
-  ASSERT_EQ(by_ranks(1, words("whole", "train.epochs=30")).status, 0);
+  const std::string more = "train.epochs=30 train.checkpoint_every=1 train.eval_every=1 train.patience=29";
+  ASSERT_EQ(by_ranks(1, words("whole", more)).status, 0);
   const std::string log = folder_ / "run/metrics.jsonl";
   std::filesystem::remove(folder_ / "pid.1");
   Outcome killed{};
   double seconds = 0;
   {
-    const std::jthread mpirun([&] { killed = by_ranks(2, words("run", "train.epochs=30")); });
+    const std::jthread mpirun([&] { killed = by_ranks(2, words("run", more)); });
     for (int tries = 0; tries < 6000 && read_all(log).find("\"epoch\":3") == std::string::npos; ++tries)
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     const int pid = std::atoi(read_all(folder_ / "pid.1").c_str());
@@ -100,9 +105,21 @@ TEST_F(RanksCli, AKilledRankEndsAllAndAnotherNumberGoesOn) {
   EXPECT_NE(killed.status, 0);
   EXPECT_LT(seconds, 30);
   ASSERT_FALSE(std::filesystem::exists(folder_ / "run/summary.json")) << "it ended before it was killed";
-  const Outcome resumed = by_ranks(4, words("run", "train.epochs=30 --resume"));
+  ASSERT_TRUE(std::filesystem::exists(folder_ / "run/model.safetensors"));
+  const Outcome resumed = by_ranks(4, words("run", more + " --resume"));
   ASSERT_EQ(resumed.status, 0) << resumed.err;
   EXPECT_TRUE(tensors("run") == tensors("whole"));
+  for (const char* name : {"test", "validation", "guidance"}) {
+    EXPECT_EQ(nlohmann::json::parse(read_all(folder_ / "run/summary.json"))[name],
+              nlohmann::json::parse(read_all(folder_ / "whole/summary.json"))[name]);
+  }
+}
+
+TEST_F(RanksCli, WithoutAnEpochThereIsACheckpointToo) {
+  const Outcome none = by_ranks(4, words("run", "train.epochs=0"));
+  ASSERT_EQ(none.status, 0) << none.err;
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "run/model.safetensors"));
+  EXPECT_EQ(by_ranks(2, words("run", "train.epochs=0 --resume")).status, 0);
 }
 
 TEST_F(RanksCli, ErrorsAreToldOnceAndEndAllRanks) {

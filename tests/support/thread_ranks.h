@@ -40,7 +40,7 @@ class ThreadRanks {
     One(ThreadRanks& all, int rank) : all_(all), rank_(rank) {}
     int rank() const override { return rank_; }
     int size() const override { return all_.size_; }
-    int local_size() const override { return all_.size_; }
+    int local_rank() const override { return rank_; }
     void broadcast(void* data, std::size_t bytes, int root) override {
       exchange({data, {}}, [&] {
         if (rank_ != root) copy(data, shown(root).memory, bytes);

@@ -21,14 +21,14 @@ class MpiRanks final : public Communicator {
     MPI_Comm_size(MPI_COMM_WORLD, &size_);
     MPI_Comm here = MPI_COMM_NULL;
     MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &here);
-    MPI_Comm_size(here, &local_size_);
+    MPI_Comm_rank(here, &local_rank_);
     MPI_Comm_free(&here);
     std::atexit([] { MPI_Finalize(); });
   }
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
-  int local_size() const override { return local_size_; }
+  int local_rank() const override { return local_rank_; }
 
   void broadcast(void* data, std::size_t bytes, int root) override {
     MPI_Bcast(data, counted(static_cast<std::int64_t>(bytes)), MPI_BYTE, root, MPI_COMM_WORLD);
@@ -84,14 +84,16 @@ class MpiRanks final : public Communicator {
     std::vector<int> counts, begins;
   };
 
-  int rank_ = 0, size_ = 1, local_size_ = 1;
+  int rank_ = 0, size_ = 1, local_rank_ = 0;
 };
 
 }  // namespace
 
 }  // namespace sllmr
 
-extern "C" sllmr::Communicator* sllmr_open_mpi() {
+/// Null for a program of another version.
+extern "C" sllmr::Communicator* sllmr_open_mpi(int version) {
+  if (version != sllmr::Communicator::kVersion) return nullptr;
   static sllmr::MpiRanks ranks;
   return &ranks;
 }

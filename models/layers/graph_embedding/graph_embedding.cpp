@@ -99,9 +99,9 @@ const TablePlan& GraphEmbedding<Real>::plan_of(const FeatureBatch& batch, Field 
 }
 
 template <class Real>
-Buffer<std::uint8_t> GraphEmbedding<Real>::reach_of(const Context& context, const FeatureBatch& batch) const {
-  const auto n = static_cast<std::size_t>(nodes());
-  Buffer<std::uint8_t> now(context, n), next(context, layers_ > 1 ? n : 0);
+Tensor<std::uint8_t> GraphEmbedding<Real>::reach_of(const Context& context, const FeatureBatch& batch) const {
+  // Of the pool: a recorded step (LaunchGraph) keeps their addresses.
+  Tensor<std::uint8_t> now = Tensor<std::uint8_t>::zeros(context, nodes(), 1), next(context, nodes(), 1);
   for (const Field field : {Field::user, Field::item}) {
     const TablePlan& plan = plan_of(batch, field);
     run(context, BatchNodes{.n = plan.n,

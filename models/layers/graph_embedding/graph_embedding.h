@@ -18,7 +18,7 @@ template <class Real>
 class GraphEmbedding {
  public:
   struct Saved {
-    Buffer<std::uint8_t> reach;  // see GraphReach; [nodes]
+    Tensor<std::uint8_t> reach;  // see GraphReach; [nodes x 1]
   };
 
   /// Throws Error for a width, a number of rows or of layers below 1, for more than 255 layers, for no
@@ -33,8 +33,9 @@ class GraphEmbedding {
   Tensor<Real> look_up(const Context& context, const Tensor<Real>& e, const FeatureBatch& batch,
                        Field field) const;
 
-  /// e of each row's user beside that of its item, [batch.rows x 2 * width]. `saved` may be null; else the
-  /// batch needs its plans, and of the graph only what the batch's nodes depend on is propagated.
+  /// e of each row's user beside that of its item, [batch.rows x 2 * width], ids from 1 on. `saved` may be
+  /// null; else the batch needs its plans, and of the graph only what the batch's nodes depend on is
+  /// propagated.
   Tensor<Real> forward(const Context& context, const FeatureBatch& batch, Saved* saved) const;
   /// Gradient of E from that of forward's result.
   void backward(const Context& context, const FeatureBatch& batch, const Saved& saved,
@@ -47,7 +48,7 @@ class GraphEmbedding {
   /// The plan of the batch's users or items; throws Error if it has none.
   const TablePlan& plan_of(const FeatureBatch& batch, Field field) const;
   Id first_node(Field field) const { return field == Field::item ? first_item_ : 0; }
-  Buffer<std::uint8_t> reach_of(const Context& context, const FeatureBatch& batch) const;
+  Tensor<std::uint8_t> reach_of(const Context& context, const FeatureBatch& batch) const;
 
   /// Which rows of a propagation matter: all, those that the batch's rows of the result depend on, or, where
   /// x has rows of the batch alone, those that depend on these.

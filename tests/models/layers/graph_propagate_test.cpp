@@ -144,7 +144,7 @@ std::vector<double> naive(const std::vector<std::set<Id>>& neighbours, int width
   return out;
 }
 
-/// Widths around the blocks of 16 and 64 floats (CPU) and 64 lanes' columns (CUDA); nodes around the 64
+/// Widths around the blocks of 16, 32 and 64 floats (CPU) and 64 lanes' columns (CUDA); nodes around the 64
 /// stripes of runs of 32.
 template <class Real>
 void expect_right(const Context& context, double tolerance) {
