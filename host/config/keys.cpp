@@ -143,8 +143,8 @@ std::vector<Key> own_keys() {
       integer(SLLMR_KEY(train.epochs), 0, "passes over the training rows"),
       integer(SLLMR_KEY(train.batch_size), 1, "rows of a mini-batch (exact mode)", kMostRows),
       integer(SLLMR_KEY(train.micro_batches), 1,
-              "deep backbones compute a mini-batch in so many parts (1, 2, 4, ... 64), whose gradients are "
-              "summed in a fixed order; under mpirun each rank takes an equal share of them",
+              "deep backbones compute a mini-batch in so many parts (1, 2, 4, ... 64; each with a batch norm "
+              "of its own), whose gradients are summed in one order; under mpirun each rank takes its share",
               64),
       integer(SLLMR_KEY(train.chunk_rows), 1,
               "rows between two updates of the gate (fused mode, deep backbones)", std::int64_t{1} << 40),

@@ -192,7 +192,10 @@ class Run {
     for (const auto& [name, value] : stored_form(inputs_)) summary[name] = value;
     summary["device"] = context_.device() == Device::cpu ? "cpu" : "cuda";
     summary["threads"] = context_.threads();
-    if (ranks_.size() > 1) summary["ranks"] = ranks_.size();
+    if (ranks_.size() > 1) {
+      summary["ranks"] = ranks_.size();
+      summary["bytes_sent"] = ranks_.communicator().bytes_sent();  // by this one
+    }
     summary["method"] = config_.method;
     summary["seed"] = config_.seed;
     summary["model"] = config_.model.name;

@@ -19,13 +19,13 @@ class Alone final : public Communicator {
   int rank() const override { return 0; }
   int size() const override { return 1; }
   int local_rank() const override { return 0; }
-  void broadcast(void*, std::size_t, int) override {}
-  void all_gather(const void* mine, std::size_t bytes, void* all) override { copy(mine, bytes, all); }
-  void all_gather_v(const void* mine, std::span<const std::int64_t> bytes, void* all) override {
+  void do_broadcast(void*, std::size_t, int) override {}
+  void do_all_gather(const void* mine, std::size_t bytes, void* all) override { copy(mine, bytes, all); }
+  void do_all_gather_v(const void* mine, std::span<const std::int64_t> bytes, void* all) override {
     copy(mine, static_cast<std::size_t>(bytes[0]), all);
   }
-  void all_to_all_v(const void* send, std::span<const std::int64_t> send_bytes, void* receive,
-                    std::span<const std::int64_t>) override {
+  void do_all_to_all_v(const void* send, std::span<const std::int64_t> send_bytes, void* receive,
+                       std::span<const std::int64_t>) override {
     copy(send, static_cast<std::size_t>(send_bytes[0]), receive);
   }
   [[noreturn]] void abort(int status) override { std::_Exit(status); }

@@ -26,14 +26,26 @@ class Communicator : NotCopied {
   virtual int local_rank() const = 0;
 
   /// `data` [bytes] of rank `root`, to all.
-  virtual void broadcast(void* data, std::size_t bytes, int root) = 0;
+  void broadcast(void* data, std::size_t bytes, int root) {
+    if (rank() == root) count(static_cast<std::int64_t>(bytes) * (size() - 1));
+    do_broadcast(data, bytes, root);
+  }
   /// `all` [size() x bytes]: `mine` [bytes] of every rank, by rank.
-  virtual void all_gather(const void* mine, std::size_t bytes, void* all) = 0;
+  void all_gather(const void* mine, std::size_t bytes, void* all) {
+    count(static_cast<std::int64_t>(bytes) * (size() - 1));
+    do_all_gather(mine, bytes, all);
+  }
   /// The same of as many bytes as each has: bytes[r] of rank r, one after the other in `all`.
-  virtual void all_gather_v(const void* mine, std::span<const std::int64_t> bytes, void* all) = 0;
+  void all_gather_v(const void* mine, std::span<const std::int64_t> bytes, void* all) {
+    count(bytes[static_cast<std::size_t>(rank())] * (size() - 1));
+    do_all_gather_v(mine, bytes, all);
+  }
   /// To each rank r send_bytes[r] of `send`, from each receive_bytes[r] into `receive`; both lie by rank.
-  virtual void all_to_all_v(const void* send, std::span<const std::int64_t> send_bytes, void* receive,
-                            std::span<const std::int64_t> receive_bytes) = 0;
+  void all_to_all_v(const void* send, std::span<const std::int64_t> send_bytes, void* receive,
+                    std::span<const std::int64_t> receive_bytes) {
+    for (int r = 0; r < size(); ++r) count(r == rank() ? 0 : send_bytes[static_cast<std::size_t>(r)]);
+    do_all_to_all_v(send, send_bytes, receive, receive_bytes);
+  }
   /// Ends the other ranks, then this process with `status`.
   [[noreturn]] virtual void abort(int status) = 0;
 
@@ -45,9 +57,15 @@ class Communicator : NotCopied {
   std::int64_t bytes_sent() const { return bytes_sent_; }
 
  protected:
-  void count(std::int64_t bytes) { bytes_sent_ += bytes; }
+  virtual void do_broadcast(void* data, std::size_t bytes, int root) = 0;
+  virtual void do_all_gather(const void* mine, std::size_t bytes, void* all) = 0;
+  virtual void do_all_gather_v(const void* mine, std::span<const std::int64_t> bytes, void* all) = 0;
+  virtual void do_all_to_all_v(const void* send, std::span<const std::int64_t> send_bytes, void* receive,
+                               std::span<const std::int64_t> receive_bytes) = 0;
 
  private:
+  void count(std::int64_t bytes) { bytes_sent_ += bytes; }
+
   std::int64_t bytes_sent_ = 0;
 };
 

@@ -41,25 +41,25 @@ class ThreadRanks {
     int rank() const override { return rank_; }
     int size() const override { return all_.size_; }
     int local_rank() const override { return rank_; }
-    void broadcast(void* data, std::size_t bytes, int root) override {
+    void do_broadcast(void* data, std::size_t bytes, int root) override {
       exchange({data, {}}, [&] {
         if (rank_ != root) copy(data, shown(root).memory, bytes);
       });
     }
-    void all_gather(const void* mine, std::size_t bytes, void* all) override {
+    void do_all_gather(const void* mine, std::size_t bytes, void* all) override {
       exchange({mine, {}}, [&] {
         for (int r = 0; r < size(); ++r)
           copy(static_cast<char*>(all) + static_cast<std::size_t>(r) * bytes, shown(r).memory, bytes);
       });
     }
-    void all_gather_v(const void* mine, std::span<const std::int64_t> bytes, void* all) override {
+    void do_all_gather_v(const void* mine, std::span<const std::int64_t> bytes, void* all) override {
       exchange({mine, {}}, [&] {
         auto* to = static_cast<char*>(all);
         for (int r = 0; r < size(); ++r) to = copy(to, shown(r).memory, of(bytes, r));
       });
     }
-    void all_to_all_v(const void* send, std::span<const std::int64_t> send_bytes, void* receive,
-                      std::span<const std::int64_t> receive_bytes) override {
+    void do_all_to_all_v(const void* send, std::span<const std::int64_t> send_bytes, void* receive,
+                         std::span<const std::int64_t> receive_bytes) override {
       exchange({send, send_bytes}, [&] {
         auto* to = static_cast<char*>(receive);
         for (int r = 0; r < size(); ++r) {

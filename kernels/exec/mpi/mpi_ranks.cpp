@@ -30,33 +30,27 @@ class MpiRanks final : public Communicator {
   int size() const override { return size_; }
   int local_rank() const override { return local_rank_; }
 
-  void broadcast(void* data, std::size_t bytes, int root) override {
+  void do_broadcast(void* data, std::size_t bytes, int root) override {
     MPI_Bcast(data, counted(static_cast<std::int64_t>(bytes)), MPI_BYTE, root, MPI_COMM_WORLD);
-    if (rank_ == root) count(static_cast<std::int64_t>(bytes) * (size_ - 1));
   }
 
-  void all_gather(const void* mine, std::size_t bytes, void* all) override {
+  void do_all_gather(const void* mine, std::size_t bytes, void* all) override {
     const int n = counted(static_cast<std::int64_t>(bytes));
     MPI_Allgather(mine, n, MPI_BYTE, all, n, MPI_BYTE, MPI_COMM_WORLD);
-    count(static_cast<std::int64_t>(bytes) * (size_ - 1));
   }
 
-  void all_gather_v(const void* mine, std::span<const std::int64_t> bytes, void* all) override {
+  void do_all_gather_v(const void* mine, std::span<const std::int64_t> bytes, void* all) override {
     const Parts parts(bytes);
     const auto own = static_cast<std::size_t>(rank_);
     MPI_Allgatherv(mine, parts.counts[own], MPI_BYTE, all, parts.counts.data(), parts.begins.data(), MPI_BYTE,
                    MPI_COMM_WORLD);
-    count(bytes[own] * (size_ - 1));
   }
 
-  void all_to_all_v(const void* send, std::span<const std::int64_t> send_bytes, void* receive,
-                    std::span<const std::int64_t> receive_bytes) override {
+  void do_all_to_all_v(const void* send, std::span<const std::int64_t> send_bytes, void* receive,
+                       std::span<const std::int64_t> receive_bytes) override {
     const Parts out(send_bytes), in(receive_bytes);
     MPI_Alltoallv(send, out.counts.data(), out.begins.data(), MPI_BYTE, receive, in.counts.data(),
                   in.begins.data(), MPI_BYTE, MPI_COMM_WORLD);
-    for (int r = 0; r < size_; ++r) {
-      if (r != rank_) count(send_bytes[static_cast<std::size_t>(r)]);
-    }
   }
 
   [[noreturn]] void abort(int status) override {

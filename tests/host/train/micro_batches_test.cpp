@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "host/data/import.h"
+#include "kernels/gates/columns.h"
 #include "models/registry.h"
 #include "tests/host/support.h"
 #include "tests/host/train/bench.h"
@@ -66,12 +67,14 @@ class RankTraining : public testing::Test {
   }
 
   struct Trained {
-    std::string checkpoint;  // its bytes
-    nlohmann::json report;   // of the last epoch; null where training was stopped
+    std::string checkpoint;          // its bytes
+    nlohmann::json report;           // of the last epoch; null where training was stopped
+    std::vector<std::int64_t> sent;  // bytes, by rank
   };
   /// `stop_at`: rows after which training stops; 0: never. `from`: a checkpoint to go on with; empty: none.
   Trained train(const Config& config, int ranks, std::int64_t stop_at = 0, const std::string& from = {}) {
     Trained out;
+    out.sent.resize(static_cast<std::size_t>(ranks));
     std::mutex making;
     ThreadRanks::run(ranks, [&](Communicator& own) {
       const std::unique_ptr<Bench> bench = [&] {
@@ -81,6 +84,7 @@ class RankTraining : public testing::Test {
       if (!from.empty()) bench->trainer().resume(read_safetensors(from));
       const auto report =
           bench->trainer().train_epoch([&](std::int64_t rows) { return stop_at != 0 && rows >= stop_at; });
+      out.sent[static_cast<std::size_t>(own.rank())] = own.bytes_sent();
       bench->trainer().save(folder_ / "model.safetensors", {});
       if (own.rank() != 0) return;
       out.checkpoint = read_all(folder_ / "model.safetensors");
@@ -149,6 +153,23 @@ TEST_F(RankTraining, PartsAddUpToTheBatch) {
   EXPECT_LT(norm_error(parameters("train.micro_batches=8", size), whole), 1e-4);
   EXPECT_GT(norm_error(parameters("train.micro_batches=8", "train.batch_size=32"), whole), 1e-4)
       << "batches of another size make a difference that is seen";
+}
+
+/// docs/clusters.md: 2 (R - 1) / R numbers for every dense one, and of the gate's sums its share to each
+/// other rank once a chunk.
+TEST_F(RankTraining, SendsWhatTheFormulaSays) {
+  const Config all = config("lightgcn", {"train.batch_size=64", "train.micro_batches=8", "model.width=64"});
+  Bench bench(all);
+  const auto steps = static_cast<double>((bench.trainer().rows_per_epoch() + 63) / 64),
+             chunks = static_cast<double>((bench.trainer().rows_per_epoch() + 255) / 256),
+             dense = static_cast<double>(bench.trainer().parameters());
+  for (const int ranks : {2, 4, 8}) {
+    const double others = ranks - 1, slots = 2 * 8 * static_cast<double>(most_micro_batch_rows(64, 8));
+    const double formula =
+        4 * (2 * others / ranks * dense * steps + slots / ranks * GateColumns::stride * others * chunks);
+    for (const std::int64_t sent : train(all, ranks).sent)
+      EXPECT_NEAR(static_cast<double>(sent), formula, 0.1 * formula) << ranks;
+  }
 }
 
 TEST_F(RankTraining, RefusesWhatItCannotShare) {
