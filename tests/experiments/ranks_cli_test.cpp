@@ -25,9 +25,10 @@ class RanksCli : public CliTest {
   void SetUp() override {
     if (!SLLMR_WITH_MPI) GTEST_SKIP() << "built without MPI (Debian: libopenmpi-dev openmpi-bin)";
     CliTest::SetUp();
-    // Containers run as root.
+    // Containers run as root, and may forbid the short cut between processes.
     ::setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 0);
     ::setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 0);
+    ::setenv("OMPI_MCA_btl_vader_single_copy_mechanism", "none", 0);
   }
 
   std::string words(const std::string& run, const std::string& more = {}) const {
