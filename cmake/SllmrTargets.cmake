@@ -139,7 +139,7 @@ function(sllmr_layer target)
   endif()
 endfunction()
 
-# All tests/<folder>/**/*.cpp become one executable, each case a ctest test. It runs in the root of the repository and
+# All tests/<folder>/**/*.cpp become one executable, each case a ctest test (with sanitizers eight shares of them). It runs in the root of the repository and
 # finds its files from there (SLLMR_SOURCE_DIR is "."), so that it also runs in a copy on another machine. ctest begins with
 # the tests of highest COST: long ones, that no core ends alone with one.
 function(sllmr_test folder)
@@ -165,6 +165,17 @@ function(sllmr_test folder)
   sllmr_group(${_target} tests)
   target_link_libraries(${_target} PRIVATE ${_test_UNPARSED_ARGUMENTS} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${_target} PRIVATE SLLMR_SOURCE_DIR=".")
+  if(SLLMR_SANITIZE)
+    # Starting a sanitized program takes as long as most of its cases: a few processes, each with its share of them.
+    set(_shards 8)
+    math(EXPR _last "${_shards} - 1")
+    foreach(_shard RANGE ${_last})
+      add_test(NAME ${folder}.${_shard} COMMAND ${_target} --gtest_brief=1 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+      set_tests_properties(${folder}.${_shard} PROPERTIES TIMEOUT 1800 COST ${_test_COST}
+                           ENVIRONMENT "GTEST_TOTAL_SHARDS=${_shards};GTEST_SHARD_INDEX=${_shard}")
+    endforeach()
+    return()
+  endif()
   gtest_discover_tests(${_target} TEST_PREFIX ${folder}. WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} NO_PRETTY_VALUES
                        DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 600 COST ${_test_COST})
 endfunction()
