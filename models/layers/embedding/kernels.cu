@@ -23,9 +23,15 @@ struct BagMean {
     const int length = field.length[bag];
     Real* out = field.out.row(bag);
     int column = 0;
-    if constexpr (Lanes::size == 1) {
-      column = blocks<32>(table, width, ids, length, column, out);
-      column = blocks<8>(table, width, ids, length, column, out);
+    if constexpr (Lanes::prefetches) {
+      // A long bag's rows lie anywhere in the table.
+      constexpr int kAhead = 8;
+      for (int k = 0; k < length && k < kAhead; ++k) ask_for(table, width, ids[k]);
+      const auto ahead = [&](int k) {
+        if (k + kAhead < length) ask_for(table, width, ids[k + kAhead]);
+      };
+      column = blocks<32>(table, width, ids, length, column, out, ahead);
+      column = blocks<8>(table, width, ids, length, column, out, ahead);
     }
     for (int d = column + lanes.lane(); d < width; d += Lanes::size) {
       Real sum = 0;
@@ -35,13 +41,20 @@ struct BagMean {
   }
 
  private:
+  static void ask_for(const Real* table, int width, Id id) {
+    const Real* row = table + static_cast<std::int64_t>(id) * width;
+    for (int d = 0; d < width; d += 64 / static_cast<int>(sizeof(Real))) prefetch_line(row + d);
+  }
+
   /// As many columns from `column` on as fill blocks of `Columns`, whose sums stay in registers. Returns the
-  /// first column that is left.
-  template <int Columns>
-  static SLLMR_HD int blocks(const Real* table, int width, const Id* ids, int length, int column, Real* out) {
+  /// first column that is left. ahead(k) is called before each id of the first block.
+  template <int Columns, class Ahead>
+  static int blocks(const Real* table, int width, const Id* ids, int length, int column, Real* out,
+                    const Ahead& ahead) {
     for (; column + Columns <= width; column += Columns) {
       Real sum[Columns] = {};
       for (int k = 0; k < length; ++k) {
+        if (column == 0) ahead(k);
         const Real* row = table + static_cast<std::int64_t>(ids[k]) * width + column;
         SLLMR_ROW_LOOP
         for (int d = 0; d < Columns; ++d) sum[d] += row[d];
