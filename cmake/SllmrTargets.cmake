@@ -66,7 +66,7 @@ function(sllmr_target_defaults target)
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict -Wno-error=array-bounds
                                              -Wno-error=stringop-overflow>)
   endif()
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND NOT SLLMR_LINT)
     # Else a row's sums, which begin as zeros, are cleared by `rep stos`, which takes as long as adding a row to them.
     target_compile_options(${target} PRIVATE
       $<$<COMPILE_LANGUAGE:CXX>:-mmemset-strategy=vector_loop:1024:noalign,libcall:-1:noalign>)
