@@ -52,9 +52,10 @@ TEST_F(Slurm, TasksOfAnArrayFillOneTable) {
   }
   EXPECT_EQ(first, 0) << read_all(folder_ / "log.1");
   EXPECT_EQ(second, 0) << read_all(folder_ / "log.2");
-  EXPECT_EQ(results()["complete"], true);
-  ASSERT_EQ(results()["runs"].size(), 3);
-  for (const auto& run : results()["runs"]) EXPECT_EQ(run["threads"], 1);
+  const nlohmann::json whole = results();
+  EXPECT_EQ(whole["complete"], true);
+  ASSERT_EQ(whole["runs"].size(), 3);
+  for (const auto& run : whole["runs"]) EXPECT_EQ(run["threads"], 1);
   EXPECT_FALSE(std::filesystem::exists(folder_ / "requeued"));
 }
 
