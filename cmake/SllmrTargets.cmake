@@ -144,9 +144,9 @@ function(sllmr_layer target)
   endif()
 endfunction()
 
-# All tests/<folder>/**/*.cpp become one executable, each case a ctest test (with sanitizers eight shares of them). It runs in the root of the repository and
-# finds its files from there (SLLMR_SOURCE_DIR is "."), so that it also runs in a copy on another machine. ctest begins with
-# the tests of highest COST: long ones, that no core ends alone with one.
+# All tests/<folder>/**/*.cpp become one executable, each case a ctest test (with sanitizers eight shares of them). It runs
+# in the root of the repository and finds its files from there (SLLMR_SOURCE_DIR is "."), so that it also runs in a copy on
+# another machine. ctest begins with the tests of highest COST: long ones, that no core ends alone with one.
 function(sllmr_test folder)
   cmake_parse_arguments(PARSE_ARGV 1 _test "" COST "")
   if(NOT _test_COST)

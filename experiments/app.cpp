@@ -88,8 +88,8 @@ int run_app(int argc, const char* const* argv) {
   // Whatever was printed, by whichever command: output that is lost is a failure.
   errno = 0;
   const bool flushed = std::fflush(stdout) == 0;
-  if (status == kFailed && started_as_rank() >= 0) end_all_ranks(status);
   const int error = errno;
+  if (status == kFailed) end_other_ranks(status);
   if (flushed && std::ferror(stdout) == 0) return status;
   std::clearerr(stdout);
   if (status == 0) {

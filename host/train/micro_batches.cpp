@@ -32,12 +32,6 @@ Tensor<T> on_device_of(const Context& context, const std::vector<T>& values) {
   return Tensor<T>::from(context, 1, std::ssize(values), values);
 }
 
-std::vector<std::byte> to_host(const Context& context, const void* from, std::size_t bytes) {
-  std::vector<std::byte> host(bytes);
-  if (bytes != 0) copy_to_host(context, host.data(), from, bytes);
-  return host;
-}
-
 }  // namespace
 
 int micro_batches_of(std::int64_t rows, int most) {
@@ -191,9 +185,9 @@ std::vector<MicroBatchSums::Summed> MicroBatchSums::sum_over_ranks(const std::ve
     counts[t] = std::ssize(mine[t].keys);
     const auto keys = std::as_bytes(std::span(mine[t].keys));
     message.insert(message.end(), keys.begin(), keys.end());
-    const auto gradients = to_host(context_, mine[t].gradients.data(),
-                                   static_cast<std::size_t>(mine[t].gradients.size()) * sizeof(float));
-    message.insert(message.end(), gradients.begin(), gradients.end());
+    const std::vector<float> gradients = mine[t].gradients.to_host(context_);
+    const auto bytes_of = std::as_bytes(std::span(gradients));
+    message.insert(message.end(), bytes_of.begin(), bytes_of.end());
   }
   ranks.all_gather(counts.data(), n_tables * sizeof(std::int64_t), all_counts.data());
   for (std::size_t r = 0; r < n_ranks; ++r) {
@@ -245,24 +239,24 @@ void MicroBatchSums::step_dense(int used) {
   sum_stacked(dense_.data(), chunks_, own_, present_of(rank_), sums_.data());
   if (ranks.size() > 1) {
     // Each rank adds up its share of the chunks and hands the sum to all.
-    const auto n_ranks = static_cast<std::size_t>(ranks.size());
-    const auto begin_of = [&](int rank) { return chunks_ * rank / ranks.size(); };
-    const std::int64_t share = begin_of(rank_ + 1) - begin_of(rank_);
-    constexpr std::int64_t kBytes = kChunk * sizeof(float);
-    std::vector<std::int64_t> shares(n_ranks), own(n_ranks, share * kBytes);
+    const auto floats_of = [&](const RankShare& share) { return (share.end - share.first) * kChunk; };
+    const RankShare own = share_of(ranks, rank_, chunks_);
+    const auto n_ranks = static_cast<std::size_t>(ranks.size()),
+               n_own = static_cast<std::size_t>(floats_of(own));
+    const std::vector<std::int64_t> own_bytes(n_ranks, static_cast<std::int64_t>(n_own * sizeof(float)));
+    std::vector<std::int64_t> bytes;
     for (int r = 0; r < ranks.size(); ++r)
-      shares[static_cast<std::size_t>(r)] = (begin_of(r + 1) - begin_of(r)) * kBytes;
-    std::vector<std::byte> all = to_host(context_, sums_.data(), static_cast<std::size_t>(chunks_ * kBytes));
-    std::vector<std::byte> received(n_ranks * static_cast<std::size_t>(share * kBytes));
-    ranks.all_to_all_v(all.data(), shares, received.data(), own);
-    const Tensor<float> parts(context_, ranks.size() * share, kChunk);
-    if (!received.empty()) copy_to_device(context_, parts.data(), received.data(), received.size());
+      bytes.push_back(floats_of(share_of(ranks, r, chunks_)) * static_cast<std::int64_t>(sizeof(float)));
+    std::vector<float> all = sums_.to_host(context_), received(n_ranks * n_own);
+    ranks.all_to_all_v(all.data(), bytes, received.data(), own_bytes);
+    const std::int64_t chunks = own.end - own.first;
+    const auto parts = Tensor<float>::from(context_, ranks.size() * chunks, kChunk, received);
     const int present = (used + own_ - 1) / own_;
-    sum_stacked(parts.data(), share, ranks.size(), present, sums_.data());
-    const std::vector<std::byte> sums =
-        to_host(context_, sums_.data(), static_cast<std::size_t>(share * kBytes));
-    ranks.all_gather_v(sums.data(), shares, all.data());
-    copy_to_device(context_, sums_.data(), all.data(), all.size());
+    sum_stacked(parts.data(), chunks, ranks.size(), present, sums_.data());
+    if (n_own != 0)
+      copy_to_host(context_, all.data() + own.first * kChunk, sums_.data(), n_own * sizeof(float));
+    gather_shares(ranks, chunks_, kChunk, std::span(all));
+    sums_.assign(context_, std::span<const float>(all));
   }
   const std::size_t n = parameters.gradients().size(), states = parameters.state().size();
   if (n != 0) copy_on_device(context_, parameters.gradients().data(), sums_.data(), n * sizeof(float));

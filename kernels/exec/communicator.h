@@ -77,8 +77,9 @@ int started_as_rank();
 /// All ranks that were started together, by MPI; alone() where none were. Throws Error where MPI is wanted
 /// and this program was built without it. Opened on the first call, by the thread that makes all calls.
 Communicator& all_ranks();
-/// Ends this process and, where all_ranks() has been called, the others, which would wait for it.
-[[noreturn]] void end_all_ranks(int status);
+/// Where all_ranks() has opened several: ends the others, which would wait for this one, and this process
+/// with `status`.
+void end_other_ranks(int status);
 
 /// One of consecutive shares of `items` things, as equal as can be; rank `rank` has [first, end).
 struct RankShare {

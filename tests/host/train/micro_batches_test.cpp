@@ -72,14 +72,15 @@ class RankTraining : public testing::Test {
     std::vector<std::int64_t> sent;  // bytes, by rank
   };
   /// `stop_at`: rows after which training stops; 0: never. `from`: a checkpoint to go on with; empty: none.
-  Trained train(const Config& config, int ranks, std::int64_t stop_at = 0, const std::string& from = {}) {
+  Trained train(const Config& config, int ranks, std::int64_t stop_at = 0, const std::string& from = {},
+                Device device = Device::cpu) {
     Trained out;
     out.sent.resize(static_cast<std::size_t>(ranks));
     std::mutex making;
     ThreadRanks::run(ranks, [&](Communicator& own) {
       const std::unique_ptr<Bench> bench = [&] {
         const std::lock_guard lock(making);
-        return std::make_unique<Bench>(config, 1, Device::cpu, &own);
+        return std::make_unique<Bench>(config, 1, device, &own);
       }();
       if (!from.empty()) bench->trainer().resume(read_safetensors(from));
       const auto report =
@@ -115,6 +116,14 @@ TEST_P(EveryBackboneByRanks, AnyNumberTakesTheSameSteps) {
     EXPECT_TRUE(together.checkpoint == alone.checkpoint);
     EXPECT_EQ(together.report, alone.report);
   }
+}
+
+TEST_P(EveryBackboneByRanks, AnyNumberTakesTheSameStepsOnCuda) {
+  if (!cuda_available()) GTEST_SKIP() << "no CUDA device";
+  const Config all = config(GetParam(), {batch_with_rest(2)});
+  const Trained alone = train(all, 1, 0, {}, Device::cuda), together = train(all, 2, 0, {}, Device::cuda);
+  EXPECT_TRUE(together.checkpoint == alone.checkpoint);
+  EXPECT_EQ(together.report, alone.report);
 }
 
 /// In the middle of a chunk, whose sums then lie on several ranks.
