@@ -136,19 +136,21 @@ SLLMR_HD void add_guide(Id a, Id b, const GatedPairs<Most>& gated, int k, ItemGr
   gradients.add(3, b, gated.push_b[k]);
 }
 
-/// The LLM's part of a selected row. Probe pairs only ever reach the gate.
+/// The LLM's part of a selected row of `user`; `places` and `at`: where the rows of its ids lie. Probe pairs
+/// only ever reach the gate.
 template <int Dim, class Lanes>
-SLLMR_HD void mf_pairs(Lanes lanes, const MfArgs& args, const RowPairs& pairs, const Triple& triple,
-                       const RowShare<Dim, Lanes>& u, float* slot, ItemGradients& gradients) {
-  const PairLogits logits = mf_pair_logits<Dim>(lanes, args, pairs, triple, u);
+SLLMR_HD void mf_pairs(Lanes lanes, const MfArgs& args, Id user, const RowPairs& pairs,
+                       const RowPairs& places, const Triple& at, const RowShare<Dim, Lanes>& u, float* slot,
+                       ItemGradients& gradients) {
+  const PairLogits logits = mf_pair_logits<Dim>(lanes, args, places, at, u);
   for (int which = 0; which < 2; ++which) {
     const bool probe = which == 1;
     const LlmPair& pair = probe ? pairs.probe : pairs.guide;
     if (pair.a == 0) continue;
     const TwoLogits s = probe ? logits.probe : logits.guide;
     const GatedPairs<1> gated =
-        gate_pair(lanes, args.gate, slot, triple.user, pair, s.a, s.b, probe ? 0.0F : logits.cosine, probe);
-    if (!probe) add_guide(pair.a, pair.b, gated, 0, gradients);
+        gate_pair(lanes, args.gate, slot, user, pair, s.a, s.b, probe ? 0.0F : logits.cosine, probe);
+    if (!probe) add_guide(places.guide.a, places.guide.b, gated, 0, gradients);
   }
 }
 

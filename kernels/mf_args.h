@@ -59,6 +59,13 @@ struct TableView {
   }
 };
 
+/// Where the rows of a launch's ids lie, in tables that do not keep every row at its id.
+struct MfPlaces {
+  const Triple* triples = nullptr;        // [rows of the launch]; null: at their ids
+  const RowPairs* pairs = nullptr;        // as MfArgs::pairs
+  const std::int32_t* pair_of = nullptr;  // [rows of the launch] index into `pairs`, -1: draws none
+};
+
 /// A chunk of training rows.
 struct MfArgs {
   TableView users, items;
@@ -69,6 +76,7 @@ struct MfArgs {
   const RowPairs* pairs = nullptr;  // of the selected rows, from SamplePairs; null: the base loss alone
   Share pair_rate;                  // which rows are selected
   GateArgs gate;                    // its slots take the base loss in any case
+  MfPlaces places;                  // of the exact step alone
 
   /// The pairs of row `k` of the launch, or null when it draws none; `pairs` is not null.
   SLLMR_INLINE const RowPairs* pairs_of(std::int64_t k) const {

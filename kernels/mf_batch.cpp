@@ -53,6 +53,7 @@ void MfBatch::step(const Context& context, std::int32_t step, const MfArgs& args
                         .optimizer = optimizer_,
                         .step = step,
                         .mf = args,
+                        .mean_of = args.rows,
                         .gradients = gradients_.data(),
                         .users = users,
                         .items = items});

@@ -21,10 +21,12 @@ struct RowGradients {
 
   template <class Lanes>
   SLLMR_HD void operator()(Lanes lanes, std::int64_t k) const {
-    const Triple triple = args.triples[k];
+    const MfPlaces& places = args.places;
+    const Triple* at = places.triples != nullptr ? places.triples : args.triples;
+    const Triple triple = at[k];
     if constexpr (Lanes::prefetches) {
       if (k + kAhead < args.rows) {
-        const Triple& ahead = args.triples[k + kAhead];
+        const Triple& ahead = at[k + kAhead];
         prefetch_to_read<Dim>(lanes, args.users.weights, ahead.user);
         prefetch_to_read<Dim>(lanes, args.items.weights, ahead.positive);
         prefetch_to_read<Dim>(lanes, args.items.weights, ahead.negative);
@@ -34,8 +36,14 @@ struct RowGradients {
     float* slot = args.gate.slots + k * GateColumns::stride;
     ItemGradients touched(triple, mf_base<Dim>(lanes, args, triple, u, slot));
     if constexpr (WithPairs) {
-      if (const RowPairs* pairs = args.pairs_of(k)) {
-        mf_pairs(lanes, args, *pairs, triple, u, slot, touched);
+      const Id user = args.triples[k].user;
+      if (places.triples != nullptr) {
+        const std::int32_t pair = places.pair_of[k];
+        if (pair >= 0) {
+          mf_pairs(lanes, args, user, args.pairs[pair], places.pairs[pair], triple, u, slot, touched);
+        }
+      } else if (const RowPairs* pairs = args.pairs_of(k)) {
+        mf_pairs(lanes, args, user, *pairs, *pairs, triple, u, slot, touched);
       }
     }
     if (lanes.lane() != 0) return;
@@ -245,7 +253,7 @@ Occurrences<Dim, Terms> occurrences(const MfUpdate& args, const MfOccurrences& o
           .order = of.order,
           .n = of.n,
           .no_row = static_cast<Id>(of.rows),
-          .scale = 1.0F / static_cast<float>(args.mf.rows),
+          .scale = 1.0F / static_cast<float>(args.mean_of),
           .l2 = info_of(args.optimizer).every_row ? 0.0F : args.mf.optimizer.l2};
 }
 

@@ -39,12 +39,13 @@ struct MfOccurrences {
 };
 
 /// Backward and the step: sums the gradients of each row that occurs, for both tables at the parameters
-/// before the step, which it then takes.
+/// before the step, which it then takes. A side without rows is left as it is.
 struct MfUpdate {
   int width;
   OptimizerKind optimizer;
-  std::int32_t step;  // of dense Adam, from 1
-  MfArgs mf;
+  std::int32_t step;     // of dense Adam, from 1
+  MfArgs mf;             // its triples: where the users' rows lie
+  std::int64_t mean_of;  // rows of the whole batch
   const ItemGradients* gradients;
   MfOccurrences users, items;
 };

@@ -15,7 +15,8 @@ struct UserCounts {
   SLLMR_HD void operator()(Lanes lanes, std::int64_t user) const {
     const RankingTile& tile = args.tile;
     const float* scores = tile.scores + user * tile.item_rows;
-    const float positive = scores[tile.positives[user]];
+    const Id own = tile.positives[user];
+    const float positive = tile.positive_scores != nullptr ? tile.positive_scores[user] : scores[own];
     std::int32_t above = 0, ties = 0, below = 0;
     for (std::int32_t item = 1 + lanes.lane(); item < tile.item_rows; item += Lanes::size) {
       const float score = scores[item];
@@ -34,7 +35,7 @@ struct UserCounts {
       below -= score < positive ? 1 : 0;
     }
     above = lanes.sum(above);
-    ties = lanes.sum(ties) - 1;  // the positive itself
+    ties = lanes.sum(ties) - (own != 0 ? 1 : 0);  // the positive itself
     below = lanes.sum(below);
     if (lanes.lane() == 0) {
       const bool finite = compared == tile.item_rows - 1 && std::isfinite(positive);

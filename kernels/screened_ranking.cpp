@@ -114,7 +114,12 @@ class ScreenedItems::Tile {
 
   void count(const Matrix<const float>& users, const RankedUsers& ranked, RankCounts* out) {
     users_.clear();
-    for (std::int64_t k = 0; k < ranked.n; ++k) add(users.row(ranked.users[k]), ranked.positives[k]);
+    for (std::int64_t k = 0; k < ranked.n; ++k) {
+      const float* row = users.row(ranked.users[k]);
+      const Id positive = ranked.positives[k];
+      add(row, positive,
+          ranked.positive_scores != nullptr ? ranked.positive_scores[k] : of_.score(row, positive));
+    }
     for (std::int64_t chunk = 0; chunk < of_.blocks_; chunk += kChunk) {
       throw_if_interrupted();
       for (std::size_t group = 0; group < users_.size(); group += kGroup) pass(group, chunk);
@@ -187,16 +192,14 @@ class ScreenedItems::Tile {
     return quarters(user.row, of_.items_.row(item), width());
   }
   float score(const User& user, Id item) const {
-    const __m128 sum = quarters_of(user, item);
-    return _mm_cvtss_f32(sums_of(sum, sum, sum, sum));
+    return of_.score(user.row, item);
   }
   std::int8_t* bytes(std::size_t k) {
     return bytes_.data() + k * static_cast<std::size_t>(width());
   }
 
-  void add(const float* row, Id positive) {
-    User user{.row = row, .positive = positive};
-    user.score = score(user, positive);
+  void add(const float* row, Id positive, float score) {
+    User user{.row = row, .positive = positive, .score = score};
     const float largest = largest_of(row, width());
     user.regular = of_.regular_ && std::isfinite(largest);
     if (user.regular) {
@@ -293,7 +296,8 @@ class ScreenedItems::Tile {
     for (std::int64_t e = ranked.excluded_offsets[k]; e < ranked.excluded_offsets[k + 1]; ++e) {
       user.compare(score(user, ranked.excluded[e]), -1);
     }
-    return {user.above, user.ties - 1, user.below, finite ? 1 : 0};  // a tie is the positive itself
+    const int itself = user.positive != 0 ? 1 : 0;  // is a tie
+    return {user.above, user.ties - itself, user.below, finite ? 1 : 0};
   }
 
   const ScreenedItems& of_;
@@ -303,11 +307,22 @@ class ScreenedItems::Tile {
   Screen screen_{};
 };
 
+float ScreenedItems::score(const float* user, Id item) const {
+  const __m128 sum = quarters(user, items_.row(item), items_.cols);
+  return _mm_cvtss_f32(sums_of(sum, sum, sum, sum));
+}
+
 void ScreenedItems::count(const Matrix<const float>& users, const RankedUsers& of, RankCounts* out) const {
   Tile tile(*this);
   for (std::int64_t first = 0; first < of.n; first += kUsersAtOnce) {
     const std::int64_t n = std::min<std::int64_t>(kUsersAtOnce, of.n - first);
-    tile.count(users, {of.users + first, n, of.positives + first, of.excluded_offsets + first, of.excluded},
+    tile.count(users,
+               {.users = of.users + first,
+                .n = n,
+                .positives = of.positives + first,
+                .positive_scores = of.positive_scores != nullptr ? of.positive_scores + first : nullptr,
+                .excluded_offsets = of.excluded_offsets + first,
+                .excluded = of.excluded},
                out + first);
   }
 }
@@ -319,6 +334,9 @@ bool ScreenedItems::supports(std::int64_t) {
 }
 ScreenedItems::ScreenedItems(const Context&, const Matrix<const float>&) : blocks_(0) {
   throw Error("ScreenedItems: this processor has no instructions for it");
+}
+float ScreenedItems::score(const float*, Id) const {
+  return 0;
 }
 void ScreenedItems::count(const Matrix<const float>&, const RankedUsers&, RankCounts*) const {}
 

@@ -13,8 +13,9 @@ namespace sllmr {
 struct RankedUsers {
   const Id* users;  // [n] rows of the users' table
   std::int64_t n;
-  const Id* positives;                   // [n]
-  const std::int64_t* excluded_offsets;  // [n + 1] into `excluded`
+  const Id* positives;                     // [n]; 0: not among these items
+  const float* positive_scores = nullptr;  // [n]; null: as score() tells them
+  const std::int64_t* excluded_offsets;    // [n + 1] into `excluded`
   const Id* excluded;
 };
 
@@ -34,6 +35,8 @@ class ScreenedItems {
   /// `items` [rows x width], kept by reference; row 0 is padding. The context's threads share the work.
   ScreenedItems(const Context& context, const Matrix<const float>& items);
 
+  /// users.row(u) . items.row(item) in the order of terms that count() has.
+  float score(const float* user, Id item) const;
   /// out [n]: what CountRanks makes of the scores users.row(u) . items.row(i). Runs on the calling thread;
   /// several may call it at once. Throws Interrupted when the process is asked to stop.
   void count(const Matrix<const float>& users, const RankedUsers& of, RankCounts* out) const;

@@ -6,6 +6,7 @@
 
 #include "kernels/exec/context.h"
 #include "kernels/exec/random.h"
+#include "kernels/exec/row_shard.h"
 
 namespace sllmr {
 
@@ -32,5 +33,10 @@ struct InitialDraws {
 template <class Real>
 void draw_initial(const Context& context, const Initial& initial, const InitialDraws& draws,
                   std::uint64_t first, std::span<Real> values);
+
+/// The same of a table [rows x width] of which `shard` keeps these rows, `values` [own rows x width]: row 0
+/// is left as it is, and an element draws by its position in the whole table.
+void draw_initial_rows(const Context& context, const Initial& initial, const InitialDraws& draws, int width,
+                       const RowShard& shard, std::span<float> values);
 
 }  // namespace sllmr

@@ -5,11 +5,13 @@
 #include <optional>
 
 #include "kernels/exec/matrix.h"
+#include "kernels/exec/row_shard.h"
 
 namespace sllmr {
 
 struct Factors {
-  Matrix<const float> users, items;  // [rows x width], padding included
+  Matrix<const float> users, items;  // [rows x width], padding included; of several ranks its own rows
+  RowShard shard = {};
 };
 
 /// Ids and logits lie on the context's device. Both functions leave the model as it is, and on the CPU
@@ -26,6 +28,7 @@ class Scorer {
   virtual void score_tile(const Context& context, const Id* users, std::int64_t n, float* scratch,
                           float* logits) const = 0;
   /// Where that is so: the two tables of whose rows the logits are the inner products, on the model's device.
+  /// Of a model whose rows several ranks share out, this is all that may be asked.
   virtual std::optional<Factors> factors() const { return std::nullopt; }
   /// logits[k] of users[k] and items[k], for k < n.
   virtual void score_pairs(const Context& context, const Id* users, const Id* items, std::int64_t n,

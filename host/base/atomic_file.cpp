@@ -98,6 +98,20 @@ bool AtomicFile::FileBuffer::flush() {
   return written;
 }
 
+void AtomicFile::FileBuffer::overwrite(std::uint64_t at, std::string_view bytes) {
+  if (!flush()) return;
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(at));
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) {
+      error_ = written < 0 ? errno : EIO;
+      return;
+    }
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+    at += static_cast<std::uint64_t>(written);
+  }
+}
+
 bool AtomicFile::FileBuffer::write_all(const char* bytes, std::size_t count) {
   while (count > 0 && error_ == 0) {
     const ssize_t written = ::write(fd_, bytes, count);
@@ -138,6 +152,10 @@ AtomicFile::AtomicFile(std::string path)
 
 AtomicFile::~AtomicFile() {
   if (!committed_) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::overwrite(std::uint64_t at, std::string_view bytes) {
+  buffer_.overwrite(at, bytes);
 }
 
 void AtomicFile::commit() {

@@ -1,6 +1,7 @@
 // Files that appear whole or not at all.
 #pragma once
 
+#include <cstdint>
 #include <ostream>
 #include <streambuf>
 #include <string>
@@ -23,6 +24,8 @@ class AtomicFile : NotCopied {
 
   /// Not seekable. A failed write sets badbit; commit() then says why.
   std::ostream& stream() { return stream_; }
+  /// Puts `bytes` in the place of as many that were written `at` bytes after the beginning.
+  void overwrite(std::uint64_t at, std::string_view bytes);
   /// Flushes to the disk, checks every write and renames. Throws Error naming path and cause ("No space
   /// left").
   void commit();
@@ -35,6 +38,7 @@ class AtomicFile : NotCopied {
     ~FileBuffer() override;
     // False, with error(), also where there is such a file.
     bool open(const std::string& path, unsigned mode);
+    void overwrite(std::uint64_t at, std::string_view bytes);
     int descriptor() const { return fd_; }
     // Flush, fsync and close. False when any write since open() failed; error() is its errno.
     bool finish();

@@ -27,6 +27,7 @@ static_assert(std::endian::native == std::endian::little, "safetensors is little
 
 // The file: this many bytes of header length, the header (JSON), the tensors without gaps.
 constexpr std::size_t length_bytes = sizeof(std::uint64_t);
+constexpr std::int64_t piece_bytes = 1 << 20;          // of a tensor of which not all is kept
 constexpr std::uint64_t largest_header = 100'000'000;  // as the reference implementation allows
 
 struct DTypeInfo {
@@ -73,23 +74,20 @@ class Checksum {
   uLong crc_ = crc32_z(0, nullptr, 0);
 };
 
-std::string header_of(const std::vector<const TensorView*>& tensors,
-                      const std::map<std::string, std::string>& metadata) {
+constexpr std::string_view no_checksum = "00000000";
+
+nlohmann::json header_of(const std::vector<const TensorSource*>& tensors,
+                         const std::map<std::string, std::string>& metadata) {
   nlohmann::json header = nlohmann::json::object();
   header[metadata_key] = metadata;
   std::size_t begin = 0;
-  for (const TensorView* tensor : tensors) {
-    const std::size_t end = begin + tensor->bytes.size();
+  for (const TensorSource* tensor : tensors) {
+    const std::size_t end = begin + *bytes_of(tensor->dtype, tensor->shape);
     header[tensor->name] = {
         {"dtype", info(tensor->dtype).name}, {"shape", tensor->shape}, {"data_offsets", {begin, end}}};
     begin = end;
   }
-  Checksum checksum(header);
-  for (const TensorView* tensor : tensors) checksum.add(tensor->bytes);
-  header[metadata_key][checksum_key] = checksum.text();
-  std::string text = header.dump();
-  text.resize((text.size() + 7) / 8 * 8, ' ');  // the first tensor starts on 8 bytes
-  return text;
+  return header;
 }
 
 // A tensor of the header, not read yet.
@@ -110,7 +108,7 @@ class Reader {
     require(!error, fmt::format("cannot read {} '{}': {}", use.what, path, error.message()));
   }
 
-  SafetensorsFile read() {
+  SafetensorsFile read(const ShardOf& shard_of) {
     SafetensorsFile file{path_, use_, {}, {}};
     nlohmann::json header = read_header();
     std::vector<Entry> entries;
@@ -134,10 +132,15 @@ class Reader {
     check_layout(entries);
     Checksum checksum(header);
     for (Entry& entry : entries) {
+      const RowShard shard = shard_of ? shard_of(entry.name) : RowShard();
       StoredTensor tensor{std::move(entry.name), entry.dtype, std::move(entry.shape), {}};
-      tensor.bytes.resize(entry.end - entry.begin);
-      read_bytes(tensor.bytes.data(), tensor.bytes.size());
-      checksum.add(tensor.bytes);
+      if (shard.is_whole() || tensor.shape.empty() || tensor.shape[0] < 1) {
+        tensor.bytes.resize(entry.end - entry.begin);
+        read_bytes(tensor.bytes.data(), tensor.bytes.size());
+        checksum.add(tensor.bytes);
+      } else {
+        read_rows(shard, entry.end - entry.begin, tensor, checksum);
+      }
       file.tensors.push_back(std::move(tensor));
     }
     if (stored && *stored != checksum.text()) {
@@ -153,6 +156,27 @@ class Reader {
 
   void read_bytes(void* bytes, std::size_t count) {
     if (!in_.read(static_cast<char*>(bytes), static_cast<std::streamsize>(count))) fail("reading it failed");
+  }
+
+  /// Of a tensor of `bytes` the rows that `shard` keeps.
+  void read_rows(const RowShard& shard, std::size_t bytes, StoredTensor& tensor, Checksum& checksum) {
+    const std::int64_t rows = tensor.shape[0];
+    const std::size_t row = bytes / static_cast<std::size_t>(rows);
+    tensor.shape[0] = shard.rows_of(static_cast<Id>(rows));
+    tensor.bytes.resize(static_cast<std::size_t>(tensor.shape[0]) * row);
+    const auto at_once = std::max<std::int64_t>(1, piece_bytes / static_cast<std::int64_t>(row + 1));
+    std::vector<std::byte> piece;
+    for (std::int64_t first = 0; first < rows; first += at_once) {
+      const std::int64_t end = std::min(rows, first + at_once);
+      piece.resize(static_cast<std::size_t>(end - first) * row);
+      read_bytes(piece.data(), piece.size());
+      checksum.add(piece);
+      for (std::int64_t id = first; id < end; ++id) {
+        if (id != 0 && !shard.owns(static_cast<Id>(id))) continue;
+        std::copy_n(piece.data() + static_cast<std::size_t>(id - first) * row, row,
+                    tensor.bytes.data() + static_cast<std::size_t>(shard.place(static_cast<Id>(id))) * row);
+      }
+    }
   }
 
   nlohmann::json read_header() {
@@ -235,34 +259,61 @@ const StoredTensor& SafetensorsFile::checked(std::string_view name, DType dtype,
   return found;
 }
 
-void write_safetensors(const std::string& path, std::span<const TensorView> tensors,
+void write_safetensors(const std::string& path, std::span<const TensorSource> tensors,
                        const std::map<std::string, std::string>& metadata) {
   std::set<std::string_view> names{metadata_key};
-  std::vector<const TensorView*> order;
-  for (const TensorView& tensor : tensors) {
+  std::vector<const TensorSource*> order;
+  for (const TensorSource& tensor : tensors) {
     require(names.insert(tensor.name).second, fmt::format("two tensors are named '{}'", tensor.name));
-    require(bytes_of(tensor.dtype, tensor.shape) == tensor.bytes.size(),
-            fmt::format("tensor '{}' has {} bytes, its shape [{}] of {} does not", tensor.name,
-                        tensor.bytes.size(), fmt::join(tensor.shape, ", "), info(tensor.dtype).name));
+    require(bytes_of(tensor.dtype, tensor.shape).has_value(),
+            fmt::format("tensor '{}' has the shape [{}], which no memory has", tensor.name,
+                        fmt::join(tensor.shape, ", ")));
     order.push_back(&tensor);
   }
-  std::ranges::stable_sort(order, std::greater{}, [](const TensorView* t) { return info(t->dtype).size; });
+  std::ranges::stable_sort(order, std::greater{}, [](const auto* t) { return info(t->dtype).size; });
 
   require(!metadata.contains(checksum_key), "the metadata key 'crc32' is the file's own");
-  const std::string header = header_of(order, metadata);
-  const std::uint64_t length = header.size();
+  nlohmann::json header = header_of(order, metadata);
+  Checksum checksum(header);
+  header[metadata_key][checksum_key] = no_checksum;
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // the first tensor starts on 8 bytes
+  const std::uint64_t length = text.size();
   AtomicFile file(path);
   file.stream().write(reinterpret_cast<const char*>(&length), sizeof length);
-  file.stream() << header;
-  for (const TensorView* tensor : order) {
-    file.stream().write(reinterpret_cast<const char*>(tensor->bytes.data()),
-                        static_cast<std::streamsize>(tensor->bytes.size()));
+  file.stream() << text;
+  for (const TensorSource* tensor : order) {
+    std::size_t bytes = 0;
+    tensor->give([&](std::span<const std::byte> piece) {
+      bytes += piece.size();
+      checksum.add(piece);
+      file.stream().write(reinterpret_cast<const char*>(piece.data()),
+                          static_cast<std::streamsize>(piece.size()));
+    });
+    require(bytes == *bytes_of(tensor->dtype, tensor->shape),
+            fmt::format("tensor '{}' has {} bytes, its shape [{}] of {} does not", tensor->name, bytes,
+                        fmt::join(tensor->shape, ", "), info(tensor->dtype).name));
   }
+  // No string of the header has this in it: its quotation marks would be escaped.
+  const std::string before = fmt::format("\"{}\":\"", checksum_key);
+  file.overwrite(length_bytes + text.find(before + std::string(no_checksum)) + before.size(),
+                 checksum.text());
   file.commit();
 }
 
-SafetensorsFile read_safetensors(const std::string& path, const SafetensorsUse& use) {
-  return Reader(path, use).read();
+void write_safetensors(const std::string& path, std::span<const TensorView> tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  std::vector<TensorSource> sources;
+  for (const TensorView& tensor : tensors) {
+    sources.push_back({tensor.name, tensor.dtype, tensor.shape,
+                       [&tensor](const TensorSource::Take& take) { take(tensor.bytes); }});
+  }
+  write_safetensors(path, sources, metadata);
+}
+
+SafetensorsFile read_safetensors(const std::string& path, const SafetensorsUse& use,
+                                 const ShardOf& shard_of) {
+  return Reader(path, use).read(shard_of);
 }
 
 }  // namespace sllmr

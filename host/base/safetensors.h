@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -12,6 +13,8 @@
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include "kernels/exec/row_shard.h"
 
 namespace sllmr {
 
@@ -41,6 +44,16 @@ template <class T>
 TensorView tensor_view(std::string name, std::vector<std::int64_t> shape, std::span<const T> values) {
   return {std::move(name), dtype_of<T>(), std::move(shape), std::as_bytes(values)};
 }
+
+/// A tensor that comes piece by piece: give(take) calls take() with all its bytes, in their order.
+struct TensorSource {
+  using Take = std::function<void(std::span<const std::byte>)>;
+
+  std::string name;
+  DType dtype;
+  std::vector<std::int64_t> shape;
+  std::function<void(const Take& take)> give;
+};
 
 /// A tensor as it was read.
 struct StoredTensor {
@@ -93,13 +106,21 @@ struct SafetensorsFile {
 };
 
 /// Writes atomically and without a second copy of the tensors: the largest element types first, so that each
-/// tensor is aligned to its type. A checksum of header and tensors joins the metadata under "crc32". Throws
-/// Error for a full disk, a shape that does not match its bytes, a name used twice, metadata of that key.
+/// tensor is aligned to its type, else in their order. A checksum of header and tensors joins the metadata
+/// under "crc32". Throws Error for a full disk, a shape that does not match its bytes, a name used twice,
+/// metadata of that key.
 void write_safetensors(const std::string& path, std::span<const TensorView> tensors,
                        const std::map<std::string, std::string>& metadata);
+void write_safetensors(const std::string& path, std::span<const TensorSource> tensors,
+                       const std::map<std::string, std::string>& metadata);
 
-/// Reads and validates. Throws Error naming path, defect and remedy for a missing, truncated, malformed or
-/// altered file. The checksum does not show in the metadata.
-SafetensorsFile read_safetensors(const std::string& path, const SafetensorsUse& use = {});
+/// Which rows of a tensor of this name are kept.
+using ShardOf = std::function<RowShard(const std::string& name)>;
+
+/// Reads and validates, all of it, though tensors of which a rank keeps its own rows become a table of those
+/// (kernels/exec/row_shard.h). Throws Error naming path, defect and remedy for a missing, truncated,
+/// malformed or altered file. The checksum does not show in the metadata.
+SafetensorsFile read_safetensors(const std::string& path, const SafetensorsUse& use = {},
+                                 const ShardOf& shard_of = {});
 
 }  // namespace sllmr

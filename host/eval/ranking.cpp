@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "host/eval/errors.h"
+#include "host/eval/ranking_plan.h"
+#include "host/eval/sharded_ranking.h"
 #include "kernels/exec/interrupt.h"
 #include "kernels/exec/memory.h"
 #include "kernels/exec/parallel.h"
@@ -18,71 +20,13 @@ namespace sllmr {
 
 namespace {
 
-/// Who is ranked against what, on the host: users that have a target and at least one negative.
-struct RankingPlan {
-  std::vector<Id> users, positives;  // without positives there are lists alone
-  std::vector<std::int64_t> excluded_offsets{0};
-  std::vector<Id> excluded;
-  std::int64_t without_negatives = 0;
-};
-
-/// Each item once, ascending.
-void make_distinct(std::vector<Id>& items) {
-  std::sort(items.begin(), items.end());
-  items.erase(std::unique(items.begin(), items.end()), items.end());
-}
-
-/// Throws Error when there is nothing to rank.
-RankingPlan plan_ranking(const Split& split, Target target, int max_users) {
-  RankingPlan plan;
-  const std::vector<Id>& targets = target == Target::test ? split.test : split.validation;
-  const auto candidates = static_cast<std::int64_t>(targets.size()) - std::ranges::count(targets, 0);
-  const std::int64_t wanted = max_users > 0 ? std::min<std::int64_t>(max_users, candidates) : candidates;
-  std::int64_t seen_candidates = 0;
-  const std::int64_t items = split.data->items.count();
-  std::vector<Id> seen;
-  for (Id user = 1; user < split.data->users.rows(); ++user) {
-    const auto row = static_cast<std::size_t>(user);
-    const Id positive = targets[row];
-    if (positive == 0) continue;
-    const std::int64_t candidate = seen_candidates++;
-    if ((candidate + 1) * wanted / candidates == candidate * wanted / candidates) continue;
-    const std::span<const Id> train = split.train_items(user);
-    seen.assign(train.begin(), train.end());
-    if (target == Target::test && split.validation[row] != 0) seen.push_back(split.validation[row]);
-    // A history may name an item twice, the target among them: it then stays the positive.
-    make_distinct(seen);
-    std::erase(seen, positive);
-    if (static_cast<std::int64_t>(seen.size()) + 1 == items) {
-      ++plan.without_negatives;
-      continue;
-    }
-    plan.users.push_back(user);
-    plan.positives.push_back(positive);
-    plan.excluded.insert(plan.excluded.end(), seen.begin(), seen.end());
-    plan.excluded_offsets.push_back(static_cast<std::int64_t>(plan.excluded.size()));
-  }
-  require(!plan.users.empty(), fmt::format("nothing to rank: no user has a {} item and an item to rank it "
-                                           "against (users need at least 3 interactions)",
-                                           target == Target::test ? "test" : "validation"));
-  return plan;
-}
-
 /// Of several ranks each fills in its share of the tiles.
-struct Ranked {
-  std::vector<RankCounts> counts;  // [users]
-  std::vector<Id> lists;           // [users x list_length]
+struct RankedTiles : Ranked {
   std::int64_t tiles = 0, tile_users = 0;
 };
 
-/// The users that a thread takes at once, so that there is something for every one, also of a sample.
-std::int64_t tile_of(const Context& context, std::int64_t users, std::int64_t most) {
-  const std::int64_t share = (users + 4 * context.threads() - 1) / (4 * context.threads());
-  return std::clamp<std::int64_t>(std::min(most, share), 1, users);
-}
-
 /// The counts alone of a model of inner products, on the CPU.
-Ranked screen_all(const Context& context, const Factors& factors, const RankingPlan& plan) {
+RankedTiles screen_all(const Context& context, const Factors& factors, const RankingPlan& plan) {
   constexpr std::int64_t kMostUsers = 256;
   const auto users = static_cast<std::int64_t>(plan.users.size());
   const std::int64_t tile_users = tile_of(context, users, kMostUsers);
@@ -103,12 +47,13 @@ Ranked screen_all(const Context& context, const Factors& factors, const RankingP
                   counts.data() + first);
     });
   });
-  return {std::move(counts), {}, tiles, tile_users};
+  return {{std::move(counts), {}}, tiles, tile_users};
 }
 
 /// Counts and lists of all users of the plan from all their scores, tile by tile. On the CPU one
 /// thread takes a tile, so that the scores are compared while they are in its cache.
-Ranked score_all(const Context& context, const Scorer& scorer, const RankingPlan& plan, int list_length) {
+RankedTiles score_all(const Context& context, const Scorer& scorer, const RankingPlan& plan,
+                      int list_length) {
   const bool count = !plan.positives.empty();
   const bool cpu = context.device() == Device::cpu;
   const auto users = static_cast<std::int64_t>(plan.users.size());
@@ -160,10 +105,10 @@ Ranked score_all(const Context& context, const Scorer& scorer, const RankingPlan
       shared.take([&](std::int64_t k) { rank_tile(own, mine, share.first + k); });
     });
   }
-  return {counts.to_host(context), lists.to_host(context), tiles, tile_users};
+  return {{counts.to_host(context), lists.to_host(context)}, tiles, tile_users};
 }
 
-Ranked rank_own(const Context& context, const Scorer& scorer, const RankingPlan& plan, int list_length) {
+RankedTiles rank_own(const Context& context, const Scorer& scorer, const RankingPlan& plan, int list_length) {
   const std::optional<Factors> factors = scorer.factors();
   const bool counts_alone = !plan.positives.empty() && list_length == 0;
   if (counts_alone && factors.has_value() && context.device() == Device::cpu &&
@@ -174,8 +119,10 @@ Ranked rank_own(const Context& context, const Scorer& scorer, const RankingPlan&
 }
 
 Ranked rank_all(const Context& context, const Scorer& scorer, const RankingPlan& plan, int list_length) {
+  if (const auto factors = scorer.factors(); factors.has_value() && !factors->shard.is_whole())
+    return rank_shares(context, *factors, scorer.item_rows(), plan, list_length);
   Communicator& ranks = context.ranks();
-  Ranked ranked;
+  RankedTiles ranked;
   on_all_ranks(ranks, [&] { ranked = rank_own(context, scorer, plan, list_length); });
   gather_shares(ranks, ranked.tiles, ranked.tile_users, std::span(ranked.counts));
   gather_shares(ranks, ranked.tiles, ranked.tile_users * list_length, std::span(ranked.lists));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <span>
+#include <type_traits>
 
 #include "kernels/exec/communicator.h"
 #include "kernels/gate_step.h"
@@ -55,18 +56,33 @@ void GateState::start_epoch() {
 }
 
 void GateState::step(int slots) {
+  ++steps_;
+  if (first_rank_steps_ && context_.ranks().rank() != 0) return share_step();
   run(context_, GateStep{.slots = slots_.data(),
                          .n_slots = slots,
                          .n_params = n_params(),
                          .holds_out = gate_.holds_out,
                          .learning_rate = learning_rate_,
-                         .step = ++steps_,
+                         .step = steps_,
                          .theta = theta_.data(),
                          .first = first_.data(),
                          .second = second_.data(),
                          .running = running_.data(),
                          .totals = totals_.data(),
                          .scratch = scratch_.data()});
+  if (first_rank_steps_) share_step();
+}
+
+void GateState::share_step() {
+  const auto share = [&](auto& buffer) {
+    auto values = buffer.to_host(context_);
+    using Value = typename std::decay_t<decltype(values)>::value_type;
+    context_.ranks().broadcast(values.data(), values.size() * sizeof(Value), 0);
+    buffer.assign(context_, std::span<const Value>(values));
+  };
+  if (theta_.size() != 0) share(theta_);
+  share(running_);
+  share(totals_);
 }
 
 void GateState::gather_slots() {

@@ -25,6 +25,9 @@ class GateState {
   void start_epoch();
   /// Ends a chunk: sums the first `slots` slots into the totals, takes a step of the gate and empties them.
   void step(int slots);
+  /// Where the first of several ranks has all slots: it takes the steps, and tells the others what came of
+  /// them.
+  void step_on_first_rank() { first_rank_steps_ = true; }
   /// Of several ranks, each of which has added to a share of the slots, as many as there are ranks and by
   /// rank: gives each all slots.
   void gather_slots();
@@ -43,12 +46,15 @@ class GateState {
   std::int32_t& steps() { return steps_; }
 
  private:
+  void share_step();
+
   Context& context_;
   float learning_rate_;
   Buffer<float> slots_, theta_, first_, second_, running_, scratch_;
   Buffer<double> totals_;
   GateArgs gate_;
   std::int32_t steps_ = 0;
+  bool first_rank_steps_ = false;
 };
 
 }  // namespace sllmr

@@ -125,7 +125,10 @@ class Guidance : NotCopied {
   /// Numbers that train beside the model and are no part of it, the gate's aside.
   virtual std::int64_t parameters() const { return 0; }
 
+  /// Of the gate's rule.
+  int gate_params() const { return state_.n_params(); }
   /// See GateState.
+  void step_on_first_rank() { state_.step_on_first_rank(); }
   void gather_slots() { state_.gather_slots(); }
   void keep_own_slots() { state_.keep_own_slots(); }
 

@@ -65,6 +65,8 @@ class Run {
     ranks_.meet();
     if (resume) load_checkpoint();
     if (ranks_.writes()) folder_->write_tokens(*world_.data);
+    if (const std::string remark = trainer_->remark(); !remark.empty())
+      ranks_.say(fmt::format("warning: {}\n", remark));
   }
 
   nlohmann::json operator()() {
@@ -178,7 +180,7 @@ class Run {
   nlohmann::json summarise() {
     const std::int64_t rows = rows_taken() - first_row_;
     if (validation_.best_epoch > 0) {
-      const SafetensorsFile best = read_safetensors(file(kBestFile));
+      const SafetensorsFile best = trainer_->read(file(kBestFile));
       trainer_->load(best);
       last_ = stored_report(best);
       // A killed run may have left a better one than its last checkpoint knew, which asynchronous training
@@ -277,7 +279,7 @@ class Run {
       if (ranks_.writes()) folder_->drop_events_after(0);
       return;
     }
-    const SafetensorsFile checkpoint = read_safetensors(path);
+    const SafetensorsFile checkpoint = trainer_->read(path);
     if (checkpoint.meta("format") != kFormat) {
       throw Error(fmt::format("{}: not a checkpoint of this program; choose another run_dir", path));
     }

@@ -1,11 +1,13 @@
 #include "host/train/mf_trainer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "host/eval/ctr.h"
 #include "host/guidance/registry.h"
+#include "host/train/sharded_mf_scores.h"
 #include "host/train/stored_model.h"
 #include "kernels/exec/communicator.h"
 #include "kernels/fused_mf_step.h"
@@ -19,10 +21,13 @@ void check_mf_options(const Config& config) {
 MfTrainer::MfTrainer(Context& context, const Config& config, const Split& split, const GuidanceInputs& inputs)
     : Trainer(context), config_(config), optimizer_(config.train.optimizer) {
   check_mf_options(config);
-  require(context.ranks().size() == 1,
-          "the kernels of mf with train.loss=bpr train on one rank: start it without mpirun");
+  const Communicator& ranks = context.ranks();
   const Dataset& data = *split.data;
   const bool exact = config.train.mode == TrainConfig::Mode::exact;
+  require(ranks.size() == 1 || exact,
+          fmt::format("train.mode=fused trains on one rank, as its triples read rows that others have just "
+                      "written; {} ranks need train.mode=exact",
+                      ranks.size()));
 
   std::vector<Id> items;
   std::vector<std::int64_t> offsets{0, 0};
@@ -47,15 +52,21 @@ MfTrainer::MfTrainer(Context& context, const Config& config, const Split& split,
                  : std::min(config.train.chunk_rows, n);
   triples_ = Buffer<Triple>(context, static_cast<std::size_t>(chunk_));
 
-  model_ =
-      std::make_unique<Mf>(context, data.users.rows(), data.items.rows(), mf_options(config, optimizer_));
+  MfOptions options = mf_options(config, optimizer_);
+  options.shard = {ranks.rank(), ranks.size()};
+  model_ = std::make_unique<Mf>(context, data.users.rows(), data.items.rows(), options);
   const int slots = exact ? static_cast<int>(batch_size_) : concurrent_slots(context);
-  if (exact) {
+  guidance_ = find_guidance(config).make(
+      {context, config, split, inputs.table, inputs.vectors, batch_size_, chunk_, slots});
+  if (ranks.size() > 1) {
+    guidance_->step_on_first_rank();
+    by_ranks_ = std::make_unique<ShardedMfBatch>(context, config.model.width, options.shard,
+                                                 data.users.rows(), data.items.rows(), batch_size_,
+                                                 guidance_->gate_params(), optimizer_);
+  } else if (exact) {
     batch_ = std::make_unique<MfBatch>(context, config.model.width, data.users.rows(), data.items.rows(),
                                        batch_size_, optimizer_);
   }
-  guidance_ = find_guidance(config).make(
-      {context, config, split, inputs.table, inputs.vectors, batch_size_, chunk_, slots});
   args_.users = model_->users();
   args_.items = model_->items();
   args_.optimizer = {static_cast<float>(config.train.lr), static_cast<float>(config.train.l2)};
@@ -88,7 +99,7 @@ void MfTrainer::take_chunk(std::int64_t count) {
                               .out = triples_.data()});
   MfPairs* source = guidance_->mf_pairs();
   if (source != nullptr) source->sample(epoch, row_, count, triples_.data());
-  if (batch_ == nullptr) {
+  if (batch_ == nullptr && by_ranks_ == nullptr) {
     args_.triples = triples_.data();
     args_.rows = count;
     args_.first_row = row_;
@@ -102,6 +113,8 @@ void MfTrainer::take_chunk(std::int64_t count) {
     guidance_->end_chunk(args_.gate.n_slots, nullptr);
     return;
   }
+  std::vector<Triple> on_host;
+  if (by_ranks_ != nullptr) on_host = triples_.to_host(context_);
   for (std::int64_t first = 0; first < count; first += batch_size_) {
     args_.triples = triples_.data() + first;
     args_.rows = std::min(batch_size_, count - first);
@@ -111,13 +124,47 @@ void MfTrainer::take_chunk(std::int64_t count) {
       args_.pairs = pairs;
       source->limit(pairs, args_.pair_rate.count(args_.first_row, args_.rows));
     }
-    batch_->step(context_, ++model_steps_, args_);
+    ++model_steps_;
+    if (by_ranks_ != nullptr) {
+      step_by_ranks(std::span(on_host).subspan(static_cast<std::size_t>(first)));
+    } else {
+      batch_->step(context_, model_steps_, args_);
+    }
     guidance_->end_chunk(static_cast<int>(args_.rows), nullptr);
   }
 }
 
+void MfTrainer::step_by_ranks(std::span<const Triple> triples) {
+  std::vector<RowPairs> pairs;
+  if (args_.pairs != nullptr) {
+    pairs.resize(static_cast<std::size_t>(args_.pair_rate.count(args_.first_row, args_.rows)));
+    if (!pairs.empty()) copy_to_host(context_, pairs.data(), args_.pairs, pairs.size() * sizeof(RowPairs));
+  }
+  by_ranks_->step(context_, model_steps_, args_, triples, pairs);
+}
+
+std::string MfTrainer::remark() const {
+  const Communicator& ranks = context_.ranks();
+  const OptimizerInfo& info = info_of(optimizer_);
+  const double rows = static_cast<double>(model_->user_rows()) + model_->item_rows(),
+               bytes = rows * (4.0 * model_->width() * (1 + info.moments) + (info.counts_steps ? 4 : 0));
+  if (ranks.size() == 1) return {};
+  const std::vector<DeviceInfo> devices = list_devices();
+  const double memory =
+      std::ranges::find(devices, context_.device(), &DeviceInfo::device)->memory_gib * 0x1p30;
+  if (bytes > memory / 2) return {};
+  const double sent =
+      sharded_step_bytes(ranks.size(), batch_size_, model_->width(),
+                         static_cast<double>(args_.pair_rate.fixed) * 0x1p-32, guidance_->gate_params());
+  return fmt::format(
+      "{} ranks share out tables of {:.1f} MB, which the {:.0f} GB of one device would hold: each sends some "
+      "{:.2f} MB in a step of {} triples, and one rank alone is faster (docs/scale.md)",
+      ranks.size(), bytes / 1e6, memory / 1e9, sent / 1e6, batch_size_);
+}
+
 std::vector<float> MfTrainer::ctr_logits(std::span<const CtrRow> rows) {
-  return score_rows(context_, *model_, rows);
+  return by_ranks_ != nullptr ? score_shared_rows(context_, *model_, rows)
+                              : score_rows(context_, *model_, rows);
 }
 
 std::vector<NamedBuffer> MfTrainer::named_buffers() {

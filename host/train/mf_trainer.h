@@ -1,4 +1,5 @@
-// Trains matrix factorisation with the selective penalty, on either device, in fused or exact mode.
+// Trains matrix factorisation with the selective penalty, on either device, in fused or exact mode; in exact
+// mode also by several ranks, which share out the rows of both tables.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,7 @@
 
 #include "host/train/trainer.h"
 #include "kernels/mf_batch.h"
+#include "kernels/sharded_mf_batch.h"
 #include "models/mf.h"
 
 namespace sllmr {
@@ -30,17 +32,21 @@ class MfTrainer final : public Trainer {
   std::optional<EpochReport> train_epoch(const std::function<bool(std::int64_t rows_done)>& stop) override;
   const Scorer& scorer(Target) override { return *model_; }
   std::vector<float> ctr_logits(std::span<const CtrRow> rows) override;
+  std::string remark() const override;
   std::vector<NamedBuffer> named_buffers() override;
 
  private:
   void take_chunk(std::int64_t count);
+  /// args_, whose triples are these and those after them.
+  void step_by_ranks(std::span<const Triple> triples);
   void prepare_save() override { guidance_->settle(); }
   std::vector<Counter> counters() override;
 
   const Config& config_;
   OptimizerKind optimizer_;
   std::unique_ptr<Mf> model_;
-  std::unique_ptr<MfBatch> batch_;  // exact mode
+  std::unique_ptr<MfBatch> batch_;            // exact mode
+  std::unique_ptr<ShardedMfBatch> by_ranks_;  // of several ranks, in its place
   std::unique_ptr<Guidance> guidance_;
 
   InteractionIndex interactions_;

@@ -1,13 +1,12 @@
 #include "host/train/trainer.h"
 
 #include <algorithm>
-#include <type_traits>
 #include <utility>
-#include <variant>
 
 #include "host/guidance/registry.h"
 #include "host/train/deep_trainer.h"
 #include "host/train/mf_trainer.h"
+#include "host/train/stored_buffers.h"
 #include "host/train/stored_model.h"
 #include "host/train/unused_keys.h"
 #include "kernels/exec/communicator.h"
@@ -16,29 +15,24 @@ namespace sllmr {
 
 void Trainer::save(const std::string& path, std::map<std::string, std::string> metadata) {
   prepare_save();
-  if (context_.ranks().rank() != 0) return;
-  std::vector<std::vector<std::byte>> copies;  // of device memory, alive until they are written
-  std::vector<TensorView> tensors;
   std::vector<NamedBuffer> buffers = named_buffers();
+  if (context_.ranks().rank() != 0) return send_rows(context_, buffers);
   if (taken_ > 0) {
     for (NamedBuffer& each : chunk_buffers()) buffers.push_back(std::move(each));
     metadata["taken"] = std::to_string(taken_);
   }
-  for (const NamedBuffer& named : buffers) {
-    std::visit(
-        [&](const auto* buffer) {
-          const auto host = buffer->to_host(context_);
-          const auto bytes = std::as_bytes(std::span(host));
-          copies.emplace_back(bytes.begin(), bytes.end());
-          using Value = typename std::decay_t<decltype(host)>::value_type;
-          tensors.push_back({named.name, dtype_of<Value>(), named.shape, copies.back()});
-        },
-        named.buffer);
-  }
   metadata["epoch"] = std::to_string(epoch_);
   metadata["row"] = std::to_string(row_);
   for (const Counter& counter : counters()) metadata[counter.name] = std::to_string(*counter.value);
-  write_safetensors(path, tensors, metadata);
+  write_safetensors(path, tensor_sources(context_, buffers), metadata);
+}
+
+SafetensorsFile Trainer::read(const std::string& path) {
+  const std::vector<NamedBuffer> buffers = named_buffers();
+  return read_safetensors(path, {}, [&](const std::string& name) {
+    const auto found = std::ranges::find(buffers, name, &NamedBuffer::name);
+    return found != buffers.end() ? found->shard : RowShard();
+  });
 }
 
 void Trainer::load(const SafetensorsFile& checkpoint) {

@@ -36,6 +36,8 @@ class Trainer : public EvaluatedModel, NotCopied {
   /// Rows of the next epoch already taken.
   std::int64_t row() const { return row_ + taken_; }
 
+  /// What whoever starts the run should know; empty: nothing.
+  virtual std::string remark() const { return {}; }
   /// What an epoch needs that is found once and takes long, with a progress bar; train_epoch does it where
   /// nobody has. False: interrupted.
   virtual bool prepare_training() { return true; }
@@ -47,6 +49,8 @@ class Trainer : public EvaluatedModel, NotCopied {
   virtual std::vector<NamedBuffer> named_buffers() = 0;
   /// Everything that a bit-identical continuation needs. Every rank calls it, and rank 0 writes.
   void save(const std::string& path, std::map<std::string, std::string> metadata);
+  /// A checkpoint, of which this rank reads its own rows.
+  SafetensorsFile read(const std::string& path);
   /// Throws Error when the checkpoint has other tensors or shapes. Enough for evaluation.
   void load(const SafetensorsFile& checkpoint);
   /// The same, so that training goes on where it was.

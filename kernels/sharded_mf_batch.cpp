@@ -1,0 +1,285 @@
+#include "kernels/sharded_mf_batch.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+namespace sllmr {
+
+namespace {
+
+template <class T>
+void to_device(const Context& context, Buffer<T>& to, const std::vector<T>& from) {
+  if (!from.empty()) copy_to_device(context, to.data(), from.data(), from.size() * sizeof(T));
+}
+
+/// Columns of a slot that a row adds to: of one without pairs, the base loss's.
+template <class Function>
+void for_columns(bool with_pairs, int gate_params, const Function& function) {
+  if (!with_pairs) return function(GateColumns::rows, 2);
+  function(GateColumns::theta, gate_params);
+  function(GateColumns::bucket, GateColumns::used - GateColumns::bucket);
+}
+static_assert(GateColumns::loss == GateColumns::rows + 1);
+
+}  // namespace
+
+ShardedMfBatch::ShardedMfBatch(const Context& context, int width, const RowShard& shard, Id user_rows,
+                               Id item_rows, std::int64_t max_rows, int gate_params, OptimizerKind optimizer)
+    : width_(width), shard_(shard), gate_params_(gate_params), optimizer_(optimizer) {
+  for_mf_width(width, [](auto) {});
+  const bool dense = info_of(optimizer).every_row;
+  const auto side = [&](Id rows, std::int64_t occurrences, bool steps_with_sums) {
+    const auto n = static_cast<std::size_t>(occurrences);
+    const std::size_t summed = dense ? static_cast<std::size_t>(rows) : steps_with_sums ? 0 : n;
+    return Side{rows, Buffer<Id>(context, n), Buffer<Id>(context, n), Buffer<std::int32_t>(context, n),
+                Buffer<float>(context, size_product(summed, width))};
+  };
+  users_ = side(shard.rows_of(user_rows), max_rows, false);
+  items_ = side(shard.rows_of(item_rows), max_rows * ItemGradients::most, true);
+  // Keys of a rank's own rows, and of the rows that a batch asks for.
+  const std::int64_t asked = max_rows * ItemGradients::most * 2 + 1;
+  sort_ = KeySort(context, max_rows * ItemGradients::most,
+                  static_cast<Id>(std::max<std::int64_t>({users_.rows, items_.rows, asked})));
+  const auto rows = static_cast<std::size_t>(max_rows);
+  device_triples_ = Buffer<Triple>(context, rows);
+  device_places_ = Buffer<Triple>(context, rows);
+  device_pairs_ = Buffer<RowPairs>(context, rows);
+  device_pair_places_ = Buffer<RowPairs>(context, rows);
+  device_pair_of_ = Buffer<std::int32_t>(context, rows);
+  device_gradients_ = Buffer<ItemGradients>(context, rows);
+}
+
+MfOccurrences ShardedMfBatch::sorted(const Context& context, Side& side, std::int64_t n) {
+  if (n > 0) sort_(context, side.keys.data(), n, side.sorted_keys.data(), side.order.data());
+  return {side.rows, n, side.sorted_keys.data(), side.order.data(), side.sums.data()};
+}
+
+void ShardedMfBatch::take_own_rows(const MfArgs& args, std::span<const Triple> triples,
+                                   std::span<const RowPairs> pairs) {
+  numbers_.clear();
+  triples_.clear();
+  pairs_.clear();
+  pair_of_.clear();
+  for (std::int64_t k = 0; k < args.rows; ++k) {
+    const Triple& triple = triples[static_cast<std::size_t>(k)];
+    if (!shard_.owns(triple.user)) continue;
+    numbers_.push_back(static_cast<std::int32_t>(k));
+    triples_.push_back(triple);
+    const bool selected =
+        args.pairs != nullptr && args.pair_rate.selects(static_cast<std::uint64_t>(args.first_row + k));
+    pair_of_.push_back(selected ? static_cast<std::int32_t>(pairs_.size()) : -1);
+    if (selected) pairs_.push_back(pairs[static_cast<std::size_t>(args.pair_rate.count(args.first_row, k))]);
+  }
+  triple_places_ = triples_;
+  pair_places_ = pairs_;
+  wanted_.clear();
+  for (Triple& each : triple_places_) {
+    each.user = shard_.place(each.user);
+    wanted_.insert(wanted_.end(), {&each.positive, &each.negative});
+  }
+  for (RowPairs& each : pair_places_)
+    wanted_.insert(wanted_.end(), {&each.guide.a, &each.guide.b, &each.probe.a, &each.probe.b});
+  request_.plan(shard_, wanted_);
+}
+
+void ShardedMfBatch::step(const Context& context, std::int32_t step, const MfArgs& args,
+                          std::span<const Triple> triples, std::span<const RowPairs> pairs) {
+  slots_ = item_slots(args);
+  take_own_rows(args, triples, pairs);
+  request_.fetch(context, args.items.weights, items_.rows, width_, item_rows_);
+  const Id asked = static_cast<Id>(1 + request_.rows());
+  auto staged = Tensor<float>::from(context, asked, width_, item_rows_);
+  to_device(context, device_triples_, triples_);
+  to_device(context, device_places_, triple_places_);
+  to_device(context, device_pairs_, pairs_);
+  to_device(context, device_pair_places_, pair_places_);
+  to_device(context, device_pair_of_, pair_of_);
+
+  MfArgs own = args;
+  own.items = {};
+  own.items.weights = staged.data();
+  own.triples = device_triples_.data();
+  own.rows = std::ssize(triples_);
+  own.pairs = args.pairs != nullptr ? device_pairs_.data() : nullptr;
+  own.places = {device_places_.data(), device_pair_places_.data(), device_pair_of_.data()};
+  run(context, MfGradients{.width = width_,
+                           .mf = own,
+                           .gradients = device_gradients_.data(),
+                           .user_keys = users_.keys.data(),
+                           .item_keys = items_.keys.data(),
+                           .no_item = asked});
+  send_records(context, args);  // the users' rows as they are before the step
+
+  own.triples = device_places_.data();
+  const MfOccurrences nothing{};
+  run(context, MfUpdate{.width = width_,
+                        .optimizer = optimizer_,
+                        .step = step,
+                        .mf = own,
+                        .mean_of = args.rows,
+                        .gradients = device_gradients_.data(),
+                        .users = sorted(context, users_, own.rows),
+                        .items = nothing});
+  context.synchronize();  // before the staged rows' memory is another's
+
+  const std::int64_t records = take_records(context, args.rows);
+  const auto users = Tensor<float>::from(context, records, width_, record_users_);
+  const auto record_triples = Tensor<Triple>::from(context, 1, records, record_triples_);
+  const auto record_gradients = Tensor<ItemGradients>::from(context, 1, records, record_gradients_);
+  MfArgs of_items = args;
+  of_items.users = {};
+  of_items.users.weights = users.data();
+  of_items.triples = record_triples.data();
+  of_items.rows = records;
+  run(context, MfUpdate{.width = width_,
+                        .optimizer = optimizer_,
+                        .step = step,
+                        .mf = of_items,
+                        .mean_of = args.rows,
+                        .gradients = record_gradients.data(),
+                        .users = nothing,
+                        .items = sorted(context, items_, records * slots_)});
+  send_sums(context, args, triples);
+}
+
+void ShardedMfBatch::send_records(const Context& context, const MfArgs& args) {
+  const std::size_t n = triples_.size();
+  gradients_.resize(n);
+  if (n != 0) copy_to_host(context, gradients_.data(), device_gradients_.data(), n * sizeof(ItemGradients));
+  std::vector<Id> places;
+  for (const Triple& each : triple_places_) places.push_back(each.user);
+  gather_to_host(context, args.users.weights, users_.rows, width_, places, user_rows_);
+
+  const auto ranks = static_cast<std::size_t>(shard_.ranks);
+  const std::int64_t unit = kHeader + width_;
+  std::vector<std::int64_t> next(ranks);
+  // Counts, then writes.
+  for (const bool writes : {false, true}) {
+    if (writes) {
+      record_counts_ = next;
+      std::int64_t begin = 0;
+      for (std::size_t r = 0; r < ranks; ++r) next[r] = std::exchange(begin, begin + record_counts_[r]);
+      records_.resize(static_cast<std::size_t>(begin * unit));
+    }
+    for (std::size_t k = 0; k < n; ++k) {
+      const ItemGradients& all = gradients_[k];
+      for (int m = 0; m < slots_; ++m) {
+        if (all.item[m] == 0) continue;
+        const int owner = request_.owner(all.item[m]);
+        bool told = false;  // with an earlier slot
+        for (int before = 0; before < m; ++before)
+          told = told || (all.item[before] != 0 && request_.owner(all.item[before]) == owner);
+        if (told) continue;
+        const std::int64_t at = next[static_cast<std::size_t>(owner)]++;
+        if (!writes) continue;
+        Record record{numbers_[k], {}};
+        for (int slot = 0; slot < slots_; ++slot) {
+          const bool theirs = all.item[slot] != 0 && request_.owner(all.item[slot]) == owner;
+          record.gradients.item[slot] = theirs ? request_.place(all.item[slot]) : 0;
+          record.gradients.factor[slot] = theirs ? all.factor[slot] : 0.0F;
+        }
+        for (int slot = slots_; slot < ItemGradients::most; ++slot) {
+          record.gradients.item[slot] = 0;
+          record.gradients.factor[slot] = 0;
+        }
+        float* to = records_.data() + at * unit;
+        std::memcpy(to, &record, sizeof record);
+        std::copy_n(user_rows_.data() + k * static_cast<std::size_t>(width_), width_, to + kHeader);
+      }
+    }
+  }
+  exchange(context.ranks(), std::span<const float>(records_), record_counts_, received_, unit);
+}
+
+std::int64_t ShardedMfBatch::take_records(const Context& context, std::int64_t batch_rows) {
+  const std::int64_t unit = kHeader + width_;
+  const auto n = static_cast<std::int64_t>(received_.values.size()) / unit;
+  record_of_.assign(static_cast<std::size_t>(batch_rows), -1);
+  const auto record_at = [&](std::int64_t at) {
+    Record record;
+    std::memcpy(&record, received_.values.data() + at * unit, sizeof record);
+    return record;
+  };
+  for (std::int64_t at = 0; at < n; ++at) {
+    record_of_[static_cast<std::size_t>(record_at(at).row)] = static_cast<std::int32_t>(at);
+  }
+  record_triples_.clear();
+  record_gradients_.clear();
+  record_keys_.clear();
+  record_users_.clear();
+  for (const std::int32_t at : record_of_) {
+    if (at < 0) continue;
+    const Record record = record_at(at);
+    record_triples_.push_back({static_cast<Id>(record_triples_.size()), 0, 0});
+    record_gradients_.push_back(record.gradients);
+    for (int slot = 0; slot < slots_; ++slot) {
+      const Id item = record.gradients.item[slot];
+      record_keys_.push_back(item != 0 ? item : items_.rows);
+    }
+    const float* row = received_.values.data() + at * unit + kHeader;
+    record_users_.insert(record_users_.end(), row, row + width_);
+  }
+  to_device(context, items_.keys, record_keys_);
+  return n;
+}
+
+void ShardedMfBatch::send_sums(const Context& context, const MfArgs& args, std::span<const Triple> triples) {
+  const bool cpu = context.device() == Device::cpu;
+  const auto stride = std::size_t{GateColumns::stride};
+  const std::size_t own = numbers_.size(), floats = static_cast<std::size_t>(args.rows) * stride;
+  if (!cpu) {
+    sums_.resize(floats);
+    if (own != 0) copy_to_host(context, sums_.data(), args.gate.slots, own * stride * sizeof(float));
+  }
+  float* slots = cpu ? args.gate.slots : sums_.data();
+  std::vector<float> packed;
+  for (std::size_t k = 0; k < own; ++k) {
+    for_columns(pair_of_[k] >= 0, gate_params_, [&](int first, int count) {
+      float* from = slots + k * stride + static_cast<std::size_t>(first);
+      packed.insert(packed.end(), from, from + count);
+      std::fill_n(from, count, 0.0F);
+    });
+  }
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(shard_.ranks));
+  counts[0] = std::ssize(packed);
+  exchange(context.ranks(), std::span<const float>(packed), counts, packed_);
+  if (shard_.rank == 0) {
+    std::vector<const float*> next;
+    const float* begin = packed_.values.data();
+    for (const std::int64_t count : packed_.counts) {
+      next.push_back(begin);
+      begin += count;
+    }
+    if (!cpu) std::ranges::fill(sums_, 0.0F);
+    for (std::int64_t k = 0; k < args.rows; ++k) {
+      const float*& from =
+          next[static_cast<std::size_t>(shard_.owner(triples[static_cast<std::size_t>(k)].user))];
+      const bool with_pairs =
+          args.pairs != nullptr && args.pair_rate.selects(static_cast<std::uint64_t>(args.first_row + k));
+      for_columns(with_pairs, gate_params_, [&](int first, int count) {
+        std::copy_n(from, count,
+                    slots + static_cast<std::size_t>(k) * stride + static_cast<std::size_t>(first));
+        from += count;
+      });
+    }
+  }
+  if (!cpu) copy_to_device(context, args.gate.slots, slots, floats * sizeof(float));
+}
+
+double sharded_step_bytes(int ranks, std::int64_t batch_rows, int width, double pair_rate, int gate_params) {
+  const double all = ranks, others = all - 1, row = 4.0 * width;
+  // Of m items with a gradient, owners other than this rank.
+  const auto owners = [&](double m) { return others * (1 - std::pow(1 - 1 / all, m)); };
+  constexpr double kBase = 2, kPair = 2, kHeader = sizeof(std::int32_t) + sizeof(ItemGradients), kNumber = 4;
+  const double asked = (kBase + kPair * pair_rate) * others / all * (kNumber + row);
+  const double records =
+      ((1 - pair_rate) * owners(kBase) + pair_rate * owners(kBase + kPair)) * (kHeader + row);
+  const double gate_sums = gate_params + GateColumns::used - GateColumns::bucket;
+  const double sums = others / all * kNumber * ((1 - pair_rate) * 2 + pair_rate * gate_sums);
+  const double once = others * (3 * 8.0 + (kNumber * (gate_params + 2) + 8.0 * GateColumns::used) / all);
+  return static_cast<double>(batch_rows) / all * (asked + records + sums) + once;
+}
+
+}  // namespace sllmr

@@ -1,0 +1,81 @@
+// Rows of a table that several ranks share out (kernels/exec/row_shard.h), for whoever asks.
+#pragma once
+
+#include <cstdint>
+#include <numeric>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include "kernels/exec/communicator.h"
+#include "kernels/exec/memory.h"
+#include "kernels/exec/row_shard.h"
+
+namespace sllmr {
+
+/// What each rank has sent this one, by rank.
+template <class T>
+struct FromRanks {
+  std::vector<T> values;
+  std::vector<std::int64_t> counts;  // [ranks]
+};
+
+/// counts[r] of `values` to each rank r; they lie by rank. `unit`: values that make one thing of the counts.
+template <class T>
+void exchange(Communicator& ranks, std::span<const T> values, std::span<const std::int64_t> counts,
+              FromRanks<T>& out, std::int64_t unit = 1) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  const auto size = static_cast<std::size_t>(ranks.size());
+  const std::vector<std::int64_t> one(size, sizeof(std::int64_t));
+  out.counts.resize(size);
+  ranks.all_to_all_v(counts.data(), one, out.counts.data(), one);
+  out.values.resize(static_cast<std::size_t>(
+      unit * std::accumulate(out.counts.begin(), out.counts.end(), std::int64_t{0})));
+  std::vector<std::int64_t> sent, received;
+  for (std::size_t r = 0; r < size; ++r) {
+    sent.push_back(counts[r] * unit * static_cast<std::int64_t>(sizeof(T)));
+    received.push_back(out.counts[r] * unit * static_cast<std::int64_t>(sizeof(T)));
+  }
+  ranks.all_to_all_v(values.data(), sent, out.values.data(), received);
+}
+
+/// Each id once, by owner and then ascending.
+class RowRequest {
+ public:
+  /// Each of `wanted` becomes a number from 1 on: the row that fetch() brings; 0 stays 0.
+  void plan(const RowShard& shard, std::span<Id* const> wanted);
+  /// The same of ids that stay as they are: number(k) is that of ids[k].
+  void plan(const RowShard& shard, std::span<const Id> ids);
+  Id number(std::size_t k) const { return numbers_[k]; }
+
+  std::int64_t rows() const { return static_cast<std::int64_t>(places_.size()); }
+  /// Of row `number`: whose it is, and where its owner keeps it.
+  int owner(Id number) const { return owners_[static_cast<std::size_t>(number - 1)]; }
+  Id place(Id number) const { return places_[static_cast<std::size_t>(number - 1)]; }
+
+  /// Every rank's call at the same time: `out` [(1 + rows()) x width] on the host gets zeros, then the rows
+  /// asked for. `table` [own rows x width] is this rank's part, on the context's device.
+  void fetch(const Context& context, const float* table, std::int64_t own_rows, int width,
+             std::vector<float>& out);
+
+ private:
+  struct Wanted {
+    std::int64_t key;  // owner, then place
+    std::size_t of;
+  };
+  void number_wanted(std::size_t n);
+
+  std::vector<Wanted> wanted_;
+  std::vector<Id> numbers_, ids_;
+  std::vector<int> owners_;
+  std::vector<Id> places_;
+  std::vector<std::int64_t> counts_;  // [ranks]
+  FromRanks<Id> asked_;
+  std::vector<float> given_;
+};
+
+/// rows [n x width] of a table on the context's device, on the host.
+void gather_to_host(const Context& context, const float* table, std::int64_t table_rows, int width,
+                    std::span<const Id> places, std::vector<float>& rows);
+
+}  // namespace sllmr
