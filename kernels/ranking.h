@@ -19,10 +19,10 @@ struct RankingTile {
   const float* scores;  // [users x item_rows], row-major; column 0 is padding and not looked at
   std::int64_t users;
   std::int32_t item_rows;
-  const Id* positives;                     // [users] real items; 0: not among these
-  const float* positive_scores = nullptr;  // [users]; null: those of the tile
-  const std::int64_t* excluded_offsets;    // [users + 1] into `excluded`
+  const Id* positives;                   // [users] real items; 0: not among these
+  const std::int64_t* excluded_offsets;  // [users + 1] into `excluded`
   const Id* excluded;  // real items, each at most once a user, ascending, never the user's positive
+  const float* positive_scores = nullptr;  // [users]; null: those of the tile
 };
 
 /// Each user's counts. One pass over the scores: every real item is compared with the positive, then the

@@ -320,9 +320,9 @@ void ScreenedItems::count(const Matrix<const float>& users, const RankedUsers& o
                {.users = of.users + first,
                 .n = n,
                 .positives = of.positives + first,
-                .positive_scores = of.positive_scores != nullptr ? of.positive_scores + first : nullptr,
                 .excluded_offsets = of.excluded_offsets + first,
-                .excluded = of.excluded},
+                .excluded = of.excluded,
+                .positive_scores = of.positive_scores != nullptr ? of.positive_scores + first : nullptr},
                out + first);
   }
 }

@@ -13,10 +13,10 @@ namespace sllmr {
 struct RankedUsers {
   const Id* users;  // [n] rows of the users' table
   std::int64_t n;
-  const Id* positives;                     // [n]; 0: not among these items
-  const float* positive_scores = nullptr;  // [n]; null: as score() tells them
-  const std::int64_t* excluded_offsets;    // [n + 1] into `excluded`
+  const Id* positives;                   // [n]; 0: not among these items
+  const std::int64_t* excluded_offsets;  // [n + 1] into `excluded`
   const Id* excluded;
+  const float* positive_scores = nullptr;  // [n]; null: as score() tells them
 };
 
 /// The items of an inner-product model, rounded to 8 bits in blocks of 16 that share a scale.

@@ -43,7 +43,7 @@ class SharedRanking {
         users_(std::ssize(plan.users)) {
     if (context.device() == Device::cpu && list_length == 0 && ScreenedItems::supports(width_))
       screened_.emplace(context, factors.items);
-    constexpr std::int64_t kMostUsers = 1024, kMostScores = std::int64_t{1} << 24;
+    constexpr std::int64_t kMostUsers = 1024, kMostScores = std::int64_t{1} << 22;
     // The same on every rank.
     const std::int64_t most_own = RowShard{0, ranks_.size()}.rows_of(item_rows);
     tile_users_ = screened_ ? kMostUsers : std::clamp<std::int64_t>(kMostScores / most_own, 1, kMostUsers);
@@ -160,9 +160,9 @@ class SharedRanking {
                            .users = rows_.rows(),
                            .item_rows = own_items_,
                            .positives = positives.data(),
-                           .positive_scores = positive_scores.data(),
                            .excluded_offsets = offsets.data(),
-                           .excluded = excluded.data()};
+                           .excluded = excluded.data(),
+                           .positive_scores = positive_scores.data()};
     if (!plan_.positives.empty()) {
       Buffer<RankCounts> counts(context_, positives_.size());
       run(context_, CountRanks{.tile = tile, .out = counts.data()});
@@ -190,9 +190,9 @@ class SharedRanking {
                          {.users = numbers.data() + first,
                           .n = std::min(at_once, n - first),
                           .positives = positives_.data() + first,
-                          .positive_scores = positive_scores_.data() + first,
                           .excluded_offsets = offsets_.data() + first,
-                          .excluded = excluded_.data()},
+                          .excluded = excluded_.data(),
+                          .positive_scores = positive_scores_.data() + first},
                          counts.data() + first);
       });
     });

@@ -60,13 +60,21 @@ class RanksCli : public CliTest {
     }
     return bytes;
   }
-  void expect_same_by_ranks(const std::string& more) const {
-    const Outcome alone = by_ranks(1, words("alone", more));
+  std::string mf_words(const std::string& run) const {
+    return fmt::format(
+        "train data.path={} device=cpu threads=1 model.name=mf model.width=32 train.mode=exact "
+        "train.optimizer=lazy_adam train.epochs=2 method=agreement run_dir={}",
+        data(), folder_ / run);
+  }
+  /// `words_of` a run's name.
+  template <class Words>
+  void expect_same_by_ranks(const Words& words_of) const {
+    const Outcome alone = by_ranks(1, words_of("alone"));
     ASSERT_EQ(alone.status, 0) << alone.err;
     for (const int ranks : {2, 4}) {
       SCOPED_TRACE(ranks);
       const std::string run = fmt::format("by_{}", ranks);
-      const Outcome together = by_ranks(ranks, words(run, more));
+      const Outcome together = by_ranks(ranks, words_of(run));
       ASSERT_EQ(together.status, 0) << together.err;
       EXPECT_TRUE(tensors(run) == tensors("alone"));
       const std::string first_line = alone.out.substr(0, alone.out.find('\n'));
@@ -82,7 +90,7 @@ class RanksCli : public CliTest {
 TEST_F(RanksCli, AnyNumberTrainsTheSameModelAndOneTellsOfIt) {
   for (const std::string protocol : {"ctr", "full"}) {
     SCOPED_TRACE(protocol);
-    expect_same_by_ranks("eval.protocol=" + protocol);
+    expect_same_by_ranks([&](const std::string& run) { return words(run, "eval.protocol=" + protocol); });
     for (const char* run : {"alone", "by_2", "by_4"}) std::filesystem::remove_all(folder_ / run);
   }
 }
@@ -116,6 +124,13 @@ TEST_F(RanksCli, AKilledRankEndsAllAndAnotherNumberGoesOn) {
   }
 }
 
+TEST_F(RanksCli, MatrixFactorisationSharesOutItsRows) {
+  expect_same_by_ranks([this](const std::string& run) { return mf_words(run); });
+  const Outcome again = by_ranks(3, mf_words("by_2") + " --resume");
+  EXPECT_EQ(again.status, 0) << again.err;
+  EXPECT_THAT(again.err, HasSubstr("warning: 3 ranks share out tables of"));
+}
+
 TEST_F(RanksCli, WithoutAnEpochThereIsACheckpointToo) {
   const Outcome none = by_ranks(4, words("run", "train.epochs=0"));
   ASSERT_EQ(none.status, 0) << none.err;
@@ -134,7 +149,7 @@ TEST_F(RanksCli, ErrorsAreToldOnceAndEndAllRanks) {
   EXPECT_THAT(by_ranks(2, fmt::format("train data.path={} threads=1 model.name=mf run_dir={}", data(),
                                       folder_ / "run"))
                   .err,
-              HasSubstr("train on one rank"));
+              HasSubstr("2 ranks need train.mode=exact"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "run"));
 }
 

@@ -61,6 +61,51 @@ std::vector<RankCounts> count(const Context& context, const RankingCase& c) {
   return out.to_host(context);
 }
 
+/// The counts of a catalogue that is split in two, for positives that lie in one half or the other.
+void expect_halves_add_up(const Context& context, const RankingCase& c) {
+  const std::vector<RankCounts> whole = count(context, c);
+  std::vector<RankCounts> sum(whole.size());
+  std::vector<float> positive_scores;
+  for (std::size_t user = 0; user < whole.size(); ++user)
+    positive_scores.push_back(
+        c.scores[user * static_cast<std::size_t>(c.item_rows) + static_cast<std::size_t>(c.positives[user])]);
+  const Buffer<float> of_positives(context, std::span<const float>(positive_scores));
+  const Id middle = c.item_rows / 2;
+  for (const bool second : {false, true}) {
+    RankingCase half;
+    const auto place = [&](Id item) {
+      return (item >= middle) != second ? 0 : second ? item - middle + 1 : item;
+    };
+    for (std::size_t user = 0; user < whole.size(); ++user) {
+      const auto row = c.scores.begin() + static_cast<std::ptrdiff_t>(user) * c.item_rows;
+      std::vector<float> scores{kNan};
+      scores.insert(scores.end(), row + (second ? middle : 1), second ? row + c.item_rows : row + middle);
+      std::vector<Id> without;
+      for (auto k = c.offsets[user]; k < c.offsets[user + 1]; ++k) {
+        if (const Id at = place(c.excluded[static_cast<std::size_t>(k)]); at != 0) without.push_back(at);
+      }
+      half.add_user(scores, place(c.positives[user]), without);
+    }
+    const DeviceCase device(context, half);
+    RankingTile tile = device.tile();
+    tile.positive_scores = of_positives.data();
+    Buffer<RankCounts> out(context, whole.size());
+    run(context, CountRanks{.tile = tile, .out = out.data()});
+    const std::vector<RankCounts> counts = out.to_host(context);
+    for (std::size_t user = 0; user < sum.size(); ++user) {
+      EXPECT_EQ(counts[user].finite, 1);
+      sum[user].above += counts[user].above;
+      sum[user].ties += counts[user].ties;
+      sum[user].below += counts[user].below;
+    }
+  }
+  for (std::size_t user = 0; user < sum.size(); ++user) {
+    EXPECT_EQ(sum[user].above, whole[user].above) << "user " << user;
+    EXPECT_EQ(sum[user].ties, whole[user].ties) << "user " << user;
+    EXPECT_EQ(sum[user].below, whole[user].below) << "user " << user;
+  }
+}
+
 /// Item by item, with a look-up in the excluded ones for each.
 RankCounts naive(const RankingCase& c, std::size_t user) {
   RankCounts counts;
@@ -213,6 +258,9 @@ TEST(Ranking, FlagsScoresThatAreNotFinite) {
   expect_flags(Context(Device::cpu));
 }
 
+TEST(Ranking, CountsOfPartsOfTheCatalogueAddUp) {
+  expect_halves_add_up(Context(Device::cpu, 2), random_case(301, 40, 0.1, 5));
+}
 TEST(Ranking, HandExample) {
   RankingCase c;
   //          pad  1    2    3    4    5    6
@@ -231,6 +279,9 @@ class RankingCuda : public testing::Test {
 };
 TEST_F(RankingCuda, EqualsTheNaiveCount) {
   expect_naive_for_all_sizes(Context(Device::cuda));
+}
+TEST_F(RankingCuda, CountsOfPartsOfTheCatalogueAddUp) {
+  expect_halves_add_up(Context(Device::cuda), random_case(301, 40, 0.1, 5));
 }
 TEST_F(RankingCuda, ListsAreTheNaiveOnes) {
   expect_naive_lists(Context(Device::cuda));

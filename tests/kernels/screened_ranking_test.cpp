@@ -114,6 +114,51 @@ TEST_F(ScreenedRanking, CountsWhatTheDefinitionCounts) {
   }
 }
 
+TEST_F(ScreenedRanking, APositiveOfAnotherTableIsNotCounted) {
+  const World world(40, 500, 64, 0, 3);
+  const Context context(Device::cpu, 1);
+  const ScreenedItems whole(context, world.matrix(world.items));
+  std::vector<float> scores;
+  for (std::size_t k = 0; k < world.ids.size(); ++k)
+    scores.push_back(whole.score(world.matrix(world.users).row(world.ids[k]), world.positives[k]));
+  // Row 0 of the second half is padding too.
+  constexpr Id kFirst = 250;
+  std::vector<RankCounts> sum(world.ids.size());
+  for (const bool second : {false, true}) {
+    const ScreenedItems half(context, second
+                                          ? world.matrix(world.items).row_range(kFirst - 1, 500 - kFirst + 1)
+                                          : world.matrix(world.items).row_range(0, kFirst));
+    const auto place = [&](Id item) {
+      return (item >= kFirst) != second ? 0 : second ? item - kFirst + 1 : item;
+    };
+    std::vector<Id> positives, excluded;
+    std::vector<std::int64_t> offsets{0};
+    for (std::size_t k = 0; k < world.ids.size(); ++k) {
+      positives.push_back(place(world.positives[k]));
+      for (auto e = world.offsets[k]; e < world.offsets[k + 1]; ++e) {
+        if (const Id at = place(world.excluded[static_cast<std::size_t>(e)]); at != 0) excluded.push_back(at);
+      }
+      offsets.push_back(std::ssize(excluded));
+    }
+    std::vector<RankCounts> counts(world.ids.size());
+    half.count(world.matrix(world.users),
+               {world.ids.data(), std::ssize(world.ids), positives.data(), offsets.data(), excluded.data(),
+                scores.data()},
+               counts.data());
+    for (std::size_t k = 0; k < sum.size(); ++k) {
+      sum[k].above += counts[k].above;
+      sum[k].ties += counts[k].ties;
+      sum[k].below += counts[k].below;
+    }
+  }
+  for (std::size_t k = 0; k < sum.size(); ++k) {
+    const RankCounts want = world.naive(k);
+    EXPECT_EQ(sum[k].above, want.above) << "user " << k;
+    EXPECT_EQ(sum[k].ties, want.ties) << "user " << k;
+    EXPECT_EQ(sum[k].below, want.below) << "user " << k;
+  }
+}
+
 TEST_F(ScreenedRanking, RowsOfVeryDifferentSizesShareBlocks) {
   for (const int exponents : {1, 4, 12, 40}) {
     SCOPED_TRACE(exponents);

@@ -168,6 +168,15 @@ TEST_F(AtomicFileTest, TemporariesAreToldByTheirWholeName) {
   }
 }
 
+TEST_F(AtomicFileTest, WhatWasWrittenCanBeOverwritten) {
+  AtomicFile file(path_);
+  file.stream() << "width __, " << std::string(100'000, 'a');
+  file.overwrite(6, "64");
+  file.stream() << "!";
+  file.commit();
+  EXPECT_EQ(read_all(path_), "width 64, " + std::string(100'000, 'a') + "!");
+}
+
 TEST_F(AtomicFileTest, SecondCommitIsAnError) {
   AtomicFile file(path_);
   file.commit();

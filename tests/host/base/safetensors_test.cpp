@@ -117,6 +117,77 @@ TEST_F(SafetensorsTest, WritingAnInconsistentTensorIsAnError) {
   EXPECT_FALSE(fs::exists(path_));
 }
 
+TEST_F(SafetensorsTest, TensorsMayComeInPieces) {
+  const std::vector<std::int32_t> ints{-7, 8};
+  write_safetensors(
+      path_,
+      std::vector{tensor_view<std::int32_t>("ids", {2}, ints), tensor_view<float>("U", {2, 3}, floats_)},
+      {{"k", "v"}});
+  const std::string whole = read_all(path_);
+  const auto in_pieces = [](std::span<const std::byte> bytes, std::size_t leave = 0) {
+    return [bytes, leave](const TensorSource::Take& take) {
+      for (std::size_t k = 0; k + leave < bytes.size(); ++k) take(bytes.subspan(k, 1));
+    };
+  };
+  const auto floats = std::as_bytes(std::span(floats_));
+  const std::vector<TensorSource> sources = {
+      {"ids", DType::i32, {2}, in_pieces(std::as_bytes(std::span(ints)))},
+      {"U", DType::f32, {2, 3}, in_pieces(floats)}};
+  write_safetensors(path_, sources, {{"k", "v"}});
+  EXPECT_EQ(read_all(path_), whole);
+  EXPECT_THAT(
+      error_of([&] {
+        write_safetensors(path_, std::vector{TensorSource{"U", DType::f32, {6}, in_pieces(floats, 1)}}, {});
+      }),
+      HasSubstr("tensor 'U' has 23 bytes"));
+  EXPECT_EQ(read_all(path_), whole);
+}
+
+TEST_F(SafetensorsTest, ARankReadsItsOwnRows) {
+  // Rows that are numbered, more than are read at once.
+  constexpr Id kRows = 100'001;
+  std::vector<float> table;
+  std::vector<std::int32_t> steps;
+  for (Id row = 0; row < kRows; ++row) {
+    table.insert(table.end(), {static_cast<float>(row), -1.0F, 0.5F});
+    steps.push_back(2 * row);
+  }
+  write_safetensors(path_,
+                    std::vector{tensor_view<float>("U", {kRows, 3}, table),
+                                tensor_view<std::int32_t>("steps", {kRows}, steps),
+                                tensor_view<float>("theta", {6}, floats_)},
+                    {});
+  for (const int ranks : {1, 2, 3, 7}) {
+    std::int64_t read = 0;
+    for (int rank = 0; rank < ranks; ++rank) {
+      const RowShard shard{rank, ranks};
+      const SafetensorsFile file = read_safetensors(
+          path_, {}, [&](const std::string& name) { return name == "theta" ? RowShard() : shard; });
+      const Id rows = shard.rows_of(kRows);
+      EXPECT_THAT(file.tensor("U").shape, ElementsAre(rows, 3));
+      std::vector<float> own(static_cast<std::size_t>(rows) * 3), theta(6);
+      std::vector<std::int32_t> own_steps(static_cast<std::size_t>(rows));
+      file.copy_to("U", std::span(own));
+      file.copy_to("steps", std::span(own_steps));
+      file.copy_to("theta", std::span(theta));
+      EXPECT_EQ(theta, floats_);
+      for (Id place = 0; place < rows; ++place) {
+        ASSERT_EQ(own[static_cast<std::size_t>(place) * 3], static_cast<float>(shard.id_at(place)));
+        ASSERT_EQ(own_steps[static_cast<std::size_t>(place)], 2 * shard.id_at(place));
+      }
+      read += rows - 1;
+    }
+    EXPECT_EQ(read, kRows - 1);
+  }
+  std::string bytes = read_all(path_);
+  bytes[bytes.size() - 7'000] ^= 1;
+  std::ofstream(path_, std::ios::binary) << bytes;
+  EXPECT_THAT(error_of([&] {
+                read_safetensors(path_, {}, [](const std::string&) { return RowShard{1, 2}; });
+              }),
+              HasSubstr("its checksum is"));
+}
+
 TEST_F(SafetensorsTest, CopyChecksTypeAndSize) {
   write_safetensors(path_, std::vector{tensor_view<float>("U", {2, 3}, floats_)}, {});
   const SafetensorsFile file = read_safetensors(path_);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "host/data/synthetic.h"
+#include "host/eval/protocol.h"
 #include "host/guidance/registry.h"
 #include "host/runs/training.h"
 #include "host/train/trainer.h"
@@ -91,6 +92,11 @@ class Bench {
       if (named.name == "gate.theta") return std::get<Buffer<float>*>(named.buffer)->to_host(context_);
     }
     return {};
+  }
+  /// What the configuration's protocol tells of the test rows.
+  nlohmann::json figures() {
+    return find_protocol(config_).evaluate({context_, config_, *trainer_, world_.split, Target::test},
+                                           nullptr);
   }
   RankingResult test() {
     return evaluate_full(context_, trainer_->scorer(Target::test), world_.split, Target::test, {});

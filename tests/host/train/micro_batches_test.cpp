@@ -5,16 +5,13 @@
 
 #include <cstring>
 #include <filesystem>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "host/data/import.h"
 #include "kernels/gates/columns.h"
 #include "models/registry.h"
-#include "tests/host/support.h"
-#include "tests/host/train/bench.h"
+#include "tests/host/train/rank_training.h"
 #include "tests/support/compare.h"
 #include "tests/support/errors.h"
 #include "tests/support/thread_ranks.h"
@@ -47,11 +44,8 @@ TEST(MicroBatches, CutABatchIntoEvenPartsThatAreNeverTooSmall) {
   EXPECT_EQ(micro_batches_of(1, 8), 1);
 }
 
-/// Training by ranks that are threads.
-class RankTraining : public testing::Test {
+class RankTraining : public RankTrainingTest {
  protected:
-  void SetUp() override { save_recbole(synthetic_dataset(small_world(120, 200)), folder_.path()); }
-
   Config config(const std::string& model, const std::vector<std::string>& more = {}) const {
     std::vector<std::string> words = {"model.name=" + model, "train.epochs=1", "train.micro_batches=4",
                                       "llm.pair_rate=0.25"};
@@ -65,35 +59,6 @@ class RankTraining : public testing::Test {
       if (bench.trainer().rows_per_epoch() % size == rows) return fmt::format("train.batch_size={}", size);
     }
   }
-
-  struct Trained {
-    std::string checkpoint;          // its bytes
-    nlohmann::json report;           // of the last epoch; null where training was stopped
-    std::vector<std::int64_t> sent;  // bytes, by rank
-  };
-  /// `stop_at`: rows after which training stops; 0: never. `from`: a checkpoint to go on with; empty: none.
-  Trained train(const Config& config, int ranks, std::int64_t stop_at = 0, const std::string& from = {},
-                Device device = Device::cpu) {
-    Trained out;
-    out.sent.resize(static_cast<std::size_t>(ranks));
-    std::mutex making;
-    ThreadRanks::run(ranks, [&](Communicator& own) {
-      const std::unique_ptr<Bench> bench = [&] {
-        const std::lock_guard lock(making);
-        return std::make_unique<Bench>(config, 1, device, &own);
-      }();
-      if (!from.empty()) bench->trainer().resume(read_safetensors(from));
-      const auto report =
-          bench->trainer().train_epoch([&](std::int64_t rows) { return stop_at != 0 && rows >= stop_at; });
-      out.sent[static_cast<std::size_t>(own.rank())] = own.bytes_sent();
-      bench->trainer().save(folder_ / "model.safetensors", {});
-      if (own.rank() != 0) return;
-      out.checkpoint = read_all(folder_ / "model.safetensors");
-      if (report) out.report = to_json(*report);
-    });
-    return out;
-  }
-  TemporaryFolder folder_;
 };
 
 class EveryBackboneByRanks : public RankTraining, public testing::WithParamInterface<std::string> {};

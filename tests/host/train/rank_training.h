@@ -1,0 +1,65 @@
+// Training by ranks that are threads.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "host/data/import.h"
+#include "tests/host/support.h"
+#include "tests/host/train/bench.h"
+#include "tests/support/thread_ranks.h"
+
+namespace sllmr {
+
+class RankTrainingTest : public testing::Test {
+ protected:
+  void SetUp() override { save_recbole(synthetic_dataset(small_world(120, 200)), folder_.path()); }
+
+  struct Trained {
+    std::string checkpoint;          // its bytes
+    nlohmann::json report;           // of the last epoch; null where training was stopped
+    std::vector<std::int64_t> sent;  // bytes, by rank
+    std::vector<std::int64_t> kept;  // numbers of the model and its optimiser that a rank keeps, by rank
+    nlohmann::json figures;          // of the test rows, where the fixture evaluates
+  };
+  /// `stop_at`: rows after which training stops; 0: never. `from`: a checkpoint to go on with; empty: none.
+  Trained train(const Config& config, int ranks, std::int64_t stop_at = 0, const std::string& from = {},
+                Device device = Device::cpu) {
+    Trained out;
+    out.sent.resize(static_cast<std::size_t>(ranks));
+    out.kept.resize(static_cast<std::size_t>(ranks));
+    std::mutex making;
+    ThreadRanks::run(ranks, [&](Communicator& own) {
+      const std::unique_ptr<Bench> bench = [&] {
+        const std::lock_guard lock(making);
+        return std::make_unique<Bench>(config, 1, device, &own);
+      }();
+      if (!from.empty()) bench->trainer().resume(bench->trainer().read(from));
+      const auto report =
+          bench->trainer().train_epoch([&](std::int64_t rows) { return stop_at != 0 && rows >= stop_at; });
+      out.sent[static_cast<std::size_t>(own.rank())] = own.bytes_sent();
+      for (const NamedBuffer& named : bench->trainer().named_buffers()) {
+        if (named.shape.size() != 2) continue;
+        out.kept[static_cast<std::size_t>(own.rank())] += static_cast<std::int64_t>(
+            std::visit([](const auto* buffer) { return buffer->size(); }, named.buffer));
+      }
+      const nlohmann::json figures = evaluates_ ? bench->figures() : nlohmann::json();
+      bench->trainer().save(folder_ / "model.safetensors", {});
+      if (own.rank() != 0) return;
+      out.checkpoint = read_all(folder_ / "model.safetensors");
+      if (report) out.report = to_json(*report);
+      out.figures = figures;
+    });
+    return out;
+  }
+  TemporaryFolder folder_;
+  bool evaluates_ = false;
+};
+
+}  // namespace sllmr
