@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "host/base/line_reader.h"
+#include "host/base/say.h"
 #include "host/data/feature_source.h"
 #include "host/data/importer.h"
 #include "host/data/tables.h"
@@ -226,7 +227,7 @@ void print_notes(const std::vector<std::string>& notes) {
   static std::set<std::string> printed;
   const std::lock_guard lock(mutex);
   for (const std::string& note : notes) {
-    if (printed.insert(note).second) fmt::print(stderr, "{}\n", note);
+    if (printed.insert(note).second) say(note);
   }
 }
 

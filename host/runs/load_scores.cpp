@@ -3,6 +3,7 @@
 #include <ctime>
 
 #include "host/ask/scorer.h"
+#include "host/base/say.h"
 #include "host/config/applicability.h"
 #include "host/runs/training.h"
 #include "host/scores/noise.h"
@@ -45,7 +46,7 @@ void check_freshness(const Config& config, const Split& split, ScoreTable& table
       throw Error(
           fmt::format("{}: {}; score the data again, or set llm.stale=warn", config.llm.scores, warning));
     }
-    fmt::print(stderr, "warning: {}: {}\n", config.llm.scores, warning);
+    say(fmt::format("warning: {}: {}", config.llm.scores, warning));
   }
   if (config.llm.stale_weight < 1) {
     thin_stale_users(table, split, config.llm.stale_weight, config.seed);
@@ -63,10 +64,10 @@ LeakageAudit check_leaks(const Config& config, const Split& split, const ScoreTa
         fmt::format("{}, and figures would be worth nothing; draw candidates from training items alone (as "
                     "sllmr llm score does), or set llm.allow_leak=true",
                     leak));
-    fmt::print(stderr, "warning: {}\n", leak);
+    say(fmt::format("warning: {}", leak));
   } else if (audit.too_few()) {
-    fmt::print(stderr, "warning: {}: {}: they were kept away, which takes knowledge of them\n",
-               config.llm.scores, leak_text(audit));
+    say(fmt::format("warning: {}: {}: they were kept away, which takes knowledge of them", config.llm.scores,
+                    leak_text(audit)));
   }
   return audit;
 }
@@ -78,10 +79,9 @@ void warn_of_missing_texts(const Config& config, const Dataset& data) {
     without += data.titles[item].empty() && data.attributes_of(item).empty();
   }
   if (without == 0) return;
-  fmt::print(
-      stderr,
-      "warning: {}: {} of {} items have no text, so llm.scorer={} has no judgement of them and takes {}\n",
-      data.source, without, data.items.count(), config.llm.scorer, kNoJudgement);
+  say(fmt::format(
+      "warning: {}: {} of {} items have no text, so llm.scorer={} has no judgement of them and takes {}",
+      data.source, without, data.items.count(), config.llm.scorer, kNoJudgement));
 }
 
 }  // namespace

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -57,10 +56,6 @@ int RunRanks::threads(const Config& config) {
     least = std::min(least, std::max(1, std::atoi(place.c_str()) / sharing));
   }
   return least;
-}
-
-void RunRanks::say(const std::string& text) const {
-  if (writes()) fmt::print(stderr, "{}", text);
 }
 
 bool RunRanks::first_says(bool mine) {

@@ -22,8 +22,6 @@ class RunRanks {
   /// CPU threads of this rank: those that are asked for, or its share of the cores that it may run on; all
   /// ranks the same.
   int threads(const Config& config);
-  /// On stderr, once.
-  void say(const std::string& text) const;
 
   /// Until all are here: what the first rank has written by then is there for all.
   void meet() { any(false); }

@@ -9,6 +9,7 @@
 
 #include "host/base/progress.h"
 #include "host/base/resident_memory.h"
+#include "host/base/say.h"
 #include "host/base/stopwatch.h"
 #include "host/eval/protocol.h"
 #include "host/guidance/registry.h"
@@ -66,7 +67,7 @@ class Run {
     if (resume) load_checkpoint();
     if (ranks_.writes()) folder_->write_tokens(*world_.data);
     if (const std::string remark = trainer_->remark(); !remark.empty())
-      ranks_.say(fmt::format("warning: {}\n", remark));
+      say(fmt::format("warning: {}", remark));
   }
 
   nlohmann::json operator()() {
@@ -84,11 +85,10 @@ class Run {
       while (going_on && !is_over()) going_on = run_epoch();
       if (going_on) return summarise();
       save(kCheckpointFile);
-      ranks_.say(fmt::format("stopped in epoch {}; continue with --resume\n", trainer_->epoch() + 1));
+      say(fmt::format("stopped in epoch {}; continue with --resume", trainer_->epoch() + 1));
     } catch (const Interrupted&) {
       if (validation_due_) save(kCheckpointFile);
-      ranks_.say(fmt::format("stopped in the {}; continue with --resume\n",
-                             validation_due_ ? "validation" : "test"));
+      say(fmt::format("stopped in the {}; continue with --resume", validation_due_ ? "validation" : "test"));
     }
     return nullptr;
   }
@@ -236,7 +236,7 @@ class Run {
     summary["config"] = to_toml(config_);
     if (ranks_.writes()) folder_->write_summary(summary);
     if (last_.guidance.contains("warning"))
-      ranks_.say(fmt::format("warning: {}\n", last_.guidance["warning"].get<std::string>()));
+      say(fmt::format("warning: {}", last_.guidance["warning"].get<std::string>()));
     return summary;
   }
 

@@ -14,6 +14,7 @@
 #include "host/base/atomic_file.h"
 #include "host/base/json_text.h"
 #include "host/base/line_reader.h"
+#include "host/base/say.h"
 #include "host/scores/score_table.h"
 #include "kernels/exec/error.h"
 
@@ -55,7 +56,7 @@ class KnownRows {
             fmt::format("{}: score these data, or name those that the scores are of (a smaller "
                         "llm.min_known, or --min-known, than {} lets a table pass that fits less)",
                         fault, min_known));
-    fmt::print(stderr, "warning: {}; they are left out\n", fault);
+    say(fmt::format("warning: {}; they are left out", fault));
   }
 
   /// Keeps the first of rows that are equal, and tells how many were not.
@@ -77,8 +78,8 @@ class KnownRows {
       numbers[kept++] = numbers[k];
     }
     if (kept == scores.size()) return;
-    fmt::print(stderr, "warning: {}: {} rows repeat another one and are left out\n", lines_.path(),
-               scores.size() - kept);
+    say(fmt::format("warning: {}: {} rows repeat another one and are left out", lines_.path(),
+                    scores.size() - kept));
     scores.resize(kept);
     numbers.resize(kept);
   }

@@ -96,6 +96,10 @@ Communicator& all_ranks() {
   return *opened;
 }
 
+int rank_of_all() {
+  return opened != nullptr ? opened->rank() : 0;
+}
+
 void end_other_ranks(int status) {
   if (opened != nullptr && opened->size() > 1) opened->abort(status);
 }

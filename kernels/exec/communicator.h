@@ -77,6 +77,8 @@ int started_as_rank();
 /// All ranks that were started together, by MPI; alone() where none were. Throws Error where MPI is wanted
 /// and this program was built without it. Opened on the first call, by the thread that makes all calls.
 Communicator& all_ranks();
+/// This one's number of those that all_ranks() has opened; 0 where it was not asked to.
+int rank_of_all();
 /// Where all_ranks() has opened several: ends the others, which would wait for this one, and this process
 /// with `status`.
 void end_other_ranks(int status);

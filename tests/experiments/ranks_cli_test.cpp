@@ -129,6 +129,7 @@ TEST_F(RanksCli, MatrixFactorisationSharesOutItsRows) {
   const Outcome again = by_ranks(3, mf_words("by_2") + " --resume");
   EXPECT_EQ(again.status, 0) << again.err;
   EXPECT_THAT(again.err, HasSubstr("warning: 3 ranks share out tables of"));
+  EXPECT_EQ(again.err.find("warning: "), again.err.rfind("warning: ")) << again.err;
 }
 
 TEST_F(RanksCli, WithoutAnEpochThereIsACheckpointToo) {
