@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <utility>
+
+#include "kernels/exec/device_exchange.h"
 
 namespace sllmr {
 
@@ -49,6 +49,8 @@ ShardedMfBatch::ShardedMfBatch(const Context& context, int width, const RowShard
   device_pair_places_ = Buffer<RowPairs>(context, rows);
   device_pair_of_ = Buffer<std::int32_t>(context, rows);
   device_gradients_ = Buffer<ItemGradients>(context, rows);
+  records_.resize(static_cast<std::size_t>(shard.ranks));
+  record_users_.resize(records_.size());
 }
 
 MfOccurrences ShardedMfBatch::sorted(const Context& context, Side& side, std::int64_t n) {
@@ -88,9 +90,8 @@ void ShardedMfBatch::step(const Context& context, std::int32_t step, const MfArg
                           std::span<const Triple> triples, std::span<const RowPairs> pairs) {
   slots_ = item_slots(args);
   take_own_rows(args, triples, pairs);
-  request_.fetch(context, args.items.weights, items_.rows, width_, item_rows_);
   const Id asked = static_cast<Id>(1 + request_.rows());
-  auto staged = Tensor<float>::from(context, asked, width_, item_rows_);
+  const Tensor<float> staged = request_.fetch(context, {args.items.weights, items_.rows, width_});
   to_device(context, device_triples_, triples_);
   to_device(context, device_places_, triple_places_);
   to_device(context, device_pairs_, pairs_);
@@ -110,7 +111,8 @@ void ShardedMfBatch::step(const Context& context, std::int32_t step, const MfArg
                            .user_keys = users_.keys.data(),
                            .item_keys = items_.keys.data(),
                            .no_item = asked});
-  send_records(context, args);  // the users' rows as they are before the step
+  // The users' rows as they are before the step.
+  const Tensor<float> user_rows = send_records(context, {args.users.weights, users_.rows, width_});
 
   own.triples = device_places_.data();
   const MfOccurrences nothing{};
@@ -122,15 +124,13 @@ void ShardedMfBatch::step(const Context& context, std::int32_t step, const MfArg
                         .gradients = device_gradients_.data(),
                         .users = sorted(context, users_, own.rows),
                         .items = nothing});
-  context.synchronize();  // before the staged rows' memory is another's
-
-  const std::int64_t records = take_records(context, args.rows);
-  const auto users = Tensor<float>::from(context, records, width_, record_users_);
+  take_records(context, args.rows);
+  const auto records = std::ssize(record_triples_);
   const auto record_triples = Tensor<Triple>::from(context, 1, records, record_triples_);
   const auto record_gradients = Tensor<ItemGradients>::from(context, 1, records, record_gradients_);
   MfArgs of_items = args;
   of_items.users = {};
-  of_items.users.weights = users.data();
+  of_items.users.weights = user_rows.data();
   of_items.triples = record_triples.data();
   of_items.rows = records;
   run(context, MfUpdate{.width = width_,
@@ -144,85 +144,58 @@ void ShardedMfBatch::step(const Context& context, std::int32_t step, const MfArg
   send_sums(context, args, triples);
 }
 
-void ShardedMfBatch::send_records(const Context& context, const MfArgs& args) {
+Tensor<float> ShardedMfBatch::send_records(const Context& context, const Matrix<const float>& users) {
   const std::size_t n = triples_.size();
   gradients_.resize(n);
   if (n != 0) copy_to_host(context, gradients_.data(), device_gradients_.data(), n * sizeof(ItemGradients));
-  std::vector<Id> places;
-  for (const Triple& each : triple_places_) places.push_back(each.user);
-  gather_to_host(context, args.users.weights, users_.rows, width_, places, user_rows_);
-
-  const auto ranks = static_cast<std::size_t>(shard_.ranks);
-  const std::int64_t unit = kHeader + width_;
-  std::vector<std::int64_t> next(ranks);
-  // Counts, then writes.
-  for (const bool writes : {false, true}) {
-    if (writes) {
-      record_counts_ = next;
-      std::int64_t begin = 0;
-      for (std::size_t r = 0; r < ranks; ++r) next[r] = std::exchange(begin, begin + record_counts_[r]);
-      records_.resize(static_cast<std::size_t>(begin * unit));
-    }
-    for (std::size_t k = 0; k < n; ++k) {
-      const ItemGradients& all = gradients_[k];
-      for (int m = 0; m < slots_; ++m) {
-        if (all.item[m] == 0) continue;
-        const int owner = request_.owner(all.item[m]);
-        bool told = false;  // with an earlier slot
-        for (int before = 0; before < m; ++before)
-          told = told || (all.item[before] != 0 && request_.owner(all.item[before]) == owner);
-        if (told) continue;
-        const std::int64_t at = next[static_cast<std::size_t>(owner)]++;
-        if (!writes) continue;
-        Record record{numbers_[k], {}};
-        for (int slot = 0; slot < slots_; ++slot) {
-          const bool theirs = all.item[slot] != 0 && request_.owner(all.item[slot]) == owner;
-          record.gradients.item[slot] = theirs ? request_.place(all.item[slot]) : 0;
-          record.gradients.factor[slot] = theirs ? all.factor[slot] : 0.0F;
-        }
-        for (int slot = slots_; slot < ItemGradients::most; ++slot) {
-          record.gradients.item[slot] = 0;
-          record.gradients.factor[slot] = 0;
-        }
-        float* to = records_.data() + at * unit;
-        std::memcpy(to, &record, sizeof record);
-        std::copy_n(user_rows_.data() + k * static_cast<std::size_t>(width_), width_, to + kHeader);
+  for (std::vector<Record>& each : records_) each.clear();
+  for (std::vector<Id>& each : record_users_) each.clear();
+  for (std::size_t k = 0; k < n; ++k) {
+    const ItemGradients& all = gradients_[k];
+    for (int m = 0; m < slots_; ++m) {
+      if (all.item[m] == 0) continue;
+      const int owner = request_.owner(all.item[m]);
+      std::vector<Record>& records = records_[static_cast<std::size_t>(owner)];
+      if (records.empty() || records.back().row != numbers_[k]) {
+        records.push_back({numbers_[k], {}});
+        record_users_[static_cast<std::size_t>(owner)].push_back(triple_places_[k].user);
       }
+      records.back().gradients.item[m] = request_.place(all.item[m]);
+      records.back().gradients.factor[m] = all.factor[m];
     }
   }
-  exchange(context.ranks(), std::span<const float>(records_), record_counts_, received_, unit);
+  std::vector<Record> sent;
+  std::vector<Id> places;
+  std::vector<std::int64_t> counts;
+  for (std::size_t r = 0; r < records_.size(); ++r) {
+    sent.insert(sent.end(), records_[r].begin(), records_[r].end());
+    places.insert(places.end(), record_users_[r].begin(), record_users_[r].end());
+    counts.push_back(std::ssize(records_[r]));
+  }
+  exchange(context.ranks(), std::span<const Record>(sent), counts, received_);
+  const Tensor<float> rows = gather_rows(context, users, places);
+  Tensor<float> received(context, std::ssize(received_.values), width_);
+  all_to_all_v_on_device(context, rows.data(), bytes_of_rows(counts, width_), received.data(),
+                         bytes_of_rows(received_.counts, width_));
+  return received;
 }
 
-std::int64_t ShardedMfBatch::take_records(const Context& context, std::int64_t batch_rows) {
-  const std::int64_t unit = kHeader + width_;
-  const auto n = static_cast<std::int64_t>(received_.values.size()) / unit;
+void ShardedMfBatch::take_records(const Context& context, std::int64_t batch_rows) {
   record_of_.assign(static_cast<std::size_t>(batch_rows), -1);
-  const auto record_at = [&](std::int64_t at) {
-    Record record;
-    std::memcpy(&record, received_.values.data() + at * unit, sizeof record);
-    return record;
-  };
-  for (std::int64_t at = 0; at < n; ++at) {
-    record_of_[static_cast<std::size_t>(record_at(at).row)] = static_cast<std::int32_t>(at);
-  }
+  for (std::size_t at = 0; at < received_.values.size(); ++at)
+    record_of_[static_cast<std::size_t>(received_.values[at].row)] = static_cast<std::int32_t>(at);
   record_triples_.clear();
   record_gradients_.clear();
   record_keys_.clear();
-  record_users_.clear();
   for (const std::int32_t at : record_of_) {
     if (at < 0) continue;
-    const Record record = record_at(at);
-    record_triples_.push_back({static_cast<Id>(record_triples_.size()), 0, 0});
-    record_gradients_.push_back(record.gradients);
-    for (int slot = 0; slot < slots_; ++slot) {
-      const Id item = record.gradients.item[slot];
-      record_keys_.push_back(item != 0 ? item : items_.rows);
-    }
-    const float* row = received_.values.data() + at * unit + kHeader;
-    record_users_.insert(record_users_.end(), row, row + width_);
+    const ItemGradients& gradients = received_.values[static_cast<std::size_t>(at)].gradients;
+    record_triples_.push_back({at, 0, 0});
+    record_gradients_.push_back(gradients);
+    for (int slot = 0; slot < slots_; ++slot)
+      record_keys_.push_back(gradients.item[slot] != 0 ? gradients.item[slot] : items_.rows);
   }
   to_device(context, items_.keys, record_keys_);
-  return n;
 }
 
 void ShardedMfBatch::send_sums(const Context& context, const MfArgs& args, std::span<const Triple> triples) {

@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "kernels/exec/matrix.h"
 #include "kernels/exec/row_shard.h"
-#include "kernels/exec/tensor.h"
 #include "kernels/mf_batch.h"
 #include "kernels/sharded_rows.h"
 
@@ -30,13 +30,12 @@ class ShardedMfBatch {
             std::span<const RowPairs> pairs);
 
  private:
-  /// What the owner of items gets of a training row: its number in the batch, and the gradients of the
-  /// owner's items, at their places there; 0 in the other slots. The user's row follows.
+  /// What the owner of items gets of a training row, beside the user's row: its number in the batch, and the
+  /// gradients of the owner's items, at their places there; 0 in the other slots.
   struct Record {
     std::int32_t row;
     ItemGradients gradients;
   };
-  static constexpr std::int64_t kHeader = sizeof(Record) / sizeof(float);
 
   /// One table's sorted occurrences.
   struct Side {
@@ -48,10 +47,10 @@ class ShardedMfBatch {
   MfOccurrences sorted(const Context& context, Side& side, std::int64_t n);
 
   void take_own_rows(const MfArgs& args, std::span<const Triple> triples, std::span<const RowPairs> pairs);
-  /// The records for all ranks, from the gradients and rows of own training rows.
-  void send_records(const Context& context, const MfArgs& args);
-  /// Puts them into the order of the batch. Returns how many.
-  std::int64_t take_records(const Context& context, std::int64_t batch_rows);
+  /// From the gradients of own training rows. Returns the users' rows that came with others' records.
+  Tensor<float> send_records(const Context& context, const Matrix<const float>& users);
+  /// Puts the records into the order of the batch.
+  void take_records(const Context& context, std::int64_t batch_rows);
   void send_sums(const Context& context, const MfArgs& args, std::span<const Triple> triples);
 
   int width_;
@@ -68,22 +67,20 @@ class ShardedMfBatch {
   std::vector<std::int32_t> pair_of_;
   std::vector<Id*> wanted_;
   RowRequest request_;
-  std::vector<float> item_rows_, user_rows_;
   std::vector<ItemGradients> gradients_;
   Buffer<Triple> device_triples_, device_places_;       // [max_rows]
   Buffer<RowPairs> device_pairs_, device_pair_places_;  // [max_rows]
   Buffer<std::int32_t> device_pair_of_;                 // [max_rows]
   Buffer<ItemGradients> device_gradients_;              // [max_rows]
 
-  // What other ranks' rows do to own items.
-  std::vector<float> records_;
-  std::vector<std::int64_t> record_counts_;
-  FromRanks<float> received_;
+  // What training rows do to items, by the items' owners: the places of the records' users, and what came.
+  std::vector<std::vector<Record>> records_;
+  std::vector<std::vector<Id>> record_users_;
+  FromRanks<Record> received_;
   std::vector<std::int32_t> record_of_;  // [rows of the batch], -1: none
   std::vector<Triple> record_triples_;
   std::vector<ItemGradients> record_gradients_;
   std::vector<Id> record_keys_;
-  std::vector<float> record_users_;
   int slots_ = ItemGradients::base;  // of this batch
 
   std::vector<float> sums_;  // [max_rows x GateColumns::stride], where the device's are elsewhere

@@ -1,10 +1,9 @@
 #include "kernels/sharded_rows.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "kernels/embedding.h"
-#include "kernels/exec/tensor.h"
+#include "kernels/exec/device_exchange.h"
 
 namespace sllmr {
 
@@ -43,38 +42,30 @@ void RowRequest::number_wanted(std::size_t n) {
   }
 }
 
-void RowRequest::fetch(const Context& context, const float* table, std::int64_t own_rows, int width,
-                       std::vector<float>& out) {
-  Communicator& ranks = context.ranks();
-  exchange(ranks, std::span<const Id>(places_), counts_, asked_);
-  gather_to_host(context, table, own_rows, width, asked_.values, given_);
-  const auto row = std::int64_t{width} * static_cast<std::int64_t>(sizeof(float));
-  std::vector<std::int64_t> sent, received;
-  for (std::size_t r = 0; r < counts_.size(); ++r) {
-    sent.push_back(asked_.counts[r] * row);
-    received.push_back(counts_[r] * row);
-  }
-  out.assign(size_product(1 + rows(), width), 0.0F);
-  ranks.all_to_all_v(given_.data(), sent, out.data() + width, received);
+Tensor<float> RowRequest::fetch(const Context& context, const Matrix<const float>& table) {
+  exchange(context.ranks(), std::span<const Id>(places_), counts_, asked_);
+  const Tensor<float> given = gather_rows(context, table, asked_.values);
+  Tensor<float> out(context, 1 + rows(), table.cols);
+  fill_zero(context, out.data(), static_cast<std::size_t>(table.cols) * sizeof(float));
+  all_to_all_v_on_device(context, given.data(), bytes_of_rows(asked_.counts, table.cols),
+                         out.data() + table.cols, bytes_of_rows(counts_, table.cols));
+  return out;
 }
 
-void gather_to_host(const Context& context, const float* table, std::int64_t table_rows, int width,
-                    std::span<const Id> places, std::vector<float>& rows) {
-  rows.resize(size_product(std::ssize(places), width));
-  if (places.empty()) return;
-  if (context.device() == Device::cpu) {
-    for (std::size_t k = 0; k < places.size(); ++k) {
-      std::memcpy(rows.data() + k * static_cast<std::size_t>(width),
-                  table + static_cast<std::int64_t>(places[k]) * width,
-                  static_cast<std::size_t>(width) * sizeof(float));
-    }
-    return;
-  }
+Tensor<float> gather_rows(const Context& context, const Matrix<const float>& table,
+                          std::span<const Id> places) {
   const auto n = std::ssize(places);
+  Tensor<float> rows(context, n, table.cols);
+  if (n == 0) return rows;
   const auto ids = Tensor<Id>::from(context, 1, n, places);
-  const Tensor<float> gathered(context, n, width);
-  run(context, GatherRows{.table = {table, table_rows, width}, .ids = ids.data(), .out = gathered});
-  copy_to_host(context, rows.data(), gathered.data(), rows.size() * sizeof(float));
+  run(context, GatherRows{.table = table, .ids = ids.data(), .out = rows});
+  return rows;
+}
+
+std::vector<std::int64_t> bytes_of_rows(std::span<const std::int64_t> counts, std::int64_t width) {
+  std::vector<std::int64_t> bytes;
+  for (const std::int64_t n : counts) bytes.push_back(n * width * static_cast<std::int64_t>(sizeof(float)));
+  return bytes;
 }
 
 }  // namespace sllmr

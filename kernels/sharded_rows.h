@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "kernels/exec/communicator.h"
-#include "kernels/exec/memory.h"
+#include "kernels/exec/matrix.h"
 #include "kernels/exec/row_shard.h"
 
 namespace sllmr {
@@ -20,21 +20,21 @@ struct FromRanks {
   std::vector<std::int64_t> counts;  // [ranks]
 };
 
-/// counts[r] of `values` to each rank r; they lie by rank. `unit`: values that make one thing of the counts.
+/// counts[r] of `values` to each rank r; they lie by rank.
 template <class T>
 void exchange(Communicator& ranks, std::span<const T> values, std::span<const std::int64_t> counts,
-              FromRanks<T>& out, std::int64_t unit = 1) {
+              FromRanks<T>& out) {
   static_assert(std::is_trivially_copyable_v<T>);
   const auto size = static_cast<std::size_t>(ranks.size());
   const std::vector<std::int64_t> one(size, sizeof(std::int64_t));
   out.counts.resize(size);
   ranks.all_to_all_v(counts.data(), one, out.counts.data(), one);
-  out.values.resize(static_cast<std::size_t>(
-      unit * std::accumulate(out.counts.begin(), out.counts.end(), std::int64_t{0})));
+  out.values.resize(
+      static_cast<std::size_t>(std::accumulate(out.counts.begin(), out.counts.end(), std::int64_t{0})));
   std::vector<std::int64_t> sent, received;
   for (std::size_t r = 0; r < size; ++r) {
-    sent.push_back(counts[r] * unit * static_cast<std::int64_t>(sizeof(T)));
-    received.push_back(out.counts[r] * unit * static_cast<std::int64_t>(sizeof(T)));
+    sent.push_back(counts[r] * static_cast<std::int64_t>(sizeof(T)));
+    received.push_back(out.counts[r] * static_cast<std::int64_t>(sizeof(T)));
   }
   ranks.all_to_all_v(values.data(), sent, out.values.data(), received);
 }
@@ -53,10 +53,9 @@ class RowRequest {
   int owner(Id number) const { return owners_[static_cast<std::size_t>(number - 1)]; }
   Id place(Id number) const { return places_[static_cast<std::size_t>(number - 1)]; }
 
-  /// Every rank's call at the same time: `out` [(1 + rows()) x width] on the host gets zeros, then the rows
-  /// asked for. `table` [own rows x width] is this rank's part, on the context's device.
-  void fetch(const Context& context, const float* table, std::int64_t own_rows, int width,
-             std::vector<float>& out);
+  /// Every rank's call at the same time: [(1 + rows()) x width], zeros, then the rows asked for. `table` is
+  /// this rank's part; all on the context's device.
+  Tensor<float> fetch(const Context& context, const Matrix<const float>& table);
 
  private:
   struct Wanted {
@@ -71,11 +70,12 @@ class RowRequest {
   std::vector<Id> places_;
   std::vector<std::int64_t> counts_;  // [ranks]
   FromRanks<Id> asked_;
-  std::vector<float> given_;
 };
 
-/// rows [n x width] of a table on the context's device, on the host.
-void gather_to_host(const Context& context, const float* table, std::int64_t table_rows, int width,
-                    std::span<const Id> places, std::vector<float>& rows);
+/// Rows places[0], places[1], ... of `table`: [places x width], on the context's device as that.
+Tensor<float> gather_rows(const Context& context, const Matrix<const float>& table,
+                          std::span<const Id> places);
+/// counts[r] rows of `width` floats in bytes.
+std::vector<std::int64_t> bytes_of_rows(std::span<const std::int64_t> counts, std::int64_t width);
 
 }  // namespace sllmr

@@ -138,6 +138,7 @@ struct Config {
   std::string run_dir;
   Device device = Device::automatic;
   int threads = 0;
+  Transport transport = Transport::automatic;
   DataConfig data;
   ModelConfig model;
   TrainConfig train;

@@ -1,11 +1,10 @@
 #include "host/eval/sharded_ranking.h"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 #include <utility>
 
-#include "kernels/embedding.h"
+#include "kernels/exec/device_exchange.h"
 #include "kernels/exec/gemm.h"
 #include "kernels/exec/interrupt.h"
 #include "kernels/exec/parallel.h"
@@ -73,12 +72,10 @@ class SharedRanking {
     offsets_.assign(1, 0);
     excluded_.clear();
     std::vector<Id> own;
-    std::vector<std::int64_t> bytes(static_cast<std::size_t>(ranks_.size()));
-    const auto row = static_cast<std::size_t>(width_);
+    std::vector<std::int64_t> counts_of_ranks(static_cast<std::size_t>(ranks_.size()));
     for (std::size_t k = 0; k < n; ++k) {
       const Id user = users_of_tile_[k];
-      bytes[static_cast<std::size_t>(factors_.shard.owner(user))] +=
-          static_cast<std::int64_t>(row * sizeof(float));
+      ++counts_of_ranks[static_cast<std::size_t>(factors_.shard.owner(user))];
       if (factors_.shard.owns(user)) own.push_back(factors_.shard.place(user));
       if (counts) {
         const Id positive = plan_.positives[first + k];
@@ -92,22 +89,19 @@ class SharedRanking {
       }
       offsets_.push_back(std::ssize(excluded_));
     }
-    gather_to_host(context_, factors_.users.data, factors_.users.rows, width_, own, own_rows_);
-    std::vector<float> by_rank(n * row);
-    ranks_.all_gather_v(own_rows_.data(), bytes, by_rank.data());
-    std::vector<const float*> next;
-    const float* begin = by_rank.data();
-    for (const std::int64_t each : bytes) {
+    const Tensor<float> own_rows = gather_rows(context_, factors_.users, own);
+    const Tensor<float> by_rank(context_, static_cast<std::int64_t>(n), width_);
+    all_gather_v_on_device(context_, own_rows.data(), bytes_of_rows(counts_of_ranks, width_), by_rank.data());
+    // From the ranks' order to the tile's.
+    std::vector<Id> next, order;
+    Id begin = 0;
+    for (const std::int64_t count : counts_of_ranks) {
       next.push_back(begin);
-      begin += each / static_cast<std::int64_t>(sizeof(float));
+      begin += static_cast<Id>(count);
     }
-    std::vector<float> rows(n * row);
-    for (std::size_t k = 0; k < n; ++k) {
-      const float*& from = next[static_cast<std::size_t>(factors_.shard.owner(users_of_tile_[k]))];
-      std::copy_n(from, row, rows.data() + k * row);
-      from += row;
-    }
-    rows_ = Tensor<float>::from(context_, static_cast<std::int64_t>(n), width_, rows);
+    for (const Id user : users_of_tile_)
+      order.push_back(next[static_cast<std::size_t>(factors_.shard.owner(user))]++);
+    rows_ = gather_rows(context_, by_rank, order);
   }
 
   /// The scores of own items at `at` [users x each]: places, 0 for none.
@@ -116,11 +110,7 @@ class SharedRanking {
     std::vector<Id> cells;
     for (std::size_t k = 0; k < at.size(); ++k)
       cells.push_back(static_cast<Id>(k / each) * own_items_ + at[k]);
-    if (cells.empty()) return out;
-    const auto n = std::ssize(cells);
-    const auto ids = Tensor<Id>::from(context_, 1, n, cells);
-    const Tensor<float> found(context_, n, 1);
-    run(context_, GatherRows{.table = {scores_.data(), scores_.size(), 1}, .ids = ids.data(), .out = found});
+    const Tensor<float> found = gather_rows(context_, {scores_.data(), scores_.size(), 1}, cells);
     copy_to_host(context_, out.data(), found.data(), out.size() * sizeof(float));
     return out;
   }
@@ -253,7 +243,7 @@ class SharedRanking {
   std::span<const Id> users_of_tile_;
   std::vector<Id> positives_;  // 0: another rank's
   std::vector<int> owners_;    // of the positives
-  std::vector<float> positive_scores_, own_rows_;
+  std::vector<float> positive_scores_;
   std::vector<std::int64_t> offsets_;
   std::vector<Id> excluded_;
   Tensor<float> rows_, scores_;  // [users x width], [users x own items]

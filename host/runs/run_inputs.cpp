@@ -92,6 +92,7 @@ std::string changed_input(const Config& config, const RunInputs& now, const Stor
 Config decisive(Config config) {
   config.origins.clear();
   config.run_dir.clear();
+  config.transport = Transport::automatic;
   if (config.device == Config::Device::automatic) {
     config.device = parse_device("auto") == Device::cpu ? Config::Device::cpu : Config::Device::cuda;
   }

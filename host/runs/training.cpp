@@ -22,6 +22,7 @@
 #include "host/runs/validation.h"
 #include "host/train/stored_model.h"
 #include "host/train/trainer.h"
+#include "kernels/exec/device_exchange.h"
 #include "kernels/exec/interrupt.h"
 #include "kernels/exec/memory_peak.h"
 
@@ -50,6 +51,7 @@ class Run {
         monitor_(monitor_of(config, protocol_)),
         ranks_(ranks),
         context_(device_of(config), ranks_.threads(config), &ranks_.communicator()),
+        transport_(connect_devices(context_, config.transport)),
         world_(load_world(config)) {
     check_protocol(config, world_.split);
     if (reads_.scores) scores_ = std::make_unique<LlmScores>(load_scores(config_, world_.split));
@@ -197,6 +199,7 @@ class Run {
     if (ranks_.size() > 1) {
       summary["ranks"] = ranks_.size();
       summary["bytes_sent"] = ranks_.communicator().bytes_sent();  // by this one
+      if (!transport_.empty()) summary["transport"] = transport_;
     }
     summary["method"] = config_.method;
     summary["seed"] = config_.seed;
@@ -309,6 +312,7 @@ class Run {
   Monitor monitor_;
   RunRanks ranks_;
   Context context_;
+  std::string transport_;
   World world_;
   std::optional<RunFolder> folder_;
   std::unique_ptr<LlmScores> scores_;

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
-#include <numeric>
 #include <string>
 #include <utility>
 
 #include "kernels/exec/communicator.h"
+#include "kernels/exec/device_exchange.h"
 #include "kernels/tree_sums.h"
 
 namespace sllmr {
@@ -178,41 +177,52 @@ std::vector<MicroBatchSums::Summed> MicroBatchSums::sum_over_ranks(const std::ve
   Communicator& ranks = context_.ranks();
   const auto n_ranks = static_cast<std::size_t>(ranks.size());
   const std::size_t n_tables = mine.size();
-  // Of every rank how many keys each table has; then keys and gradients, table by table.
-  std::vector<std::int64_t> counts(n_tables), all_counts(n_ranks * n_tables), bytes(n_ranks);
-  std::vector<std::byte> message;
+  // Of every rank how many keys each table has; then the keys, and the gradients, table by table.
+  std::vector<std::int64_t> counts(n_tables), all_counts(n_ranks * n_tables), key_bytes(n_ranks),
+      gradient_bytes(n_ranks);
+  std::vector<Id> keys;
   for (std::size_t t = 0; t < n_tables; ++t) {
     counts[t] = std::ssize(mine[t].keys);
-    const auto keys = std::as_bytes(std::span(mine[t].keys));
-    message.insert(message.end(), keys.begin(), keys.end());
-    const std::vector<float> gradients = mine[t].gradients.to_host(context_);
-    const auto bytes_of = std::as_bytes(std::span(gradients));
-    message.insert(message.end(), bytes_of.begin(), bytes_of.end());
+    keys.insert(keys.end(), mine[t].keys.begin(), mine[t].keys.end());
   }
   ranks.all_gather(counts.data(), n_tables * sizeof(std::int64_t), all_counts.data());
+  std::int64_t n_keys = 0, n_floats = 0;
   for (std::size_t r = 0; r < n_ranks; ++r) {
+    std::int64_t rank_keys = 0, rank_floats = 0;
     for (std::size_t t = 0; t < n_tables; ++t) {
-      bytes[r] +=
-          all_counts[r * n_tables + t] *
-          static_cast<std::int64_t>(sizeof(Id) + sizeof(float) * static_cast<std::size_t>(tables_[t].width));
+      rank_keys += all_counts[r * n_tables + t];
+      rank_floats += all_counts[r * n_tables + t] * tables_[t].width;
     }
+    key_bytes[r] = rank_keys * static_cast<std::int64_t>(sizeof(Id));
+    gradient_bytes[r] = rank_floats * static_cast<std::int64_t>(sizeof(float));
+    n_keys += rank_keys;
+    n_floats += rank_floats;
   }
-  std::vector<std::byte> all(
-      static_cast<std::size_t>(std::accumulate(bytes.begin(), bytes.end(), std::int64_t{0})));
-  ranks.all_gather_v(message.data(), bytes, all.data());
+  std::vector<Id> all_keys(static_cast<std::size_t>(n_keys));
+  ranks.all_gather_v(keys.data(), key_bytes, all_keys.data());
+  const auto own_floats =
+      gradient_bytes[static_cast<std::size_t>(rank_)] / static_cast<std::int64_t>(sizeof(float));
+  const Tensor<float> own(context_, 1, own_floats), all(context_, 1, n_floats);
+  float* to = own.data();
+  for (const Summed& each : mine) {
+    const auto size = static_cast<std::size_t>(each.gradients.size());
+    if (size != 0) copy_on_device(context_, to, each.gradients.data(), size * sizeof(float));
+    to += size;
+  }
+  all_gather_v_on_device(context_, own.data(), gradient_bytes, all.data());
 
-  const std::byte* at = all.data();
-  std::vector<Id> keys;
+  const Id* key = all_keys.data();
+  const float* gradient = all.data();
   for (Rows& each : from_ranks_) each.clear();
   for (std::size_t r = 0; r < n_ranks; ++r) {
     for (std::size_t t = 0; t < n_tables; ++t) {
-      keys.resize(static_cast<std::size_t>(all_counts[r * n_tables + t]));
-      if (keys.empty()) continue;
-      std::memcpy(keys.data(), at, keys.size() * sizeof(Id));
-      at += keys.size() * sizeof(Id);
-      const std::size_t size = keys.size() * static_cast<std::size_t>(tables_[t].width) * sizeof(float);
-      copy_to_device(context_, from_ranks_[t].add(context_, keys, static_cast<int>(r)), at, size);
-      at += size;
+      const auto n = static_cast<std::size_t>(all_counts[r * n_tables + t]);
+      if (n == 0) continue;
+      const std::size_t size = n * static_cast<std::size_t>(tables_[t].width);
+      copy_on_device(context_, from_ranks_[t].add(context_, {key, n}, static_cast<int>(r)), gradient,
+                     size * sizeof(float));
+      key += n;
+      gradient += size;
     }
   }
   std::vector<Summed> out;
@@ -239,24 +249,19 @@ void MicroBatchSums::step_dense(int used) {
   sum_stacked(dense_.data(), chunks_, own_, present_of(rank_), sums_.data());
   if (ranks.size() > 1) {
     // Each rank adds up its share of the chunks and hands the sum to all.
-    const auto floats_of = [&](const RankShare& share) { return (share.end - share.first) * kChunk; };
     const RankShare own = share_of(ranks, rank_, chunks_);
-    const auto n_ranks = static_cast<std::size_t>(ranks.size()),
-               n_own = static_cast<std::size_t>(floats_of(own));
-    const std::vector<std::int64_t> own_bytes(n_ranks, static_cast<std::int64_t>(n_own * sizeof(float)));
-    std::vector<std::int64_t> bytes;
-    for (int r = 0; r < ranks.size(); ++r)
-      bytes.push_back(floats_of(share_of(ranks, r, chunks_)) * static_cast<std::int64_t>(sizeof(float)));
-    std::vector<float> all = sums_.to_host(context_), received(n_ranks * n_own);
-    ranks.all_to_all_v(all.data(), bytes, received.data(), own_bytes);
     const std::int64_t chunks = own.end - own.first;
-    const auto parts = Tensor<float>::from(context_, ranks.size() * chunks, kChunk, received);
+    std::vector<std::int64_t> shares;
+    for (int r = 0; r < ranks.size(); ++r) {
+      const RankShare share = share_of(ranks, r, chunks_);
+      shares.push_back((share.end - share.first) * kChunk * static_cast<std::int64_t>(sizeof(float)));
+    }
+    const std::vector<std::int64_t> from_each(shares.size(), shares[static_cast<std::size_t>(rank_)]);
+    const Tensor<float> parts(context_, ranks.size() * chunks, kChunk), sum(context_, chunks, kChunk);
+    all_to_all_v_on_device(context_, sums_.data(), shares, parts.data(), from_each);
     const int present = (used + own_ - 1) / own_;
-    sum_stacked(parts.data(), chunks, ranks.size(), present, sums_.data());
-    if (n_own != 0)
-      copy_to_host(context_, all.data() + own.first * kChunk, sums_.data(), n_own * sizeof(float));
-    gather_shares(ranks, chunks_, kChunk, std::span(all));
-    sums_.assign(context_, std::span<const float>(all));
+    sum_stacked(parts.data(), chunks, ranks.size(), present, sum.data());
+    all_gather_v_on_device(context_, sum.data(), shares, sums_.data());
   }
   const std::size_t n = parameters.gradients().size(), states = parameters.state().size();
   if (n != 0) copy_on_device(context_, parameters.gradients().data(), sums_.data(), n * sizeof(float));

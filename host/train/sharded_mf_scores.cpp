@@ -17,7 +17,6 @@ std::vector<float> score_shared_rows(const Context& context, const Mf& model, st
   const std::int64_t most = (n + ranks.size() - 1) / ranks.size();
   std::vector<float> logits(rows.size());
   RowRequest users, items;
-  std::vector<float> user_rows, item_rows;
   for (std::int64_t begin = 0; begin < most; begin += kAtOnce) {
     on_all_ranks(ranks, [] { throw_if_interrupted(); });
     const std::int64_t first = std::min(own.end, own.first + begin),
@@ -30,20 +29,18 @@ std::vector<float> score_shared_rows(const Context& context, const Mf& model, st
     }
     users.plan(factors.shard, user_ids);
     items.plan(factors.shard, item_ids);
-    users.fetch(context, factors.users.data, factors.users.rows, model.width(), user_rows);
-    items.fetch(context, factors.items.data, factors.items.rows, model.width(), item_rows);
+    const Tensor<float> user_rows = users.fetch(context, factors.users),
+                        item_rows = items.fetch(context, factors.items);
     if (some.empty()) continue;
     for (std::size_t k = 0; k < some.size(); ++k) {
       user_ids[k] = users.number(k);
       item_ids[k] = items.number(k);
     }
-    const auto device_users = Tensor<float>::from(context, 1 + users.rows(), model.width(), user_rows),
-               device_items = Tensor<float>::from(context, 1 + items.rows(), model.width(), item_rows);
     const auto of_user = Tensor<Id>::from(context, 1, count, user_ids),
                of_item = Tensor<Id>::from(context, 1, count, item_ids);
     const Tensor<float> scored(context, 1, count);
-    run(context, DotRows{.users = device_users,
-                         .items = device_items,
+    run(context, DotRows{.users = user_rows,
+                         .items = item_rows,
                          .user_ids = of_user.data(),
                          .item_ids = of_item.data(),
                          .n = count,

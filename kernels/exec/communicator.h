@@ -37,21 +37,27 @@ class Communicator : NotCopied {
   }
   /// The same of as many bytes as each has: bytes[r] of rank r, one after the other in `all`.
   void all_gather_v(const void* mine, std::span<const std::int64_t> bytes, void* all) {
-    count(bytes[static_cast<std::size_t>(rank())] * (size() - 1));
+    count_to_all(bytes[static_cast<std::size_t>(rank())]);
     do_all_gather_v(mine, bytes, all);
   }
   /// To each rank r send_bytes[r] of `send`, from each receive_bytes[r] into `receive`; both lie by rank.
   void all_to_all_v(const void* send, std::span<const std::int64_t> send_bytes, void* receive,
                     std::span<const std::int64_t> receive_bytes) {
-    for (int r = 0; r < size(); ++r) count(r == rank() ? 0 : send_bytes[static_cast<std::size_t>(r)]);
+    count_to_each(send_bytes);
     do_all_to_all_v(send, send_bytes, receive, receive_bytes);
   }
   /// Ends the other ranks, then this process with `status`.
   [[noreturn]] virtual void abort(int status) = 0;
 
   /// Raised with every change of this class: the library of MPI is built with it.
-  static constexpr int kVersion = 1;
+  static constexpr int kVersion = 2;
 
+  /// What goes from device to device without being handed over here: `bytes` for every other rank, or
+  /// bytes[r] for rank r.
+  void count_to_all(std::int64_t bytes) { count(bytes * (size() - 1)); }
+  void count_to_each(std::span<const std::int64_t> bytes) {
+    for (int r = 0; r < size(); ++r) count(r == rank() ? 0 : bytes[static_cast<std::size_t>(r)]);
+  }
   /// Bytes that this rank has handed over for others so far, each counted once for every rank that it goes
   /// to; how often they cross a wire is the library's business.
   std::int64_t bytes_sent() const { return bytes_sent_; }

@@ -2,9 +2,11 @@
 
 #include <cstring>
 #include <fstream>
+#include <utility>
 
 #include "kernels/exec/communicator.h"
 #include "kernels/exec/cuda_check.h"
+#include "kernels/exec/device_exchange.h"
 #include "kernels/exec/memory.h"
 #include "kernels/exec/not_copied.h"
 #include "kernels/exec/parallel.h"
@@ -163,6 +165,7 @@ Context::Context(Device device, int threads, Communicator* ranks)
 }
 
 Context::~Context() {
+  link_.reset();
   pool_.reset();
 #if SLLMR_WITH_CUDA
   if (device_ == Device::cuda) {
@@ -173,6 +176,10 @@ Context::~Context() {
     cudaStreamDestroy(cuda_->stream);
   }
 #endif
+}
+
+void Context::link(std::unique_ptr<DeviceLink> link) {
+  link_ = std::move(link);
 }
 
 void* Context::stream() const {

@@ -28,6 +28,7 @@ Device parse_device(const std::string& name);
 bool cuda_available();
 
 class Communicator;
+class DeviceLink;
 class MemoryPool;
 
 /// Owns the stream, the BLAS handle and the memory pool of one device. Kernels take it first. Not
@@ -42,6 +43,9 @@ class Context : NotCopied {
   Device device() const { return device_; }
   int threads() const { return threads_; }
   Communicator& ranks() const { return *ranks_; }
+  /// Between the ranks' devices, where there is one (kernels/exec/device_exchange.h); else null.
+  DeviceLink* link() const { return link_.get(); }
+  void link(std::unique_ptr<DeviceLink> link);
   /// Streaming multiprocessors; threads on the CPU.
   int units() const { return units_; }
   /// cudaStream_t; null on the CPU.
@@ -67,6 +71,7 @@ class Context : NotCopied {
   Communicator* ranks_;
   std::unique_ptr<Cuda> cuda_;
   std::unique_ptr<MemoryPool> pool_;
+  std::unique_ptr<DeviceLink> link_;
 };
 
 /// Calls `function(OnCpu())` or `function(OnCuda())` for the context's device.
