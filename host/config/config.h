@@ -14,6 +14,7 @@
 #include "host/scores/noise.h"
 #include "host/scores/score_table.h"
 #include "kernels/choices.h"
+#include "kernels/exec/transport.h"
 #include "kernels/gates/uncertainty.h"
 #include "kernels/optimizer_list.h"
 

@@ -92,10 +92,11 @@ std::vector<Key> own_keys() {
           {{"auto", Config::Device::automatic}, {"cpu", Config::Device::cpu}, {"cuda", Config::Device::cuda}},
           "where to train; auto: cuda where there is one"),
       integer(SLLMR_KEY(threads), 0, "CPU threads; 0: all", 1024),
-      choice(SLLMR_KEY(transport),
-             {{"auto", Transport::automatic}, {"nccl", Transport::nccl}, {"host", Transport::host}},
-             "how the GPUs of several ranks reach each other: NCCL or the host's memory; auto: NCCL where every "
-             "rank has libnccl.so.2 and a GPU of its own"),
+      choice(
+          SLLMR_KEY(transport),
+          {{"auto", Transport::automatic}, {"nccl", Transport::nccl}, {"host", Transport::host}},
+          "how the GPUs of several ranks reach each other: NCCL or the host's memory; auto: NCCL where every "
+          "rank has libnccl.so.2 and a GPU of its own"),
 
       text(SLLMR_KEY(data.path), "interactions: a file, a folder, or a prefix such as data/beauty"),
       text(SLLMR_KEY(data.format), "auto, or the name of an importer"),

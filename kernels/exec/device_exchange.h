@@ -8,11 +8,9 @@
 
 #include "kernels/exec/context.h"
 #include "kernels/exec/not_copied.h"
+#include "kernels/exec/transport.h"
 
 namespace sllmr {
-
-/// How it is sent. automatic: by NCCL where every rank has the library and a GPU of its own.
-enum class Transport { automatic, nccl, host };
 
 /// Something that moves device memory without the host. Every rank makes the same calls in the same order;
 /// they wait for what the context's stream was given before, and what it is given afterwards waits for them.

@@ -63,7 +63,7 @@ class NcclLink final : public DeviceLink {
 
  private:
   /// Calls that NCCL carries out together: sends and receives of several ranks wait for each other.
-  class Group : NotCopied {
+  class Group : ::sllmr::NotCopied {
    public:
     explicit Group(const NcclLink& link) : link_(link) {
       int status = 0;

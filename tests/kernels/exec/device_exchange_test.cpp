@@ -42,8 +42,7 @@ void expect_exchanges(const Context& context) {
   Buffer<int> to(context, expected.size());
   all_to_all_v_on_device(context, from.data(), send_bytes, to.data(), receive_bytes);
   EXPECT_EQ(to.to_host(context), expected);
-  EXPECT_EQ(own.bytes_sent() - before,
-            bytes_of(sent) - send_bytes[static_cast<std::size_t>(own.rank())]);
+  EXPECT_EQ(own.bytes_sent() - before, bytes_of(sent) - send_bytes[static_cast<std::size_t>(own.rank())]);
   const std::vector<int> mine = numbers(own.rank(), 1);
   const Buffer<int> own_part(context, std::span<const int>(mine));
   Buffer<int> gathered(context, all.size());
@@ -62,7 +61,8 @@ TEST(DeviceExchange, OnTheCpuItIsTheHosts) {
     });
   }
   Context context(Device::cpu, 1);
-  EXPECT_THAT(error_of([&] { connect_devices(context, Transport::nccl); }), HasSubstr("transport=nccl is for GPUs"));
+  EXPECT_THAT(error_of([&] { connect_devices(context, Transport::nccl); }),
+              HasSubstr("transport=nccl is for GPUs"));
 }
 
 class DeviceExchangeCuda : public testing::Test {
