@@ -165,6 +165,7 @@ def groups_of(folder, data, with_torch, environment):
         Group("parity", 240, parity),
         Group("racecheck", 130, sanitized("racecheck")),
         Group("memcheck", 70, sanitized("memcheck")),
+        Group("nccl", 30, [Step("nccl", [PACK / "test_kernels", "--gtest_filter=NcclLink.*"], 30, 5, "nccl", judge_tests)]),
         Group("mf", 60, [figures("mf epochs", [*bench, "--quick"], 60, 10)]),
         Group("graph", 45, [figures(f"graph {b}", [*models, "--backbones", b], 30, 8) for b in BACKBONES]),
         Group("batch 4096", 60, [figures(f"batch 4096 {b}", [*models, "--backbones", b, "--batch", "4096", *eager], 60, 10)
@@ -199,8 +200,19 @@ def device_name():
     return f"{name.value.decode()}, CUDA {version.value // 1000}.{version.value % 1000 // 10}"
 
 
-def missing_tools(data):
+def nccl_folder():
+    """Where libnccl.so.2 lies that came with PyTorch; "" where none did."""
+    find = "import importlib.util as u; print(*(s.submodule_search_locations if (s := u.find_spec('nvidia')) else []))"
+    found = subprocess.run(["python3", "-c", find], capture_output=True, text=True)
+    places = found.stdout.split() if found.returncode == 0 else []
+    return next((str(Path(place) / "nccl/lib") for place in places if (Path(place) / "nccl/lib/libnccl.so.2").exists()), "")
+
+
+def missing_tools(data, libraries):
     missing = {tool: f"{tool} was not found" for tool in ("compute-sanitizer", "ncu") if not shutil.which(tool)}
+    load = "import ctypes; ctypes.CDLL('libnccl.so.2')"
+    if subprocess.run(["python3", "-c", load], capture_output=True, env=libraries).returncode != 0:
+        missing["nccl"] = "no libnccl.so.2"
     find = "import importlib.util as u, sys; sys.exit(not (u.find_spec('torch') and u.find_spec('numpy')))"
     if subprocess.run(["python3", "-c", find], capture_output=True).returncode != 0:
         missing["torch"] = "python3 has no torch and numpy"
@@ -393,13 +405,14 @@ def main():
     data = next((str(path) for path in amazon if path.with_suffix(".inter").exists()), None)
     if arguments.data:
         data = os.path.abspath(arguments.data)
-    missing = missing_tools(data)
+    libraries = [str(PACK / "lib"), *filter(None, [os.environ.get("LD_LIBRARY_PATH")]), "/usr/local/cuda/lib64",
+                 *filter(None, [nccl_folder()])]
+    environment = os.environ | {"LD_LIBRARY_PATH": os.pathsep.join(libraries)}
+    missing = missing_tools(data, environment)
     print("\n".join([f"device: {device}", *missing.values()]), file=sys.stderr, flush=True)
 
     folder = Path(arguments.folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    libraries = [str(PACK / "lib"), *filter(None, [os.environ.get("LD_LIBRARY_PATH")]), "/usr/local/cuda/lib64"]
-    environment = os.environ | {"LD_LIBRARY_PATH": os.pathsep.join(libraries)}
     check = Check(folder, arguments.budget, device, environment)
     for end in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(end, lambda number, _: sys.exit(128 + number))
