@@ -1,6 +1,7 @@
 #include "kernels/sharded_rows.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "kernels/embedding.h"
 #include "kernels/exec/device_exchange.h"
@@ -8,14 +9,31 @@
 namespace sllmr {
 
 void RowRequest::plan(const RowShard& shard, std::span<const Id> ids) {
-  counts_.assign(static_cast<std::size_t>(shard.ranks), 0);
+  // Keys of 32 bits, by owner and then place: a rank has no more places than this.
+  const std::uint32_t most = std::numeric_limits<Id>::max() / static_cast<std::uint32_t>(shard.ranks) + 2;
   wanted_.clear();
   for (std::size_t k = 0; k < ids.size(); ++k) {
     if (ids[k] == 0) continue;
-    const std::int64_t owner = shard.owner(ids[k]);
-    wanted_.push_back({(owner << 32) + shard.place(ids[k]), k});
+    const std::uint64_t key = static_cast<std::uint32_t>(shard.owner(ids[k])) * most +
+                              static_cast<std::uint32_t>(shard.place(ids[k]));
+    wanted_.push_back(key << 32 | k);
   }
-  number_wanted(ids.size());
+  std::ranges::sort(wanted_);
+  counts_.assign(static_cast<std::size_t>(shard.ranks), 0);
+  numbers_.assign(ids.size(), 0);
+  owners_.clear();
+  places_.clear();
+  std::uint64_t last = 0;
+  for (const std::uint64_t each : wanted_) {
+    const std::uint64_t key = each >> 32;
+    if (key != last) {
+      last = key;
+      owners_.push_back(static_cast<int>(key / most));
+      places_.push_back(static_cast<Id>(key % most));
+      ++counts_[static_cast<std::size_t>(owners_.back())];
+    }
+    numbers_[each & 0xFFFFFFFF] = static_cast<Id>(places_.size());
+  }
 }
 
 void RowRequest::plan(const RowShard& shard, std::span<Id* const> wanted) {
@@ -23,23 +41,6 @@ void RowRequest::plan(const RowShard& shard, std::span<Id* const> wanted) {
   for (const Id* each : wanted) ids_.push_back(*each);
   plan(shard, ids_);
   for (std::size_t k = 0; k < wanted.size(); ++k) *wanted[k] = numbers_[k];
-}
-
-void RowRequest::number_wanted(std::size_t n) {
-  std::ranges::sort(wanted_, {}, &Wanted::key);
-  numbers_.assign(n, 0);
-  owners_.clear();
-  places_.clear();
-  std::int64_t last = -1;
-  for (const Wanted& each : wanted_) {
-    if (each.key != last) {
-      last = each.key;
-      owners_.push_back(static_cast<int>(each.key >> 32));
-      places_.push_back(static_cast<Id>(each.key & 0xFFFFFFFF));
-      ++counts_[static_cast<std::size_t>(owners_.back())];
-    }
-    numbers_[each.of] = static_cast<Id>(places_.size());
-  }
 }
 
 Tensor<float> RowRequest::fetch(const Context& context, const Matrix<const float>& table) {

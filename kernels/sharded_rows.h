@@ -58,13 +58,7 @@ class RowRequest {
   Tensor<float> fetch(const Context& context, const Matrix<const float>& table);
 
  private:
-  struct Wanted {
-    std::int64_t key;  // owner, then place
-    std::size_t of;
-  };
-  void number_wanted(std::size_t n);
-
-  std::vector<Wanted> wanted_;
+  std::vector<std::uint64_t> wanted_;  // owner and place, then which of the ids
   std::vector<Id> numbers_, ids_;
   std::vector<int> owners_;
   std::vector<Id> places_;
