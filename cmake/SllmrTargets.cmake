@@ -45,31 +45,32 @@ macro(sllmr_find_cuda)
   endif()
 endmacro()
 
+# Flags that decide what the machine computes: of every target of the project, and of gates that are compiled when a run
+# begins (host/guidance/gate_module.h).
+set(SLLMR_CODE_FLAGS -fno-math-errno -fno-trapping-math)
+if(NOT SLLMR_CPU_ARCH STREQUAL "")
+  list(APPEND SLLMR_CODE_FLAGS -march=${SLLMR_CPU_ARCH})
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  # One instruction set on every machine keeps a seed's numbers the same on every machine.
+  list(APPEND SLLMR_CODE_FLAGS -march=x86-64-v3)
+else()
+  list(APPEND SLLMR_CODE_FLAGS -march=native)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND NOT SLLMR_LINT)
+  # Else a row's sums, which begin as zeros, are cleared by `rep stos`, which takes as long as adding a row to them.
+  list(APPEND SLLMR_CODE_FLAGS -mmemset-strategy=vector_loop:1024:noalign,libcall:-1:noalign)
+endif()
+
 # Flags that every target of the project shares.
 function(sllmr_target_defaults target)
   target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR})
-  set(_arch "${SLLMR_CPU_ARCH}")
-  if(_arch STREQUAL "")
-    if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-      # One instruction set on every machine keeps a seed's numbers the same on every machine.
-      set(_arch x86-64-v3)
-    else()
-      set(_arch native)
-    endif()
-  endif()
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wconversion
-                                           -Wno-sign-conversion -Werror -march=${_arch} -fno-math-errno
-                                           -fno-trapping-math>)
+                                           -Wno-sign-conversion -Werror ${SLLMR_CODE_FLAGS}>)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
     # GCC 12 sees an overlap in "literal" + std::string (its bug 105651), and in -O3 overruns in other joined strings: of
     # those it tells, but does not stop.
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict -Wno-error=array-bounds
                                              -Wno-error=stringop-overflow>)
-  endif()
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND NOT SLLMR_LINT)
-    # Else a row's sums, which begin as zeros, are cleared by `rep stos`, which takes as long as adding a row to them.
-    target_compile_options(${target} PRIVATE
-      $<$<COMPILE_LANGUAGE:CXX>:-mmemset-strategy=vector_loop:1024:noalign,libcall:-1:noalign>)
   endif()
   if(SLLMR_SANITIZE)
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${SLLMR_SANITIZE}
@@ -80,6 +81,12 @@ function(sllmr_target_defaults target)
     target_compile_options(${target} PRIVATE
       $<$<COMPILE_LANGUAGE:CUDA>:-lineinfo -Werror=all-warnings --resource-usage -Xcompiler=-Wall,-Wextra,-Werror,-Wno-unknown-pragmas>)
   endif()
+endfunction()
+
+# Lets gates that are compiled when a run begins (host/guidance/gate_module.h) call the project's functions in a program,
+# and nothing else: other names would take the place of those in shared libraries.
+function(sllmr_export program)
+  target_link_options(${program} PRIVATE LINKER:--export-dynamic-symbol=_ZN5sllmr* LINKER:--export-dynamic-symbol=_ZNK5sllmr*)
 endfunction()
 
 # Parses the HEADERs, those that most files of the target include and that take longest, once instead of in every file. A
@@ -158,6 +165,7 @@ function(sllmr_test folder)
   endif()
   set(_target test_${folder})
   add_executable(${_target} ${_sources})
+  sllmr_export(${_target})
   sllmr_target_defaults(${_target})
   # The test sources themselves need to be built fast, not to run fast; sanitizers make optimising them slow.
   if(SLLMR_SANITIZE)

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "host/base/text_file.h"
+#include "host/guidance/gate_module.h"
 #include "host/guidance/registry.h"
 #include "host/runs/run_folder.h"
 #include "host/runs/training.h"
@@ -107,7 +108,7 @@ std::vector<CheckedRun> check_runs(std::span<const Config> runs) {
     for (const std::size_t k : members) {
       const Config& run = runs[k];
       check_protocol(run, world.split);
-      checked[k].inputs = run_inputs(*world.data);
+      checked[k].inputs = run_inputs(*world.data, 0, 0, gate_files_hash(run));
       const std::vector<std::string> written = written_files_of(run);
       const bool of_file = reads_of(run).vectors && run.llm.encoder == "file";
       if (of_file) require_not_pipe(run.llm.vectors, "llm.vectors");

@@ -1,7 +1,7 @@
 #include "kernels/fused_mf_step.h"
 
 #include "kernels/exec/launch.h"
-#include "kernels/gates/parts.h"
+#include "kernels/gates/module/run.h"
 #include "kernels/mf_prefetch.h"
 #include "kernels/mf_update.h"
 
@@ -225,6 +225,7 @@ void run_rows(const Context& context, const MfArgs& args, [[maybe_unused]] bool 
 }
 
 void run_here(const Context& context, const FusedMfStep& args) {
+  if (run_in_module(context, args, args.mf.gate, &GateKernels::fused)) return;
   require(args.mf.gate.n_slots > 0, "fused_mf_step: no accumulator slots");
   require_fused(args.optimizer);
   for_mf_width(args.width, [&](auto dim) {

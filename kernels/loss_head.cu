@@ -2,6 +2,7 @@
 
 #include "kernels/exec/launch.h"
 #include "kernels/gates/gate.h"
+#include "kernels/gates/module/run.h"
 #include "kernels/logit_loss.h"
 
 namespace sllmr {
@@ -138,6 +139,7 @@ struct PairCosine {
 };
 
 void run_here(const Context& context, const LossHead& args) {
+  if (run_in_module(context, args, args.gate, &GateKernels::loss_head)) return;
   const std::int64_t base = base_items(args);
   require(base + args.n_pairs <= args.gate.n_slots, "loss_head: too few accumulator slots");
   launch_each(context, "loss_head", base + args.n_pairs, HeadItem{args, base});

@@ -19,6 +19,10 @@ namespace sllmr {
 /// others.
 template <class Function>
 void for_mf_width(int width, Function&& function) {
+#if defined(SLLMR_GATE_WIDTH)
+  require(width == SLLMR_GATE_WIDTH, "the gate module is of another model.width");
+  return function(std::integral_constant<int, SLLMR_GATE_WIDTH>{});
+#else
   switch (width) {
     case 32:
       return function(std::integral_constant<int, 32>{});
@@ -31,6 +35,7 @@ void for_mf_width(int width, Function&& function) {
     default:
       throw Error("model.width = " + std::to_string(width) + " has no kernel: use 32, 64, 128 or 256");
   }
+#endif
 }
 
 /// Adagrad: eps 1e-10; Adam: betas .9 and .999, eps 1e-8 (PyTorch's defaults).

@@ -1,6 +1,7 @@
 #include "kernels/mf_batch.h"
 
 #include "kernels/exec/launch.h"
+#include "kernels/gates/module/run.h"
 #include "kernels/mf.h"
 #include "kernels/mf_prefetch.h"
 #include "kernels/optimizers.h"
@@ -315,6 +316,7 @@ void run_rows(const Context& context, const MfGradients& args) {
 }
 
 void run_here(const Context& context, const MfGradients& args) {
+  if (run_in_module(context, args, args.mf.gate, &GateKernels::gradients)) return;
   for_mf_width(args.width, [&](auto dim) {
     return args.mf.pairs != nullptr ? run_rows<dim, true>(context, args)
                                     : run_rows<dim, false>(context, args);

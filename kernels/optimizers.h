@@ -147,7 +147,16 @@ struct OptimizerTypes {
   /// Calls function(std::type_identity<Optimizer>()) with the one of `kind`.
   template <class Function>
   static void with(OptimizerKind kind, const Function& function) {
-    ((Optimizers::kind == kind ? function(std::type_identity<Optimizers>()) : void()), ...);
+    ((Optimizers::kind == kind ? call<Optimizers>(function) : void()), ...);
+  }
+
+ private:
+  template <class Optimizer, class Function>
+  static void call(const Function& function) {
+#if defined(SLLMR_GATE_OPTIMIZER)
+    if constexpr (Optimizer::kind == OptimizerKind::SLLMR_GATE_OPTIMIZER)
+#endif
+      function(std::type_identity<Optimizer>());
   }
 };
 using AllOptimizers = OptimizerTypes<Sgd, Adagrad, LazyAdam, DenseAdam>;

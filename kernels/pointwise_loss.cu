@@ -2,6 +2,7 @@
 
 #include "kernels/exec/launch.h"
 #include "kernels/gates/gate.h"
+#include "kernels/gates/module/run.h"
 #include "kernels/logit_loss.h"
 
 namespace sllmr {
@@ -53,6 +54,7 @@ struct JudgedPair {
 };
 
 void run_here(const Context& context, const PointwiseHead& args) {
+  if (run_in_module(context, args, args.gate, &GateKernels::pointwise)) return;
   require(args.first_slot + args.n_pairs <= args.gate.n_slots, "pointwise_loss: too few accumulator slots");
   if (args.n_pairs == 0) return;
   const float scale = args.weight / static_cast<float>(2 * (args.n_pairs + args.left_out));

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "host/eval/protocol.h"
+#include "host/guidance/gate_module.h"
 #include "host/guidance/registry.h"
 #include "kernels/exec/context.h"
 #include "kernels/gates/parts.h"
@@ -36,6 +37,26 @@ std::vector<std::string_view> reads_of(const GatePart& objective) {
 void add_gates_command(CLI::App& app) {
   CLI::App* gates = app.add_subcommand("gates", "Gating rules, gate objectives, penalties and uncertainties");
   gates->require_subcommand(1);
+  CLI::App* check =
+      gates->add_subcommand("check", "Compile a header with a rule, objective or penalty and try it out");
+  auto file = std::make_shared<std::string>();
+  check->add_option("FILE", *file, "what gate.rule=FILE, gate.objective=FILE or llm.penalty=FILE would take")
+      ->required();
+  check->callback([file] {
+    const GateCheck result = check_gate_file(*file);
+    bool sound = true;
+    for (const GateTrial& trial : result.trials) {
+      fmt::print("{}: ", trial.part);
+      if (!trial.reads.empty())
+        fmt::print("alpha from {:.4g} to {:.4g}, reads {}; ", trial.low, trial.high,
+                   fmt::join(trial.reads, ", "));
+      fmt::print("slopes within {:.1e} of central differences\n", trial.worst);
+      if (!trial.fault.empty()) fmt::print("{}: fault: {}\n", trial.part, trial.fault);
+      sound = sound && trial.fault.empty();
+    }
+    if (result.seconds > 0) fmt::print("compiled in {:.1f} s\n", result.seconds);
+    if (!sound) throw Error(*file + " has a fault");
+  });
   gates->add_subcommand("list", "List them")->callback([] {
     fmt::print("rules (gate.rule): alpha of a (user, item)\n");
     for (const GatePart& rule : gate_rules()) {

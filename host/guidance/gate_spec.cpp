@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "host/guidance/gate_module.h"
 #include "kernels/dense/dropout_mask.h"
 #include "models/registry.h"
 
@@ -22,8 +23,8 @@ std::vector<std::string> names_of(const std::vector<GatePart>& parts) {
 
 const GatePart* known_part(const Config& config, const char* key, const std::vector<GatePart>& parts,
                            const std::string& name) {
-  require_known_name(config, key, names_of(parts));
-  return find_gate_part(parts, name);
+  if (!is_gate_file(name)) require_known_name(config, key, names_of(parts));
+  return find_gate_part(config, parts, name);
 }
 
 const GatePart* part_or_auto(const Config& config, const char* key, const std::vector<GatePart>& parts,
@@ -31,8 +32,8 @@ const GatePart* part_or_auto(const Config& config, const char* key, const std::v
   if (name == "auto") return find_gate_part(parts, standard);
   std::vector<std::string> names = names_of(parts);
   names.emplace_back("auto");
-  require_known_name(config, key, names);
-  return find_gate_part(parts, name);
+  if (!is_gate_file(name)) require_known_name(config, key, names);
+  return find_gate_part(config, parts, name);
 }
 
 }  // namespace
@@ -40,17 +41,18 @@ const GatePart* part_or_auto(const Config& config, const char* key, const std::v
 GateSpec gate_spec(const Config& config) {
   const GateConfig& gate = config.gate;
   const std::string word = config.method == "global" ? "always" : config.method;
-  GateSpec spec{.rule = find_gate_part(gate_rules(), word),
-                .objective = find_gate_part(gate_objectives(), word)};
+  const GateParts parts = gate_parts_of(config);
+  GateSpec spec{.rule = find_gate_part(*parts.rules, word),
+                .objective = find_gate_part(*parts.objectives, word)};
   if (spec.objective == nullptr) {
-    spec.objective = known_part(config, "gate.objective", gate_objectives(), gate.objective);
+    spec.objective = known_part(config, "gate.objective", *parts.objectives, gate.objective);
   }
   if (spec.rule == nullptr) {
-    spec.rule = part_or_auto(config, "gate.rule", gate_rules(), gate.rule, spec.objective->rule);
+    spec.rule = part_or_auto(config, "gate.rule", *parts.rules, gate.rule, spec.objective->rule);
   }
   const bool learns = spec.rule->n_params > 0;
   // What the objective asks for is for a gate that learns from it.
-  spec.penalty = part_or_auto(config, "llm.penalty", gate_penalties(), config.llm.penalty,
+  spec.penalty = part_or_auto(config, "llm.penalty", *parts.penalties, config.llm.penalty,
                               learns ? spec.objective->penalty : "hinge");
   // One replaced score spoils its pair.
   spec.least_side = gate.sides == GateConfig::Sides::automatic

@@ -30,11 +30,12 @@ GateState::GateState(Context& context, const Config& config, const GateSpec& spe
   if (spec.rule == nullptr) return;
   if (!uses_margin(spec)) gate_.margin = 0;
 
-  const std::vector<float> theta = initial_gate_params(spec.rule->id, config.seed);
+  const std::vector<float> theta = initial_gate_params(*spec.rule, config.seed);
   theta_ = Buffer<float>(context, std::span<const float>(theta));
   first_ = Buffer<float>(context, theta.size());
   second_ = Buffer<float>(context, theta.size());
   gate_.theta = theta_.data();
+  gate_.module = spec.rule->module;
   gate_.rule = spec.rule->id;
   gate_.objective = spec.objective->id;
   gate_.penalty = spec.penalty->id;

@@ -239,6 +239,7 @@ GuidanceInfo gated_guidance() {
   return {.name = "gated",
           .summary = "S-LLMR: a penalty on pairs of scored items, weighted by a gate",
           .words = gated_words(),
+          .reads_gate = true,
           .trains_mf = true,
           .unused = [](const Config& config,
                        std::string_view key) { return why_gate_key_unused(config, gate_spec(config), key); },

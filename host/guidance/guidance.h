@@ -217,6 +217,7 @@ struct GuidanceInfo {
   /// a file), would refuse.
   void (*check_files)(const Config&, const Split&, const TextVectors*) = [](const Config&, const Split&,
                                                                             const TextVectors*) {};
+  bool reads_gate = false;         // gate.rule, gate.objective and llm.penalty, or some of them
   bool trains_mf = false;          // the kernels of matrix factorisation know it
   std::vector<PartKey> keys = {};  // config keys of its own
   /// Why it has no use for a key of [llm] or [gate] that says nothing of the table; empty where it has.

@@ -174,6 +174,7 @@ GuidanceInfo pointwise_guidance() {
   return {.name = "pointwise",
           .summary = "the LLM's score as the target of every judged row",
           .words = {"pointwise"},
+          .reads_gate = true,
           .keys = {{kLoss,
                     std::string("mse"),
                     "loss of a judged row: of the probability, or of the logit",

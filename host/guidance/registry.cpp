@@ -77,11 +77,16 @@ std::vector<std::string_view> backbones_with_extra() {
 
 }  // namespace
 
+const GuidanceInfo* guidance_of(std::string_view word) {
+  const auto found = std::ranges::find_if(guidance_methods(), [&](const GuidanceInfo& info) {
+    return std::ranges::find(info.words, word) != info.words.end();
+  });
+  return found != guidance_methods().end() ? &*found : nullptr;
+}
+
 const GuidanceInfo& find_guidance(const Config& config) {
   require_known_name(config, "method", method_names());
-  const auto found = std::ranges::find_if(guidance_methods(), [&](const GuidanceInfo& info) {
-    return std::ranges::find(info.words, config.method) != info.words.end();
-  });
+  const GuidanceInfo* found = guidance_of(config.method);
   const BackboneInfo* backbone = find_backbone(config.model.name);
   require(
       found->extra == nullptr || backbone == nullptr || backbone->takes_extra,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "host/guidance/guidance.h"
@@ -11,6 +12,8 @@ namespace sllmr {
 const std::vector<GuidanceInfo>& guidance_methods();
 /// Every word that `method=` takes.
 std::vector<std::string> method_names();
+/// The method that a word of them chooses; null for another word.
+const GuidanceInfo* guidance_of(std::string_view word);
 /// The method of config.method. Throws Error for an unknown word, and where the configuration does not fit
 /// the method.
 const GuidanceInfo& find_guidance(const Config& config);

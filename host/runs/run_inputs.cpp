@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "host/guidance/gate_module.h"
 #include "host/guidance/registry.h"
 #include "host/scores/table_origin.h"
 #include "host/train/unused_keys.h"
@@ -23,11 +24,12 @@ constexpr const char* kFeatures = "feature_hash";
 constexpr const char* kTexts = "text_hash";
 constexpr const char* kScores = "scores_hash";
 constexpr const char* kVectors = "vectors_hash";
+constexpr const char* kGate = "gate_hash";
 
 }  // namespace
 
-RunInputs run_inputs(const Dataset& data, std::uint64_t scores, std::uint64_t vectors) {
-  return {data.hash, data.feature_hash, data.text_hash, scores, vectors};
+RunInputs run_inputs(const Dataset& data, std::uint64_t scores, std::uint64_t vectors, std::uint64_t gate) {
+  return {data.hash, data.feature_hash, data.text_hash, scores, vectors, gate};
 }
 
 std::uint64_t vectors_hash(const Config& config, const TextVectors* vectors) {
@@ -47,7 +49,8 @@ std::map<std::string, std::string> stored_form(const RunInputs& inputs) {
           {kFeatures, hex(inputs.features)},
           {kTexts, hex(inputs.texts)},
           {kScores, hex(inputs.scores)},
-          {kVectors, hex(inputs.vectors)}};
+          {kVectors, hex(inputs.vectors)},
+          {kGate, hex(inputs.gate)}};
 }
 
 std::string stored_value(const SafetensorsFile& checkpoint, const std::string& name) {
@@ -67,6 +70,7 @@ std::string changed_input(const Config& config, const RunInputs& now, const Stor
   };
   std::vector<std::string> vector_files = written_files_of(config);
   if (reads.vectors && reads_file) vector_files.insert(vector_files.begin(), config.llm.vectors);
+  const std::vector<std::string> gates = gate_files(config);
   const std::string& path = config.data.path;
   const Input inputs[] = {
       {kNumbers, "the figures of this program", true},
@@ -76,7 +80,8 @@ std::string changed_input(const Config& config, const RunInputs& now, const Stor
        (reads.scores && !reads_table) || (reads.vectors && !reads_file)},
       {kScores, fmt::format("the LLM scores of '{}'", config.llm.scores), reads.scores && reads_table},
       {kVectors, fmt::format("the text vectors of '{}'", fmt::join(vector_files, "', '")),
-       !vector_files.empty()}};
+       !vector_files.empty()},
+      {kGate, fmt::format("the gate of '{}'", fmt::join(gates, "', '")), !gates.empty()}};
   const std::map<std::string, std::string> current = stored_form(now);
   for (const Input& input : inputs) {
     const std::string then = stored(input.name);

@@ -26,14 +26,16 @@ struct RunInputs {
   std::uint64_t data = 0, features = 0, texts = 0;  // see Dataset
   std::uint64_t scores = 0;                         // 0: none, or made anew from data and texts
   std::uint64_t vectors = 0;                        // the same
+  std::uint64_t gate = 0;                           // headers of gate parts (host/guidance/gate_module.h)
 };
-RunInputs run_inputs(const Dataset& data, std::uint64_t scores = 0, std::uint64_t vectors = 0);
+RunInputs run_inputs(const Dataset& data, std::uint64_t scores = 0, std::uint64_t vectors = 0,
+                     std::uint64_t gate = 0);
 /// Of vectors that were read, and of the files of written_files_of(); 0 for none, and for vectors that
 /// config.llm.encoder makes anew. Throws Error for a file that cannot be read.
 std::uint64_t vectors_hash(const Config& config, const TextVectors* vectors);
 
 /// By the names under which summaries and checkpoints store them: "numbers_version", "data_hash",
-/// "feature_hash", "text_hash", "scores_hash", "vectors_hash".
+/// "feature_hash", "text_hash", "scores_hash", "vectors_hash", "gate_hash".
 std::map<std::string, std::string> stored_form(const RunInputs& inputs);
 
 /// Looks a name of stored_form() up in something stored; "" where it is missing.

@@ -12,6 +12,7 @@
 #include "host/base/say.h"
 #include "host/base/stopwatch.h"
 #include "host/eval/protocol.h"
+#include "host/guidance/gate_module.h"
 #include "host/guidance/registry.h"
 #include "host/runs/checkpoint_clock.h"
 #include "host/runs/guidance_cost.h"
@@ -57,7 +58,8 @@ class Run {
     if (reads_.scores) scores_ = std::make_unique<LlmScores>(load_scores(config_, world_.split));
     const auto vectors = vectors_for(config_, *world_.data);
     guidance_cost_ = guidance_cost(config_, reads_);
-    inputs_ = run_inputs(*world_.data, scores_ ? scores_->hash : 0, vectors_hash(config_, vectors.get()));
+    inputs_ = run_inputs(*world_.data, scores_ ? scores_->hash : 0, vectors_hash(config_, vectors.get()),
+                         gate_files_hash(config_));
     trainer_ = make_trainer(context_, config_, world_.split, {scores_ ? &scores_->table : nullptr, vectors});
     prepare_seconds_ = watch_.seconds();  // what guidance makes beforehand included
     ranks_.require_same(config_, inputs_, context_);

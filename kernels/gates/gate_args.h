@@ -15,6 +15,7 @@ namespace sllmr {
 
 /// The gate of one run, as kernels see it.
 struct GateArgs {
+  int module = 0;  // whose parts they are (kernels/gates/module/module.h); 0: registered ones
   int rule = 0, objective = 0, penalty = 0;
   bool uses_probes = false, uses_cosine = false;
   bool least_side = false;  // a pair is what its lesser side is, instead of their mean

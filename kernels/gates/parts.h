@@ -28,6 +28,7 @@ struct GatePart {
   bool is_probability = false;
   std::string_view rule = {}, penalty = {};
   bool least_side = false, matched_probes = false;
+  int module = 0;  // GateArgs::module
 };
 const std::vector<GatePart>& gate_rules();
 const std::vector<GatePart>& gate_objectives();
@@ -35,8 +36,9 @@ const std::vector<GatePart>& gate_penalties();
 /// The part called `name`, or null.
 const GatePart* find_gate_part(const std::vector<GatePart>& parts, std::string_view name);
 
-/// Starting values of a rule's parameters: what its initial() says.
+/// Starting values of a rule's parameters: what its initial() says. `rule`: the id of a registered one.
 std::vector<float> initial_gate_params(int rule, std::uint64_t seed);
+std::vector<float> initial_gate_params(const GatePart& rule, std::uint64_t seed);
 
 /// alpha(u, i) in [0, 1] of a gate whose parameters lie on the host, given all signals but the draw.
 float alpha_of(const GateArgs& gate, Id user, Id item, const GateSignals& z);

@@ -6,6 +6,7 @@
 
 #include "kernels/exec/random.h"
 #include "kernels/gates/gate.h"
+#include "kernels/gates/module/module.h"
 #include "kernels/gates/parts.h"
 
 namespace sllmr {
@@ -158,11 +159,24 @@ std::vector<float> initial_gate_params(int rule, std::uint64_t seed) {
   return visitor.params;
 }
 
+#if !defined(SLLMR_GATE_MODULE)
+std::vector<float> initial_gate_params(const GatePart& rule, std::uint64_t seed) {
+  return rule.module == 0 ? initial_gate_params(rule.id, seed)
+                          : gate_module(rule.module).initial(rule.id, seed);
+}
+#endif
+
 float alpha_of(const GateArgs& gate, Id user, Id item, const GateSignals& z) {
+#if !defined(SLLMR_GATE_MODULE)
+  if (gate.module != 0) return gate_module(gate.module).alpha(gate, user, item, z);
+#endif
   return gate_alpha(gate, user, item, z);
 }
 
 float weight_of(const GateArgs& gate, float alpha_a, float alpha_b) {
+#if !defined(SLLMR_GATE_MODULE)
+  if (gate.module != 0) return gate_module(gate.module).weight(gate, alpha_a, alpha_b);
+#endif
   PairContext pair{};
   pair.lambda = gate.lambda;
   pair.mean_alpha = gate.running[0];

@@ -19,6 +19,13 @@
 #include "kernels/gates/penalties/hinge.h"
 #include "kernels/gates/penalties/pointwise.h"
 #include "kernels/gates/penalties/soft.h"
+#if defined(SLLMR_GATE_MODULE)
+#include SLLMR_GATE_MODULE  // a user's parts; see kernels/gates/module/module.h
+#else
+#define SLLMR_MORE_RULES
+#define SLLMR_MORE_OBJECTIVES
+#define SLLMR_MORE_PENALTIES
+#endif
 
 namespace sllmr {
 
@@ -63,18 +70,18 @@ using GateRules = PartList<gates::Learned,     //
                            gates::Confident,   //
                            gates::Cold,        //
                            gates::Tail,        //
-                           gates::Oracle>;
+                           gates::Oracle SLLMR_MORE_RULES>;
 
 using GateObjectives = PartList<objectives::Hinge,       //
                                 objectives::Agreement,   //
                                 objectives::Alignment,   //
                                 objectives::Normalised,  //
                                 objectives::Budget,      //
-                                objectives::Calibrated>;
+                                objectives::Calibrated SLLMR_MORE_OBJECTIVES>;
 
 using GatePenalties = PartList<penalties::Hinge,  //
                                penalties::Soft,   //
-                               penalties::Pointwise>;
+                               penalties::Pointwise SLLMR_MORE_PENALTIES>;
 
 // On CUDA each of these classes has a kernel of its own: one that has code for more needs more registers, and
 // who does not use it would pay.
