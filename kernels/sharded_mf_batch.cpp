@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <string>
 
 #include "kernels/exec/device_exchange.h"
 
@@ -29,6 +31,8 @@ ShardedMfBatch::ShardedMfBatch(const Context& context, int width, const RowShard
                                Id item_rows, std::int64_t max_rows, int gate_params, OptimizerKind optimizer)
     : width_(width), shard_(shard), gate_params_(gate_params), optimizer_(optimizer) {
   for_mf_width(width, [](auto) {});
+  require(max_rows <= std::numeric_limits<std::int32_t>::max() / ItemGradients::most,
+          "a batch of " + std::to_string(max_rows) + " rows is too large: use a smaller train.batch_size");
   const bool dense = info_of(optimizer).every_row;
   const auto side = [&](Id rows, std::int64_t occurrences, bool steps_with_sums) {
     const auto n = static_cast<std::size_t>(occurrences);
@@ -38,10 +42,7 @@ ShardedMfBatch::ShardedMfBatch(const Context& context, int width, const RowShard
   };
   users_ = side(shard.rows_of(user_rows), max_rows, false);
   items_ = side(shard.rows_of(item_rows), max_rows * ItemGradients::most, true);
-  // Keys of a rank's own rows, and of the rows that a batch asks for.
-  const std::int64_t asked = max_rows * ItemGradients::most * 2 + 1;
-  sort_ = KeySort(context, max_rows * ItemGradients::most,
-                  static_cast<Id>(std::max<std::int64_t>({users_.rows, items_.rows, asked})));
+  sort_ = KeySort(context, max_rows * ItemGradients::most, std::max(users_.rows, items_.rows));
   const auto rows = static_cast<std::size_t>(max_rows);
   device_triples_ = Buffer<Triple>(context, rows);
   device_places_ = Buffer<Triple>(context, rows);
@@ -238,7 +239,12 @@ void ShardedMfBatch::send_sums(const Context& context, const MfArgs& args, std::
       });
     }
   }
-  if (!cpu) copy_to_device(context, args.gate.slots, slots, floats * sizeof(float));
+  if (cpu) return;
+  if (shard_.rank == 0) {
+    copy_to_device(context, args.gate.slots, slots, floats * sizeof(float));
+  } else {
+    fill_zero(context, args.gate.slots, floats * sizeof(float));
+  }
 }
 
 double sharded_step_bytes(int ranks, std::int64_t batch_rows, int width, double pair_rate, int gate_params) {

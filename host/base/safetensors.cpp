@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -161,6 +162,8 @@ class Reader {
   /// Of a tensor of `bytes` the rows that `shard` keeps.
   void read_rows(const RowShard& shard, std::size_t bytes, StoredTensor& tensor, Checksum& checksum) {
     const std::int64_t rows = tensor.shape[0];
+    if (rows > std::numeric_limits<Id>::max())
+      fail(fmt::format("tensor '{}' has {} rows", tensor.name, rows));
     const std::size_t row = bytes / static_cast<std::size_t>(rows);
     tensor.shape[0] = shard.rows_of(static_cast<Id>(rows));
     tensor.bytes.resize(static_cast<std::size_t>(tensor.shape[0]) * row);

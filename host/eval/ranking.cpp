@@ -52,9 +52,9 @@ RankedTiles screen_all(const Context& context, const Factors& factors, const Ran
 
 /// Counts and lists of all users of the plan from all their scores, tile by tile. On the CPU one
 /// thread takes a tile, so that the scores are compared while they are in its cache.
-RankedTiles score_all(const Context& context, const Scorer& scorer, const RankingPlan& plan,
+RankedTiles score_all(const Context& context, const Scorer& scorer, const RankingPlan& plan, bool counts_too,
                       int list_length) {
-  const bool count = !plan.positives.empty();
+  const bool count = counts_too && !plan.positives.empty();
   const bool cpu = context.device() == Device::cpu;
   const auto users = static_cast<std::int64_t>(plan.users.size());
   const std::int64_t tile_floats = cpu ? std::int64_t{1} << 20 : std::int64_t{1} << 26;
@@ -69,7 +69,7 @@ RankedTiles score_all(const Context& context, const Scorer& scorer, const Rankin
   const Buffer<Id> user_ids(context, std::span(plan.users)), positives(context, std::span(plan.positives));
   const Buffer<std::int64_t> offsets(context, std::span(plan.excluded_offsets));
   const Buffer<Id> excluded(context, std::span(plan.excluded));
-  Buffer<RankCounts> counts(context, plan.positives.size());
+  Buffer<RankCounts> counts(context, count ? plan.positives.size() : 0);
   Buffer<Id> lists(context, size_product(users, list_length));
   struct Memory {
     Buffer<float> scratch, scores;
@@ -108,25 +108,27 @@ RankedTiles score_all(const Context& context, const Scorer& scorer, const Rankin
   return {{counts.to_host(context), lists.to_host(context)}, tiles, tile_users};
 }
 
-RankedTiles rank_own(const Context& context, const Scorer& scorer, const RankingPlan& plan, int list_length) {
-  const std::optional<Factors> factors = scorer.factors();
-  const bool counts_alone = !plan.positives.empty() && list_length == 0;
-  if (counts_alone && factors.has_value() && context.device() == Device::cpu &&
-      ScreenedItems::supports(factors->items.cols)) {
-    return screen_all(context, *factors, plan);
-  }
-  return score_all(context, scorer, plan, list_length);
+/// Does a rank count without the products? Else the counts come from all scores, as lists do.
+bool screens(const Context& context, const std::optional<Factors>& factors, const RankingPlan& plan) {
+  return !plan.positives.empty() && factors.has_value() && context.device() == Device::cpu &&
+         ScreenedItems::supports(factors->items.cols);
 }
 
 Ranked rank_all(const Context& context, const Scorer& scorer, const RankingPlan& plan, int list_length) {
-  if (const auto factors = scorer.factors(); factors.has_value() && !factors->shard.is_whole())
+  const std::optional<Factors> factors = scorer.factors();
+  if (factors.has_value() && !factors->shard.is_whole())
     return rank_shares(context, *factors, scorer.item_rows(), plan, list_length);
   Communicator& ranks = context.ranks();
-  RankedTiles ranked;
-  on_all_ranks(ranks, [&] { ranked = rank_own(context, scorer, plan, list_length); });
-  gather_shares(ranks, ranked.tiles, ranked.tile_users, std::span(ranked.counts));
-  gather_shares(ranks, ranked.tiles, ranked.tile_users * list_length, std::span(ranked.lists));
-  return ranked;
+  RankedTiles screened, scored;
+  const bool screen = screens(context, factors, plan);
+  on_all_ranks(ranks, [&] {
+    if (screen) screened = screen_all(context, *factors, plan);
+    if (!screen || list_length > 0) scored = score_all(context, scorer, plan, !screen, list_length);
+  });
+  RankedTiles& counted = screen ? screened : scored;
+  gather_shares(ranks, counted.tiles, counted.tile_users, std::span(counted.counts));
+  gather_shares(ranks, scored.tiles, scored.tile_users * list_length, std::span(scored.lists));
+  return {std::move(counted.counts), std::move(scored.lists)};
 }
 
 /// A row's list, without the places that the catalogue could not fill.

@@ -1,6 +1,8 @@
 #include "host/eval/sharded_ranking.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -40,12 +42,13 @@ class SharedRanking {
         own_items_(static_cast<Id>(factors.items.rows)),
         list_length_(list_length),
         users_(std::ssize(plan.users)) {
-    if (context.device() == Device::cpu && list_length == 0 && ScreenedItems::supports(width_))
+    if (context.device() == Device::cpu && !plan.positives.empty() && ScreenedItems::supports(width_))
       screened_.emplace(context, factors.items);
     constexpr std::int64_t kMostUsers = 1024, kMostScores = std::int64_t{1} << 22;
     // The same on every rank.
     const std::int64_t most_own = RowShard{0, ranks_.size()}.rows_of(item_rows);
-    tile_users_ = screened_ ? kMostUsers : std::clamp<std::int64_t>(kMostScores / most_own, 1, kMostUsers);
+    tile_users_ =
+        !scores_all() ? kMostUsers : std::clamp<std::int64_t>(kMostScores / most_own, 1, kMostUsers);
   }
 
   Ranked operator()() {
@@ -63,6 +66,8 @@ class SharedRanking {
   }
 
  private:
+  /// Are all scores needed, and not the counts alone?
+  bool scores_all() const { return !screened_ || list_length_ > 0; }
   /// The tile's users: their rows, and what this rank has to do with them.
   void take_users(std::size_t first, std::size_t n) {
     const bool counts = !plan_.positives.empty();
@@ -116,7 +121,7 @@ class SharedRanking {
   }
 
   void hear_scores() {
-    if (!screened_) {
+    if (scores_all()) {
       scores_ = Tensor<float>(context_, rows_.rows(), own_items_);
       multiply(context_, Matrix<const float>(rows_), transposed(factors_.items), Matrix<float>(scores_));
     }
@@ -137,10 +142,8 @@ class SharedRanking {
 
   Ranked rank_own() {
     Ranked own;
-    if (screened_) {
-      own.counts = screen();
-      return own;
-    }
+    if (screened_) own.counts = screen();
+    if (!scores_all()) return own;
     throw_if_interrupted();
     const Buffer<Id> positives(context_, std::span<const Id>(positives_)),
         excluded(context_, std::span<const Id>(excluded_));
@@ -153,7 +156,7 @@ class SharedRanking {
                            .excluded_offsets = offsets.data(),
                            .excluded = excluded.data(),
                            .positive_scores = positive_scores.data()};
-    if (!plan_.positives.empty()) {
+    if (!screened_ && !plan_.positives.empty()) {
       Buffer<RankCounts> counts(context_, positives_.size());
       run(context_, CountRanks{.tile = tile, .out = counts.data()});
       own.counts = counts.to_host(context_);
@@ -221,9 +224,12 @@ class SharedRanking {
           if (all[begin + k].item != 0) list.push_back(all[begin + k]);
         }
       }
-      std::ranges::sort(list, [](const ScoredPlace& a, const ScoredPlace& b) {
-        return std::pair(-a.score, a.item) < std::pair(-b.score, b.item);
-      });
+      // A list with NaN in it means nothing, but must be sorted too.
+      const auto key = [](const ScoredPlace& each) {
+        return std::pair(std::isnan(each.score) ? std::numeric_limits<float>::infinity() : -each.score,
+                         each.item);
+      };
+      std::ranges::sort(list, {}, key);
       list.resize(length);  // with 0 where there are no more
       for (const ScoredPlace& each : list) out.push_back(each.item);
     }

@@ -126,17 +126,18 @@ std::string quoted(const std::string& text) {
   return out + "'";
 }
 
-/// Of matrix factorisation, which kernels the module has; `fused` -1: none.
-struct MfPart {
-  int fused = -1;
-  int width = 0;
-  std::string optimizer;
+/// Which kernels a module has.
+struct ModuleKernels {
+  bool any = true;  // else it is for a trial alone
+  int fused = -1;   // of matrix factorisation: 1 the fused step, 0 the exact one, -1 none
+  int width = 0;    // of that, as the optimiser
+  std::string optimizer = {};
 };
 
 class Compiler {
  public:
-  Compiler(std::vector<std::string> files, MfPart mf, bool cuda)
-      : files_(std::move(files)), mf_(std::move(mf)), cuda_(cuda) {
+  Compiler(std::vector<std::string> files, ModuleKernels kernels, bool cuda)
+      : files_(std::move(files)), kernels_(std::move(kernels)), cuda_(cuda) {
     for (const std::string& file : files_) headers_.push_back(read_header(file));
   }
 
@@ -175,11 +176,12 @@ class Compiler {
     return text + fmt::format("#define SLLMR_OWN_PARTS {}\n", fmt::join(all, ", "));
   }
   std::string main_source(const std::string& parts) const {
-    std::string text = fmt::format("#define SLLMR_GATE_MODULE \"{}\"\n", parts);
-    if (mf_.fused >= 0) {
+    std::string text = fmt::format("#define SLLMR_GATE_MODULE \"{}\"\n#define SLLMR_GATE_KERNELS {}\n", parts,
+                                   kernels_.any ? 1 : 0);
+    if (kernels_.fused >= 0) {
       text += fmt::format(
           "#define SLLMR_GATE_FUSED {}\n#define SLLMR_GATE_WIDTH {}\n#define SLLMR_GATE_OPTIMIZER {}\n",
-          mf_.fused, mf_.width, mf_.optimizer);
+          kernels_.fused, kernels_.width, kernels_.optimizer);
     }
     return text + "#include \"kernels/gates/module/library.h\"\n";
   }
@@ -265,7 +267,7 @@ class Compiler {
 
   std::vector<std::string> files_;
   std::vector<Header> headers_;
-  MfPart mf_;
+  ModuleKernels kernels_;
   bool cuda_;
   double seconds_ = 0;
 };
@@ -288,14 +290,14 @@ struct Loaded {
   Lists lists;
 };
 
-const Loaded& loaded(const std::vector<std::string>& files, const MfPart& mf, bool cuda) {
+const Loaded& loaded(const std::vector<std::string>& files, const ModuleKernels& kernels, bool cuda) {
   static std::mutex mutex;
   static std::map<std::string, Loaded> all;
   const std::lock_guard lock(mutex);
   const std::string key = fmt::format("{:016x} {} {} {} {} {}", hash_of_files(files), fmt::join(files, " "),
-                                      mf.fused, mf.width, mf.optimizer, cuda);
+                                      kernels.fused, kernels.width, kernels.optimizer, cuda);
   if (const auto found = all.find(key); found != all.end()) return found->second;
-  Compiler compiler(files, mf, cuda);
+  Compiler compiler(files, kernels, cuda);
   const GateModule module = compiler.load();
   require_sound(files, module.try_out());
   Loaded out{add_gate_module(module), {module.rules(), module.objectives(), module.penalties()}};
@@ -308,15 +310,15 @@ const Loaded& loaded(const std::vector<std::string>& files, const MfPart& mf, bo
 const Loaded* loaded_for(const Config& config) {
   const std::vector<std::string> files = gate_files(config);
   if (files.empty()) return nullptr;
-  MfPart mf;
+  ModuleKernels kernels;
   if (config.model.name == "mf" && config.train.loss == BaseLoss::bpr) {
-    mf = {config.train.mode == TrainConfig::Mode::fused ? 1 : 0, config.model.width,
-          std::string(info_of(config.train.optimizer).name)};
-    for_mf_width(mf.width, [](auto) {});
+    kernels = {true, config.train.mode == TrainConfig::Mode::fused ? 1 : 0, config.model.width,
+               std::string(info_of(config.train.optimizer).name)};
+    for_mf_width(kernels.width, [](auto) {});
   }
   const bool cuda = config.device == Config::Device::cuda ||
                     (config.device == Config::Device::automatic && cuda_available());
-  return &loaded(files, mf, cuda);
+  return &loaded(files, kernels, cuda);
 }
 
 }  // namespace
@@ -362,7 +364,7 @@ const GatePart* find_gate_part(const Config& config, const std::vector<GatePart>
 }
 
 GateCheck check_gate_file(const std::string& path) {
-  Compiler compiler({path}, {}, false);
+  Compiler compiler({path}, {.any = false}, false);
   const GateModule module = compiler.load();
   return {module.try_out(), compiler.seconds()};
 }

@@ -43,7 +43,7 @@ struct GateCheck {
   std::vector<GateTrial> trials;
   double seconds = 0;
 };
-/// Compiles a header without the kernels of matrix factorisation and tries its parts out. Throws Error as
+/// Compiles a header without kernels and tries its parts out. Throws Error as
 /// gate_module_of() does, but for a failed trial.
 GateCheck check_gate_file(const std::string& path);
 

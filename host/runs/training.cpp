@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <exception>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -52,7 +53,6 @@ class Run {
         monitor_(monitor_of(config, protocol_)),
         ranks_(ranks),
         context_(device_of(config), ranks_.threads(config), &ranks_.communicator()),
-        transport_(connect_devices(context_, config.transport)),
         world_(load_world(config)) {
     check_protocol(config, world_.split);
     if (reads_.scores) scores_ = std::make_unique<LlmScores>(load_scores(config_, world_.split));
@@ -63,6 +63,7 @@ class Run {
     trainer_ = make_trainer(context_, config_, world_.split, {scores_ ? &scores_->table : nullptr, vectors});
     prepare_seconds_ = watch_.seconds();  // what guidance makes beforehand included
     ranks_.require_same(config_, inputs_, context_);
+    transport_ = connect_devices(context_, config.transport);
     // Last, so that a run that cannot start leaves no folder.
     if (ranks_.writes()) {
       folder_.emplace(resume ? RunFolder::resume(config.run_dir) : RunFolder::create(config.run_dir, config));
@@ -330,6 +331,16 @@ class Run {
   double checkpoint_seconds_ = 0;                   // that the last one took
   double prepare_seconds_ = 0, train_seconds_ = 0;  // of this process, which may go on with a run
   std::int64_t first_row_ = 0;                      // where it began
+
+  /// The first member to go: after an error what waits on the device for other ranks would hold up whoever
+  /// frees memory there.
+  struct Unlink {
+    Context& context;
+    ~Unlink() {
+      if (std::uncaught_exceptions() > 0) context.link(nullptr);
+    }
+  };
+  Unlink unlink_{context_};
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "host/train/sharded_mf_scores.h"
 #include "host/train/stored_model.h"
 #include "kernels/exec/communicator.h"
+#include "kernels/exec/interrupt.h"
 #include "kernels/fused_mf_step.h"
 
 namespace sllmr {
@@ -47,8 +48,12 @@ MfTrainer::MfTrainer(Context& context, const Config& config, const Split& split,
   // The exact mode samples whole batches; a chunk of many saves launches. No buffer is larger than an
   // epoch.
   constexpr std::int64_t kExactChunk = 16384;
+  // Steps of several ranks wait for each other: so few that a request to stop is heard in time.
+  constexpr std::int64_t kStepsByRanks = 64;
   batch_size_ = std::min<std::int64_t>(config.train.batch_size, n);
-  chunk_ = exact ? (std::min(kExactChunk, n) + batch_size_ - 1) / batch_size_ * batch_size_
+  const std::int64_t most =
+      ranks.size() > 1 ? std::min(kExactChunk, kStepsByRanks * batch_size_) : kExactChunk;
+  chunk_ = exact ? (std::min(most, n) + batch_size_ - 1) / batch_size_ * batch_size_
                  : std::min(config.train.chunk_rows, n);
   triples_ = Buffer<Triple>(context, static_cast<std::size_t>(chunk_));
 
@@ -141,6 +146,7 @@ void MfTrainer::step_by_ranks(std::span<const Triple> triples) {
     if (!pairs.empty()) copy_to_host(context_, pairs.data(), args_.pairs, pairs.size() * sizeof(RowPairs));
   }
   by_ranks_->step(context_, model_steps_, args_, triples, pairs);
+  interrupted();  // is heard, though training stops at the chunk's end
 }
 
 std::string MfTrainer::remark() const {

@@ -1,6 +1,8 @@
 // Which rows of a table a rank keeps.
 #pragma once
 
+#include <cstdint>
+
 #include "kernels/exec/types.h"
 
 namespace sllmr {
@@ -19,7 +21,9 @@ struct RowShard {
   /// The id at one of this rank's places.
   Id id_at(Id place) const { return place == 0 ? 0 : (place - 1) * ranks + rank + 1; }
   /// Of a table's `rows`, padding included, how many this rank keeps.
-  Id rows_of(Id rows) const { return 1 + (rows - 1 - rank + ranks - 1) / ranks; }
+  Id rows_of(Id rows) const {
+    return static_cast<Id>(1 + (std::int64_t{rows} - 1 - rank + ranks - 1) / ranks);
+  }
 };
 
 }  // namespace sllmr

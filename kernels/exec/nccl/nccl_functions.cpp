@@ -27,6 +27,7 @@ Nccl load() {
   find(library, "ncclGetUniqueId", functions.get_unique_id);
   find(library, "ncclCommInitRank", functions.comm_init_rank);
   find(library, "ncclCommDestroy", functions.comm_destroy);
+  find(library, "ncclCommAbort", functions.comm_abort);
   find(library, "ncclCommGetAsyncError", functions.comm_get_async_error);
   find(library, "ncclGetErrorString", functions.error_string);
   find(library, "ncclGroupStart", functions.group_start);

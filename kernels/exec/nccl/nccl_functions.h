@@ -20,6 +20,7 @@ struct Nccl {
   int (*get_unique_id)(NcclId* id);
   int (*comm_init_rank)(NcclComm* comm, int ranks, NcclId id, int rank);
   int (*comm_destroy)(NcclComm comm);
+  int (*comm_abort)(NcclComm comm);
   int (*comm_get_async_error)(NcclComm comm, int* status);
   const char* (*error_string)(int status);
   int (*group_start)();

@@ -2,6 +2,7 @@
 
 #if SLLMR_WITH_CUDA
 #include <cstddef>
+#include <exception>
 
 #include "kernels/exec/communicator.h"
 #include "kernels/exec/cuda_check.h"
@@ -31,7 +32,10 @@ class NcclLink final : public DeviceLink {
     ranks_.broadcast(&id, sizeof id, 0);
     SLLMR_NCCL_CHECK(nccl().comm_init_rank(&comm_, ranks_.size(), id, ranks_.rank()));
   }
-  ~NcclLink() override { nccl().comm_destroy(comm_); }
+  ~NcclLink() override {
+    // The others are not there to take leave of where this rank goes because of an error.
+    std::uncaught_exceptions() > 0 ? nccl().comm_abort(comm_) : nccl().comm_destroy(comm_);
+  }
 
   void all_to_all_v(const Context& context, const void* send, std::span<const std::int64_t> send_bytes,
                     void* receive, std::span<const std::int64_t> receive_bytes) override {

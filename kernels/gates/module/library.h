@@ -2,6 +2,7 @@
 //
 //   #define SLLMR_GATE_MODULE "parts.h"       names the user's headers and SLLMR_MORE_RULES, _OBJECTIVES,
 //                                             _PENALTIES, SLLMR_OWN_PARTS
+//   #define SLLMR_GATE_KERNELS 1              0: for a trial alone
 //   #define SLLMR_GATE_FUSED 1                of matrix factorisation: 1 the fused step, 0 the exact one;
 //   with #define SLLMR_GATE_WIDTH 64               its width and optimiser, so that nothing else is compiled
 //   #define SLLMR_GATE_OPTIMIZER sgd
@@ -10,6 +11,7 @@
 // What it does not define is the program's that loads it. Compiled by nvcc the library has kernels alone.
 #pragma once
 
+#if SLLMR_GATE_KERNELS
 #include "kernels/loss_head.cu"
 #include "kernels/pointwise_loss.cu"
 #if defined(SLLMR_GATE_FUSED)
@@ -17,6 +19,7 @@
 #include "kernels/fused_mf_step.cu"
 #else
 #include "kernels/mf_batch.cu"
+#endif
 #endif
 #endif
 #if !defined(__CUDACC__)
@@ -28,13 +31,16 @@
 namespace sllmr {
 namespace {
 
+#if SLLMR_GATE_KERNELS
 template <class Args>
 void run_kernel(const Context& context, const Args& args) {
   Kernel<OnThisDevice, Args>::run(context, args);
 }
+#endif
 
 GateKernels kernels() {
   GateKernels out;
+#if SLLMR_GATE_KERNELS
   out.loss_head = run_kernel<LossHead>;
   out.pointwise = run_kernel<PointwiseHead>;
 #if defined(SLLMR_GATE_FUSED)
@@ -42,6 +48,7 @@ GateKernels kernels() {
   out.fused = run_kernel<FusedMfStep>;
 #else
   out.gradients = run_kernel<MfGradients>;
+#endif
 #endif
 #endif
   return out;
