@@ -1,4 +1,5 @@
-# Tells a target its commit, as the macro SLLMR_COMMIT of host/runs/commit.h. Included, it defines the function; as a
+# Tells a target its commit and version, as the macros SLLMR_COMMIT and SLLMR_VERSION of host/runs/commit.h. Included, it
+# defines the function; as a
 # script (cmake -P), which every build runs, it writes the header, and touches it only when the commit changed.
 if(CMAKE_SCRIPT_MODE_FILE)
   set(_commit "$ENV{SLLMR_COMMIT}")
@@ -10,14 +11,14 @@ if(CMAKE_SCRIPT_MODE_FILE)
   if(_commit STREQUAL "")
     set(_commit unknown)
   endif()
-  file(CONFIGURE OUTPUT ${HEADER} CONTENT "#pragma once\n#define SLLMR_COMMIT \"${_commit}\"\n")
+  file(CONFIGURE OUTPUT ${HEADER} CONTENT "#pragma once\n#define SLLMR_COMMIT \"${_commit}\"\n#define SLLMR_VERSION \"${VERSION}\"\n")
   return()
 endif()
 
 function(sllmr_record_commit target)
   set(_header ${CMAKE_CURRENT_BINARY_DIR}/generated/host/runs/commit.h)
   add_custom_target(${target}_commit BYPRODUCTS ${_header}
-    COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR} -DHEADER=${_header} -P ${CMAKE_CURRENT_FUNCTION_LIST_FILE})
+    COMMAND ${CMAKE_COMMAND} -DSOURCE=${SLLMR_ROOT} -DVERSION=${sllmr_VERSION} -DHEADER=${_header} -P ${CMAKE_CURRENT_FUNCTION_LIST_FILE})
   add_dependencies(${target} ${target}_commit)
   target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/generated)
 endfunction()

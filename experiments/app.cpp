@@ -16,6 +16,7 @@
 
 #include "experiments/commands/commands.h"
 #include "experiments/report/text.h"
+#include "host/runs/provenance.h"
 #include "kernels/exec/communicator.h"
 #include "kernels/exec/interrupt.h"
 
@@ -50,6 +51,7 @@ int run_command(int argc, const char* const* argv) {
       "out of memory; use a smaller model.width, model.hidden or train.batch_size";
   CLI::App app("sllmr: selective LLM-guided regularisation of recommenders");
   app.require_subcommand(1);
+  app.set_version_flag("--version", "sllmr " + program_version());
   app.failure_message(CLI::FailureMessage::simple);
   add_data_command(app);
   add_llm_command(app);

@@ -19,16 +19,13 @@ std::vector<std::string> gate_files(const Config& config);
 /// Throws Error for one that cannot be read.
 std::uint64_t gate_files_hash(const Config& config);
 
-/// The number of the module (kernels/gates/module/module.h) that has the parts of gate_files(); 0 where there
-/// are none. Compiled by the system's compiler, and nvcc with device=cuda, once for what stands in the files,
-/// this program and the run's kernels, and kept in $XDG_CACHE_HOME/sllmr/gates (~/.cache); tried out before
-/// its first use. Throws Error for a file that does not compile, with what the compiler says of it, for a
-/// part that fails its trial, and where there is no compiler.
-int gate_module_of(const Config& config);
-
-/// The parts of a run: registered ones, and those of its module behind them.
+/// The parts of a run: registered ones, and behind them those of gate_files(), whose module
+/// (kernels/gates/module/module.h) is compiled by the system's compiler (CXX, or the one of this program)
+/// and, with device=cuda, nvcc: once for what stands in the files, this program and the run's kernels, kept
+/// in $XDG_CACHE_HOME/sllmr/gates (~/.cache), and tried out before its first use. Throws Error for a file
+/// that does not compile, with what the compiler says of it, for a part that fails its trial, and where there
+/// is no compiler; Interrupted for Ctrl-C while it compiles.
 struct GateParts {
-  int module = 0;
   const std::vector<GatePart>*rules, *objectives, *penalties;
 };
 GateParts gate_parts_of(const Config& config);
@@ -44,7 +41,7 @@ struct GateCheck {
   double seconds = 0;
 };
 /// Compiles a header without kernels and tries its parts out. Throws Error as
-/// gate_module_of() does, but for a failed trial.
+/// gate_parts_of() does, but for a failed trial.
 GateCheck check_gate_file(const std::string& path);
 
 }  // namespace sllmr

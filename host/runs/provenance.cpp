@@ -12,6 +12,7 @@
 #include "host/runs/commit.h"  // written by cmake/Provenance.cmake
 #else
 #define SLLMR_COMMIT "unknown"
+#define SLLMR_VERSION "0"
 #endif
 
 namespace sllmr {
@@ -54,6 +55,10 @@ std::string gpu_name(const Context& context) {
     if (info.device == Device::cuda) return info.name;
   }
   return {};
+}
+
+std::string program_version() {
+  return std::string(SLLMR_VERSION) + " (" + SLLMR_COMMIT + (SLLMR_WITH_CUDA ? ", CPU and CUDA)" : ", CPU)");
 }
 
 }  // namespace sllmr

@@ -15,6 +15,9 @@ namespace sllmr {
 /// "unknown" for a build outside a checkout, unless SLLMR_COMMIT was set in the environment of the build.
 nlohmann::json provenance(const std::string& gpu, std::uint64_t data_hash);
 
+/// "0.1.0 (5e2c6c4, CPU and CUDA)": what `sllmr --version` says.
+std::string program_version();
+
 /// The device that a run of this configuration has here. Throws Error where it is not there.
 Device device_of(const Config& config);
 /// The name of the context's GPU; empty on the CPU.

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <exception>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -331,16 +330,7 @@ class Run {
   double checkpoint_seconds_ = 0;                   // that the last one took
   double prepare_seconds_ = 0, train_seconds_ = 0;  // of this process, which may go on with a run
   std::int64_t first_row_ = 0;                      // where it began
-
-  /// The first member to go: after an error what waits on the device for other ranks would hold up whoever
-  /// frees memory there.
-  struct Unlink {
-    Context& context;
-    ~Unlink() {
-      if (std::uncaught_exceptions() > 0) context.link(nullptr);
-    }
-  };
-  Unlink unlink_{context_};
+  UnlinkAfterError unlink_{context_};               // the first member to go
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <exception>
 #include <numeric>
 #include <vector>
 
@@ -77,6 +78,10 @@ std::string connect_devices(Context& context, Transport transport) {
   }
   context.link(open_nccl(context));
   return "nccl " + nccl_version();
+}
+
+UnlinkAfterError::~UnlinkAfterError() {
+  if (std::uncaught_exceptions() > 0) context_.link(nullptr);
 }
 
 void all_to_all_v_on_device(const Context& context, const void* send,

@@ -32,6 +32,17 @@ class DeviceLink : NotCopied {
 /// for and cannot be had, with what to do.
 std::string connect_devices(Context& context, Transport transport);
 
+/// Destroyed because of an error, it parts the context from the other ranks' devices: what waits there for
+/// them would hold up whoever frees memory.
+class UnlinkAfterError : NotCopied {
+ public:
+  explicit UnlinkAfterError(Context& context) : context_(context) {}
+  ~UnlinkAfterError();
+
+ private:
+  Context& context_;
+};
+
 /// Communicator::all_to_all_v of memory of the context's device; on the CPU that is the host's. The result is
 /// there for whatever is launched afterwards.
 void all_to_all_v_on_device(const Context& context, const void* send,

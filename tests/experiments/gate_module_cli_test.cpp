@@ -162,7 +162,7 @@ TEST_F(GateModuleCli, FaultsPointIntoTheFile) {
   EXPECT_THAT(sllmr::run({"gates", "check", folder_ / "none.h"}).err, HasSubstr("cannot read gate '"));
   ::setenv("CXX", "/nowhere/c++", 1);
   EXPECT_THAT(check_error(rule("return 1.0F;")),
-              HasSubstr("needs a C++ compiler, and '/nowhere/c++' cannot be started"));
+              HasSubstr("needs a C++ compiler, and this one cannot be started: /nowhere/c++"));
   ::unsetenv("CXX");
 }
 

@@ -2,13 +2,14 @@
 //
 //   #define SLLMR_GATE_MODULE "parts.h"       names the user's headers and SLLMR_MORE_RULES, _OBJECTIVES,
 //                                             _PENALTIES, SLLMR_OWN_PARTS
+//   #define SLLMR_GATE_HOST 1                 0: the kernels alone, as by nvcc
 //   #define SLLMR_GATE_KERNELS 1              0: for a trial alone
 //   #define SLLMR_GATE_FUSED 1                of matrix factorisation: 1 the fused step, 0 the exact one;
 //   with #define SLLMR_GATE_WIDTH 64               its width and optimiser, so that nothing else is compiled
 //   #define SLLMR_GATE_OPTIMIZER sgd
 //   #include "kernels/gates/module/library.h"
 //
-// What it does not define is the program's that loads it. Compiled by nvcc the library has kernels alone.
+// What it does not define is the program's that loads it.
 #pragma once
 
 #if SLLMR_GATE_KERNELS
@@ -22,7 +23,7 @@
 #endif
 #endif
 #endif
-#if !defined(__CUDACC__)
+#if SLLMR_GATE_HOST
 #include "kernels/gates/module/trial.h"
 #include "kernels/gates/registry.cpp"
 #endif
@@ -62,11 +63,10 @@ GateKernels kernels() {
 SLLMR_EXPORT std::uint64_t sllmr_gate_abi() {
   return sllmr::kGateAbi;
 }
-#if defined(__CUDACC__)
 SLLMR_EXPORT void sllmr_gate_kernels(sllmr::GateKernels* out) {
   *out = sllmr::kernels();
 }
-#else
+#if SLLMR_GATE_HOST
 SLLMR_EXPORT void sllmr_gate_module(sllmr::GateModule* out) {
   *out = {.rules = sllmr::gate_rules,
           .objectives = sllmr::gate_objectives,

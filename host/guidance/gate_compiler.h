@@ -1,0 +1,65 @@
+// Compiles headers with gate parts into a library, once for what stands in them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/gates/module/module.h"
+
+namespace sllmr {
+
+/// What a header may define, and where.
+struct GateHeaderKind {
+  const char* base;   // of the struct
+  const char* space;  // namespace
+  const char* list;   // macro of kernels/gates/module/library.h
+};
+inline constexpr GateHeaderKind kGateHeaderKinds[] = {
+    {"GateRule", "sllmr::gates", "SLLMR_MORE_RULES"},
+    {"GateObjective", "sllmr::objectives", "SLLMR_MORE_OBJECTIVES"},
+    {"GatePenalty", "sllmr::penalties", "SLLMR_MORE_PENALTIES"}};
+
+/// A user's header.
+struct GateHeader {
+  std::string path;  // absolute
+  const GateHeaderKind* kind;
+  std::string type;  // with its namespace
+};
+/// Throws Error for a file that cannot be read, and where it does not define one part.
+GateHeader read_gate_header(const std::string& path);
+/// Of what stands in the files, and in the headers that they include from beside them; 0 for no file.
+std::uint64_t hash_of_gate_headers(const std::vector<std::string>& files);
+
+/// Which kernels a module has.
+struct ModuleKernels {
+  bool any = true;  // else it is for a trial alone
+  int fused = -1;   // of matrix factorisation: 1 the fused step, 0 the exact one, -1 none
+  int width = 0;    // of that, as the optimiser
+  std::string optimizer = {};
+};
+
+/// What gate_parts_of() in gate_module.h says of modules.
+class GateCompiler {
+ public:
+  GateCompiler(std::vector<std::string> files, ModuleKernels kernels, bool cuda);
+
+  GateModule load();
+  /// That compiling has taken.
+  double seconds() const { return seconds_; }
+
+ private:
+  std::string parts_source() const;
+  std::string source(const std::string& parts, bool cuda) const;
+  /// The library for a device, compiled where it is not kept from before.
+  std::string library(bool cuda);
+  void compile(const std::string& stem, bool cuda);
+
+  std::vector<std::string> files_;
+  std::vector<GateHeader> headers_;
+  ModuleKernels kernels_;
+  bool cuda_;
+  double seconds_ = 0;
+};
+
+}  // namespace sllmr

@@ -1,0 +1,33 @@
+// Trains matrix factorisation on a data set and tells how it ranks: example DATA RUN_DIR
+#include <host/config/config.h>
+#include <host/runs/training.h>
+#include <kernels/exec/communicator.h>
+
+#include <exception>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+int main(int argc, char** argv) {
+  if (argc != 3) {
+    std::cerr << "usage: example DATA RUN_DIR\n";
+    return 2;
+  }
+  try {
+    const std::vector<std::string> words = {"data.path=" + std::string(argv[1]),
+                                            "run_dir=" + std::string(argv[2]),
+                                            "model.name=mf",
+                                            "method=none",
+                                            "train.epochs=3",
+                                            "threads=1",
+                                            "device=cpu"};
+    const sllmr::Config config = sllmr::load_config("", words);
+    const nlohmann::json summary = sllmr::train(config, false, sllmr::alone());
+    std::cout << "auc " << summary["test"]["auc"]["all"] << '\n';
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << '\n';
+    return 1;
+  }
+  return 0;
+}
