@@ -102,8 +102,8 @@ struct Search {
     for (std::size_t k = 0; k < parts.size(); ++k) {
       std::ranges::sort(parts[k].files, {}, [](const std::string& file) { return part_of(file)->part; });
       const auto is_same_data = [&](const Source& source) {
-        return source.files.front() == prefixes[k] + ".inter" ||
-               source.files.front() == prefixes[k] + ".inter.gz";
+        const std::string same = prefixes[k] + part_of(parts[k].files.front())->ending;
+        return source.files.front() == same || source.files.front() == same + ".gz";
       };
       if (split == SplitSource::given) {
         std::erase_if(whole, is_same_data);
@@ -127,12 +127,11 @@ struct Search {
     for (const Part part : {Part::train, Part::valid, Part::test}) {
       const auto count =
           std::ranges::count(files, part, [](const std::string& file) { return part_of(file)->part; });
-      const char* name = kPartNames[static_cast<std::size_t>(part)];
+      const std::string name = fmt::format("{}.{}{}", prefix, kPartNames[static_cast<std::size_t>(part)],
+                                           part_of(files.front())->ending);
       require(count > 0 || part == Part::valid,
-              fmt::format("{}.{}.inter is missing beside {}; add it, or name one file", prefix, name,
-                          fmt::join(files, ", ")));
-      require(count <= 1, fmt::format("{}.{}.inter is there twice ({}); remove one", prefix, name,
-                                      fmt::join(files, ", ")));
+              fmt::format("{} is missing beside {}; add it, or name one file", name, fmt::join(files, ", ")));
+      require(count <= 1, fmt::format("{} is there twice ({}); remove one", name, fmt::join(files, ", ")));
     }
   }
 };
@@ -232,6 +231,25 @@ void print_notes(const std::vector<std::string>& notes) {
 }
 
 }  // namespace
+
+std::optional<PartFile> part_of(const std::string& file) {
+  for (std::size_t part = 0; part < std::size(kPartNames); ++part) {
+    for (const char* ending : {".inter", ".csv"}) {
+      for (const std::string& whole : with_gzip({fmt::format(".{}{}", kPartNames[part], ending)})) {
+        if (file.ends_with(whole))
+          return PartFile{file.substr(0, file.size() - whole.size()), static_cast<Part>(part), ending};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+std::string note_of_part(const std::string& file, const PartFile& part) {
+  return fmt::format(
+      "note: {}: this is one part of a data set that came split, and is read by itself; {} names the "
+      "whole",
+      file, part.prefix);
+}
 
 std::vector<std::string> import_formats() {
   std::vector<std::string> names;

@@ -148,10 +148,7 @@ Dataset load(const std::vector<std::string>& files, const ImportOptions& options
     read_interactions(*table, files.size() > 1 && part ? part->part : Part::train, !given, options.keep,
                       interactions, notes);
     if (files.size() == 1 && part) {
-      notes.push_back(
-          fmt::format("note: {}: this is one part of a data set that came split, and is read by itself; {} "
-                      "names the whole",
-                      file, part->prefix));
+      notes.push_back(note_of_part(file, *part));
     }
   }
   const std::string name = data_name(files.front());
@@ -169,17 +166,6 @@ Importer recbole_importer() {
   std::vector<std::string> endings = kEndings;
   endings.insert(endings.end(), kPartEndings.begin(), kPartEndings.end());
   return {"recbole", endings, recognises, load};
-}
-
-std::optional<PartFile> part_of(const std::string& file) {
-  for (std::size_t part = 0; part < std::size(kPartNames); ++part) {
-    for (const std::string& ending : with_gzip({fmt::format(".{}.inter", kPartNames[part])})) {
-      if (file.ends_with(ending)) {
-        return PartFile{file.substr(0, file.size() - ending.size()), static_cast<Part>(part)};
-      }
-    }
-  }
-  return std::nullopt;
 }
 
 }  // namespace sllmr

@@ -31,12 +31,17 @@ Importer s3rec_importer();
 enum class Part : std::uint8_t { train, valid, test };
 inline constexpr const char* kPartNames[] = {"train", "valid", "test"};
 
-/// For NAME.train.inter: NAME, with its folders, and the part. Nothing for other files.
+/// For NAME.train.inter and NAME.train.csv: NAME, with its folders, the part, and ".inter" or ".csv". Nothing
+/// for other files.
 struct PartFile {
   std::string prefix;
   Part part;
+  std::string ending;
 };
 std::optional<PartFile> part_of(const std::string& file);
+
+/// What is told where one part is read by itself.
+std::string note_of_part(const std::string& file, const PartFile& part);
 
 /// Each of `endings`, and each with .gz.
 std::vector<std::string> with_gzip(const std::vector<std::string>& endings);

@@ -5,6 +5,7 @@
 namespace sllmr {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -201,6 +202,93 @@ TEST(PythonLiteralTest, TranslatesStringsAndNames) {
 TEST(PythonLiteralTest, AnUnfinishedStringStaysUnfinished) {
   EXPECT_EQ(python_to_json("['ab"), R"(["ab)");
   EXPECT_EQ(python_to_json("['ab\\"), R"(["ab\)");
+}
+
+/// Amazon Reviews 2023.
+const std::string kReviewsOf2023 =
+    R"({"rating": 5.0, "title": "7", "text": "ok", "images": [], "asin": "B1v", "parent_asin": "B1", "user_id": "U", "timestamp": 1588687728923, "helpful_vote": 0, "verified_purchase": true})"
+    "\n"
+    R"({"rating": 1.0, "title": "no", "text": "", "images": [], "asin": "B2", "parent_asin": "B2", "user_id": "U", "timestamp": 1588687728922, "helpful_vote": 3, "verified_purchase": false})"
+    "\n";
+const std::string kTable =
+    "user_id,parent_asin,rating,timestamp\nU,B1,5.0,1588687728923\nU,B2,1.0,1588687728922\nV,B2,4.0,10\n";
+
+TEST_F(AmazonTest, ReadsReviewsOf2023WithTheirMetadata) {
+  write("All_Beauty.jsonl", kReviewsOf2023);
+  write(
+      "meta_All_Beauty.jsonl",
+      R"({"main_category": "All Beauty", "title": "Howard LC0008", "store": "Howard Products", "categories": [], "parent_asin": "B1"})"
+      "\n"
+      R"({"main_category": null, "title": "Oil", "store": null, "categories": ["Hair", "Oils"], "parent_asin": "B2"})"
+      "\n");
+  const Dataset data = load_dataset(path("All_Beauty"));
+  EXPECT_EQ(data.name, "All_Beauty");
+  EXPECT_THAT(history_of(data, "U"), ElementsAre("B2", "B1"));
+  EXPECT_EQ(title_of(data, "B1"), "Howard LC0008");
+  EXPECT_THAT(attributes_of(data, "B1"), ElementsAre("Howard_Products", "All_Beauty"));
+  EXPECT_THAT(attributes_of(data, "B2"), ElementsAre("Hair", "Oils"));
+  const Dataset verified = load_dataset(
+      path("All_Beauty.jsonl"), options_with(&ImportOptions::keep, "verified_purchase > 0, rating >= 4"));
+  EXPECT_THAT(history_of(verified, "U"), ElementsAre("B1"));
+}
+
+TEST_F(AmazonTest, FaultsOf2023AreNamedByTheirKeys) {
+  const std::string file =
+      write("x.jsonl", kReviewsOf2023 + R"({"rating": 1.0, "parent_asin": "B", "user_id": "U"})" + "\n");
+  EXPECT_THAT(load_error(file), HasSubstr(file + ":3: there is no number timestamp"));
+  const std::string user =
+      write("y.jsonl", kReviewsOf2023 + R"({"rating": 1.0, "parent_asin": "B", "timestamp": 3})" + "\n");
+  EXPECT_THAT(load_error(user), HasSubstr(user + ":3: there is no string user_id"));
+}
+
+TEST_F(AmazonTest, ReadsTablesOf2023) {
+  write("Video_Games.csv", kTable);
+  const Dataset data = load_dataset(path("Video_Games"));
+  EXPECT_EQ(data.name, "Video_Games");
+  EXPECT_THAT(history_of(data, "U"), ElementsAre("B2", "B1"));
+  EXPECT_THAT(history_of(data, "V"), ElementsAre("B2"));
+  const Dataset liked =
+      load_dataset(path("Video_Games.csv"), options_with(&ImportOptions::keep, "rating >= 4"));
+  EXPECT_THAT(history_of(liked, "U"), ElementsAre("B1"));
+  write_gzip("Zipped.csv.gz", "user_id,parent_asin,rating,timestamp,history\nU,B1,5.0,3,\nU,B3,5.0,4,B1\n");
+  const Dataset zipped = load_dataset(path("Zipped"));
+  EXPECT_THAT(history_of(zipped, "U"), ElementsAre("B1", "B3"));
+  EXPECT_THAT(zipped.notes, ElementsAre(HasSubstr("not used: history"), HasSubstr("rating")));
+}
+
+TEST_F(AmazonTest, TablesThatCameSplitKeepTheirSplit) {
+  const std::string header = "user_id,parent_asin,rating,timestamp\n";
+  write("Games.train.csv", header + "U,A,5.0,1\nU,B,5.0,9\nV,A,5.0,1\nV,B,3.0,2\n");
+  write("Games.valid.csv", header + "U,C,5.0,2\n");
+  write("Games.test.csv", header + "U,D,5.0,3\nV,C,5.0,4\n");
+  write("meta_Games.jsonl", R"({"parent_asin": "A", "title": "Chess", "store": "Ludo"})"
+                            "\n");
+  const Dataset data = load_dataset(path("Games"));
+  EXPECT_EQ(data.name, "Games");
+  EXPECT_THAT(history_of(data, "U"), ElementsAre("A", "B", "C", "D"))
+      << "training comes first, whatever its times";
+  EXPECT_THAT(history_of(data, "V"), ElementsAre("A", "B", "C"));
+  EXPECT_EQ(title_of(data, "A"), "Chess");
+  const Dataset joined =
+      load_dataset(path("Games"), options_with(&ImportOptions::split, SplitSource::leave_one_out));
+  EXPECT_THAT(history_of(joined, "U"), ElementsAre("A", "C", "D", "B")) << "by time";
+  const Dataset part = load_dataset(path("Games.train.csv"));
+  EXPECT_THAT(history_of(part, "U"), ElementsAre("A", "B"));
+  EXPECT_THAT(part.notes, Contains(HasSubstr("one part of a data set that came split")));
+  std::filesystem::remove(path("Games.test.csv"));
+  EXPECT_THAT(load_error(path("Games")), HasSubstr("Games.test.csv is missing beside"));
+}
+
+TEST_F(AmazonTest, MalformedTablesAreNamed) {
+  const auto error = [&](const std::string& text) {
+    return load_error(write("t.csv", text), options_with(&ImportOptions::format, "amazon"));
+  };
+  EXPECT_THAT(error("user_id,parent_asin,rating,timestamp,other\nU,B,5,1,x\n"),
+              HasSubstr("t.csv:1: the header is not 'user_id,parent_asin,rating,timestamp'"));
+  EXPECT_THAT(error("user_id,parent_asin,rating,timestamp\nU,B,5\n"), HasSubstr("t.csv:2: "));
+  EXPECT_THAT(error("user_id,parent_asin,rating,timestamp\nU,B,5.0,yesterday\n"), HasSubstr("t.csv:2: "));
+  EXPECT_THAT(error("user_id,parent_asin,rating,timestamp\n,B,5.0,1\n"), HasSubstr("t.csv:2: "));
+  EXPECT_THAT(error("user_id,parent_asin,rating,timestamp\n"), HasSubstr("t.csv"));
 }
 
 }  // namespace

@@ -129,8 +129,8 @@ TEST_F(ImportTest, AFolderIsSearchedForTheNamedFormat) {
   write("csv/scores.csv", "user,movie,rating,timestamp\n1,10,3.5,1\n");
   EXPECT_THAT(load_error(path("csv"), options_with(&ImportOptions::format, "movielens")),
               HasSubstr("scores.csv:1: the header is not"));
-  EXPECT_THAT(load_error(path("csv"), options_with(&ImportOptions::format, "amazon")),
-              HasSubstr("no file here looks like amazon interactions"));
+  EXPECT_THAT(load_error(path("csv"), options_with(&ImportOptions::format, "recbole")),
+              HasSubstr("no file here looks like recbole interactions"));
 }
 
 TEST_F(ImportTest, HiddenFilesAreNeitherReadNorWritten) {
