@@ -84,12 +84,6 @@ function(sllmr_target_defaults target)
   endif()
 endfunction()
 
-# Lets gates that are compiled when a run begins (host/guidance/gate_module.h) call the project's functions in a program,
-# and nothing else: other names would take the place of those in shared libraries.
-function(sllmr_export program)
-  target_link_options(${program} PRIVATE LINKER:--export-dynamic-symbol=_ZN5sllmr* LINKER:--export-dynamic-symbol=_ZNK5sllmr*)
-endfunction()
-
 # Parses the HEADERs, those that most files of the target include and that take longest, once instead of in every file. A
 # file still includes what it uses: clang-tidy reads it without them. ccache has its own way, which these would block.
 function(sllmr_precompile target)
@@ -166,7 +160,6 @@ function(sllmr_test folder)
   endif()
   set(_target test_${folder})
   add_executable(${_target} ${_sources})
-  sllmr_export(${_target})
   sllmr_target_defaults(${_target})
   # The test sources themselves need to be built fast, not to run fast; sanitizers make optimising them slow.
   if(SLLMR_SANITIZE)

@@ -47,9 +47,9 @@ void add_gates_command(CLI::App& app) {
     bool sound = true;
     for (const GateTrial& trial : result.trials) {
       fmt::print("{}: ", trial.part);
-      if (!trial.reads.empty())
+      if (trial.is_rule && trial.fault.empty())
         fmt::print("alpha from {:.4g} to {:.4g}, reads {}; ", trial.low, trial.high,
-                   fmt::join(trial.reads, ", "));
+                   trial.reads.empty() ? "no signal" : fmt::format("{}", fmt::join(trial.reads, ", ")));
       fmt::print("slopes within {:.1e} of central differences\n", trial.worst);
       if (!trial.fault.empty()) fmt::print("{}: fault: {}\n", trial.part, trial.fault);
       sound = sound && trial.fault.empty();

@@ -23,10 +23,7 @@ namespace fs = std::filesystem;
 
 const std::vector<Importer>& importers() {
   static const std::vector<Importer> all{
-      recbole_importer(),
-      amazon_importer(),
-      movielens_importer(),
-      s3rec_importer(),
+      recbole_importer(), amazon_importer(), movielens_importer(), s3rec_importer(), described_importer(),
   };
   return all;
 }

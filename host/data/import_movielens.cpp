@@ -7,6 +7,7 @@
 #include <array>
 #include <filesystem>
 
+#include "host/data/csv.h"
 #include "host/data/importer.h"
 #include "host/data/row_filter.h"
 #include "host/data/tables.h"
@@ -20,24 +21,6 @@ constexpr std::array kGenres{"unknown",   "Action",   "Adventure",   "Animation"
                              "Sci-Fi",    "Thriller", "War",         "Western"};
 constexpr std::string_view kRatingsHeader = "userId,movieId,rating,timestamp";
 constexpr std::string_view kMoviesHeader = "movieId,title,genres";
-
-/// Splits a CSV line; a field in double quotes may hold commas, and a doubled quote stands for one.
-void split_csv(std::string_view line, std::vector<std::string>& fields) {
-  fields.assign(1, "");
-  bool quoted = false;
-  for (std::size_t k = 0; k < line.size(); ++k) {
-    if (line[k] == '"') {
-      if (quoted && k + 1 < line.size() && line[k + 1] == '"')
-        fields.back() += line[k++];
-      else
-        quoted = !quoted;
-    } else if (line[k] == ',' && !quoted) {
-      fields.emplace_back();
-    } else {
-      fields.back() += line[k];
-    }
-  }
-}
 
 /// The folder's name, also of "." and "..".
 std::string folder_name(const std::string& file) {
@@ -107,7 +90,7 @@ void read_movies_dat(LineReader& reader, std::string_view line, ItemTable& items
 void read_movies_csv(LineReader& reader, ItemTable& items) {
   std::vector<std::string> fields;
   for (std::string_view line; reader.next(line);) {
-    split_csv(line, fields);
+    if (!split_csv(line, ',', fields)) reader.fail("a quotation mark is not closed; correct the line");
     reader.check_fields(fields.size(), 3);
     add_movie(reader, fields[0], fields[1], fields[2], items);
   }

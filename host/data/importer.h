@@ -26,6 +26,7 @@ Importer recbole_importer();
 Importer amazon_importer();
 Importer movielens_importer();
 Importer s3rec_importer();
+Importer described_importer();
 
 /// The parts of data that came split, in their order in a history.
 enum class Part : std::uint8_t { train, valid, test };

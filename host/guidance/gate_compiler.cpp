@@ -8,11 +8,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <initializer_list>
 #include <regex>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "host/base/atomic_file.h"
@@ -30,24 +33,60 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Lines without their comments; longer ones than anybody writes are left out.
+std::vector<std::string> code_lines(const std::string& text) {
+  constexpr std::size_t kLongest = 1000;
+  std::vector<std::string> lines(1);
+  bool in_comment = false;
+  for (std::size_t k = 0; k < text.size(); ++k) {
+    const std::string_view two = std::string_view(text).substr(k, 2);
+    if (text[k] == '\n') {
+      lines.emplace_back();
+    } else if (in_comment) {
+      if (two == "*/") in_comment = (++k, false);
+    } else if (two == "/*") {
+      in_comment = (++k, true);
+    } else if (two == "//") {
+      k = std::min(text.find('\n', k), text.size()) - 1;
+    } else {
+      lines.back() += text[k];
+    }
+  }
+  std::erase_if(lines, [](const std::string& line) { return line.size() > kLongest; });
+  return lines;
+}
+
+/// What `pattern` finds in lines of code: its groups.
+std::vector<std::string> found_in(const std::vector<std::string>& lines, const std::regex& pattern,
+                                  std::size_t group) {
+  std::vector<std::string> found;
+  for (const std::string& line : lines) {
+    std::smatch match;
+    if (std::regex_search(line, match, pattern)) found.push_back(match[group]);
+  }
+  return found;
+}
+
 /// Adds a file, and what it includes from beside it, to the hash.
 void add_file(const fs::path& path, std::set<std::string>& seen, Fnv<std::uint64_t>& hash) {
   if (!seen.insert(fs::absolute(path).string()).second) return;
   const std::string text = read_text_file(path.string(), "gate");
   hash.add_token(text);
-  static const std::regex include(R"re(#\s*include\s*"([^"]+)")re");
-  for (std::sregex_iterator at(text.begin(), text.end(), include), end; at != end; ++at) {
-    const fs::path beside = path.parent_path() / (*at)[1].str();
+  static const std::regex include(R"re(^\s*#\s*include\s*"([^"]+)")re");
+  for (const std::string& name : found_in(code_lines(text), include, 1)) {
+    const fs::path beside = path.parent_path() / name;
     if (fs::is_regular_file(beside)) add_file(beside, seen, hash);
   }
 }
 
 fs::path cache_folder() {
   const char *cache = std::getenv("XDG_CACHE_HOME"), *home = std::getenv("HOME");
-  const fs::path base = cache != nullptr && *cache != '\0' ? fs::path(cache)
-                        : home != nullptr && *home != '\0' ? fs::path(home) / ".cache"
-                                                           : fs::temp_directory_path();
-  const fs::path folder = base / "sllmr/gates";
+  const bool has_cache = cache != nullptr && *cache != '\0', has_home = home != nullptr && *home != '\0';
+  require(
+      has_cache || has_home,
+      "compiled gates are kept in $XDG_CACHE_HOME or ~/.cache, and neither XDG_CACHE_HOME nor HOME is set");
+  const fs::path folder =
+      fs::absolute(has_cache ? fs::path(cache) : fs::path(home) / ".cache") / "sllmr/gates";
   std::error_code error;
   fs::create_directories(folder, error);
   require(!error, fmt::format("cannot make '{}', where compiled gates are kept: {}; set XDG_CACHE_HOME to a "
@@ -56,22 +95,20 @@ fs::path cache_folder() {
   return folder;
 }
 
-/// Where this program's sources lie: those it was built from, or those installed with it.
+/// Where the sources of this program's kernels lie: a copy made when it was built, or what was installed with
+/// it.
 fs::path sources() {
-  std::vector<fs::path> places;
-  if (const char* told = std::getenv("SLLMR_SOURCES"); told != nullptr) places.emplace_back(told);
-  const fs::path program = fs::read_symlink("/proc/self/exe").parent_path();
-  places.emplace_back(program / ".." / SLLMR_GATE_INSTALLED);
-  places.emplace_back(SLLMR_GATE_SOURCES);
-  for (const fs::path& place : places) {
-    if (fs::exists(place / "kernels/gates/module/library.h")) return place;
+  const auto has = [](const fs::path& place) { return fs::exists(place / "kernels/gates/module/library.h"); };
+  const fs::path installed = fs::read_symlink("/proc/self/exe").parent_path() / ".." / SLLMR_GATE_INSTALLED;
+  std::vector<std::string> places = {installed.lexically_normal().string(), SLLMR_GATE_SOURCES};
+  if (const char* told = std::getenv("SLLMR_SOURCES"); told != nullptr && *told != '\0') places = {told};
+  for (const std::string& place : places) {
+    if (has(place)) return place;
   }
-  std::vector<std::string> names;
-  for (const fs::path& place : places) names.push_back(place.lexically_normal().string());
   throw Error(
       fmt::format("a gate from a header needs the sources of this program, which are not in {}: set "
                   "SLLMR_SOURCES to their folder",
-                  fmt::join(names, ", ")));
+                  fmt::join(places, ", ")));
 }
 
 /// For a shell.
@@ -81,12 +118,14 @@ std::string quoted(const std::string& text) {
   return out + "'";
 }
 
-/// How the shell is to begin the compiler's line.
+/// How the shell is to begin the compiler's line: with the compiler of this program, whose flags these are,
+/// or another.
 std::string compiler_of(bool cuda) {
   if (cuda) return quoted(SLLMR_GATE_NVCC) + " " + SLLMR_GATE_CUDA_FLAGS;
-  const char* told = std::getenv("CXX");
-  const bool is_told = told != nullptr && *told != '\0';
-  return (is_told ? std::string(told) : quoted(SLLMR_GATE_COMPILER)) + " " + SLLMR_GATE_FLAGS;
+  const char* told = std::getenv("SLLMR_CXX");
+  if (told != nullptr && *told != '\0') return std::string(told) + " " + SLLMR_GATE_FLAGS;
+  return (fs::exists(SLLMR_GATE_COMPILER) ? quoted(SLLMR_GATE_COMPILER) : std::string("g++")) + " " +
+         SLLMR_GATE_FLAGS;
 }
 
 /// The lines of a compiler that matter most.
@@ -108,35 +147,50 @@ std::string first_errors(const std::string& log) {
   return out;
 }
 
+/// The library, or null with the reason in dlerror().
+void* open(const std::string& library) {
+  return dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
+}
+
 template <class Function>
-Function* open(const std::string& library, const char* name) {
-  void* opened = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (opened == nullptr)
-    throw Error(fmt::format("cannot load a compiled gate: {}; delete it and try again", dlerror()));
+Function* function_of(void* opened, const char* name) {
   const auto abi = reinterpret_cast<std::uint64_t (*)()>(dlsym(opened, "sllmr_gate_abi"));
   require(abi != nullptr && abi() == kGateAbi,
           "the sources that a gate was compiled with are not those of this program: build it again");
   return reinterpret_cast<Function*>(dlsym(opened, name));
 }
 
+/// A name that no other process has.
+std::string unique_name() {
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  return fmt::format("{}.{}", host.data(), ::getpid());
+}
+
 }  // namespace
 
 GateHeader read_gate_header(const std::string& path) {
-  const std::string text = read_text_file(path, "gate");
+  require(path.find_first_of("\"\n") == std::string::npos,
+          fmt::format("{}: a gate's path may hold no quotation mark and no line end: move the file", path));
+  require_not_pipe(path, "gate");
+  const std::vector<std::string> lines = code_lines(read_text_file(path, "gate"));
   static const std::regex part(
-      R"(struct\s+(\w+)\s*(?:final\s*)?:\s*(?:public\s+)?(?:sllmr::)?(Gate(?:Rule|Objective|Penalty))\b)");
-  std::vector<std::pair<std::string, std::string>> found;
-  for (std::sregex_iterator at(text.begin(), text.end(), part), end; at != end; ++at)
-    found.emplace_back((*at)[1], (*at)[2]);
-  require(found.size() == 1,
+      R"(\bstruct\s+(\w+)\s*(?:final\s*)?:\s*(?:public\s+)?(?:sllmr::)?(Gate(?:Rule|Objective|Penalty))\b)");
+  const std::vector<std::string> names = found_in(lines, part, 1), bases = found_in(lines, part, 2);
+  require(names.size() == 1,
           fmt::format("{}: {} parts of a gate are defined here, of which there must be one: `struct Name : "
                       "GateRule`, or GateObjective or GatePenalty, as in kernels/gates",
-                      path, found.size()));
+                      path, names.size()));
+  const std::regex derived(fmt::format(R"(\b(?:struct|class)\s+(\w+)[^{{]*:[^{{]*\b{}\b)", names[0]));
+  const std::vector<std::string> heirs = found_in(lines, derived, 1);
+  require(heirs.empty(), fmt::format("{}: {} derives from {}, and either could be meant: define one part",
+                                     path, heirs.empty() ? "" : heirs[0], names[0]));
   const GateHeaderKind* kind = std::ranges::find_if(
-      kGateHeaderKinds, [&](const GateHeaderKind& each) { return found[0].second == each.base; });
-  require(text.find(fmt::format("namespace {}", kind->space)) != std::string::npos,
-          fmt::format("{}: a {} is defined in `namespace {} {{ .. }}`", path, kind->base, kind->space));
-  return {fs::absolute(path).string(), kind, fmt::format("{}::{}", kind->space, found[0].first)};
+      kGateHeaderKinds, [&](const GateHeaderKind& each) { return bases[0] == each.base; });
+  const std::string space = fmt::format("namespace {}", kind->space);
+  require(std::ranges::any_of(lines, [&](const std::string& line) { return line.find(space) != line.npos; }),
+          fmt::format("{}: a {} is defined in `{} {{ .. }}`", path, kind->base, space));
+  return {fs::absolute(path).string(), kind, fmt::format("{}::{}", kind->space, names[0])};
 }
 
 std::uint64_t hash_of_gate_headers(const std::vector<std::string>& files) {
@@ -154,14 +208,17 @@ GateCompiler::GateCompiler(std::vector<std::string> files, ModuleKernels kernels
 
 GateModule GateCompiler::load() {
   GateModule module;
-  open<void(GateModule*)>(library(false), "sllmr_gate_module")(&module);
-  if (cuda_) open<void(GateKernels*)>(library(true), "sllmr_gate_kernels")(&module.cuda);
+  function_of<void(GateModule*)>(library(false), "sllmr_gate_module")(&module);
+  if (cuda_) function_of<void(GateKernels*)>(library(true), "sllmr_gate_kernels")(&module.cuda);
   return module;
 }
 
 std::string GateCompiler::parts_source() const {
   std::string text;
   for (const GateHeader& header : headers_) text += fmt::format("#include \"{}\"\n", header.path);
+  text += "#include \"kernels/gates/module/part_checks.h\"\n";
+  for (const GateHeader& header : headers_)
+    text += fmt::format("static_assert(sllmr::check_gate_part<{}>());\n", header.type);
   std::vector<std::string> all;
   for (const GateHeaderKind& kind : kGateHeaderKinds) {
     text += fmt::format("#define {}", kind.list);
@@ -186,51 +243,82 @@ std::string GateCompiler::source(const std::string& parts, bool cuda) const {
   return text + "#include \"kernels/gates/module/library.h\"\n";
 }
 
-std::string GateCompiler::library(bool cuda) {
+void* GateCompiler::library(bool cuda) {
   struct ::stat program {};
   ::stat("/proc/self/exe", &program);
-  Fnv<std::uint64_t> hash;
-  hash.add_number(hash_of_gate_headers(files_), 8);
-  for (const std::string& each : {parts_source(), source("", cuda), compiler_of(cuda), sources().string()})
-    hash.add_token(each);
-  for (const auto number : {program.st_size, program.st_mtim.tv_sec, program.st_mtim.tv_nsec})
-    hash.add_number(static_cast<std::uint64_t>(number), 8);
-  const std::string stem =
-      (cache_folder() / fmt::format("{:016x}.{}", hash.value(), cuda ? "cuda" : "cpu")).string();
-  if (!fs::exists(stem + ".so")) compile(stem, cuda);
-  return stem + ".so";
+  // A header that is written anew while it is compiled is compiled again.
+  for (;;) {
+    const std::uint64_t headers = hash_of_gate_headers(files_);
+    Fnv<std::uint64_t> hash;
+    hash.add_number(headers, 8);
+    for (const std::string& each : {parts_source(), source("", cuda), compiler_of(cuda), sources().string()})
+      hash.add_token(each);
+    // The sources are those of the program, which is built again when they change.
+    for (const auto number : {program.st_size, program.st_mtim.tv_sec, program.st_mtim.tv_nsec})
+      hash.add_number(static_cast<std::uint64_t>(number), 8);
+    const std::string stem =
+        (cache_folder() / fmt::format("{:016x}.{}", hash.value(), cuda ? "cuda" : "cpu")).string();
+    // One that cannot be loaded was damaged since it was kept.
+    if (void* kept = fs::exists(stem + ".so") ? open(stem + ".so") : nullptr; kept != nullptr) return kept;
+    const std::string made = compile(stem, cuda);
+    if (hash_of_gate_headers(files_) != headers) {
+      fs::remove(made);
+      continue;
+    }
+    void* opened = open(made);
+    if (opened == nullptr) {
+      const std::string why = dlerror();
+      fs::remove(made);
+      throw Error(fmt::format("{} compiles, but cannot be loaded: {}; define all that it declares",
+                              fmt::join(files_, ", "), why));
+    }
+    fs::rename(made, stem + ".so");
+    return opened;
+  }
 }
 
-void GateCompiler::compile(const std::string& stem, bool cuda) {
+std::string GateCompiler::compile(const std::string& stem, bool cuda) {
   const Stopwatch watch;
-  const std::string parts = stem + ".parts.h", log = stem + ".log", main = stem + ".cpp";
+  const std::string unique = fmt::format("{}.{}", stem, unique_name()), made = unique + ".so",
+                    log = unique + ".log", parts = unique + ".parts.h", main = unique + ".cpp";
   const auto write = [](const std::string& path, const std::string& text) {
     AtomicFile file(path);
     file.stream() << text;
     file.commit();
   };
+  const auto remove = [](std::initializer_list<std::string> paths) {
+    std::error_code ignored;
+    for (const std::string& path : paths) fs::remove(path, ignored);
+  };
   write(parts, parts_source());
   write(main, source(parts, cuda));
-  const std::string made = fmt::format("{}.so.{}", stem, ::getpid()),
-                    files = fmt::format("{}", fmt::join(files_, ", "));
-  const std::string line = fmt::format("{} -I{} {} -o {} >{} 2>&1", compiler_of(cuda),
+  const std::string files = fmt::format("{}", fmt::join(files_, ", "));
+  const std::string line = fmt::format("LC_ALL=C {} -I{} {} -o {} >{} 2>&1", compiler_of(cuda),
                                        quoted(sources().string()), quoted(main), quoted(made), quoted(log));
   say("compiling " + files);
   const int status = std::system(line.c_str());
   seconds_ += watch.seconds();
-  if (status == 0) return fs::rename(made, stem + ".so");
-  std::error_code ignored;
-  fs::remove(made, ignored);
+  remove({parts, main});
+  if (status == 0) {
+    remove({log});
+    return made;
+  }
+  remove({made});
   // system() keeps Ctrl-C from this process while it waits.
-  if (WIFSIGNALED(status) || WEXITSTATUS(status) == 128 + SIGINT) throw Interrupted();
-  if (WEXITSTATUS(status) >= 126) {
+  const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status) - 128;
+  if (signal == SIGINT) {
+    remove({log});
+    throw Interrupted();
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) >= 126 && WEXITSTATUS(status) <= 127) {
+    remove({log});
     throw Error(fmt::format(
-        "{} needs a C++ compiler, and this one cannot be started: {}\ninstall one (Debian: apt-get "
-        "install g++), or set CXX",
+        "{} needs the C++ compiler of this program, which cannot be started: {}\ninstall it (Debian: "
+        "apt-get install g++), or name another in SLLMR_CXX",
         files, compiler_of(cuda)));
   }
-  throw Error(fmt::format("{} does not compile:\n{}\n(all of it: {})", files,
-                          first_errors(read_text_file(log, "the compiler's output")), log));
+  const std::string said = fs::exists(log) ? first_errors(read_text_file(log, "the compiler's output")) : "";
+  throw Error(fmt::format("{} does not compile:\n{}\n(all of it: {})", files, said, log));
 }
 
 }  // namespace sllmr

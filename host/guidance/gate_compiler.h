@@ -51,9 +51,10 @@ class GateCompiler {
  private:
   std::string parts_source() const;
   std::string source(const std::string& parts, bool cuda) const;
-  /// The library for a device, compiled where it is not kept from before.
-  std::string library(bool cuda);
-  void compile(const std::string& stem, bool cuda);
+  /// The library for a device, opened; compiled where it is not kept from before.
+  void* library(bool cuda);
+  /// Returns where the library lies, which is nobody else's.
+  std::string compile(const std::string& stem, bool cuda);
 
   std::vector<std::string> files_;
   std::vector<GateHeader> headers_;

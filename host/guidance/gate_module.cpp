@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -22,6 +23,16 @@ void require_sound(const std::vector<std::string>& files, const std::vector<Gate
   for (const GateTrial& trial : trials) {
     require(trial.fault.empty(), fmt::format("{}: {}: {}; `sllmr gates check FILE` tries it out by itself",
                                              fmt::join(files, ", "), trial.part, trial.fault));
+  }
+}
+
+/// Throws Error for a part whose name tables could not tell from a registered one's.
+void require_own_names(const std::vector<std::string>& files, const std::vector<GatePart>& registered,
+                       const std::vector<GatePart>& all) {
+  for (std::size_t k = registered.size(); k < all.size(); ++k) {
+    require(find_gate_part(registered, all[k].name) == nullptr,
+            fmt::format("{}: a registered part is called '{}' already: choose another name",
+                        fmt::join(files, ", "), all[k].name));
   }
 }
 
@@ -45,6 +56,9 @@ const Loaded& loaded(const std::vector<std::string>& files, const ModuleKernels&
   if (const auto found = all.find(key); found != all.end()) return found->second;
   GateCompiler compiler(files, kernels, cuda);
   const GateModule module = compiler.load();
+  require_own_names(files, gate_rules(), module.rules());
+  require_own_names(files, gate_objectives(), module.objectives());
+  require_own_names(files, gate_penalties(), module.penalties());
   require_sound(files, module.try_out());
   Loaded out{add_gate_module(module), {module.rules(), module.objectives(), module.penalties()}};
   for (auto* parts : {&out.lists.rules, &out.lists.objectives, &out.lists.penalties}) {
@@ -53,9 +67,21 @@ const Loaded& loaded(const std::vector<std::string>& files, const ModuleKernels&
   return all.emplace(key, std::move(out)).first->second;
 }
 
+/// The words that may name headers, in the order of kGateHeaderKinds.
+std::array<const std::string*, 3> gate_words(const Config& config) {
+  return {&config.gate.rule, &config.gate.objective, &config.llm.penalty};
+}
+
 const Loaded* loaded_for(const Config& config) {
   const std::vector<std::string> files = gate_files(config);
   if (files.empty()) return nullptr;
+  for (std::size_t k = 0; k < std::size(kGateHeaderKinds); ++k) {
+    const std::string& word = *gate_words(config)[k];
+    if (!is_gate_file(word)) continue;
+    const GateHeaderKind& found = *read_gate_header(word).kind;
+    require(&found == &kGateHeaderKinds[k], fmt::format("{} defines a {}, and a {} is asked for", word,
+                                                        found.base, kGateHeaderKinds[k].base));
+  }
   ModuleKernels kernels;
   if (config.model.name == "mf" && config.train.loss == BaseLoss::bpr) {
     kernels = {true, config.train.mode == TrainConfig::Mode::fused ? 1 : 0, config.model.width,
@@ -77,7 +103,7 @@ std::vector<std::string> gate_files(const Config& config) {
   std::vector<std::string> files;
   const GuidanceInfo* guidance = guidance_of(config.method);
   if (guidance == nullptr || !guidance->reads_gate) return files;
-  for (const std::string* word : {&config.gate.rule, &config.gate.objective, &config.llm.penalty}) {
+  for (const std::string* word : gate_words(config)) {
     if (is_gate_file(*word) && std::ranges::find(files, *word) == files.end()) files.push_back(*word);
   }
   return files;
@@ -93,15 +119,16 @@ GateParts gate_parts_of(const Config& config) {
   return {&module->lists.rules, &module->lists.objectives, &module->lists.penalties};
 }
 
-const GatePart* find_gate_part(const Config& config, const std::vector<GatePart>& parts,
-                               const std::string& word) {
-  if (!is_gate_file(word)) return find_gate_part(parts, word);
-  const GateParts own = gate_parts_of(config);
-  const auto kind = &parts == own.rules ? 0 : &parts == own.objectives ? 1 : 2;
-  const GateHeaderKind& found = *read_gate_header(word).kind;
-  require(&found == &kGateHeaderKinds[kind], fmt::format("{} defines a {}, and a {} is asked for", word,
-                                                         found.base, kGateHeaderKinds[kind].base));
-  return &parts.back();  // the headers' parts come last, and each list has one at most
+const GatePart* find_gate_part_of(const std::vector<GatePart>& parts, const std::string& word) {
+  // The headers' parts come last, and each list has one at most.
+  return is_gate_file(word) ? &parts.back() : find_gate_part(parts, word);
+}
+
+void forget_gate_files(Config& config) {
+  const Config defaults;
+  if (is_gate_file(config.gate.rule)) config.gate.rule = defaults.gate.rule;
+  if (is_gate_file(config.gate.objective)) config.gate.objective = defaults.gate.objective;
+  if (is_gate_file(config.llm.penalty)) config.llm.penalty = defaults.llm.penalty;
 }
 
 GateCheck check_gate_file(const std::string& path) {

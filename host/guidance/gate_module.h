@@ -29,10 +29,11 @@ struct GateParts {
   const std::vector<GatePart>*rules, *objectives, *penalties;
 };
 GateParts gate_parts_of(const Config& config);
-/// The part of `parts` that a word of the configuration names: by name, or as the header that was added to
-/// them. Null for an unknown name.
-const GatePart* find_gate_part(const Config& config, const std::vector<GatePart>& parts,
-                               const std::string& word);
+/// The part of one of these lists that a word of the configuration names: by name, or as the header that was
+/// added. Null for an unknown name.
+const GatePart* find_gate_part_of(const std::vector<GatePart>& parts, const std::string& word);
+/// Puts registered parts in the place of headers: for what needs no gate, wherever these are.
+void forget_gate_files(Config& config);
 
 /// What the trial of one header's part has shown, and the seconds that compiling it took; 0 where it was
 /// kept.

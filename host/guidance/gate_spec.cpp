@@ -24,16 +24,20 @@ std::vector<std::string> names_of(const std::vector<GatePart>& parts) {
 const GatePart* known_part(const Config& config, const char* key, const std::vector<GatePart>& parts,
                            const std::string& name) {
   if (!is_gate_file(name)) require_known_name(config, key, names_of(parts));
-  return find_gate_part(config, parts, name);
+  return find_gate_part_of(parts, name);
 }
 
 const GatePart* part_or_auto(const Config& config, const char* key, const std::vector<GatePart>& parts,
                              const std::string& name, std::string_view standard) {
-  if (name == "auto") return find_gate_part(parts, standard);
+  if (name == "auto") {
+    const GatePart* part = find_gate_part(parts, standard);
+    require(part != nullptr, fmt::format("the objective asks for {}={}, which there is not", key, standard));
+    return part;
+  }
   std::vector<std::string> names = names_of(parts);
   names.emplace_back("auto");
   if (!is_gate_file(name)) require_known_name(config, key, names);
-  return find_gate_part(config, parts, name);
+  return find_gate_part_of(parts, name);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "host/base/atomic_file.h"
 #include "host/base/output_file.h"
 #include "host/eval/protocol.h"
+#include "host/guidance/gate_module.h"
 #include "host/guidance/registry.h"
 #include "host/runs/run_folder.h"
 #include "host/runs/run_inputs.h"
@@ -48,8 +49,9 @@ nlohmann::json evaluate_run(const EvalOptions& options) {
   const std::string best = options.run_dir + "/" + kBestFile;
   std::optional<SafetensorsFile> checkpoint =
       read_safetensors(std::filesystem::exists(best) ? best : options.run_dir + "/" + kCheckpointFile);
-  const Config config = load_config(options.run_dir + "/config.toml", {});
+  Config config = load_config(options.run_dir + "/config.toml", {});
   require_same_model(*checkpoint, config, options.run_dir);
+  forget_gate_files(config);
   const Protocol& protocol = find_protocol(config);
   const World world = load_world(config);
   if (!options.predictions.empty()) check_predictions(options, config, *world.data);

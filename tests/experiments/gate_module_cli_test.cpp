@@ -18,6 +18,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 class GateModuleCli : public CliTest {
  protected:
@@ -121,8 +122,13 @@ TEST_F(GateModuleCli, ObjectivesAndPenaltiesAreTakenToo) {
   ASSERT_EQ(first.status, 0) << first.err;
   ASSERT_EQ(train("registered", registered).status, 0);
   EXPECT_TRUE(tensors("own") == tensors("registered"));
-  EXPECT_THAT(train("wrong", {"model.name=mf", "method=agreement", "gate.rule=" + penalty}).err,
-              HasSubstr("defines a GatePenalty, and a GateRule is asked for"));
+  EXPECT_THAT(
+      train("wrong", {"model.name=mf", "method=agreement", "gate.rule=" + penalty}).err,
+      AllOf(HasSubstr("defines a GatePenalty, and a GateRule is asked for"), Not(HasSubstr("compiling"))));
+  const std::string taken = write(
+      "taken.h", rule("return 1.0F;", "").replace(rule("return 1.0F;", "").find("\"mine\""), 6, "\"mlp\""));
+  EXPECT_THAT(train("taken", {"model.name=mf", "train.mode=exact", "method=hinge", "gate.rule=" + taken}).err,
+              HasSubstr("a registered part is called 'mlp' already"));
 }
 
 TEST_F(GateModuleCli, TheTrialTellsWhatAPartDoes) {
@@ -141,6 +147,10 @@ TEST_F(GateModuleCli, TheTrialTellsWhatAPartDoes) {
   const Outcome logit =
       sllmr::run({"gates", "check", write("logit.h", rule("return z.logit > 0 ? 1.0F : 0.0F;"))});
   EXPECT_THAT(logit.out, HasSubstr("alpha depends on logit, but the rule does not say `uses_logit = true`"));
+  const Outcome beyond = sllmr::run(
+      {"gates", "check",
+       write("beyond.h", rule("return sigmoid(theta[7]);", "static constexpr int n_params = 2;"))});
+  EXPECT_THAT(beyond.out, HasSubstr("alpha reads parameter 7, and n_params is 2"));
   // A slope by hand that is wrong.
   const Outcome slope =
       sllmr::run({"gates", "check",
@@ -160,10 +170,19 @@ TEST_F(GateModuleCli, FaultsPointIntoTheFile) {
   EXPECT_THAT(check_error("struct Mine : GateRule {};\n"),
               HasSubstr("defined in `namespace sllmr::gates { .. }`"));
   EXPECT_THAT(sllmr::run({"gates", "check", folder_ / "none.h"}).err, HasSubstr("cannot read gate '"));
-  ::setenv("CXX", "/nowhere/c++", 1);
-  EXPECT_THAT(check_error(rule("return 1.0F;")),
-              HasSubstr("needs a C++ compiler, and this one cannot be started: /nowhere/c++"));
-  ::unsetenv("CXX");
+  ::setenv("SLLMR_CXX", "/nowhere/c++", 1);
+  EXPECT_THAT(check_error(rule("return 1.0F;")), HasSubstr("which cannot be started: /nowhere/c++"));
+  ::unsetenv("SLLMR_CXX");
+  EXPECT_THAT(check_error(rule("return 1;")), HasSubstr("alpha must give a float"));
+  EXPECT_THAT(
+      check_error(
+          "#include \"kernels/gates/rule.h\"\nnamespace sllmr::gates {\nstruct Mine : GateRule {};\n}\n"),
+      HasSubstr("a gate part needs `static constexpr std::string_view name"));
+  EXPECT_THAT(check_error(rule("return helper();", "static float helper();")),
+              HasSubstr("compiles, but cannot be loaded"));
+  EXPECT_THAT(check_error(rule("return 1.0F;") + "struct Heir : sllmr::gates::Mine {};\n"),
+              HasSubstr("Heir derives from Mine"));
+  EXPECT_THAT(check_error("// struct Other : GateRule\n" + rule("return z.colt;")), HasSubstr("gate.h:9:"));
 }
 
 TEST_F(GateModuleCli, AnotherTextIsAnotherGate) {
@@ -177,7 +196,9 @@ TEST_F(GateModuleCli, AnotherTextIsAnotherGate) {
   EXPECT_THAT(changed.err, HasSubstr("the gate of '" + header + "' (gate_hash"));
   ASSERT_EQ(train("other", words).status, 0);
   EXPECT_FALSE(tensors("other") == tensors("run"));
-  EXPECT_EQ(sllmr::run({"eval", folder_ / "run", "--device", "cpu"}).status, 0) << "needs no gate";
+  std::filesystem::remove(header);
+  const Outcome evaluated = sllmr::run({"eval", folder_ / "run", "--device", "cpu"});
+  EXPECT_EQ(evaluated.status, 0) << "needs no gate: " << evaluated.err;
 }
 
 }  // namespace

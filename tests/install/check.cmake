@@ -27,8 +27,25 @@ endforeach()
 file(WRITE ${_work}/small.inter "${_lines}")
 run(${CMAKE_COMMAND} -S ${SOURCE}/tests/install -B ${_work}/build -DCMAKE_PREFIX_PATH=${_prefix} -DCMAKE_CXX_COMPILER=${COMPILER})
 run(${CMAKE_COMMAND} --build ${_work}/build)
-run(${_work}/build/example ${_work}/small ${_work}/run)
+# With a gate that is compiled against what is installed.
+file(WRITE ${_work}/cold.h [=[
+#include "kernels/gates/rule.h"
+namespace sllmr::gates {
+struct MyCold : GateRule {
+  static constexpr std::string_view name = "my_cold", summary = "believes the LLM of cold users";
+  template <class Theta>
+  SLLMR_HD static auto alpha(const GateSignals& z, const Theta&) {
+    return z.cold;
+  }
+};
+}
+]=])
+set(ENV{XDG_CACHE_HOME} ${_work}/cache)
+set(ENV{SLLMR_SOURCES} ${_prefix}/include/sllmr)
+run(${_work}/build/example ${_work}/small ${_work}/run ${_work}/cold.h)
 if(NOT out MATCHES "auc 0\\.")
   message(FATAL_ERROR "the example says: ${out}")
 endif()
+set(ENV{SLLMR_SOURCES} "")
+run(${_prefix}/bin/sllmr gates check ${_work}/cold.h)
 file(REMOVE_RECURSE ${_work})

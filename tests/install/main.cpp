@@ -1,4 +1,6 @@
-// Trains matrix factorisation on a data set and tells how it ranks: example DATA RUN_DIR
+// Trains matrix factorisation on a data set, with a gate from a header, and tells how it ranks:
+//
+//   example DATA RUN_DIR RULE.h
 #include <host/config/config.h>
 #include <host/runs/training.h>
 #include <kernels/exec/communicator.h>
@@ -10,15 +12,17 @@
 #include <vector>
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::cerr << "usage: example DATA RUN_DIR\n";
+  if (argc != 4) {
+    std::cerr << "usage: example DATA RUN_DIR RULE.h\n";
     return 2;
   }
   try {
     const std::vector<std::string> words = {"data.path=" + std::string(argv[1]),
                                             "run_dir=" + std::string(argv[2]),
+                                            "gate.rule=" + std::string(argv[3]),
+                                            "method=hinge",
                                             "model.name=mf",
-                                            "method=none",
+                                            "train.mode=exact",
                                             "train.epochs=3",
                                             "threads=1",
                                             "device=cpu"};

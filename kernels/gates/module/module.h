@@ -29,7 +29,8 @@ struct GateKernels {
 struct GateTrial {
   std::string part;
   std::string fault;  // empty: none was found
-  double worst = 0;   // largest difference of a slope from central differences, relative to 1 + |slope|
+  bool is_rule = false;
+  double worst = 0;  // largest difference of a slope from central differences, relative to 1 + |slope|
   double low = 1, high = 0;        // of a rule: the least and the largest alpha
   std::vector<std::string> reads;  // of a rule: the signals that alpha depends on
 };

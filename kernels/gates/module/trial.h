@@ -85,8 +85,50 @@ class Slopes {
   std::string fault_;
 };
 
+/// Parameters that know how many there are; a rule that reads others has a fault.
+template <class Theta>
+struct CheckedTheta {
+  Theta theta;
+  int n;
+  int* beyond;  // gets a number that is none of a parameter
+
+  bool has(int k) const {
+    const bool known = k >= 0 && k < n;
+    if (!known) *beyond = k;
+    return known;
+  }
+  auto operator[](int k) const { return theta[has(k) ? k : 0]; }
+  template <class Start, int count>
+  auto plus_product(Start start, int first, const float (&x)[count]) const {
+    const bool known = has(first) && has(first + count - 1);
+    return theta.plus_product(start, known ? first : 0, x);
+  }
+};
+
+/// Does the rule read parameters that it does not have? Tried with more than a rule may have.
+template <class Rule>
+bool reads_beyond(GateTrial& out) {
+  TrialNumbers numbers;
+  constexpr int kMany = 2 * kMaxGateParams;
+  std::vector<double> theta(kMany, 0.5);
+  int beyond = -1;
+  bool found = false;
+  for (int time = 0; time < kTimes && !found; ++time) {
+    const CheckedTheta<PlainTheta<double>> checked{{theta.data()}, Rule::n_params, &beyond};
+    static_cast<void>(Rule::alpha(signals(numbers), checked));
+    found = beyond != -1;
+  }
+  if (found) {
+    out.fault = "alpha reads parameter " + std::to_string(beyond) + ", and n_params is " +
+                std::to_string(Rule::n_params);
+  }
+  return found;
+}
+
 template <class Rule>
 void try_rule(GateTrial& out) {
+  out.is_rule = true;
+  if (reads_beyond<Rule>(out)) return;
   TrialNumbers numbers;
   Slopes slopes;
   bool reads[std::size(kSignals)] = {};

@@ -18,7 +18,7 @@ const std::string kRecbole =
 class ImportTest : public DataFiles {};
 
 TEST_F(ImportTest, ListsItsFormats) {
-  EXPECT_THAT(import_formats(), ElementsAre("recbole", "amazon", "movielens", "s3rec"));
+  EXPECT_THAT(import_formats(), ElementsAre("recbole", "amazon", "movielens", "s3rec", "described"));
 }
 
 TEST_F(ImportTest, FileAndPrefixAndFolderFindTheSameData) {

@@ -1,0 +1,52 @@
+// Rows of a delimited or JSON-lines file whose columns somebody has told: what import_described.cpp reads.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/base/line_reader.h"
+
+namespace sllmr {
+
+/// How a file is written.
+struct FileLayout {
+  std::string path;
+  std::string separator;             // empty: a JSON object (or Python dictionary) a line
+  std::vector<std::string> columns;  // of a delimited file without a header
+};
+
+/// One pass over a file. Throws Error naming file, line and remedy for a line that is not as the others.
+class DescribedRows {
+ public:
+  explicit DescribedRows(const FileLayout& layout);
+
+  /// Of a delimited file all of them, of JSON lines the keys of the first.
+  const std::vector<std::string>& columns() const { return columns_; }
+  /// The number of a column that must be there. JSON keys of later lines are found where they are.
+  std::size_t column(const std::string& name);
+  bool next();
+  /// Of the row that next() has come to: the text in a column, of JSON a number's or truth value's; empty
+  /// where there is none.
+  std::string_view text(std::size_t column);
+  /// The values of a column that holds a list: an array of JSON, or text split at `separator`, which is as
+  /// split_list() finds it where it is empty.
+  std::vector<std::string> list(std::size_t column, const std::string& separator);
+
+  const LineReader& reader() const { return reader_; }
+
+ private:
+  void parse(std::string_view line);
+
+  LineReader reader_;
+  std::string separator_;
+  std::vector<std::string> columns_, fields_;
+  nlohmann::json object_;
+  std::string_view line_;
+  std::string text_;
+  bool waiting_ = false;  // the first row was looked at
+};
+
+}  // namespace sllmr
