@@ -61,11 +61,13 @@ Time formatted_time(const LineReader& reader, std::string_view text, const std::
 
 Dataset read_interactions(const TomlTable& table, const std::string& description,
                           const ImportOptions& options) {
-  DescribedRows rows(layout_of(table, description));
-  const std::string time_name = table.text_or("time", ""), format = table.text_or("time_format", "");
-  const std::size_t user = rows.column(table.text("user")), item = rows.column(table.text("item"));
-  const std::size_t time = time_name.empty() ? 0 : rows.column(time_name);
+  // What the description lacks is told before the file is opened.
+  const std::string user_name = table.text("user"), item_name = table.text("item"),
+                    time_name = table.text_or("time", ""), format = table.text_or("time_format", "");
   require(format.empty() || !time_name.empty(), description + ": there is a time_format, but no time");
+  DescribedRows rows(layout_of(table, description));
+  const std::size_t user = rows.column(user_name), item = rows.column(item_name);
+  const std::size_t time = time_name.empty() ? 0 : rows.column(time_name);
   std::vector<std::string> others;
   std::vector<std::size_t> columns;
   const auto is_used = [&](std::size_t k) {
