@@ -50,6 +50,36 @@ struct MfUpdate {
   MfOccurrences users, items;
 };
 
+/// The rows of both tables that occur in a batch: their keys, which MfGradients writes, sorted by row; and
+/// the memory for their gradients.
+class MfBatchRows {
+ public:
+  MfBatchRows() = default;
+  /// Tables of [user_rows x width] and [item_rows x width], batches of at most `max_rows` rows.
+  MfBatchRows(const Context& context, int width, std::int64_t user_rows, std::int64_t item_rows,
+              std::int64_t max_rows, OptimizerKind optimizer);
+
+  Id* user_keys() { return users_.keys.data(); }  // [max_rows]
+  Id* item_keys() { return items_.keys.data(); }  // [max_rows x ItemGradients::most]
+  std::int64_t user_rows() const { return users_.rows; }
+  std::int64_t item_rows() const { return items_.rows; }
+  /// Of the first `n` keys.
+  MfOccurrences users(const Context& context, std::int64_t n) { return sorted(context, users_, n); }
+  MfOccurrences items(const Context& context, std::int64_t n) { return sorted(context, items_, n); }
+
+ private:
+  struct Side {
+    std::int64_t rows = 0;         // of the table
+    Buffer<Id> keys, sorted_keys;  // [max occurrences]
+    Buffer<std::int32_t> order;    // [max occurrences]
+    Buffer<float> sums;            // see MfOccurrences
+  };
+  MfOccurrences sorted(const Context& context, Side& side, std::int64_t n);
+
+  KeySort sort_;
+  Side users_, items_;
+};
+
 /// The exact step and its scratch memory.
 class MfBatch {
  public:
@@ -65,23 +95,11 @@ class MfBatch {
   void step(const Context& context, std::int32_t step, const MfArgs& args);
 
  private:
-  /// Sorted occurrences of one table's rows in the batch, and the gradients of the rows that occur.
-  struct Side {
-    std::int64_t rows;             // of the table
-    Buffer<Id> keys, sorted_keys;  // [max occurrences]
-    Buffer<std::int32_t> order;    // [max occurrences]
-    Buffer<float> sums;            // see MfOccurrences
-  };
-  Side make_side(const Context& context, std::int64_t rows, std::int64_t occurrences,
-                 bool steps_with_sums) const;
-  MfOccurrences sorted(const Context& context, Side& side, std::int64_t n);
-
   int width_;
   std::int64_t max_rows_;
   OptimizerKind optimizer_;
-  KeySort sort_;
   Buffer<ItemGradients> gradients_;  // [max_rows]
-  Side users_, items_;
+  MfBatchRows rows_;
 };
 
 }  // namespace sllmr

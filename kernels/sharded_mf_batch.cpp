@@ -12,8 +12,8 @@ namespace sllmr {
 namespace {
 
 template <class T>
-void to_device(const Context& context, Buffer<T>& to, const std::vector<T>& from) {
-  if (!from.empty()) copy_to_device(context, to.data(), from.data(), from.size() * sizeof(T));
+void to_device(const Context& context, T* to, const std::vector<T>& from) {
+  if (!from.empty()) copy_to_device(context, to, from.data(), from.size() * sizeof(T));
 }
 
 /// Columns of a slot that a row adds to: of one without pairs, the base loss's.
@@ -33,16 +33,8 @@ ShardedMfBatch::ShardedMfBatch(const Context& context, int width, const RowShard
   for_mf_width(width, [](auto) {});
   require(max_rows <= std::numeric_limits<std::int32_t>::max() / ItemGradients::most,
           "a batch of " + std::to_string(max_rows) + " rows is too large: use a smaller train.batch_size");
-  const bool dense = info_of(optimizer).every_row;
-  const auto side = [&](Id rows, std::int64_t occurrences, bool steps_with_sums) {
-    const auto n = static_cast<std::size_t>(occurrences);
-    const std::size_t summed = dense ? static_cast<std::size_t>(rows) : steps_with_sums ? 0 : n;
-    return Side{rows, Buffer<Id>(context, n), Buffer<Id>(context, n), Buffer<std::int32_t>(context, n),
-                Buffer<float>(context, size_product(summed, width))};
-  };
-  users_ = side(shard.rows_of(user_rows), max_rows, false);
-  items_ = side(shard.rows_of(item_rows), max_rows * ItemGradients::most, true);
-  sort_ = KeySort(context, max_rows * ItemGradients::most, std::max(users_.rows, items_.rows));
+  rows_ =
+      MfBatchRows(context, width, shard.rows_of(user_rows), shard.rows_of(item_rows), max_rows, optimizer);
   const auto rows = static_cast<std::size_t>(max_rows);
   device_triples_ = Buffer<Triple>(context, rows);
   device_places_ = Buffer<Triple>(context, rows);
@@ -52,11 +44,6 @@ ShardedMfBatch::ShardedMfBatch(const Context& context, int width, const RowShard
   device_gradients_ = Buffer<ItemGradients>(context, rows);
   records_.resize(static_cast<std::size_t>(shard.ranks));
   record_users_.resize(records_.size());
-}
-
-MfOccurrences ShardedMfBatch::sorted(const Context& context, Side& side, std::int64_t n) {
-  if (n > 0) sort_(context, side.keys.data(), n, side.sorted_keys.data(), side.order.data());
-  return {side.rows, n, side.sorted_keys.data(), side.order.data(), side.sums.data()};
 }
 
 void ShardedMfBatch::take_own_rows(const MfArgs& args, std::span<const Triple> triples,
@@ -92,12 +79,12 @@ void ShardedMfBatch::step(const Context& context, std::int32_t step, const MfArg
   slots_ = item_slots(args);
   take_own_rows(args, triples, pairs);
   const Id asked = static_cast<Id>(1 + request_.rows());
-  const Tensor<float> staged = request_.fetch(context, {args.items.weights, items_.rows, width_});
-  to_device(context, device_triples_, triples_);
-  to_device(context, device_places_, triple_places_);
-  to_device(context, device_pairs_, pairs_);
-  to_device(context, device_pair_places_, pair_places_);
-  to_device(context, device_pair_of_, pair_of_);
+  const Tensor<float> staged = request_.fetch(context, {args.items.weights, rows_.item_rows(), width_});
+  to_device(context, device_triples_.data(), triples_);
+  to_device(context, device_places_.data(), triple_places_);
+  to_device(context, device_pairs_.data(), pairs_);
+  to_device(context, device_pair_places_.data(), pair_places_);
+  to_device(context, device_pair_of_.data(), pair_of_);
 
   MfArgs own = args;
   own.items = {};
@@ -109,11 +96,11 @@ void ShardedMfBatch::step(const Context& context, std::int32_t step, const MfArg
   run(context, MfGradients{.width = width_,
                            .mf = own,
                            .gradients = device_gradients_.data(),
-                           .user_keys = users_.keys.data(),
-                           .item_keys = items_.keys.data(),
+                           .user_keys = rows_.user_keys(),
+                           .item_keys = rows_.item_keys(),
                            .no_item = asked});
   // The users' rows as they are before the step.
-  const Tensor<float> user_rows = send_records(context, {args.users.weights, users_.rows, width_});
+  const Tensor<float> user_rows = send_records(context, {args.users.weights, rows_.user_rows(), width_});
 
   own.triples = device_places_.data();
   const MfOccurrences nothing{};
@@ -123,7 +110,7 @@ void ShardedMfBatch::step(const Context& context, std::int32_t step, const MfArg
                         .mf = own,
                         .mean_of = args.rows,
                         .gradients = device_gradients_.data(),
-                        .users = sorted(context, users_, own.rows),
+                        .users = rows_.users(context, own.rows),
                         .items = nothing});
   take_records(context, args.rows);
   const auto records = std::ssize(record_triples_);
@@ -141,7 +128,7 @@ void ShardedMfBatch::step(const Context& context, std::int32_t step, const MfArg
                         .mean_of = args.rows,
                         .gradients = record_gradients.data(),
                         .users = nothing,
-                        .items = sorted(context, items_, records * slots_)});
+                        .items = rows_.items(context, records * slots_)});
   send_sums(context, args, triples);
 }
 
@@ -194,9 +181,10 @@ void ShardedMfBatch::take_records(const Context& context, std::int64_t batch_row
     record_triples_.push_back({at, 0, 0});
     record_gradients_.push_back(gradients);
     for (int slot = 0; slot < slots_; ++slot)
-      record_keys_.push_back(gradients.item[slot] != 0 ? gradients.item[slot] : items_.rows);
+      record_keys_.push_back(gradients.item[slot] != 0 ? gradients.item[slot]
+                                                       : static_cast<Id>(rows_.item_rows()));
   }
-  to_device(context, items_.keys, record_keys_);
+  to_device(context, rows_.item_keys(), record_keys_);
 }
 
 void ShardedMfBatch::send_sums(const Context& context, const MfArgs& args, std::span<const Triple> triples) {

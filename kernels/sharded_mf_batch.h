@@ -37,15 +37,6 @@ class ShardedMfBatch {
     ItemGradients gradients;
   };
 
-  /// One table's sorted occurrences.
-  struct Side {
-    Id rows;                       // of this rank
-    Buffer<Id> keys, sorted_keys;  // [most occurrences]
-    Buffer<std::int32_t> order;    // [most occurrences]
-    Buffer<float> sums;            // see MfOccurrences
-  };
-  MfOccurrences sorted(const Context& context, Side& side, std::int64_t n);
-
   void take_own_rows(const MfArgs& args, std::span<const Triple> triples, std::span<const RowPairs> pairs);
   /// From the gradients of own training rows. Returns the users' rows that came with others' records.
   Tensor<float> send_records(const Context& context, const Matrix<const float>& users);
@@ -57,8 +48,7 @@ class ShardedMfBatch {
   RowShard shard_;
   int gate_params_;
   OptimizerKind optimizer_;
-  KeySort sort_;
-  Side users_, items_;
+  MfBatchRows rows_;  // of this rank
 
   // Own rows of the batch.
   std::vector<std::int32_t> numbers_;  // in the batch

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "experiments/app.h"
+#include "host/base/safetensors.h"
 #include "host/data/import.h"
 #include "host/data/synthetic.h"
 #include "tests/host/support.h"
@@ -27,6 +28,16 @@ inline Outcome run(std::vector<std::string> words) {
   const int status = run_app(static_cast<int>(argv.size()), argv.data());
   std::fflush(nullptr);
   return {status, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
+}
+
+/// Names and bytes of the tensors in a run's checkpoint.
+inline std::string tensors_of(const std::string& run_dir) {
+  std::string bytes;
+  for (const StoredTensor& tensor : read_safetensors(run_dir + "/model.safetensors").tensors) {
+    bytes += tensor.name;
+    bytes.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
+  }
+  return bytes;
 }
 
 class CliTest : public testing::Test {

@@ -10,7 +10,6 @@
 #include <utility>
 #include <vector>
 
-#include "host/base/safetensors.h"
 #include "tests/experiments/cli.h"
 
 namespace sllmr {
@@ -65,14 +64,7 @@ class GateModuleCli : public CliTest {
     if (resume) all.emplace_back("--resume");
     return sllmr::run(all);
   }
-  std::string tensors(const std::string& run) const {
-    std::string bytes;
-    for (const StoredTensor& tensor : read_safetensors(folder_ / (run + "/model.safetensors")).tensors) {
-      bytes += tensor.name;
-      bytes.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
-    }
-    return bytes;
-  }
+  std::string tensors(const std::string& run) const { return tensors_of(folder_ / run); }
   std::string check_error(const std::string& text) const {
     return sllmr::run({"gates", "check", write("gate.h", text)}).err;
   }

@@ -12,7 +12,6 @@
 #include <thread>
 #include <vector>
 
-#include "host/base/safetensors.h"
 #include "tests/experiments/cli.h"
 
 namespace sllmr {
@@ -51,15 +50,7 @@ class RanksCli : public CliTest {
     const int status = std::system(command(ranks, program_words).c_str());
     return {WEXITSTATUS(status), read_all(folder_ / "out"), read_all(folder_ / "err")};
   }
-  /// The tensors of a run's checkpoint.
-  std::string tensors(const std::string& run) const {
-    std::string bytes;
-    for (const StoredTensor& tensor : read_safetensors(folder_ / (run + "/model.safetensors")).tensors) {
-      bytes += tensor.name;
-      bytes.append(reinterpret_cast<const char*>(tensor.bytes.data()), tensor.bytes.size());
-    }
-    return bytes;
-  }
+  std::string tensors(const std::string& run) const { return tensors_of(folder_ / run); }
   std::string mf_words(const std::string& run) const {
     return fmt::format(
         "train data.path={} device=cpu threads=1 model.name=mf model.width=32 train.mode=exact "
