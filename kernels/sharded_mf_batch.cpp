@@ -103,15 +103,18 @@ void ShardedMfBatch::step(const Context& context, std::int32_t step, const MfArg
   const Tensor<float> user_rows = send_records(context, {args.users.weights, rows_.user_rows(), width_});
 
   own.triples = device_places_.data();
-  const MfOccurrences nothing{};
-  run(context, MfUpdate{.width = width_,
-                        .optimizer = optimizer_,
-                        .step = step,
-                        .mf = own,
-                        .mean_of = args.rows,
-                        .gradients = device_gradients_.data(),
-                        .users = rows_.users(context, own.rows),
-                        .items = nothing});
+  const auto update = [&](const MfArgs& mf, const ItemGradients* gradients, const MfOccurrences& users,
+                          const MfOccurrences& items) {
+    run(context, MfUpdate{.width = width_,
+                          .optimizer = optimizer_,
+                          .step = step,
+                          .mf = mf,
+                          .mean_of = args.rows,
+                          .gradients = gradients,
+                          .users = users,
+                          .items = items});
+  };
+  update(own, device_gradients_.data(), rows_.users(context, own.rows), {});
   take_records(context, args.rows);
   const auto records = std::ssize(record_triples_);
   const auto record_triples = Tensor<Triple>::from(context, 1, records, record_triples_);
@@ -121,14 +124,7 @@ void ShardedMfBatch::step(const Context& context, std::int32_t step, const MfArg
   of_items.users.weights = user_rows.data();
   of_items.triples = record_triples.data();
   of_items.rows = records;
-  run(context, MfUpdate{.width = width_,
-                        .optimizer = optimizer_,
-                        .step = step,
-                        .mf = of_items,
-                        .mean_of = args.rows,
-                        .gradients = record_gradients.data(),
-                        .users = nothing,
-                        .items = rows_.items(context, records * slots_)});
+  update(of_items, record_gradients.data(), {}, rows_.items(context, records * slots_));
   send_sums(context, args, triples);
 }
 

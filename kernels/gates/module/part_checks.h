@@ -1,6 +1,7 @@
 // What a user's gate part must have, told before anything else is compiled with it.
 #pragma once
 
+#include <concepts>
 #include <string_view>
 #include <type_traits>
 
