@@ -163,7 +163,7 @@ std::string MfTrainer::remark() const {
       sharded_step_bytes(ranks.size(), batch_size_, model_->width(),
                          static_cast<double>(args_.pair_rate.fixed) * 0x1p-32, guidance_->gate_params());
   return fmt::format(
-      "{} ranks share out tables of {:.1f} MB, which the {:.0f} GB of one device would hold: each sends some "
+      "{} ranks shard tables of {:.1f} MB, which the {:.0f} GB of one device would hold: each sends some "
       "{:.2f} MB in a step of {} triples, and one rank alone is faster (docs/scale.md)",
       ranks.size(), bytes / 1e6, memory / 1e9, sent / 1e6, batch_size_);
 }

@@ -119,7 +119,7 @@ TEST_F(RanksCli, MatrixFactorisationSharesOutItsRows) {
   expect_same_by_ranks([this](const std::string& run) { return mf_words(run); });
   const Outcome again = by_ranks(3, mf_words("by_2") + " --resume");
   EXPECT_EQ(again.status, 0) << again.err;
-  EXPECT_THAT(again.err, HasSubstr("warning: 3 ranks share out tables of"));
+  EXPECT_THAT(again.err, HasSubstr("warning: 3 ranks shard tables of"));
   EXPECT_EQ(again.err.find("warning: "), again.err.rfind("warning: ")) << again.err;
 }
 

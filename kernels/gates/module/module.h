@@ -17,7 +17,8 @@ struct LossHead;
 struct MfGradients;
 struct PointwiseHead;
 
-/// The kernels of one device in which a gate is compiled; null where the module was made without.
+/// The kernels of one device that have a gate compiled in; null: not in this module, which has only those
+/// that its run launches.
 struct GateKernels {
   void (*fused)(const Context& context, const FusedMfStep& args) = nullptr;
   void (*gradients)(const Context& context, const MfGradients& args) = nullptr;

@@ -165,7 +165,7 @@ TEST_F(ShardedMf, TellsWhereOneRankWouldDo) {
     remarks[static_cast<std::size_t>(own.rank())] =
         Bench(config("none"), 1, Device::cpu, &own).trainer().remark();
   });
-  EXPECT_THAT(remarks, testing::Each(HasSubstr("2 ranks share out tables of 0.")));
+  EXPECT_THAT(remarks, testing::Each(HasSubstr("2 ranks shard tables of 0.")));
   EXPECT_EQ(Bench(config("none")).trainer().remark(), "");
 }
 
