@@ -47,7 +47,8 @@ endmacro()
 
 # Flags that decide what the machine computes: of every target of the project, and of gates that are compiled when a run
 # begins (host/guidance/gate_module.h).
-set(SLLMR_CODE_FLAGS -fno-math-errno -fno-trapping-math)
+# -fno-semantic-interposition: else a function that a library exports is inlined nowhere.
+set(SLLMR_CODE_FLAGS -fno-math-errno -fno-trapping-math -fno-semantic-interposition)
 if(NOT SLLMR_CPU_ARCH STREQUAL "")
   list(APPEND SLLMR_CODE_FLAGS -march=${SLLMR_CPU_ARCH})
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")

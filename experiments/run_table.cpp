@@ -16,6 +16,7 @@
 #include "experiments/runs.h"
 #include "host/base/file_lock.h"
 #include "host/base/progress.h"
+#include "host/base/say.h"
 #include "host/base/stopwatch.h"
 #include "host/base/text_file.h"
 #include "host/guidance/registry.h"
@@ -175,7 +176,7 @@ class SharedTable {
   }
   void fail(std::size_t k, const std::string& message) {
     failures_.insert(k);
-    fmt::print(stderr, "error: {}\n", message);
+    say("error: " + message);
   }
   /// Has the run failed in another process since this one began?
   bool failed_elsewhere(std::size_t k) {

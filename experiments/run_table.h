@@ -19,6 +19,8 @@ struct PlannedRun {
   Config config;
 };
 
+inline constexpr const char* kWholeTable = "1/1";
+
 /// Which runs a process takes first of those that it shares with `of` - 1 others: number `part`, and every
 /// `of`-th after it.
 struct Shard {

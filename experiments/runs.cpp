@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "host/base/say.h"
 #include "host/base/text_file.h"
 #include "host/guidance/gate_module.h"
 #include "host/guidance/registry.h"
@@ -93,10 +94,9 @@ std::vector<CheckedRun> check_runs(std::span<const Config> runs) {
   const auto factorise =
       std::ranges::count_if(runs, [](const Config& run) { return run.model.name == "mf"; });
   if (by_kernels > 0 && by_kernels < factorise) {
-    fmt::print(
-        stderr,
-        "warning: some of these methods train mf by its own kernels, others in mini-batches from another "
-        "start and with other negatives: differences between them are not the methods' alone\n");
+    say("warning: some of these methods train mf by its own kernels, others in mini-batches from another "
+        "start "
+        "and with other negatives: differences between them are not the methods' alone");
   }
   std::vector<CheckedRun> checked(runs.size());
   for (const auto& [ignored, members] : by_data) {

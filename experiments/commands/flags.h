@@ -30,8 +30,6 @@ CLI::Validator number_in(Number low, Number high) {
       "in " + range);
 }
 
-inline constexpr const char* kWholeTable = "1/1";
-
 /// --shard of a command that makes a table of runs.
 inline void add_shard_option(CLI::App& command, std::string& shard) {
   command

@@ -9,6 +9,8 @@
 #include <cmath>
 #include <utility>
 
+#include "host/base/listener.h"
+
 namespace sllmr {
 namespace {
 
@@ -70,14 +72,20 @@ Progress::Progress(std::string description, std::int64_t total, std::string unit
       unit_(std::move(unit)),
       total_(total),
       fd_(fd),
-      terminal_(::isatty(fd) == 1),
+      heard_(listener() != nullptr && listener()->takes_progress()),
+      terminal_(!heard_ && ::isatty(fd) == 1),
       start_(Clock::now()),
       last_draw_(start_) {}
 
 void Progress::update(std::int64_t done, const std::string& extra) {
   const auto now = Clock::now();
-  if (!terminal_ || now - last_draw_ < draw_interval) return;
+  if ((!terminal_ && !heard_) || now - last_draw_ < draw_interval) return;
   last_draw_ = now;
+  if (heard_) {
+    if (Listener* const hears = listener(); hears != nullptr)
+      hears->progress(description_, done, total_, unit_);
+    return;
+  }
   const double seconds = std::chrono::duration<double>(now - start_).count();
   const std::string line = progress_line(description_, done, total_, seconds, unit_, extra);
   write(clear_line + line.substr(0, columns(fd_) - 1));

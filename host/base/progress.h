@@ -1,4 +1,5 @@
-// A progress bar for people: on a terminal only, so logs and pipes stay clean.
+// A progress bar for people: on a terminal only, so logs and pipes stay clean; or for who listens
+// (host/base/listener.h), who may draw it elsewhere.
 #pragma once
 
 #include <chrono>
@@ -44,7 +45,7 @@ class Progress : NotCopied {
   std::string description_, unit_;
   std::int64_t total_;
   int fd_;
-  bool terminal_;
+  bool heard_, terminal_;
   bool drawn_ = false;
   Clock::time_point start_, last_draw_;
 };

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <link.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -46,12 +47,29 @@ fs::path cache_folder() {
   return folder;
 }
 
+/// The shared library that this code is part of, as a Python module is; empty in a program.
+fs::path own_library() {
+  static const char anchor = 0;
+  Dl_info info{};
+  link_map* own = nullptr;
+  const int found = ::dladdr1(&anchor, &info, reinterpret_cast<void**>(&own), RTLD_DL_LINKMAP);
+  return found != 0 && own != nullptr ? fs::path(own->l_name) : fs::path();
+}
+
+fs::path own_file() {
+  const fs::path library = own_library();
+  return library.empty() ? fs::read_symlink("/proc/self/exe") : library;
+}
+
 /// Where the sources of this program's kernels lie: a copy made when it was built, or what was installed with
-/// it.
+/// it, beside a Python module or in the place of headers.
 fs::path sources() {
   const auto has = [](const fs::path& place) { return fs::exists(place / "kernels/gates/module/library.h"); };
-  const fs::path installed = fs::read_symlink("/proc/self/exe").parent_path() / ".." / SLLMR_GATE_INSTALLED;
-  std::vector<std::string> places = {installed.lexically_normal().string(), SLLMR_GATE_SOURCES};
+  const fs::path here = own_file().parent_path();
+  std::vector<std::string> places;
+  for (const fs::path& from : {here / "..", here})
+    places.push_back((from / SLLMR_GATE_INSTALLED).lexically_normal().string());
+  places.emplace_back(SLLMR_GATE_SOURCES);
   if (const char* told = std::getenv("SLLMR_SOURCES"); told != nullptr && *told != '\0') places = {told};
   for (const std::string& place : places) {
     if (has(place)) return place;
@@ -100,6 +118,9 @@ std::string first_errors(const std::string& log) {
 
 /// The library, or null with the reason in dlerror().
 void* open(const std::string& library) {
+  // It calls functions of this code, which in a Python module are the module's alone until now.
+  if (const fs::path own = own_library(); !own.empty())
+    ::dlopen(own.c_str(), RTLD_NOW | RTLD_NOLOAD | RTLD_GLOBAL);
   return dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
 }
 
@@ -164,7 +185,7 @@ std::string GateCompiler::source(const std::string& parts, bool cuda) const {
 
 void* GateCompiler::library(bool cuda) {
   struct ::stat program {};
-  ::stat("/proc/self/exe", &program);
+  ::stat(own_file().c_str(), &program);
   // A header that is written anew while it is compiled is compiled again.
   for (;;) {
     const std::uint64_t headers = hash_of_gate_headers(files_);

@@ -18,6 +18,7 @@
 
 #include "host/base/atomic_file.h"
 #include "host/base/json_text.h"
+#include "host/base/listener.h"
 #include "host/base/text_file.h"
 #include "host/eval/slices.h"
 #include "kernels/exec/error.h"
@@ -120,6 +121,7 @@ void RunFolder::remove_temporaries() const {
 
 void RunFolder::log(const nlohmann::json& event) {
   append(metrics_, metrics_file, event);
+  if (Listener* const hears = listener(); hears != nullptr) hears->event(event);
 }
 
 void RunFolder::log_guidance(const nlohmann::json& event) {

@@ -10,7 +10,7 @@
 namespace sllmr {
 namespace {
 
-std::atomic<bool> stop_requested{false}, heard{false}, delayed{false};
+std::atomic<bool> stop_requested{false}, heard{false}, delayed{false}, by_call{false};
 static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may not lock");
 
 timer_t deadline;
@@ -38,7 +38,8 @@ void stop_unheard(int) {
 
 }  // namespace
 
-InterruptGuard::InterruptGuard() {
+InterruptGuard::InterruptGuard() : takes_signals_(!by_call) {
+  if (!takes_signals_) return;
   stop_requested = heard = false;
   struct sigaction action {};
   action.sa_handler = stop_unheard;
@@ -56,10 +57,24 @@ InterruptGuard::InterruptGuard() {
 }
 
 InterruptGuard::~InterruptGuard() {
+  if (!takes_signals_) return;
   ::sigaction(SIGINT, &old_int_, nullptr);
   ::sigaction(SIGTERM, &old_term_, nullptr);
   ::timer_delete(deadline);
   ::sigaction(SIGALRM, &old_alarm_, nullptr);
+}
+
+StopByCall::StopByCall() {
+  stop_requested = heard = false;
+  by_call = true;
+}
+
+StopByCall::~StopByCall() {
+  by_call = stop_requested = false;
+}
+
+void StopByCall::stop() {
+  stop_requested.store(true, std::memory_order_relaxed);
 }
 
 bool interrupted() {

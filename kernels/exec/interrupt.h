@@ -18,14 +18,25 @@ class InterruptGuard : NotCopied {
   ~InterruptGuard();
 
  private:
+  bool takes_signals_;
   struct sigaction old_int_, old_term_, old_alarm_;
 };
 
 /// Thrown when a request to stop ended work; the program exits with 130.
 class Interrupted {};
 
-/// Was the process asked to stop since the last InterruptGuard began? Cheap enough for every step. Whoever
-/// is told so is to stop soon, saving what is worth it: the process then ends by itself.
+/// While it lives, signals are somebody else's, as in a library of a program that has its own handlers: an
+/// InterruptGuard leaves them alone, and stop() is the request to stop. One at a time.
+class StopByCall : NotCopied {
+ public:
+  StopByCall();
+  ~StopByCall();
+  /// From any thread.
+  void stop();
+};
+
+/// Was the process asked to stop since the last InterruptGuard, or StopByCall, began? Cheap enough for every
+/// step. Whoever is told so is to stop soon, saving what is worth it: the process then ends by itself.
 bool interrupted();
 
 /// Throws Interrupted if it was.

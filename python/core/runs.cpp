@@ -1,0 +1,81 @@
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <nlohmann/json.hpp>
+
+#include "experiments/app.h"
+#include "experiments/comparison.h"
+#include "experiments/results/markdown.h"
+#include "host/runs/training.h"
+#include "kernels/exec/interrupt.h"
+#include "python/core/bindings.h"
+#include "python/core/work.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace sllmr::python {
+namespace {
+
+std::string train_run(const std::string& recipe, const std::vector<std::string>& words, bool resume,
+                      const nb::object& listener, bool takes_progress) {
+  nlohmann::json summary;
+  run_work(listener, takes_progress, [&] {
+    summary = train(load_config(recipe, words), resume);
+    if (summary.is_null()) throw Interrupted();
+  });
+  return summary.dump();
+}
+
+std::string compare_methods(const std::string& recipe, const std::vector<std::string>& words,
+                            const std::string& out, const std::vector<std::string>& methods,
+                            const std::vector<int>& seeds, const std::vector<std::string>& metrics, bool force,
+                            const nb::object& listener, bool takes_progress) {
+  Comparison comparison{.recipe = recipe,
+                        .out = out,
+                        .overrides = words,
+                        .methods = methods,
+                        .metrics = metrics,
+                        .seeds = seeds,
+                        .force = force};
+  std::string text;
+  run_work(listener, takes_progress, [&] {
+    text = figures_markdown(run_table(plan_comparison(comparison), [](const RunResult&) {}));
+  });
+  return text;
+}
+
+std::string evaluate_stored(const std::string& run_dir, bool validation, const std::string& device,
+                            const std::string& predictions, const nb::object& listener, bool takes_progress) {
+  nlohmann::json figures;
+  run_work(listener, takes_progress, [&] {
+    figures = evaluate_run({.run_dir = run_dir,
+                            .target = validation ? Target::validation : Target::test,
+                            .device = device,
+                            .predictions = predictions});
+  });
+  return figures.dump();
+}
+
+int run_program(const std::vector<std::string>& words) {
+  std::vector<const char*> arguments;
+  for (const std::string& word : words) arguments.push_back(word.c_str());
+  const nb::gil_scoped_release alone;
+  return run_app(static_cast<int>(arguments.size()), arguments.data());
+}
+
+}  // namespace
+
+void bind_runs(nb::module_& module) {
+  module.def("train", &train_run, "recipe"_a, "words"_a, "resume"_a, "listener"_a, "takes_progress"_a,
+             "Trains one model into the run_dir that `words` name. Returns its summary.json.");
+  module.def("compare", &compare_methods, "recipe"_a, "words"_a, "out"_a, "methods"_a, "seeds"_a, "metrics"_a,
+             "force"_a, "listener"_a, "takes_progress"_a,
+             "Runs methods x seeds into the folder `out`. Returns the table that sllmr compare prints.");
+  module.def("evaluate_run", &evaluate_stored, "run_dir"_a, "validation"_a, "device"_a, "predictions"_a,
+             "listener"_a, "takes_progress"_a,
+             "Evaluates the checkpoint of a run. Returns JSON as in summary.json's \"test\".");
+  module.def("run_program", &run_program, "words"_a, "The command line program; returns its exit status.");
+}
+
+}  // namespace sllmr::python

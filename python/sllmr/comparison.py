@@ -1,0 +1,80 @@
+"""Methods compared over seeds."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from sllmr import _core
+from sllmr._settings import Setting, path_of, words_of
+from sllmr._work import Progress, listener_of
+from sllmr.dataset import Dataset
+from sllmr.runs import Run, inputs_of, load_run
+from sllmr.scores import ScoreTable
+
+
+class Comparison:
+    """The folder of `compare` (docs/results.md)."""
+
+    def __init__(self, path: str | os.PathLike, markdown: str = ""):
+        self.path = Path(path)
+        self.markdown = markdown  # the table that `sllmr compare` prints
+
+    @cached_property
+    def results(self) -> dict:
+        """results.json."""
+        return json.loads((self.path / "results.json").read_text())
+
+    @property
+    def cells(self) -> pd.DataFrame:
+        """A row for each figure of each run: row, column, seed, metric, slice, value."""
+        return pd.DataFrame(self.results["cells"])
+
+    def table(self, metric: str = "auc") -> pd.DataFrame:
+        """Mean and standard deviation of a metric over seeds, by row and slice."""
+        cells = self.cells
+        chosen = cells[cells.metric == metric]
+        if chosen.empty:
+            raise _core.Error(f"{self.path}: no metric {metric!r}; there are {', '.join(sorted(cells.metric.unique()))}")
+        return chosen.pivot_table("value", "row", "slice", ["mean", "std"], sort=False)
+
+    def runs(self, row: str) -> list[Run]:
+        """The runs of a row, by seed."""
+        return [load_run(each["folder"]) for each in self.results["runs"] if each["row"] == row]
+
+    def __repr__(self) -> str:
+        return f"Comparison({str(self.path)!r}: {', '.join(self.results['rows'])})"
+
+
+def compare(
+    recipe: str | os.PathLike | None = None,
+    *,
+    out: str | os.PathLike,
+    methods: Iterable[str] = ("none", "global", "hinge", "agreement"),
+    seeds: Iterable[int] = (1, 2, 3),
+    metrics: Iterable[str] = (),
+    data: Dataset | str | os.PathLike | None = None,
+    scores: ScoreTable | str | os.PathLike | None = None,
+    force: bool = False,
+    progress: Progress = None,
+    settings: dict[str, Setting] | None = None,
+    **overrides: Setting,
+) -> Comparison:
+    """Runs methods x seeds of one recipe. Finished runs in `out` are kept, so the same call goes on after Ctrl-C.
+
+    methods: rows, words that method= takes, each with settings of its own or without: "agreement:llm.lambda=0.5".
+    metrics: columns of the printed table; the usual ones where there are none.
+    force: replace a results.json of other content.
+    The rest as `train` takes it.
+    """
+    words = inputs_of(data, scores) + words_of({**(settings or {}), **overrides})
+    out = os.fspath(out)
+    markdown = _core.compare(
+        path_of(recipe), words, out, list(methods), list(seeds), list(metrics), force, *listener_of(progress)
+    )
+    return Comparison(out, markdown)

@@ -1,0 +1,94 @@
+"""A language model's scores of (user, item) pairs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from sllmr import _core
+from sllmr._work import listener_of
+from sllmr.dataset import Dataset
+
+
+class ScoreTable:
+    """Scores in [0, 1] of pairs of a data set, which `train` and `compare` take as `scores`.
+
+    source: a data frame with the columns user_id, item_id and score, and as there are probe (1: the item is the
+    user's last of training, and was kept from the judge) and variance; or the path of a file of `sllmr llm score`.
+    data: pairs of users and items that it lacks are left out, and counted in `unknown_rows`.
+
+    Raises Error for scores outside [0, 1], pairs that occur twice, and probes that are no item of training.
+    """
+
+    def __init__(self, source: pd.DataFrame | str | os.PathLike, data: Dataset):
+        self._data = data
+        self._kept = None
+        if isinstance(source, pd.DataFrame):
+            self._kept = tempfile.TemporaryDirectory(prefix="sllmr-")
+            self._path = str(Path(self._kept.name) / "frame.scores")
+            _write(source, self._path)
+        else:
+            self._path = os.fspath(source)
+        listen, _ = listener_of(None)
+        self._scores = _core.read_scores(self._path, data._data, listen)
+
+    @property
+    def path(self) -> str:
+        """The file, for the setting llm.scores."""
+        return self._path
+
+    @property
+    def unknown_rows(self) -> int:
+        """Rows of the source that were left out."""
+        return self._scores.unknown_rows
+
+    @property
+    def stats(self) -> dict[str, float]:
+        """Counts, the range, and how far the scores agree with what users did (.5 is chance; docs/llm.md)."""
+        return self._scores.stats(self._data._data)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """user_id, item_id, score, probe and, as there is one, variance; by user, the highest score first."""
+        scores = self._scores
+        frame = pd.DataFrame(
+            {
+                "user_id": self._data.users.to_numpy()[scores.users],
+                "item_id": self._data.items.to_numpy()[scores.items],
+                "score": scores.scores,
+                "probe": scores.probes.astype(bool),
+            }
+        )
+        if len(scores.variances):
+            frame["variance"] = scores.variances
+        return frame
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the table as a file that `sllmr` reads. Raises FileExistsError where there is one."""
+        if Path(path).exists():
+            raise FileExistsError(f"{path} exists: remove it, or choose another name")
+        _write(self.frame, path)
+
+    def __len__(self) -> int:
+        return len(self._scores.scores)
+
+    def __repr__(self) -> str:
+        return f"ScoreTable({len(self)} pairs of {self._data.name})"
+
+
+def _write(frame: pd.DataFrame, path: str | os.PathLike) -> None:
+    names = [name for name in ("user_id", "item_id", "score", "probe", "variance") if name in frame.columns]
+    for name in ("user_id", "item_id", "score"):
+        if name not in names:
+            raise _core.Error(f"the data frame lacks the column {name!r}: rename one to it")
+    out = frame[names]
+    if "probe" in names:
+        out = out.assign(probe=out["probe"].astype(int))
+    for name in ("user_id", "item_id"):
+        bad = out[name].astype(str).str.contains(r"[\t\n\r]", regex=True)
+        if bad.any():
+            raise _core.Error(f"the data frame's column {name!r} has a tab or a line's end in row {bad.argmax()}: remove it")
+    out.to_csv(path, sep="\t", index=False, quoting=3)
