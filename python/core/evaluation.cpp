@@ -35,7 +35,8 @@ class PythonModel : public Scorer, public EvaluatedModel {
     for (std::int64_t k = 0; k < n; ++k) {
       float* const row = logits + k * item_rows();
       row[0] = 0;  // padding
-      std::copy_n(scores.data() + static_cast<std::size_t>(k) * items, items, row + 1);
+      const float* const given = scores.data() + static_cast<std::size_t>(k) * items;
+      for (std::size_t item = 0; item < items; ++item) row[item + 1] = number(users[k], item, given[item]);
     }
   }
   void score_pairs(const Context& /*context*/, const Id* users, const Id* items, std::int64_t n,
@@ -45,7 +46,10 @@ class PythonModel : public Scorer, public EvaluatedModel {
     for (std::int64_t first = 0; first < n; first += kTile) {
       const std::int64_t last = std::min(first + kTile, n);
       const Scores scores = ask(users + first, last - first);
-      for (std::int64_t k = first; k < last; ++k) logits[k] = scores(k - first, items[k] - 1);
+      for (std::int64_t k = first; k < last; ++k) {
+        const auto item = static_cast<std::size_t>(items[k] - 1);
+        logits[k] = number(users[k], item, scores(static_cast<std::size_t>(k - first), item));
+      }
     }
   }
 
@@ -63,6 +67,11 @@ class PythonModel : public Scorer, public EvaluatedModel {
   }
 
  private:
+  float number(Id user, std::size_t item, float logit) const {
+    if (logit == logit) return logit;
+    throw Error(fmt::format("the model's score of user '{}' and item '{}' is NaN", data_.users.token(user),
+                            data_.items.token(static_cast<Id>(item) + 1)));
+  }
   /// logits [n x items]. Throws what Python does, and Error for another shape.
   Scores ask(const Id* users, std::int64_t n) const {
     std::vector<std::int64_t> rows(users, users + n);

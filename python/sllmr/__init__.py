@@ -12,6 +12,7 @@ KeyboardInterrupt, and what was trained until then is kept (`resume=True`). Rema
 """
 
 from sllmr._core import Error
+from sllmr._core import version as _version
 from sllmr._settings import config_keys, recipes
 from sllmr._work import Note
 from sllmr.comparison import Comparison, compare
@@ -20,8 +21,8 @@ from sllmr.devices import devices
 from sllmr.evaluation import evaluate
 from sllmr.runs import Run, load_run, train
 from sllmr.scores import ScoreTable
-from sllmr._core import version as _version
 
+Error.__module__ = Note.__module__ = __name__
 __version__ = _version().split()[0]
 __all__ = [
     "Comparison",

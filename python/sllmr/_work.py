@@ -24,7 +24,7 @@ def listener_of(progress: Progress) -> tuple[Callable[[str, object], None], bool
 
     def listen(kind: str, content) -> None:
         if kind == "note":
-            warnings.warn(content.removeprefix("warning: "), Note, stacklevel=3)
+            warnings.warn(content.removeprefix("warning: ").removeprefix("note: "), Note, stacklevel=3)
         elif call is None:
             return
         elif kind == "event":

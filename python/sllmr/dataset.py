@@ -159,6 +159,15 @@ class Dataset:
 _INTERACTION_TYPES = {"rating": "float", "timestamp": "float"}
 
 
+def require_plain(column: pd.Series, name: str) -> None:
+    """Raises Error where a text would not fit in a field of a TSV file."""
+    bad = column.astype(str).str.contains(r"[\t\n\r]", regex=True)
+    if bad.any():
+        raise _core.Error(
+            f"the data frame's column {name!r} has a tab or a line's end in row {bad.to_numpy().argmax()}: remove it"
+        )
+
+
 def _write_atomic(path: str, frame: pd.DataFrame, needed: dict[str, str], known: dict[str, str]) -> None:
     missing = [name for name in needed if name not in frame.columns]
     if missing:
@@ -176,14 +185,13 @@ def _write_atomic(path: str, frame: pd.DataFrame, needed: dict[str, str], known:
         if pd.api.types.is_datetime64_any_dtype(column):
             column = column.astype("int64") / 1e9
         if kind == "float" and column.isna().any():
-            raise _core.Error(f"the data frame's column {name!r} has no number in row {column.isna().argmax()}")
+            raise _core.Error(f"the data frame's column {name!r} has no number in row {column.isna().to_numpy().argmax()}")
         columns[f"{name}:{kind}"] = column
     if "timestamp" not in frame.columns and "timestamp" in known:
         columns["timestamp:float"] = pd.Series(np.arange(len(frame)), index=frame.index)
     out = pd.DataFrame(columns)
-    texts = out.select_dtypes("object")
-    for name in texts.columns:
-        bad = texts[name].astype(str).str.contains(r"[\t\n\r]", regex=True)
-        if bad.any():
-            raise _core.Error(f"the data frame's column {name!r} has a tab or a line's end in row {bad.argmax()}: remove it")
+    for name in out.columns:
+        if name.endswith(":float"):
+            continue
+        require_plain(out[name], name.rpartition(":")[0])
     out.to_csv(path, sep="\t", index=False, quoting=3, na_rep="")

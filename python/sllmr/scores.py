@@ -10,7 +10,7 @@ import pandas as pd
 
 from sllmr import _core
 from sllmr._work import listener_of
-from sllmr.dataset import Dataset
+from sllmr.dataset import Dataset, require_plain
 
 
 class ScoreTable:
@@ -88,7 +88,5 @@ def _write(frame: pd.DataFrame, path: str | os.PathLike) -> None:
     if "probe" in names:
         out = out.assign(probe=out["probe"].astype(int))
     for name in ("user_id", "item_id"):
-        bad = out[name].astype(str).str.contains(r"[\t\n\r]", regex=True)
-        if bad.any():
-            raise _core.Error(f"the data frame's column {name!r} has a tab or a line's end in row {bad.argmax()}: remove it")
+        require_plain(out[name], name)
     out.to_csv(path, sep="\t", index=False, quoting=3)

@@ -32,6 +32,27 @@ TEST(InterruptGuard, TheSecondSignalKills) {
   }
 }
 
+TEST(StopByCall, IsTheOnlyRequestWhileItLives) {
+  struct sigaction before {}, during {};
+  ::sigaction(SIGINT, nullptr, &before);
+  {
+    StopByCall request;
+    const InterruptGuard guard;
+    ::sigaction(SIGINT, nullptr, &during);
+    EXPECT_EQ(during.sa_handler, before.sa_handler);
+    EXPECT_FALSE(interrupted());
+    request.stop();
+    EXPECT_TRUE(interrupted());
+    EXPECT_THROW(throw_if_interrupted(), Interrupted);
+    const InterruptGuard later;  // of the same work: the request stands
+    EXPECT_TRUE(interrupted());
+  }
+  EXPECT_FALSE(interrupted());
+  const InterruptGuard guard;
+  std::raise(SIGINT);
+  EXPECT_TRUE(interrupted());
+}
+
 /// Waits for longer than a request may stay unheard; the signals themselves would end a sleep.
 void wait_past_the_deadline() {
   for (int tenths = 0; tenths < 12; ++tenths) ::poll(nullptr, 0, 100);

@@ -1,0 +1,76 @@
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import sllmr
+from conftest import small_items
+
+
+def test_frames_become_rows_and_parts(data, interactions):
+    assert len(data.users) == 60 and data.stats["interactions"] == len(interactions)
+    parts = data.interactions
+    pd.testing.assert_frame_equal(
+        parts[["user_id", "item_id"]].astype(object), interactions[["user_id", "item_id"]].astype(object)
+    )
+    for user, of_user in parts.groupby("user_id", sort=False):
+        assert list(of_user.part) == ["train"] * (len(of_user) - 2) + ["validation", "test"]
+        assert data.user_table.test[user] == of_user.item_id.iloc[-1]
+        assert data.user_table.validation[user] == of_user.item_id.iloc[-2]
+        assert data.user_table.train_items[user] == len(of_user) - 2
+    train = parts[parts.part == "train"]
+    counts = train.item_id.value_counts().reindex(data.items, fill_value=0)
+    assert list(data.item_table.popularity) == list(counts)
+    assert data.item_table.title["i3"] == "title of 3"
+    assert "odd" in data.item_table.attributes["i3"]
+
+
+def test_arrays_are_views_that_nobody_can_write_to(data):
+    assert np.shares_memory(data.offsets, data.offsets)
+    with pytest.raises(ValueError):
+        data.offsets[0] = 7
+    assert data.history.dtype == np.int32 and data.offsets[-1] == len(data.history)
+
+
+def test_without_times_the_rows_are_in_order(interactions):
+    shuffled = interactions.sample(frac=1, random_state=0)
+    of_time = sllmr.Dataset.from_frame(shuffled)
+    of_order = sllmr.Dataset.from_frame(interactions.drop(columns="timestamp"))
+    assert {user: list(each.item_id) for user, each in of_time.interactions.groupby("user_id")} == {
+        user: list(each.item_id) for user, each in of_order.interactions.groupby("user_id")
+    }
+
+
+def test_dates_are_times(interactions):
+    dated = interactions.assign(timestamp=pd.to_datetime(interactions.timestamp, unit="D"))
+    assert sllmr.Dataset.from_frame(dated).hash == sllmr.Dataset.from_frame(interactions).hash
+
+
+def test_the_program_reads_the_same(data):
+    said = subprocess.run(
+        [sys.executable, "-m", "sllmr", "data", "stats", data._settings["path"]], capture_output=True, text=True
+    )
+    assert said.returncode == 0 and data.hash in said.stdout
+
+
+def test_faults_are_errors(interactions, tmp_path):
+    with pytest.raises(sllmr.Error, match="nowhere"):
+        sllmr.Dataset(tmp_path / "nowhere")
+    with pytest.raises(sllmr.Error, match="did you mean 'data.keep'"):
+        sllmr.Dataset(tmp_path / "nowhere", kep="all")
+    with pytest.raises(sllmr.Error, match="lacks the column 'item_id'"):
+        sllmr.Dataset.from_frame(interactions.rename(columns={"item_id": "item"}))
+    with pytest.raises(sllmr.Error, match="'user_id' has a tab or a line's end in row 5"):
+        sllmr.Dataset.from_frame(interactions.assign(user_id=["a"] * 5 + ["a\tb"] + ["c"] * (len(interactions) - 6)))
+    missing = interactions.timestamp.astype(float)
+    missing[3] = np.nan
+    with pytest.raises(sllmr.Error, match="'timestamp' has no number in row 3"):
+        sllmr.Dataset.from_frame(interactions.assign(timestamp=missing))
+
+
+def test_remarks_are_warnings_and_notes(interactions):
+    twice = pd.concat([interactions, interactions.iloc[:3]])
+    data = sllmr.Dataset.from_frame(twice, small_items())
+    assert any("3" in note for note in data.notes)
