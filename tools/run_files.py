@@ -61,7 +61,7 @@ _IS: dict[str, Callable[[Any], bool]] = {
 
 _FIGURES = {...: NUMBER}  # by slice
 _MEASURED = Either(NUMBER, TEXT, _FIGURES)  # of a protocol
-_HASHES = {f"{name}_hash": TEXT for name in ("data", "feature", "text", "scores", "vectors")}
+_HASHES = {f"{name}_hash": TEXT for name in ("data", "feature", "text", "scores", "vectors", "gate")}
 _MADE_BY = _HASHES | {
     "config": TEXT,
     "commit": TEXT,

@@ -103,11 +103,11 @@ std::string columns_markdown(const ResultTable& table) {
 std::string provenance_text(const ResultTable& table) {
   // In the order of their first run, each once.
   std::vector<std::pair<std::string, std::vector<std::string>>> parts = {
-      {"data ", {}},    {"features ", {}}, {"texts ", {}}, {"scores ", {}},
-      {"vectors ", {}}, {"commit ", {}},   {"", {}}};
+      {"data ", {}},    {"features ", {}}, {"texts ", {}},  {"scores ", {}},
+      {"vectors ", {}}, {"gate ", {}},     {"commit ", {}}, {"", {}}};
   for (const RunResult& run : table.runs) {
-    const std::string values[] = {run.data_hash,    run.feature_hash, run.text_hash,     run.scores_hash,
-                                  run.vectors_hash, run.commit,       run.machine.dump()};
+    const std::string values[] = {run.data_hash,    run.feature_hash, run.text_hash, run.scores_hash,
+                                  run.vectors_hash, run.gate_hash,    run.commit,    run.machine.dump()};
     for (std::size_t part = 0; part < parts.size(); ++part) {
       if (!values[part].empty()) add_distinct(parts[part].second, values[part]);
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "host/guidance/gate_module.h"
 #include "host/guidance/registry.h"
 #include "models/registry.h"
 
@@ -27,6 +28,7 @@ RunResult run_result(const nlohmann::json& summary, const Config& config) {
   }
   if ((reads_vectors && reads_file) || !written_files_of(config).empty())
     run.vectors_hash = summary.value("vectors_hash", "");
+  if (!gate_files(config).empty()) run.gate_hash = summary.value("gate_hash", "");
   if (reads_scores) run.scores_hash = summary.value("scores_hash", "");
   run.commit = summary.at("commit");
   run.machine = summary.at("machine");

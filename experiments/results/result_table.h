@@ -19,8 +19,8 @@ struct RunResult {
   std::size_t row = 0, column = 0;  // of the table
   std::uint64_t seed = 0;
   std::string folder;
-  std::string data_hash, feature_hash, text_hash, scores_hash,
-      vectors_hash;  // 16 hex digits; empty: not read
+  std::string data_hash, feature_hash, text_hash, scores_hash, vectors_hash,
+      gate_hash;  // 16 hex digits; empty: not read
   std::string commit;
   nlohmann::json machine;  // {"cpu", "cores", "gpu"}
   std::string device;      // cpu or cuda

@@ -49,6 +49,7 @@ Json runs_of(const ResultTable& table) {
                     {"text_hash", text_or_null(run.text_hash)},
                     {"scores_hash", text_or_null(run.scores_hash)},
                     {"vectors_hash", text_or_null(run.vectors_hash)},
+                    {"gate_hash", text_or_null(run.gate_hash)},
                     {"commit", run.commit},
                     {"machine", run.machine},
                     {"device", run.device},

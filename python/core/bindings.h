@@ -1,5 +1,5 @@
-// The parts of the Python module `sllmr._core`. What they give and take is plain: texts, numbers, arrays, and JSON as text;
-// the package around them (python/sllmr) makes data frames of it.
+// The parts of the Python module `sllmr._core`. What they give and take is plain: texts, numbers, arrays, and
+// JSON as text; the package around them (python/sllmr) makes data frames of it.
 #pragma once
 
 #include <nanobind/nanobind.h>

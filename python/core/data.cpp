@@ -1,12 +1,12 @@
-#include "python/core/data.h"
+#include "core/data.h"
 
 #include <fmt/format.h>
 
 #include <utility>
 
+#include "core/bindings.h"
+#include "core/work.h"
 #include "host/data/import.h"
-#include "python/core/bindings.h"
-#include "python/core/work.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -51,7 +51,8 @@ nb::list titles_of(const Data& data) {
   nb::list out;
   for (const std::string& title : rows_of(data.set().titles)) {
     // Whoever wrote the file may have cut a character in two.
-    out.append(nb::steal(PyUnicode_DecodeUTF8(title.data(), static_cast<Py_ssize_t>(title.size()), "replace")));
+    out.append(
+        nb::steal(PyUnicode_DecodeUTF8(title.data(), static_cast<Py_ssize_t>(title.size()), "replace")));
   }
   return out;
 }
@@ -63,8 +64,8 @@ nb::list attributes_of(const Data& data) {
     nb::list of_item;
     for (const Id attribute : set.attributes_of(item)) {
       const std::string_view token = set.attributes.token(attribute);
-      of_item.append(nb::steal(
-          PyUnicode_DecodeUTF8(token.data(), static_cast<Py_ssize_t>(token.size()), "replace")));
+      of_item.append(
+          nb::steal(PyUnicode_DecodeUTF8(token.data(), static_cast<Py_ssize_t>(token.size()), "replace")));
     }
     out.append(of_item);
   }
@@ -103,24 +104,27 @@ void bind_data(nb::module_& module) {
       .def_prop_ro("titles", &titles_of)
       .def_prop_ro("attributes", &attributes_of)
       .def_prop_ro(
-          "offsets",
-          [](nb::handle self) { return view(rows_of(data_of(self).set().history_offsets), self); }, kAsItIs)
-      .def_prop_ro("history", [](const Data& data) { return given(as_rows(data.set().history)); }, kAsItIs)
+          "offsets", [](nb::handle self) { return view(rows_of(data_of(self).set().history_offsets), self); },
+          kAsItIs)
+      .def_prop_ro(
+          "history", [](const Data& data) { return given(as_rows(data.set().history)); }, kAsItIs)
       .def_prop_ro(
           "train_size",
           [](nb::handle self) { return view(rows_of(data_of(self).world.split.train_size), self); }, kAsItIs)
       .def_prop_ro(
-          "validation",
-          [](const Data& data) { return given(as_rows(rows_of(data.world.split.validation))); }, kAsItIs)
+          "validation", [](const Data& data) { return given(as_rows(rows_of(data.world.split.validation))); },
+          kAsItIs)
       .def_prop_ro(
           "test", [](const Data& data) { return given(as_rows(rows_of(data.world.split.test))); }, kAsItIs)
       .def_prop_ro(
           "popularity",
           [](nb::handle self) { return view(rows_of(data_of(self).world.split.popularity), self); }, kAsItIs)
       .def_prop_ro(
-          "cold", [](nb::handle self) { return view(rows_of(data_of(self).world.split.cold), self); }, kAsItIs)
+          "cold", [](nb::handle self) { return view(rows_of(data_of(self).world.split.cold), self); },
+          kAsItIs)
       .def_prop_ro(
-          "tail", [](nb::handle self) { return view(rows_of(data_of(self).world.split.tail), self); }, kAsItIs);
+          "tail", [](nb::handle self) { return view(rows_of(data_of(self).world.split.tail), self); },
+          kAsItIs);
   module.def("load_data", &load, "words"_a, "listener"_a, "takes_progress"_a,
              "Reads the data set that `words` (key=value) name.");
 }

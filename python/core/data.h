@@ -36,7 +36,8 @@ inline constexpr auto kAsItIs = nanobind::rv_policy::reference;
 template <class Number>
 Array<Number> given(std::vector<Number> numbers) {
   auto* kept = new std::vector<Number>(std::move(numbers));
-  const nanobind::capsule owner(kept, [](void* pointer) noexcept { delete static_cast<std::vector<Number>*>(pointer); });
+  const nanobind::capsule owner(
+      kept, [](void* pointer) noexcept { delete static_cast<std::vector<Number>*>(pointer); });
   return Array<Number>(kept->data(), {kept->size()}, owner);
 }
 

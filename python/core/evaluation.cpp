@@ -5,12 +5,12 @@
 #include <sstream>
 #include <utility>
 
+#include "core/bindings.h"
+#include "core/data.h"
+#include "core/work.h"
 #include "host/eval/protocol.h"
 #include "host/runs/provenance.h"
 #include "kernels/exec/interrupt.h"
-#include "python/core/bindings.h"
-#include "python/core/data.h"
-#include "python/core/work.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -83,8 +83,10 @@ class PythonModel : public Scorer, public EvaluatedModel {
     }
     const auto items = static_cast<std::size_t>(data_.items.count());
     if (scores.shape(0) != static_cast<std::size_t>(n) || scores.shape(1) != items) {
-      throw Error(fmt::format("the model's scores of {} users are [{}, {}]: expected [{}, {}], a column for each item of "
-                              "the data", n, scores.shape(0), scores.shape(1), n, items));
+      throw Error(fmt::format(
+          "the model's scores of {} users are [{}, {}]: expected [{}, {}], a column for each item of "
+          "the data",
+          n, scores.shape(0), scores.shape(1), n, items));
     }
     return scores;
   }

@@ -1,9 +1,9 @@
 #include <nanobind/stl/string.h>
 
+#include "core/bindings.h"
 #include "host/config/config.h"
 #include "host/runs/provenance.h"
 #include "kernels/exec/context.h"
-#include "python/core/bindings.h"
 
 namespace nb = nanobind;
 

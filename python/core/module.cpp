@@ -1,8 +1,8 @@
 #include <exception>
 
+#include "core/bindings.h"
 #include "kernels/exec/error.h"
 #include "kernels/exec/interrupt.h"
-#include "python/core/bindings.h"
 
 namespace nb = nanobind;
 

@@ -3,13 +3,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/bindings.h"
+#include "core/work.h"
 #include "experiments/app.h"
 #include "experiments/comparison.h"
 #include "experiments/results/markdown.h"
 #include "host/runs/training.h"
 #include "kernels/exec/interrupt.h"
-#include "python/core/bindings.h"
-#include "python/core/work.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -29,8 +29,8 @@ std::string train_run(const std::string& recipe, const std::vector<std::string>&
 
 std::string compare_methods(const std::string& recipe, const std::vector<std::string>& words,
                             const std::string& out, const std::vector<std::string>& methods,
-                            const std::vector<int>& seeds, const std::vector<std::string>& metrics, bool force,
-                            const nb::object& listener, bool takes_progress) {
+                            const std::vector<int>& seeds, const std::vector<std::string>& metrics,
+                            bool force, const nb::object& listener, bool takes_progress) {
   Comparison comparison{.recipe = recipe,
                         .out = out,
                         .overrides = words,
@@ -39,9 +39,8 @@ std::string compare_methods(const std::string& recipe, const std::vector<std::st
                         .seeds = seeds,
                         .force = force};
   std::string text;
-  run_work(listener, takes_progress, [&] {
-    text = figures_markdown(run_table(plan_comparison(comparison), [](const RunResult&) {}));
-  });
+  run_work(listener, takes_progress,
+           [&] { text = figures_markdown(run_table(plan_comparison(comparison), [](const RunResult&) {})); });
   return text;
 }
 

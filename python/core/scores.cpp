@@ -1,9 +1,9 @@
 #include <nanobind/stl/string.h>
 
+#include "core/bindings.h"
+#include "core/data.h"
+#include "core/work.h"
 #include "host/scores/score_table.h"
-#include "python/core/bindings.h"
-#include "python/core/data.h"
-#include "python/core/work.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -13,8 +13,7 @@ namespace {
 
 ScoreTable read(const std::string& path, const Data& data, const nb::object& listener) {
   ScoreTable table;
-  run_work(listener, false,
-           [&] { table = read_scores(path, data.world.split, data.config.llm.min_known); });
+  run_work(listener, false, [&] { table = read_scores(path, data.world.split, data.config.llm.min_known); });
   return table;
 }
 
@@ -63,18 +62,24 @@ nb::dict stats_of(const ScoreTable& table, const Data& data) {
 
 void bind_scores(nb::module_& module) {
   nb::class_<ScoreTable>(module, "Scores", "Scores of (user, item) pairs; see sllmr.ScoreTable.")
-      .def_prop_ro("users", [](const ScoreTable& table) { return given(users_of(table)); }, kAsItIs)
-      .def_prop_ro("items", [](const ScoreTable& table) { return given(items_of(table)); }, kAsItIs)
+      .def_prop_ro(
+          "users", [](const ScoreTable& table) { return given(users_of(table)); }, kAsItIs)
+      .def_prop_ro(
+          "items", [](const ScoreTable& table) { return given(items_of(table)); }, kAsItIs)
       .def_prop_ro(
           "scores",
-          [](nb::handle self) { return view(std::span(nb::cast<const ScoreTable&>(self).scores), self); }, kAsItIs)
+          [](nb::handle self) { return view(std::span(nb::cast<const ScoreTable&>(self).scores), self); },
+          kAsItIs)
       .def_prop_ro(
           "variances",
-          [](nb::handle self) { return view(std::span(nb::cast<const ScoreTable&>(self).variances), self); }, kAsItIs)
-      .def_prop_ro("probes", [](const ScoreTable& table) { return given(probes_of(table)); }, kAsItIs)
+          [](nb::handle self) { return view(std::span(nb::cast<const ScoreTable&>(self).variances), self); },
+          kAsItIs)
+      .def_prop_ro(
+          "probes", [](const ScoreTable& table) { return given(probes_of(table)); }, kAsItIs)
       .def_prop_ro("unknown_rows", [](const ScoreTable& table) { return table.unknown_rows; })
       .def("stats", &stats_of, "data"_a);
-  module.def("read_scores", &read, "path"_a, "data"_a, "listener"_a, "Reads a table of scores for a data set.");
+  module.def("read_scores", &read, "path"_a, "data"_a, "listener"_a,
+             "Reads a table of scores for a data set.");
 }
 
 }  // namespace sllmr::python

@@ -1,4 +1,4 @@
-#include "python/core/work.h"
+#include "core/work.h"
 
 #include <chrono>
 #include <condition_variable>

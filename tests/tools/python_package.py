@@ -44,7 +44,7 @@ def build(folder):
 
 
 def test(folder, words):
-    os.environ["PYTHONPATH"] = str(folder / "python_package/site")
+    os.environ["PYTHONPATH"] = str(folder.absolute() / "python_package/site")
     tests = ROOT / "tests/python"
     os.execv(
         sys.executable,

@@ -213,6 +213,7 @@ def write_table(
                         "text_hash": None,
                         "scores_hash": None,
                         "vectors_hash": None,
+                        "gate_hash": None,
                         "commit": "0123456789ab",
                         "machine": {"cpu": "a processor", "cores": 2, "gpu": ""},
                         "device": "cpu",

@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 using testing::ElementsAre;
 
 struct Heard : Listener {
-  explicit Heard(bool takes) : takes(takes) {}
+  explicit Heard(bool takes_bars) : takes(takes_bars) {}
   bool takes_progress() const override { return takes; }
   void progress(const std::string& what, std::int64_t done, std::int64_t total,
                 const std::string& unit) override {

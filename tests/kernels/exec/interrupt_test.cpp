@@ -33,7 +33,8 @@ TEST(InterruptGuard, TheSecondSignalKills) {
 }
 
 TEST(StopByCall, IsTheOnlyRequestWhileItLives) {
-  struct sigaction before {}, during {};
+  struct sigaction before {
+  }, during{};
   ::sigaction(SIGINT, nullptr, &before);
   {
     StopByCall request;
