@@ -4,14 +4,18 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <link.h>
+#include <poll.h>
+#include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <initializer_list>
 #include <utility>
@@ -97,6 +101,32 @@ std::string compiler_of(bool cuda) {
          SLLMR_GATE_FLAGS;
 }
 
+/// Runs a line of the shell. Returns its status as waitpid() tells it. A request to stop ends all that it has
+/// started; throws Interrupted then.
+int run_in_shell(const std::string& line) {
+  const InterruptGuard guard;
+  posix_spawnattr_t own_group;
+  ::posix_spawnattr_init(&own_group);
+  ::posix_spawnattr_setflags(&own_group, POSIX_SPAWN_SETPGROUP);
+  ::posix_spawnattr_setpgroup(&own_group, 0);
+  std::string shell = "sh", flag = "-c", text = line;
+  char* const words[] = {shell.data(), flag.data(), text.data(), nullptr};
+  ::pid_t child = 0;
+  const int error = ::posix_spawn(&child, "/bin/sh", nullptr, &own_group, words, environ);
+  ::posix_spawnattr_destroy(&own_group);
+  require(error == 0, fmt::format("cannot start /bin/sh: {}", std::strerror(error)));
+  int status = 0;
+  while (::waitpid(child, &status, WNOHANG) == 0) {
+    if (interrupted()) {
+      ::kill(-child, SIGKILL);
+      ::waitpid(child, &status, 0);
+      throw Interrupted();
+    }
+    ::poll(nullptr, 0, 20);
+  }
+  return status;
+}
+
 /// The lines of a compiler that matter most.
 std::string first_errors(const std::string& log) {
   constexpr int kMost = 12;
@@ -137,6 +167,17 @@ std::string unique_name() {
   std::array<char, 256> host{};
   ::gethostname(host.data(), host.size() - 1);
   return fmt::format("{}.{}", host.data(), ::getpid());
+}
+
+/// Libraries and logs that nobody has used for a month leave the cache.
+void remove_unused() {
+  constexpr std::chrono::hours kMonth{24 * 30};
+  std::error_code ignored;
+  for (const fs::directory_entry& file : fs::directory_iterator(cache_folder(), ignored)) {
+    std::error_code gone;
+    const fs::file_time_type used = file.last_write_time(gone);
+    if (!gone && fs::file_time_type::clock::now() - used > kMonth) fs::remove(file, ignored);
+  }
 }
 
 }  // namespace
@@ -199,7 +240,11 @@ void* GateCompiler::library(bool cuda) {
     const std::string stem =
         (cache_folder() / fmt::format("{:016x}.{}", hash.value(), cuda ? "cuda" : "cpu")).string();
     // One that cannot be loaded was damaged since it was kept.
-    if (void* kept = fs::exists(stem + ".so") ? open(stem + ".so") : nullptr; kept != nullptr) return kept;
+    if (void* kept = fs::exists(stem + ".so") ? open(stem + ".so") : nullptr; kept != nullptr) {
+      std::error_code ignored;  // somebody else's cache, it may be
+      fs::last_write_time(stem + ".so", fs::file_time_type::clock::now(), ignored);
+      return kept;
+    }
     const std::string made = compile(stem, cuda);
     if (hash_of_gate_headers(files_) != headers) {
       fs::remove(made);
@@ -213,6 +258,7 @@ void* GateCompiler::library(bool cuda) {
                               fmt::join(files_, ", "), why));
     }
     fs::rename(made, stem + ".so");
+    remove_unused();
     return opened;
   }
 }
@@ -236,7 +282,13 @@ std::string GateCompiler::compile(const std::string& stem, bool cuda) {
   const std::string line = fmt::format("LC_ALL=C {} -I{} {} -o {} >{} 2>&1", compiler_of(cuda),
                                        quoted(sources().string()), quoted(main), quoted(made), quoted(log));
   say("compiling " + files);
-  const int status = std::system(line.c_str());
+  int status = 0;
+  try {
+    status = run_in_shell(line);
+  } catch (const Interrupted&) {
+    remove({parts, main, made, log});
+    throw;
+  }
   seconds_ += watch.seconds();
   remove({parts, main});
   if (status == 0) {
@@ -244,12 +296,6 @@ std::string GateCompiler::compile(const std::string& stem, bool cuda) {
     return made;
   }
   remove({made});
-  // system() keeps Ctrl-C from this process while it waits.
-  const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status) - 128;
-  if (signal == SIGINT) {
-    remove({log});
-    throw Interrupted();
-  }
   if (WIFEXITED(status) && WEXITSTATUS(status) >= 126 && WEXITSTATUS(status) <= 127) {
     remove({log});
     throw Error(fmt::format(

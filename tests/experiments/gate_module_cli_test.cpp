@@ -1,7 +1,10 @@
 // Gates from headers that are compiled when a run begins.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <sys/wait.h>
 
+#include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +14,7 @@
 #include <vector>
 
 #include "tests/experiments/cli.h"
+#include "tests/support/process.h"
 
 namespace sllmr {
 namespace {
@@ -175,6 +179,39 @@ TEST_F(GateModuleCli, FaultsPointIntoTheFile) {
   EXPECT_THAT(check_error(rule("return 1.0F;") + "struct Heir : sllmr::gates::Mine {};\n"),
               HasSubstr("Heir derives from Mine"));
   EXPECT_THAT(check_error("// struct Other : GateRule\n" + rule("return z.colt;")), HasSubstr("gate.h:9:"));
+}
+
+TEST_F(GateModuleCli, ASignalToTheProgramAloneEndsTheCompiler) {
+  ::setenv("SLLMR_CXX", ("touch " + (folder_ / "started") + "; sleep 60; true").c_str(), 1);
+  Process process({"gates", "check", write("gate.h", rule("return 1.0F;"))});
+  ::unsetenv("SLLMR_CXX");
+  const int status =
+      process.signal_when([&] { return std::filesystem::exists(folder_ / "started"); }, SIGINT);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 130);
+  EXPECT_LT(process.seconds_to_end(), 1);
+  EXPECT_TRUE(std::filesystem::is_empty(folder_ / "cache/sllmr/gates"));
+}
+
+TEST_F(GateModuleCli, LibrariesThatNobodyUsesLeaveTheCache) {
+  const std::string header = write("gate.h", rule("return 1.0F;"));
+  ASSERT_EQ(sllmr::run({"gates", "check", header}).status, 0);
+  const auto libraries = [&] {
+    std::vector<std::filesystem::path> found;
+    for (const auto& file : std::filesystem::directory_iterator(folder_ / "cache/sllmr/gates"))
+      found.push_back(file.path());
+    return found;
+  };
+  ASSERT_EQ(libraries().size(), 1U);
+  const std::filesystem::path first = libraries().front();
+  const auto long_ago = std::filesystem::file_time_type::clock::now() - std::chrono::hours(24 * 31);
+  std::filesystem::last_write_time(first, long_ago);
+  ASSERT_EQ(sllmr::run({"gates", "check", header}).status, 0);
+  EXPECT_GT(std::filesystem::last_write_time(first), long_ago) << "it is in use";
+  std::filesystem::last_write_time(first, long_ago);
+  ASSERT_EQ(sllmr::run({"gates", "check", write("other.h", rule("return 0.5F;"))}).status, 0);
+  EXPECT_EQ(libraries().size(), 1U);
+  EXPECT_FALSE(std::filesystem::exists(first));
 }
 
 TEST_F(GateModuleCli, AnotherTextIsAnotherGate) {
