@@ -14,15 +14,16 @@ from sllmr import _core
 from sllmr._settings import Setting, path_of, words_of
 from sllmr._work import Progress, listener_of
 from sllmr.dataset import Dataset
-from sllmr.runs import Run, inputs_of, load_run
+from sllmr.runs import Run, inputs_of
 from sllmr.scores import ScoreTable
 
 
 class Comparison:
     """The folder of `compare` (docs/results.md)."""
 
-    def __init__(self, path: str | os.PathLike, markdown: str = ""):
+    def __init__(self, path: str | os.PathLike, markdown: str = "", _kept: object = None):
         self.path = Path(path)
+        self._kept = _kept
         self.markdown = markdown  # the table that `sllmr compare` prints
 
     @cached_property
@@ -45,7 +46,7 @@ class Comparison:
 
     def runs(self, row: str) -> list[Run]:
         """The runs of a row, by seed."""
-        return [load_run(each["folder"]) for each in self.results["runs"] if each["row"] == row]
+        return [Run(each["folder"], self._kept) for each in self.results["runs"] if each["row"] == row]
 
     def __repr__(self) -> str:
         return f"Comparison({str(self.path)!r}: {', '.join(self.results['rows'])})"
@@ -77,4 +78,4 @@ def compare(
     markdown = _core.compare(
         path_of(recipe), words, out, list(methods), list(seeds), list(metrics), force, *listener_of(progress)
     )
-    return Comparison(out, markdown)
+    return Comparison(out, markdown, (data, scores))

@@ -57,6 +57,44 @@ class Dataset:
         data._kept = kept
         return data
 
+    @classmethod
+    def from_parquet(
+        cls,
+        interactions: str | os.PathLike,
+        items: str | os.PathLike | None = None,
+        *,
+        columns: dict[str, str] | None = None,
+        **settings,
+    ) -> Dataset:
+        """Of Parquet files, as `from_frame`. Needs pyarrow: pip install 'sllmr[parquet]'.
+
+        columns: what the files call the columns: {"uid": "user_id", "label": "rating"}, and then keep="rating >= 1".
+        """
+        names = columns or {}
+        frames = [pd.read_parquet(path).rename(columns=names) for path in (interactions, items) if path is not None]
+        return cls.from_frame(*frames, **{"name": Path(interactions).stem, **settings})
+
+    def to_parquet(self, folder: str | os.PathLike) -> list[Path]:
+        """Writes NAME.interactions.parquet (as `interactions`, and timestamp, which counts from 0 in each history) and
+        NAME.items.parquet (as `item_table`), which `from_parquet` reads. Needs pyarrow: pip install 'sllmr[parquet]'. Raises
+        FileExistsError where one of them is there."""
+        counts = np.diff(self.offsets)
+        positions = np.arange(len(self.history)) - np.repeat(self.offsets[:-1], counts)
+        frames = {
+            "interactions": self.interactions.assign(timestamp=positions),
+            "items": self.item_table[["title", "attributes"]].reset_index(),
+        }
+        paths = {kind: Path(folder) / f"{self.name}.{kind}.parquet" for kind in frames}
+        for path in paths.values():
+            if path.exists():
+                raise FileExistsError(f"{path} exists: remove it, or choose another folder")
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for kind, frame in frames.items():
+            temporary = paths[kind].with_suffix(".partial")
+            frame.to_parquet(temporary, index=False)
+            temporary.rename(paths[kind])
+        return list(paths.values())
+
     def words(self) -> list[str]:
         """The settings by which the program finds the same data."""
         return words_of({"data": self._settings})
@@ -181,7 +219,7 @@ def _write_atomic(path: str, frame: pd.DataFrame, needed: dict[str, str], known:
             continue
         column = frame[name]
         if kind == "token_seq":
-            column = column.map(lambda each: ", ".join(map(str, each)) if isinstance(each, (list, tuple)) else each)
+            column = column.map(lambda each: ", ".join(map(str, each)) if isinstance(each, (list, tuple, np.ndarray)) else each)
         if pd.api.types.is_datetime64_any_dtype(column):
             column = column.astype("int64") / 1e9
         if kind == "float" and column.isna().any():

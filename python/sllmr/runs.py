@@ -46,9 +46,9 @@ class Run:
     Raises FileNotFoundError where there is none.
     """
 
-    def __init__(self, path: str | os.PathLike, _kept: tempfile.TemporaryDirectory | None = None):
+    def __init__(self, path: str | os.PathLike, _kept: object = None):
         self.path = Path(path)
-        self._kept = _kept
+        self._kept = _kept  # temporary folders live as long as this object
         if not (self.path / "config.toml").exists():
             raise FileNotFoundError(f"{path} holds no run: it has no config.toml")
 
@@ -150,7 +150,7 @@ def train(
         run_dir = Path(kept.name) / "run"
     words = inputs_of(data, scores) + words_of({**(settings or {}), **overrides, "run_dir": run_dir})
     _core.train(path_of(recipe), words, resume, *listener_of(progress))
-    return Run(run_dir, kept)
+    return Run(run_dir, (kept, data, scores))
 
 
 def _lines(path: Path) -> list[dict]:

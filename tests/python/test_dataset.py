@@ -55,6 +55,22 @@ def test_the_program_reads_the_same(data):
     assert said.returncode == 0 and data.hash in said.stdout
 
 
+def test_parquet_there_and_back(data, tmp_path):
+    interactions, items = data.to_parquet(tmp_path)
+    again = sllmr.Dataset.from_parquet(interactions, items)
+    assert again.hash == data.hash
+    pd.testing.assert_frame_equal(again.item_table, data.item_table)
+    with pytest.raises(FileExistsError, match="exists"):
+        data.to_parquet(tmp_path)
+    named = pd.read_parquet(interactions).rename(columns={"user_id": "uid"}).assign(label=1)
+    refused = named.iloc[:50].assign(item_id="never", label=0)
+    pd.concat([named, refused]).to_parquet(tmp_path / "labelled.parquet")
+    labelled = sllmr.Dataset.from_parquet(
+        tmp_path / "labelled.parquet", columns={"uid": "user_id", "label": "rating"}, keep="rating>=1"
+    )
+    assert labelled.hash == data.hash
+
+
 def test_faults_are_errors(interactions, tmp_path):
     with pytest.raises(sllmr.Error, match="nowhere"):
         sllmr.Dataset(tmp_path / "nowhere")

@@ -114,6 +114,12 @@ def test_a_run_without_a_folder_goes_with_its_object(data, small):
     assert not path.exists()
 
 
+def test_a_run_keeps_the_data_that_it_needs(interactions, small):
+    run = sllmr.train(data=sllmr.Dataset.from_frame(interactions), settings=small)
+    gc.collect()
+    assert sllmr.evaluate(run).equals(run.metrics)
+
+
 def test_the_gate_by_epoch(data, judged, small):
     scores = sllmr.ScoreTable(judged, data)
     run = sllmr.train(data=data, scores=scores, method="calibrated", settings=small)

@@ -2,9 +2,10 @@
 """The Python package as pip installs it, compiled against an installed tree of a build.
 
 usage: python_package.py build BUILD     pip install into BUILD/python_package/site
-       python_package.py test BUILD [pytest's arguments]
+       python_package.py test BUILD      pytest of tests/python
+       python_package.py torch BUILD     pytest of tests/python/torch
 
-Runs itself by the Python that `./run test` has installed; exits with 77 where there is none.
+Runs itself by a Python that `./run test` has installed; exits with 77 where there is none.
 """
 
 import os
@@ -16,17 +17,22 @@ from pathlib import Path
 from environments import run_by
 
 ROOT = Path(__file__).parents[2]
+TESTS = ROOT / "tests/python"
 
-run_by("python", "nanobind", "scikit_build_core", "pandas", "pytest")
+command, folder = sys.argv[1], Path(sys.argv[2]).absolute()
+if command == "torch":
+    run_by("torch", "torch", "recbole", "fuxictr", "pytest")
+else:
+    run_by("python", "nanobind", "scikit_build_core", "pandas", "pytest")
 
 
-def run(*command):
-    said = subprocess.run(command, text=True, capture_output=True)
+def run(*words):
+    said = subprocess.run(words, text=True, capture_output=True)
     if said.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))} ended with {said.returncode}:\n{said.stdout}{said.stderr}")
+        sys.exit(f"{' '.join(map(str, words))} ended with {said.returncode}:\n{said.stdout}{said.stderr}")
 
 
-def build(folder):
+def build():
     place = folder / "python_package"
     shutil.rmtree(place, ignore_errors=True)
     run("cmake", "--install", folder, "--prefix", place / "prefix")
@@ -43,14 +49,15 @@ def build(folder):
     shutil.rmtree(place / "prefix")
 
 
-def test(folder, words):
-    os.environ["PYTHONPATH"] = str(folder.absolute() / "python_package/site")
-    tests = ROOT / "tests/python"
-    os.execv(
-        sys.executable,
-        [sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tests, *words, tests],
-    )
+def test(*words):
+    os.environ["PYTHONPATH"] = str(folder / "python_package/site")
+    pytest = [sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", TESTS]
+    os.execv(sys.executable, [str(word) for word in [*pytest, *words]])
 
 
-command, folder, *words = sys.argv[1:]
-build(Path(folder).absolute()) if command == "build" else test(Path(folder).absolute(), words)
+if command == "build":
+    build()
+elif command == "torch":
+    test(TESTS / "torch")
+else:
+    test(TESTS, "--ignore", TESTS / "torch")
