@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/bindings.h"
+#include "core/text.h"
 #include "core/work.h"
 #include "host/data/import.h"
 
@@ -27,8 +28,7 @@ std::unique_ptr<Data> load(const std::vector<std::string>& words, const nb::obje
 nb::list tokens_of(const TokenMap& map) {
   nb::list out;
   for (Id id = 1; id < map.rows(); ++id) {
-    const std::string_view token = map.token(id);
-    out.append(nb::str(token.data(), token.size()));
+    out.append(named(map.token(id)));
   }
   return out;
 }
@@ -47,13 +47,15 @@ std::vector<std::int32_t> as_rows(std::span<const Id> ids) {
   return rows;
 }
 
+nb::list notes_of(const Data& data) {
+  nb::list out;
+  for (const std::string& note : data.set().notes) out.append(shown(note));
+  return out;
+}
+
 nb::list titles_of(const Data& data) {
   nb::list out;
-  for (const std::string& title : rows_of(data.set().titles)) {
-    // Whoever wrote the file may have cut a character in two.
-    out.append(
-        nb::steal(PyUnicode_DecodeUTF8(title.data(), static_cast<Py_ssize_t>(title.size()), "replace")));
-  }
+  for (const std::string& title : rows_of(data.set().titles)) out.append(shown(title));
   return out;
 }
 
@@ -62,11 +64,7 @@ nb::list attributes_of(const Data& data) {
   nb::list out;
   for (Id item = 1; item < set.items.rows(); ++item) {
     nb::list of_item;
-    for (const Id attribute : set.attributes_of(item)) {
-      const std::string_view token = set.attributes.token(attribute);
-      of_item.append(
-          nb::steal(PyUnicode_DecodeUTF8(token.data(), static_cast<Py_ssize_t>(token.size()), "replace")));
-    }
+    for (const Id attribute : set.attributes_of(item)) of_item.append(shown(set.attributes.token(attribute)));
     out.append(of_item);
   }
   return out;
@@ -94,10 +92,10 @@ const Data& data_of(nb::handle self) {
 
 void bind_data(nb::module_& module) {
   nb::class_<Data>(module, "Data", "A data set and its split. Rows count from 0; see sllmr.Dataset.")
-      .def_prop_ro("name", [](const Data& data) { return data.set().name; })
-      .def_prop_ro("source", [](const Data& data) { return data.set().source; })
+      .def_prop_ro("name", [](const Data& data) { return shown(data.set().name); })
+      .def_prop_ro("source", [](const Data& data) { return named(data.set().source); })
       .def_prop_ro("hash", [](const Data& data) { return fmt::format("{:016x}", data.set().hash); })
-      .def_prop_ro("notes", [](const Data& data) { return data.set().notes; })
+      .def_prop_ro("notes", &notes_of)
       .def_prop_ro("stats", &stats_of)
       .def_prop_ro("users", [](const Data& data) { return tokens_of(data.set().users); })
       .def_prop_ro("items", [](const Data& data) { return tokens_of(data.set().items); })

@@ -7,7 +7,9 @@
 
 #include "core/bindings.h"
 #include "core/data.h"
+#include "core/text.h"
 #include "core/work.h"
+#include "host/base/json_text.h"
 #include "host/eval/protocol.h"
 #include "host/runs/provenance.h"
 #include "kernels/exec/interrupt.h"
@@ -111,7 +113,8 @@ nb::tuple evaluate_scores(const nb::object& score, const Data& data, const std::
     const Context context(Device::cpu, 1);
     figures = protocol.evaluate({context, config, model, data.world.split, target}, &rows);
   });
-  return nb::make_tuple(figures.dump(), rows.str());
+  const std::string lines = rows.str();
+  return nb::make_tuple(shown(json_text(figures)), nb::bytes(lines.data(), lines.size()));
 }
 
 }  // namespace

@@ -4,10 +4,12 @@
 #include <nlohmann/json.hpp>
 
 #include "core/bindings.h"
+#include "core/text.h"
 #include "core/work.h"
 #include "experiments/app.h"
 #include "experiments/comparison.h"
 #include "experiments/results/markdown.h"
+#include "host/base/json_text.h"
 #include "host/runs/training.h"
 #include "kernels/exec/interrupt.h"
 
@@ -17,20 +19,20 @@ using namespace nb::literals;
 namespace sllmr::python {
 namespace {
 
-std::string train_run(const std::string& recipe, const std::vector<std::string>& words, bool resume,
-                      const nb::object& listener, bool takes_progress) {
+nb::object train_run(const std::string& recipe, const std::vector<std::string>& words, bool resume,
+                     const nb::object& listener, bool takes_progress) {
   nlohmann::json summary;
   run_work(listener, takes_progress, [&] {
     summary = train(load_config(recipe, words), resume);
     if (summary.is_null()) throw Interrupted();
   });
-  return summary.dump();
+  return shown(json_text(summary));
 }
 
-std::string compare_methods(const std::string& recipe, const std::vector<std::string>& words,
-                            const std::string& out, const std::vector<std::string>& methods,
-                            const std::vector<int>& seeds, const std::vector<std::string>& metrics,
-                            bool force, const nb::object& listener, bool takes_progress) {
+nb::object compare_methods(const std::string& recipe, const std::vector<std::string>& words,
+                           const std::string& out, const std::vector<std::string>& methods,
+                           const std::vector<int>& seeds, const std::vector<std::string>& metrics, bool force,
+                           const nb::object& listener, bool takes_progress) {
   Comparison comparison{.recipe = recipe,
                         .out = out,
                         .overrides = words,
@@ -41,11 +43,11 @@ std::string compare_methods(const std::string& recipe, const std::vector<std::st
   std::string text;
   run_work(listener, takes_progress,
            [&] { text = figures_markdown(run_table(plan_comparison(comparison), [](const RunResult&) {})); });
-  return text;
+  return shown(text);
 }
 
-std::string evaluate_stored(const std::string& run_dir, bool validation, const std::string& device,
-                            const std::string& predictions, const nb::object& listener, bool takes_progress) {
+nb::object evaluate_stored(const std::string& run_dir, bool validation, const std::string& device,
+                           const std::string& predictions, const nb::object& listener, bool takes_progress) {
   nlohmann::json figures;
   run_work(listener, takes_progress, [&] {
     figures = evaluate_run({.run_dir = run_dir,
@@ -53,7 +55,7 @@ std::string evaluate_stored(const std::string& run_dir, bool validation, const s
                             .device = device,
                             .predictions = predictions});
   });
-  return figures.dump();
+  return shown(json_text(figures));
 }
 
 int run_program(const std::vector<std::string>& words) {

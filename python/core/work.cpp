@@ -13,6 +13,8 @@
 #include <utility>
 #include <variant>
 
+#include "core/text.h"
+#include "host/base/json_text.h"
 #include "host/base/listener.h"
 #include "kernels/exec/error.h"
 #include "kernels/exec/interrupt.h"
@@ -39,9 +41,7 @@ class Mailbox : public Listener {
                 const std::string& unit) override {
     put({"progress", Progressed(what, done, total, unit)});
   }
-  void event(const nlohmann::json& event) override {
-    put({"event", event.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)});
-  }
+  void event(const nlohmann::json& event) override { put({"event", json_text(event)}); }
   void note(std::string_view line) override { put({"note", std::string(line)}); }
 
   void end(std::exception_ptr error) {
@@ -76,12 +76,11 @@ class Mailbox : public Listener {
 
 void tell(const nb::object& listener, const Message& message) {
   if (const auto* text = std::get_if<std::string>(&message.content); text != nullptr) {
-    listener(message.kind, nb::str(text->data(), text->size()));
+    listener(message.kind, shown(*text));
     return;
   }
   const auto& [what, done, total, unit] = std::get<Progressed>(message.content);
-  listener(message.kind, nb::make_tuple(nb::str(what.data(), what.size()), nb::int_(done), nb::int_(total),
-                                        nb::str(unit.data(), unit.size())));
+  listener(message.kind, nb::make_tuple(shown(what), nb::int_(done), nb::int_(total), shown(unit)));
 }
 
 std::mutex& one_at_a_time() {

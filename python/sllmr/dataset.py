@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from functools import cached_property
 from pathlib import Path
@@ -144,16 +145,12 @@ class Dataset:
     @cached_property
     def user_table(self) -> pd.DataFrame:
         """By user: items of training, the items held out (or None), and whether the user is cold."""
-
-        def token(rows: np.ndarray) -> np.ndarray:
-            tokens = np.append(self.items.to_numpy(), None)
-            return tokens[rows]
-
+        with_none = self.items.append(pd.Index([None], dtype=object))  # of row -1
         return pd.DataFrame(
             {
                 "train_items": self._data.train_size,
-                "validation": token(self._data.validation),
-                "test": token(self._data.test),
+                "validation": tokens_of(with_none, self._data.validation, self.users),
+                "test": tokens_of(with_none, self._data.test, self.users),
                 "cold": self._data.cold.astype(bool),
             },
             index=self.users,
@@ -180,8 +177,8 @@ class Dataset:
         part = np.where(position < train, 0, np.where((position == train) & has_validation, 1, 2))
         return pd.DataFrame(
             {
-                "user_id": self.users.to_numpy()[users],
-                "item_id": self.items.to_numpy()[self.history],
+                "user_id": tokens_of(self.users, users),
+                "item_id": tokens_of(self.items, self.history),
                 "part": pd.Categorical.from_codes(part, ["train", "validation", "test"]),
             }
         )
@@ -197,13 +194,17 @@ class Dataset:
 _INTERACTION_TYPES = {"rating": "float", "timestamp": "float"}
 
 
+def tokens_of(names: pd.Index, rows: np.ndarray, index: pd.Index | None = None) -> pd.Series:
+    """The raw ids of rows. Of the type object: pandas' own type of texts refuses names that are no UTF-8."""
+    return pd.Series(names.to_numpy()[rows], index=index, dtype=object)
+
+
 def require_plain(column: pd.Series, name: str) -> None:
     """Raises Error where a text would not fit in a field of a TSV file."""
-    bad = column.astype(str).str.contains(r"[\t\n\r]", regex=True)
-    if bad.any():
-        raise _core.Error(
-            f"the data frame's column {name!r} has a tab or a line's end in row {bad.to_numpy().argmax()}: remove it"
-        )
+    breaks = re.compile(r"[\t\n\r]")
+    for row, each in enumerate(column):
+        if breaks.search(str(each)):
+            raise _core.Error(f"the data frame's column {name!r} has a tab or a line's end in row {row}: remove it")
 
 
 def _write_atomic(path: str, frame: pd.DataFrame, needed: dict[str, str], known: dict[str, str]) -> None:
@@ -232,4 +233,4 @@ def _write_atomic(path: str, frame: pd.DataFrame, needed: dict[str, str], known:
         if name.endswith(":float"):
             continue
         require_plain(out[name], name.rpartition(":")[0])
-    out.to_csv(path, sep="\t", index=False, quoting=3, na_rep="")
+    out.to_csv(path, sep="\t", index=False, quoting=3, errors="surrogateescape", na_rep="")

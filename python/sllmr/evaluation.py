@@ -65,12 +65,14 @@ def _evaluate_run(run: Run | str | os.PathLike, target: str, per_row: bool, devi
     with tempfile.TemporaryDirectory(prefix="sllmr-") as folder:
         lines = str(Path(folder) / "rows.tsv") if per_row else ""
         figures = _core.evaluate_run(path, target == "validation", device, lines, *listen)
-        return _frame_of(Path(lines).read_text()) if per_row else figures_frame(json.loads(figures))
+        return _frame_of(Path(lines).read_bytes()) if per_row else figures_frame(json.loads(figures))
 
 
-def _frame_of(lines: str) -> pd.DataFrame:
-    tokens = {"user_id": str, "item_id": str}
-    frame = pd.read_csv(io.StringIO(lines), sep="\t", dtype=tokens, quoting=3, na_filter=False)
+def _frame_of(lines: bytes) -> pd.DataFrame:
+    tokens = {"user_id": object, "item_id": object}
+    frame = pd.read_csv(
+        io.BytesIO(lines), sep="\t", dtype=tokens, quoting=3, na_filter=False, encoding_errors="surrogateescape"
+    )
     return frame.astype({"cold": bool, "tail": bool})
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from sllmr import _core
 from sllmr._work import listener_of
-from sllmr.dataset import Dataset, require_plain
+from sllmr.dataset import Dataset, require_plain, tokens_of
 
 
 class ScoreTable:
@@ -56,8 +56,8 @@ class ScoreTable:
         scores = self._scores
         frame = pd.DataFrame(
             {
-                "user_id": self._data.users.to_numpy()[scores.users],
-                "item_id": self._data.items.to_numpy()[scores.items],
+                "user_id": tokens_of(self._data.users, scores.users),
+                "item_id": tokens_of(self._data.items, scores.items),
                 "score": scores.scores,
                 "probe": scores.probes.astype(bool),
             }
@@ -89,4 +89,4 @@ def _write(frame: pd.DataFrame, path: str | os.PathLike) -> None:
         out = out.assign(probe=out["probe"].astype(int))
     for name in ("user_id", "item_id"):
         require_plain(out[name], name)
-    out.to_csv(path, sep="\t", index=False, quoting=3)
+    out.to_csv(path, sep="\t", index=False, quoting=3, errors="surrogateescape")

@@ -71,6 +71,24 @@ def test_parquet_there_and_back(data, tmp_path):
     assert labelled.hash == data.hash
 
 
+def test_names_that_are_no_utf_8(interactions, tmp_path):
+    lines = interactions.rename(columns={"user_id": "user_id:token", "item_id": "item_id:token",
+                                         "timestamp": "timestamp:float"}).to_csv(sep="\t", index=False)  # fmt: skip
+    (tmp_path / "odd.inter").write_bytes(lines.encode().replace(b"u7\t", b"\xe9\t"))
+    data = sllmr.Dataset(tmp_path / "odd")
+    assert "\udce9" in data.users
+    frame = data.interactions.assign(score=0.5)
+    table = sllmr.ScoreTable(frame, data)
+    assert table.unknown_rows == 0 and "\udce9" in set(table.frame.user_id)
+    rows = sllmr.evaluate(np.zeros((len(data.users), len(data.items)), np.float32), data, per_row=True)
+    assert list(rows.user_id) == list(data.users)
+    again = sllmr.Dataset.from_frame(data.interactions)
+    assert again.hash == data.hash
+    (tmp_path / "torn.inter").write_bytes(b"user_id:token\titem_id:token\ttimestamp:float\n\xe9\ti1\tsoon\n")
+    with pytest.raises(sllmr.Error, match="torn.inter:2"):
+        sllmr.Dataset(tmp_path / "torn")
+
+
 def test_faults_are_errors(interactions, tmp_path):
     with pytest.raises(sllmr.Error, match="nowhere"):
         sllmr.Dataset(tmp_path / "nowhere")
