@@ -11,6 +11,7 @@
 
 #include "host/base/line_reader.h"
 #include "host/base/say.h"
+#include "host/data/date_range.h"
 #include "host/data/feature_source.h"
 #include "host/data/importer.h"
 #include "host/data/tables.h"
@@ -256,6 +257,13 @@ std::vector<std::string> import_formats() {
 
 Dataset load_dataset(const std::string& path, const ImportOptions& options) {
   const Source source = find_source(path, options);
+  if (source.files.size() > 1 && options.split != SplitSource::leave_one_out) {
+    // Which part would lose what is for whoever made the split to say.
+    require(!has_dates(options) && options.core == 0,
+            fmt::format("{}: the data came split ({}), and data.from, data.to and data.core would change the "
+                        "split; leave them out, or set data.split=leave_one_out, which joins the parts",
+                        path, fmt::join(source.files, ", ")));
+  }
   const ReadFiles read;
   Dataset data = source.importer->load(source.files, options);
   require_described(data, options.min_described, data.source);  // there may be no item file

@@ -125,7 +125,7 @@ Dataset read_reviews(const std::string& path, const ImportOptions& options) {
   const Json first = parse_object(reader, line);
   const Keys keys = keys_of(first);
   const std::vector<std::string> columns = choosable(first);
-  RowFilter filter(path, options.keep, columns);
+  RowFilter filter(path, options, columns);
   std::string text;
   do {
     const Json review = parse_object(reader, line);
@@ -140,7 +140,7 @@ Dataset read_reviews(const std::string& path, const ImportOptions& options) {
     interactions.add(reader, require_string(reader, review, keys.user),
                      require_string(reader, review, keys.item), time);
   } while (reader.next(line));
-  Dataset data = interactions.build(reader, category_name(path), options.duplicates);
+  Dataset data = interactions.build(reader, category_name(path), options);
   filter.report(data.notes);
   return data;
 }
@@ -164,7 +164,7 @@ std::vector<std::string> read_table(LineReader& reader, Part part, const ImportO
   } else if (line != kTableHeader) {
     reader.fail(fmt::format("the header is not '{}', with or without ',history'; correct it", kTableHeader));
   }
-  RowFilter filter(reader.path(), options.keep, others);
+  RowFilter filter(reader.path(), options, others);
   for (std::vector<std::string_view> fields; reader.next(line);) {
     reader.split_exactly(line, ",", columns, fields);
     if (!filter.keeps(reader, [&](std::size_t) { return fields[2]; })) continue;
@@ -187,7 +187,7 @@ Dataset read_tables(const std::vector<std::string>& files, const ImportOptions& 
     notes.insert(notes.end(), told.begin(), told.end());
     if (!split && part) notes.push_back(note_of_part(file, *part));
   }
-  Dataset data = interactions.build(*reader, table_name(files.front()), options.duplicates, given);
+  Dataset data = interactions.build(*reader, table_name(files.front()), options, given);
   data.notes.insert(data.notes.begin(), notes.begin(), notes.end());
   return data;
 }

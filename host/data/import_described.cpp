@@ -28,6 +28,7 @@
 
 #include "host/base/text_file.h"
 #include "host/base/toml_table.h"
+#include "host/data/date_range.h"
 #include "host/data/described_rows.h"
 #include "host/data/importer.h"
 #include "host/data/row_filter.h"
@@ -65,6 +66,7 @@ Dataset read_interactions(const TomlTable& table, const std::string& description
   const std::string user_name = table.text("user"), item_name = table.text("item"),
                     time_name = table.text_or("time", ""), format = table.text_or("time_format", "");
   require(format.empty() || !time_name.empty(), description + ": there is a time_format, but no time");
+  if (time_name.empty()) refuse_dates(options, description);
   DescribedRows rows(layout_of(table, description));
   const std::size_t user = rows.column(user_name), item = rows.column(item_name);
   const std::size_t time = time_name.empty() ? 0 : rows.column(time_name);
@@ -78,7 +80,7 @@ Dataset read_interactions(const TomlTable& table, const std::string& description
     others.push_back(rows.columns()[k]);
     columns.push_back(k);
   }
-  RowFilter filter(rows.reader().path(), options.keep, others);
+  RowFilter filter(rows.reader().path(), options, others);
   InteractionTable interactions;
   std::int64_t row = 0;
   while (rows.next()) {
@@ -94,7 +96,7 @@ Dataset read_interactions(const TomlTable& table, const std::string& description
     const std::string user_token(rows.text(user));
     interactions.add(rows.reader(), user_token, rows.text(item), when);
   }
-  Dataset data = interactions.build(rows.reader(), base_name(description, kEndings), options.duplicates);
+  Dataset data = interactions.build(rows.reader(), base_name(description, kEndings), options);
   filter.report(data.notes);
   return data;
 }

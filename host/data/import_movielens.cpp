@@ -33,7 +33,7 @@ std::string folder_name(const std::string& file) {
 Dataset read_ratings(const std::string& path, const ImportOptions& options) {
   LineReader reader(path);
   const std::vector<std::string> columns{"rating"};
-  RowFilter filter(path, options.keep, columns);
+  RowFilter filter(path, options, columns);
   InteractionTable interactions;
   std::string_view line = reader.first();
   const std::string_view separator = line.find("::") != line.npos   ? "::"
@@ -50,7 +50,7 @@ Dataset read_ratings(const std::string& path, const ImportOptions& options) {
     if (!filter.keeps(reader, [&](std::size_t) { return fields[2]; })) continue;
     interactions.add(reader, fields[0], fields[1], reader.time(fields[3], "timestamp"));
   }
-  Dataset data = interactions.build(reader, folder_name(path), options.duplicates);
+  Dataset data = interactions.build(reader, folder_name(path), options);
   filter.report(data.notes);
   return data;
 }

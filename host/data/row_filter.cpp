@@ -57,35 +57,62 @@ bool is_label(std::string_view column) {
   return std::ranges::find(kLabels, column) != kLabels.end();
 }
 
-RowFilter::RowFilter(const std::string& path, const std::string& keep, std::span<const std::string> columns)
-    : path_(path), keep_(keep) {
-  if (keep == "auto") {
+RowFilter::RowFilter(const std::string& path, const ImportOptions& options,
+                     std::span<const std::string> columns)
+    : path_(path), setting_("data.keep=" + options.keep) {
+  if (options.keep == "auto") {
     for (const std::string_view label : kLabels) {
       const auto found = std::ranges::find(columns, label);
       if (found == columns.end()) continue;
       conditions_.push_back({static_cast<std::size_t>(found - columns.begin()), *found, ">", 0});
       break;
     }
-  } else if (keep != "all") {
-    std::vector<std::string_view> parts;
-    split(keep, ",", parts);
-    for (const std::string_view part : parts) {
-      Condition condition = parse_condition(part, keep);
-      const auto found = std::ranges::find(columns, condition.name);
-      require(found != columns.end(),
-              fmt::format("{}: there is no column '{}' as data.keep ({}) asks for; {}", path, condition.name,
-                          keep,
-                          columns.empty() ? "there are none to choose by"
-                                          : fmt::format("choose by {}", fmt::join(columns, ", "))));
-      condition.column = static_cast<std::size_t>(found - columns.begin());
-      conditions_.push_back(std::move(condition));
-    }
+  } else if (options.keep != "all") {
+    add_conditions(options.keep, columns);
+  }
+  if (options.min_rating > 0) {
+    require(options.keep == "auto",
+            fmt::format("data.min_rating={} and data.keep={} both choose rows; write all conditions into "
+                        "data.keep, as in 'rating >= {}'",
+                        options.min_rating, options.keep, options.min_rating));
+    add_least_rating(options.min_rating, columns);
   }
   for (const std::string& column : columns) {
     if (std::ranges::find(conditions_, column, &Condition::name) != conditions_.end()) continue;
     const bool rating = std::ranges::find(kRatings, column) != kRatings.end();
     (rating ? ratings_ : unused_).push_back(column);
   }
+}
+
+void RowFilter::add_conditions(const std::string& keep, std::span<const std::string> columns) {
+  std::vector<std::string_view> parts;
+  split(keep, ",", parts);
+  for (const std::string_view part : parts) {
+    Condition condition = parse_condition(part, keep);
+    const auto found = std::ranges::find(columns, condition.name);
+    require(
+        found != columns.end(),
+        fmt::format("{}: there is no column '{}' as data.keep ({}) asks for; {}", path_, condition.name, keep,
+                    columns.empty() ? "there are none to choose by"
+                                    : fmt::format("choose by {}", fmt::join(columns, ", "))));
+    condition.column = static_cast<std::size_t>(found - columns.begin());
+    conditions_.push_back(std::move(condition));
+  }
+}
+
+void RowFilter::add_least_rating(double least, std::span<const std::string> columns) {
+  const auto is_rating = [](const std::string& column) {
+    return std::ranges::find(kRatings, column) != kRatings.end();
+  };
+  const auto rating = std::ranges::find_if(columns, is_rating);
+  require(rating != columns.end(),
+          fmt::format("{}: data.min_rating={}, but there is no column {}; {}", path_, least,
+                      fmt::join(kRatings, ", "),
+                      columns.empty() ? "there are none to choose by"
+                                      : fmt::format("data.keep chooses by any other, here {}",
+                                                    fmt::join(columns, ", "))));
+  conditions_.push_back({static_cast<std::size_t>(rating - columns.begin()), *rating, ">=", least});
+  setting_ += fmt::format(" data.min_rating={}", least);
 }
 
 bool RowFilter::holds(const LineReader& reader, const Condition& condition, std::string_view field) {
@@ -111,12 +138,12 @@ void RowFilter::report(std::vector<std::string>& notes) const {
     for (const Condition& c : conditions_) {
       texts.push_back(fmt::format("{} {} {}", c.name, c.comparison, c.value));
     }
-    parts.push_back(fmt::format("{} of {} rows are left out, as they are not {} (data.keep={})", left_out_,
-                                rows_, fmt::join(texts, ", "), keep_));
+    parts.push_back(fmt::format("{} of {} rows are left out, as they are not {} ({})", left_out_, rows_,
+                                fmt::join(texts, ", "), setting_));
   }
   if (!ratings_.empty()) {
-    parts.push_back(fmt::format("a row counts whatever its {0} (data.keep='{1} >= 4' would choose)",
-                                fmt::join(ratings_, ", "), ratings_.front()));
+    parts.push_back(fmt::format("a row counts whatever its {} (data.min_rating=4 would choose)",
+                                fmt::join(ratings_, ", ")));
   }
   if (!unused_.empty()) parts.push_back(fmt::format("not used: {}", fmt::join(unused_, ", ")));
   if (!parts.empty()) notes.push_back(fmt::format("note: {}: {}", path_, fmt::join(parts, "; ")));
