@@ -92,9 +92,7 @@ Dataset read_interactions(const TomlTable& table, const std::string& description
       when =
           format.empty() ? rows.reader().time(text, time_name) : formatted_time(rows.reader(), text, format);
     }
-    // JSON gives one text at a time.
-    const std::string user_token(rows.text(user));
-    interactions.add(rows.reader(), user_token, rows.text(item), when);
+    interactions.add(rows.reader(), rows.text(user), rows.text(item), when);
   }
   Dataset data = interactions.build(rows.reader(), base_name(description, kEndings), options);
   filter.report(data.notes);

@@ -53,6 +53,10 @@ std::optional<double> filter_value(std::string_view field) {
   return parse_number(field);
 }
 
+std::span<const std::string_view> label_columns() {
+  return kLabels;
+}
+
 bool is_label(std::string_view column) {
   return std::ranges::find(kLabels, column) != kLabels.end();
 }

@@ -17,7 +17,9 @@ namespace sllmr {
 /// Nothing for other text.
 std::optional<double> filter_value(std::string_view field);
 
-/// Whether data.keep=auto takes a column of this name for one that labels rows as positive and negative.
+/// What data.keep=auto takes for columns that label rows as positive and negative, the first that there is.
+std::span<const std::string_view> label_columns();
+/// Whether `column` is one of them.
 bool is_label(std::string_view column);
 
 /// Decides by a file's other columns which of its rows count as interactions, and says what it does.
