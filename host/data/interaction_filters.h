@@ -15,7 +15,7 @@ namespace sllmr {
 /// An interaction as a file has it.
 struct InteractionRow {
   Time time;           // 0: none; first, as it is aligned to 16 bytes
-  std::int64_t place;  // 4 times the line, plus the part
+  std::int64_t place;  // 4 times the line, counted on from file to file, plus the part
   Id user, item;       // ids in file order
 
   std::int64_t line() const { return place / 4; }

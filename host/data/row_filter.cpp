@@ -44,6 +44,17 @@ RowFilter::Condition parse_condition(std::string_view text, std::string_view kee
                   keep));
 }
 
+/// The number of the column that is `told`, or where that is empty of the first of `usual` that is one.
+std::optional<std::size_t> find_role(std::span<const std::string> columns, const std::string& told,
+                                     std::span<const std::string_view> usual) {
+  const std::string_view name = told;
+  for (const std::string_view each : told.empty() ? usual : std::span(&name, 1)) {
+    const auto found = std::ranges::find(columns, each);
+    if (found != columns.end()) return static_cast<std::size_t>(found - columns.begin());
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<double> filter_value(std::string_view field) {
@@ -62,15 +73,12 @@ bool is_label(std::string_view column) {
 }
 
 RowFilter::RowFilter(const std::string& path, const ImportOptions& options,
-                     std::span<const std::string> columns)
+                     std::span<const std::string> columns, const ColumnRoles& roles)
     : path_(path), setting_("data.keep=" + options.keep) {
+  const auto rating = find_role(columns, roles.rating, kRatings);
   if (options.keep == "auto") {
-    for (const std::string_view label : kLabels) {
-      const auto found = std::ranges::find(columns, label);
-      if (found == columns.end()) continue;
-      conditions_.push_back({static_cast<std::size_t>(found - columns.begin()), *found, ">", 0});
-      break;
-    }
+    if (const auto label = find_role(columns, roles.label, kLabels))
+      conditions_.push_back({*label, columns[*label], ">", 0});
   } else if (options.keep != "all") {
     add_conditions(options.keep, columns);
   }
@@ -79,12 +87,23 @@ RowFilter::RowFilter(const std::string& path, const ImportOptions& options,
             fmt::format("data.min_rating={} and data.keep={} both choose rows; write all conditions into "
                         "data.keep, as in 'rating >= {}'",
                         options.min_rating, options.keep, options.min_rating));
-    add_least_rating(options.min_rating, columns);
+    require(rating.has_value(),
+            fmt::format("{}: data.min_rating={}, but there is no column {}; {}", path_, options.min_rating,
+                        fmt::join(kRatings, ", "),
+                        columns.empty() ? "there are none to choose by"
+                                        : fmt::format("data.keep chooses by any other, here {}",
+                                                      fmt::join(columns, ", "))));
+    conditions_.push_back({*rating, columns[*rating], ">=", options.min_rating});
+    setting_ += fmt::format(" data.min_rating={}", options.min_rating);
   }
-  for (const std::string& column : columns) {
-    if (std::ranges::find(conditions_, column, &Condition::name) != conditions_.end()) continue;
-    const bool rating = std::ranges::find(kRatings, column) != kRatings.end();
-    (rating ? ratings_ : unused_).push_back(column);
+  for (std::size_t k = 0; k < columns.size(); ++k) {
+    const auto is_this = [&](const Condition& condition) { return condition.column == k; };
+    if (std::ranges::any_of(conditions_, is_this)) continue;
+    const bool is_rating = k == rating || std::ranges::find(kRatings, columns[k]) != kRatings.end();
+    if (is_rating)
+      ratings_.push_back(columns[k]);
+    else if (std::ranges::find(roles.used, columns[k]) == roles.used.end())
+      unused_.push_back(columns[k]);
   }
 }
 
@@ -102,21 +121,6 @@ void RowFilter::add_conditions(const std::string& keep, std::span<const std::str
     condition.column = static_cast<std::size_t>(found - columns.begin());
     conditions_.push_back(std::move(condition));
   }
-}
-
-void RowFilter::add_least_rating(double least, std::span<const std::string> columns) {
-  const auto is_rating = [](const std::string& column) {
-    return std::ranges::find(kRatings, column) != kRatings.end();
-  };
-  const auto rating = std::ranges::find_if(columns, is_rating);
-  require(rating != columns.end(),
-          fmt::format("{}: data.min_rating={}, but there is no column {}; {}", path_, least,
-                      fmt::join(kRatings, ", "),
-                      columns.empty() ? "there are none to choose by"
-                                      : fmt::format("data.keep chooses by any other, here {}",
-                                                    fmt::join(columns, ", "))));
-  conditions_.push_back({static_cast<std::size_t>(rating - columns.begin()), *rating, ">=", least});
-  setting_ += fmt::format(" data.min_rating={}", least);
 }
 
 bool RowFilter::holds(const LineReader& reader, const Condition& condition, std::string_view field) {

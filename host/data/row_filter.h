@@ -22,6 +22,12 @@ std::span<const std::string_view> label_columns();
 /// Whether `column` is one of them.
 bool is_label(std::string_view column);
 
+/// What the columns of a file are, where somebody has told.
+struct ColumnRoles {
+  std::string label, rating;      // "": as their names say
+  std::vector<std::string> used;  // by the importer
+};
+
 /// Decides by a file's other columns which of its rows count as interactions, and says what it does.
 ///
 /// data.keep is "auto", "all" or conditions that all must hold, as in "rating >= 4, is_click > 0". With auto
@@ -39,7 +45,8 @@ class RowFilter {
   /// For a file with these `columns`, without those that name user, item and time. Throws Error where
   /// data.keep is none of the above or names another column, and where data.min_rating is set beside it or
   /// finds no rating.
-  RowFilter(const std::string& path, const ImportOptions& options, std::span<const std::string> columns);
+  RowFilter(const std::string& path, const ImportOptions& options, std::span<const std::string> columns,
+            const ColumnRoles& roles = {});
 
   const std::vector<Condition>& conditions() const { return conditions_; }
   /// Whether the current line of `reader` counts. `field(column)` is what it has in a column: a number, true
@@ -62,7 +69,6 @@ class RowFilter {
   static bool holds(const LineReader& reader, const Condition& condition, std::string_view field);
 
   void add_conditions(const std::string& keep, std::span<const std::string> columns);
-  void add_least_rating(double least, std::span<const std::string> columns);
 
   std::string path_, setting_;
   std::vector<Condition> conditions_;

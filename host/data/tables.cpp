@@ -52,16 +52,22 @@ Id add_token(const LineReader& reader, TokenMap& vocabulary, std::string_view to
 void InteractionTable::add(const LineReader& reader, std::string_view user, std::string_view item,
                            std::optional<Time> time, Part part) {
   const auto at = static_cast<std::size_t>(part);
-  if (paths_[at].empty()) paths_[at] = reader.path();
+  if (files_.empty() || files_.back().path != reader.path())
+    files_.push_back({reader.path(), rows_.empty() ? 0 : rows_.back().line()});
   timed_[at] = time.has_value();
   const Id user_id = add_token(reader, users_, user, "user");
   const Id item_id = add_token(reader, items_, item, "item");
-  rows_.push_back(
-      {time.value_or(Time{0}), 4 * reader.line_number() + static_cast<std::int64_t>(part), user_id, item_id});
+  const std::int64_t line = files_.back().lines_before + reader.line_number();
+  rows_.push_back({time.value_or(Time{0}), 4 * line + static_cast<std::int64_t>(part), user_id, item_id});
+}
+
+const InteractionTable::File& InteractionTable::file_of(const InteractionRow& row) const {
+  return *std::prev(std::ranges::lower_bound(files_, row.line(), {}, &File::lines_before));
 }
 
 std::string InteractionTable::where(const InteractionRow& row) const {
-  return fmt::format("{}:{}", paths_[static_cast<std::size_t>(row.part())], row.line());
+  const File& file = file_of(row);
+  return fmt::format("{}:{}", file.path, row.line() - file.lines_before);
 }
 
 void InteractionTable::count_rows() {
@@ -106,10 +112,11 @@ void InteractionTable::treat_duplicates(Dataset& data, Duplicates duplicates, bo
       const bool timed = is_timed(row) && is_timed(twin);
       if (row.item != twin.item || (timed && row.time != twin.time)) continue;
       const auto pair = [&] {
-        return fmt::format("{}: user '{}'{} item '{}'{} are those of {}", where(twin),
-                           users_.token(twin.user), timed ? "," : " and", items_.token(twin.item),
-                           timed ? " and time" : "",
-                           row.part() == twin.part() ? fmt::format("line {}", row.line()) : where(row));
+        return fmt::format(
+            "{}: user '{}'{} item '{}'{} are those of {}", where(twin), users_.token(twin.user),
+            timed ? "," : " and", items_.token(twin.item), timed ? " and time" : "",
+            &file_of(row) == &file_of(twin) ? fmt::format("line {}", row.line() - file_of(row).lines_before)
+                                            : where(row));
       };
       if (given && row.part() != twin.part() && duplicates != Duplicates::keep) {
         throw Error(
@@ -152,7 +159,8 @@ std::vector<HeldOut> InteractionTable::held_out() const {
       throw Error(fmt::format(
           "{}: user '{}' has a {} item in line {} already, and one a user is ranked; keep one, or set "
           "data.split=leave_one_out",
-          where(row), users_.token(row.user), test ? "test" : "validation", before[row.user]->line()));
+          where(row), users_.token(row.user), test ? "test" : "validation",
+          before[row.user]->line() - file_of(row).lines_before));
     }
     mark = true;
     before[row.user] = &row;
@@ -162,14 +170,13 @@ std::vector<HeldOut> InteractionTable::held_out() const {
 
 /// Numbers the users anew who have rows left, as if the lines of the others were not there.
 void InteractionTable::forget_absent_users() {
-  const auto place_in_files = [](const InteractionRow& row) { return std::pair(row.part(), row.line()); };
   std::vector<const InteractionRow*> first(users_.rows());  // by user, where there is one
   for (const InteractionRow& row : rows_) {
     const InteractionRow*& known = first[row.user];
-    if (known == nullptr || place_in_files(row) < place_in_files(*known)) known = &row;
+    if (known == nullptr || row.line() < known->line()) known = &row;
   }
   std::erase(first, nullptr);
-  std::ranges::sort(first, {}, [&](const InteractionRow* row) { return place_in_files(*row); });
+  std::ranges::sort(first, {}, &InteractionRow::line);
   TokenMap users;
   std::vector<Id> ids(users_.rows());
   for (const InteractionRow* row : first) ids[row->user] = users.add(users_.token(row->user));
@@ -184,7 +191,7 @@ Dataset InteractionTable::build(const LineReader& reader, std::string name, cons
   }
   Dataset data;
   data.name = std::move(name);
-  data.source = paths_[static_cast<std::size_t>(rows_.front().part())];
+  data.source = files_.front().path;
   sort_by_user_and_time(given);
   treat_duplicates(data, options.duplicates, given);
   if (filter_interactions(rows_, users_.rows(), items_.rows(), options, data.source, data.notes)) {
@@ -209,8 +216,8 @@ Dataset InteractionTable::build(const LineReader& reader, std::string name, cons
   return data;
 }
 
-ItemTable::ItemTable(Dataset& data, const ImportOptions& options)
-    : data_(data), options_(options), entries_(data.items.rows()) {}
+ItemTable::ItemTable(Dataset& data, const ImportOptions& options, bool repeats)
+    : data_(data), options_(options), repeats_(repeats), entries_(data.items.rows()) {}
 
 void ItemTable::add(const LineReader& reader, std::string_view item, std::string_view title,
                     std::span<const Attribute> attributes) {
@@ -232,11 +239,13 @@ void ItemTable::add(const LineReader& reader, std::string_view item, std::string
 
   Entry& stored = entries_[id];
   if (stored.line != 0) {
+    const bool contradicts = entry.title != stored.title || entry.attributes != stored.attributes;
+    if (repeats_ && !contradicts) return;
     if (repeated_++ == 0) {
       first_repeated_ = fmt::format("{}:{}: item '{}' is described in line {} already", reader.path(),
                                     entry.line, item, stored.line);
     }
-    if (entry.title != stored.title || entry.attributes != stored.attributes) ++contradicting_;
+    contradicting_ += contradicts ? 1 : 0;
     if (options_.duplicates != Duplicates::last) return;
   }
   stored = std::move(entry);

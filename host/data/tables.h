@@ -19,8 +19,8 @@ namespace sllmr {
 /// The interactions of one file, or of the parts of data that came split.
 class InteractionTable {
  public:
-  /// Adds an interaction that stands in the current line of `reader`. Any unit of `time` will do. Each part
-  /// has one file, whose rows have all a time or none.
+  /// Adds an interaction that stands in the current line of `reader`. Any unit of `time` will do. Files are
+  /// read one after another, those of each part together; all rows of a part have a time or none.
   void add(const LineReader& reader, std::string_view user, std::string_view item, std::optional<Time> time,
            Part part = Part::train);
 
@@ -34,6 +34,12 @@ class InteractionTable {
   Dataset build(const LineReader& reader, std::string name, const ImportOptions& options, bool given = false);
 
  private:
+  struct File {
+    std::string path;
+    std::int64_t lines_before;  // of the files before it
+  };
+
+  const File& file_of(const InteractionRow& row) const;
   std::string where(const InteractionRow& row) const;
   bool is_timed(const InteractionRow& row) const { return timed_[static_cast<std::size_t>(row.part())]; }
   void sort_by_user_and_time(bool given);
@@ -45,8 +51,8 @@ class InteractionTable {
   TokenMap users_, items_;
   std::vector<InteractionRow> rows_;
   std::vector<std::int64_t> first_row_;  // by user, of the sorted rows
-  std::array<std::string, 3> paths_;     // by part
-  std::array<bool, 3> timed_{};          // by part: whether its rows have times
+  std::vector<File> files_;
+  std::array<bool, 3> timed_{};  // by part: whether its rows have times
 };
 
 /// An attribute of an item as a file has it.
@@ -58,7 +64,9 @@ struct Attribute {
 /// Titles and attributes of the items of a data set, in the order of an item file.
 class ItemTable {
  public:
-  ItemTable(Dataset& data, const ImportOptions& options);
+  /// Where an item may have several lines (`repeats`), only those count as repeated that describe it
+  /// otherwise.
+  ItemTable(Dataset& data, const ImportOptions& options, bool repeats = false);
 
   /// Adds an item that stands in the current line of `reader`; items without interactions are counted only.
   /// White space in the title shrinks to single blanks and that of an attribute to underscores; text that is
@@ -80,6 +88,7 @@ class ItemTable {
 
   Dataset& data_;
   const ImportOptions& options_;
+  bool repeats_;
   TokenMap attributes_;         // ids in file order
   std::vector<Entry> entries_;  // by item
   std::int64_t lines_ = 0, unknown_ = 0, repeated_ = 0, contradicting_ = 0;
