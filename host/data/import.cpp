@@ -24,7 +24,8 @@ namespace fs = std::filesystem;
 
 const std::vector<Importer>& importers() {
   static const std::vector<Importer> all{
-      recbole_importer(), amazon_importer(), movielens_importer(), s3rec_importer(), described_importer(),
+      recbole_importer(), amazon_importer(), movielens_importer(), s3rec_importer(),
+      kuairec_importer(), mind_importer(),   described_importer(),
   };
   return all;
 }
@@ -292,6 +293,12 @@ std::string base_name(const std::string& path, const std::vector<std::string>& e
     if (name.ends_with(ending)) return name.substr(0, name.size() - ending.size());
   }
   return name;
+}
+
+std::string folder_name(const std::string& file) {
+  const fs::path folder = fs::absolute(file).parent_path();
+  const std::string name = folder.filename().string();
+  return name.empty() || name == "." || name == ".." ? fs::canonical(folder).filename().string() : name;
 }
 
 std::string find_beside(const std::string& file, const std::vector<std::string>& names) {

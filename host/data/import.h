@@ -33,7 +33,7 @@ struct ImportOptions {
   double min_described = 0;  // a smaller share of items with a title or attributes is an Error
 };
 
-/// Names of all importers: recbole, amazon, movielens, s3rec, described.
+/// Names of all importers: recbole, amazon, movielens, s3rec, kuairec, mind, described.
 std::vector<std::string> import_formats();
 
 /// Reads a data set. `path` is a file, or a prefix or folder: `../data/beauty` finds beauty.inter,

@@ -23,7 +23,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -33,6 +32,8 @@
 #include "host/base/toml_table.h"
 #include "host/data/date_range.h"
 #include "host/data/described_rows.h"
+#include "host/data/formatted_time.h"
+#include "host/data/histories.h"
 #include "host/data/importer.h"
 #include "host/data/row_filter.h"
 #include "host/data/tables.h"
@@ -63,17 +64,6 @@ std::vector<FileLayout> layouts_of(const TomlTable& table, const std::string& de
   return layouts;
 }
 
-/// A time in seconds since 1970, written as `format` says.
-Time formatted_time(const LineReader& reader, std::string_view text, const std::string& format) {
-  std::tm parts{};
-  const std::string cell(text);
-  const char* end = ::strptime(cell.c_str(), format.c_str(), &parts);
-  if (end == nullptr || *end != '\0')
-    reader.fail(
-        fmt::format("'{}' is no time as '{}' writes it; correct the line or time_format", cell, format));
-  return reader.time(std::to_string(::timegm(&parts)), "time");
-}
-
 /// What [interactions] says of the columns; "" where it says nothing.
 struct Roles {
   std::string user, item, time, time_format, history, history_separator;
@@ -102,17 +92,12 @@ class Reading {
  public:
   Reading(const Roles& roles, const ImportOptions& options) : roles_(roles), options_(options) {}
 
-  /// Looks for the earliest row of each user, whose history counts. Files need not have it first: FuxiCTR's
-  /// are shuffled.
+  /// Looks for the rows whose histories count. FuxiCTR's are shuffled.
   void find_earliest(DescribedRows& rows) {
     const Columns columns = columns_of(rows);
     while (rows.next()) {
-      const Id user = users_.add(rows.text(columns.user));
-      const Earliest here{time_of(rows, columns), ++rows_};
-      if (user == static_cast<Id>(earliest_.size()))
-        earliest_.push_back(here);
-      else if (here.time < earliest_[user].time)
-        earliest_[user] = here;
+      ++rows_;
+      earliest_.look_at(rows.text(columns.user), time_of(rows, columns), rows_);
     }
   }
   void rewind() { rows_ = 0; }
@@ -129,8 +114,10 @@ class Reading {
     RowFilter filter(rows.reader().path(), options_, others, roles_.chosen_by);
     while (rows.next()) {
       ++rows_;
-      if (columns.history && earliest_[users_.find(rows.text(columns.user))].row == rows_)
-        add_history(rows, columns);
+      if (columns.history && earliest_.contain(rows.text(columns.user), rows_)) {
+        add_history(table_, rows.reader(), rows.text(columns.user), history_of(rows, columns),
+                    time_of(rows, columns));
+      }
       if (!filter.keeps(rows.reader(), [&](std::size_t k) { return rows.text(of_others[k]); })) continue;
       table_.add(rows.reader(), rows.text(columns.user), rows.text(columns.item), time_of(rows, columns));
     }
@@ -148,11 +135,6 @@ class Reading {
     std::size_t user, item;
     std::optional<std::size_t> time, history;
   };
-  struct Earliest {
-    Time time;
-    std::int64_t row;
-  };
-
   Columns columns_of(DescribedRows& rows) const {
     for (const std::string& told : {roles_.chosen_by.label, roles_.chosen_by.rating})
       optional_column(rows, told);  // an Error where it is not there
@@ -175,24 +157,16 @@ class Reading {
       return (static_cast<Time>(before) << 64) + rows_;
     }
     const std::string_view text = rows.text(*columns.time);
-    return roles_.time_format.empty() ? rows.reader().time(text, roles_.time)
-                                      : formatted_time(rows.reader(), text, roles_.time_format);
-  }
-
-  /// Items of a history have no times of their own: they get the last moments before the row.
-  void add_history(const DescribedRows& rows, const Columns& columns) {
-    Time time = time_of(rows, columns);
-    const std::vector<std::string> items = history_of(rows, columns);
-    time -= static_cast<Time>(items.size());
-    for (const std::string& item : items) table_.add(rows.reader(), rows.text(columns.user), item, time++);
+    return roles_.time_format.empty()
+               ? rows.reader().time(text, roles_.time)
+               : formatted_time(rows.reader(), text, roles_.time_format, "correct the line or time_format");
   }
 
   const Roles& roles_;
   const ImportOptions& options_;
   InteractionTable table_;
   std::int64_t rows_ = 0;  // of all files
-  TokenMap users_;         // where they have histories
-  std::vector<Earliest> earliest_{{}};
+  EarliestRows earliest_;
   std::vector<std::string> notes_;
 };
 

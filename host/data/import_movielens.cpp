@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 
 #include "host/data/csv.h"
 #include "host/data/importer.h"
@@ -21,14 +20,6 @@ constexpr std::array kGenres{"unknown",   "Action",   "Adventure",   "Animation"
                              "Sci-Fi",    "Thriller", "War",         "Western"};
 constexpr std::string_view kRatingsHeader = "userId,movieId,rating,timestamp";
 constexpr std::string_view kMoviesHeader = "movieId,title,genres";
-
-/// The folder's name, also of "." and "..".
-std::string folder_name(const std::string& file) {
-  namespace fs = std::filesystem;
-  const fs::path folder = fs::absolute(file).parent_path();
-  const std::string name = folder.filename().string();
-  return name.empty() || name == "." || name == ".." ? fs::canonical(folder).filename().string() : name;
-}
 
 Dataset read_ratings(const std::string& path, const ImportOptions& options) {
   LineReader reader(path);

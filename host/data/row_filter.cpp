@@ -74,7 +74,7 @@ bool is_label(std::string_view column) {
 
 RowFilter::RowFilter(const std::string& path, const ImportOptions& options,
                      std::span<const std::string> columns, const ColumnRoles& roles)
-    : path_(path), setting_("data.keep=" + options.keep) {
+    : path_(path), setting_("data.keep=" + options.keep), good_rating_(roles.good_rating) {
   const auto rating = find_role(columns, roles.rating, kRatings);
   if (options.keep == "auto") {
     if (const auto label = find_role(columns, roles.label, kLabels))
@@ -150,8 +150,8 @@ void RowFilter::report(std::vector<std::string>& notes) const {
                                 fmt::join(texts, ", "), setting_));
   }
   if (!ratings_.empty()) {
-    parts.push_back(fmt::format("a row counts whatever its {} (data.min_rating=4 would choose)",
-                                fmt::join(ratings_, ", ")));
+    parts.push_back(fmt::format("a row counts whatever its {} (data.min_rating={} would choose)",
+                                fmt::join(ratings_, ", "), good_rating_));
   }
   if (!unused_.empty()) parts.push_back(fmt::format("not used: {}", fmt::join(unused_, ", ")));
   if (!parts.empty()) notes.push_back(fmt::format("note: {}: {}", path_, fmt::join(parts, "; ")));

@@ -26,6 +26,7 @@ bool is_label(std::string_view column);
 struct ColumnRoles {
   std::string label, rating;      // "": as their names say
   std::vector<std::string> used;  // by the importer
+  double good_rating = 4;         // an example, for whoever is told that all ratings count
 };
 
 /// Decides by a file's other columns which of its rows count as interactions, and says what it does.
@@ -71,6 +72,7 @@ class RowFilter {
   void add_conditions(const std::string& keep, std::span<const std::string> columns);
 
   std::string path_, setting_;
+  double good_rating_;
   std::vector<Condition> conditions_;
   std::vector<std::string> ratings_, unused_;  // columns
   std::int64_t rows_ = 0, left_out_ = 0;
