@@ -7,6 +7,7 @@
 
 #include "host/config/key_kinds.h"
 #include "host/config/run_figure.h"
+#include "host/data/date_range.h"
 
 namespace sllmr {
 namespace {
@@ -65,6 +66,21 @@ Key part_key(const PartKey& part) {
 // side by side, below 2^31; what memory holds may be less.
 constexpr int kMostWidth = 4096, kMostUnits = 32768, kMostRows = 1 << 24;
 
+/// A date or a number, kept as it is written.
+template <class Member>
+Key time_bound(const std::string& name, Member member, const std::string& doc) {
+  Key key = text(name, member, doc);
+  key.expects = "a date such as \"2018-01-31\", or a number";
+  key.set = [set_text = key.set](Config& config, const Value& value) {
+    std::string written;
+    if (const auto* given = std::get_if<std::string>(&value)) written = *given;
+    if (const auto* whole = std::get_if<std::int64_t>(&value)) written = fmt::format("{}", *whole);
+    if (const auto* real = std::get_if<double>(&value)) written = fmt::format("{}", *real);
+    return (written.empty() || parse_time_bound(written)) && set_text(config, written);
+  };
+  return key;
+}
+
 /// The choices of a list such as kUncertainties, `member` of which is the enumerator.
 template <class Info, std::size_t n, class Enum>
 std::vector<std::pair<std::string, Enum>> names_of(const Info (&list)[n], Enum Info::*member) {
@@ -103,12 +119,20 @@ std::vector<Key> own_keys() {
       text(SLLMR_KEY(data.items), "item file, where it does not lie beside the interactions"),
       text(SLLMR_KEY(data.keep),
            "rows that count: auto (label, is_click or click > 0), all, or conditions such as rating >= 4"),
+      number(SLLMR_KEY(data.min_rating), non_negative,
+             "least rating of a row that counts, where data.keep is auto; 0: any"),
       choice(SLLMR_KEY(data.duplicates),
              {{"error", Duplicates::error},
               {"first", Duplicates::first},
               {"last", Duplicates::last},
               {"keep", Duplicates::keep}},
              "what to do with rows of the same user, item and time, and items described twice"),
+      time_bound(SLLMR_KEY(data.from),
+                 "first day of the interactions (UTC), or the first time, in the unit of the data"),
+      time_bound(SLLMR_KEY(data.to), "last day of the interactions, or the last time"),
+      integer(SLLMR_KEY(data.core), 0,
+              "users and items with fewer interactions are left out, again and again until there are none; "
+              "0: all stay"),
       choice(
           SLLMR_KEY(data.split),
           {{"auto", SplitSource::automatic},

@@ -6,10 +6,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "host/base/json_text.h"
 #include "host/data/csv.h"
 #include "host/data/list_cell.h"
-#include "host/data/python_literal.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
@@ -19,7 +17,8 @@ DescribedRows::DescribedRows(const FileLayout& layout)
   const std::string_view line = reader_.first();
   if (separator_.empty()) {
     parse(line);
-    for (const auto& [key, value] : object_.items()) columns_.push_back(key);
+    columns_ = object_.keys();
+    for (const std::string& key : columns_) object_.column(key);
     waiting_ = true;
   } else if (columns_.empty()) {
     parse(line);
@@ -34,7 +33,7 @@ std::size_t DescribedRows::column(const std::string& name) {
   const auto found = std::ranges::find(columns_, name);
   if (found == columns_.end() && separator_.empty()) {
     columns_.push_back(name);
-    return columns_.size() - 1;
+    return object_.column(name);
   }
   require(found != columns_.end(), fmt::format("{}: there is no column '{}'; there are {}", reader_.path(),
                                                name, fmt::join(columns_, ", ")));
@@ -51,14 +50,11 @@ bool DescribedRows::next() {
 
 void DescribedRows::parse(std::string_view line) {
   if (separator_.empty()) {
-    std::optional<nlohmann::json> object = parse_json(line);
-    if (!object) object = parse_json(python_to_json(line));
-    if (!object || !object->is_object()) {
+    if (!object_.parse(line)) {
       reader_.fail(
           "not a JSON object or Python dictionary, nested too deep or cut off; correct the line, or tell the "
           "separator");
     }
-    object_ = *std::move(object);
     return;
   }
   if (separator_.size() == 1) {
@@ -72,26 +68,12 @@ void DescribedRows::parse(std::string_view line) {
   if (!columns_.empty()) reader_.check_fields(fields_.size(), columns_.size());
 }
 
-std::string_view DescribedRows::text(std::size_t column) {
-  if (!separator_.empty()) return fields_[column];
-  const auto value = object_.find(columns_[column]);
-  if (value == object_.end() || value->is_null()) return "";
-  if (value->is_string()) return value->get_ref<const std::string&>();
-  text_ = json_text(*value);
-  return text_;
+std::string_view DescribedRows::text(std::size_t column) const {
+  return separator_.empty() ? object_.text(column) : fields_[column];
 }
 
-std::vector<std::string> DescribedRows::list(std::size_t column, const std::string& separator) {
-  if (separator_.empty()) {
-    const auto value = object_.find(columns_[column]);
-    if (value != object_.end() && value->is_array()) {
-      std::vector<std::string> values;
-      for (const nlohmann::json& each : *value) {
-        if (each.is_string()) values.push_back(each.get<std::string>());
-      }
-      return values;
-    }
-  }
+std::vector<std::string> DescribedRows::list(std::size_t column, const std::string& separator) const {
+  if (separator_.empty() && object_.kind(column) == JsonObject::Kind::list) return object_.words(column);
   const std::string cell(text(column));
   if (separator.empty()) return split_list(cell, false);
   std::vector<std::string_view> views;

@@ -1,13 +1,12 @@
 // Rows of a delimited or JSON-lines file whose columns somebody has told: what import_described.cpp reads.
 #pragma once
 
-#include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "host/base/line_reader.h"
+#include "host/data/json_object.h"
 
 namespace sllmr {
 
@@ -30,10 +29,10 @@ class DescribedRows {
   bool next();
   /// Of the row that next() has come to: the text in a column, of JSON a number's or truth value's; empty
   /// where there is none.
-  std::string_view text(std::size_t column);
+  std::string_view text(std::size_t column) const;
   /// The values of a column that holds a list: an array of JSON, or text split at `separator`, which is as
   /// split_list() finds it where it is empty.
-  std::vector<std::string> list(std::size_t column, const std::string& separator);
+  std::vector<std::string> list(std::size_t column, const std::string& separator) const;
 
   const LineReader& reader() const { return reader_; }
 
@@ -43,9 +42,7 @@ class DescribedRows {
   LineReader reader_;
   std::string separator_;
   std::vector<std::string> columns_, fields_;
-  nlohmann::json object_;
-  std::string_view line_;
-  std::string text_;
+  JsonObject object_;     // columns in the order of columns_
   bool waiting_ = false;  // the first row was looked at
 };
 

@@ -11,6 +11,7 @@
 
 #include "host/base/line_reader.h"
 #include "host/base/say.h"
+#include "host/data/date_range.h"
 #include "host/data/feature_source.h"
 #include "host/data/importer.h"
 #include "host/data/tables.h"
@@ -23,7 +24,8 @@ namespace fs = std::filesystem;
 
 const std::vector<Importer>& importers() {
   static const std::vector<Importer> all{
-      recbole_importer(), amazon_importer(), movielens_importer(), s3rec_importer(), described_importer(),
+      recbole_importer(), amazon_importer(), movielens_importer(), s3rec_importer(),
+      kuairec_importer(), mind_importer(),   described_importer(),
   };
   return all;
 }
@@ -256,6 +258,13 @@ std::vector<std::string> import_formats() {
 
 Dataset load_dataset(const std::string& path, const ImportOptions& options) {
   const Source source = find_source(path, options);
+  if (source.files.size() > 1 && options.split != SplitSource::leave_one_out) {
+    // Which part would lose what is for whoever made the split to say.
+    require(!has_dates(options) && options.core == 0,
+            fmt::format("{}: the data came split ({}), and data.from, data.to and data.core would change the "
+                        "split; leave them out, or set data.split=leave_one_out, which joins the parts",
+                        path, fmt::join(source.files, ", ")));
+  }
   const ReadFiles read;
   Dataset data = source.importer->load(source.files, options);
   require_described(data, options.min_described, data.source);  // there may be no item file
@@ -284,6 +293,12 @@ std::string base_name(const std::string& path, const std::vector<std::string>& e
     if (name.ends_with(ending)) return name.substr(0, name.size() - ending.size());
   }
   return name;
+}
+
+std::string folder_name(const std::string& file) {
+  const fs::path folder = fs::absolute(file).parent_path();
+  const std::string name = folder.filename().string();
+  return name.empty() || name == "." || name == ".." ? fs::canonical(folder).filename().string() : name;
 }
 
 std::string find_beside(const std::string& file, const std::vector<std::string>& names) {

@@ -19,17 +19,21 @@ enum class SplitSource {
   given,          // by NAME.train.inter, NAME.valid.inter and NAME.test.inter
 };
 
-/// What the caller may know better than the files.
+/// What the caller may know better than the files. What leaves interactions out works in this order: `keep`
+/// or `min_rating`, `duplicates`, `from` and `to`, `core`.
 struct ImportOptions {
   std::string format = "auto";  // or a name of import_formats()
   std::string items;            // path of the item file where it does not lie beside the interactions
   std::string keep = "auto";    // which rows are positives: see RowFilter
+  double min_rating = 0;        // a positive has this rating at least; 0: any
   Duplicates duplicates = Duplicates::first;
+  std::string from, to;  // what is earlier or later is left out: a date or a number, see date_range.h
+  int core = 0;          // users and items with fewer interactions are left out until there are none
   SplitSource split = SplitSource::automatic;
   double min_described = 0;  // a smaller share of items with a title or attributes is an Error
 };
 
-/// Names of all importers: recbole, amazon, movielens, s3rec, described.
+/// Names of all importers: recbole, amazon, movielens, s3rec, kuairec, mind, described.
 std::vector<std::string> import_formats();
 
 /// Reads a data set. `path` is a file, or a prefix or folder: `../data/beauty` finds beauty.inter,

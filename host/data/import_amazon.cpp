@@ -12,21 +12,18 @@
 #include <array>
 #include <cmath>
 #include <memory>
-#include <nlohmann/json.hpp>
-#include <optional>
 #include <span>
 #include <utility>
 
-#include "host/base/json_text.h"
 #include "host/data/importer.h"
-#include "host/data/python_literal.h"
+#include "host/data/json_object.h"
 #include "host/data/row_filter.h"
 #include "host/data/tables.h"
 
 namespace sllmr {
 namespace {
 
-using Json = nlohmann::json;
+using Kind = JsonObject::Kind;
 
 const std::vector<std::string> kEndings = with_gzip({".json", ".jsonl"});
 const std::vector<std::string> kTableEndings = with_gzip({".csv"});
@@ -38,32 +35,21 @@ struct Keys {
 };
 constexpr Keys kUntil2018{"reviewerID", "asin", "unixReviewTime"},
     kOf2023{"user_id", "parent_asin", "timestamp"};
-const Keys& keys_of(const Json& object) {
-  return object.contains(kOf2023.item) ? kOf2023 : kUntil2018;
+const Keys& keys_of(JsonObject& object) {
+  return object.kind(object.column(kOf2023.item)) == Kind::none ? kUntil2018 : kOf2023;
 }
 
-/// The object in the current line of `reader`.
-Json parse_object(const LineReader& reader, std::string_view line) {
-  std::optional<Json> object = parse_json(line);
-  if (!object) object = parse_json(python_to_json(line));
-  if (!object || !object->is_object()) {
-    reader.fail(
-        "not a JSON object or Python dictionary, nested too deep or cut off; correct the line or copy the "
-        "file again");
-  }
-  return *std::move(object);
+/// Reads the object in the current line of `reader`.
+void read_object(const LineReader& reader, std::string_view line, JsonObject& object) {
+  if (object.parse(line)) return;
+  reader.fail(
+      "not a JSON object or Python dictionary, nested too deep or cut off; correct the line or copy the "
+      "file again");
 }
 
-/// The string under `key`, or "" where there is none: metadata have holes.
-std::string_view optional_string(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found == object.end() || !found->is_string()
-             ? ""
-             : std::string_view(found->get_ref<const std::string&>());
-}
-
-std::string_view require_string(const LineReader& reader, const Json& object, const char* key) {
-  const std::string_view text = optional_string(object, key);
+std::string_view require_string(const LineReader& reader, const JsonObject& object, std::size_t column,
+                                const char* key) {
+  const std::string_view text = object.kind(column) == Kind::text ? object.text(column) : "";
   if (text.empty()) reader.fail(fmt::format("there is no string {}; correct or delete the line", key));
   return text;
 }
@@ -76,71 +62,74 @@ std::string category_name(const std::string& path) {
   return name;
 }
 
-/// A value as RowFilter reads it.
-std::string filter_text(const Json& value) {
-  return value.is_string() ? value.get<std::string>() : json_text(value);
-}
-
 /// Keys of a review that rows may be chosen by: labels, and those of numbers and of true or false.
-std::vector<std::string> choosable(const Json& review) {
+std::vector<std::string> choosable(JsonObject& review) {
   constexpr std::array<std::string_view, 12> kOthers{
       "reviewerID", "asin",        "unixReviewTime", "reviewerName", "reviewText", "summary",
       "user_id",    "parent_asin", "timestamp",      "title",        "text",       "images"};
   std::vector<std::string> keys;
-  for (const auto& [key, value] : review.items()) {
+  for (const std::string& key : review.keys()) {
     if (std::ranges::find(kOthers, key) != kOthers.end()) continue;
-    if (is_label(key) || filter_value(filter_text(value))) keys.push_back(key);
+    if (is_label(key) || filter_value(review.text(review.column(key)))) keys.push_back(key);
   }
   return keys;
 }
 
-/// Error where the review has a label and the first one, whose `columns` these are, had none.
-void check_labels(const LineReader& reader, const Json& review, std::span<const std::string> columns) {
-  for (const auto& [key, value] : review.items()) {
-    if (is_label(key) && std::ranges::find(columns, key) == columns.end()) {
-      reader.fail(fmt::format(
-          "there is a {}, which line 1 lacks; add it to all lines, or set data.keep to all or to conditions",
-          key));
-    }
+/// Labels that the first review, whose `columns` these are, does not have, and their numbers.
+std::vector<std::pair<std::string, std::size_t>> labels_beside(std::span<const std::string> columns,
+                                                               JsonObject& review) {
+  std::vector<std::pair<std::string, std::size_t>> labels;
+  for (const std::string_view label : label_columns()) {
+    if (std::ranges::find(columns, label) == columns.end())
+      labels.emplace_back(label, review.column(std::string(label)));
   }
+  return labels;
 }
 
-Time review_time(const LineReader& reader, const Json& review, const char* key) {
-  const auto time = review.find(key);
-  if (time == review.end() || !time->is_number()) {
+Time review_time(const LineReader& reader, const JsonObject& review, std::size_t column, const char* key) {
+  const Kind kind = review.kind(column);
+  if (kind != Kind::integer && kind != Kind::real) {
     reader.fail(fmt::format("there is no number {}; correct or delete the line", key));
   }
-  // The text of a number that has become a double is lost.
-  constexpr double kExact = 9007199254740992.0;
-  if (time->is_number_float() && std::abs(time->get<double>()) > kExact) {
-    reader.fail(fmt::format("{} is too large; use a coarser unit", key));
+  const std::string_view text = review.text(column);
+  if (kind == Kind::real) {
+    // The text of a number that has become a double is lost.
+    constexpr double kExact = 9007199254740992.0;
+    if (std::abs(reader.number(text, key)) > kExact) {
+      reader.fail(fmt::format("{} is too large; use a coarser unit", key));
+    }
   }
-  return reader.time(time->dump(), key);
+  return reader.time(text, key);
 }
 
 Dataset read_reviews(const std::string& path, const ImportOptions& options) {
   LineReader reader(path);
   InteractionTable interactions;
+  JsonObject review;
   std::string_view line = reader.first();
-  const Json first = parse_object(reader, line);
-  const Keys keys = keys_of(first);
-  const std::vector<std::string> columns = choosable(first);
-  RowFilter filter(path, options.keep, columns);
-  std::string text;
+  read_object(reader, line, review);
+  const Keys keys = keys_of(review);
+  const std::vector<std::string> names = choosable(review);
+  RowFilter filter(path, options, names);
+  const std::size_t user = review.column(keys.user), item = review.column(keys.item),
+                    time = review.column(keys.time);
+  std::vector<std::size_t> columns;  // of the names
+  for (const std::string& name : names) columns.push_back(review.column(name));
+  const auto labels = labels_beside(names, review);
   do {
-    const Json review = parse_object(reader, line);
-    if (options.keep == "auto") check_labels(reader, review, columns);
-    const bool keep = filter.keeps(reader, [&](std::size_t column) -> std::string_view {
-      const auto value = review.find(columns[column]);
-      text = value == review.end() ? "" : filter_text(*value);
-      return text;
-    });
-    if (!keep) continue;
-    const Time time = review_time(reader, review, keys.time);
-    interactions.add(reader, require_string(reader, review, keys.user),
-                     require_string(reader, review, keys.item), time);
+    read_object(reader, line, review);
+    for (const auto& [label, column] : labels) {
+      if (options.keep != "auto" || review.kind(column) == Kind::none) continue;
+      reader.fail(fmt::format(
+          "there is a {}, which line 1 lacks; add it to all lines, or set data.keep to all or to conditions",
+          label));
+    }
+    if (!filter.keeps(reader, [&](std::size_t name) { return review.text(columns[name]); })) continue;
+    const Time when = review_time(reader, review, time, keys.time);
+    interactions.add(reader, require_string(reader, review, user, keys.user),
+                     require_string(reader, review, item, keys.item), when);
   } while (reader.next(line));
-  Dataset data = interactions.build(reader, category_name(path), options.duplicates);
+  Dataset data = interactions.build(reader, category_name(path), options);
   filter.report(data.notes);
   return data;
 }
@@ -164,7 +153,7 @@ std::vector<std::string> read_table(LineReader& reader, Part part, const ImportO
   } else if (line != kTableHeader) {
     reader.fail(fmt::format("the header is not '{}', with or without ',history'; correct it", kTableHeader));
   }
-  RowFilter filter(reader.path(), options.keep, others);
+  RowFilter filter(reader.path(), options, others);
   for (std::vector<std::string_view> fields; reader.next(line);) {
     reader.split_exactly(line, ",", columns, fields);
     if (!filter.keeps(reader, [&](std::size_t) { return fields[2]; })) continue;
@@ -187,34 +176,32 @@ Dataset read_tables(const std::vector<std::string>& files, const ImportOptions& 
     notes.insert(notes.end(), told.begin(), told.end());
     if (!split && part) notes.push_back(note_of_part(file, *part));
   }
-  Dataset data = interactions.build(*reader, table_name(files.front()), options.duplicates, given);
+  Dataset data = interactions.build(*reader, table_name(files.front()), options, given);
   data.notes.insert(data.notes.begin(), notes.begin(), notes.end());
   return data;
-}
-
-/// All strings in nested lists: categories are lists of paths.
-void collect_strings(const Json& value, AttributeKind kind, std::vector<Attribute>& strings) {
-  if (value.is_string()) strings.push_back({value.get_ref<const std::string&>(), kind});
-  if (value.is_array()) {
-    for (const Json& element : value) collect_strings(element, kind, strings);
-  }
 }
 
 void read_metadata(const std::string& path, Dataset& data, const ImportOptions& options) {
   LineReader reader(path);
   ItemTable items(data, options);
-  std::vector<Attribute> attributes;
+  JsonObject item;
+  const std::size_t title = item.column("title");
   std::string_view line = reader.first();
   do {
-    const Json item = parse_object(reader, line);
-    attributes.clear();
+    read_object(reader, line, item);
     const Keys& keys = keys_of(item);
-    const char* brand = &keys == &kOf2023 ? "store" : "brand";
-    for (const char* key : {brand, "main_category", "categories", "category"}) {
-      const AttributeKind kind = key == brand ? AttributeKind::brand : AttributeKind::category;
-      if (const auto found = item.find(key); found != item.end()) collect_strings(*found, kind, attributes);
+    const std::string brand = &keys == &kOf2023 ? "store" : "brand";
+    std::vector<std::string> words;
+    std::vector<AttributeKind> kinds;
+    for (const std::string& key :
+         {brand, std::string("main_category"), std::string("categories"), std::string("category")}) {
+      for (std::string& word : item.words(item.column(key))) words.push_back(std::move(word));
+      kinds.resize(words.size(), key == brand ? AttributeKind::brand : AttributeKind::category);
     }
-    items.add(reader, require_string(reader, item, keys.item), optional_string(item, "title"), attributes);
+    std::vector<Attribute> attributes;
+    for (std::size_t k = 0; k < words.size(); ++k) attributes.push_back({words[k], kinds[k]});
+    items.add(reader, require_string(reader, item, item.column(keys.item), keys.item),
+              item.kind(title) == Kind::text ? item.text(title) : "", attributes);
   } while (reader.next(line));
   items.finish(reader);
 }

@@ -2,13 +2,14 @@
 // [interactions]:
 //
 //   [interactions]
-//   file = "review.json"          # beside the description; plain or .gz
-//   separator = "\t"              # left out: a JSON object a line
-//   columns = ["user", "item"]    # of a delimited file without a header
-//   user = "user_id"              # names of columns or keys
-//   item = "business_id"
-//   time = "date"                 # left out: rows are in their order
-//   time_format = "%Y-%m-%d"      # as strptime(3), in UTC; left out: a number
+//   file = "review.json"          # beside the description; plain or .gz; several in an array are one after
+//   another separator = "\t"              # left out: a JSON object a line columns = ["user", "item"]    # of
+//   a delimited file without a header user = "user_id"              # names of columns or keys item =
+//   "business_id" time = "date"                 # left out: rows are in their order time_format = "%Y-%m-%d"
+//   # as strptime(3), in UTC; left out: a number label = "clk"                 # rows count where it is above
+//   0; left out: label, is_click or click rating = "grade"              # what data.min_rating looks at; left
+//   out: rating, overall, stars or score history = "clicked"           # a list: what the user took before;
+//   of a user's first row it counts history_separator = "^"       # left out: as it looks
 //
 //   [items]                       # may be left out: file, separator, columns, item as above, and
 //   title = "name"
@@ -16,19 +17,23 @@
 //   categories = "categories"     # a list
 //   list_separator = ", "         # of its values; left out: as they look
 //
-// Every row counts unless data.keep says otherwise. Further columns are not used.
+// Without a file [items] are columns of the interactions. Every row counts unless data.keep says otherwise.
+// Further columns are not used.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <ctime>
 #include <filesystem>
-#include <map>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "host/base/text_file.h"
 #include "host/base/toml_table.h"
+#include "host/data/date_range.h"
 #include "host/data/described_rows.h"
+#include "host/data/formatted_time.h"
+#include "host/data/histories.h"
 #include "host/data/importer.h"
 #include "host/data/row_filter.h"
 #include "host/data/tables.h"
@@ -40,89 +45,178 @@ namespace {
 const std::vector<std::string> kEndings{".toml"};
 constexpr std::string_view kFirstLine = "[interactions]";
 
-/// The layout that a table of the description tells.
-FileLayout layout_of(const TomlTable& table, const std::string& description) {
-  const std::filesystem::path file = table.text("file"),
-                              folder = std::filesystem::path(description).parent_path();
-  return {(file.is_absolute() ? file : folder / file).string(), table.text_or("separator", ""),
-          table.list<std::string>("columns")};
-}
+const std::vector<std::string> kInteractionKeys{
+    "file",        "separator", "columns",          "user", "item", "time", "label", "rating",
+    "time_format", "history",   "history_separator"};
+const std::vector<std::string> kItemKeys{"file",  "separator", "columns",    "item",
+                                         "title", "brand",     "categories", "list_separator"};
 
-/// A time in seconds since 1970, written as `format` says.
-Time formatted_time(const LineReader& reader, std::string_view text, const std::string& format) {
-  std::tm parts{};
-  const std::string cell(text);
-  const char* end = ::strptime(cell.c_str(), format.c_str(), &parts);
-  if (end == nullptr || *end != '\0')
-    reader.fail(
-        fmt::format("'{}' is no time as '{}' writes it; correct the line or time_format", cell, format));
-  return reader.time(std::to_string(::timegm(&parts)), "time");
-}
-
-Dataset read_interactions(const TomlTable& table, const std::string& description,
-                          const ImportOptions& options) {
-  // What the description lacks is told before the file is opened.
-  const std::string user_name = table.text("user"), item_name = table.text("item"),
-                    time_name = table.text_or("time", ""), format = table.text_or("time_format", "");
-  require(format.empty() || !time_name.empty(), description + ": there is a time_format, but no time");
-  DescribedRows rows(layout_of(table, description));
-  const std::size_t user = rows.column(user_name), item = rows.column(item_name);
-  const std::size_t time = time_name.empty() ? 0 : rows.column(time_name);
-  std::vector<std::string> others;
-  std::vector<std::size_t> columns;
-  const auto is_used = [&](std::size_t k) {
-    return k == user || k == item || (!time_name.empty() && k == time);
-  };
-  for (std::size_t k = 0; k < rows.columns().size(); ++k) {
-    if (is_used(k)) continue;
-    others.push_back(rows.columns()[k]);
-    columns.push_back(k);
+/// The layouts of the files that a table of the description tells.
+std::vector<FileLayout> layouts_of(const TomlTable& table, const std::string& description) {
+  const std::filesystem::path folder = std::filesystem::path(description).parent_path();
+  std::vector<FileLayout> layouts;
+  for (const std::string& name : table.texts("file")) {
+    const std::filesystem::path file = name;
+    layouts.push_back({(file.is_absolute() ? file : folder / file).string(), table.text_or("separator", ""),
+                       table.list<std::string>("columns")});
   }
-  RowFilter filter(rows.reader().path(), options.keep, others);
-  InteractionTable interactions;
-  std::int64_t row = 0;
-  while (rows.next()) {
-    ++row;
-    if (!filter.keeps(rows.reader(), [&](std::size_t k) { return rows.text(columns[k]); })) continue;
-    Time when = static_cast<Time>(row);
-    if (!time_name.empty()) {
-      const std::string_view text = rows.text(time);
-      when =
-          format.empty() ? rows.reader().time(text, time_name) : formatted_time(rows.reader(), text, format);
+  require(!layouts.empty(), fmt::format("{}: the key 'file' is missing; add it", description));
+  return layouts;
+}
+
+/// What [interactions] says of the columns; "" where it says nothing.
+struct Roles {
+  std::string user, item, time, time_format, history, history_separator;
+  ColumnRoles chosen_by;
+};
+
+Roles roles_of(const TomlTable& table, const std::string& description, const ImportOptions& options,
+               const std::vector<std::string>& used_by_items) {
+  Roles roles{table.text("user"),
+              table.text("item"),
+              table.text_or("time", ""),
+              table.text_or("time_format", ""),
+              table.text_or("history", ""),
+              table.text_or("history_separator", ""),
+              {table.text_or("label", ""), table.text_or("rating", ""), used_by_items}};
+  require(roles.time_format.empty() || !roles.time.empty(),
+          description + ": there is a time_format, but no time");
+  require(roles.history_separator.empty() || !roles.history.empty(),
+          description + ": there is a history_separator, but no history");
+  if (roles.time.empty()) refuse_dates(options, description);
+  return roles;
+}
+
+/// Interactions of described files, one file after another.
+class Reading {
+ public:
+  Reading(const Roles& roles, const ImportOptions& options) : roles_(roles), options_(options) {}
+
+  /// Looks for the rows whose histories count. FuxiCTR's are shuffled.
+  void find_earliest(DescribedRows& rows) {
+    const Columns columns = columns_of(rows);
+    while (rows.next()) {
+      ++rows_;
+      earliest_.look_at(rows.text(columns.user), time_of(rows, columns), rows_);
     }
-    // JSON gives one text at a time.
-    const std::string user_token(rows.text(user));
-    interactions.add(rows.reader(), user_token, rows.text(item), when);
   }
-  Dataset data = interactions.build(rows.reader(), base_name(description, kEndings), options.duplicates);
-  filter.report(data.notes);
-  return data;
-}
+  void rewind() { rows_ = 0; }
 
-void read_items(const TomlTable& table, const std::string& description, Dataset& data,
-                const ImportOptions& options) {
-  DescribedRows rows(layout_of(table, description));
-  const std::string separator = table.text_or("list_separator", "");
-  const std::size_t item = rows.column(table.text("item"));
-  const auto optional = [&](const char* key) -> std::optional<std::size_t> {
-    const std::string name = table.text_or(key, "");
+  void read(DescribedRows& rows) {
+    const Columns columns = columns_of(rows);
+    std::vector<std::string> others;
+    std::vector<std::size_t> of_others;
+    for (std::size_t k = 0; k < rows.columns().size(); ++k) {
+      if (k == columns.user || k == columns.item || k == columns.time || k == columns.history) continue;
+      others.push_back(rows.columns()[k]);
+      of_others.push_back(k);
+    }
+    RowFilter filter(rows.reader().path(), options_, others, roles_.chosen_by);
+    while (rows.next()) {
+      ++rows_;
+      if (columns.history && earliest_.contain(rows.text(columns.user), rows_)) {
+        add_history(table_, rows.reader(), rows.text(columns.user), history_of(rows, columns),
+                    time_of(rows, columns));
+      }
+      if (!filter.keeps(rows.reader(), [&](std::size_t k) { return rows.text(of_others[k]); })) continue;
+      table_.add(rows.reader(), rows.text(columns.user), rows.text(columns.item), time_of(rows, columns));
+    }
+    filter.report(notes_);
+  }
+
+  Dataset build(const LineReader& reader, std::string name) {
+    Dataset data = table_.build(reader, std::move(name), options_);
+    data.notes.insert(data.notes.end(), notes_.begin(), notes_.end());
+    return data;
+  }
+
+ private:
+  struct Columns {
+    std::size_t user, item;
+    std::optional<std::size_t> time, history;
+  };
+  Columns columns_of(DescribedRows& rows) const {
+    for (const std::string& told : {roles_.chosen_by.label, roles_.chosen_by.rating})
+      optional_column(rows, told);  // an Error where it is not there
+    return {rows.column(roles_.user), rows.column(roles_.item), optional_column(rows, roles_.time),
+            optional_column(rows, roles_.history)};
+  }
+  static std::optional<std::size_t> optional_column(DescribedRows& rows, const std::string& name) {
     if (name.empty()) return std::nullopt;
     return rows.column(name);
-  };
-  const auto title = optional("title"), brand = optional("brand"), categories = optional("categories");
-  ItemTable items(data, options);
-  while (rows.next()) {
-    const std::string token(rows.text(item));
-    const std::string name = title ? std::string(rows.text(*title)) : "",
-                      maker = brand ? std::string(rows.text(*brand)) : "";
-    std::vector<std::string> kinds;
-    if (categories) kinds = rows.list(*categories, separator);
-    std::vector<Attribute> attributes;
-    if (!maker.empty()) attributes.push_back({maker, AttributeKind::brand});
-    for (const std::string& kind : kinds) attributes.push_back({kind, AttributeKind::category});
-    items.add(rows.reader(), token, name, attributes);
   }
-  items.finish(rows.reader());
+
+  std::vector<std::string> history_of(const DescribedRows& rows, const Columns& columns) const {
+    return rows.list(*columns.history, roles_.history_separator);
+  }
+
+  /// Rows without times are in the order of what was before them, and then in that of the files.
+  Time time_of(const DescribedRows& rows, const Columns& columns) const {
+    if (!columns.time) {
+      const std::size_t before = columns.history ? history_of(rows, columns).size() : 0;
+      return (static_cast<Time>(before) << 64) + rows_;
+    }
+    const std::string_view text = rows.text(*columns.time);
+    return roles_.time_format.empty()
+               ? rows.reader().time(text, roles_.time)
+               : formatted_time(rows.reader(), text, roles_.time_format, "correct the line or time_format");
+  }
+
+  const Roles& roles_;
+  const ImportOptions& options_;
+  InteractionTable table_;
+  std::int64_t rows_ = 0;  // of all files
+  EarliestRows earliest_;
+  std::vector<std::string> notes_;
+};
+
+Dataset read_interactions(const std::vector<FileLayout>& files, const Roles& roles, std::string name,
+                          const ImportOptions& options) {
+  Reading reading(roles, options);
+  if (!roles.history.empty()) {
+    for (const FileLayout& file : files) {
+      DescribedRows rows(file);
+      reading.find_earliest(rows);
+    }
+    reading.rewind();
+  }
+  std::unique_ptr<DescribedRows> rows;
+  for (const FileLayout& file : files) {
+    rows = std::make_unique<DescribedRows>(file);
+    reading.read(*rows);
+  }
+  return reading.build(rows->reader(), std::move(name));
+}
+
+/// What [items] says of the columns.
+struct ItemRoles {
+  std::string item, title, brand, categories, list_separator;
+};
+
+/// `repeats`: items have a line an interaction.
+void read_items(const std::vector<FileLayout>& files, const ItemRoles& roles, bool repeats, Dataset& data,
+                const ImportOptions& options) {
+  ItemTable items(data, options, repeats);
+  std::unique_ptr<DescribedRows> rows;
+  for (const FileLayout& file : files) {
+    rows = std::make_unique<DescribedRows>(file);
+    const std::size_t item = rows->column(roles.item);
+    const auto optional = [&](const std::string& name) {
+      return name.empty() ? std::nullopt : std::optional(rows->column(name));
+    };
+    const auto title = optional(roles.title), brand = optional(roles.brand),
+               categories = optional(roles.categories);
+    std::vector<std::string> kinds;
+    std::vector<Attribute> attributes;
+    while (rows->next()) {
+      attributes.clear();
+      if (brand) attributes.push_back({rows->text(*brand), AttributeKind::brand});
+      if (categories) kinds = rows->list(*categories, roles.list_separator);
+      for (const std::string& kind : kinds) attributes.push_back({kind, AttributeKind::category});
+      items.add(rows->reader(), rows->text(item), title ? rows->text(*title) : "", attributes);
+    }
+  }
+  items.finish(rows->reader());
 }
 
 bool recognises(std::string_view file_name, std::string_view first_line) {
@@ -132,14 +226,27 @@ bool recognises(std::string_view file_name, std::string_view first_line) {
 Dataset load(const std::vector<std::string>& files, const ImportOptions& options) {
   const std::string& path = files.front();
   const TomlTable description(read_text_file(path, "description"), path, {"interactions", "items"});
-  const auto interactions = description.table(
-      "interactions", {"file", "separator", "columns", "user", "item", "time", "time_format"});
+  const auto interactions = description.table("interactions", kInteractionKeys);
   require(interactions.has_value(), path + ": there is no [interactions]; see docs/importer.md");
-  const auto items = description.table(
-      "items", {"file", "separator", "columns", "item", "title", "brand", "categories", "list_separator"});
+  const auto items = description.table("items", kItemKeys);
   require(options.items.empty(), path + ": the item file is told by [items] here; leave data.items out");
-  Dataset data = read_interactions(*interactions, path, options);
-  if (items) read_items(*items, path, data, options);
+  const std::vector<FileLayout> interaction_files = layouts_of(*interactions, path);
+  const bool in_rows = items && items->texts("file").empty();
+  ItemRoles item_roles;
+  std::vector<std::string> used;
+  if (items) {
+    item_roles = {items->text("item"), items->text_or("title", ""), items->text_or("brand", ""),
+                  items->text_or("categories", ""), items->text_or("list_separator", "")};
+    require(
+        !in_rows || (items->text_or("separator", "").empty() && items->list<std::string>("columns").empty()),
+        path + ": [items] tells a layout, but no file; add it, or leave the layout out");
+  }
+  if (in_rows) used = {item_roles.title, item_roles.brand, item_roles.categories};
+  Dataset data = read_interactions(interaction_files, roles_of(*interactions, path, options, used),
+                                   base_name(path, kEndings), options);
+  if (items) {
+    read_items(in_rows ? interaction_files : layouts_of(*items, path), item_roles, in_rows, data, options);
+  }
   return data;
 }
 

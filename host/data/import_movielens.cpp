@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 
 #include "host/data/csv.h"
 #include "host/data/importer.h"
@@ -22,18 +21,10 @@ constexpr std::array kGenres{"unknown",   "Action",   "Adventure",   "Animation"
 constexpr std::string_view kRatingsHeader = "userId,movieId,rating,timestamp";
 constexpr std::string_view kMoviesHeader = "movieId,title,genres";
 
-/// The folder's name, also of "." and "..".
-std::string folder_name(const std::string& file) {
-  namespace fs = std::filesystem;
-  const fs::path folder = fs::absolute(file).parent_path();
-  const std::string name = folder.filename().string();
-  return name.empty() || name == "." || name == ".." ? fs::canonical(folder).filename().string() : name;
-}
-
 Dataset read_ratings(const std::string& path, const ImportOptions& options) {
   LineReader reader(path);
   const std::vector<std::string> columns{"rating"};
-  RowFilter filter(path, options.keep, columns);
+  RowFilter filter(path, options, columns);
   InteractionTable interactions;
   std::string_view line = reader.first();
   const std::string_view separator = line.find("::") != line.npos   ? "::"
@@ -50,7 +41,7 @@ Dataset read_ratings(const std::string& path, const ImportOptions& options) {
     if (!filter.keeps(reader, [&](std::size_t) { return fields[2]; })) continue;
     interactions.add(reader, fields[0], fields[1], reader.time(fields[3], "timestamp"));
   }
-  Dataset data = interactions.build(reader, folder_name(path), options.duplicates);
+  Dataset data = interactions.build(reader, folder_name(path), options);
   filter.report(data.notes);
   return data;
 }

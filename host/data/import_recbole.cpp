@@ -12,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include "host/data/date_range.h"
 #include "host/data/import.h"
 #include "host/data/import_recbole_table.h"
 #include "host/data/importer.h"
@@ -38,15 +39,16 @@ constexpr LabelledColumn kAttributes[] = {
     {"attributes", AttributeKind::unlabelled}};
 
 /// Adds the rows of one file. Without a time, where that is allowed, they keep their order.
-void read_interactions(AtomicTable& table, Part part, bool needs_time, const std::string& keep,
+void read_interactions(AtomicTable& table, Part part, bool needs_time, const ImportOptions& options,
                        InteractionTable& interactions, std::vector<std::string>& notes) {
   std::vector<std::size_t> used{table.require_column(std::array{"user_id"}),
                                 table.require_column(std::array{"item_id"})};
   const std::size_t user = used[0], item = used[1];
   const int time = needs_time ? static_cast<int>(table.require_column(kTimes)) : table.find(kTimes);
   if (time >= 0) used.push_back(static_cast<std::size_t>(time));
+  if (table.find(std::array{kTimes[0]}) < 0) refuse_dates(options, table.reader().path());
   const std::vector<std::string> others = table.others(used);
-  RowFilter filter(table.reader().path(), keep, others);
+  RowFilter filter(table.reader().path(), options, others);
   std::vector<std::size_t> columns;  // of the others
   for (const std::string& name : others)
     columns.push_back(static_cast<std::size_t>(table.find(std::array{name})));
@@ -145,14 +147,14 @@ Dataset load(const std::vector<std::string>& files, const ImportOptions& options
   for (const std::string& file : files) {
     table = std::make_unique<AtomicTable>(file);
     const auto part = part_of(file);
-    read_interactions(*table, files.size() > 1 && part ? part->part : Part::train, !given, options.keep,
+    read_interactions(*table, files.size() > 1 && part ? part->part : Part::train, !given, options,
                       interactions, notes);
     if (files.size() == 1 && part) {
       notes.push_back(note_of_part(file, *part));
     }
   }
   const std::string name = data_name(files.front());
-  Dataset data = interactions.build(table->reader(), name, options.duplicates, given);
+  Dataset data = interactions.build(table->reader(), name, options, given);
   data.notes.insert(data.notes.begin(), notes.begin(), notes.end());
   add_items(data, files.front(), with_gzip({name + ".item"}), options, read_items);
   const std::string user_path = find_beside(files.front(), with_gzip({name + ".user"}));

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "host/base/json_text.h"
+#include "host/data/date_range.h"
 #include "host/data/importer.h"
 #include "host/data/row_filter.h"
 #include "host/data/tables.h"
@@ -18,7 +19,8 @@ const std::vector<std::string> kEndings = with_gzip({".txt"});
 
 Dataset read_sequences(const std::string& path, const ImportOptions& options) {
   LineReader reader(path);
-  const RowFilter filter(path, options.keep, {});  // there is nothing to choose by
+  refuse_dates(options, path);
+  const RowFilter filter(path, options, {});  // there is nothing to choose by
   InteractionTable interactions;
   TokenMap users;
   struct Seen {
@@ -51,7 +53,7 @@ Dataset read_sequences(const std::string& path, const ImportOptions& options) {
       interactions.add(reader, tokens[0], tokens[k], static_cast<Time>(k));
     }
   } while (reader.next(line));
-  Dataset data = interactions.build(reader, base_name(path, kEndings), options.duplicates);
+  Dataset data = interactions.build(reader, base_name(path, kEndings), options);
   if (repeated > 0) {
     data.notes.push_back(
         fmt::format("note: {}: {} lines are there twice; one of them counts", path, repeated));

@@ -26,6 +26,8 @@ Importer recbole_importer();
 Importer amazon_importer();
 Importer movielens_importer();
 Importer s3rec_importer();
+Importer kuairec_importer();
+Importer mind_importer();
 Importer described_importer();
 
 /// The parts of data that came split, in their order in a history.
@@ -48,6 +50,8 @@ std::string note_of_part(const std::string& file, const PartFile& part);
 std::vector<std::string> with_gzip(const std::vector<std::string>& endings);
 /// The file name in `path` without its folders and without the first of `endings` that it has.
 std::string base_name(const std::string& path, const std::vector<std::string>& endings);
+/// The name of the folder that `file` lies in, also of "." and "..".
+std::string folder_name(const std::string& file);
 /// The file among `names` that exists in the folder of `file`, or "". Throws Error where several do.
 std::string find_beside(const std::string& file, const std::vector<std::string>& names);
 /// Calls read(path, data, options) for the item file of the interactions in `file`: options.items or else the

@@ -44,6 +44,17 @@ RowFilter::Condition parse_condition(std::string_view text, std::string_view kee
                   keep));
 }
 
+/// The number of the column that is `told`, or where that is empty of the first of `usual` that is one.
+std::optional<std::size_t> find_role(std::span<const std::string> columns, const std::string& told,
+                                     std::span<const std::string_view> usual) {
+  const std::string_view name = told;
+  for (const std::string_view each : told.empty() ? usual : std::span(&name, 1)) {
+    const auto found = std::ranges::find(columns, each);
+    if (found != columns.end()) return static_cast<std::size_t>(found - columns.begin());
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<double> filter_value(std::string_view field) {
@@ -53,38 +64,62 @@ std::optional<double> filter_value(std::string_view field) {
   return parse_number(field);
 }
 
+std::span<const std::string_view> label_columns() {
+  return kLabels;
+}
+
 bool is_label(std::string_view column) {
   return std::ranges::find(kLabels, column) != kLabels.end();
 }
 
-RowFilter::RowFilter(const std::string& path, const std::string& keep, std::span<const std::string> columns)
-    : path_(path), keep_(keep) {
-  if (keep == "auto") {
-    for (const std::string_view label : kLabels) {
-      const auto found = std::ranges::find(columns, label);
-      if (found == columns.end()) continue;
-      conditions_.push_back({static_cast<std::size_t>(found - columns.begin()), *found, ">", 0});
-      break;
-    }
-  } else if (keep != "all") {
-    std::vector<std::string_view> parts;
-    split(keep, ",", parts);
-    for (const std::string_view part : parts) {
-      Condition condition = parse_condition(part, keep);
-      const auto found = std::ranges::find(columns, condition.name);
-      require(found != columns.end(),
-              fmt::format("{}: there is no column '{}' as data.keep ({}) asks for; {}", path, condition.name,
-                          keep,
-                          columns.empty() ? "there are none to choose by"
-                                          : fmt::format("choose by {}", fmt::join(columns, ", "))));
-      condition.column = static_cast<std::size_t>(found - columns.begin());
-      conditions_.push_back(std::move(condition));
-    }
+RowFilter::RowFilter(const std::string& path, const ImportOptions& options,
+                     std::span<const std::string> columns, const ColumnRoles& roles)
+    : path_(path), setting_("data.keep=" + options.keep), good_rating_(roles.good_rating) {
+  const auto rating = find_role(columns, roles.rating, kRatings);
+  if (options.keep == "auto") {
+    if (const auto label = find_role(columns, roles.label, kLabels))
+      conditions_.push_back({*label, columns[*label], ">", 0});
+  } else if (options.keep != "all") {
+    add_conditions(options.keep, columns);
   }
-  for (const std::string& column : columns) {
-    if (std::ranges::find(conditions_, column, &Condition::name) != conditions_.end()) continue;
-    const bool rating = std::ranges::find(kRatings, column) != kRatings.end();
-    (rating ? ratings_ : unused_).push_back(column);
+  if (options.min_rating > 0) {
+    require(options.keep == "auto",
+            fmt::format("data.min_rating={} and data.keep={} both choose rows; write all conditions into "
+                        "data.keep, as in 'rating >= {}'",
+                        options.min_rating, options.keep, options.min_rating));
+    require(rating.has_value(),
+            fmt::format("{}: data.min_rating={}, but there is no column {}; {}", path_, options.min_rating,
+                        fmt::join(kRatings, ", "),
+                        columns.empty() ? "there are none to choose by"
+                                        : fmt::format("data.keep chooses by any other, here {}",
+                                                      fmt::join(columns, ", "))));
+    conditions_.push_back({*rating, columns[*rating], ">=", options.min_rating});
+    setting_ += fmt::format(" data.min_rating={}", options.min_rating);
+  }
+  for (std::size_t k = 0; k < columns.size(); ++k) {
+    const auto is_this = [&](const Condition& condition) { return condition.column == k; };
+    if (std::ranges::any_of(conditions_, is_this)) continue;
+    const bool is_rating = k == rating || std::ranges::find(kRatings, columns[k]) != kRatings.end();
+    if (is_rating)
+      ratings_.push_back(columns[k]);
+    else if (std::ranges::find(roles.used, columns[k]) == roles.used.end())
+      unused_.push_back(columns[k]);
+  }
+}
+
+void RowFilter::add_conditions(const std::string& keep, std::span<const std::string> columns) {
+  std::vector<std::string_view> parts;
+  split(keep, ",", parts);
+  for (const std::string_view part : parts) {
+    Condition condition = parse_condition(part, keep);
+    const auto found = std::ranges::find(columns, condition.name);
+    require(
+        found != columns.end(),
+        fmt::format("{}: there is no column '{}' as data.keep ({}) asks for; {}", path_, condition.name, keep,
+                    columns.empty() ? "there are none to choose by"
+                                    : fmt::format("choose by {}", fmt::join(columns, ", "))));
+    condition.column = static_cast<std::size_t>(found - columns.begin());
+    conditions_.push_back(std::move(condition));
   }
 }
 
@@ -111,12 +146,12 @@ void RowFilter::report(std::vector<std::string>& notes) const {
     for (const Condition& c : conditions_) {
       texts.push_back(fmt::format("{} {} {}", c.name, c.comparison, c.value));
     }
-    parts.push_back(fmt::format("{} of {} rows are left out, as they are not {} (data.keep={})", left_out_,
-                                rows_, fmt::join(texts, ", "), keep_));
+    parts.push_back(fmt::format("{} of {} rows are left out, as they are not {} ({})", left_out_, rows_,
+                                fmt::join(texts, ", "), setting_));
   }
   if (!ratings_.empty()) {
-    parts.push_back(fmt::format("a row counts whatever its {0} (data.keep='{1} >= 4' would choose)",
-                                fmt::join(ratings_, ", "), ratings_.front()));
+    parts.push_back(fmt::format("a row counts whatever its {} (data.min_rating={} would choose)",
+                                fmt::join(ratings_, ", "), good_rating_));
   }
   if (!unused_.empty()) parts.push_back(fmt::format("not used: {}", fmt::join(unused_, ", ")));
   if (!parts.empty()) notes.push_back(fmt::format("note: {}: {}", path_, fmt::join(parts, "; ")));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "host/base/line_reader.h"
+#include "host/data/import.h"
 
 namespace sllmr {
 
@@ -16,14 +17,23 @@ namespace sllmr {
 /// Nothing for other text.
 std::optional<double> filter_value(std::string_view field);
 
-/// Whether data.keep=auto takes a column of this name for one that labels rows as positive and negative.
+/// What data.keep=auto takes for columns that label rows as positive and negative, the first that there is.
+std::span<const std::string_view> label_columns();
+/// Whether `column` is one of them.
 bool is_label(std::string_view column);
+
+/// What the columns of a file are, where somebody has told.
+struct ColumnRoles {
+  std::string label, rating;      // "": as their names say
+  std::vector<std::string> used;  // by the importer
+  double good_rating = 4;         // an example, for whoever is told that all ratings count
+};
 
 /// Decides by a file's other columns which of its rows count as interactions, and says what it does.
 ///
-/// `keep` is "auto", "all" or conditions that all must hold, as in "rating >= 4, is_click > 0". With auto a
-/// column that labels rows as positive and negative (the first of label, is_click, click) must be above 0;
-/// ratings are not looked at.
+/// data.keep is "auto", "all" or conditions that all must hold, as in "rating >= 4, is_click > 0". With auto
+/// a column that labels rows as positive and negative (the first of label, is_click, click) must be above 0,
+/// and the rating (the first of rating, overall, stars, score) at least data.min_rating, where that is set.
 class RowFilter {
  public:
   struct Condition {
@@ -34,8 +44,10 @@ class RowFilter {
   };
 
   /// For a file with these `columns`, without those that name user, item and time. Throws Error where
-  /// `keep` is none of the above or names another column.
-  RowFilter(const std::string& path, const std::string& keep, std::span<const std::string> columns);
+  /// data.keep is none of the above or names another column, and where data.min_rating is set beside it or
+  /// finds no rating.
+  RowFilter(const std::string& path, const ImportOptions& options, std::span<const std::string> columns,
+            const ColumnRoles& roles = {});
 
   const std::vector<Condition>& conditions() const { return conditions_; }
   /// Whether the current line of `reader` counts. `field(column)` is what it has in a column: a number, true
@@ -57,7 +69,10 @@ class RowFilter {
  private:
   static bool holds(const LineReader& reader, const Condition& condition, std::string_view field);
 
-  std::string path_, keep_;
+  void add_conditions(const std::string& keep, std::span<const std::string> columns);
+
+  std::string path_, setting_;
+  double good_rating_;
   std::vector<Condition> conditions_;
   std::vector<std::string> ratings_, unused_;  // columns
   std::int64_t rows_ = 0, left_out_ = 0;

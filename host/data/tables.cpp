@@ -52,33 +52,39 @@ Id add_token(const LineReader& reader, TokenMap& vocabulary, std::string_view to
 void InteractionTable::add(const LineReader& reader, std::string_view user, std::string_view item,
                            std::optional<Time> time, Part part) {
   const auto at = static_cast<std::size_t>(part);
-  if (paths_[at].empty()) paths_[at] = reader.path();
+  if (files_.empty() || files_.back().path != reader.path())
+    files_.push_back({reader.path(), rows_.empty() ? 0 : rows_.back().line()});
   timed_[at] = time.has_value();
   const Id user_id = add_token(reader, users_, user, "user");
   const Id item_id = add_token(reader, items_, item, "item");
-  rows_.push_back(
-      {time.value_or(Time{0}), 4 * reader.line_number() + static_cast<std::int64_t>(part), user_id, item_id});
+  const std::int64_t line = files_.back().lines_before + reader.line_number();
+  rows_.push_back({time.value_or(Time{0}), 4 * line + static_cast<std::int64_t>(part), user_id, item_id});
 }
 
-std::string InteractionTable::where(const Row& row) const {
-  return fmt::format("{}:{}", paths_[static_cast<std::size_t>(row.part())], row.line());
+const InteractionTable::File& InteractionTable::file_of(const InteractionRow& row) const {
+  return *std::prev(std::ranges::lower_bound(files_, row.line(), {}, &File::lines_before));
+}
+
+std::string InteractionTable::where(const InteractionRow& row) const {
+  const File& file = file_of(row);
+  return fmt::format("{}:{}", file.path, row.line() - file.lines_before);
 }
 
 void InteractionTable::count_rows() {
   first_row_.assign(users_.rows() + 1, 0);
-  for (const Row& row : rows_) ++first_row_[row.user + 1];
+  for (const InteractionRow& row : rows_) ++first_row_[row.user + 1];
   std::partial_sum(first_row_.begin(), first_row_.end(), first_row_.begin());
 }
 
 void InteractionTable::sort_by_user_and_time(bool given) {
   count_rows();
-  std::vector<Row> sorted(rows_.size());
+  std::vector<InteractionRow> sorted(rows_.size());
   std::vector<std::int64_t> next(first_row_);
-  for (const Row& row : rows_) sorted[next[row.user]++] = row;
+  for (const InteractionRow& row : rows_) sorted[next[row.user]++] = row;
   rows_ = std::move(sorted);
   for (Id user = 1; user < users_.rows(); ++user) {
     const auto first = rows_.begin() + first_row_[user], last = rows_.begin() + first_row_[user + 1];
-    const auto earlier = [given](const Row& a, const Row& b) {
+    const auto earlier = [given](const InteractionRow& a, const InteractionRow& b) {
       if (given && a.part() != b.part()) return a.part() < b.part();
       return a.time < b.time;
     };
@@ -95,21 +101,22 @@ void InteractionTable::treat_duplicates(Dataset& data, Duplicates duplicates, bo
     const auto begin = static_cast<std::size_t>(first_row_[user]),
                end = static_cast<std::size_t>(first_row_[user + 1]);
     const auto history = std::span(rows_).subspan(begin, end - begin);
-    if (!given && std::ranges::adjacent_find(history, {}, &Row::time) == history.end()) continue;
+    if (!given && std::ranges::adjacent_find(history, {}, &InteractionRow::time) == history.end()) continue;
     order.resize(end - begin);
     std::iota(order.begin(), order.end(), begin);
     // Rows of a user are by time and then in file order, so twins end up side by side in file order.
     std::ranges::stable_sort(order, {},
                              [&](std::size_t k) { return std::pair(rows_[k].item, rows_[k].time); });
     for (std::size_t k = 1; k < order.size(); ++k) {
-      const Row &row = rows_[order[k - 1]], &twin = rows_[order[k]];
+      const InteractionRow &row = rows_[order[k - 1]], &twin = rows_[order[k]];
       const bool timed = is_timed(row) && is_timed(twin);
       if (row.item != twin.item || (timed && row.time != twin.time)) continue;
       const auto pair = [&] {
-        return fmt::format("{}: user '{}'{} item '{}'{} are those of {}", where(twin),
-                           users_.token(twin.user), timed ? "," : " and", items_.token(twin.item),
-                           timed ? " and time" : "",
-                           row.part() == twin.part() ? fmt::format("line {}", row.line()) : where(row));
+        return fmt::format(
+            "{}: user '{}'{} item '{}'{} are those of {}", where(twin), users_.token(twin.user),
+            timed ? "," : " and", items_.token(twin.item), timed ? " and time" : "",
+            &file_of(row) == &file_of(twin) ? fmt::format("line {}", row.line() - file_of(row).lines_before)
+                                            : where(row));
       };
       if (given && row.part() != twin.part() && duplicates != Duplicates::keep) {
         throw Error(
@@ -143,8 +150,8 @@ void InteractionTable::treat_duplicates(Dataset& data, Duplicates duplicates, bo
 
 std::vector<HeldOut> InteractionTable::held_out() const {
   std::vector<HeldOut> held(users_.rows());
-  std::vector<const Row*> before(users_.rows());  // the user's row of the part
-  for (const Row& row : rows_) {
+  std::vector<const InteractionRow*> before(users_.rows());  // the user's row of the part
+  for (const InteractionRow& row : rows_) {
     if (row.part() == Part::train) continue;
     const bool test = row.part() == Part::test;
     bool& mark = test ? held[row.user].test : held[row.user].validation;
@@ -152,7 +159,8 @@ std::vector<HeldOut> InteractionTable::held_out() const {
       throw Error(fmt::format(
           "{}: user '{}' has a {} item in line {} already, and one a user is ranked; keep one, or set "
           "data.split=leave_one_out",
-          where(row), users_.token(row.user), test ? "test" : "validation", before[row.user]->line()));
+          where(row), users_.token(row.user), test ? "test" : "validation",
+          before[row.user]->line() - file_of(row).lines_before));
     }
     mark = true;
     before[row.user] = &row;
@@ -160,22 +168,42 @@ std::vector<HeldOut> InteractionTable::held_out() const {
   return held;
 }
 
-Dataset InteractionTable::build(const LineReader& reader, std::string name, Duplicates duplicates,
+/// Numbers the users anew who have rows left, as if the lines of the others were not there.
+void InteractionTable::forget_absent_users() {
+  std::vector<const InteractionRow*> first(users_.rows());  // by user, where there is one
+  for (const InteractionRow& row : rows_) {
+    const InteractionRow*& known = first[row.user];
+    if (known == nullptr || row.line() < known->line()) known = &row;
+  }
+  std::erase(first, nullptr);
+  std::ranges::sort(first, {}, &InteractionRow::line);
+  TokenMap users;
+  std::vector<Id> ids(users_.rows());
+  for (const InteractionRow* row : first) ids[row->user] = users.add(users_.token(row->user));
+  for (InteractionRow& row : rows_) row.user = ids[row.user];
+  users_ = std::move(users);
+}
+
+Dataset InteractionTable::build(const LineReader& reader, std::string name, const ImportOptions& options,
                                 bool given) {
   if (rows_.empty()) {
     reader.fail("there are no interactions; copy or create the file again, or look at data.keep");
   }
   Dataset data;
   data.name = std::move(name);
-  data.source = paths_[static_cast<std::size_t>(rows_.front().part())];
+  data.source = files_.front().path;
   sort_by_user_and_time(given);
-  treat_duplicates(data, duplicates, given);
+  treat_duplicates(data, options.duplicates, given);
+  if (filter_interactions(rows_, users_.rows(), items_.rows(), options, data.source, data.notes)) {
+    forget_absent_users();
+    sort_by_user_and_time(given);
+  }
   if (given) data.held_out = held_out();
 
   data.history_offsets = first_row_;
   std::vector<Id> item_ids(items_.rows(), 0);
   data.history.reserve(rows_.size());
-  for (const Row& row : rows_) {
+  for (const InteractionRow& row : rows_) {
     Id& id = item_ids[row.item];
     if (id == 0) id = data.items.add(items_.token(row.item));
     data.history.push_back(id);
@@ -188,8 +216,8 @@ Dataset InteractionTable::build(const LineReader& reader, std::string name, Dupl
   return data;
 }
 
-ItemTable::ItemTable(Dataset& data, const ImportOptions& options)
-    : data_(data), options_(options), entries_(data.items.rows()) {}
+ItemTable::ItemTable(Dataset& data, const ImportOptions& options, bool repeats)
+    : data_(data), options_(options), repeats_(repeats), entries_(data.items.rows()) {}
 
 void ItemTable::add(const LineReader& reader, std::string_view item, std::string_view title,
                     std::span<const Attribute> attributes) {
@@ -211,11 +239,13 @@ void ItemTable::add(const LineReader& reader, std::string_view item, std::string
 
   Entry& stored = entries_[id];
   if (stored.line != 0) {
+    const bool contradicts = entry.title != stored.title || entry.attributes != stored.attributes;
+    if (repeats_ && !contradicts) return;
     if (repeated_++ == 0) {
       first_repeated_ = fmt::format("{}:{}: item '{}' is described in line {} already", reader.path(),
                                     entry.line, item, stored.line);
     }
-    if (entry.title != stored.title || entry.attributes != stored.attributes) ++contradicting_;
+    contradicting_ += contradicts ? 1 : 0;
     if (options_.duplicates != Duplicates::last) return;
   }
   stored = std::move(entry);

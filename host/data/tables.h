@@ -12,49 +12,47 @@
 #include "host/base/line_reader.h"
 #include "host/data/dataset.h"
 #include "host/data/importer.h"
+#include "host/data/interaction_filters.h"
 
 namespace sllmr {
 
 /// The interactions of one file, or of the parts of data that came split.
 class InteractionTable {
  public:
-  /// Adds an interaction that stands in the current line of `reader`. Any unit of `time` will do. Each part
-  /// has one file, whose rows have all a time or none.
+  /// Adds an interaction that stands in the current line of `reader`. Any unit of `time` will do. Files are
+  /// read one after another, those of each part together; all rows of a part have a time or none.
   void add(const LineReader& reader, std::string_view user, std::string_view item, std::optional<Time> time,
            Part part = Part::train);
 
   /// Histories by time, equal times in file order; no texts. Where the split is `given`, training items come
   /// before the validation and the test item, whatever their times. Empties the table. The same user, item
-  /// and time twice are treated as `duplicates` says and noted (the same user and item at different times are
-  /// legal); rows without times are the same where user and item are. Throws Error when there are no
+  /// and time twice are treated as `options` say and noted (the same user and item at different times are
+  /// legal); rows without times are the same where user and item are. Then filter_interactions() does what
+  /// `options` say; what is left is as if the file had nothing else. Throws Error when there are no
   /// interactions, when duplicates are errors, and for a given split when a user has two validation or test
   /// items, or an interaction is in two parts.
-  Dataset build(const LineReader& reader, std::string name, Duplicates duplicates, bool given = false);
+  Dataset build(const LineReader& reader, std::string name, const ImportOptions& options, bool given = false);
 
  private:
-  struct Row {
-    Time time;           // 0: none; first, as it is aligned to 16 bytes
-    std::int64_t place;  // 4 times the line, plus the part
-    Id user, item;       // ids in file order
-
-    std::int64_t line() const { return place / 4; }
-    Part part() const { return static_cast<Part>(place % 4); }
+  struct File {
+    std::string path;
+    std::int64_t lines_before;  // of the files before it
   };
 
-  std::string where(const Row& row) const;
-  bool is_timed(const Row& row) const { return timed_[static_cast<std::size_t>(row.part())]; }
+  const File& file_of(const InteractionRow& row) const;
+  std::string where(const InteractionRow& row) const;
+  bool is_timed(const InteractionRow& row) const { return timed_[static_cast<std::size_t>(row.part())]; }
   void sort_by_user_and_time(bool given);
   void count_rows();
   void treat_duplicates(Dataset& data, Duplicates duplicates, bool given);
+  void forget_absent_users();
   std::vector<HeldOut> held_out() const;
 
-  static_assert(sizeof(Row) == sizeof(Time) + 16, "most of what reading takes is rows");
-
   TokenMap users_, items_;
-  std::vector<Row> rows_;
+  std::vector<InteractionRow> rows_;
   std::vector<std::int64_t> first_row_;  // by user, of the sorted rows
-  std::array<std::string, 3> paths_;     // by part
-  std::array<bool, 3> timed_{};          // by part: whether its rows have times
+  std::vector<File> files_;
+  std::array<bool, 3> timed_{};  // by part: whether its rows have times
 };
 
 /// An attribute of an item as a file has it.
@@ -66,7 +64,9 @@ struct Attribute {
 /// Titles and attributes of the items of a data set, in the order of an item file.
 class ItemTable {
  public:
-  ItemTable(Dataset& data, const ImportOptions& options);
+  /// Where an item may have several lines (`repeats`), only those count as repeated that describe it
+  /// otherwise.
+  ItemTable(Dataset& data, const ImportOptions& options, bool repeats = false);
 
   /// Adds an item that stands in the current line of `reader`; items without interactions are counted only.
   /// White space in the title shrinks to single blanks and that of an attribute to underscores; text that is
@@ -88,6 +88,7 @@ class ItemTable {
 
   Dataset& data_;
   const ImportOptions& options_;
+  bool repeats_;
   TokenMap attributes_;         // ids in file order
   std::vector<Entry> entries_;  // by item
   std::int64_t lines_ = 0, unknown_ = 0, repeated_ = 0, contradicting_ = 0;

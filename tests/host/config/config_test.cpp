@@ -101,6 +101,17 @@ TEST_F(RecipeTest, WordsOfChoicesNameTheirEnumerators) {
   }
 }
 
+TEST_F(RecipeTest, EndsOfARangeOfTimesAreDatesOrNumbers) {
+  EXPECT_EQ(load("[data]\nfrom = '2018-01-31'\nto = 1_500_000_000").data.to, "1500000000");
+  EXPECT_EQ(load("[data]\nfrom = 1.5").data.from, "1.5");
+  EXPECT_EQ(from_overrides({"data.from=2018-01-31"}).data.from, "2018-01-31");
+  EXPECT_EQ(from_overrides({"data.from="}).data.from, "");
+  EXPECT_THAT(override_error("data.to=31.1.2018"),
+              HasSubstr("expected a date such as \"2018-01-31\", or a number, got 31.1.2018"));
+  // TOML has dates of its own, which say no unit either.
+  EXPECT_THAT(error("[data]\nfrom = 2018-01-31"), HasSubstr("expected a date such as \"2018-01-31\""));
+}
+
 TEST_F(RecipeTest, OverridesWinAndTheLastOneMost) {
   const Config config = load("[llm]\nlambda = 0.1\nmargin = 2", {"llm.lambda=0.2", "llm.lambda=0.3"});
   EXPECT_EQ(config.llm.lambda, 0.3);
@@ -241,6 +252,7 @@ std::string another_value(const ConfigKeyInfo& key) {
     const bool is_small = key.type.ends_with(']') && key.type.size() - high < std::string("., 123]").size();
     return is_small ? key.type.substr(high + 2, key.type.size() - high - 3) : "123";
   }
+  if (key.type.starts_with("a date")) return "2018-01-31";
   if (key.type.starts_with("a number")) return "0.123456789012345678";
   if (key.type.find("array of integers") != key.type.npos) return "[1, 7, 30]";
   if (key.type == "true or false") return key.default_value == "true" ? "false" : "true";

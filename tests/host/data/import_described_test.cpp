@@ -83,6 +83,90 @@ TEST_F(DescribedTest, ReadsQuotedCellsAndLongSeparators) {
   EXPECT_THAT(attributes_of(data, "x, y"), ElementsAre("Acme", "Kitchen", "Cups"));
 }
 
+/// As FuxiCTR's AmazonElectronics: labels, no times, histories and attributes joined by ^ in the rows
+/// themselves.
+class FuxiCtr : public DescribedTest {
+ protected:
+  FuxiCtr() {
+    write("train.csv",
+          "label,user_id,item_id,cate_id,item_history,cate_history\r\n"
+          "1.0,u1,i4,c1^c2,i1^i2^i3,c1^c2^c1\r\n"
+          "0,u1,i9,c2,i1^i2,c1^c2\r\n"
+          "1,u1,i3,c1,i1^i2,c1^c2\r\n"
+          "0,u2,i9,c2,\"i5\",c1\r\n"
+          "1,u3,i1,c1,,\r\n");
+    write("test.csv",
+          "label,user_id,item_id,cate_id,item_history,cate_history\n"
+          "1,u1,i6,c3,i1^i2^i3^i4,c1^c2^c1^c1\n"
+          "1,u2,i1,c1,i5,c1\n");
+  }
+  std::string description(const std::string& more = "") const {
+    return write(
+        "fuxi.toml",
+        "[interactions]\nfile = [\"train.csv\", \"test.csv\"]\nseparator = \",\"\nuser = \"user_id\"\n"
+        "item = \"item_id\"\nhistory = \"item_history\"\nhistory_separator = \"^\"\n" +
+            more + "[items]\nitem = \"item_id\"\ncategories = \"cate_id\"\nlist_separator = \"^\"\n");
+  }
+};
+
+TEST_F(FuxiCtr, PositivesFollowTheHistoryOfTheEarliestRow) {
+  const Dataset data = load_dataset(description());
+  EXPECT_THAT(history_of(data, "u1"), ElementsAre("i1", "i2", "i3", "i4", "i6"));
+  EXPECT_THAT(history_of(data, "u2"), ElementsAre("i5", "i1"));
+  EXPECT_THAT(history_of(data, "u3"), ElementsAre("i1"));
+  EXPECT_THAT(attributes_of(data, "i4"), ElementsAre("c1", "c2"));
+  EXPECT_THAT(attributes_of(data, "i3"), ElementsAre("c1"));
+  EXPECT_THAT(data.notes, testing::IsSupersetOf({"note: " + path("train.csv") +
+                                                     ": 2 of 5 rows are left out, as they are not label > 0 "
+                                                     "(data.keep=auto); not used: cate_history",
+                                                 "note: " + path("test.csv") + ": not used: cate_history"}));
+}
+
+TEST_F(FuxiCtr, AllRowsCountWhereTheCallerSaysSoAndMalformedOnesAreNamed) {
+  EXPECT_THAT(history_of(load_dataset(description(), options_with(&ImportOptions::keep, "all")), "u2"),
+              ElementsAre("i5", "i9", "i1"));
+  write("test.csv", "label,user_id,item_id,cate_id,item_history,cate_history\n1,u1,i6,c3,i1\n");
+  EXPECT_THAT(load_error(description()), HasSubstr("test.csv:2: 5 fields where 6 are expected"));
+  write("test.csv", "label,user_id,item_id,cate_id,item_history,cate_history\nyes,u1,i6,c3,i1,c1\n");
+  EXPECT_THAT(load_error(description()), HasSubstr("test.csv:2: label is 'yes', not a finite number"));
+  write("test.csv", "label,user_id,item_id\n1,u1,i6\n");
+  EXPECT_THAT(load_error(description()), HasSubstr("test.csv: there is no column 'item_history'"));
+}
+
+TEST_F(FuxiCtr, AnItemThatRowsDescribeOtherwiseIsTold) {
+  write("test.csv", "label,user_id,item_id,cate_id,item_history,cate_history\n1,u1,i3,c7,,\n");
+  EXPECT_THAT(load_dataset(description()).notes,
+              Contains("note: " + path("test.csv") +
+                       ": 1 lines describe an item again, 1 of them otherwise; the first one counts "
+                       "(data.duplicates)"));
+  EXPECT_THAT(load_error(description(), options_with(&ImportOptions::duplicates, Duplicates::error)),
+              HasSubstr("test.csv:2: item 'i3' is described in line 4 already"));
+}
+
+/// As FuxiCTR's TaobaoAd and KuaiVideo: labels of other names, and times.
+TEST_F(DescribedTest, LabelRatingAndHistoryAreWhatTheDescriptionCallsThem) {
+  write("ad.csv",
+        "clk,userid,ad,grade,time_stamp,seen\n1,u,a,2,200,x|x|c\n0,u,b,5,300,x|x|c\n2,u,c,5,100,x|x\n");
+  const std::string file = write(
+      "ad.toml",
+      "[interactions]\nfile = \"ad.csv\"\nseparator = \",\"\nuser = \"userid\"\nitem = \"ad\"\ntime = "
+      "\"time_stamp\"\nlabel = \"clk\"\nrating = \"grade\"\nhistory = \"seen\"\nhistory_separator = \"|\"\n");
+  EXPECT_THAT(history_of(load_dataset(file), "u"), ElementsAre("x", "x", "c", "a"));
+  EXPECT_THAT(history_of(load_dataset(file, options_with(&ImportOptions::min_rating, 3.0)), "u"),
+              ElementsAre("x", "x", "c"));
+}
+
+TEST_F(DescribedTest, RowsOfSeveralFilesAreNamedByTheirOwn) {
+  write("a.csv", "u,i,t\nA,x,1\nA,y,2\n");
+  write("b.csv", "t,i,u\n1,x,A\n");
+  const std::string file = write("ab.toml",
+                                 "[interactions]\nfile = [\"a.csv\", \"b.csv\"]\nseparator = \",\"\n"
+                                 "user = \"u\"\nitem = \"i\"\ntime = \"t\"\n");
+  EXPECT_THAT(load_error(file, options_with(&ImportOptions::duplicates, Duplicates::error)),
+              HasSubstr("b.csv:2: user 'A', item 'x' and time are those of " + path("a.csv") + ":2"));
+  EXPECT_EQ(load_dataset(file).interactions(), 2);
+}
+
 TEST_F(DescribedTest, FaultsOfTheFileAreNamed) {
   EXPECT_EQ(error_of_table("time = \"t\"\n", "u,i,t\nA,x,1\n"), "no error");
   EXPECT_THAT(error_of_table("time = \"t\"\n", "u,i,t\nA,x\n"), HasSubstr("rows.csv:2: "));
@@ -110,6 +194,14 @@ TEST_F(DescribedTest, FaultsOfTheDescriptionAreNamed) {
   write("rows.csv", "u,i\nA,x\n");
   EXPECT_THAT(load_error(write("user.toml", "[interactions]\nfile = \"rows.csv\"\nitem = \"i\"\n")),
               HasSubstr("user"));
+  EXPECT_THAT(error_of_table("label = \"clk\"\n", "u,i\nA,x\n"), HasSubstr("there is no column 'clk'"));
+  EXPECT_THAT(error_of_table("history_separator = \"^\"\n", "u,i\nA,x\n"),
+              HasSubstr("there is a history_separator, but no history"));
+  EXPECT_THAT(error_of_table("[items]\nitem = \"i\"\nseparator = \",\"\n", "u,i\nA,x\n"),
+              HasSubstr("[items] tells a layout, but no file"));
+  EXPECT_THAT(load_error(write("nofile.toml", "[interactions]\nuser = \"u\"\nitem = \"i\"\n")),
+              HasSubstr("nofile.toml: the key 'file' is missing; add it"));
+  write("rows.csv", "u,i\nA,x\n");
   const std::string good = write(
       "good.toml", "[interactions]\nfile = \"rows.csv\"\nseparator = \",\"\nuser = \"u\"\nitem = \"i\"\n");
   EXPECT_THAT(load_error(good, options_with(&ImportOptions::items, "x.item")),

@@ -83,10 +83,9 @@ TEST_F(MovieLensTest, GenresAreCategories) {
 
 TEST_F(MovieLensTest, RatingsMayBeThresholded) {
   const std::string file = write("ml/u.data", "1\t2\t3\t4\n1\t5\t4\t5\n");
-  EXPECT_THAT(load_dataset(file).notes,
-              ElementsAre("note: " + file +
-                          ": a row counts whatever its rating (data.keep='rating >= "
-                          "4' would choose)"));
+  EXPECT_THAT(
+      load_dataset(file).notes,
+      ElementsAre("note: " + file + ": a row counts whatever its rating (data.min_rating=4 would choose)"));
   EXPECT_THAT(history_of(load_dataset(file, options_with(&ImportOptions::keep, "rating >= 4")), "1"),
               ElementsAre("5"));
 }

@@ -18,7 +18,8 @@ const std::string kRecbole =
 class ImportTest : public DataFiles {};
 
 TEST_F(ImportTest, ListsItsFormats) {
-  EXPECT_THAT(import_formats(), ElementsAre("recbole", "amazon", "movielens", "s3rec", "described"));
+  EXPECT_THAT(import_formats(),
+              ElementsAre("recbole", "amazon", "movielens", "s3rec", "kuairec", "mind", "described"));
 }
 
 TEST_F(ImportTest, FileAndPrefixAndFolderFindTheSameData) {
