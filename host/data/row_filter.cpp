@@ -93,7 +93,7 @@ RowFilter::RowFilter(const std::string& path, const ImportOptions& options,
                         columns.empty() ? "there are none to choose by"
                                         : fmt::format("data.keep chooses by any other, here {}",
                                                       fmt::join(columns, ", "))));
-    conditions_.push_back({*rating, columns[*rating], ">=", options.min_rating});
+    conditions_.push_back({*rating, columns[*rating], ">=", options.min_rating, "leave data.min_rating out"});
     setting_ += fmt::format(" data.min_rating={}", options.min_rating);
   }
   for (std::size_t k = 0; k < columns.size(); ++k) {
@@ -126,9 +126,8 @@ void RowFilter::add_conditions(const std::string& keep, std::span<const std::str
 bool RowFilter::holds(const LineReader& reader, const Condition& condition, std::string_view field) {
   const std::optional<double> value = filter_value(field);
   if (!value) {
-    reader.fail(
-        fmt::format("{} is '{}', not a finite number; correct or delete the line, or set data.keep=all",
-                    condition.name, field));
+    reader.fail(fmt::format("{} is '{}', not a finite number; correct or delete the line, or {}",
+                            condition.name, field, condition.remedy));
   }
   const double x = *value;
   const std::string& comparison = condition.comparison;

@@ -41,6 +41,7 @@ class RowFilter {
     std::string name;
     std::string comparison;  // >=, >, <=, <, ==, !=
     double value;
+    const char* remedy = "set data.keep=all";  // where the column holds no numbers
   };
 
   /// For a file with these `columns`, without those that name user, item and time. Throws Error where

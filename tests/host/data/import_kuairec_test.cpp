@@ -95,7 +95,8 @@ TEST_F(KuaiRec, MalformedLinesAreNamed) {
               HasSubstr("item_categories.csv:1: the header is neither 'video_id,feat' nor"));
   const std::string bad = write("ratio.csv", kHeader + "1,2,3,4,5,6,7,\n");
   EXPECT_THAT(load_error(bad, options_with(&ImportOptions::min_rating, 2.0)),
-              HasSubstr("ratio.csv:2: watch_ratio is '', not a finite number"));
+              HasSubstr("ratio.csv:2: watch_ratio is '', not a finite number; correct or delete the line, or "
+                        "leave data.min_rating out"));
 }
 
 }  // namespace
