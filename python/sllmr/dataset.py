@@ -21,7 +21,8 @@ class Dataset:
 
     path: a file, folder or prefix that an importer reads (RecBole, Amazon, MovieLens, S3-Rec, or any table that a
     few lines of TOML describe; docs/importer.md).
-    settings: keys of the section data, without their "data.": keep="rating >= 4", cold_history=4.
+    settings: keys of the section data, without their "data.": min_rating=4, core=5, keep="is_click > 0", cold_history=4,
+    **{"from": "2013-01-01"} (a word of Python).
 
     Rows of users and items count from 0, in the order of `users` and `items`; arrays and factors of a `Run` have the same.
     Raises Error naming file, line and remedy.

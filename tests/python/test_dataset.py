@@ -55,6 +55,17 @@ def test_the_program_reads_the_same(data):
     assert said.returncode == 0 and data.hash in said.stdout
 
 
+def test_filters_are_those_of_the_program(interactions, tmp_path):
+    with pytest.warns(sllmr.Note, match="data.core"):
+        data = sllmr.Dataset.from_frame(interactions, core=9)
+    left = data.interactions
+    assert left.user_id.value_counts().min() >= 9 and left.item_id.value_counts().min() >= 9
+    assert 0 < len(left) < len(interactions)
+    with pytest.warns(sllmr.Note, match="data.from"):
+        late = sllmr.Dataset.from_frame(interactions, **{"from": 3})
+    assert len(late.interactions) == (interactions.timestamp >= 3).sum()
+
+
 def test_parquet_there_and_back(data, tmp_path):
     interactions, items = data.to_parquet(tmp_path)
     again = sllmr.Dataset.from_parquet(interactions, items)
