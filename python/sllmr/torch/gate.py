@@ -156,6 +156,20 @@ class Gate(torch.nn.Module):
         read = {name: _constant(tensor) for name, tensor in read.items()}
         return logits_a, logits_b, _constant(scores_a), _constant(scores_b), read
 
+    def train_alone(self, lr: float = 0.1) -> Gate:
+        """For a training loop with one optimiser for all: theta takes an Adam step of its own with each backward pass.
+
+        Its gradient is gone afterwards, so that the loop's optimiser neither moves nor decays it. Returns the gate.
+        """
+        optimiser = torch.optim.Adam([self.theta], lr=lr)
+
+        def step(_theta):
+            optimiser.step()
+            optimiser.zero_grad()
+
+        self.theta.register_post_accumulate_grad_hook(step)
+        return self
+
     @torch.no_grad()
     def _update_means(self, alpha: Tensor, seen_a: Tensor, seen_b: Tensor, probe: Tensor | None) -> None:
         """As a step of the program's gate: the first call sets the means, later ones move them slower, to a tenth."""
