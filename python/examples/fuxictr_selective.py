@@ -21,7 +21,8 @@ from sllmr.torch import Gate, ScoredPairs, SignalTables, selective_loss
 class SelectiveDeepFM(DeepFM):
     def __init__(self, feature_map, taken, rows, scores, lambda_, **settings):
         super().__init__(feature_map, **settings)
-        counts = [torch.bincount(taken[:, k], minlength=int(self.feature_map.features[name]["vocab_size"])) for k, name in enumerate(rows)]
+        sizes = [feature["vocab_size"] for feature in feature_map.features.values()]
+        counts = [torch.bincount(taken[:, k], minlength=size) for k, size in enumerate(sizes)]
         self.pairs = ScoredPairs.read(scores, *rows.values(), popularity=counts[1])
         self.signals = SignalTables.from_counts(*counts, scores=self.pairs)
         self.gate = Gate("learned", "agreement", lambda_=lambda_, margin=1.0).train_alone(lr=0.1)
@@ -47,7 +48,7 @@ def train(folder, scores, lambda_=1.0, epochs=5, data_format="parquet", batch_si
     files = {"train_data": f"{folder}/train", "valid_data": f"{folder}/valid", "data_format": data_format, "num_workers": 0}
     training, validation = RankDataLoader(feature_map, "train", batch_size=batch_size, **files).make_iterator()
     table = torch.as_tensor(training.dataset.darray).long()  # user_id, item_id, label
-    usual = {"verbose": 0, "model_root": folder, "metrics": ["AUC"], "monitor": "AUC"}
+    usual = {"verbose": 0, "model_root": Path(folder).parent, "metrics": ["AUC"], "monitor": "AUC"}
     model = SelectiveDeepFM(feature_map, table[table[:, 2] == 1], rows, scores, lambda_, **{**usual, **settings})
     model.fit(training, epochs=epochs, validation_data=validation)
     return model, rows

@@ -83,8 +83,9 @@ def fuxictr_run(folder, lambda_):
     from fuxictr_selective import train
 
     model, rows = train(
-        str(folder / "encoded"), str(folder / "small.scores"), lambda_, epochs=4, batch_size=64, data_format="npz"
-    )
+        str(folder / "encoded"), str(folder / "small.scores"), lambda_, epochs=20, batch_size=64, data_format="npz",
+        lr=0.03, early_stop_patience=20,
+    )  # fmt: skip
     users, items = (torch.tensor(list(rows[name].values())) for name in ("user_id", "item_id"))
     with torch.no_grad():
         X = {"user_id": users.repeat_interleave(len(items)), "item_id": items.repeat(len(users))}
