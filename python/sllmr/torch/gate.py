@@ -16,6 +16,7 @@ RULES = {rule["name"]: rule for rule in _core.gate_rules()}
 OBJECTIVES = {objective["name"]: objective for objective in _core.gate_objectives()}
 PENALTIES = {penalty["name"]: penalty for penalty in _core.gate_penalties()}
 UNCERTAINTIES = dict(_core.gate_uncertainties())  # name -> whether it needs forward passes of its own
+_MOST_PARAMS = 32  # of a rule whose slopes the CPU's kernel, parameter by parameter, has before autograd has them
 _DERIVED = ("uncertainty", "logit", "score_gap")  # of logits and scores, where they are not given
 
 
@@ -105,16 +106,17 @@ class Gate(torch.nn.Module):
         seen_a, seen_b = (logits_a.detach(), logits_b.detach()) if seen is None else seen
         theta = self.theta if logits_a.dtype == self.theta.dtype else self.theta.to(logits_a.dtype)
         tensors = (logits_a, logits_b, theta, seen_a, seen_b, scores_a, scores_b, self.running, probe)
+        learns = theta.requires_grad and torch.is_grad_enabled()
         if kernel is None:
-            kernel = ops.has_kernel(logits_a.device) or _say_once(logits_a.device)
+            wide = learns and len(theta) > _MOST_PARAMS and logits_a.device.type == "cpu" and self.rule in reference.ALPHA
+            kernel = not wide and (ops.has_kernel(logits_a.device) or _say_once(logits_a.device))
         if kernel:
             cosine = signals.pop("cosine", None)
             places, columns = [self._places[name] for name in signals], list(signals.values())
-            slopes = theta.requires_grad and torch.is_grad_enabled()
             traced = torch.compiler.is_compiling() or not ops.is_plain(logits_a)
             call = ops.selective_pairs if traced else ops.SelectivePairs.apply
             penalty, objective, parts = call(
-                *tensors, cosine, columns, places, slopes, ops.REDUCTIONS[reduction], *self._settings
+                *tensors, cosine, columns, places, learns, ops.REDUCTIONS[reduction], *self._settings
             )
             losses = PairLosses(penalty, objective, parts[0], parts[1])
         else:
@@ -210,7 +212,8 @@ def selective_loss(
     probe: bool [n], pairs of a probe (a) and another candidate, which teach the gate and leave the model alone.
     reduction: "mean" or "sum" over the n pairs, or "none": [n].
     seen: the logits as the gate shall see them; without it those of the model, as constants.
-    kernel: False: plain PyTorch (sllmr.torch.reference); None: that where this build has no kernel for the device.
+    kernel: False: plain PyTorch (sllmr.torch.reference); None: that where this build has no kernel for the device, and on the
+    CPU for rules of more than 32 parameters.
 
     Scores outside [0, 1] and guiding pairs the wrong way round raise ValueError on the CPU; on a GPU they are not looked
     for. NaN logits give a NaN loss. The kernel has no second derivatives.
