@@ -5,6 +5,7 @@ usage: python bench/python_torch.py [PAIRS] [THREADS]        (4096 pairs, 1 thre
 
 Both take turns; a figure is the median of a round's, a ratio that of the rounds' ratios.
 """
+
 import os
 import statistics
 import sys
@@ -50,7 +51,9 @@ def microseconds(call):
 
 def main(n=4096, threads=1):
     torch.set_num_threads(threads)
-    print(f"{n} pairs, {threads} thread(s), PyTorch {torch.__version__}, load {os.getloadavg()[0]:.1f} of {os.cpu_count()} cores")
+    print(
+        f"{n} pairs, {threads} thread(s), PyTorch {torch.__version__}, load {os.getloadavg()[0]:.1f} of {os.cpu_count()} cores"
+    )
     print(f"{'gate':30} {'kernel':>10} {'twin':>10} {'ratio':>7}")
     for name, settings in GATES.items():
         gate = Gate(**settings)

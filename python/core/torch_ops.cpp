@@ -5,10 +5,12 @@
 #include <nanobind/stl/vector.h>
 
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <iterator>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "kernels/exec/context.h"
@@ -120,6 +122,12 @@ class PairGate {
     gate_.uncertainty = static_cast<Uncertainty>(id_of(kUncertainties, "uncertainty", uncertainty));
     gate_.uses_probes = gate_objectives()[static_cast<std::size_t>(gate_.objective)].uses_probes;
     gate_.least_side = least_side;
+    for (const auto& [name, number] :
+         {std::pair("lambda_", lambda), std::pair("margin", margin), std::pair("price", price),
+          std::pair("budget_weight", budget_weight), std::pair("budget_target", budget_target)}) {
+      require(std::isfinite(number) && number >= 0.0F,
+              std::string(name) + " is " + std::to_string(number) + ": it is 0 or more");
+    }
     gate_.lambda = lambda;
     gate_.margin = margin;
     gate_.price = price;

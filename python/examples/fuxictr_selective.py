@@ -45,7 +45,12 @@ def train(folder, scores, lambda_=1.0, epochs=5, data_format="parquet", batch_si
     feature_map = FeatureMap(Path(folder).name, folder)
     feature_map.load(f"{folder}/feature_map.json", {"embedding_dim": 16})
     rows = json.loads(Path(folder, "feature_vocab.json").read_text())
-    files = {"train_data": f"{folder}/train", "valid_data": f"{folder}/valid", "data_format": data_format, "num_workers": 0}
+    files = {
+        "train_data": f"{folder}/train",
+        "valid_data": f"{folder}/valid",
+        "data_format": data_format,
+        "num_workers": 0,
+    }
     training, validation = RankDataLoader(feature_map, "train", batch_size=batch_size, **files).make_iterator()
     table = torch.as_tensor(training.dataset.darray).long()  # user_id, item_id, label
     usual = {"verbose": 0, "model_root": Path(folder).parent, "metrics": ["AUC"], "monitor": "AUC"}

@@ -2,6 +2,7 @@
 
 usage: python recbole_selective.py FOLDER DATASET SCORES [LAMBDA]    (RecBole's atomic files; a table of sllmr llm score)
 """
+
 import sys
 
 import torch
@@ -18,7 +19,10 @@ class SelectiveBPR(BPR):
     def __init__(self, config, dataset):
         super().__init__(config, dataset)
         users, items = dataset.inter_feat[self.USER_ID], dataset.inter_feat[self.ITEM_ID]
-        history, popularity = torch.bincount(users, minlength=self.n_users), torch.bincount(items, minlength=self.n_items)
+        history, popularity = (
+            torch.bincount(users, minlength=self.n_users),
+            torch.bincount(items, minlength=self.n_items),
+        )
         rows = dataset.field2token_id
         self.pairs = ScoredPairs.read(config["scores"], rows[self.USER_ID], rows[self.ITEM_ID], popularity)
         self.signals = SignalTables.from_counts(history, popularity, scores=self.pairs)

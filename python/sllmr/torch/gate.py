@@ -27,6 +27,7 @@ class Gate(torch.nn.Module):
     lambda_: weight of the penalty. margin: of the hinge, in logits. price: agreement beyond chance that opens the gate
     (objective agreement). budget_weight, budget_target: of the objective budget. sides: "min" or "mean", how the two sides
     of a pair are taken together. uncertainty: of kernels/gates/uncertainty.h. seed: of the parameters' starting values.
+    The numbers are attributes, which may be changed between calls.
 
     Its parameters `theta`, [n_params], learn from the objective alone, at a rate of their own: the program's is 0.1 with
     Adam, and no weight decay. `signals` names what selective_loss must be given.
@@ -58,12 +59,9 @@ class Gate(torch.nn.Module):
         self.penalty = said["penalty"] if penalty == "auto" else penalty
         self.uncertainty = uncertainty
         self.least_side = said["least_side"] if sides == "auto" else sides == "min"
-        self.lambda_, self.margin = float(lambda_), float(margin)
-        self._settings = (
-            self.rule, self.objective, self.penalty, uncertainty, self.least_side, float(lambda_), float(margin),
-            float(price), float(budget_weight), float(budget_target),
-        )  # fmt: skip
-        _core.PairGate(*self._settings)  # says what is wrong with a name
+        self.lambda_, self.margin, self.price = lambda_, margin, price
+        self.budget_weight, self.budget_target = budget_weight, budget_target
+        _core.PairGate(*self._settings())  # says what is wrong with a name or a number
         self.theta = torch.nn.Parameter(torch.tensor(_core.initial_gate_params(self.rule, seed)))
         self.register_buffer("running", torch.tensor([1.0, 0.0]))  # means of alpha and of alpha times hinge
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # calls that the means have seen
@@ -82,6 +80,13 @@ class Gate(torch.nn.Module):
             for end, side in ends[name in ops.OF_PAIR]
         }
         self._reads = [*self._places, *(["cosine"] if "cosine" in self.signals else [])]
+
+    def _settings(self) -> tuple:
+        """As the operator takes them."""
+        return (
+            self.rule, self.objective, self.penalty, self.uncertainty, self.least_side, self.lambda_, self.margin,
+            self.price, self.budget_weight, self.budget_target,
+        )  # fmt: skip
 
     def extra_repr(self) -> str:
         return f"rule={self.rule}, objective={self.objective}, penalty={self.penalty}, lambda_={self.lambda_}"
@@ -105,10 +110,12 @@ class Gate(torch.nn.Module):
         )
         seen_a, seen_b = (logits_a.detach(), logits_b.detach()) if seen is None else seen
         theta = self.theta if logits_a.dtype == self.theta.dtype else self.theta.to(logits_a.dtype)
-        tensors = (logits_a, logits_b, theta, seen_a, seen_b, scores_a, scores_b, self.running, probe)
+        tensors = (logits_a, logits_b, theta, seen_a, seen_b, scores_a, scores_b, _constant(self.running), probe)
         learns = theta.requires_grad and torch.is_grad_enabled()
         if kernel is None:
-            wide = learns and len(theta) > _MOST_PARAMS and logits_a.device.type == "cpu" and self.rule in reference.ALPHA
+            wide = (
+                learns and len(theta) > _MOST_PARAMS and logits_a.device.type == "cpu" and self.rule in reference.ALPHA
+            )
             kernel = not wide and (ops.has_kernel(logits_a.device) or _say_once(logits_a.device))
         if kernel:
             cosine = signals.pop("cosine", None)
@@ -116,14 +123,14 @@ class Gate(torch.nn.Module):
             traced = torch.compiler.is_compiling() or not ops.is_plain(logits_a)
             call = ops.selective_pairs if traced else ops.SelectivePairs.apply
             penalty, objective, parts = call(
-                *tensors, cosine, columns, places, learns, ops.REDUCTIONS[reduction], *self._settings
+                *tensors, cosine, columns, places, learns, ops.REDUCTIONS[reduction], *self._settings()
             )
             losses = PairLosses(penalty, objective, parts[0], parts[1])
         else:
-            losses = reference.pair_losses(*tensors, signals, *self._settings)
+            losses = reference.pair_losses(*tensors, signals, *self._settings())
             if reduction != "none":
-                of_model, of_gate = (getattr(loss, reduction)() for loss in losses[:2])
-                losses = losses._replace(penalty=of_model, objective=of_gate)
+                pairs = max(len(logits_a), 1) if reduction == "mean" else 1
+                losses = losses._replace(penalty=losses.penalty.sum() / pairs, objective=losses.objective.sum() / pairs)
         if self.training and self._uses_means:
             self._update_means(losses.alpha, seen_a, seen_b, probe)
         return losses
@@ -210,7 +217,7 @@ def selective_loss(
     `log_popularity_a`, ..., `draw_a`, ...; `uncertainty_a`, `uncertainty_b` take the place of those of the logits; `cosine`,
     of the user's gradients, for the objective alignment. Others are not looked at.
     probe: bool [n], pairs of a probe (a) and another candidate, which teach the gate and leave the model alone.
-    reduction: "mean" or "sum" over the n pairs, or "none": [n].
+    reduction: "mean" or "sum" over the n pairs (0 of none), or "none": [n].
     seen: the logits as the gate shall see them; without it those of the model, as constants.
     kernel: False: plain PyTorch (sllmr.torch.reference); None: that where this build has no kernel for the device, and on the
     CPU for rules of more than 32 parameters.

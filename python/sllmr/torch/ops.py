@@ -3,7 +3,7 @@
     selective_pairs(logits_a, logits_b, theta, seen_a, seen_b, scores_a, scores_b, running, probe, cosine, columns, places,
                     slopes, reduction, *Gate.settings()) -> (penalty, objective, parts)
 
-penalty and objective are [n], or of reduction 1 and 2 their sums and means: []. Gradients of the penalty go to the logits,
+penalty and objective are [n], or of reduction 1 and 2 their sums and means: [], 0 of no pairs. Gradients of the penalty go to the logits,
 those of the objective to theta. columns: tensors [n] of signals; places: of each what it is, side * number of signals + place
 in SIGNALS, of side 2 for both. slopes: whether theta needs a gradient. parts: alpha, weight and the slopes that the backward
 pass multiplies, [4 + n_params or 4, n].
@@ -62,7 +62,7 @@ def _run(
         [0 if x is None else x.data_ptr() for x in tensors],
         given,
         slopes,
-        1 / n if reduction == 2 and n else 1.0,
+        1 / max(n, 1) if reduction == 2 else 1.0,
         (penalty.data_ptr(), objective.data_ptr(), parts.data_ptr()),
     )
     where, is_double = logits_a.device, logits_a.dtype == torch.float64
@@ -73,9 +73,8 @@ def _run(
         _gate(*gate).run(is_double, False, 0, max(1, min(torch.get_num_threads(), n // _PAIRS_A_THREAD)), *call)
     if reduction == 0:
         return penalty, objective, parts
-    if reduction == 1:
-        return penalty.sum(), objective.sum(), parts
-    return penalty.mean(), objective.mean(), parts
+    pairs = max(n, 1) if reduction == 2 else 1
+    return penalty.sum() / pairs, objective.sum() / pairs, parts
 
 
 class SelectivePairs(torch.autograd.Function):

@@ -186,7 +186,11 @@ UNCERTAINTIES = {"confidence": _confidence, "entropy": _entropy}
 
 def _side(end: str, logit: Tensor, scores_a: Tensor, scores_b: Tensor, signals: Mapping[str, Tensor], uncertainty: str):
     """The signals of one side by name, each [n]."""
-    z = {name.removesuffix(end): signal for name, signal in signals.items() if not name.endswith({"_a": "_b", "_b": "_a"}[end])}
+    z = {
+        name.removesuffix(end): signal
+        for name, signal in signals.items()
+        if not name.endswith({"_a": "_b", "_b": "_a"}[end])
+    }
     z.setdefault("score_gap", (scores_a - scores_b).abs())
     z.setdefault("logit", logit.float().clamp(-3, 3))
     if "uncertainty" not in z:

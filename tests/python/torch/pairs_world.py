@@ -37,7 +37,9 @@ class PairsWorld:
     def signals(self, gate, derived=True):
         """What the gate must be given, and with `derived` what it else makes of logits and scores."""
         names = [name for name in gate._reads if derived or name in gate.signals]
-        return {name: (self.numbers() < 0.5).float() if name in ("cold", "tail_a") else self.numbers() for name in names}
+        return {
+            name: (self.numbers() < 0.5).float() if name in ("cold", "tail_a") else self.numbers() for name in names
+        }
 
     def pairs(self):
         return self.logits_a, self.logits_b, self.scores_a, self.scores_b

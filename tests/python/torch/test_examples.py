@@ -29,7 +29,11 @@ def folder(tmp_path_factory):
     frame = pd.DataFrame(taken, columns=["user", "item", "at", "left"])
     (place / "small").mkdir()
     atomic = pd.DataFrame(
-        {"user_id:token": "u" + frame.user.astype(str), "item_id:token": "i" + frame.item.astype(str), "position:float": frame["at"]}
+        {
+            "user_id:token": "u" + frame.user.astype(str),
+            "item_id:token": "i" + frame.item.astype(str),
+            "position:float": frame["at"],
+        }
     )
     atomic.to_csv(place / "small/small.inter", sep="\t", index=False)
     columns = ["user_id:token", "item_id:token", "score:float", "probe:float"]
@@ -56,7 +60,10 @@ def folder(tmp_path_factory):
 def ranks_taste(logits, users, items):
     """Over users, how often an item of the user's taste is above another one; .5 is chance."""
     logits = np.asarray(logits)
-    fits = np.array([int(item[1:]) % 2 for item in items])[None] == np.array([int(user[1:]) % 2 for user in users])[:, None]
+    fits = (
+        np.array([int(item[1:]) % 2 for item in items])[None]
+        == np.array([int(user[1:]) % 2 for user in users])[:, None]
+    )
     above = [(row[of][:, None] > row[~of][None]).mean() for row, of in zip(logits, fits)]
     return float(np.mean(above))
 
@@ -93,7 +100,9 @@ def fuxictr_run(folder, lambda_):
     return model, ranks_taste(logits, *rows.values())
 
 
-@pytest.mark.parametrize("run, package", [(recbole_run, "recbole"), (fuxictr_run, "fuxictr")], ids=["recbole", "fuxictr"])
+@pytest.mark.parametrize(
+    "run, package", [(recbole_run, "recbole"), (fuxictr_run, "fuxictr")], ids=["recbole", "fuxictr"]
+)
 def test_a_judge_who_knows_helps(run, package, folder):
     pytest.importorskip(package)
     alone, selective = run(folder, 0.0), run(folder, 2.0)

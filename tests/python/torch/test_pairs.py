@@ -81,7 +81,9 @@ def test_wrong_tables(wrong, message):
 
 def test_a_file_is_read(tmp_path):
     path = tmp_path / "a.scores"
-    lines = [f"u{u}\ti{i}\t{s}\t{int(p)}" for u, i, s, p in zip(USERS.tolist(), ITEMS.tolist(), SCORES.tolist(), PROBES)]
+    lines = [
+        f"u{u}\ti{i}\t{s}\t{int(p)}" for u, i, s, p in zip(USERS.tolist(), ITEMS.tolist(), SCORES.tolist(), PROBES)
+    ]
     path.write_text("\n".join(["user_id:token\titem_id:token\tscore:float\tprobe:float", *lines, "u9\tx\t0.5\t0"]))
     rows = {f"u{u}": u for u in range(6)}, {f"i{i}": i for i in range(7)}
     assert all(torch.equal(x, y) for x, y in zip(ScoredPairs.read(path, *rows).buffers(), table().buffers()))

@@ -59,7 +59,6 @@ def test_equals_its_twin(gate_parts, dtype, device):
 def test_gradients_are_those_of_finite_differences(gate_parts):
     world = PairsWorld(n=12, dtype=torch.float64)
     gate = world.gate(*gate_parts).double()
-    gate.running = gate.running.float()
     signals = world.signals(gate)
     a, b, scores_a, scores_b = world.pairs()
     seen = (a.detach().clone(), b.detach().clone())
@@ -69,7 +68,9 @@ def test_gradients_are_those_of_finite_differences(gate_parts):
 
     def objective(theta):
         call = torch.func.functional_call
-        return call(gate, {"theta": theta}, (a, b, scores_a, scores_b, signals), {"probe": world.probe, "seen": seen}).objective
+        return call(
+            gate, {"theta": theta}, (a, b, scores_a, scores_b, signals), {"probe": world.probe, "seen": seen}
+        ).objective
 
     assert torch.autograd.gradcheck(penalty, (a, b), eps=1e-6, atol=1e-7)
     if len(gate.theta):
@@ -86,9 +87,20 @@ def test_is_an_operator(objective, reduction, device):
     cosine = signals.pop("cosine", None)
     a, b, scores_a, scores_b = world.pairs()
     places = [gate._places[name] for name in signals]
-    args = (a, b, gate.theta, a.detach().clone(), b.detach().clone(), scores_a, scores_b, gate.running, world.probe, cosine)
+    args = (
+        a,
+        b,
+        gate.theta,
+        a.detach().clone(),
+        b.detach().clone(),
+        scores_a,
+        scores_b,
+        gate.running,
+        world.probe,
+        cosine,
+    )
     torch.library.opcheck(
-        ops.selective_pairs, (*args, list(signals.values()), places, True, reduction, *gate._settings)
+        ops.selective_pairs, (*args, list(signals.values()), places, True, reduction, *gate._settings())
     )
 
 
@@ -125,7 +137,9 @@ def test_reductions_and_columns_apart():
     assert_near(selective_loss(*world.pairs(), signals, gate, probe=world.probe), each.mean(), 1e-6)
     wide = {name: torch.stack([column, -column], dim=1)[:, 0] for name, column in signals.items()}
     strided = torch.stack(world.pairs()[:2], dim=1)
-    apart = selective_loss(strided[:, 0], strided[:, 1], *world.pairs()[2:], wide, gate, probe=world.probe, reduction="none")
+    apart = selective_loss(
+        strided[:, 0], strided[:, 1], *world.pairs()[2:], wide, gate, probe=world.probe, reduction="none"
+    )
     assert torch.equal(apart, each)
 
 
@@ -164,19 +178,32 @@ def test_half_types_are_computed_in_float():
     half = [x.detach().bfloat16().requires_grad_() for x in world.pairs()[:2]]
     full = [x.detach().float().requires_grad_() for x in half]
     of_half, of_full = (
-        selective_loss(*logits, world.scores_a, world.scores_b, signals, gate, probe=world.probe) for logits in (half, full)
+        selective_loss(*logits, world.scores_a, world.scores_b, signals, gate, probe=world.probe)
+        for logits in (half, full)
     )
     assert of_half.dtype == torch.float32 and torch.equal(of_half, of_full)
     (gradient,) = gradients(of_half, half[:1])
     assert gradient.dtype == torch.bfloat16
 
 
-def test_no_pairs_cost_nothing():
+@pytest.mark.parametrize("kernel", [True, False])
+@pytest.mark.parametrize("reduction", ["sum", "mean"])
+def test_no_pairs_cost_nothing(reduction, kernel):
     world = PairsWorld(n=0)
     gate = world.gate()
-    loss = selective_loss(*world.pairs(), world.signals(gate), gate, probe=world.probe, reduction="sum")
+    signals = world.signals(gate)
+    loss = selective_loss(*world.pairs(), signals, gate, probe=world.probe, reduction=reduction, kernel=kernel)
     loss.backward()
     assert loss.item() == 0 and gate.theta.grad.abs().max() == 0
+
+
+def test_lambda_may_change():
+    world = PairsWorld()
+    gate = world.gate()
+    signals = world.signals(gate)
+    before = gate(*world.pairs(), signals, probe=world.probe).penalty
+    gate.lambda_ *= 2
+    assert torch.equal(gate(*world.pairs(), signals, probe=world.probe).penalty, 2 * before)
 
 
 @pytest.mark.parametrize("kernel", [True, False])
@@ -230,6 +257,8 @@ WRONG = {
     "no penalty 'x'": lambda: Gate(penalty="x"),
     "no uncertainty 'x'": lambda: Gate(uncertainty="x"),
     "sides='x'": lambda: Gate(sides="x"),
+    "lambda_ is -1": lambda: Gate(lambda_=-1),
+    "margin is nan": lambda: Gate(margin=float("nan")),
 }
 
 
@@ -290,15 +319,11 @@ def test_every_rule_says_what_it_reads():
     assert all(set(Gate(rule=rule).signals) >= set() for rule in RULES)
 
 
-@pytest.mark.parametrize(
-    "program, said",
-    [
-        ("import sys, sllmr; print('torch' in sys.modules)", "False"),
-        ("import sys; sys.modules['torch'] = None\ntry: import sllmr.torch\nexcept ImportError as e: print(e)", "pip install 'sllmr\\[torch\\]'"),
-    ],
-)  # fmt: skip
-def test_torch_is_imported_by_who_asks_for_it(program, said):
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    import re
+def said_by(program):
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
-    assert re.search(said, done.stdout)
+
+def test_torch_is_imported_by_who_asks_for_it():
+    assert said_by("import sys, sllmr; print('torch' in sys.modules)") == "False\n"
+    without = "import sys; sys.modules['torch'] = None\ntry: import sllmr.torch\nexcept ImportError as error: print(error)"
+    assert "pip install 'sllmr[torch]'" in said_by(without)
