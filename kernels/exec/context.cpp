@@ -89,6 +89,7 @@ struct Context::Cuda {
   cudaStream_t stream = nullptr, side = nullptr;
   cudaEvent_t forked = nullptr, joined = nullptr;
   cublasHandle_t blas = nullptr;
+  bool borrowed = false;  // the stream, which is all there is then
   StagingRing staging;
 #endif
 };
@@ -164,11 +165,31 @@ Context::Context(Device device, int threads, Communicator* ranks)
 #endif
 }
 
+Context::Context(const GuestOf& owner)
+    : device_(owner.device),
+      threads_(owner.threads),
+      units_(owner.threads),
+      ranks_(&alone()),
+      cuda_(std::make_unique<Cuda>()),
+      pool_(std::make_unique<MemoryPool>(owner.device)) {
+#if SLLMR_WITH_CUDA
+  cuda_->borrowed = true;
+  if (device_ == Device::cuda) {
+    int id = 0;
+    SLLMR_CUDA_CHECK(cudaGetDevice(&id));
+    SLLMR_CUDA_CHECK(cudaDeviceGetAttribute(&units_, cudaDevAttrMultiProcessorCount, id));
+    cuda_->stream = static_cast<cudaStream_t>(owner.stream);
+  }
+#else
+  require(device_ == Device::cpu, "this program was built without CUDA: use device=cpu");
+#endif
+}
+
 Context::~Context() {
   link_.reset();
   pool_.reset();
 #if SLLMR_WITH_CUDA
-  if (device_ == Device::cuda) {
+  if (device_ == Device::cuda && !cuda_->borrowed) {
     cublas().destroy(cuda_->blas);
     cudaEventDestroy(cuda_->forked);
     cudaEventDestroy(cuda_->joined);

@@ -31,6 +31,14 @@ class Communicator;
 class DeviceLink;
 class MemoryPool;
 
+/// A device that another program runs: its current CUDA stream (cudaStream_t; null on the CPU), and how many
+/// threads of the CPU may be taken.
+struct GuestOf {
+  Device device;
+  void* stream = nullptr;
+  int threads = 1;
+};
+
 /// Owns the stream, the BLAS handle and the memory pool of one device. Kernels take it first. Not
 /// thread-safe; one per host thread.
 class Context : NotCopied {
@@ -38,6 +46,8 @@ class Context : NotCopied {
   /// `threads`: CPU threads, 0 for all. `ranks`: the processes that train one model together; null: this one
   /// alone.
   explicit Context(Device device, int threads = 0, Communicator* ranks = nullptr);
+  /// For launches and nothing else, into a stream that stays its owner's.
+  explicit Context(const GuestOf& owner);
   ~Context();
 
   Device device() const { return device_; }

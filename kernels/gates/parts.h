@@ -24,6 +24,7 @@ struct GatePart {
   bool uses_probes = false;       // of an objective: reads PairContext::agreement, so that probes teach it
   bool uses_hinge = false;        // and, as the following, its namesake there
   bool uses_cosine = false, uses_price = false, uses_budget = false;
+  bool uses_means = false;    // of an objective: reads mean_alpha or mean_hinge
   bool skips_closed = false;  // of an objective, as the following
   bool is_probability = false;
   std::string_view rule = {}, penalty = {};

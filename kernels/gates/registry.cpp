@@ -86,6 +86,8 @@ GatePart gate_part(int id) {
     out.uses_price = objective_reads<Part>(&PairContext::price);
     out.uses_budget = objective_reads<Part>(&PairContext::budget_weight) ||
                       objective_reads<Part>(&PairContext::budget_target);
+    out.uses_means =
+        objective_reads<Part>(&PairContext::mean_alpha) || objective_reads<Part>(&PairContext::mean_hinge);
     out.skips_closed = Part::skips_closed;
     out.is_probability = Part::is_probability;
     out.rule = Part::rule;

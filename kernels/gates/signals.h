@@ -1,6 +1,7 @@
 // What a gate may look at, and how it gets its parameters.
 #pragma once
 
+#include <iterator>
 #include <type_traits>
 
 #include "kernels/exec/loops.h"
@@ -33,6 +34,26 @@ struct GateSignals : UserSignals, ItemSignals {
   float draw;  // random in [0, 1], fixed for (seed, user, item), of mean gate.mean_alpha; for a rule that
                // knows_noise 0 where llm.noise replaced the score, else 1
 };
+
+/// Every signal by its name, for who is handed signals or tells of them.
+using SignalMember = float GateSignals::*;
+struct NamedSignal {
+  const char* name;
+  SignalMember member;
+};
+inline constexpr NamedSignal kGateSignals[] = {{"cold", &GateSignals::cold},
+                                               {"tail", &GateSignals::tail},
+                                               {"uncertainty", &GateSignals::uncertainty},
+                                               {"logit", &GateSignals::logit},
+                                               {"score_gap", &GateSignals::score_gap},
+                                               {"log_history", &GateSignals::log_history},
+                                               {"log_popularity", &GateSignals::log_popularity},
+                                               {"score_entropy", &GateSignals::score_entropy},
+                                               {"user_entropy", &GateSignals::user_entropy},
+                                               {"judge_variance", &GateSignals::judge_variance},
+                                               {"draw", &GateSignals::draw}};
+inline constexpr int kGateSignalCount = static_cast<int>(std::size(kGateSignals));
+static_assert(sizeof(GateSignals) == kGateSignalCount * sizeof(float), "they name every signal");
 
 /// GateSignals::logit of a backbone's logit; NaN stays NaN.
 SLLMR_INLINE float logit_signal(float logit) {

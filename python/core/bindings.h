@@ -11,5 +11,6 @@ void bind_scores(nanobind::module_& module);
 void bind_runs(nanobind::module_& module);
 void bind_evaluation(nanobind::module_& module);
 void bind_listings(nanobind::module_& module);
+void bind_selective_pairs(nanobind::module_& module);
 
 }  // namespace sllmr::python

@@ -28,4 +28,5 @@ NB_MODULE(_core, module) {
   sllmr::python::bind_runs(module);
   sllmr::python::bind_evaluation(module);
   sllmr::python::bind_listings(module);
+  sllmr::python::bind_selective_pairs(module);
 }

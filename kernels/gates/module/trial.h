@@ -31,26 +31,9 @@ namespace trial {
 inline constexpr int kTimes = 200;
 inline constexpr double kStep = 1e-5, kTolerance = 1e-4;
 
-struct NamedSignal {
-  const char* name;
-  float GateSignals::*member;
-};
-inline constexpr NamedSignal kSignals[] = {{"cold", &GateSignals::cold},
-                                           {"tail", &GateSignals::tail},
-                                           {"uncertainty", &GateSignals::uncertainty},
-                                           {"logit", &GateSignals::logit},
-                                           {"score_gap", &GateSignals::score_gap},
-                                           {"log_history", &GateSignals::log_history},
-                                           {"log_popularity", &GateSignals::log_popularity},
-                                           {"score_entropy", &GateSignals::score_entropy},
-                                           {"user_entropy", &GateSignals::user_entropy},
-                                           {"judge_variance", &GateSignals::judge_variance},
-                                           {"draw", &GateSignals::draw}};
-static_assert(sizeof(GateSignals) == std::size(kSignals) * sizeof(float), "they name every signal");
-
 inline GateSignals signals(TrialNumbers& numbers) {
   GateSignals z{};
-  for (const NamedSignal& each : kSignals) z.*each.member = static_cast<float>(numbers.in(0, 1));
+  for (const NamedSignal& each : kGateSignals) z.*each.member = static_cast<float>(numbers.in(0, 1));
   z.cold = numbers.coin();
   z.tail = numbers.coin();
   z.logit = static_cast<float>(numbers.in(-3, 3));
@@ -131,7 +114,7 @@ void try_rule(GateTrial& out) {
   if (reads_beyond<Rule>(out)) return;
   TrialNumbers numbers;
   Slopes slopes;
-  bool reads[std::size(kSignals)] = {};
+  bool reads[std::size(kGateSignals)] = {};
   for (int time = 0; time < kTimes; ++time) {
     const GateSignals z = signals(numbers);
     std::vector<double> theta;
@@ -144,9 +127,9 @@ void try_rule(GateTrial& out) {
       out.fault = "alpha is " + std::to_string(alpha) + ", and must lie in [0, 1]";
     out.low = std::min(out.low, alpha);
     out.high = std::max(out.high, alpha);
-    for (std::size_t k = 0; k < std::size(kSignals); ++k) {
+    for (std::size_t k = 0; k < std::size(kGateSignals); ++k) {
       GateSignals other = z;
-      other.*kSignals[k].member = 1.0F - z.*kSignals[k].member;
+      other.*kGateSignals[k].member = 1.0F - z.*kGateSignals[k].member;
       reads[k] = reads[k] || alpha_at(other) != alpha;
     }
     if constexpr (Rule::n_params > 0) {
@@ -167,9 +150,9 @@ void try_rule(GateTrial& out) {
     }
   }
   slopes.report(out);
-  for (std::size_t k = 0; k < std::size(kSignals); ++k) {
+  for (std::size_t k = 0; k < std::size(kGateSignals); ++k) {
     if (!reads[k]) continue;
-    out.reads.emplace_back(kSignals[k].name);
+    out.reads.emplace_back(kGateSignals[k].name);
     const auto wants = [&](const char* name, bool said, const char* flag) {
       if (out.reads.back() == name && !said && out.fault.empty())
         out.fault =
@@ -234,7 +217,8 @@ void try_penalty(GateTrial& out) {
 
 template <class Part>
 GateTrial try_part() {
-  GateTrial out{.part = std::string(Part::name)};
+  GateTrial out;
+  out.part = Part::name;
   if constexpr (std::is_base_of_v<GateRule, Part>) try_rule<Part>(out);
   if constexpr (std::is_base_of_v<GateObjective, Part>) try_objective<Part>(out);
   if constexpr (std::is_base_of_v<GatePenalty, Part>) try_penalty<Part>(out);
