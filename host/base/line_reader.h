@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "host/base/input_file.h"
+#include "host/base/read_ahead.h"
 #include "host/base/time_value.h"
 #include "kernels/exec/not_copied.h"
 
@@ -72,7 +72,7 @@ class LineReader {
   void refill();
 
   std::string path_;
-  InputFile file_;
+  ReadAhead file_;
   std::vector<char> buffer_;
   std::size_t begin_ = 0, end_ = 0;  // what next() has not returned yet
   bool end_of_file_ = false, unterminated_ = false;

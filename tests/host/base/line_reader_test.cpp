@@ -90,6 +90,28 @@ TEST_F(LineReaderTest, GzipMembersAreReadOneAfterTheOther) {
             cut + ":3: the gzip stream ends early, the file is truncated; copy it again");
 }
 
+TEST_F(LineReaderTest, LargeGzipIsThePlainFile) {
+  Tokens lines;
+  std::string text;
+  for (int k = 0; k < 400'000; ++k) {
+    lines.push_back(std::to_string(k * 7919LL % 400'009) + (k % 1000 == 0 ? std::string(3000, 'x') : ""));
+    text += lines.back() + "\n";
+  }
+  ASSERT_GT(text.size(), 3U << 20);
+  const std::string file = write_gzip("large.gz", text), whole = bytes_of(file);
+  EXPECT_EQ(lines_of(file), lines);
+  std::string_view line;
+  LineReader left(file);  // in the middle
+  for (int k = 0; k < 1000; ++k) ASSERT_TRUE(left.next(line));
+  LineReader moved(std::move(left));
+  ASSERT_TRUE(moved.next(line));
+  EXPECT_EQ(line, lines[1000]);
+  EXPECT_THAT(error_of([&] { lines_of(write("more.gz", whole + "more")); }),
+              HasSubstr(":400001: something else follows the gzip stream"));
+  const std::string cut = write("cut.gz", whole.substr(0, whole.size() - 9));
+  EXPECT_THAT(error_of([&] { lines_of(cut); }), HasSubstr(": the gzip stream ends early"));
+}
+
 TEST_F(LineReaderTest, WhatFollowsAGzipStreamIsAnError) {
   const std::string whole = bytes_of(write_gzip("a.gz", "one\n"));
   for (const std::string& garbage : {std::string("garbage"), std::string("\n"), std::string("\0\0x", 3)}) {
