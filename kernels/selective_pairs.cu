@@ -132,22 +132,25 @@ struct ThetaSlopes {
 
   template <class Rule>
   SLLMR_FLAT void operator()() {
-    if constexpr (kBatch > 1 && Rule::n_params <= 16) {
-      // Which slopes are 0 is then known, which the loop over pairs needs to run in vectors.
-      shares_of<Rule>(std::make_integer_sequence<int, (Rule::n_params + kShare - 1) / kShare>());
-    } else {
-      for (int from = 0; from < Rule::n_params; from += kShare) of_share<Rule>(from);
+    constexpr int kMost = kBatch > 1 ? 7 : 4;  // more, and GCC does not write the loops over slopes out
+    constexpr int kShares = (Rule::n_params + kMost - 1) / kMost;
+    if constexpr (kShares > 0) {
+      constexpr int kShare = (Rule::n_params + kShares - 1) / kShares;
+      if constexpr (kBatch > 1 && kShares <= 4) {
+        // Which slopes are 0 is then known, which the loop over pairs needs to run in vectors.
+        each_share<Rule, kShare>(std::make_integer_sequence<int, kShares>());
+      } else {
+        for (int from = 0; from < Rule::n_params; from += kShare) of_share<Rule, kShare>(from);
+      }
     }
   }
 
  private:
-  static constexpr int kShare = 4;
-
-  template <class Rule, int... share>
-  SLLMR_INLINE void shares_of(std::integer_sequence<int, share...>) {
-    (of_share<Rule>(std::integral_constant<int, share * kShare>()), ...);
+  template <class Rule, int kShare, int... share>
+  SLLMR_INLINE void each_share(std::integer_sequence<int, share...>) {
+    (of_share<Rule, kShare>(std::integral_constant<int, share * kShare>()), ...);
   }
-  template <class Rule, class From>
+  template <class Rule, int kShare, class From>
   SLLMR_INLINE void of_share(From from) {
     Real slopes[kShare][kBatch] = {};
     for (int side = 0; side < 2; ++side) {

@@ -73,8 +73,9 @@ def _run(
         _gate(*gate).run(is_double, False, 0, max(1, min(torch.get_num_threads(), n // _PAIRS_A_THREAD)), *call)
     if reduction == 0:
         return penalty, objective, parts
-    pairs = max(n, 1) if reduction == 2 else 1
-    return penalty.sum() / pairs, objective.sum() / pairs, parts
+    if reduction == 1 or n == 0:
+        return penalty.sum(), objective.sum(), parts
+    return penalty.mean(), objective.mean(), parts
 
 
 class SelectivePairs(torch.autograd.Function):
@@ -95,16 +96,23 @@ class SelectivePairs(torch.autograd.Function):
         return penalty, objective, parts
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, of_penalty, of_objective, _):
-        (parts,) = ctx.saved_tensors
-        by_a = by_b = by_theta = None
-        if of_penalty is not None:
-            by_a, by_b = (parts[2:4] * of_penalty).unbind()
-        if of_objective is not None and ctx.slopes:
-            slopes = parts[4:]
-            by_theta = slopes.mv(of_objective) if ctx.reduction == 0 else slopes.sum(1) * of_objective
-        return by_a, by_b, by_theta, *ctx.constants
+    def backward(ctx, *gradients):
+        # Who wants to differentiate again gets an error when it comes to that; others need not pay for it.
+        return (_backward_once if torch.is_grad_enabled() else _backward)(ctx, *gradients)
+
+
+def _backward(ctx, of_penalty, of_objective, _):
+    (parts,) = ctx.saved_tensors
+    by_a = by_b = by_theta = None
+    if of_penalty is not None:
+        by_a, by_b = (parts[2:4] * of_penalty).unbind()
+    if of_objective is not None and ctx.slopes:
+        slopes = parts[4:]
+        by_theta = slopes.mv(of_objective) if ctx.reduction == 0 else slopes.sum(1) * of_objective
+    return by_a, by_b, by_theta, *ctx.constants
+
+
+_backward_once = torch.autograd.function.once_differentiable(_backward)
 
 
 def is_plain(tensor: Tensor) -> bool:

@@ -127,6 +127,23 @@ def test_compiles_without_a_break(objective):
     assert_near(gate.running, moved, 1e-6)
 
 
+def test_compiles_once_for_all_numbers_of_pairs():
+    gate = PairsWorld().gate()
+    compiles = []
+
+    def counting(graph, inputs):
+        compiles.append(graph)
+        return graph
+
+    loss = torch.compile(selective_loss, fullgraph=True, dynamic=True, backend=counting)
+    for n in (70, 50, 31):
+        world = PairsWorld(n=n)
+        signals = world.signals(gate)
+        compiled = loss(*world.pairs(), signals, gate, probe=world.probe)
+        assert_near(compiled.detach(), selective_loss(*world.pairs(), signals, gate, probe=world.probe).detach(), 1e-6)
+    assert len(compiles) == 1
+
+
 def test_reductions_and_columns_apart():
     world = PairsWorld()
     gate = world.gate()
@@ -240,6 +257,21 @@ def test_running_means_follow_the_pairs():
     gate(*world.pairs(), signals, probe=world.probe)
     gate(*world.pairs(), signals, probe=torch.ones_like(world.probe))  # no guiding pair: they stay
     assert bool(gate.running.isfinite().all())
+
+
+def test_second_derivatives_are_those_of_plain_pytorch():
+    world = PairsWorld(dtype=torch.float64)
+    gate = world.gate(penalty="soft")
+    signals = world.signals(gate)
+
+    def second(kernel):
+        loss = selective_loss(*world.pairs(), signals, gate, probe=world.probe, reduction="sum", kernel=kernel)
+        (first,) = torch.autograd.grad(loss, world.logits_a, create_graph=True)
+        return torch.autograd.grad(first.sum(), world.logits_a)[0]
+
+    assert second(kernel=False).abs().max() > 0
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        second(kernel=True)
 
 
 def test_a_gate_keeps_its_state():
