@@ -11,7 +11,7 @@ World load_world(const Config& config) {
   require(!config.data.path.empty(),
           "data.path is not set: name the data, for example data.path=../data/beauty");
   World world;
-  world.data = std::make_unique<Dataset>(load_dataset(config.data.path, config.data));
+  world.data = std::make_shared<const Dataset>(load_dataset(config.data.path, config.data));
   world.split = leave_one_out(*world.data, {config.data.cold_history, config.data.tail_share});
   return world;
 }

@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "host/base/progress.h"
 #include "host/base/resident_memory.h"
@@ -45,14 +46,14 @@ void restart_peaks() {
 /// One run, from its folder to its summary.
 class Run {
  public:
-  Run(const Config& config, bool resume, Communicator& ranks)
+  Run(const Config& config, bool resume, Communicator& ranks, std::optional<World> world)
       : config_(config),
         reads_(reads_of(config)),
         protocol_(find_protocol(config)),
         monitor_(monitor_of(config, protocol_)),
         ranks_(ranks),
         context_(device_of(config), ranks_.threads(config), &ranks_.communicator()),
-        world_(load_world(config)) {
+        world_(world ? *std::move(world) : load_world(config)) {
     check_protocol(config, world_.split);
     if (reads_.scores) scores_ = std::make_unique<LlmScores>(load_scores(config_, world_.split));
     const auto vectors = vectors_for(config_, *world_.data);
@@ -335,12 +336,12 @@ class Run {
 
 }  // namespace
 
-nlohmann::json train(const Config& config, bool resume, Communicator& ranks) {
+nlohmann::json train(const Config& config, bool resume, Communicator& ranks, std::optional<World> world) {
   check_training(config);  // before data are read
   require(!config.run_dir.empty(),
           "run_dir is not set: say where the run goes, for example run_dir=runs/first");
   restart_peaks();
-  return Run(config, resume, ranks)();
+  return Run(config, resume, ranks, std::move(world))();
 }
 
 }  // namespace sllmr

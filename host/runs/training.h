@@ -18,7 +18,7 @@ namespace sllmr {
 
 /// A data set and its split, which points into it.
 struct World {
-  std::unique_ptr<Dataset> data;
+  std::shared_ptr<const Dataset> data;
   Split split;
 };
 World load_world(const Config& config);
@@ -44,7 +44,9 @@ void check_protocol(const Config& config, const Split& split);
 /// by eval.monitor) and summary.json. Returns the summary, or null when Ctrl-C stopped the run; its
 /// checkpoint is then saved. With `resume` the run goes on from the checkpoint; throws Error where what
 /// decides its figures (run_inputs.h) is not that of the checkpoint. All `ranks` call it alike, see RunRanks.
-nlohmann::json train(const Config& config, bool resume, Communicator& ranks = alone());
+/// `world`: what load_world() would read, where somebody has.
+nlohmann::json train(const Config& config, bool resume, Communicator& ranks = alone(),
+                     std::optional<World> world = std::nullopt);
 
 /// The numbers of such a summary, as dotted paths ("seconds.train"), but for those of its "test" and
 /// "guidance".

@@ -150,7 +150,7 @@ std::string probe_fault(const Split& split, Id user, Id item) {
                          : "is not one of the user's training items";
   return fmt::format(
       "the probe {} of user {} {}; make the last training item the probe, or read the data as "
-      "they were when they were scored (data.keep, data.duplicates, data.split)",
+      "they were when they were scored (data.keep, data.core and the other keys of data)",
       split.data->items.token(item), split.data->users.token(user), what);
 }
 

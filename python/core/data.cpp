@@ -8,6 +8,7 @@
 #include "core/text.h"
 #include "core/work.h"
 #include "host/data/import.h"
+#include "host/data/list_cell.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -18,7 +19,7 @@ namespace {
 std::unique_ptr<Data> load(const std::vector<std::string>& words, const nb::object& listener,
                            bool takes_progress) {
   auto data = std::make_unique<Data>();
-  run_work(listener, takes_progress, [&] {
+  run_work(listener, takes_progress, [&](Caller&) {
     data->config = load_config("", words);
     data->world = load_world(data->config);
   });
@@ -123,6 +124,12 @@ void bind_data(nb::module_& module) {
       .def_prop_ro(
           "tail", [](nb::handle self) { return view(rows_of(data_of(self).world.split.tail), self); },
           kAsItIs);
+  module.def(
+      "join_list",
+      [](const std::vector<std::string>& values) {
+        return join_list(std::vector<std::string_view>(values.begin(), values.end()), true);
+      },
+      "values"_a, "A cell of a RecBole file that is read as these values.");
   module.def("load_data", &load, "words"_a, "listener"_a, "takes_progress"_a,
              "Reads the data set that `words` (key=value) name.");
 }

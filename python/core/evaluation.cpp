@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <cmath>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <utility>
@@ -25,33 +26,41 @@ using Scores = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::c
 /// A model whose logits Python gives: of a list of users against every item.
 class PythonModel : public Scorer, public EvaluatedModel {
  public:
-  PythonModel(nb::object score, const Dataset& data) : score_(std::move(score)), data_(data) {}
+  PythonModel(const nb::object& score, const Dataset& data, Caller& caller)
+      : score_(score), data_(data), caller_(caller) {}
 
   Id item_rows() const override { return data_.items.rows(); }
   std::int64_t scratch_floats(std::int64_t /*users*/) const override { return 0; }
   void score_tile(const Context& /*context*/, const Id* users, std::int64_t n, float* /*scratch*/,
                   float* logits) const override {
-    const nb::gil_scoped_acquire mine;
-    const Scores scores = ask(users, n);
-    const auto items = static_cast<std::size_t>(data_.items.count());
-    for (std::int64_t k = 0; k < n; ++k) {
-      float* const row = logits + k * item_rows();
-      row[0] = 0;  // padding
-      const float* const given = scores.data() + static_cast<std::size_t>(k) * items;
-      for (std::size_t item = 0; item < items; ++item) row[item + 1] = number(users[k], item, given[item]);
-    }
+    ask(std::span(users, static_cast<std::size_t>(n)), [&](const Scores& scores) {
+      for (std::int64_t k = 0; k < n; ++k) {
+        float* const row = logits + k * item_rows();
+        row[0] = 0;  // padding
+        for (Id item = 1; item < item_rows(); ++item) row[item] = number(scores, k, users[k], item);
+      }
+    });
   }
+  /// Asks for a user whose pairs follow each other once.
   void score_pairs(const Context& /*context*/, const Id* users, const Id* items, std::int64_t n,
                    float* logits) const override {
-    constexpr std::int64_t kTile = 256;
-    const nb::gil_scoped_acquire mine;
-    for (std::int64_t first = 0; first < n; first += kTile) {
-      const std::int64_t last = std::min(first + kTile, n);
-      const Scores scores = ask(users + first, last - first);
-      for (std::int64_t k = first; k < last; ++k) {
-        const auto item = static_cast<std::size_t>(items[k] - 1);
-        logits[k] = number(users[k], item, scores(static_cast<std::size_t>(k - first), item));
+    constexpr std::size_t kMostUsers = 256;
+    for (std::int64_t first = 0; first < n;) {
+      std::vector<Id> distinct;
+      std::int64_t last = first;
+      for (; last < n; ++last) {
+        if (!distinct.empty() && distinct.back() == users[last]) continue;
+        if (distinct.size() == kMostUsers) break;
+        distinct.push_back(users[last]);
       }
+      ask(distinct, [&](const Scores& scores) {
+        std::int64_t row = 0;
+        for (std::int64_t k = first; k < last; ++k) {
+          if (users[k] != distinct[static_cast<std::size_t>(row)]) ++row;
+          logits[k] = number(scores, row, users[k], items[k]);
+        }
+      });
+      first = last;
     }
   }
 
@@ -63,53 +72,59 @@ class PythonModel : public Scorer, public EvaluatedModel {
       items.push_back(row.item);
     }
     std::vector<float> logits(rows.size());
-    throw_if_interrupted();
     score_pairs(Context(Device::cpu, 1), users.data(), items.data(), std::ssize(rows), logits.data());
     return logits;
   }
 
  private:
-  float number(Id user, std::size_t item, float logit) const {
-    if (logit == logit) return logit;
-    throw Error(fmt::format("the model's score of user '{}' and item '{}' is NaN", data_.users.token(user),
-                            data_.items.token(static_cast<Id>(item) + 1)));
+  /// Hands the logits [users x items] on to `take`. Throws Error for another shape, Interrupted after what
+  /// Python threw.
+  void ask(std::span<const Id> users, const std::function<void(const Scores&)>& take) const {
+    caller_.call([&] {
+      std::vector<std::int64_t> rows(users.begin(), users.end());
+      for (std::int64_t& row : rows) --row;
+      const nb::object answer = score_(nb::cast(given(std::move(rows))));
+      Scores scores;
+      if (!nb::try_cast(answer, scores)) {
+        throw Error("the model's scores are not a float32 array [users, items] in the memory of the CPU");
+      }
+      const auto items = static_cast<std::size_t>(data_.items.count());
+      if (scores.shape(0) != users.size() || scores.shape(1) != items) {
+        throw Error(
+            fmt::format("the model's scores of {} users are [{}, {}]: expected [{}, {}], a column for each "
+                        "item of the data",
+                        users.size(), scores.shape(0), scores.shape(1), users.size(), items));
+      }
+      take(scores);
+    });
   }
-  /// logits [n x items]. Throws what Python does, and Error for another shape.
-  Scores ask(const Id* users, std::int64_t n) const {
-    std::vector<std::int64_t> rows(users, users + n);
-    for (std::int64_t& row : rows) --row;
-    const nb::object answer = score_(nb::cast(given(std::move(rows))));
-    Scores scores;
-    if (!nb::try_cast(answer, scores)) {
-      throw Error("the model's scores are not a float32 array [users, items] in the memory of the CPU");
-    }
-    const auto items = static_cast<std::size_t>(data_.items.count());
-    if (scores.shape(0) != static_cast<std::size_t>(n) || scores.shape(1) != items) {
-      throw Error(fmt::format(
-          "the model's scores of {} users are [{}, {}]: expected [{}, {}], a column for each item of "
-          "the data",
-          n, scores.shape(0), scores.shape(1), n, items));
-    }
-    return scores;
+  float number(const Scores& scores, std::int64_t row, Id user, Id item) const {
+    const float logit = scores(static_cast<std::size_t>(row), static_cast<std::size_t>(item - 1));
+    if (std::isfinite(logit)) return logit;
+    throw Error(fmt::format(
+        "the model's score of user '{}' and item '{}' is {} as a float32: scores must be finite; to put an "
+        "item last, -1e30 will do",
+        data_.users.token(user), data_.items.token(item), logit));
   }
 
-  nb::object score_;
+  const nb::object& score_;
   const Dataset& data_;
+  Caller& caller_;
 };
 
 /// JSON as in summary.json's "test", and the lines of a file of predictions.
 nb::tuple evaluate_scores(const nb::object& score, const Data& data, const std::vector<std::string>& words,
                           bool validation, const nb::object& listener, bool takes_progress) {
-  PythonModel model(score, data.set());
   nlohmann::json figures;
   std::ostringstream rows;
-  run_work(listener, takes_progress, [&] {
+  run_work(listener, takes_progress, [&](Caller& caller) {
+    PythonModel model(score, data.set(), caller);
     const Config config = load_config("", words);
     const Protocol& protocol = find_protocol(config);
     const Target target = validation ? Target::validation : Target::test;
     protocol.check(config, data.world.split, target);
     rows << protocol.header << '\n';
-    // One thread asks Python at a time anyway.
+    // One thread: Python is asked by its own alone.
     const Context context(Device::cpu, 1);
     figures = protocol.evaluate({context, config, model, data.world.split, target}, &rows);
   });

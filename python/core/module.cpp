@@ -9,6 +9,7 @@ namespace nb = nanobind;
 
 NB_MODULE(_core, module) {
   module.doc() = "What the package sllmr is made of; use the package.";
+  nb::set_leak_warnings(false);  // of an interpreter that a signal ends there are always some
   const nb::exception<sllmr::Error> type(module, "Error", PyExc_ValueError);
   nb::register_exception_translator(
       [](const std::exception_ptr& error, void* payload) {

@@ -13,7 +13,8 @@ namespace {
 
 ScoreTable read(const std::string& path, const Data& data, const nb::object& listener) {
   ScoreTable table;
-  run_work(listener, false, [&] { table = read_scores(path, data.world.split, data.config.llm.min_known); });
+  run_work(listener, false,
+           [&](Caller&) { table = read_scores(path, data.world.split, data.config.llm.min_known); });
   return table;
 }
 

@@ -13,11 +13,11 @@
 #include <utility>
 #include <vector>
 
+#include "core/bindings.h"
 #include "kernels/exec/context.h"
 #include "kernels/gates/module/trial.h"
 #include "kernels/gates/parts.h"
 #include "kernels/selective_pairs.h"
-#include "python/core/bindings.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;

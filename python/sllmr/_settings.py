@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from sllmr import _core
@@ -30,13 +31,13 @@ def path_of(recipe: str | os.PathLike | None) -> str:
     if recipe is None:
         return ""
     own = _RECIPES / f"{os.fspath(recipe)}.toml"
-    return str(own) if not Path(recipe).exists() and own.exists() else os.fspath(recipe)
+    return str(own) if not Path(recipe).is_file() and own.exists() else os.fspath(recipe)
 
 
 def _text(value: Setting) -> str:
-    if isinstance(value, bool):
+    if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, range, np.ndarray)):
         return "[" + ", ".join(_text(each) if not isinstance(each, str) else f'"{each}"' for each in value) + "]"
     return os.fspath(value) if isinstance(value, (str, os.PathLike)) else str(value)
 
@@ -49,4 +50,15 @@ def words_of(settings: Mapping[str, Setting]) -> list[str]:
             words += [f"{key}.{word}" for word in words_of(value)]
         else:
             words.append(f"{key}={_text(value)}")
+    return words
+
+
+def all_words(
+    settings: Mapping[str, Setting] | None, overrides: Mapping[str, Setting], arguments: Mapping[str, str]
+) -> list[str]:
+    """The words of both. Raises Error where they set a key that an argument does: {"data.path": "data"}."""
+    words = words_of(settings or {}) + words_of(overrides)
+    for key, argument in arguments.items():
+        if any(word.startswith(f"{key}=") for word in words):
+            raise _core.Error(f"{key} is set by {argument}=, and among the settings too: leave one of them out")
     return words

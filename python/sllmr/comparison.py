@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from sllmr import _core
-from sllmr._settings import Setting, path_of, words_of
+from sllmr._settings import Setting, all_words, path_of
 from sllmr._work import Progress, listener_of
 from sllmr.dataset import Dataset
-from sllmr.runs import Run, inputs_of
+from sllmr.runs import Run, inputs_of, read_data
 from sllmr.scores import ScoreTable
 
 
@@ -22,14 +22,14 @@ class Comparison:
     """The folder of `compare` (docs/results.md)."""
 
     def __init__(self, path: str | os.PathLike, markdown: str = "", _kept: object = None):
-        self.path = Path(path)
+        self.path = Path(os.path.abspath(path))
         self._kept = _kept
         self.markdown = markdown  # the table that `sllmr compare` prints
 
     @cached_property
     def results(self) -> dict:
         """results.json."""
-        return json.loads((self.path / "results.json").read_text())
+        return json.loads((self.path / "results.json").read_text(encoding="utf-8"))
 
     @property
     def cells(self) -> pd.DataFrame:
@@ -46,6 +46,8 @@ class Comparison:
 
     def runs(self, row: str) -> list[Run]:
         """The runs of a row, by seed."""
+        if row not in self.results["rows"]:
+            raise _core.Error(f"{self.path}: no row {row!r}; there are {', '.join(self.results['rows'])}")
         return [Run(each["folder"], self._kept) for each in self.results["runs"] if each["row"] == row]
 
     def __repr__(self) -> str:
@@ -56,9 +58,9 @@ def compare(
     recipe: str | os.PathLike | None = None,
     *,
     out: str | os.PathLike,
-    methods: Iterable[str] = ("none", "global", "hinge", "agreement"),
+    methods: str | Iterable[str] = ("none", "global", "hinge", "agreement"),
     seeds: Iterable[int] = (1, 2, 3),
-    metrics: Iterable[str] = (),
+    metrics: str | Iterable[str] = (),
     data: Dataset | str | os.PathLike | None = None,
     scores: ScoreTable | str | os.PathLike | None = None,
     force: bool = False,
@@ -73,9 +75,18 @@ def compare(
     force: replace a results.json of other content.
     The rest as `train` takes it.
     """
-    words = inputs_of(data, scores) + words_of({**(settings or {}), **overrides})
-    out = os.fspath(out)
+    words, keys = inputs_of(data, scores)
+    words += all_words(settings, overrides, keys)
+    out = os.path.abspath(out)
+    methods, metrics = ([each] if isinstance(each, str) else list(each) for each in (methods, metrics))
     markdown = _core.compare(
-        path_of(recipe), words, out, list(methods), list(seeds), list(metrics), force, *listener_of(progress)
+        path_of(recipe), words, out, methods, _whole(seeds), metrics, force, read_data(data), *listener_of(progress)
     )
     return Comparison(out, markdown, (data, scores))
+
+
+def _whole(seeds: Iterable[int]) -> list[int]:
+    for seed in (seeds := list(seeds)):
+        if seed != int(seed) or not 0 <= seed < 2**31:
+            raise _core.Error(f"seeds: {seed!r} is not a whole number in [0, {2**31 - 1}]")
+    return [int(seed) for seed in seeds]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from functools import cached_property
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pandas as pd
 
 from sllmr import _core
 from sllmr._settings import Setting, words_of
-from sllmr._work import Progress, listener_of
+from sllmr._work import Progress, TemporaryFolder, listener_of
 
 
 class Dataset:
@@ -21,14 +20,16 @@ class Dataset:
 
     path: a file, folder or prefix that an importer reads (RecBole, Amazon, MovieLens, S3-Rec, or any table that a
     few lines of TOML describe; docs/importer.md).
-    settings: keys of the section data, without their "data.": keep="rating >= 4", cold_history=4.
+    settings: keys of the section data, without their "data.": min_rating=4, core=5, keep="is_click > 0", cold_history=4,
+    **{"from": "2013-01-01"} (a word of Python).
 
     Rows of users and items count from 0, in the order of `users` and `items`; arrays and factors of a `Run` have the same.
-    Raises Error naming file, line and remedy.
+    Raw ids are texts, whatever the file or frame has. Raises Error naming file, line and remedy.
     """
 
     def __init__(self, path: str | os.PathLike, *, progress: Progress = None, **settings: Setting):
-        self._settings = {"path": os.fspath(path), **settings}
+        self._settings = {"path": os.path.abspath(path), **settings}
+        self._kept: object = None
         self._data = _core.load_data(self.words(), *listener_of(progress))
 
     @classmethod
@@ -39,22 +40,31 @@ class Dataset:
         *,
         folder: str | os.PathLike | None = None,
         name: str = "frame",
+        progress: Progress = None,
         **settings: Setting,
     ) -> Dataset:
         """Of data frames.
 
-        interactions: columns user_id and item_id, and as there are timestamp (else the order of the rows is that of time)
-        and rating.
-        items: columns item_id, title, and further ones as attributes: texts, or lists of texts.
-        folder: where NAME.inter and NAME.item (RecBole's atomic files) are kept; None: in a folder that goes with the object.
+        interactions: columns user_id and item_id (integers or texts), and as there are timestamp (numbers or dates; without
+        it the order of the rows is that of time) and rating. Others are not used.
+        items: columns item_id, title, and further ones as attributes: a text, or a list of texts.
+        folder: where NAME.inter and NAME.item (RecBole's atomic files) are kept; None: in a folder that goes with the
+        object. Raises FileExistsError where they are there.
         """
-        kept = tempfile.TemporaryDirectory(prefix="sllmr-") if folder is None else None
-        place = Path(kept.name if kept else folder) / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        _write_atomic(f"{place}.inter", interactions, {"user_id": "token", "item_id": "token"}, _INTERACTION_TYPES)
+        if Path(name).name != name:
+            raise _core.Error(f"name={name!r}: a name without folders")
+        kept = TemporaryFolder() if folder is None else None
+        place = (kept.path if kept else Path(folder)) / name
+        texts = {"inter": _atomic(interactions, {"user_id": "token", "item_id": "token"}, _INTERACTION_TYPES, None)}
         if items is not None:
-            _write_atomic(f"{place}.item", items, {"item_id": "token"}, {"title": "token_seq"})
-        data = cls(place, **settings)
+            texts["item"] = _atomic(items, {"item_id": "token"}, {"title": "token_seq"}, "token_seq")
+        for kind in ("inter", "item"):
+            if Path(f"{place}.{kind}").exists():
+                raise FileExistsError(f"{place}.{kind} exists: remove it, or choose another folder or name")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        for kind, frame in texts.items():
+            write_table(frame, f"{place}.{kind}")
+        data = cls(place, progress=progress, **settings)
         data._kept = kept
         return data
 
@@ -65,15 +75,22 @@ class Dataset:
         items: str | os.PathLike | None = None,
         *,
         columns: dict[str, str] | None = None,
-        **settings,
+        folder: str | os.PathLike | None = None,
+        name: str | None = None,
+        progress: Progress = None,
+        **settings: Setting,
     ) -> Dataset:
         """Of Parquet files, as `from_frame`. Needs pyarrow: pip install 'sllmr[parquet]'.
 
         columns: what the files call the columns: {"uid": "user_id", "label": "rating"}, and then keep="rating >= 1".
         """
-        names = columns or {}
-        frames = [pd.read_parquet(path).rename(columns=names) for path in (interactions, items) if path is not None]
-        return cls.from_frame(*frames, **{"name": Path(interactions).stem, **settings})
+        frames = [pd.read_parquet(path) for path in (interactions, items) if path is not None]
+        for old in columns or {}:
+            if not any(old in frame.columns for frame in frames):
+                raise _core.Error(f"columns: {interactions} has no column {old!r}")
+        frames = [frame.rename(columns=columns or {}) for frame in frames]
+        name = name or Path(interactions).stem
+        return cls.from_frame(*frames, folder=folder, name=name, progress=progress, **settings)
 
     def to_parquet(self, folder: str | os.PathLike) -> list[Path]:
         """Writes NAME.interactions.parquet (as `interactions`, and timestamp, which counts from 0 in each history) and
@@ -91,9 +108,12 @@ class Dataset:
                 raise FileExistsError(f"{path} exists: remove it, or choose another folder")
         Path(folder).mkdir(parents=True, exist_ok=True)
         for kind, frame in frames.items():
-            temporary = paths[kind].with_suffix(".partial")
-            frame.to_parquet(temporary, index=False)
-            temporary.rename(paths[kind])
+            temporary = Path(f"{paths[kind]}.partial")
+            try:
+                frame.to_parquet(temporary, index=False)
+                temporary.rename(paths[kind])
+            finally:
+                temporary.unlink(missing_ok=True)
         return list(paths.values())
 
     def words(self) -> list[str]:
@@ -183,6 +203,10 @@ class Dataset:
             }
         )
 
+    def __reduce__(self):
+        """Read again where it is unpickled, from the same files."""
+        return _read_again, (self._settings,)
+
     def __repr__(self) -> str:
         stats = self.stats
         return (
@@ -191,7 +215,12 @@ class Dataset:
         )
 
 
+def _read_again(settings: dict[str, Setting]) -> Dataset:
+    return Dataset(**settings)
+
+
 _INTERACTION_TYPES = {"rating": "float", "timestamp": "float"}
+_BREAKS = re.compile(r"[\t\n\r]")
 
 
 def tokens_of(names: pd.Index, rows: np.ndarray, index: pd.Index | None = None) -> pd.Series:
@@ -199,38 +228,81 @@ def tokens_of(names: pd.Index, rows: np.ndarray, index: pd.Index | None = None) 
     return pd.Series(names.to_numpy()[rows], index=index, dtype=object)
 
 
-def require_plain(column: pd.Series, name: str) -> None:
-    """Raises Error where a text would not fit in a field of a TSV file."""
-    breaks = re.compile(r"[\t\n\r]")
+def require_columns(frame: pd.DataFrame, names: tuple[str, ...]) -> None:
+    """Raises Error where the frame lacks one, or has one twice."""
+    if not isinstance(frame, pd.DataFrame):
+        raise _core.Error(f"expected a pandas.DataFrame, got {type(frame).__name__}")
+    for name in names:
+        if name not in frame.columns:
+            raise _core.Error(f"the data frame lacks the column {name!r}: rename one to it")
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise _core.Error(f"the data frame has two columns {twice[0]!r}: drop one")
+
+
+def raw_ids(column: pd.Series) -> pd.Series:
+    """The column as texts. Raises Error for what is no id."""
+    if pd.api.types.is_float_dtype(column):
+        raise _core.Error(f"the data frame's column {column.name!r} has floats: make them integers or texts")
+    out = []
     for row, each in enumerate(column):
-        if breaks.search(str(each)):
-            raise _core.Error(f"the data frame's column {name!r} has a tab or a line's end in row {row}: remove it")
+        if not isinstance(each, (str, int, np.integer)) or each == "":
+            raise _core.Error(f"the data frame's column {column.name!r} has {each!r} in row {row}: ids are integers or texts")
+        out.append(_plain(str(each), column.name, row))
+    return pd.Series(out, index=column.index, dtype=object)
 
 
-def _write_atomic(path: str, frame: pd.DataFrame, needed: dict[str, str], known: dict[str, str]) -> None:
-    missing = [name for name in needed if name not in frame.columns]
-    if missing:
-        raise _core.Error(f"the data frame lacks the column {missing[0]!r}: rename one to it")
+def write_table(frame: pd.DataFrame, path: str | os.PathLike) -> None:
+    """Tab-separated; names that are no UTF-8 as the bytes that they were."""
+    frame.to_csv(path, sep="\t", index=False, quoting=3, na_rep="", errors="surrogateescape")
+
+
+def _plain(text: str, name: str, row: int) -> str:
+    if _BREAKS.search(text):
+        raise _core.Error(f"the data frame's column {name!r} has a tab or a line's end in row {row}: remove it")
+    return text
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    missing = column.isna()
+    if missing.any():
+        raise _core.Error(f"the data frame's column {column.name!r} has no value in row {missing.to_numpy().argmax()}")
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return (column - pd.Timestamp(0, tz=column.dt.tz)) / pd.Timedelta(seconds=1)
+    if not pd.api.types.is_numeric_dtype(column):
+        raise _core.Error(f"the data frame's column {column.name!r} has no numbers: convert them, dates by pandas.to_datetime")
+    return column
+
+
+def _words(column: pd.Series) -> pd.Series:
+    """Cells that are read as one value each, or as the values of a list."""
+    cells = []
+    for row, each in enumerate(column):
+        several = isinstance(each, (list, tuple, set, frozenset, np.ndarray))
+        values = list(each) if several else [] if pd.isna(each) else [each]
+        cells.append(_core.join_list([_plain(str(value), column.name, row) for value in values]))
+    return pd.Series(cells, index=column.index, dtype=object)
+
+
+def _atomic(frame: pd.DataFrame, needed: dict[str, str], known: dict[str, str], others: str | None) -> pd.DataFrame:
+    """Columns as RecBole's atomic files have them; `others` is the type of columns that are neither."""
+    require_columns(frame, tuple(needed))
     columns = {}
     for name in frame.columns:
-        kind = needed.get(name) or known.get(name)
-        if kind is None and needed.keys() == {"item_id"}:
-            kind = "token_seq"
+        kind = needed.get(name) or known.get(name) or others
         if kind is None:
             continue
-        column = frame[name]
-        if kind == "token_seq":
-            column = column.map(lambda each: ", ".join(map(str, each)) if isinstance(each, (list, tuple, np.ndarray)) else each)
-        if pd.api.types.is_datetime64_any_dtype(column):
-            column = column.astype("int64") / 1e9
-        if kind == "float" and column.isna().any():
-            raise _core.Error(f"the data frame's column {name!r} has no number in row {column.isna().to_numpy().argmax()}")
-        columns[f"{name}:{kind}"] = column
-    if "timestamp" not in frame.columns and "timestamp" in known:
-        columns["timestamp:float"] = pd.Series(np.arange(len(frame)), index=frame.index)
-    out = pd.DataFrame(columns)
-    for name in out.columns:
-        if name.endswith(":float"):
-            continue
-        require_plain(out[name], name.rpartition(":")[0])
-    out.to_csv(path, sep="\t", index=False, quoting=3, errors="surrogateescape", na_rep="")
+        if not isinstance(name, str) or re.search(r"[:\t\n\r]", name):
+            raise _core.Error(f"the data frame's column {name!r} needs another name: a text without ':'")
+        if kind == "token":
+            columns[f"{name}:{kind}"] = raw_ids(frame[name])
+        elif kind == "float":
+            columns[f"{name}:{kind}"] = _numbers(frame[name])
+        elif name == "title":
+            titles = frame[name].map(lambda each: "" if pd.isna(each) else str(each))
+            columns[f"{name}:{kind}"] = [_plain(each, name, row) for row, each in enumerate(titles)]
+        else:
+            columns[f"{name}:{kind}"] = _words(frame[name])
+    if "timestamp" in known and "timestamp" not in frame.columns:
+        columns["timestamp:float"] = np.arange(len(frame))
+    return pd.DataFrame(columns, index=frame.index)

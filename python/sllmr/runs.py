@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import mmap
 import os
-import tempfile
 from functools import cached_property
 from pathlib import Path
 
@@ -13,25 +12,36 @@ import numpy as np
 import pandas as pd
 
 from sllmr import _core
-from sllmr._settings import Setting, path_of, words_of
-from sllmr._work import Progress, listener_of
+from sllmr._settings import Setting, all_words, path_of, words_of
+from sllmr._work import Progress, TemporaryFolder, listener_of, tell
 from sllmr.dataset import Dataset
 from sllmr.scores import ScoreTable
 
 SLICES = ("all", "cold", "tail")
 
 
-def inputs_of(data: Dataset | str | os.PathLike | None, scores: ScoreTable | str | os.PathLike | None) -> list[str]:
-    """The program's words for a data set and a table of scores."""
-    words = []
-    if isinstance(data, Dataset):
-        words += data.words()
-    elif data is not None:
-        words += words_of({"data.path": data})
+def inputs_of(
+    data: Dataset | str | os.PathLike | None, scores: ScoreTable | str | os.PathLike | None
+) -> tuple[list[str], dict[str, str]]:
+    """The program's words for a data set and a table of scores, and the keys that they set by the argument that does."""
+    words, keys = [], {}
+    if data is not None:
+        if not isinstance(data, (Dataset, str, os.PathLike)):
+            raise _core.Error(f"data: expected a Dataset or a path, got {type(data).__name__}")
+        words += data.words() if isinstance(data, Dataset) else words_of({"data.path": os.path.abspath(data)})
+        keys["data.path"] = "data"
     if scores is not None:
-        path = scores.path if isinstance(scores, ScoreTable) else os.fspath(scores)
+        if not isinstance(scores, (ScoreTable, str, os.PathLike)):
+            raise _core.Error(f"scores: expected a ScoreTable or a path, got {type(scores).__name__}")
+        path = scores.path if isinstance(scores, ScoreTable) else os.path.abspath(scores)
         words += words_of({"llm.scorer": "file", "llm.scores": path})
-    return words
+        keys |= {"llm.scorer": "scores", "llm.scores": "scores"}
+    return words, keys
+
+
+def read_data(data: object) -> object:
+    """The module's data set behind a Dataset, or None."""
+    return data._data if isinstance(data, Dataset) else None
 
 
 def figures_frame(figures: dict) -> pd.DataFrame:
@@ -47,7 +57,7 @@ class Run:
     """
 
     def __init__(self, path: str | os.PathLike, _kept: object = None):
-        self.path = Path(path)
+        self.path = Path(os.path.abspath(path))
         self._kept = _kept  # temporary folders live as long as this object
         if not (self.path / "config.toml").exists():
             raise FileNotFoundError(f"{path} holds no run: it has no config.toml")
@@ -58,7 +68,7 @@ class Run:
         the run has not ended."""
         if not (self.path / "summary.json").exists():
             raise _core.Error(f"{self.path}: the run has not ended: go on with sllmr.train(..., resume=True)")
-        return json.loads((self.path / "summary.json").read_text())
+        return json.loads((self.path / "summary.json").read_text(encoding="utf-8"))
 
     @property
     def metrics(self) -> pd.DataFrame:
@@ -109,6 +119,10 @@ class Run:
             raise _core.Error(f"{self.path}: the model has no factors; its tensors: {', '.join(sorted(self.tensors))}")
         return self.tensors[name][1:]
 
+    def __reduce__(self):
+        """Another object of the same folder."""
+        return Run, (self.path,)
+
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
 
@@ -132,29 +146,41 @@ def train(
     """Trains one model and evaluates it on the test.
 
     recipe: a TOML file, or a name among `recipes()`; None: defaults alone.
-    data, scores: instead of data.path, and of llm.scorer=file with llm.scores.
+    data, scores: instead of data.path, and of llm.scorer=file with llm.scores. A Dataset is not read again; the settings that
+    it was read with are part of the run's.
     run_dir: the run's folder, which must not hold a run; None: one that goes with the result.
     resume: go on from the checkpoint in run_dir.
-    progress: see the function's argument `progress` of `sllmr._work.listener_of`: None for bars on a terminal, False for
-    none, or a function that is called with what happens: {"event": "epoch", "epoch": 3, "loss": .41, ...}.
+    progress: None for bars on a terminal, as the program draws them; False for none; or a function that is called with dicts:
+    {"event": "progress", "what", "done", "total", "unit"} ten times a second, and what the run writes to metrics.jsonl,
+    {"event": "epoch", "epoch": 3, "loss": .41, ...} and {"event": "validation", "epoch", "auc": {"all", ...}, ...}.
     settings, overrides: keys of `config_keys()`. A key has a dot, so write settings={"train.epochs": 5} or, by section,
     train={"epochs": 5}, gate={"rule": "mlp"}; method="calibrated" and seed=2 have none.
 
-    Raises Error as the program does, and KeyboardInterrupt after Ctrl-C, or what `progress` raised, having saved a checkpoint.
+    Raises Error as the program does, and KeyboardInterrupt after Ctrl-C, or what `progress` raised, having saved a checkpoint: a
+    folder of its own then stays, and a Note says where.
     """
+    words, keys = inputs_of(data, scores)
+    words += all_words(settings, overrides, keys | {"run_dir": "run_dir"})
     kept = None
     if run_dir is None:
         if resume:
             raise _core.Error("resume=True needs run_dir, the folder of the run to go on with")
-        kept = tempfile.TemporaryDirectory(prefix="sllmr-")
-        run_dir = Path(kept.name) / "run"
-    words = inputs_of(data, scores) + words_of({**(settings or {}), **overrides, "run_dir": run_dir})
-    _core.train(path_of(recipe), words, resume, *listener_of(progress))
+        kept = TemporaryFolder()
+        run_dir = kept.path / "run"
+    run_dir = os.path.abspath(run_dir)
+    words += words_of({"run_dir": run_dir})
+    try:
+        _core.train(path_of(recipe), words, resume, read_data(data), *listener_of(progress))
+    except BaseException:
+        if kept is not None and os.path.exists(os.path.join(run_dir, "model.safetensors")):
+            kept.keep()
+            tell(f"what was trained is in {run_dir}: go on with run_dir={run_dir!r}, resume=True")
+        raise
     return Run(run_dir, (kept, data, scores))
 
 
 def _lines(path: Path) -> list[dict]:
-    with open(path) as lines:
+    with open(path, encoding="utf-8", errors="replace") as lines:
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
 

@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import pandas as pd
 
 from sllmr import _core
-from sllmr._work import listener_of
-from sllmr.dataset import Dataset, require_plain, tokens_of
+from sllmr._work import Progress, TemporaryFolder, listener_of
+from sllmr.dataset import Dataset, raw_ids, require_columns, tokens_of, write_table
 
 
 class ScoreTable:
     """Scores in [0, 1] of pairs of a data set, which `train` and `compare` take as `scores`.
 
     source: a data frame with the columns user_id, item_id and score, and as there are probe (1: the item is the
-    user's last of training, and was kept from the judge) and variance; or the path of a file of `sllmr llm score`.
+    user's last of training, and was kept from the judge) and variance (ids as Dataset.from_frame takes them); or the path of a file of `sllmr llm score`.
     data: pairs of users and items that it lacks are left out, and counted in `unknown_rows`.
 
     Raises Error for scores outside [0, 1], pairs that occur twice, and probes that are no item of training.
     """
 
-    def __init__(self, source: pd.DataFrame | str | os.PathLike, data: Dataset):
+    def __init__(self, source: pd.DataFrame | str | os.PathLike, data: Dataset, *, progress: Progress = None):
+        if not isinstance(data, Dataset):
+            raise _core.Error(f"data: expected a Dataset, got {type(data).__name__}")
         self._data = data
         self._kept = None
         if isinstance(source, pd.DataFrame):
-            self._kept = tempfile.TemporaryDirectory(prefix="sllmr-")
-            self._path = str(Path(self._kept.name) / "frame.scores")
+            self._kept = TemporaryFolder()
+            self._path = str(self._kept.path / "frame.scores")
             _write(source, self._path)
         else:
-            self._path = os.fspath(source)
-        listen, _ = listener_of(None)
+            self._path = os.path.abspath(source)
+        listen, _ = listener_of(progress)
         self._scores = _core.read_scores(self._path, data._data, listen)
 
     @property
@@ -72,6 +73,10 @@ class ScoreTable:
             raise FileExistsError(f"{path} exists: remove it, or choose another name")
         _write(self.frame, path)
 
+    def __reduce__(self):
+        """Read again where it is unpickled, from the same file."""
+        return ScoreTable, (self._path, self._data)
+
     def __len__(self) -> int:
         return len(self._scores.scores)
 
@@ -80,13 +85,13 @@ class ScoreTable:
 
 
 def _write(frame: pd.DataFrame, path: str | os.PathLike) -> None:
-    names = [name for name in ("user_id", "item_id", "score", "probe", "variance") if name in frame.columns]
-    for name in ("user_id", "item_id", "score"):
-        if name not in names:
-            raise _core.Error(f"the data frame lacks the column {name!r}: rename one to it")
-    out = frame[names]
-    if "probe" in names:
-        out = out.assign(probe=out["probe"].astype(int))
-    for name in ("user_id", "item_id"):
-        require_plain(out[name], name)
-    out.to_csv(path, sep="\t", index=False, quoting=3, errors="surrogateescape")
+    require_columns(frame, ("user_id", "item_id", "score"))
+    out = pd.DataFrame({name: raw_ids(frame[name]) for name in ("user_id", "item_id")}).assign(score=frame["score"])
+    if "probe" in frame.columns:
+        odd = ~frame["probe"].isin([0, 1])
+        if odd.any():
+            raise _core.Error(f"the data frame's column 'probe' is neither 0 nor 1 in row {odd.to_numpy().argmax()}")
+        out["probe"] = frame["probe"].astype(int)
+    if "variance" in frame.columns:
+        out["variance"] = frame["variance"]
+    write_table(out, path)

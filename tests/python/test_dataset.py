@@ -1,3 +1,4 @@
+import pickle
 import subprocess
 import sys
 
@@ -43,9 +44,42 @@ def test_without_times_the_rows_are_in_order(interactions):
     }
 
 
-def test_dates_are_times(interactions):
-    dated = interactions.assign(timestamp=pd.to_datetime(interactions.timestamp, unit="D"))
-    assert sllmr.Dataset.from_frame(dated).hash == sllmr.Dataset.from_frame(interactions).hash
+@pytest.mark.parametrize("unit", ["ns", "us", "ms", "s"])
+@pytest.mark.parametrize("zone", [None, "Asia/Tokyo"])
+def test_dates_are_seconds(interactions, tmp_path, unit, zone):
+    days = pd.to_datetime(interactions.timestamp + 16000, unit="D").dt.as_unit(unit)
+    dated = interactions.assign(timestamp=days.dt.tz_localize("UTC").dt.tz_convert(zone) if zone else days)
+    data = sllmr.Dataset.from_frame(dated, folder=tmp_path)
+    assert data.hash == sllmr.Dataset.from_frame(interactions).hash
+    written = pd.read_csv(tmp_path / "frame.inter", sep="\t")
+    assert list(written["timestamp:float"]) == list((interactions.timestamp + 16000) * 86400.0)
+    dated.loc[3, "timestamp"] = pd.NaT
+    with pytest.raises(sllmr.Error, match="'timestamp' has no value in row 3"):
+        sllmr.Dataset.from_frame(dated)
+
+
+def test_attributes_are_the_frames(interactions):
+    items = pd.DataFrame({"item_id": [f"i{k}" for k in range(40)]})
+    items["categories"] = [["Johnson & Johnson, Inc", "two words"], {"a"}, "one text", None] * 10
+    table = sllmr.Dataset.from_frame(interactions, items).item_table
+    given = items.set_index("item_id").loc[table.index].categories
+    for item, values in given.items():
+        expected = sorted(values) if isinstance(values, (list, set)) else [] if values is None else [values]
+        assert sorted(each.replace("_", " ") for each in table.attributes[item]) == expected
+
+
+def test_integers_are_ids_and_floats_are_not(interactions):
+    numbered = interactions.assign(user_id=interactions.user_id.str[1:].astype(int))
+    assert sllmr.Dataset.from_frame(numbered).users[1] == "1"
+    with pytest.raises(sllmr.Error, match="'user_id' has floats"):
+        sllmr.Dataset.from_frame(numbered.astype({"user_id": float}))
+    with pytest.raises(sllmr.Error, match="b'x' in row 0"):
+        sllmr.Dataset.from_frame(interactions.assign(item_id=[b"x"] * len(interactions)))
+
+
+def test_a_data_set_is_pickled_as_its_files(data):
+    again = pickle.loads(pickle.dumps(data))
+    assert again.hash == data.hash and list(again.items) == list(data.items)
 
 
 def test_the_program_reads_the_same(data):
@@ -53,6 +87,17 @@ def test_the_program_reads_the_same(data):
         [sys.executable, "-m", "sllmr", "data", "stats", data._settings["path"]], capture_output=True, text=True
     )
     assert said.returncode == 0 and data.hash in said.stdout
+
+
+def test_filters_are_those_of_the_program(interactions, tmp_path):
+    with pytest.warns(sllmr.Note, match="data.core"):
+        data = sllmr.Dataset.from_frame(interactions, core=7)
+    left = data.interactions
+    assert left.user_id.value_counts().min() >= 7 and left.item_id.value_counts().min() >= 7
+    assert 0 < len(left) < len(interactions)
+    with pytest.warns(sllmr.Note, match="data.from"):
+        late = sllmr.Dataset.from_frame(interactions, **{"from": 3})
+    assert len(late.interactions) == (interactions.timestamp >= 3).sum()
 
 
 def test_parquet_there_and_back(data, tmp_path):
@@ -98,9 +143,16 @@ def test_faults_are_errors(interactions, tmp_path):
         sllmr.Dataset.from_frame(interactions.rename(columns={"item_id": "item"}))
     with pytest.raises(sllmr.Error, match="'user_id' has a tab or a line's end in row 5"):
         sllmr.Dataset.from_frame(interactions.assign(user_id=["a"] * 5 + ["a\tb"] + ["c"] * (len(interactions) - 6)))
+    sllmr.Dataset.from_frame(interactions, folder=tmp_path)
+    with pytest.raises(FileExistsError, match="frame.inter exists"):
+        sllmr.Dataset.from_frame(interactions, folder=tmp_path)
+    with pytest.raises(sllmr.Error, match="without folders"):
+        sllmr.Dataset.from_frame(interactions, name="../frame")
+    with pytest.raises(sllmr.Error, match="two columns 'user_id'"):
+        sllmr.Dataset.from_frame(interactions.set_axis(["user_id", "user_id", "item_id"], axis=1))
     missing = interactions.timestamp.astype(float)
     missing[3] = np.nan
-    with pytest.raises(sllmr.Error, match="'timestamp' has no number in row 3"):
+    with pytest.raises(sllmr.Error, match="'timestamp' has no value in row 3"):
         sllmr.Dataset.from_frame(interactions.assign(timestamp=missing))
 
 

@@ -1,4 +1,10 @@
+import os
+import signal
+import threading
+import time
+
 import numpy as np
+import pandas as pd
 import pytest
 
 import sllmr
@@ -78,11 +84,54 @@ def test_a_function_gets_rows_and_its_faults_are_raised(data, scores):
         sllmr.evaluate(broken, data)
 
 
+def test_a_frame_is_aligned_by_its_labels(data, scores):
+    frame = pd.DataFrame(scores, index=data.users, columns=data.items)
+    mixed = frame.sample(frac=1, random_state=0).sample(frac=1, axis=1, random_state=1)
+    assert sllmr.evaluate(mixed, data).equals(sllmr.evaluate(scores, data))
+    with pytest.raises(sllmr.Error, match="columns are not the ids of data.items"):
+        sllmr.evaluate(frame.set_axis(range(len(data.items)), axis=1), data)
+
+
+def test_a_function_is_called_by_the_thread_that_asks(data, scores):
+    threads = set()
+
+    def model(rows):
+        threads.add(threading.current_thread())
+        return scores[rows]
+
+    sllmr.evaluate(model, data)
+    assert threads == {threading.current_thread()}
+
+
+@pytest.mark.parametrize("protocol", ["full", "ctr"])
+def test_ctrl_c_is_heard_in_a_slow_function(data, scores, protocol):
+    def slow(rows):
+        time.sleep(30)
+        return scores[rows]
+
+    timer = threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        sllmr.evaluate(slow, data, eval={"protocol": protocol})
+    timer.join()
+    assert time.monotonic() - began < 5
+
+
 def test_faults_are_errors(data, scores):
     holed = scores.copy()
     holed[3, 5] = np.nan
-    with pytest.raises(sllmr.Error, match=f"'{data.users[3]}' and item '{data.items[5]}' is NaN"):
+    with pytest.raises(sllmr.Error, match=f"'{data.users[3]}' and item '{data.items[5]}' is nan"):
         sllmr.evaluate(holed, data)
+    for protocol in ("full", "ctr"):
+        with pytest.raises(sllmr.Error, match="scores must be finite"):
+            sllmr.evaluate(np.where(scores > 0, scores, -np.inf), data, eval={"protocol": protocol})
+    with pytest.raises(sllmr.Error, match="device="):
+        sllmr.evaluate(scores, data, device="cuda")
+    with pytest.raises(sllmr.Error, match="train.epochs has no part"):
+        sllmr.evaluate(scores, data, train={"epochs": 3})
+    with pytest.raises(sllmr.Error, match="need data="):
+        sllmr.evaluate(scores, "a path")
     with pytest.raises(sllmr.Error, match="60 users and 39 items"):
         sllmr.evaluate(scores[:, :39], data)
     with pytest.raises(sllmr.Error, match="expected \\[users, items\\]"):

@@ -1,6 +1,8 @@
 import gc
 import json
 import os
+import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -154,6 +156,76 @@ def test_a_gate_from_a_header(data, judged, small, tmp_path, monkeypatch):
     with pytest.raises(sllmr.Error, match="does not compile"):
         sllmr.train(data=data, scores=sllmr.ScoreTable(judged, data), method="hinge",
                     settings={**small, "gate.rule": tmp_path / "rule.h"})  # fmt: skip
+
+
+def test_a_runs_data_are_the_objects(interactions, small, tmp_path):
+    """Not what its files hold by now, and not another's settings."""
+    data = sllmr.Dataset.from_frame(interactions, folder=tmp_path)
+    (tmp_path / "frame.inter").unlink()
+    sllmr.Dataset.from_frame(interactions.iloc[:300], folder=tmp_path)
+    run = sllmr.train(data=data, settings=small)
+    assert len(run.user_factors) == 60 and run.summary["data_hash"] == data.hash
+    with pytest.raises(sllmr.Error, match="has changed since"):
+        sllmr.compare(data=data, settings=small, methods="none", seeds=[1], out=tmp_path / "runs")
+    with pytest.raises(sllmr.Error, match="data.core was 0, is 5"):
+        sllmr.train(data=data, settings={**small, "data.core": 5})
+    for settings, key in (({"data.path": "x"}, "data.path"), ({"run_dir": "x"}, "run_dir")):
+        with pytest.raises(sllmr.Error, match=f"{key} is set by"):
+            sllmr.train(data=data, settings={**small, **settings})
+
+
+def test_relative_folders_are_where_they_were(data, small, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = sllmr.train(data=data, settings=small, run_dir="here")
+    monkeypatch.chdir("/")
+    assert len(run.metrics) > 0
+    os.makedirs(tmp_path / "mf_beauty")
+    monkeypatch.chdir(tmp_path)
+    sllmr.train("mf_beauty", data=data, train={"epochs": 1}, device="cpu")  # the recipe, not the folder
+
+
+def test_the_last_setting_wins(data, small):
+    run = sllmr.train(data=data, settings={**small, "train": {"epochs": 2, "lr": 0.2}}, train={"epochs": 3})
+    assert run.summary["epochs"] == 3 and "lr = 0.2" in run.summary["config"]
+
+
+def test_what_an_interruption_leaves_is_kept_and_told(data, small):
+    def stop(event):
+        if event["event"] == "epoch":
+            raise RuntimeError
+
+    with pytest.warns(sllmr.Note, match="go on with") as told, pytest.raises(RuntimeError):
+        sllmr.train(data=data, settings={**small, "train.epochs": 300}, progress=stop)
+    note = str(next(each.message for each in told if "go on with" in str(each.message)))
+    folder = note.split("'")[1]
+    assert sllmr.train(data=data, settings={**small, "train.epochs": 300}, run_dir=folder, resume=True).summary["epochs"] == 300
+    shutil.rmtree(os.path.dirname(folder))
+
+
+def test_a_childs_end_is_not_its_parents(data, small):
+    run = sllmr.train(data=data, settings=small)
+    child = os.fork()
+    if child == 0:
+        try:
+            sys.exit()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert run.path.exists() and pickle.loads(pickle.dumps(run)).metrics.equals(run.metrics)
+
+
+def test_an_interpreter_that_ends_stops_the_work(data):
+    program = """
+import sys, threading, time
+import sllmr
+data = sllmr.Dataset(sys.argv[1])
+work = dict(model={"name": "mf", "width": 32}, train={"epochs": 10**7}, device="cpu", threads=1)
+threading.Thread(target=lambda: sllmr.train(data=data, **work), daemon=True).start()
+time.sleep(0.5)
+"""
+    words = [sys.executable, "-c", program, data._settings["path"]]
+    said = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert said.returncode == 0 and "terminate" not in said.stderr
 
 
 def test_faults_are_errors(data, small, tmp_path):

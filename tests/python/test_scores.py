@@ -45,6 +45,10 @@ def test_faults_are_errors(data, judged, tmp_path):
         sllmr.ScoreTable(judged.assign(score=np.nan), data)
     with pytest.raises(sllmr.Error, match="second score"):
         sllmr.ScoreTable(pd.concat([judged, judged.iloc[:1].assign(score=0.125)]), data)
+    with pytest.raises(sllmr.Error, match="'probe' is neither 0 nor 1 in row 0"):
+        sllmr.ScoreTable(judged.assign(probe=0.7), data)
+    with pytest.raises(sllmr.Error, match="expected a Dataset"):
+        sllmr.ScoreTable(judged, "a path")
     with pytest.raises(sllmr.Error, match="nowhere"):
         sllmr.ScoreTable(tmp_path / "nowhere", data)
 
