@@ -51,7 +51,7 @@ struct PairObjectives {
   template <class Objective, class Least>
   SLLMR_INLINE void of_pairs(Least least) {
     side_by_side<kBatch>([args = &gate, pairs = &batch, least, mean_alpha = gate.running[0],
-                          mean_hinge = gate.running[1]](int k) {
+                          mean_hinge = gate.running[1], idle_probes = !gate.uses_probes](int k) {
       const bool probe = pairs->guides[k] == 0.0F;
       const float score_a = pairs->score[0][k], score_b = pairs->score[1][k];
       const PairContext pair{args->lambda,
@@ -67,10 +67,10 @@ struct PairObjectives {
       const Real alpha_a = pairs->alpha[0][k], alpha_b = pairs->alpha[1][k];
       const Dual<Real, 2> alpha = Objective::of_pair(variable_of(0, alpha_a), variable_of(1, alpha_b), least);
       const Dual<Real, 2> loss = Objective::loss(alpha, pair);
-      const bool teaches = !probe || args->uses_probes;
-      pairs->slope[0][k] = teaches ? loss.slope[0] : Real(0);
-      pairs->slope[1][k] = teaches ? loss.slope[1] : Real(0);
-      pairs->objective[k] = teaches ? loss.value : Real(0);
+      const bool idle = (probe & idle_probes) != 0;
+      pairs->slope[0][k] = idle ? Real(0) : loss.slope[0];
+      pairs->slope[1][k] = idle ? Real(0) : loss.slope[1];
+      pairs->objective[k] = idle ? Real(0) : loss.value;
       pairs->pair_alpha[k] = alpha.value;
       const float weight =
           pair_weight<Objective>(static_cast<float>(alpha_a), static_cast<float>(alpha_b), least, pair);
