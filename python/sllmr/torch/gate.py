@@ -231,9 +231,7 @@ def selective_loss(
     Scores outside [0, 1] and guiding pairs the wrong way round raise ValueError on the CPU; on a GPU they are not looked
     for. NaN logits give a NaN loss. The kernel has no second derivatives.
     """
-    penalty, objective, _ = gate.losses(
-        logits_a, logits_b, scores_a, scores_b, signals, probe, reduction, seen, kernel
-    )
+    penalty, objective, _ = gate.losses(logits_a, logits_b, scores_a, scores_b, signals, probe, reduction, seen, kernel)
     return penalty + objective
 
 

@@ -357,5 +357,7 @@ def said_by(program):
 
 def test_torch_is_imported_by_who_asks_for_it():
     assert said_by("import sys, sllmr; print('torch' in sys.modules)") == "False\n"
-    without = "import sys; sys.modules['torch'] = None\ntry: import sllmr.torch\nexcept ImportError as error: print(error)"
+    without = (
+        "import sys; sys.modules['torch'] = None\ntry: import sllmr.torch\nexcept ImportError as error: print(error)"
+    )
     assert "pip install 'sllmr[torch]'" in said_by(without)
