@@ -3,7 +3,7 @@
 
 usage: python bench/python_torch.py [PAIRS] [THREADS]        (4096 pairs, 1 thread)
 
-Both take turns; a figure is the median of a round's, a ratio that of the rounds' ratios.
+Both take turns; seconds are those of the core, as machines are shared. A figure is the median of a round's, a ratio that of the rounds' ratios.
 """
 
 import os
@@ -43,10 +43,10 @@ def call_of(gate, n, kernel):
 
 
 def microseconds(call):
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(CALLS):
         call()
-    return (time.perf_counter() - start) / CALLS * 1e6
+    return (time.process_time() - start) / CALLS * 1e6
 
 
 def main(n=4096, threads=1):

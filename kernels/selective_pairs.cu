@@ -51,7 +51,7 @@ struct PairObjectives {
   template <class Objective, class Least>
   SLLMR_INLINE void of_pairs(Least least) {
     side_by_side<kBatch>([args = &gate, pairs = &batch, least, mean_alpha = gate.running[0],
-                          mean_hinge = gate.running[1]](int k) {
+                          mean_hinge = gate.running[1], idle_probes = !gate.uses_probes](int k) {
       const bool probe = pairs->guides[k] == 0.0F;
       const float score_a = pairs->score[0][k], score_b = pairs->score[1][k];
       const PairContext pair{args->lambda,
@@ -67,10 +67,10 @@ struct PairObjectives {
       const Real alpha_a = pairs->alpha[0][k], alpha_b = pairs->alpha[1][k];
       const Dual<Real, 2> alpha = Objective::of_pair(variable_of(0, alpha_a), variable_of(1, alpha_b), least);
       const Dual<Real, 2> loss = Objective::loss(alpha, pair);
-      const bool teaches = !probe || args->uses_probes;
-      pairs->slope[0][k] = teaches ? loss.slope[0] : Real(0);
-      pairs->slope[1][k] = teaches ? loss.slope[1] : Real(0);
-      pairs->objective[k] = teaches ? loss.value : Real(0);
+      const bool idle = (probe & idle_probes) != 0;
+      pairs->slope[0][k] = idle ? Real(0) : loss.slope[0];
+      pairs->slope[1][k] = idle ? Real(0) : loss.slope[1];
+      pairs->objective[k] = idle ? Real(0) : loss.value;
       pairs->pair_alpha[k] = alpha.value;
       const float weight =
           pair_weight<Objective>(static_cast<float>(alpha_a), static_cast<float>(alpha_b), least, pair);
@@ -132,22 +132,25 @@ struct ThetaSlopes {
 
   template <class Rule>
   SLLMR_FLAT void operator()() {
-    if constexpr (kBatch > 1 && Rule::n_params <= 16) {
-      // Which slopes are 0 is then known, which the loop over pairs needs to run in vectors.
-      shares_of<Rule>(std::make_integer_sequence<int, (Rule::n_params + kShare - 1) / kShare>());
-    } else {
-      for (int from = 0; from < Rule::n_params; from += kShare) of_share<Rule>(from);
+    constexpr int kMost = kBatch > 1 ? 7 : 4;  // more, and GCC does not write the loops over slopes out
+    constexpr int kShares = (Rule::n_params + kMost - 1) / kMost;
+    if constexpr (kShares > 0) {
+      constexpr int kShare = (Rule::n_params + kShares - 1) / kShares;
+      if constexpr (kBatch > 1 && kShares <= 4) {
+        // Which slopes are 0 is then known, which the loop over pairs needs to run in vectors.
+        each_share<Rule, kShare>(std::make_integer_sequence<int, kShares>());
+      } else {
+        for (int from = 0; from < Rule::n_params; from += kShare) of_share<Rule, kShare>(from);
+      }
     }
   }
 
  private:
-  static constexpr int kShare = 4;
-
-  template <class Rule, int... share>
-  SLLMR_INLINE void shares_of(std::integer_sequence<int, share...>) {
-    (of_share<Rule>(std::integral_constant<int, share * kShare>()), ...);
+  template <class Rule, int kShare, int... share>
+  SLLMR_INLINE void each_share(std::integer_sequence<int, share...>) {
+    (of_share<Rule, kShare>(std::integral_constant<int, share * kShare>()), ...);
   }
-  template <class Rule, class From>
+  template <class Rule, int kShare, class From>
   SLLMR_INLINE void of_share(From from) {
     Real slopes[kShare][kBatch] = {};
     for (int side = 0; side < 2; ++side) {

@@ -42,7 +42,7 @@ class StagingRing : NotCopied {
     for (cudaEvent_t event : passed_) {
       if (event != nullptr) cudaEventDestroy(event);
     }
-    cudaFreeHost(memory_);
+    if (memory_ != nullptr) cudaFreeHost(memory_);
   }
 
   void allocate() {

@@ -12,7 +12,7 @@
 namespace sllmr {
 
 /// Signals of a user and of an item that training does not change. A new one is a member here, its name in
-/// OtherUserSignals or OtherSideSignals, and its value in host/guidance/signals.cpp.
+/// kGateSignals and in OtherUserSignals or OtherSideSignals, and its value in host/guidance/signals.cpp.
 struct UserSignals {
   float cold;            // 1 if the user has a short training history, else 0
   float log_history;     // log(1 + training interactions of the user), 1 at the data set's maximum

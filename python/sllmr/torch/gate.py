@@ -105,10 +105,17 @@ class Gate(torch.nn.Module):
         kernel: bool | None = None,
     ) -> PairLosses:
         """Both losses apart, and what the gate says; arguments as of selective_loss."""
+        penalty, objective, alpha_and_weight = self.losses(
+            logits_a, logits_b, scores_a, scores_b, signals, probe, reduction, seen, kernel
+        )
+        return PairLosses(penalty, objective, alpha_and_weight[0], alpha_and_weight[1])
+
+    def losses(self, logits_a, logits_b, scores_a, scores_b, signals, probe, reduction, seen, kernel):
+        """Penalty and objective; and a tensor whose first rows are alpha and weight."""
         logits_a, logits_b, scores_a, scores_b, signals = self._checked(
             logits_a, logits_b, scores_a, scores_b, signals, probe, reduction
         )
-        seen_a, seen_b = (logits_a.detach(), logits_b.detach()) if seen is None else seen
+        seen_a, seen_b = (logits_a, logits_b) if seen is None else seen
         theta = self.theta if logits_a.dtype == self.theta.dtype else self.theta.to(logits_a.dtype)
         tensors = (logits_a, logits_b, theta, seen_a, seen_b, scores_a, scores_b, _constant(self.running), probe)
         learns = theta.requires_grad and torch.is_grad_enabled()
@@ -125,15 +132,14 @@ class Gate(torch.nn.Module):
             penalty, objective, parts = call(
                 *tensors, cosine, columns, places, learns, ops.REDUCTIONS[reduction], *self._settings()
             )
-            losses = PairLosses(penalty, objective, parts[0], parts[1])
         else:
-            losses = reference.pair_losses(*tensors, signals, *self._settings())
+            penalty, objective, *parts = reference.pair_losses(*tensors, signals, *self._settings())
             if reduction != "none":
                 pairs = max(len(logits_a), 1) if reduction == "mean" else 1
-                losses = losses._replace(penalty=losses.penalty.sum() / pairs, objective=losses.objective.sum() / pairs)
+                penalty, objective = penalty.sum() / pairs, objective.sum() / pairs
         if self.training and self._uses_means:
-            self._update_means(losses.alpha, seen_a, seen_b, probe)
-        return losses
+            self._update_means(parts[0], seen_a, seen_b, probe)
+        return penalty, objective, parts
 
     def _checked(self, logits_a, logits_b, scores_a, scores_b, signals, probe, reduction):
         """The arguments in the types that the kernel takes; of the signals those that the gate reads."""
@@ -225,10 +231,8 @@ def selective_loss(
     Scores outside [0, 1] and guiding pairs the wrong way round raise ValueError on the CPU; on a GPU they are not looked
     for. NaN logits give a NaN loss. The kernel has no second derivatives.
     """
-    losses = gate(
-        logits_a, logits_b, scores_a, scores_b, signals, probe=probe, reduction=reduction, seen=seen, kernel=kernel
-    )
-    return losses.penalty + losses.objective
+    penalty, objective, _ = gate.losses(logits_a, logits_b, scores_a, scores_b, signals, probe, reduction, seen, kernel)
+    return penalty + objective
 
 
 def _constant(x: Tensor) -> Tensor:

@@ -73,8 +73,9 @@ def _run(
         _gate(*gate).run(is_double, False, 0, max(1, min(torch.get_num_threads(), n // _PAIRS_A_THREAD)), *call)
     if reduction == 0:
         return penalty, objective, parts
-    pairs = max(n, 1) if reduction == 2 else 1
-    return penalty.sum() / pairs, objective.sum() / pairs, parts
+    if reduction == 1 or n == 0:
+        return penalty.sum(), objective.sum(), parts
+    return penalty.mean(), objective.mean(), parts
 
 
 class SelectivePairs(torch.autograd.Function):
@@ -90,21 +91,34 @@ class SelectivePairs(torch.autograd.Function):
             with torch._C._AutoDispatchBelowAutograd():
                 penalty, objective, parts = selective_pairs(logits_a, logits_b, theta, *others)
         ctx.mark_non_differentiable(parts)
-        ctx.save_for_backward(parts)
+        ctx.save_for_backward(parts, logits_a, logits_b, theta)
         ctx.constants = [None] * len(others)
         return penalty, objective, parts
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx, of_penalty, of_objective, _):
-        (parts,) = ctx.saved_tensors
-        by_a = by_b = by_theta = None
+        parts, *of = ctx.saved_tensors
+        by = [None] * 3
         if of_penalty is not None:
-            by_a, by_b = (parts[2:4] * of_penalty).unbind()
+            by[:2] = (parts[2:4] * of_penalty).unbind()
         if of_objective is not None and ctx.slopes:
             slopes = parts[4:]
-            by_theta = slopes.mv(of_objective) if ctx.reduction == 0 else slopes.sum(1) * of_objective
-        return by_a, by_b, by_theta, *ctx.constants
+            by[2] = slopes.mv(of_objective) if ctx.reduction == 0 else slopes.sum(1) * of_objective
+        if torch.is_grad_enabled():  # somebody may differentiate again
+            by = [x if x is None else _LastDerivative.apply(x, y) for x, y in zip(by, of)]
+        return *by, *ctx.constants
+
+
+class _LastDerivative(torch.autograd.Function):
+    """An error to who differentiates it: a constant would be wrong."""
+
+    @staticmethod
+    def forward(ctx, x, of):
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, _):
+        raise RuntimeError("the kernel of selective_loss has no second derivatives: take kernel=False")
 
 
 def is_plain(tensor: Tensor) -> bool:

@@ -16,20 +16,18 @@ from torch.nn.functional import logsigmoid
 
 from sllmr import _core
 
+# As single-precision constants of the kernels are.
+_TINY, _FLOOR, _LEAST_MEAN = torch.tensor([1e-14, 1e-6, 0.05]).tolist()
 _TAUGHT_BY_PROBES = {objective["name"]: objective["uses_probes"] for objective in _core.gate_objectives()}
 
 
 class PairLosses(NamedTuple):
-    """Of each pair, [n]."""
+    """Of each pair, [n]; penalty and objective may be reduced, []."""
 
     penalty: Tensor  # the model's loss, lambda included; 0 of probes
     objective: Tensor  # the gate's loss
     alpha: Tensor  # the gate's answer, in [0, 1]; no gradient
     weight: Tensor  # the pair's weight in the penalty over lambda, 0 of probes; no gradient
-
-
-def _single(x: float) -> float:
-    return torch.tensor(x, dtype=torch.float32).item()
 
 
 def _mlp(z, theta):
@@ -106,12 +104,12 @@ class Alignment(Objective):
 class Normalised(Objective):
     @staticmethod
     def loss(alpha, pair):
-        mean = pair.mean_alpha.clamp(min=_single(0.05))
+        mean = pair.mean_alpha.clamp(min=_LEAST_MEAN)
         return alpha * (pair.lambda_ * (pair.hinge - pair.mean_hinge / mean) / mean)
 
     @staticmethod
     def model_weight(belief, pair):
-        return belief / pair.mean_alpha.clamp(min=_single(0.05))
+        return belief / pair.mean_alpha.clamp(min=_LEAST_MEAN)
 
 
 class Budget(Objective):
@@ -126,12 +124,12 @@ class Calibrated(Objective):
     def loss(alpha, pair):
         counts = pair.agreement * pair.agreement
         wrong = 0.5 * (counts - pair.agreement)
-        return -torch.log(alpha * pair.agreement + wrong + _single(1e-6)) * torch.where(pair.probe, counts, 0.0)
+        return -torch.log(alpha * pair.agreement + wrong + _FLOOR) * torch.where(pair.probe, counts, 0.0)
 
     @staticmethod
     def of_pair(a, b, least):
-        right = torch.sqrt(a * b + _single(1e-14))
-        wrong = torch.sqrt((1 - a) * (1 - b) + _single(1e-14))
+        right = torch.sqrt(a * b + _TINY)
+        wrong = torch.sqrt((1 - a) * (1 - b) + _TINY)
         return right / (right + wrong)
 
     @staticmethod
@@ -212,13 +210,13 @@ def pair_losses(
         ALPHA[rule](_side(end, logit, scores_a, scores_b, signals, uncertainty), theta).to(logits_a.dtype)
         for end, logit in (("_a", seen_a), ("_b", seen_b))
     )
-    slack = _single(margin) - (seen_a - seen_b)
+    slack = margin - (seen_a - seen_b)
     pair = SimpleNamespace(
-        lambda_=_single(lambda_),
-        margin=_single(margin),
-        price=_single(price),
-        budget_weight=_single(budget_weight),
-        budget_target=_single(budget_target),
+        lambda_=lambda_,
+        margin=margin,
+        price=price,
+        budget_weight=budget_weight,
+        budget_target=budget_target,
         hinge=torch.where(probe, 0.0, slack.clamp(min=0).float()),
         cosine=signals.get("cosine", torch.zeros_like(scores_a)),
         probe=probe,

@@ -31,6 +31,7 @@ class SignalTables(torch.nn.Module):
         tail_share: float = 0.2,
         padding: int = 1,
         scores: ScoredPairs | None = None,
+        users: dict[str, Tensor] | None = None,
     ) -> SignalTables:
         """cold, log_history, tail and log_popularity, of counts of training interactions.
 
@@ -38,11 +39,15 @@ class SignalTables(torch.nn.Module):
         cold_history: a user with fewer is cold. tail_share: this share of the items, the least popular first (ties: the
         lower row first), is the tail. padding: so many rows at the start are no items.
         scores: then score_entropy is among them, of each user's scores as a distribution, 1 where all are the same.
+        users: further signals of users, [users] each: the rule `confident` reads user_entropy and judge_variance, too, which
+        are 0 where nothing is known.
         """
-        users = {"cold": (history < cold_history).float(), "log_history": _scaled_logs(history)}
+        of_user = {"cold": (history < cold_history).float(), "log_history": _scaled_logs(history), **(users or {})}
         if scores is not None:
-            users["score_entropy"] = scores.entropy(history.shape[0])
-        return cls(users, {"tail": _tail(popularity, tail_share, padding), "log_popularity": _scaled_logs(popularity)})
+            of_user["score_entropy"] = scores.entropy(history.shape[0])
+        return cls(
+            of_user, {"tail": _tail(popularity, tail_share, padding), "log_popularity": _scaled_logs(popularity)}
+        )
 
     def of(self, pairs: Pairs) -> dict[str, Tensor]:
         """The `signals` of selective_loss, of drawn pairs."""

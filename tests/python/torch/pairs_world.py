@@ -27,7 +27,8 @@ class PairsWorld:
         return (low + (high - low) * torch.rand(self.n, generator=self._draws)).to(self.device)
 
     def gate(self, rule="auto", objective="agreement", penalty="auto", **settings):
-        settings = {"lambda_": 0.7, "margin": 0.9, "price": 0.2, "budget_target": 0.4, **settings}
+        # In single precision as in double.
+        settings = {"lambda_": 0.75, "margin": 0.875, "price": 0.25, "budget_target": 0.375, **settings}
         gate = Gate(rule, objective, penalty, **settings).to(self.device)
         with torch.no_grad():
             gate.theta.copy_(torch.rand(gate.theta.shape, generator=self._draws) * 2 - 1)

@@ -104,6 +104,18 @@ def test_signals_are_those_of_the_program():
     assert signals["log_popularity_b"].tolist() == pytest.approx([math.log(2) / math.log(8), math.log(6) / math.log(8)])
 
 
+def test_every_signal_of_the_widest_rule_can_be_given():
+    gate = Gate(objective="calibrated")
+    more = {"user_entropy": torch.rand(6), "judge_variance": torch.zeros(6)}
+    tables = SignalTables.from_counts(torch.ones(6), torch.ones(7), scores=table(), users=more)
+    pairs = drawn(table(), [0, 2])
+    signals = tables.of(pairs)
+    assert set(gate.signals) <= set(signals)
+    logits = torch.zeros(len(pairs.a), requires_grad=True)
+    selective_loss(logits, logits.sin(), pairs.scores_a, pairs.scores_b, signals, gate, probe=pairs.probe).backward()
+    assert gate.theta.grad.abs().max() > 0
+
+
 def test_entropy_of_scores():
     entropy = table().entropy(7)
     share = torch.tensor([0.2, 0.7]) / 0.9

@@ -104,10 +104,10 @@ def test_is_an_operator(objective, reduction, device):
     )
 
 
-@pytest.mark.parametrize("objective", ["agreement", "calibrated", "normalised"])
-def test_compiles_without_a_break(objective):
+@pytest.mark.parametrize("rule, objective", [("auto", "calibrated"), ("mlp", "agreement"), ("learned", "normalised")])
+def test_compiles_without_a_break(rule, objective):
     world = PairsWorld()
-    gate = world.gate(objective=objective).train()
+    gate = world.gate(rule, objective).train()
     signals = world.signals(gate, derived=False)
 
     def loss(a, b):
@@ -125,6 +125,23 @@ def test_compiles_without_a_break(objective):
     for x, y in zip(gradients(compiled, of), expected_gradients):
         assert_near(x, y, 1e-6)
     assert_near(gate.running, moved, 1e-6)
+
+
+def test_compiles_once_for_all_numbers_of_pairs():
+    gate = PairsWorld().gate()
+    compiles = []
+
+    def counting(graph, inputs):
+        compiles.append(graph)
+        return graph
+
+    loss = torch.compile(selective_loss, fullgraph=True, dynamic=True, backend=counting)
+    for n in (70, 50, 31):
+        world = PairsWorld(n=n)
+        signals = world.signals(gate)
+        compiled = loss(*world.pairs(), signals, gate, probe=world.probe)
+        assert_near(compiled.detach(), selective_loss(*world.pairs(), signals, gate, probe=world.probe).detach(), 1e-6)
+    assert len(compiles) == 1
 
 
 def test_reductions_and_columns_apart():
@@ -234,12 +251,27 @@ def test_running_means_follow_the_pairs():
     gate.train()
     losses = gate(*world.pairs(), signals, probe=world.probe)
     guides = ~world.probe
-    hinge = (0.9 - (world.logits_a - world.logits_b)).clamp(min=0).detach()
+    hinge = (0.875 - (world.logits_a - world.logits_b)).clamp(min=0).detach()
     means = torch.stack([losses.alpha[guides].mean(), (losses.alpha * hinge)[guides].mean()])
     assert_near(gate.running, means, 1e-6)  # the first call sets them
     gate(*world.pairs(), signals, probe=world.probe)
     gate(*world.pairs(), signals, probe=torch.ones_like(world.probe))  # no guiding pair: they stay
     assert bool(gate.running.isfinite().all())
+
+
+def test_second_derivatives_are_those_of_plain_pytorch():
+    world = PairsWorld(dtype=torch.float64)
+    gate = world.gate(penalty="soft")
+    signals = world.signals(gate)
+
+    def second(kernel):
+        loss = selective_loss(*world.pairs(), signals, gate, probe=world.probe, reduction="sum", kernel=kernel)
+        (first,) = torch.autograd.grad(loss, world.logits_a, create_graph=True)
+        return torch.autograd.grad(first.sum(), world.logits_a)[0]
+
+    assert second(kernel=False).abs().max() > 0
+    with pytest.raises(RuntimeError, match="no second derivatives"):
+        second(kernel=True)
 
 
 def test_a_gate_keeps_its_state():
@@ -325,5 +357,7 @@ def said_by(program):
 
 def test_torch_is_imported_by_who_asks_for_it():
     assert said_by("import sys, sllmr; print('torch' in sys.modules)") == "False\n"
-    without = "import sys; sys.modules['torch'] = None\ntry: import sllmr.torch\nexcept ImportError as error: print(error)"
+    without = (
+        "import sys; sys.modules['torch'] = None\ntry: import sllmr.torch\nexcept ImportError as error: print(error)"
+    )
     assert "pip install 'sllmr[torch]'" in said_by(without)
