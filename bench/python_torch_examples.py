@@ -33,8 +33,8 @@ def recbole_factors(data, path, scores, lambda_, seed, epochs, folder):
         (folder / name).mkdir()
         (folder / name / f"{name}.inter").symlink_to(f"{path}.inter")
     model, dataset = train(
-        str(folder), name, scores, lambda_, TIME_FIELD="position", epochs=epochs,
-        eval_step=0, seed=seed, load_col={"inter": ["user_id", "item_id", "position"]}, state="ERROR", use_gpu=False,
+        str(folder), name, scores, lambda_, epochs=epochs,
+        eval_step=0, seed=seed, state="ERROR", use_gpu=False,
     )  # fmt: skip
     rows = dataset.field2token_id
     users, items = (

@@ -1,6 +1,6 @@
 """RecBole's BPR, regularised by a language model's scores.
 
-usage: python recbole_selective.py FOLDER DATASET SCORES [LAMBDA]    (RecBole's atomic files; a table of sllmr llm score)
+usage: python recbole_selective.py FOLDER DATASET SCORES [LAMBDA]    (atomic files; a table of sllmr llm score)
 """
 
 import sys
@@ -40,7 +40,8 @@ def train(folder, dataset, scores, lambda_=1.0, model=SelectiveBPR, **settings):
     """The trained model, and the data set whose rows it has."""
     split = {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": "full"}
     ours = {"data_path": folder, "scores": scores, "lambda": lambda_, "objective": "agreement", "eval_args": split}
-    config = Config(model=model, dataset=dataset, config_dict={"embedding_size": 64, **ours, **settings})
+    columns = {"TIME_FIELD": "position", "load_col": {"inter": ["user_id", "item_id", "position"]}}
+    config = Config(model=model, dataset=dataset, config_dict={"embedding_size": 64, **ours, **columns, **settings})
     init_seed(config["seed"], reproducibility=True)
     data = create_dataset(config)
     train_data, valid_data, _ = data_preparation(config, data)
@@ -50,5 +51,5 @@ def train(folder, dataset, scores, lambda_=1.0, model=SelectiveBPR, **settings):
 
 
 if __name__ == "__main__":
-    trained, _ = train(*sys.argv[1:4], *map(float, sys.argv[4:5]), TIME_FIELD="position")
+    trained, _ = train(*sys.argv[1:4], *map(float, sys.argv[4:5]))
     print(trained.gate, trained.gate.theta.tolist())

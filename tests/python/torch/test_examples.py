@@ -77,8 +77,8 @@ def recbole_run(folder, lambda_):
         patch.chdir(place)  # its logs
         patch.setattr(sys, "argv", ["train"])  # which it reads
         model, data = train(
-            str(folder), "small", str(folder / "small.scores"), lambda_, TIME_FIELD="position", epochs=12, eval_step=0,
-            load_col={"inter": ["user_id", "item_id", "position"]}, use_gpu=False, state="ERROR", learning_rate=0.01,
+            str(folder), "small", str(folder / "small.scores"), lambda_, epochs=12, eval_step=0,
+            use_gpu=False, state="ERROR", learning_rate=0.01,
         )  # fmt: skip
     users, items = (list(data.field2id_token[name][1:]) for name in ("user_id", "item_id"))
     with torch.no_grad():
