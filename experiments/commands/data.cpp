@@ -20,29 +20,6 @@ struct DataOptions {
   bool json = false, force = false;
 };
 
-struct Figure {
-  const char* key;
-  const char* meaning;
-  std::int64_t DataStats::*value;
-};
-
-constexpr Figure kFigures[] = {
-    {"users", "users", &DataStats::users},
-    {"items", "items with an interaction", &DataStats::items},
-    {"interactions", "interactions", &DataStats::interactions},
-    {"train_interactions", "training interactions (without validation and test)",
-     &DataStats::train_interactions},
-    {"ctr_rows", "training rows of the ctr protocol", &DataStats::ctr_rows},
-    {"ctr_cold_rows", "of which with a history of at most 3 items", &DataStats::ctr_cold_rows},
-    {"cold_users", "cold users (training interactions below the threshold)", &DataStats::cold_users},
-    {"tail_items", "tail items (least popular in training)", &DataStats::tail_items},
-    {"attributes", "distinct item attributes", &DataStats::attributes},
-    {"items_without_text", "items without text", &DataStats::items_without_text},
-    {"users_below_three",
-     "users without a test item (training only; of leave-one-out those with fewer than 3 interactions)",
-     &DataStats::users_below_three},
-};
-
 void print_stats(const Dataset& data, bool as_json) {
   const DataStats stats = data_stats(leave_one_out(data));
   const std::string hash = fmt::format("{:016x}", data.hash),
@@ -53,13 +30,14 @@ void print_stats(const Dataset& data, bool as_json) {
         {"name", data.name},      {"source", data.source},
         {"hash", hash},           {"feature_hash", feature_hash},
         {"text_hash", text_hash}, {"split", data.held_out.empty() ? "leave_one_out" : "given"}};
-    for (const Figure& figure : kFigures) json[figure.key] = stats.*figure.value;
+    for (const DataFigure& figure : data_figures()) json[figure.name] = stats.*figure.value;
     fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     return;
   }
   fmt::print("{} ({}), hash {}, features {}, texts {}{}\n", data.name, data.source, hash, feature_hash,
              text_hash, data.held_out.empty() ? "" : ", split as given");
-  for (const Figure& figure : kFigures) fmt::print("{:>12}  {}\n", stats.*figure.value, figure.meaning);
+  for (const DataFigure& figure : data_figures())
+    fmt::print("{:>12}  {}\n", stats.*figure.value, figure.meaning);
 }
 
 void add_path(CLI::App& command, DataOptions& options) {

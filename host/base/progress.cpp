@@ -72,20 +72,16 @@ Progress::Progress(std::string description, std::int64_t total, std::string unit
       unit_(std::move(unit)),
       total_(total),
       fd_(fd),
-      heard_(listener() != nullptr && listener()->takes_progress()),
-      terminal_(!heard_ && ::isatty(fd) == 1),
+      hears_(listener() != nullptr && listener()->takes_progress() ? listener() : nullptr),
+      terminal_(hears_ == nullptr && ::isatty(fd) == 1),
       start_(Clock::now()),
       last_draw_(start_) {}
 
 void Progress::update(std::int64_t done, const std::string& extra) {
   const auto now = Clock::now();
-  if ((!terminal_ && !heard_) || now - last_draw_ < draw_interval) return;
+  if ((!terminal_ && hears_ == nullptr) || now - last_draw_ < draw_interval) return;
   last_draw_ = now;
-  if (heard_) {
-    if (Listener* const hears = listener(); hears != nullptr)
-      hears->progress(description_, done, total_, unit_);
-    return;
-  }
+  if (hears_ != nullptr) return hears_->progress(description_, done, total_, unit_);
   const double seconds = std::chrono::duration<double>(now - start_).count();
   const std::string line = progress_line(description_, done, total_, seconds, unit_, extra);
   write(clear_line + line.substr(0, columns(fd_) - 1));

@@ -10,6 +10,8 @@
 
 namespace sllmr {
 
+class Listener;
+
 /// The text of a bar: "epoch 3/60  42 % |########            |  12.3 M triples/s  0:42 left  loss 0.31".
 std::string progress_line(const std::string& description, std::int64_t done, std::int64_t total,
                           double seconds, const std::string& unit, const std::string& extra);
@@ -45,7 +47,8 @@ class Progress : NotCopied {
   std::string description_, unit_;
   std::int64_t total_;
   int fd_;
-  bool heard_, terminal_;
+  Listener* hears_;  // instead of the terminal; or null
+  bool terminal_;
   bool drawn_ = false;
   Clock::time_point start_, last_draw_;
 };

@@ -166,4 +166,24 @@ DataStats data_stats(const Split& split) {
   return stats;
 }
 
+std::span<const DataFigure> data_figures() {
+  static constexpr DataFigure kFigures[] = {
+      {"users", "users", &DataStats::users},
+      {"items", "items with an interaction", &DataStats::items},
+      {"interactions", "interactions", &DataStats::interactions},
+      {"train_interactions", "training interactions (without validation and test)",
+       &DataStats::train_interactions},
+      {"ctr_rows", "training rows of the ctr protocol", &DataStats::ctr_rows},
+      {"ctr_cold_rows", "of which with a history of at most 3 items", &DataStats::ctr_cold_rows},
+      {"cold_users", "cold users (training interactions below the threshold)", &DataStats::cold_users},
+      {"tail_items", "tail items (least popular in training)", &DataStats::tail_items},
+      {"attributes", "distinct item attributes", &DataStats::attributes},
+      {"items_without_text", "items without text", &DataStats::items_without_text},
+      {"users_below_three",
+       "users without a test item (training only; of leave-one-out those with fewer than 3 interactions)",
+       &DataStats::users_below_three},
+  };
+  return kFigures;
+}
+
 }  // namespace sllmr

@@ -71,4 +71,12 @@ struct DataStats {
 };
 DataStats data_stats(const Split& split);
 
+/// A member of DataStats, for who prints them or hands them on.
+struct DataFigure {
+  const char* name;
+  const char* meaning;
+  std::int64_t DataStats::*value;
+};
+std::span<const DataFigure> data_figures();
+
 }  // namespace sllmr

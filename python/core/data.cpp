@@ -74,14 +74,7 @@ nb::list attributes_of(const Data& data) {
 nb::dict stats_of(const Data& data) {
   const DataStats stats = data_stats(data.world.split);
   nb::dict out;
-  out["users"] = stats.users;
-  out["items"] = stats.items;
-  out["interactions"] = stats.interactions;
-  out["train_interactions"] = stats.train_interactions;
-  out["cold_users"] = stats.cold_users;
-  out["tail_items"] = stats.tail_items;
-  out["attributes"] = stats.attributes;
-  out["items_without_text"] = stats.items_without_text;
+  for (const DataFigure& figure : data_figures()) out[figure.name] = stats.*figure.value;
   return out;
 }
 

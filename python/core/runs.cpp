@@ -37,9 +37,8 @@ void require_read_by(const Config& config, const Data& data) {
                       difference));
 }
 
-nb::object train_run(const std::string& recipe, const std::vector<std::string>& words, bool resume,
-                     const Data* data, const nb::object& listener, bool takes_progress) {
-  nlohmann::json summary;
+void train_run(const std::string& recipe, const std::vector<std::string>& words, bool resume,
+               const Data* data, const nb::object& listener, bool takes_progress) {
   run_work(listener, takes_progress, [&](Caller&) {
     const Config config = load_config(recipe, words);
     std::optional<World> world;
@@ -47,14 +46,22 @@ nb::object train_run(const std::string& recipe, const std::vector<std::string>& 
       require_read_by(config, *data);
       world = data->world;
     }
-    summary = train(config, resume, alone(), std::move(world));
+    const nlohmann::json summary = train(config, resume, alone(), std::move(world));
     if (summary.is_null()) throw Interrupted();
   });
-  return shown(json_text(summary));
 }
 
-nb::object compare_methods(const Comparison& comparison, const Data* data, const nb::object& listener,
-                           bool takes_progress) {
+nb::object compare_methods(const std::string& recipe, const std::vector<std::string>& words,
+                           const std::string& out, const std::vector<std::string>& methods,
+                           const std::vector<int>& seeds, const std::vector<std::string>& metrics, bool force,
+                           const Data* data, const nb::object& listener, bool takes_progress) {
+  const Comparison comparison{.recipe = recipe,
+                              .out = out,
+                              .overrides = words,
+                              .methods = methods,
+                              .metrics = metrics,
+                              .seeds = seeds,
+                              .force = force};
   std::string text;
   run_work(listener, takes_progress, [&](Caller&) {
     const RunPlan plan = plan_comparison(comparison);
@@ -66,20 +73,6 @@ nb::object compare_methods(const Comparison& comparison, const Data* data, const
     text = figures_markdown(run_table(plan, [](const RunResult&) {}));
   });
   return shown(text);
-}
-
-nb::object compare_words(const std::string& recipe, const std::vector<std::string>& words,
-                         const std::string& out, const std::vector<std::string>& methods,
-                         const std::vector<int>& seeds, const std::vector<std::string>& metrics, bool force,
-                         const Data* data, const nb::object& listener, bool takes_progress) {
-  const Comparison comparison{.recipe = recipe,
-                              .out = out,
-                              .overrides = words,
-                              .methods = methods,
-                              .metrics = metrics,
-                              .seeds = seeds,
-                              .force = force};
-  return compare_methods(comparison, data, listener, takes_progress);
 }
 
 nb::object evaluate_stored(const std::string& run_dir, bool validation, const std::string& device,
@@ -106,9 +99,8 @@ int run_program(const std::vector<std::string>& words) {
 void bind_runs(nb::module_& module) {
   module.def("stop_work", &stop_work, "Stops what is under way, at the end of the interpreter.");
   module.def("train", &train_run, "recipe"_a, "words"_a, "resume"_a, "data"_a.none(), "listener"_a,
-             "takes_progress"_a,
-             "Trains one model into the run_dir that `words` name. Returns its summary.json.");
-  module.def("compare", &compare_words, "recipe"_a, "words"_a, "out"_a, "methods"_a, "seeds"_a, "metrics"_a,
+             "takes_progress"_a, "Trains one model into the run_dir that `words` name.");
+  module.def("compare", &compare_methods, "recipe"_a, "words"_a, "out"_a, "methods"_a, "seeds"_a, "metrics"_a,
              "force"_a, "data"_a.none(), "listener"_a, "takes_progress"_a,
              "Runs methods x seeds into the folder `out`. Returns the table that sllmr compare prints.");
   module.def("evaluate_run", &evaluate_stored, "run_dir"_a, "validation"_a, "device"_a, "predictions"_a,

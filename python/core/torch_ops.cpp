@@ -9,11 +9,11 @@
 #include <cstdint>
 #include <iterator>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "core/bindings.h"
+#include "core/text.h"
 #include "kernels/exec/context.h"
 #include "kernels/gates/module/trial.h"
 #include "kernels/gates/parts.h"
@@ -25,14 +25,10 @@ using namespace nb::literals;
 namespace sllmr::python {
 namespace {
 
-nb::str text(std::string_view of) {
-  return nb::str(of.data(), of.size());
-}
-
 nb::dict described(const GatePart& part) {
   nb::dict out;
-  out["name"] = text(part.name);
-  out["summary"] = text(part.summary);
+  out["name"] = shown(part.name);
+  out["summary"] = shown(part.summary);
   return out;
 }
 
@@ -56,8 +52,8 @@ nb::list objectives() {
     objective["uses_probes"] = part.uses_probes;
     objective["uses_cosine"] = part.uses_cosine;
     objective["uses_means"] = part.uses_means;
-    objective["rule"] = text(part.rule);
-    objective["penalty"] = text(part.penalty);
+    objective["rule"] = shown(part.rule);
+    objective["penalty"] = shown(part.penalty);
     objective["least_side"] = part.least_side;
     out.append(objective);
   }
@@ -85,7 +81,7 @@ nb::list signals() {
 nb::list uncertainties() {
   nb::list out;
   for (const UncertaintyInfo& kind : kUncertainties) {
-    out.append(nb::make_tuple(text(kind.name), kind.needs_passes));
+    out.append(nb::make_tuple(shown(kind.name), kind.needs_passes));
   }
   return out;
 }

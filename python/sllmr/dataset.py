@@ -122,6 +122,7 @@ class Dataset:
 
     @property
     def name(self) -> str:
+        """Of the files, as results and prompts have it."""
         return self._data.name
 
     @property

@@ -6,7 +6,6 @@ import io
 import json
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -77,10 +76,12 @@ def _evaluate_run(
     takes_progress: bool,
 ) -> pd.DataFrame:
     path = os.fspath(run.path if isinstance(run, Run) else run)
+    if not per_row:
+        return figures_frame(json.loads(_core.evaluate_run(path, target == "validation", device, "", listen, takes_progress)))
     folder = TemporaryFolder()
-    lines = str(folder.path / "rows.tsv") if per_row else ""
-    figures = _core.evaluate_run(path, target == "validation", device, lines, listen, takes_progress)
-    return _frame_of(Path(lines).read_bytes()) if per_row else figures_frame(json.loads(figures))
+    rows = folder.path / "rows.tsv"
+    _core.evaluate_run(path, target == "validation", device, str(rows), listen, takes_progress)
+    return _frame_of(rows.read_bytes())
 
 
 def _frame_of(lines: bytes) -> pd.DataFrame:

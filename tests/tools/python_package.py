@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from environments import run_by
+from environments import run_by, skip
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests/python"
@@ -50,6 +50,8 @@ def build():
 
 
 def test(*words):
+    if not (folder / "python_package/site").exists():
+        skip("package: its environment was missing")
     os.environ["PYTHONPATH"] = str(folder / "python_package/site")
     pytest = [sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", TESTS]
     os.execv(sys.executable, [str(word) for word in [*pytest, *words]])

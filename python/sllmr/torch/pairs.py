@@ -11,6 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from sllmr._work import tell
+
 _TRIES = 4  # of a guiding pair, whose scores must differ
 _NEAR = 0.7  # |difference of log(1 + interactions)| of items that are about as popular
 
@@ -65,7 +67,7 @@ class ScoredPairs(torch.nn.Module):
     ) -> ScoredPairs:
         """A table of `sllmr llm score`, tab-separated: user_id, item_id, score, probe.
 
-        user_rows, item_rows: from the table's ids to the model's rows; pairs of others are left out.
+        user_rows, item_rows: from the table's ids to the model's rows; pairs of others are left out, and a Note counts them.
         """
         table = pd.read_csv(path, sep="\t", dtype=str, quoting=3)
         table.columns = [column.split(":")[0] for column in table.columns]
@@ -76,6 +78,8 @@ class ScoredPairs(torch.nn.Module):
         known = (users.notna() & items.notna()).to_numpy()
         if not known.any():
             raise ValueError(f"{os.fspath(path)} has no pair of the model's users and items")
+        if not known.all():
+            tell(f"{os.fspath(path)}: {(~known).sum()} of {len(known)} rows are of users or items that the model lacks")
 
         def tensor(column, dtype):
             return torch.from_numpy(column.to_numpy()[known].astype(dtype))
