@@ -75,22 +75,24 @@ def kuairec(folder, rows):
 
 
 def mind(folder, rows):
-    """Ten impressions a row, two of them clicked: clicks are counted as rows."""
+    """Ten impressions a line, two of them clicked: impressions are counted as rows."""
     path = folder / "behaviors.tsv"
     with open(path, "w") as file:
-        for k, user, item, draw in pairs(rows // 2):
-            shown = " ".join(f"N{draw.randrange(1, rows)}-{int(at < 2)}" for at in range(10))
-            file.write(f"{k}\tU{user}\t11/15/2019 8:55:22 AM\tN{item + 1}\t{shown}\n")
+        for k, user, item, draw in pairs(rows // 10):
+            shown = " ".join(f"N{draw.randrange(1, rows // 18)}-{int(at < 2)}" for at in range(10))
+            at = f"11/{1 + k % 30}/2019 {1 + k % 12}:{k % 60:02}:{k // 60 % 60:02} AM"
+            file.write(f"{k}\tU{user}\t{at}\tN{item + 1}\t{shown}\n")
     return path
 
 
 def fuxictr(folder, rows):
-    """A label in every second row; all rows are counted."""
+    """A positive and a negative after the same history, as AmazonElectronics_x1 has them; all rows are counted."""
     with open(folder / "train.csv", "w") as file:
         file.write("label,user_id,item_id,cate_id,item_history\n")
-        for k, user, item, draw in pairs(rows):
+        for k, user, item, draw in pairs(rows // 2):
             history = "^".join(str(draw.randrange(1, rows // 18)) for _ in range(1 + k % 8))
-            file.write(f"{k % 2},{user},{item},{item % 50},{history}\n")
+            for label, each in enumerate((item, draw.randrange(rows // 18))):
+                file.write(f"{1 - label},{user},{each},{each % 50},{history}\n")
     (folder / "fuxictr.toml").write_text(
         '[interactions]\nfile = "train.csv"\nseparator = ","\nuser = "user_id"\nitem = "item_id"\nlabel = "label"\n'
         'history = "item_history"\nhistory_separator = "^"\n[items]\nitem = "item_id"\ncategories = "cate_id"\n'

@@ -10,6 +10,7 @@
 #include "experiments/commands/import_options.h"
 #include "host/data/import.h"
 #include "host/data/split.h"
+#include "kernels/exec/error.h"
 
 namespace sllmr {
 namespace {
@@ -20,22 +21,27 @@ struct DataOptions {
   bool json = false, force = false;
 };
 
-void print_stats(const Dataset& data, bool as_json) {
+/// As data.split names it.
+const char* split_name(const Dataset& data, const ImportOptions& options) {
+  if (options.split == SplitSource::last_item) return "last_item";
+  return data.held_out.empty() ? "leave_one_out" : "given";
+}
+
+void print_stats(const Dataset& data, const char* split, bool as_json) {
   const DataStats stats = data_stats(leave_one_out(data));
   const std::string hash = fmt::format("{:016x}", data.hash),
                     feature_hash = fmt::format("{:016x}", data.feature_hash),
                     text_hash = fmt::format("{:016x}", data.text_hash);
   if (as_json) {
-    nlohmann::ordered_json json{
-        {"name", data.name},      {"source", data.source},
-        {"hash", hash},           {"feature_hash", feature_hash},
-        {"text_hash", text_hash}, {"split", data.held_out.empty() ? "leave_one_out" : "given"}};
+    nlohmann::ordered_json json{{"name", data.name},      {"source", data.source},
+                                {"hash", hash},           {"feature_hash", feature_hash},
+                                {"text_hash", text_hash}, {"split", split}};
     for (const DataFigure& figure : data_figures()) json[figure.name] = stats.*figure.value;
     fmt::print("{}\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
     return;
   }
-  fmt::print("{} ({}), hash {}, features {}, texts {}{}\n", data.name, data.source, hash, feature_hash,
-             text_hash, data.held_out.empty() ? "" : ", split as given");
+  fmt::print("{} ({}), hash {}, features {}, texts {}, split {}\n", data.name, data.source, hash,
+             feature_hash, text_hash, split);
   for (const DataFigure& figure : data_figures())
     fmt::print("{:>12}  {}\n", stats.*figure.value, figure.meaning);
 }
@@ -55,13 +61,18 @@ void add_data_command(CLI::App& app) {
   CLI::App* stats = data->add_subcommand("stats", "Print the figures of a data set (table 1 of the paper)");
   add_path(*stats, *options);
   stats->add_flag("--json", options->json, "Print one JSON object");
-  stats->callback([options] { print_stats(load_dataset(options->path, options->import), options->json); });
+  stats->callback([options] {
+    const Dataset dataset = load_dataset(options->path, options->import);
+    print_stats(dataset, split_name(dataset, options->import), options->json);
+  });
 
   CLI::App* convert = data->add_subcommand("import", "Convert a data set to RecBole atomic files");
   add_path(*convert, *options);
   convert->add_option("--out", options->out, "Folder that receives NAME.inter and NAME.item")->required();
   convert->add_flag("--force", options->force, "Replace files that this command did not write");
   convert->callback([options] {
+    require(options->import.split != SplitSource::last_item,
+            "--split last_item is for those who read the files: leave it out, and set data.split=last_item");
     const Dataset dataset = load_dataset(options->path, options->import);
     check_recbole_output(dataset, options->out, options->force);
     save_recbole(dataset, options->out);

@@ -17,7 +17,9 @@ const std::map<std::string, Duplicates> kDuplicates{{"error", Duplicates::error}
                                                     {"keep", Duplicates::keep}};
 const std::map<std::string, SplitSource> kSplits{{"auto", SplitSource::automatic},
                                                  {"leave_one_out", SplitSource::leave_one_out},
+                                                 {"last_item", SplitSource::last_item},
                                                  {"given", SplitSource::given}};
+const std::map<std::string, Negatives> kNegatives{{"shown", Negatives::shown}, {"drawn", Negatives::drawn}};
 
 CLI::Validator is_time_bound() {
   return CLI::Validator(
@@ -45,6 +47,11 @@ void add_import_options(CLI::App& command, ImportOptions& options, const std::st
       ->check(number_in(0.0, 1e30))
       ->capture_default_str();
   command
+      .add_option("--negatives", options.negatives,
+                  "What the data say was shown and not taken: shown, which are negatives, or drawn, left out")
+      ->transform(CLI::Transformer(kNegatives))
+      ->default_str("shown");
+  command
       .add_option("--duplicates", options.duplicates,
                   "Rows of the same user, item and time, items described twice: error, first, last or keep")
       ->transform(CLI::Transformer(kDuplicates))
@@ -62,7 +69,8 @@ void add_import_options(CLI::App& command, ImportOptions& options, const std::st
       ->capture_default_str();
   command
       .add_option("--split", options.split,
-                  "auto, leave_one_out, or given by NAME.train.inter, NAME.valid.inter and NAME.test.inter")
+                  "auto, leave_one_out, last_item, or given by NAME.train.inter, NAME.valid.inter and "
+                  "NAME.test.inter")
       ->transform(CLI::Transformer(kSplits))
       ->default_str("auto");
   command

@@ -25,6 +25,13 @@ constexpr Condition kConditions[] = {
     {"eval.monitor",
      [](const Config& c) { return c.train.eval_every > 0 || c.eval.monitor == EvalConfig().monitor; },
      "nothing is validated; set train.eval_every"},
+    {"train.lr_decay", [](const Config& c) { return c.train.eval_every > 0 || c.train.lr_decay == 1; },
+     "nothing is validated; set train.eval_every, or train.lr_decay=1"},
+    {"eval.monitor_on",
+     [](const Config& c) {
+       return c.train.eval_every > 0 || c.eval.monitor_on == EvalConfig::MonitorOn::validation;
+     },
+     "nothing is validated; set train.eval_every"},
     {"llm.scores", kReadsTable, kNoTable},
     {"llm.stale", kReadsTable, kNoTable},
     {"llm.stale_weight", kReadsTable, kNoTable},

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -55,6 +56,7 @@ struct ModelConfig {
   CrossKind cross = CrossKind::mixture;
   bool frozen_bias = false;
   bool relu_deep_logit = false;
+  bool user_id = true;
 };
 
 struct TrainConfig {
@@ -65,6 +67,8 @@ struct TrainConfig {
   OptimizerKind optimizer = OptimizerKind::sgd;
   double lr = 0.05;
   double l2 = 0.05;
+  std::optional<double> embedding_l2;  // none: l2
+  double lr_decay = 1;
   int epochs = 60;
   int batch_size = 128;
   int micro_batches = 1;
@@ -124,11 +128,14 @@ struct GateConfig {
 };
 
 struct EvalConfig {
+  enum class MonitorOn { validation, test };
+
   std::string protocol = "full";
   int max_users = 0;
   std::vector<int> topk = {10, 20};
   bool lists = false;
   std::string monitor = "auc";
+  MonitorOn monitor_on = MonitorOn::validation;
 };
 
 struct Config {

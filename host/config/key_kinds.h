@@ -5,7 +5,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -49,6 +51,7 @@ inline constexpr Range positive{"in [1e-30, 1e30]", [](double x) { return x >= 1
 inline constexpr Range non_negative{"in [0, 1e30]", [](double x) { return x >= 0 && x <= 1e30; }};
 // Beyond it nothing but rounding is kept (kernels/dense/dropout_mask.h).
 inline constexpr Range dropout_range{"in [0, 0.9999]", [](double x) { return x >= 0 && x <= 0.9999; }};
+inline constexpr Range factor{"in [1e-6, 1]", [](double x) { return x >= 1e-6 && x <= 1; }};
 inline constexpr Range share{"in [0, 1]", [](double x) { return x >= 0 && x <= 1; }};
 
 template <class Member>
@@ -64,6 +67,30 @@ Key number(std::string name, Member member, Range range, std::string doc) {
     return true;
   };
   return {std::move(name), fmt::format("a number {}", range.text), std::move(doc), get, set};
+}
+
+/// A number, or "auto", which leaves the std::optional without one.
+template <class Member>
+Key number_or_auto(std::string name, Member member, Range range, std::string doc) {
+  const auto get = [=](const Config& config) {
+    const std::optional<double>& number = member(config);
+    return number ? Value(*number) : Value(std::string("auto"));
+  };
+  const auto set = [=](Config& config, const Value& value) {
+    const auto* text = std::get_if<std::string>(&value);
+    const auto* whole = std::get_if<std::int64_t>(&value);
+    const auto* real = std::get_if<double>(&value);
+    if (!text && !whole && !real) return false;
+    double given = whole ? static_cast<double>(*whole) : real ? *real : 0;
+    if (text) {  // from a command line, where only the key says what a value is
+      member(config).reset();
+      const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), given);
+      if (error != std::errc() || end != text->data() + text->size()) return *text == "auto";
+    }
+    member(config) = given;
+    return range.contains(given);
+  };
+  return {std::move(name), fmt::format("a number {}, or \"auto\"", range.text), std::move(doc), get, set};
 }
 
 /// A number, or the folder of a run, of which `figure_of` makes the number.

@@ -121,6 +121,8 @@ std::vector<Key> own_keys() {
            "rows that count: auto (label, is_click or click > 0), all, or conditions such as rating >= 4"),
       number(SLLMR_KEY(data.min_rating), non_negative,
              "least rating of a row that counts, where data.keep is auto; 0: any"),
+      choice(SLLMR_KEY(data.negatives), {{"shown", Negatives::shown}, {"drawn", Negatives::drawn}},
+             "negatives where the data say what was shown and not taken: that, or draws alone"),
       choice(SLLMR_KEY(data.duplicates),
              {{"error", Duplicates::error},
               {"first", Duplicates::first},
@@ -137,8 +139,10 @@ std::vector<Key> own_keys() {
           SLLMR_KEY(data.split),
           {{"auto", SplitSource::automatic},
            {"leave_one_out", SplitSource::leave_one_out},
+           {"last_item", SplitSource::last_item},
            {"given", SplitSource::given}},
-          "each user's last two items, or as NAME.train.inter, .valid and .test have it; auto: as the files"),
+          "each user's last two items, or the last one alone, or as NAME.train.inter, .valid and .test have "
+          "it; auto: as the files"),
       number(SLLMR_KEY(data.min_described), share,
              "least share of the items that must have a title or attributes"),
       integer(SLLMR_KEY(data.cold_history), 0, "a user with fewer training interactions is cold"),
@@ -154,6 +158,8 @@ std::vector<Key> own_keys() {
            "mf: the last of the width is a bias of the item, under the L2 penalty as the rest"),
       integers(SLLMR_KEY(model.hidden), Ascending::no, 16, kMostUnits, "units of the deep part's layers"),
       number(SLLMR_KEY(model.dropout), dropout_range, "dropout of the deep part"),
+      flag(SLLMR_KEY(model.user_id),
+           "the user's id is a feature; false: the user is known by the history alone"),
       choice(SLLMR_KEY(model.cross), {{"mixture", CrossKind::mixture}, {"full", CrossKind::full}},
              "DCNv2: low-rank experts, or one matrix a layer"),
       flag(SLLMR_KEY(model.frozen_bias), "LLM-CF's quirk: DeepFM's and xDeepFM's bias is never trained"),
@@ -169,6 +175,10 @@ std::vector<Key> own_keys() {
              "update rule of the backbone, see sllmr optimizers"),
       number(SLLMR_KEY(train.lr), positive, "learning rate of the backbone"),
       number(SLLMR_KEY(train.l2), non_negative, "L2 penalty"),
+      number_or_auto(SLLMR_KEY(train.embedding_l2), non_negative,
+                     "L2 penalty of the embeddings of deep backbones; auto: train.l2"),
+      number(SLLMR_KEY(train.lr_decay), factor,
+             "what the learning rate is multiplied by after each validation without a gain; 1: nothing"),
       integer(SLLMR_KEY(train.epochs), 0, "passes over the training rows"),
       integer(SLLMR_KEY(train.batch_size), 1, "rows of a mini-batch (exact mode)", kMostRows),
       integer(SLLMR_KEY(train.micro_batches), 1,
@@ -266,6 +276,10 @@ std::vector<Key> own_keys() {
            "also the metrics of top-K lists: coverage, gini, popularity, diversity (protocol full)"),
       text(SLLMR_KEY(eval.monitor),
            "metric, over all rows, by which validations choose the best epoch: auc, ndcg@10, log_loss, ..."),
+      choice(SLLMR_KEY(eval.monitor_on),
+             {{"validation", EvalConfig::MonitorOn::validation}, {"test", EvalConfig::MonitorOn::test}},
+             "rows that choose the best epoch; test: as some published figures were made, which are too good "
+             "by that"),
   };
 }
 

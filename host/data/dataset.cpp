@@ -26,7 +26,7 @@ Id TokenMap::add(std::string_view token) {
   std::size_t slot = slot_of(token, hash);
   if (slots_[slot].id != 0) return slots_[slot].id;
   require(rows() < std::numeric_limits<Id>::max(), "more than 2^31 - 2 tokens; ids have 32 bits");
-  if (begins_.size() > slots_.size() / 2) {
+  if (4 * begins_.size() > 3 * slots_.size()) {
     grow();
     slot = slot_of(token, hash);
   }
@@ -78,6 +78,10 @@ std::uint64_t content_hash(const Dataset& data) {
     fnv.add_byte(held.validation ? 1 : 0);
     fnv.add_byte(held.test ? 1 : 0);
   }
+  if (data.negatives.empty()) return fnv.value();
+  for (std::size_t entry = 0; entry < data.history.size(); ++entry)
+    fnv.add_number(static_cast<std::uint64_t>(data.negative_offsets[entry + 1]), 8);
+  for (const Id item : data.negatives) fnv.add_number(static_cast<std::uint64_t>(item), 4);
   return fnv.value();
 }
 

@@ -41,7 +41,7 @@ class TokenMap {
 
   std::string pool_;
   std::vector<std::size_t> begins_{0, 0};            // rows() + 1 positions in the pool
-  std::vector<Slot> slots_ = std::vector<Slot>(16);  // a power of two, at most half full
+  std::vector<Slot> slots_ = std::vector<Slot>(16);  // a power of two, at most three quarters full
 };
 
 /// What the data call an attribute of an item.
@@ -58,7 +58,8 @@ struct HeldOut {
 /// Users are numbered in the order of their first line in the file, items in the order in which they first
 /// occur in the histories of users 1, 2, 3, ..., attributes in the order in which they first occur in items
 /// 1, 2, 3, ... So ids depend on the order of the users and on the histories, and not on how the file
-/// interleaves them. Items without an interaction have no id.
+/// interleaves them. Of items without an interaction only those have ids that are negatives: behind the
+/// others, as they first occur in these.
 struct Dataset {
   std::string name;                // "beauty"
   std::string source;              // the path it was read from
@@ -68,8 +69,12 @@ struct Dataset {
   std::uint64_t feature_hash = 0;  // feature_hash() of host/data/feature_source.h: what deep backbones read
   std::uint64_t text_hash = 0;     // text_hash(): what scorers read
   TokenMap users, items, attributes;
-  std::vector<std::int64_t> history_offsets;    // by user
-  std::vector<Id> history;                      // items of a user, oldest first
+  std::vector<std::int64_t> history_offsets;  // by user
+  std::vector<Id> history;                    // items of a user, oldest first
+  /// Items that the user was shown beside an entry of `history` and did not take; both empty: the data know
+  /// of none.
+  std::vector<std::int64_t> negative_offsets;  // by entry of history
+  std::vector<Id> negatives;
   std::vector<std::string> titles;              // by item id; empty where the data have none
   std::vector<std::int64_t> attribute_offsets;  // by item
   std::vector<Id> item_attributes;
@@ -82,6 +87,14 @@ struct Dataset {
     const auto first = static_cast<std::size_t>(history_offsets[static_cast<std::size_t>(user)]);
     const auto last = static_cast<std::size_t>(history_offsets[static_cast<std::size_t>(user) + 1]);
     return std::span(history).subspan(first, last - first);
+  }
+  /// What the user was shown and did not take beside the item at `position` of the history.
+  std::span<const Id> negatives_at(Id user, std::int32_t position) const {
+    if (negative_offsets.empty()) return {};
+    const auto entry = static_cast<std::size_t>(history_offsets[static_cast<std::size_t>(user)]) +
+                       static_cast<std::size_t>(position);
+    const auto first = static_cast<std::size_t>(negative_offsets[entry]);
+    return std::span(negatives).subspan(first, static_cast<std::size_t>(negative_offsets[entry + 1]) - first);
   }
   /// What a row at `position` of the user's history knows of it: the last `most` items before.
   std::span<const Id> history_before(Id user, std::int32_t position, int most) const {
@@ -98,9 +111,9 @@ struct Dataset {
   }
 };
 
-/// Hash of the user tokens, the item tokens and the histories, in id order, and of a split that is not
-/// leave-one-out (64-bit FNV-1a). Equal hashes mean equal ids and the same training items, so what was
-/// trained on one data set may be used on the other. Texts and attributes do not enter.
+/// Hash of the user tokens, the item tokens, the histories and their negatives, in id order, and of a split
+/// that is not leave-one-out (64-bit FNV-1a). Equal hashes mean equal ids and the same training items, so
+/// what was trained on one data set may be used on the other. Texts and attributes do not enter.
 std::uint64_t content_hash(const Dataset& data);
 
 /// Hash of each item's title and attributes, in id order: what prompts and scorers are made of. The ids are

@@ -22,7 +22,7 @@ DescribedRows::DescribedRows(const FileLayout& layout)
     waiting_ = true;
   } else if (columns_.empty()) {
     parse(line);
-    columns_ = fields_;
+    columns_.assign(fields_.begin(), fields_.end());
   } else {
     parse(line);
     waiting_ = true;
@@ -58,12 +58,10 @@ void DescribedRows::parse(std::string_view line) {
     return;
   }
   if (separator_.size() == 1) {
-    if (!split_csv(line, separator_[0], fields_))
+    if (!split_csv(line, separator_[0], unquoted_, fields_))
       reader_.fail("a quotation mark is not closed; correct the line");
   } else {
-    std::vector<std::string_view> views;
-    split(line, separator_, views);
-    fields_.assign(views.begin(), views.end());
+    split(line, separator_, fields_);
   }
   if (!columns_.empty()) reader_.check_fields(fields_.size(), columns_.size());
 }
@@ -72,14 +70,16 @@ std::string_view DescribedRows::text(std::size_t column) const {
   return separator_.empty() ? object_.text(column) : fields_[column];
 }
 
-std::vector<std::string> DescribedRows::list(std::size_t column, const std::string& separator) const {
-  if (separator_.empty() && object_.kind(column) == JsonObject::Kind::list) return object_.words(column);
-  const std::string cell(text(column));
-  if (separator.empty()) return split_list(cell, false);
-  std::vector<std::string_view> views;
-  split(cell, separator, views);
-  std::erase(views, "");
-  return {views.begin(), views.end()};
+std::span<const std::string_view> DescribedRows::list(std::size_t column, const std::string& separator) {
+  const bool array = separator_.empty() && object_.kind(column) == JsonObject::Kind::list;
+  if (array || separator.empty()) {
+    words_ = array ? object_.words(column) : split_list(text(column), false);
+    values_.assign(words_.begin(), words_.end());
+  } else {
+    split(text(column), separator, values_);
+    std::erase(values_, "");
+  }
+  return values_;
 }
 
 }  // namespace sllmr

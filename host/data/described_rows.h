@@ -1,6 +1,7 @@
 // Rows of a delimited or JSON-lines file whose columns somebody has told: what import_described.cpp reads.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,9 +31,9 @@ class DescribedRows {
   /// Of the row that next() has come to: the text in a column, of JSON a number's or truth value's; empty
   /// where there is none.
   std::string_view text(std::size_t column) const;
-  /// The values of a column that holds a list: an array of JSON, or text split at `separator`, which is as
-  /// split_list() finds it where it is empty.
-  std::vector<std::string> list(std::size_t column, const std::string& separator) const;
+  /// The values of a column that holds a list, until the next call: an array of JSON, or text split at
+  /// `separator`, which is as split_list() finds it where it is empty.
+  std::span<const std::string_view> list(std::size_t column, const std::string& separator);
 
   const LineReader& reader() const { return reader_; }
 
@@ -41,9 +42,13 @@ class DescribedRows {
 
   LineReader reader_;
   std::string separator_;
-  std::vector<std::string> columns_, fields_;
+  std::vector<std::string> columns_;
+  std::vector<std::string_view> fields_;
+  std::string unquoted_;  // see split_csv()
   JsonObject object_;     // columns in the order of columns_
-  bool waiting_ = false;  // the first row was looked at
+  std::vector<std::string> words_;
+  std::vector<std::string_view> values_;  // of list()
+  bool waiting_ = false;                  // the first row was looked at
 };
 
 }  // namespace sllmr

@@ -25,6 +25,7 @@ struct FeatureSource {
   std::vector<Id> brands;                         // [item_rows], 0: none
   std::vector<std::int64_t> category_offsets;     // [item_rows + 1]
   std::vector<Id> categories;
+  bool user_id = true;                             // whether the user's id is a feature
   std::function<std::string_view(Id)> user_token;  // what the data call a user
 };
 

@@ -318,7 +318,7 @@ FeatureBatch FeatureBatcher::view(const Block& block, const FeatureStore::Pools&
     batch.row_of_position = block.row_of_position;
   }
   const std::int32_t* none = lengths + most_rows_;
-  const std::int32_t* of_user = options_.side == Side::item ? none : lengths;
+  const std::int32_t* of_user = options_.side == Side::item || !store_.source().user_id ? none : lengths;
   const std::int32_t* of_item = options_.side == Side::user ? none : lengths;
   batch.fields[index_of(Field::user)] = {block.users, index, of_user};
   batch.fields[index_of(Field::item)] = {block.items, index, of_item};

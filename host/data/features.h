@@ -64,7 +64,8 @@ class FeatureStore : NotCopied {
   const ExampleSource* examples() const { return examples_.get(); }
   /// What the embedding tables of a backbone need.
   std::array<Id, kVocabularies> table_rows() const {
-    return {source_.user_rows, source_.item_rows, source_.brand_rows, source_.category_rows};
+    return {source_.user_id ? source_.user_rows : 1, source_.item_rows, source_.brand_rows,
+            source_.category_rows};
   }
   const Pools& host() const { return host_; }
   const Pools& device() const { return device_; }

@@ -3,34 +3,31 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
-#include <string>
-#include <string_view>
 #include <vector>
 
-#include "host/data/dataset.h"
+#include "host/base/time_value.h"
 #include "host/data/tables.h"
 
 namespace sllmr {
 
-/// The earliest row of each user. Files need not have it first.
-class EarliestRows {
+/// The history of each user's earliest row so far. Files need not have it first.
+class FirstHistories {
  public:
-  /// Rows are numbered by the caller; of two at the same time the first is the earliest.
-  void look_at(std::string_view user, Time time, std::int64_t row);
-  bool contain(std::string_view user, std::int64_t row) const { return rows_[users_.find(user)].row == row; }
+  /// Whether the user has no row before `time` yet; of two at the same time the first is the earliest.
+  bool is_first(Id user, Time time) const;
+  /// Of the row at `place` (InteractionTable::place()), which is_first(): `items` (InteractionTable::item()),
+  /// oldest first.
+  void set(Id user, Time time, std::int64_t place, std::vector<Id> items);
+  /// Adds all to `table`, at the last moments before their rows.
+  void add_to(InteractionTable& table) const;
 
  private:
   struct Row {
-    Time time;
-    std::int64_t row;
+    Time time = 0;
+    std::int64_t place = -1;  // none
+    std::vector<Id> items;
   };
-  TokenMap users_;
-  std::vector<Row> rows_{{0, -1}};  // by user
+  std::vector<Row> rows_;  // by user
 };
-
-/// Adds `items`, oldest first, at the last moments before `time`, that of the current line of `reader`.
-void add_history(InteractionTable& table, const LineReader& reader, std::string_view user,
-                 std::span<const std::string> items, Time time);
 
 }  // namespace sllmr

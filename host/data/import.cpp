@@ -229,6 +229,14 @@ void print_notes(const std::vector<std::string>& notes) {
   }
 }
 
+/// A user's last item is the test item; that of a user with one item is for training.
+void hold_out_last_items(Dataset& data) {
+  data.held_out.assign(data.users.rows(), {});
+  for (Id user = 1; user < data.users.rows(); ++user)
+    data.held_out[user].test = data.user_history(user).size() >= 2;
+  data.hash = content_hash(data);
+}
+
 }  // namespace
 
 std::optional<PartFile> part_of(const std::string& file) {
@@ -258,7 +266,7 @@ std::vector<std::string> import_formats() {
 
 Dataset load_dataset(const std::string& path, const ImportOptions& options) {
   const Source source = find_source(path, options);
-  if (source.files.size() > 1 && options.split != SplitSource::leave_one_out) {
+  if (source.files.size() > 1 && !joins_parts(options.split)) {
     // Which part would lose what is for whoever made the split to say.
     require(!has_dates(options) && options.core == 0,
             fmt::format("{}: the data came split ({}), and data.from, data.to and data.core would change the "
@@ -268,6 +276,7 @@ Dataset load_dataset(const std::string& path, const ImportOptions& options) {
   const ReadFiles read;
   Dataset data = source.importer->load(source.files, options);
   require_described(data, options.min_described, data.source);  // there may be no item file
+  if (options.split == SplitSource::last_item) hold_out_last_items(data);
   data.files = read.paths();
   data.notes.insert(data.notes.begin(), source.notes.begin(), source.notes.end());
   data.name.erase(0, data.name.find_first_not_of('.'));  // files are named after it, and must not be hidden

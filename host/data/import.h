@@ -16,8 +16,19 @@ enum class Duplicates { error, first, last, keep };
 enum class SplitSource {
   automatic,      // as the files are, where there is NAME.train.inter and no NAME.inter (else that is noted)
   leave_one_out,  // files that came split are joined
+  last_item,      // the same, and a user's last item is tested, with none for validation
   given,          // by NAME.train.inter, NAME.valid.inter and NAME.test.inter
 };
+
+/// What becomes of items that the data say were shown to a user and not taken.
+enum class Negatives {
+  shown,  // Dataset::negatives
+  drawn,  // they are left out
+};
+
+constexpr bool joins_parts(SplitSource split) {
+  return split == SplitSource::leave_one_out || split == SplitSource::last_item;
+}
 
 /// What the caller may know better than the files. What leaves interactions out works in this order: `keep`
 /// or `min_rating`, `duplicates`, `from` and `to`, `core`.
@@ -26,6 +37,7 @@ struct ImportOptions {
   std::string items;            // path of the item file where it does not lie beside the interactions
   std::string keep = "auto";    // which rows are positives: see RowFilter
   double min_rating = 0;        // a positive has this rating at least; 0: any
+  Negatives negatives = Negatives::shown;
   Duplicates duplicates = Duplicates::first;
   std::string from, to;  // what is earlier or later is left out: a date or a number, see date_range.h
   int core = 0;          // users and items with fewer interactions are left out until there are none

@@ -164,7 +164,7 @@ std::vector<std::string> read_table(LineReader& reader, Part part, const ImportO
 }
 
 Dataset read_tables(const std::vector<std::string>& files, const ImportOptions& options) {
-  const bool split = files.size() > 1, given = split && options.split != SplitSource::leave_one_out;
+  const bool split = files.size() > 1, given = split && !joins_parts(options.split);
   InteractionTable interactions;
   std::vector<std::string> notes;
   std::unique_ptr<LineReader> reader;

@@ -2,22 +2,27 @@
 // [interactions]:
 //
 //   [interactions]
-//   file = "review.json"          # beside the description; plain or .gz; several in an array are one after
-//   another separator = "\t"              # left out: a JSON object a line columns = ["user", "item"]    # of
-//   a delimited file without a header user = "user_id"              # names of columns or keys item =
-//   "business_id" time = "date"                 # left out: rows are in their order time_format = "%Y-%m-%d"
-//   # as strptime(3), in UTC; left out: a number label = "clk"                 # rows count where it is above
-//   0; left out: label, is_click or click rating = "grade"              # what data.min_rating looks at; left
-//   out: rating, overall, stars or score history = "clicked"           # a list: what the user took before;
-//   of a user's first row it counts history_separator = "^"       # left out: as it looks
+//   file = "review.json"      beside the description, plain or .gz; several in an array follow each other
+//   separator = "\t"          left out: a JSON object a line
+//   columns = ["u", "i"]      of a delimited file without a header
+//   user = "user_id"          names of columns or keys
+//   item = "business_id"
+//   time = "date"             left out: rows are in their order
+//   time_format = "%Y-%m-%d"  as strptime(3), in UTC; left out: a number
+//   label = "clk"             rows count where it is above 0, the others are negatives;
+//                             left out: label, is_click or click
+//   rating = "grade"          what data.min_rating looks at; left out: rating, overall, stars or score
+//   history = "clicked"       a list: what the user took before; that of a user's first row counts
+//   history_separator = "^"   left out: as it looks
 //
-//   [items]                       # may be left out: file, separator, columns, item as above, and
+//   [items]                   may be left out: file, separator, columns, item as above, and
 //   title = "name"
 //   brand = "maker"
-//   categories = "categories"     # a list
-//   list_separator = ", "         # of its values; left out: as they look
+//   categories = "kinds"      a list
+//   list_separator = ", "     of its values; left out: as they look
 //
-// Without a file [items] are columns of the interactions. Every row counts unless data.keep says otherwise.
+// Without a file [items] are columns of the interactions. Every row counts unless data.keep says otherwise;
+// negatives are those of what their user took at the same time or, without times, after a history as long.
 // Further columns are not used.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -26,6 +31,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "host/base/text_file.h"
@@ -92,16 +98,6 @@ class Reading {
  public:
   Reading(const Roles& roles, const ImportOptions& options) : roles_(roles), options_(options) {}
 
-  /// Looks for the rows whose histories count. FuxiCTR's are shuffled.
-  void find_earliest(DescribedRows& rows) {
-    const Columns columns = columns_of(rows);
-    while (rows.next()) {
-      ++rows_;
-      earliest_.look_at(rows.text(columns.user), time_of(rows, columns), rows_);
-    }
-  }
-  void rewind() { rows_ = 0; }
-
   void read(DescribedRows& rows) {
     const Columns columns = columns_of(rows);
     std::vector<std::string> others;
@@ -111,20 +107,33 @@ class Reading {
       others.push_back(rows.columns()[k]);
       of_others.push_back(k);
     }
-    RowFilter filter(rows.reader().path(), options_, others, roles_.chosen_by);
+    const LineReader& reader = rows.reader();
+    RowFilter filter(reader.path(), options_, others, roles_.chosen_by);
     while (rows.next()) {
       ++rows_;
-      if (columns.history && earliest_.contain(rows.text(columns.user), rows_)) {
-        add_history(table_, rows.reader(), rows.text(columns.user), history_of(rows, columns),
-                    time_of(rows, columns));
+      const auto verdict = filter.judge(reader, [&](std::size_t k) { return rows.text(of_others[k]); });
+      if (verdict == RowFilter::Verdict::left_out && !columns.history) continue;
+      const std::int64_t place = table_.place(reader);
+      const Id user = table_.user(reader, rows.text(columns.user));
+      const Moment moment = moment_of(rows, columns);
+      if (columns.history && histories_.is_first(user, moment.first)) {
+        std::vector<Id> items;
+        for (const std::string_view item : history_of(rows, columns))
+          items.push_back(table_.item(reader, item));
+        histories_.set(user, moment.first, place, std::move(items));
       }
-      if (!filter.keeps(rows.reader(), [&](std::size_t k) { return rows.text(of_others[k]); })) continue;
-      table_.add(rows.reader(), rows.text(columns.user), rows.text(columns.item), time_of(rows, columns));
+      if (verdict == RowFilter::Verdict::left_out) continue;
+      const Id item = table_.item(reader, rows.text(columns.item));
+      if (verdict == RowFilter::Verdict::counts)
+        table_.add(place, user, item, moment.time);
+      else
+        table_.add_shown(user, item, moment.first, moment.last);
     }
     filter.report(notes_);
   }
 
   Dataset build(const LineReader& reader, std::string name) {
+    histories_.add_to(table_);
     Dataset data = table_.build(reader, std::move(name), options_);
     data.notes.insert(data.notes.end(), notes_.begin(), notes_.end());
     return data;
@@ -146,40 +155,40 @@ class Reading {
     return rows.column(name);
   }
 
-  std::vector<std::string> history_of(const DescribedRows& rows, const Columns& columns) const {
+  std::span<const std::string_view> history_of(DescribedRows& rows, const Columns& columns) const {
     return rows.list(*columns.history, roles_.history_separator);
   }
 
+  /// When a row is, and from when to when it stands beside others of its user.
+  struct Moment {
+    Time time, first, last;
+  };
   /// Rows without times are in the order of what was before them, and then in that of the files.
-  Time time_of(const DescribedRows& rows, const Columns& columns) const {
+  Moment moment_of(DescribedRows& rows, const Columns& columns) const {
     if (!columns.time) {
       const std::size_t before = columns.history ? history_of(rows, columns).size() : 0;
-      return (static_cast<Time>(before) << 64) + rows_;
+      constexpr Time kMoment = Time{1} << 62;  // more than there are rows, in a history as well
+      const Time first = static_cast<Time>(before) * 4 * kMoment;
+      return {first + rows_, first, first + kMoment};
     }
     const std::string_view text = rows.text(*columns.time);
-    return roles_.time_format.empty()
-               ? rows.reader().time(text, roles_.time)
-               : formatted_time(rows.reader(), text, roles_.time_format, "correct the line or time_format");
+    const Time time = roles_.time_format.empty() ? rows.reader().time(text, roles_.time)
+                                                 : formatted_time(rows.reader(), text, roles_.time_format,
+                                                                  "correct the line or time_format");
+    return {time, time, time};
   }
 
   const Roles& roles_;
   const ImportOptions& options_;
   InteractionTable table_;
   std::int64_t rows_ = 0;  // of all files
-  EarliestRows earliest_;
+  FirstHistories histories_;
   std::vector<std::string> notes_;
 };
 
 Dataset read_interactions(const std::vector<FileLayout>& files, const Roles& roles, std::string name,
                           const ImportOptions& options) {
   Reading reading(roles, options);
-  if (!roles.history.empty()) {
-    for (const FileLayout& file : files) {
-      DescribedRows rows(file);
-      reading.find_earliest(rows);
-    }
-    reading.rewind();
-  }
   std::unique_ptr<DescribedRows> rows;
   for (const FileLayout& file : files) {
     rows = std::make_unique<DescribedRows>(file);
@@ -206,13 +215,14 @@ void read_items(const std::vector<FileLayout>& files, const ItemRoles& roles, bo
     };
     const auto title = optional(roles.title), brand = optional(roles.brand),
                categories = optional(roles.categories);
-    std::vector<std::string> kinds;
     std::vector<Attribute> attributes;
     while (rows->next()) {
       attributes.clear();
       if (brand) attributes.push_back({rows->text(*brand), AttributeKind::brand});
-      if (categories) kinds = rows->list(*categories, roles.list_separator);
-      for (const std::string& kind : kinds) attributes.push_back({kind, AttributeKind::category});
+      if (categories) {
+        for (const std::string_view each : rows->list(*categories, roles.list_separator))
+          attributes.push_back({each, AttributeKind::category});
+      }
       items.add(rows->reader(), rows->text(item), title ? rows->text(*title) : "", attributes);
     }
   }

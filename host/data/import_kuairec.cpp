@@ -52,22 +52,35 @@ Dataset read_matrix(const std::string& path, const ImportOptions& options) {
   return data;
 }
 
-/// The next record, whose quoted cells may hold line ends. False at the end of the file.
-bool next_record(LineReader& reader, std::vector<std::string>& fields) {
-  std::string_view line;
-  if (!reader.next(line)) return false;
-  std::string record(line);
-  while (!split_csv(record, ',', fields)) {
-    if (!reader.next(line)) reader.fail("a quotation mark is not closed; correct the line");
-    record += ' ';
-    record += line;
+/// Records of a file, whose quoted cells may hold line ends.
+class Records {
+ public:
+  explicit Records(LineReader& reader) : reader_(reader) {}
+
+  /// The fields of the next one, until the next call; null at the end of the file.
+  const std::vector<std::string_view>* next() {
+    std::string_view line;
+    if (!reader_.next(line)) return nullptr;
+    record_ = line;
+    while (!split_csv(record_, ',', unquoted_, fields_)) {
+      if (!reader_.next(line)) reader_.fail("a quotation mark is not closed; correct the line");
+      record_ += ' ';
+      record_ += line;
+    }
+    return &fields_;
   }
-  return true;
-}
+
+ private:
+  LineReader& reader_;
+  std::string record_, unquoted_;
+  std::vector<std::string_view> fields_;
+};
 
 void read_categories(LineReader& reader, ItemTable& items) {
   std::vector<Attribute> attributes;
-  for (std::vector<std::string> fields; next_record(reader, fields);) {
+  Records records(reader);
+  while (const auto* record = records.next()) {
+    const auto& fields = *record;
     reader.check_fields(fields.size(), 2);
     if (!fields[1].starts_with('[') || !fields[1].ends_with(']'))
       reader.fail(fmt::format("feat is '{}', no list such as [27, 9]; correct the line", fields[1]));
@@ -81,13 +94,15 @@ void read_categories(LineReader& reader, ItemTable& items) {
 void read_captions(LineReader& reader, ItemTable& items) {
   constexpr std::string_view kNone = "UNKNOWN";
   std::vector<Attribute> attributes;
-  for (std::vector<std::string> fields; next_record(reader, fields);) {
+  Records records(reader);
+  while (const auto* record = records.next()) {
+    const auto& fields = *record;
     reader.check_fields(fields.size(), 10);
     attributes.clear();
     for (const std::size_t level : {5, 7, 9}) {
       if (fields[level] != kNone) attributes.push_back({fields[level], AttributeKind::category});
     }
-    const std::string& title = fields[2].empty() ? fields[1] : fields[2];
+    const std::string_view title = fields[2].empty() ? fields[1] : fields[2];
     items.add(reader, fields[0], title == kNone ? "" : title, attributes);
   }
 }

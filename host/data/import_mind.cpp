@@ -1,11 +1,12 @@
 // MIND, news and who read them: behaviors.tsv, without a header impression, user, time, history ("N1 N2") and
 // impressions ("N3-1 N4-0"), and beside it news.tsv: id, category, subcategory, title, abstract, url and two
 // columns of entities. A user's interactions are the history of the earliest row and then what was clicked
-// (-1), in time order. News that were shown and not clicked (-0) are not used. Categories and subcategories
-// become categories.
+// (-1), in time order; news that were shown beside it and not clicked (-0) are its negatives. Categories and
+// subcategories become categories.
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "host/data/formatted_time.h"
 #include "host/data/histories.h"
@@ -36,18 +37,19 @@ class Behaviors {
   }
   std::string_view user() const { return fields_[1]; }
   Time time() const { return time_; }
-  std::vector<std::string> history() const {
-    std::vector<std::string_view> items;
-    split(fields_[3], " ", items);
-    std::erase(items, "");
-    return {items.begin(), items.end()};
+  /// Calls each(item) for what the user had clicked before.
+  template <class Each>
+  void history(const Each& each) {
+    split(fields_[3], " ", items_);
+    for (const std::string_view item : items_) {
+      if (!item.empty()) each(item);
+    }
   }
-  /// Calls clicked(item) for what was clicked, and returns how many impressions were not.
-  template <class Clicked>
-  std::int64_t impressions(const Clicked& clicked) {
-    std::int64_t passed_over = 0;
-    split(fields_[4], " ", shown_);
-    for (const std::string_view shown : shown_) {
+  /// Calls each(item, clicked) for what was shown.
+  template <class Each>
+  void impressions(const Each& each) {
+    split(fields_[4], " ", items_);
+    for (const std::string_view shown : items_) {
       if (shown.empty()) continue;  // a blank may end the cell
       if (!shown.ends_with("-1") && !shown.ends_with("-0")) {
         reader_.fail(
@@ -55,36 +57,43 @@ class Behaviors {
                         "test set says no clicks and cannot be read)",
                         shown));
       }
-      if (shown.back() == '1')
-        clicked(shown.substr(0, shown.size() - 2));
-      else
-        ++passed_over;
+      each(shown.substr(0, shown.size() - 2), shown.back() == '1');
     }
-    return passed_over;
   }
   const LineReader& reader() const { return reader_; }
 
  private:
   LineReader reader_;
-  std::vector<std::string_view> fields_, shown_;
+  std::vector<std::string_view> fields_, items_;
   Time time_ = 0;
 };
 
 Dataset read_behaviors(const std::string& path, const ImportOptions& options) {
   const RowFilter filter(path, options, {});  // there is nothing to choose by
-  EarliestRows earliest;
-  for (Behaviors rows(path); rows.next();)
-    earliest.look_at(rows.user(), rows.time(), rows.reader().line_number());
-  InteractionTable interactions;
+  InteractionTable table;
+  FirstHistories histories;
   std::int64_t passed_over = 0;
   Behaviors rows(path);
+  const LineReader& reader = rows.reader();
   while (rows.next()) {
-    if (earliest.contain(rows.user(), rows.reader().line_number()))
-      add_history(interactions, rows.reader(), rows.user(), rows.history(), rows.time());
-    passed_over += rows.impressions(
-        [&](std::string_view item) { interactions.add(rows.reader(), rows.user(), item, rows.time()); });
+    const std::int64_t place = table.place(reader);
+    const Id user = table.user(reader, rows.user());
+    if (histories.is_first(user, rows.time())) {
+      std::vector<Id> items;
+      rows.history([&](std::string_view item) { items.push_back(table.item(reader, item)); });
+      histories.set(user, rows.time(), place, std::move(items));
+    }
+    rows.impressions([&](std::string_view item, bool clicked) {
+      if (clicked)
+        table.add(place, user, table.item(reader, item), rows.time());
+      else if (options.negatives == Negatives::shown)
+        table.add_shown(user, table.item(reader, item), rows.time(), rows.time());
+      else
+        ++passed_over;
+    });
   }
-  Dataset data = interactions.build(rows.reader(), folder_name(path), options);
+  histories.add_to(table);
+  Dataset data = table.build(reader, folder_name(path), options);
   if (passed_over > 0) {
     data.notes.push_back(
         fmt::format("note: {}: {} impressions were not clicked and are not used", path, passed_over));

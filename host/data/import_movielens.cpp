@@ -79,9 +79,11 @@ void read_movies_dat(LineReader& reader, std::string_view line, ItemTable& items
 }
 
 void read_movies_csv(LineReader& reader, ItemTable& items) {
-  std::vector<std::string> fields;
+  std::string unquoted;
+  std::vector<std::string_view> fields;
   for (std::string_view line; reader.next(line);) {
-    if (!split_csv(line, ',', fields)) reader.fail("a quotation mark is not closed; correct the line");
+    if (!split_csv(line, ',', unquoted, fields))
+      reader.fail("a quotation mark is not closed; correct the line");
     reader.check_fields(fields.size(), 3);
     add_movie(reader, fields[0], fields[1], fields[2], items);
   }

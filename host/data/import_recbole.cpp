@@ -1,7 +1,8 @@
 // RecBole atomic files: NAME.inter, or NAME.train.inter, NAME.valid.inter and NAME.test.inter, and where they
 // exist NAME.item and NAME.user. Tab-separated; the header names and types the columns, in any order; for
 // lists (token_seq) see split_list(). Histories are ordered by `timestamp` or, without it, by `position`; the
-// parts of a split need neither. RowFilter says which rows are positives. An item's text is its `title` (or
+// parts of a split need neither. RowFilter says which rows are positives; a row that a label says is none was
+// shown beside the user's positives at its time. An item's text is its `title` (or
 // `movie_title`, `item_name`, `name`); its brand is `brand`, its categories are `categories`, `category`,
 // `class`, `genre` and `genres`; `attributes` are unlabelled. Other columns are noted.
 #include <fmt/format.h>
@@ -48,18 +49,26 @@ void read_interactions(AtomicTable& table, Part part, bool needs_time, const Imp
   if (time >= 0) used.push_back(static_cast<std::size_t>(time));
   if (table.find(std::array{kTimes[0]}) < 0) refuse_dates(options, table.reader().path());
   const std::vector<std::string> others = table.others(used);
-  RowFilter filter(table.reader().path(), options, others);
+  ImportOptions chosen = options;
+  if (time < 0) chosen.negatives = Negatives::drawn;  // nothing says beside what they were shown
+  RowFilter filter(table.reader().path(), chosen, others);
   std::vector<std::size_t> columns;  // of the others
   for (const std::string& name : others)
     columns.push_back(static_cast<std::size_t>(table.find(std::array{name})));
   while (table.next()) {
-    if (!filter.keeps(table.reader(), [&](std::size_t other) { return table[columns[other]]; })) continue;
+    const LineReader& reader = table.reader();
+    const auto verdict = filter.judge(reader, [&](std::size_t other) { return table[columns[other]]; });
+    if (verdict == RowFilter::Verdict::left_out) continue;
     std::optional<Time> when;
     if (time >= 0) {
       const auto column = static_cast<std::size_t>(time);
-      when = table.reader().time(table[column], table.columns()[column].name);
+      when = reader.time(table[column], table.columns()[column].name);
     }
-    interactions.add(table.reader(), table[user], table[item], when, part);
+    if (verdict == RowFilter::Verdict::counts)
+      interactions.add(reader, table[user], table[item], when, part);
+    else
+      interactions.add_shown(interactions.user(reader, table[user]), interactions.item(reader, table[item]),
+                             *when, *when);
   }
   filter.report(notes);
 }
@@ -140,7 +149,7 @@ std::string data_name(const std::string& path) {
 }
 
 Dataset load(const std::vector<std::string>& files, const ImportOptions& options) {
-  const bool given = files.size() > 1 && options.split != SplitSource::leave_one_out;
+  const bool given = files.size() > 1 && !joins_parts(options.split);
   InteractionTable interactions;
   std::vector<std::string> notes;
   std::unique_ptr<AtomicTable> table;

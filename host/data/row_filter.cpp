@@ -74,11 +74,15 @@ bool is_label(std::string_view column) {
 
 RowFilter::RowFilter(const std::string& path, const ImportOptions& options,
                      std::span<const std::string> columns, const ColumnRoles& roles)
-    : path_(path), setting_("data.keep=" + options.keep), good_rating_(roles.good_rating) {
+    : path_(path),
+      setting_("data.keep=" + options.keep),
+      good_rating_(roles.good_rating),
+      shown_(options.negatives == Negatives::shown) {
   const auto rating = find_role(columns, roles.rating, kRatings);
   if (options.keep == "auto") {
     if (const auto label = find_role(columns, roles.label, kLabels))
-      conditions_.push_back({*label, columns[*label], ">", 0});
+      conditions_.push_back(
+          {.column = *label, .name = columns[*label], .comparison = ">", .value = 0, .is_label = true});
   } else if (options.keep != "all") {
     add_conditions(options.keep, columns);
   }
@@ -140,14 +144,18 @@ bool RowFilter::holds(const LineReader& reader, const Condition& condition, std:
 
 void RowFilter::report(std::vector<std::string>& notes) const {
   std::vector<std::string> parts;
-  if (left_out_ > 0) {
+  const auto tell = [&](std::int64_t rows, const char* are, bool negative) {
+    if (rows == 0) return;
     std::vector<std::string> texts;
     for (const Condition& c : conditions_) {
-      texts.push_back(fmt::format("{} {} {}", c.name, c.comparison, c.value));
+      if ((shown_ && c.is_label) == negative)
+        texts.push_back(fmt::format("{} {} {}", c.name, c.comparison, c.value));
     }
-    parts.push_back(fmt::format("{} of {} rows are left out, as they are not {} ({})", left_out_, rows_,
+    parts.push_back(fmt::format("{} of {} rows are {}, as they are not {} ({})", rows, rows_, are,
                                 fmt::join(texts, ", "), setting_));
-  }
+  };
+  tell(negatives_, "negatives", true);
+  tell(left_out_, "left out", false);
   if (!ratings_.empty()) {
     parts.push_back(fmt::format("a row counts whatever its {} (data.min_rating={} would choose)",
                                 fmt::join(ratings_, ", "), good_rating_));

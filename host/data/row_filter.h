@@ -42,7 +42,9 @@ class RowFilter {
     std::string comparison;  // >=, >, <=, <, ==, !=
     double value;
     const char* remedy = "set data.keep=all";  // where the column holds no numbers
+    bool is_label = false;                     // rows for which it does not hold are negatives
   };
+  enum class Verdict { counts, negative, left_out };
 
   /// For a file with these `columns`, without those that name user, item and time. Throws Error where
   /// data.keep is none of the above or names another column, and where data.min_rating is set beside it or
@@ -51,17 +53,23 @@ class RowFilter {
             const ColumnRoles& roles = {});
 
   const std::vector<Condition>& conditions() const { return conditions_; }
-  /// Whether the current line of `reader` counts. `field(column)` is what it has in a column: a number, true
-  /// or false, else Error.
+  /// What the current line of `reader` is; a `negative` where data.negatives=shown and a label of data.keep
+  /// says so. `field(column)` is what the line has in a column: a number, true or false, else Error.
   template <class Field>
-  bool keeps(const LineReader& reader, const Field& field) {
+  Verdict judge(const LineReader& reader, const Field& field) {
     ++rows_;
     for (const Condition& condition : conditions_) {
       if (holds(reader, condition, field(condition.column))) continue;
-      ++left_out_;
-      return false;
+      const bool negative = shown_ && condition.is_label;
+      ++(negative ? negatives_ : left_out_);
+      return negative ? Verdict::negative : Verdict::left_out;
     }
-    return true;
+    return Verdict::counts;
+  }
+  /// Whether it counts, of a file that labels nothing.
+  template <class Field>
+  bool keeps(const LineReader& reader, const Field& field) {
+    return judge(reader, field) == Verdict::counts;
   }
   /// Appends one line to `notes` about rows that were left out and columns that were not looked at, if there
   /// are any.
@@ -76,7 +84,8 @@ class RowFilter {
   double good_rating_;
   std::vector<Condition> conditions_;
   std::vector<std::string> ratings_, unused_;  // columns
-  std::int64_t rows_ = 0, left_out_ = 0;
+  bool shown_;
+  std::int64_t rows_ = 0, left_out_ = 0, negatives_ = 0;
 };
 
 }  // namespace sllmr

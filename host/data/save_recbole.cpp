@@ -21,8 +21,9 @@
 namespace sllmr {
 namespace {
 
-/// The header of the interactions.
+/// The header of the interactions, and of those with negatives.
 constexpr const char* kWrittenInteractions = "user_id:token\titem_id:token\tposition:float";
+constexpr const char* kWrittenLabels = "user_id:token\titem_id:token\tposition:float\tlabel:float";
 
 /// The cell of an item's attributes of one kind.
 std::string attribute_cell(const Dataset& data, Id item, AttributeKind kind) {
@@ -89,7 +90,9 @@ void write_items(const Dataset& data, std::ostream& out) {
 void check_recbole_output(const Dataset& data, const std::string& folder, bool force) {
   const std::string prefix = (std::filesystem::path(folder) / data.name).string();
   const bool given = !data.held_out.empty();
-  const auto is_ours = [](const std::string& path) { return has_first_line(path, kWrittenInteractions); };
+  const auto is_ours = [](const std::string& path) {
+    return has_first_line(path, kWrittenInteractions) || has_first_line(path, kWrittenLabels);
+  };
   // Anybody may begin an item file with our header; ours has interactions with ours beside it.
   const auto are_our_items = [&](const std::string& path) {
     return has_items_header(path) && (std::ranges::any_of(interaction_files(false, prefix), is_ours) ||
@@ -122,7 +125,7 @@ void save_recbole(const Dataset& data, const std::string& folder) {
   std::vector<std::unique_ptr<AtomicFile>> files;
   for (const std::string& file : interaction_files(given, prefix)) {
     files.push_back(std::make_unique<AtomicFile>(file));
-    files.back()->stream() << kWrittenInteractions << '\n';
+    files.back()->stream() << (data.negatives.empty() ? kWrittenInteractions : kWrittenLabels) << '\n';
   }
   const Split split = leave_one_out(data);
   for (Id user = 1; user < data.users.rows(); ++user) {
@@ -132,8 +135,12 @@ void save_recbole(const Dataset& data, const std::string& folder) {
       if (given && k >= split.train_items(user).size()) {
         part = k + 1 == history.size() && split.test[user] != 0 ? Part::test : Part::valid;
       }
-      files[static_cast<std::size_t>(part)]->stream()
-          << data.users.token(user) << '\t' << data.items.token(history[k]) << '\t' << k << '\n';
+      std::ostream& out = files[static_cast<std::size_t>(part)]->stream();
+      const auto write = [&](Id item, const char* label) {
+        out << data.users.token(user) << '\t' << data.items.token(item) << '\t' << k << label << '\n';
+      };
+      write(history[k], data.negatives.empty() ? "" : "\t1");
+      for (const Id item : data.negatives_at(user, static_cast<std::int32_t>(k))) write(item, "\t0");
     }
   }
   items.commit();

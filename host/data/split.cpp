@@ -11,13 +11,24 @@
 namespace sllmr {
 namespace {
 
-/// Draws items that one user never touched.
+/// Draws from what was shown beside an item of a history, else from the items that the user never touched.
 class NegativeSampler {
  public:
   NegativeSampler(const Dataset& data, std::uint64_t seed, Purpose purpose)
       : data_(data), seed_(seed), purpose_(purpose) {}
 
+  /// For row `row`, at `position` of the user's history.
+  Id draw(Id user, std::int32_t position, std::uint64_t row) {
+    const auto shown = data_.negatives_at(user, position);
+    if (shown.empty()) return draw_untouched(user, row);
+    const std::uint32_t word = philox(seed_, 0, row, purpose_, 0).word[0];
+    return shown[below(word, static_cast<std::uint32_t>(shown.size()))];
+  }
+
+ private:
   void set_user(Id user) {
+    if (user == user_) return;
+    user_ = user;
     const auto history = data_.user_history(user);
     touched_.assign(history.begin(), history.end());
     std::ranges::sort(touched_);
@@ -29,7 +40,8 @@ class NegativeSampler {
         data_.source, data_.users.token(user), data_.items.count()));
   }
 
-  Id draw(std::uint64_t row) const {
+  Id draw_untouched(Id user, std::uint64_t row) {
+    set_user(user);
     for (std::uint32_t block = 0;; ++block) {
       for (const std::uint32_t word : philox(seed_, 0, row, purpose_, block).word) {
         const Id item = 1 + static_cast<Id>(below(word, static_cast<std::uint32_t>(data_.items.count())));
@@ -38,11 +50,11 @@ class NegativeSampler {
     }
   }
 
- private:
   const Dataset& data_;
   std::uint64_t seed_;
   Purpose purpose_;
-  std::vector<Id> touched_;
+  Id user_ = 0;
+  std::vector<Id> touched_;  // by the user
 };
 
 /// One positive and one negative for each user with an item in `targets`, which stands at `position(user)` of
@@ -56,9 +68,8 @@ std::vector<CtrRow> held_out_rows(const Split& split, const std::vector<Id>& tar
     const Id target = targets[user];
     if (target == 0) continue;
     const std::int32_t position = position_of(user);
-    negatives.set_user(user);
     rows.push_back({user, target, position, 1});
-    rows.push_back({user, negatives.draw(static_cast<std::uint64_t>(user)), position, 0});
+    rows.push_back({user, negatives.draw(user, position, static_cast<std::uint64_t>(user)), position, 0});
   }
   return rows;
 }
@@ -125,10 +136,9 @@ std::vector<CtrRow> ctr_train_rows(const Split& split, std::uint64_t seed) {
   for (Id user = 1; user < split.data->users.rows(); ++user) {
     const auto items = split.train_items(user);
     const std::int32_t end = ctr_items(split, user);
-    if (end > 1) negatives.set_user(user);
     for (std::int32_t position = 1; position < end; ++position) {
       rows.push_back({user, items[position], position, 1});
-      rows.push_back({user, negatives.draw(rows.size() / 2), position, 0});
+      rows.push_back({user, negatives.draw(user, position, rows.size() / 2), position, 0});
     }
   }
   return rows;

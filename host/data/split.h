@@ -49,14 +49,15 @@ struct CtrRow {
   Id user;
   Id item;
   std::int32_t position;  // items of the history that the row may see
-  float label;            // 1 observed, 0 sampled negative
+  float label;            // 1 observed, 0 negative
 };
 
 /// Training rows of the `ctr` protocol: each position after the first and before the last two, as one
-/// positive and one negative, uniform over the items that the user never touches (counter-based, so a row's
-/// negative depends on seed and row only). 2 (n - 3) rows a user, by user and position, each positive
+/// positive and one negative, uniform over what Dataset::negatives has beside it or, where that is nothing,
+/// over the items that the user never touches (counter-based, so a row's negative depends on seed and row
+/// only). 2 (n - 3) rows a user, by user and position, each positive
 /// followed by its negative. Users without a test item have none, unless the data came split. These three
-/// functions throw Error for a user who has touched every item, as there is no negative then.
+/// functions throw Error for a user who has touched every item, where there is no negative then.
 std::vector<CtrRow> ctr_train_rows(const Split& split, std::uint64_t seed);
 /// Test rows (or validation rows): one positive and one negative a user, fixed by the seed. A test row sees
 /// all items before it, the validation item among them.

@@ -35,8 +35,10 @@ std::string clean_text(std::string_view text, char blank) {
   return clean;
 }
 
-/// Adds the token of a user or an item (`what`), which must be fit for a field of a text file.
-Id add_token(const LineReader& reader, TokenMap& vocabulary, std::string_view token, const char* what) {
+}  // namespace
+
+Id InteractionTable::add_token(const LineReader& reader, TokenMap& vocabulary, std::string_view token,
+                               const char* what) {
   const Id next = vocabulary.rows();
   const Id id = vocabulary.add(token);
   if (id == 0) reader.fail(fmt::format("the {} id is empty; correct or delete the line", what));
@@ -47,18 +49,16 @@ Id add_token(const LineReader& reader, TokenMap& vocabulary, std::string_view to
   return id;
 }
 
-}  // namespace
+std::int64_t InteractionTable::place(const LineReader& reader) {
+  if (files_.empty() || files_.back().path != reader.path()) files_.push_back({reader.path(), last_place_});
+  return last_place_ = files_.back().lines_before + reader.line_number();
+}
 
-void InteractionTable::add(const LineReader& reader, std::string_view user, std::string_view item,
-                           std::optional<Time> time, Part part) {
+void InteractionTable::add(std::int64_t place, Id user, Id item, std::optional<Time> time, Part part) {
   const auto at = static_cast<std::size_t>(part);
-  if (files_.empty() || files_.back().path != reader.path())
-    files_.push_back({reader.path(), rows_.empty() ? 0 : rows_.back().line()});
   timed_[at] = time.has_value();
-  const Id user_id = add_token(reader, users_, user, "user");
-  const Id item_id = add_token(reader, items_, item, "item");
-  const std::int64_t line = files_.back().lines_before + reader.line_number();
-  rows_.push_back({time.value_or(Time{0}), 4 * line + static_cast<std::int64_t>(part), user_id, item_id});
+  in_order_ = in_order_ && (rows_.empty() || rows_.back().line() <= place);
+  rows_.push_back({time.value_or(Time{0}), 4 * place + static_cast<std::int64_t>(part), user, item});
 }
 
 const InteractionTable::File& InteractionTable::file_of(const InteractionRow& row) const {
@@ -168,8 +168,8 @@ std::vector<HeldOut> InteractionTable::held_out() const {
   return held;
 }
 
-/// Numbers the users anew who have rows left, as if the lines of the others were not there.
-void InteractionTable::forget_absent_users() {
+/// Numbers the users anew who have rows, in the order of these, as if no other lines were there.
+void InteractionTable::renumber_users() {
   std::vector<const InteractionRow*> first(users_.rows());  // by user, where there is one
   for (const InteractionRow& row : rows_) {
     const InteractionRow*& known = first[row.user];
@@ -181,7 +181,23 @@ void InteractionTable::forget_absent_users() {
   std::vector<Id> ids(users_.rows());
   for (const InteractionRow* row : first) ids[row->user] = users.add(users_.token(row->user));
   for (InteractionRow& row : rows_) row.user = ids[row.user];
+  shown_.renumber_users(ids);
   users_ = std::move(users);
+}
+
+/// `core`: data.core chose the items.
+void InteractionTable::assign_shown(Dataset& data, bool core) {
+  if (shown_.empty()) return;
+  if (core) {
+    std::vector<std::uint8_t> known(items_.rows(), 0);
+    for (const InteractionRow& row : rows_) known[row.item] = 1;
+    shown_.keep_items(known);
+  }
+  const std::int64_t unused = shown_.assign(rows_, first_row_, data);
+  data.notes.push_back(
+      fmt::format("note: {}: {} items that were shown and not taken are negatives (data.negatives=shown){}",
+                  data.source, data.negatives.size(),
+                  unused == 0 ? "" : fmt::format("; {} are not, as their users took nothing then", unused)));
 }
 
 Dataset InteractionTable::build(const LineReader& reader, std::string name, const ImportOptions& options,
@@ -194,20 +210,28 @@ Dataset InteractionTable::build(const LineReader& reader, std::string name, cons
   data.source = files_.front().path;
   sort_by_user_and_time(given);
   treat_duplicates(data, options.duplicates, given);
-  if (filter_interactions(rows_, users_.rows(), items_.rows(), options, data.source, data.notes)) {
-    forget_absent_users();
+  const bool filtered =
+      filter_interactions(rows_, users_.rows(), items_.rows(), options, data.source, data.notes);
+  const auto absent = [&](Id user) { return first_row_[user] == first_row_[user + 1]; };
+  bool complete = in_order_ && !filtered;
+  for (Id user = 1; complete && user < users_.rows(); ++user) complete = !absent(user);
+  if (!complete) {
+    renumber_users();
     sort_by_user_and_time(given);
   }
+  assign_shown(data, options.core > 0);
   if (given) data.held_out = held_out();
 
   data.history_offsets = first_row_;
   std::vector<Id> item_ids(items_.rows(), 0);
+  const auto id_of = [&](Id item) {
+    Id& id = item_ids[item];
+    if (id == 0) id = data.items.add(items_.token(item));
+    return id;
+  };
   data.history.reserve(rows_.size());
-  for (const InteractionRow& row : rows_) {
-    Id& id = item_ids[row.item];
-    if (id == 0) id = data.items.add(items_.token(row.item));
-    data.history.push_back(id);
-  }
+  for (const InteractionRow& row : rows_) data.history.push_back(id_of(row.item));
+  for (Id& item : data.negatives) item = id_of(item);
   data.users = std::move(users_);
   data.titles.resize(data.items.rows());
   data.attribute_offsets.assign(data.items.rows() + 1, 0);
@@ -228,7 +252,15 @@ void ItemTable::add(const LineReader& reader, std::string_view item, std::string
     ++unknown_;
     return;
   }
-  Entry entry{reader.line_number(), clean_text(title, ' '), {}};
+  if (repeats_) {
+    raw_ = title;
+    for (const Attribute& attribute : attributes) {
+      raw_ += '\n';
+      raw_ += attribute.value;
+    }
+    if (entries_[id].line != 0 && entries_[id].raw == raw_) return;  // as nearly all of them
+  }
+  Entry entry{reader.line_number(), raw_, clean_text(title, ' '), {}};
   for (const Attribute& attribute : attributes) {
     const std::pair added(attribute.kind, attributes_.add(clean_text(attribute.value, '_')));
     if (added.second != 0 && std::ranges::find(entry.attributes, added) == entry.attributes.end()) {

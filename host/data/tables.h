@@ -13,6 +13,7 @@
 #include "host/data/dataset.h"
 #include "host/data/importer.h"
 #include "host/data/interaction_filters.h"
+#include "host/data/shown_items.h"
 
 namespace sllmr {
 
@@ -22,15 +23,31 @@ class InteractionTable {
   /// Adds an interaction that stands in the current line of `reader`. Any unit of `time` will do. Files are
   /// read one after another, those of each part together; all rows of a part have a time or none.
   void add(const LineReader& reader, std::string_view user, std::string_view item, std::optional<Time> time,
-           Part part = Part::train);
+           Part part = Part::train) {
+    add(place(reader), this->user(reader, user), this->item(reader, item), time, part);
+  }
+
+  /// The same for whoever looks at a row before it is known whether, and where, it counts: ids of a user and
+  /// an item in the current line, and the place of the line among those of all files.
+  Id user(const LineReader& reader, std::string_view token) {
+    return add_token(reader, users_, token, "user");
+  }
+  Id item(const LineReader& reader, std::string_view token) {
+    return add_token(reader, items_, token, "item");
+  }
+  std::int64_t place(const LineReader& reader);
+  void add(std::int64_t place, Id user, Id item, std::optional<Time> time, Part part = Part::train);
+  /// `user` was shown `item` beside what was taken from `first` to `last`, and did not take it.
+  void add_shown(Id user, Id item, Time first, Time last) { shown_.add(user, item, first, last); }
 
   /// Histories by time, equal times in file order; no texts. Where the split is `given`, training items come
   /// before the validation and the test item, whatever their times. Empties the table. The same user, item
   /// and time twice are treated as `options` say and noted (the same user and item at different times are
   /// legal); rows without times are the same where user and item are. Then filter_interactions() does what
-  /// `options` say; what is left is as if the file had nothing else. Throws Error when there are no
-  /// interactions, when duplicates are errors, and for a given split when a user has two validation or test
-  /// items, or an interaction is in two parts.
+  /// `options` say; what is left is as if the file had nothing else. What was shown becomes
+  /// Dataset::negatives, and items that only were shown are items behind the others. Throws Error when there
+  /// are no interactions, when duplicates are errors, and for a given split when a user has two validation or
+  /// test items, or an interaction is in two parts.
   Dataset build(const LineReader& reader, std::string name, const ImportOptions& options, bool given = false);
 
  private:
@@ -39,19 +56,26 @@ class InteractionTable {
     std::int64_t lines_before;  // of the files before it
   };
 
+  /// Adds the token of a user or an item (`what`), which must be fit for a field of a text file.
+  static Id add_token(const LineReader& reader, TokenMap& vocabulary, std::string_view token,
+                      const char* what);
   const File& file_of(const InteractionRow& row) const;
   std::string where(const InteractionRow& row) const;
   bool is_timed(const InteractionRow& row) const { return timed_[static_cast<std::size_t>(row.part())]; }
   void sort_by_user_and_time(bool given);
   void count_rows();
   void treat_duplicates(Dataset& data, Duplicates duplicates, bool given);
-  void forget_absent_users();
+  void renumber_users();
+  void assign_shown(Dataset& data, bool core);
   std::vector<HeldOut> held_out() const;
 
   TokenMap users_, items_;
   std::vector<InteractionRow> rows_;
   std::vector<std::int64_t> first_row_;  // by user, of the sorted rows
+  ShownItems shown_;
   std::vector<File> files_;
+  std::int64_t last_place_ = 0;
+  bool in_order_ = true;         // rows were added as their lines stand in the files
   std::array<bool, 3> timed_{};  // by part: whether its rows have times
 };
 
@@ -80,6 +104,7 @@ class ItemTable {
  private:
   struct Entry {
     std::int64_t line = 0;  // 0: not seen
+    std::string raw;        // title and attributes as the file has them, where items may be repeated
     std::string title;
     std::vector<std::pair<AttributeKind, Id>> attributes;
   };
@@ -93,6 +118,7 @@ class ItemTable {
   std::vector<Entry> entries_;  // by item
   std::int64_t lines_ = 0, unknown_ = 0, repeated_ = 0, contradicting_ = 0;
   std::string first_repeated_;  // for an error
+  std::string raw_;             // of the line at hand
 };
 
 /// Throws Error where a smaller share of the items than `min_described` has a title or attributes; `path` is

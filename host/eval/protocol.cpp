@@ -50,7 +50,8 @@ Monitor monitor_of(const Config& config, const Protocol& protocol) {
   std::vector<std::string> names;
   for (const MetricAt& each : metrics) names.push_back(each.name);
   require_known_name(config, "eval.monitor", names);
-  return {found->name, found->metric->better};
+  return {found->name, found->metric->better,
+          config.eval.monitor_on == EvalConfig::MonitorOn::test ? Target::test : Target::validation};
 }
 
 }  // namespace sllmr

@@ -61,12 +61,14 @@ const std::vector<Protocol>& protocols();
 /// and where monitor_of() does.
 const Protocol& find_protocol(const Config& config);
 
-/// The metric that says which epoch is best, over all rows.
+/// The metric that says which epoch is best, over all rows of a target.
 struct Monitor {
   std::string name;  // "auc", "recall@10"
   Better better;
+  Target target;
 };
-/// What eval.monitor names. Throws Error naming the nearest known metric where the protocol has no such one.
+/// What eval.monitor and eval.monitor_on name. Throws Error naming the nearest known metric where the
+/// protocol has no such one.
 Monitor monitor_of(const Config& config, const Protocol& protocol);
 
 }  // namespace sllmr

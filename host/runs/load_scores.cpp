@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <ctime>
+#include <nlohmann/json.hpp>
 
 #include "host/ask/scorer.h"
 #include "host/base/say.h"
@@ -85,6 +86,18 @@ void warn_of_missing_texts(const Config& config, const Dataset& data) {
 }
 
 }  // namespace
+
+nlohmann::json to_json(const LlmScores& scores) {
+  const ScoreTable& table = scores.table;
+  nlohmann::json told = {{"scorer", table.scorer}, {"pairs", table.size()}, {"users", table.scored_users()}};
+  if (scores.audit) {
+    told["unknown_rows"] = scores.unknown_rows;
+    told["leakage"] = {{"held_out_candidates", scores.audit->held_out_candidates},
+                       {"expected_by_chance", scores.audit->held_out_expected},
+                       {"allowed", scores.audit->too_many()}};
+  }
+  return told;
+}
 
 LlmScores load_scores(const Config& config, const Split& split) {
   require_used(config, inapplicable_keys(config));

@@ -19,7 +19,7 @@ World load_world(const Config& config) {
 void check_protocol(const Config& config, const Split& split) {
   const Protocol& protocol = find_protocol(config);
   protocol.check(config, split, Target::test);
-  if (config.train.eval_every > 0) protocol.check(config, split, Target::validation);
+  if (config.train.eval_every > 0) protocol.check(config, split, monitor_of(config, protocol).target);
 }
 
 }  // namespace sllmr

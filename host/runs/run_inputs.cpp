@@ -94,6 +94,14 @@ std::string changed_input(const Config& config, const RunInputs& now, const Stor
   return {};
 }
 
+void require_same_configuration(const std::string& path, const Config& then, const Config& now) {
+  const std::string change = changed_configuration(then, now);
+  require(change.empty(),
+          fmt::format("{}: cannot resume with another configuration ({}): repeat the first run's recipe and "
+                      "overrides, or choose another run_dir",
+                      path, change));
+}
+
 Config decisive(Config config) {
   config.origins.clear();
   config.run_dir.clear();

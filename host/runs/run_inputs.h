@@ -53,6 +53,9 @@ std::string changed_input(const Config& config, const RunInputs& now, const Stor
 /// count.
 std::string changed_configuration(const Config& then, const Config& now);
 
+/// Throws Error naming `path` where changed_configuration() finds one.
+void require_same_configuration(const std::string& path, const Config& then, const Config& now);
+
 /// The configuration without what the figures do not depend on: the folder, where a value was set and, as the
 /// exact mode and CUDA give the same bits with any number of them, the threads. Device and threads that are
 /// left open become those of this machine.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -34,6 +35,8 @@ namespace {
 
 constexpr const char* kFormat = "sllmr-checkpoint-1";
 
+// How often the learning rate has decayed.
+constexpr const char* kDecays = "lr_decays";
 // In the metadata of a checkpoint whose epoch was trained, but whose validation was stopped.
 constexpr const char* kValidationDue = "validation_due";
 
@@ -73,6 +76,10 @@ class Run {
     if (ranks_.writes()) folder_->write_tokens(*world_.data);
     if (const std::string remark = trainer_->remark(); !remark.empty())
       say(fmt::format("warning: {}", remark));
+    if (config_.train.eval_every > 0 && monitor_.target == Target::test)
+      say("warning: eval.monitor_on=test chooses the epoch by the rows that it is tested on, so the figures "
+          "are "
+          "too good: compare them with others that were made so alone");
   }
 
   nlohmann::json operator()() {
@@ -171,15 +178,24 @@ class Run {
 
   /// Is it the best so far?
   bool validate(int epoch) {
-    nlohmann::json event = evaluate(Target::validation);
+    nlohmann::json event = evaluate(monitor_.target);
     validation_due_ = false;
     event["event"] = "validation";
     event["epoch"] = epoch;
     if (ranks_.writes()) folder_->log(event);
     const bool best = validation_.add(epoch, event.at(monitor_.name).at("all"), monitor_.better);
-    if (best) save(kBestFile);
+    if (best)
+      save(kBestFile);
+    else if (config_.train.lr_decay < 1)
+      decay_rate(lr_decays_ + 1);
     done_ = config_.train.patience > 0 && validation_.without_gain >= config_.train.patience;
     return best;
+  }
+
+  /// The learning rate is that after so many validations without a gain.
+  void decay_rate(int decays) {
+    lr_decays_ = decays;
+    trainer_->set_learning_rate(config_.train.lr * std::pow(config_.train.lr_decay, decays));
   }
 
   nlohmann::json summarise() {
@@ -210,20 +226,13 @@ class Run {
     summary["test"] = test;
     summary["guidance"] = last_.guidance;
     summary["guidance_cost"] = guidance_cost_;
-    if (scores_) {
-      const ScoreTable& table = scores_->table;
-      summary["llm"] = {{"scorer", table.scorer}, {"pairs", table.size()}, {"users", table.scored_users()}};
-      if (scores_->audit) {
-        summary["llm"]["unknown_rows"] = scores_->unknown_rows;
-        summary["llm"]["leakage"] = {{"held_out_candidates", scores_->audit->held_out_candidates},
-                                     {"expected_by_chance", scores_->audit->held_out_expected},
-                                     {"allowed", scores_->audit->too_many()}};
-      }
-    }
+    if (scores_) summary["llm"] = to_json(*scores_);
     summary["epochs"] = trainer_->epoch();
     if (validation_.best_epoch > 0) {
       summary["validation"] = {
           {"monitor", monitor_.name}, {"best", nullptr}, {"best_epoch", validation_.best_epoch}};
+      if (monitor_.target == Target::test) summary["validation"]["on"] = "test";
+      if (config_.train.lr_decay < 1) summary["validation"]["lr_decays"] = lr_decays_;
       if (validation_.best) summary["validation"]["best"] = *validation_.best;
     }
     summary["loss"] = last_.loss;
@@ -258,17 +267,9 @@ class Run {
                      {"without_gain", std::to_string(validation_.without_gain)}});
     if (validation_.best) metadata.emplace("best", fmt::format("{}", *validation_.best));
     if (validation_due_) metadata.emplace(kValidationDue, "1");
+    if (lr_decays_ > 0) metadata.emplace(kDecays, std::to_string(lr_decays_));
     trainer_->save(file(name), std::move(metadata));
     ranks_.meet();
-  }
-
-  void require_same_configuration(const std::string& path, const Config& then) const {
-    const std::string change = changed_configuration(then, config_);
-    if (change.empty()) return;
-    throw Error(
-        fmt::format("{}: cannot resume with another configuration ({}): repeat the first run's recipe and "
-                    "overrides, or choose another run_dir",
-                    path, change));
   }
 
   void take_best(const SafetensorsFile& checkpoint) {
@@ -281,7 +282,7 @@ class Run {
     const std::string path = file(kCheckpointFile);
     // Killed before the first checkpoint: start anew.
     if (!ranks_.first_says(std::filesystem::exists(path))) {
-      require_same_configuration(config_.run_dir, decisive(load_config(file("config.toml"), {})));
+      require_same_configuration(config_.run_dir, decisive(load_config(file("config.toml"), {})), config_);
       if (ranks_.writes()) folder_->drop_events_after(0);
       return;
     }
@@ -292,7 +293,7 @@ class Run {
     const StoredValue stored = [&](const std::string& name) { return stored_value(checkpoint, name); };
     // A program that came to other figures may have written its configuration in another way too.
     if (stored("numbers_version") == std::to_string(kNumbersVersion)) {
-      require_same_configuration(path, parse_config(checkpoint.meta("config"), path));
+      require_same_configuration(path, parse_config(checkpoint.meta("config"), path), config_);
     }
     const std::string change = changed_input(config_, inputs_, stored);
     require(change.empty(),
@@ -300,6 +301,7 @@ class Run {
                         "choose another run_dir",
                         path, change));
     trainer_->resume(checkpoint);
+    if (checkpoint.metadata.contains(kDecays)) decay_rate(checkpoint.number<int>(kDecays));
     validation_due_ = checkpoint.metadata.contains(kValidationDue);
     take_best(checkpoint);
     validation_.without_gain = checkpoint.number<int>("without_gain");
@@ -326,6 +328,7 @@ class Run {
   Validation validation_;
   bool validation_due_ = false;  // of the epoch that has just been trained
   bool done_ = false;
+  int lr_decays_ = 0;
   std::string loss_text_;
   Stopwatch since_checkpoint_;
   double checkpoint_seconds_ = 0;                   // that the last one took

@@ -30,6 +30,8 @@ struct LlmScores {
   std::optional<LeakageAudit> audit;  // of a table that was read
   std::int64_t unknown_rows = 0;      // of it; see ScoreTable
 };
+/// For a summary: scorer, sizes and, where it was read, what an audit found.
+nlohmann::json to_json(const LlmScores& scores);
 /// The LLM scores a configuration asks for: scored here or read from llm.scores, then corrupted as llm.noise
 /// says. A table that was read is audited: throws Error where its candidates hold more of the held-out items
 /// than chance puts there, unless llm.allow_leak is set, and warns where they hold fewer.

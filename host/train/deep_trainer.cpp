@@ -47,15 +47,16 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
   const std::int64_t batch = batch_size_;
   chunk_ = (std::min(config.train.chunk_rows, rows_per_epoch()) + batch - 1) / batch * batch;
 
-  features_ = std::make_unique<FeatureStore>(context, feature_source(*split.data), config.data.max_history,
-                                             examples_for(config, split, inputs.vectors));
+  features_ =
+      std::make_unique<FeatureStore>(context, features_of(config, *split.data), config.data.max_history,
+                                     examples_for(config, split, inputs.vectors));
   backbone_ = make_backbone(context, config, *features_, split, inputs.vectors);
   const bool lazy = !info_of(config.train.optimizer).every_row;
   require(!lazy || !backbone_->embeddings().empty(),
           "model.name=" + config.model.name +
               " changes every row in every step, so no row can be lazy: use train.optimizer=adam");
-  adam_ =
-      std::make_unique<Adam<float>>(context, *backbone_, AdamOptions{config.train.lr, config.train.l2, lazy});
+  adam_ = std::make_unique<Adam<float>>(
+      context, *backbone_, AdamOptions{config.train.lr, config.train.l2, lazy, config.train.embedding_l2});
   scorer_ = std::make_unique<RankingScorer>(*features_, *backbone_, split);
 
   const int micro_batches = config.train.micro_batches;

@@ -51,6 +51,7 @@ class DeepTrainer final : public Trainer {
   /// Has the examples of all training rows found, at once, which is faster than batch by batch.
   bool prepare_training() override;
   std::optional<EpochReport> train_epoch(const std::function<bool(std::int64_t rows_done)>& stop) override;
+  void set_learning_rate(double rate) override { adam_->set_learning_rate(context_, rate); }
   const Scorer& scorer(Target target) override;
   std::vector<float> ctr_logits(std::span<const CtrRow> rows) override;
   std::vector<NamedBuffer> named_buffers() override;

@@ -28,6 +28,11 @@ void FreshNegatives::draw(std::uint32_t epoch, std::span<CtrRow> rows) const {
   Id user = 0;
   const ItemDraws negatives{cells_.empty() ? nullptr : cells_.data(), split_.data->items.count()};
   for (std::size_t k = 1; k < rows.size(); k += 2) {
+    if (const auto shown = split_.data->negatives_at(rows[k].user, rows[k].position); !shown.empty()) {
+      const std::uint32_t word = philox(config_.seed, epoch, k, Purpose::negative, 0).word[0];
+      rows[k].item = shown[below(word, static_cast<std::uint32_t>(shown.size()))];
+      continue;
+    }
     if (rows[k].user != user) {
       user = rows[k].user;
       own = sorted_training_items(split_, user);

@@ -17,8 +17,9 @@ class FreshNegatives {
   /// Over the catalogue, by train.negative_power. Keeps references.
   FreshNegatives(const Config& config, const Split& split);
 
-  /// Gives every second row of `rows`, each after its positive, an item that the user does not have in
-  /// training. It depends on (seed, epoch, row) alone.
+  /// Gives every second row of `rows`, each after its positive, an item of Dataset::negatives or, where there
+  /// is none beside the positive, one that the user does not have in training. It depends on (seed, epoch,
+  /// row) alone.
   void draw(std::uint32_t epoch, std::span<CtrRow> rows) const;
 
  private:

@@ -30,6 +30,7 @@ class MfTrainer final : public Trainer {
   }
   std::int64_t rows_per_epoch() const override { return interactions_.view().n; }
   std::optional<EpochReport> train_epoch(const std::function<bool(std::int64_t rows_done)>& stop) override;
+  void set_learning_rate(double rate) override { args_.optimizer.learning_rate = static_cast<float>(rate); }
   const Scorer& scorer(Target) override { return *model_; }
   std::vector<float> ctr_logits(std::span<const CtrRow> rows) override;
   std::string remark() const override;

@@ -42,7 +42,7 @@ class StoredBackbone final : public EvaluatedModel {
   StoredBackbone(const Context& context, const Config& config, const Split& split,
                  const std::shared_ptr<const TextVectors>& vectors)
       : context_(context),
-        features_(context, feature_source(*split.data), config.data.max_history,
+        features_(context, features_of(config, *split.data), config.data.max_history,
                   examples_for(config, split, vectors)),
         backbone_(make_backbone(context, config, features_, split, vectors)),
         scorer_(features_, *backbone_, split) {}
@@ -84,6 +84,12 @@ MfOptions mf_options(const Config& config, OptimizerKind optimizer) {
 
 bool has_mf_kernels(const Config& config) {
   return config.model.name == "mf" && config.train.loss == BaseLoss::bpr && find_guidance(config).trains_mf;
+}
+
+FeatureSource features_of(const Config& config, const Dataset& data) {
+  FeatureSource source = feature_source(data);
+  source.user_id = config.model.user_id;
+  return source;
 }
 
 std::unique_ptr<Backbone<float>> make_backbone(const Context& context, const Config& config,

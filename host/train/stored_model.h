@@ -29,6 +29,8 @@ MfOptions mf_options(const Config& config, OptimizerKind optimizer);
 /// Every (user, item) of training: what a backbone that propagates over a graph may know.
 std::vector<Interaction> training_interactions(const Split& split);
 
+/// What the backbone of the configuration reads of `data`, which must outlive the result.
+FeatureSource features_of(const Config& config, const Dataset& data);
 /// The backbone of the configuration. Throws Error where it reads attributes that the data do not have,
 /// unless data.allow_missing_attributes is set. `vectors` are those of a method that has it read an extra
 /// vector; else they may be null.

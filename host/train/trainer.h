@@ -45,6 +45,9 @@ class Trainer : public EvaluatedModel, NotCopied {
   /// Returns the epoch's report once the epoch is complete.
   virtual std::optional<EpochReport> train_epoch(const std::function<bool(std::int64_t rows_done)>& stop) = 0;
 
+  /// Of the backbone's steps to come; between two epochs, before or after resume().
+  virtual void set_learning_rate(double rate) = 0;
+
   /// Parameters, optimiser state and the guidance's, in a fixed order.
   virtual std::vector<NamedBuffer> named_buffers() = 0;
   /// Everything that a bit-identical continuation needs. Every rank calls it, and rank 0 writes.

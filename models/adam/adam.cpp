@@ -34,11 +34,9 @@ template <class Real>
 Adam<Real>::Adam(const Context& context, Parameters<Real>& parameters,
                  std::vector<Embedding<Real>*> embeddings, const AdamOptions& options)
     : parameters_(parameters), embeddings_(std::move(embeddings)), options_(options) {
-  require(std::isfinite(options.learning_rate) && options.learning_rate > 0,
-          "the learning rate of Adam must be a number above 0");
-  require(std::isfinite(options.l2) && options.l2 >= 0, "the L2 of Adam must be a number of at least 0");
-  const std::vector<AdamFactors<Real>> factors = adam_factors<Real>(options.learning_rate);
-  factors_ = Buffer<AdamFactors<Real>>(context, std::span<const AdamFactors<Real>>(factors));
+  for (const double l2 : {options.l2, options.embedding_l2.value_or(0)})
+    require(std::isfinite(l2) && l2 >= 0, "the L2 of Adam must be a number of at least 0");
+  make_factors(context);
   const auto size = static_cast<std::size_t>(parameters.size());
   first_ = Buffer<Real>(context, size);
   second_ = Buffer<Real>(context, size);
@@ -55,11 +53,28 @@ Adam<Real>::Adam(const Context& context, Parameters<Real>& parameters,
 }
 
 template <class Real>
+void Adam<Real>::make_factors(const Context& context) {
+  require(std::isfinite(options_.learning_rate) && options_.learning_rate > 0,
+          "the learning rate of Adam must be a number above 0");
+  const std::vector<AdamFactors<Real>> factors = adam_factors<Real>(options_.learning_rate);
+  factors_ = Buffer<AdamFactors<Real>>(context, std::span<const AdamFactors<Real>>(factors));
+}
+
+template <class Real>
+void Adam<Real>::set_learning_rate(const Context& context, double rate) {
+  flush(context);
+  context.synchronize();  // the factors may still be read
+  options_.learning_rate = rate;
+  make_factors(context);
+}
+
+template <class Real>
 AdamArgs<Real> Adam<Real>::args(std::int32_t step) {
   static_assert(AdamArgs<Real>::kMaxTables >= AdamArgs<Real>::kMaxGradients * kVocabularies);
   static_assert(AdamArgs<Real>::kMaxFields >= kFields);
   AdamArgs<Real> args;
   args.l2 = static_cast<Real>(options_.l2);
+  args.table_l2 = static_cast<Real>(options_.embedding_l2.value_or(options_.l2));
   args.lazy = options_.lazy;
   args.step = step;
   args.factors = factors_.data();

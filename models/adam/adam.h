@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -19,9 +20,10 @@ struct AdamOptions {
   /// Rows without a gradient stay as they are, without L2 as well, and each row counts its own steps; for
   /// rare rows that is another model than dense Adam, in which a row without a gradient goes on decaying.
   bool lazy = false;
+  std::optional<double> embedding_l2 = {};  // of the tables; none: l2
 };
 
-/// torch.optim.Adam (beta .9 and .999, eps 1e-8, constant rate) in every bit of its formula as
+/// torch.optim.Adam (beta .9 and .999, eps 1e-8) in every bit of its formula as
 /// models/adam/kernels.h states it. Dense Adam counts every row of every table in every step, yet writes only
 /// some of them: the others are behind, by at most kAdamSweep steps, until begin() or flush() brings them up
 /// to date. A training step is
@@ -58,6 +60,9 @@ class Adam : NotCopied {
   /// Brings all rows up to date.
   void flush(const Context& context);
 
+  /// Of the steps to come. Brings all rows up to date first, with the rate that their steps had.
+  void set_learning_rate(const Context& context, double rate);
+
   /// Steps taken so far.
   std::int32_t steps() const { return steps_; }
   /// For a run that continues with the buffers of named_buffers(), which hold that run's numbers by now.
@@ -74,6 +79,7 @@ class Adam : NotCopied {
     Buffer<std::int32_t> steps;  // [rows]
   };
 
+  void make_factors(const Context& context);
   /// What all launches share; no table has keys or swept rows yet.
   AdamArgs<Real> args(std::int32_t step);
   /// The same with the batch's keys.

@@ -8,10 +8,10 @@ namespace {
 template <class Real, int Cells>
 SLLMR_INLINE void replay(const AdamArgs<Real>& args, AdamBlock<Real, Cells>& block, std::int32_t first,
                          std::int32_t last) {
-  const AdamRule<Real> rule{args.l2};
+  const AdamRule<Real> rule{args.table_l2};
   bool moves = false, decays = false;
   for (int e = 0; e < Cells; ++e) {
-    moves |= block.first[e] != 0 || args.l2 * block.weight[e] != 0;
+    moves |= block.first[e] != 0 || args.table_l2 * block.weight[e] != 0;
     decays |= block.second[e] != 0;
   }
   if (moves) {
@@ -36,7 +36,7 @@ SLLMR_INLINE void replay(const AdamArgs<Real>& args, AdamBlock<Real, Cells>& blo
 template <class Real, int Cells>
 SLLMR_INLINE void replay_ragged(const AdamArgs<Real>& args, AdamBlock<Real, Cells>& block,
                                 const std::int32_t (&first)[Cells], std::int32_t last) {
-  const AdamRule<Real> rule{args.l2};
+  const AdamRule<Real> rule{args.table_l2};
   std::int32_t oldest = last, newest = 0;
   for (int e = 0; e < Cells; ++e) {
     if (first[e] >= last) continue;

@@ -61,7 +61,8 @@ struct BagGradient {
 template <class Real>
 struct AdamArgs {
   static constexpr int kMaxTables = 8, kMaxGradients = 2, kMaxFields = 8;
-  Real l2 = 0;
+  Real l2 = 0;        // of the slab
+  Real table_l2 = 0;  // of the tables
   bool lazy = false;
   std::int32_t step = 0;                       // the first step is 1
   const AdamFactors<Real>* factors = nullptr;  // [n_factors], by step; the last one holds for all later steps

@@ -72,7 +72,7 @@ struct Step : AdamItems<Real> {
     const std::int32_t step = step_of(table, k);
     if (step == 0) return;
     const std::int64_t row = table.keys[k];
-    const AdamRule<Real> rule{args.l2};
+    const AdamRule<Real> rule{args.table_l2};
     const AdamFactors<Real> factors = factors_of(args, step);
     for (int column = 0; column < table.width; column += kAdamBlock) {
       const std::int64_t at = row * table.width + column, count = table.width - column;
@@ -94,7 +94,7 @@ struct Step : AdamItems<Real> {
   template <class Lanes>
   SLLMR_INLINE void narrow(Lanes lanes, const AdamTable<Real>& table, std::int64_t group) const {
     constexpr int kCells = kAdamBlock / Lanes::size;
-    const AdamRule<Real> rule{args.l2};
+    const AdamRule<Real> rule{args.table_l2};
     AdamBlock<Real, kCells> block = {};
     Real gradient[kCells] = {}, step_size[kCells] = {}, second_scale[kCells] = {};
     std::int32_t step[kCells];

@@ -98,6 +98,7 @@ template <class Real>
 struct State {
   std::vector<Real> weights, first, second;
   std::vector<std::int32_t> steps;  // by row, where rows count their own
+  double l2 = 0;
 
   bool operator==(const State&) const = default;
 };
@@ -109,15 +110,15 @@ class NaiveAdam {
  public:
   NaiveAdam(const Context& context, Backbone<Real>& backbone, const AdamOptions& options, bool fused)
       : options_(options), fused_(fused) {
-    const auto add = [&](const Buffer<Real>& buffer, std::size_t rows) {
+    const auto add = [&](const Buffer<Real>& buffer, std::size_t rows, double l2) {
       const std::vector<Real> weights = buffer.to_host(context);
       states_.push_back({weights, std::vector<Real>(weights.size()), std::vector<Real>(weights.size()),
-                         std::vector<std::int32_t>(rows)});
+                         std::vector<std::int32_t>(rows), l2});
     };
-    add(backbone.parameters().values(), 1);
+    add(backbone.parameters().values(), 1, options.l2);
     for (Embedding<Real>* embedding : backbone.embeddings()) {
       for (const auto& table : embedding->tables()) {
-        add(table.weights, static_cast<std::size_t>(table.rows));
+        add(table.weights, static_cast<std::size_t>(table.rows), options.embedding_l2.value_or(options.l2));
       }
     }
   }
@@ -143,6 +144,7 @@ class NaiveAdam {
     }
   }
   void set_steps(std::int32_t steps) { steps_ = steps; }
+  void set_learning_rate(double rate) { options_.learning_rate = rate; }
 
   /// The slab, then the tables.
   const std::vector<State<Real>>& states() const { return states_; }
@@ -174,14 +176,14 @@ class NaiveAdam {
   void update(State<Real>& state, std::size_t k, Real gradient, double rest1, double rest2) const {
     Real &w = state.weights[k], &m = state.first[k], &v = state.second[k];
     if (!fused_) {
-      const double g = static_cast<double>(gradient) + options_.l2 * static_cast<double>(w);
+      const double g = static_cast<double>(gradient) + state.l2 * static_cast<double>(w);
       m = static_cast<Real>(0.9 * static_cast<double>(m) + 0.1 * g);
       v = static_cast<Real>(0.999 * static_cast<double>(v) + 0.001 * g * g);
       w -= static_cast<Real>(options_.learning_rate / rest1 * static_cast<double>(m) /
                              (std::sqrt(static_cast<double>(v)) / std::sqrt(rest2) + 1e-8));
       return;
     }
-    const Real g = std::fma(static_cast<Real>(options_.l2), w, gradient);
+    const Real g = std::fma(static_cast<Real>(state.l2), w, gradient);
     m = std::fma(static_cast<Real>(1 - 0.9), g - m, m);
     if (std::fabs(m) < static_cast<Real>(1e-30)) m = 0;
     const Real decayed = static_cast<Real>(0.999) * v;
@@ -360,6 +362,37 @@ TEST(Adam, DenseStepsHaveTheBitsOfAPassOverAllRows) {
   const Context context(Device::cpu, 1);
   for (const int width : {1, 4, 32, 45, 64}) {
     for (const double l2 : {0.0, 1e-4, 0.03}) expect_dense_bits(context, width, l2, 150);
+  }
+}
+
+TEST(Adam, TheTablesMayHaveAnL2OfTheirOwn) {
+  const Context context(Device::cpu, 1);
+  for (const double l2 : {0.0, 0.02}) {
+    const AdamOptions options{.learning_rate = 0.01, .l2 = 0.02 - l2, .embedding_l2 = l2};
+    Training<float> training(context, 8, options);
+    NaiveAdam<float> naive(context, training.tables, options, true);
+    training.train(100, &naive);
+    training.adam.flush(context);
+    expect_same_bits(training, naive);
+  }
+}
+
+/// Rows that are behind when the rate changes catch up with the rate that their steps had.
+TEST(Adam, ANewRateIsThatOfTheStepsToCome) {
+  const Context context(Device::cpu, 1);
+  for (const bool lazy : {false, true}) {
+    const AdamOptions options{0.01, 0.01, lazy};
+    Training<float> training(context, 8, options);
+    NaiveAdam<float> naive(context, training.tables, options, true);
+    for (const double rate : {0.05, 0.001, 0.02}) {
+      training.train(30, &naive);
+      training.adam.set_learning_rate(context, rate);
+      naive.set_learning_rate(rate);
+    }
+    training.train(30, &naive);
+    training.adam.flush(context);
+    expect_same_bits(training, naive);
+    EXPECT_THAT(error_of([&] { training.adam.set_learning_rate(context, 0); }), HasSubstr("above 0"));
   }
 }
 

@@ -68,6 +68,18 @@ inline Tokens history_of(const Dataset& data, const std::string& user) {
   return tokens;
 }
 
+/// What `user` was shown beside each item of the history and did not take.
+inline std::vector<Tokens> negatives_of(const Dataset& data, const std::string& user) {
+  std::vector<Tokens> negatives;
+  const Id id = data.users.find(user);
+  for (std::size_t k = 0; k < data.user_history(id).size(); ++k) {
+    Tokens& tokens = negatives.emplace_back();
+    for (const Id item : data.negatives_at(id, static_cast<std::int32_t>(k)))
+      tokens.emplace_back(data.items.token(item));
+  }
+  return negatives;
+}
+
 inline std::string title_of(const Dataset& data, const std::string& item) {
   return data.titles[data.items.find(item)];
 }

@@ -142,6 +142,23 @@ void expect_pooled(const Context& context) {
   EXPECT_TRUE(brands.at(0).empty()) << "row 0 has no gradient";
 }
 
+TEST(Features, TheUsersIdMayBeNone) {
+  const Context context(Device::cpu, 1);
+  SmallData data = three_users();
+  FeatureSource source = data.source();
+  source.user_id = false;
+  const FeatureStore store(context, source, 3);
+  EXPECT_EQ(store.table_rows()[0], 1);
+  FeatureBatcher batcher(context, store, {4});
+  const FeatureBatch& batch = batcher.make(context, kRows);
+  const HostFeatures lists = lists_of(context, batch);
+  EXPECT_EQ(lists.of(Field::user), (Lists{{}, {}, {}}));
+  EXPECT_EQ(lists.of(Field::item), (Lists{{3}, {1}, {4}}));
+  EXPECT_EQ(lists.of(Field::history_items), (Lists{{2, 3, 4}, {}, {1, 2}}));
+  EXPECT_EQ(batch.plans[0].n, 0);
+  expect_plans(context, batch);
+}
+
 void expect_sequence(const Context& context) {
   SmallData data = three_users();
   const FeatureStore store(context, data.source(), 3);

@@ -7,6 +7,7 @@ using testing::AllOf;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 class DescribedTest : public DataFiles {
  protected:
@@ -116,10 +117,63 @@ TEST_F(FuxiCtr, PositivesFollowTheHistoryOfTheEarliestRow) {
   EXPECT_THAT(history_of(data, "u3"), ElementsAre("i1"));
   EXPECT_THAT(attributes_of(data, "i4"), ElementsAre("c1", "c2"));
   EXPECT_THAT(attributes_of(data, "i3"), ElementsAre("c1"));
-  EXPECT_THAT(data.notes, testing::IsSupersetOf({"note: " + path("train.csv") +
-                                                     ": 2 of 5 rows are left out, as they are not label > 0 "
-                                                     "(data.keep=auto); not used: cate_history",
-                                                 "note: " + path("test.csv") + ": not used: cate_history"}));
+  // A negative belongs to what followed a history of the same length, in whichever file.
+  EXPECT_THAT(negatives_of(data, "u1"),
+              ElementsAre(IsEmpty(), IsEmpty(), ElementsAre("i9"), IsEmpty(), IsEmpty()));
+  EXPECT_THAT(negatives_of(data, "u2"), ElementsAre(IsEmpty(), ElementsAre("i9")));
+  EXPECT_EQ(tokens_of(data.items).back(), "i9");  // nobody took it
+  EXPECT_THAT(data.notes,
+              testing::IsSupersetOf(
+                  {"note: " + path("train.csv") +
+                       ": 2 items that were shown and not taken are negatives (data.negatives=shown)",
+                   "note: " + path("train.csv") +
+                       ": 2 of 5 rows are negatives, as they are not label > 0 (data.keep=auto); not used: "
+                       "cate_history",
+                   "note: " + path("test.csv") + ": not used: cate_history"}));
+}
+
+TEST_F(FuxiCtr, NegativesMayBeLeftOut) {
+  const Dataset shown = load_dataset(description()),
+                drawn =
+                    load_dataset(description(), options_with(&ImportOptions::negatives, Negatives::drawn));
+  EXPECT_THAT(drawn.negatives, IsEmpty());
+  EXPECT_EQ(drawn.items.find("i9"), 0);
+  EXPECT_THAT(drawn.notes, Contains("note: " + path("train.csv") +
+                                    ": 2 of 5 rows are left out, as they are not label > 0 (data.keep=auto); "
+                                    "not used: cate_history"));
+  EXPECT_EQ(history_of(drawn, "u1"), history_of(shown, "u1"));
+  EXPECT_NE(drawn.hash, shown.hash);
+}
+
+/// The two labels are conditions that a rating does not make: what is rated badly was not "shown".
+TEST_F(FuxiCtr, OnlyALabelTellsNegatives) {
+  write("rated.csv", "user,item,label,rating,time\nu,a,1,5,1\nu,b,1,2,1\nu,c,0,5,1\nu,d,0,1,1\n");
+  const std::string file = write("rated.toml",
+                                 "[interactions]\nfile = \"rated.csv\"\nseparator = \",\"\nuser = \"user\"\n"
+                                 "item = \"item\"\ntime = \"time\"\n");
+  const Dataset data = load_dataset(file, options_with(&ImportOptions::min_rating, 4.0));
+  EXPECT_THAT(negatives_of(data, "u"), ElementsAre(ElementsAre("c", "d")));
+  EXPECT_THAT(
+      data.notes,
+      Contains("note: " + path("rated.csv") +
+               ": 2 of 4 rows are negatives, as they are not label > 0 (data.keep=auto "
+               "data.min_rating=4); 1 of 4 rows are left out, as they are not rating >= 4 (data.keep=auto "
+               "data.min_rating=4)"));
+}
+
+TEST_F(FuxiCtr, ItemsThatACoreLeavesOutAreNoNegatives) {
+  write("core.csv",
+        "user,item,label,time\nu,a,1,1\nu,b,1,2\nv,a,1,1\nv,b,1,2\nw,c,1,1\nu,c,0,1\nu,b,0,1\nw,a,0,1\n");
+  const std::string file = write("core.toml",
+                                 "[interactions]\nfile = \"core.csv\"\nseparator = \",\"\nuser = \"user\"\n"
+                                 "item = \"item\"\ntime = \"time\"\n");
+  const Dataset data = load_dataset(file, options_with(&ImportOptions::core, 2));
+  EXPECT_THAT(tokens_of(data.users), ElementsAre("u", "v"));
+  EXPECT_THAT(tokens_of(data.items), ElementsAre("a", "b"));
+  EXPECT_THAT(negatives_of(data, "u"), ElementsAre(ElementsAre("b"), IsEmpty()));
+  EXPECT_THAT(data.notes, Contains("note: " + path("core.csv") +
+                                   ": 1 items that were shown and not taken are negatives "
+                                   "(data.negatives=shown); 1 are not, as their users took nothing then"));
 }
 
 TEST_F(FuxiCtr, AllRowsCountWhereTheCallerSaysSoAndMalformedOnesAreNamed) {

@@ -34,9 +34,18 @@ TEST_F(Mind, ClicksFollowTheHistoryOfTheEarliestRow) {
   EXPECT_EQ(title_of(data, "N1"), "Who \"won\"?");
   EXPECT_THAT(attributes_of(data, "N1"), ElementsAre("sports", "football_nfl"));
   EXPECT_THAT(attributes_of(data, "N4"), ElementsAre("health"));
-  EXPECT_THAT(data.notes,
-              AllOf(Contains("note: " + file + ": 5 impressions were not clicked and are not used"),
-                    Contains("note: " + news + ": not used: abstract, url, entities")));
+  EXPECT_THAT(
+      data.notes,
+      AllOf(Contains("note: " + file +
+                     ": 4 items that were shown and not taken are negatives (data.negatives=shown); 2 "
+                     "are not, as their users took nothing then"),
+            Contains("note: " + news + ": not used: abstract, url, entities")));
+  // One that was shown beside two clicks is a negative of both.
+  EXPECT_THAT(negatives_of(data, "U2"), ElementsAre(ElementsAre("N1"), ElementsAre("N1")));
+
+  const Dataset drawn = load_dataset(file, options_with(&ImportOptions::negatives, Negatives::drawn));
+  EXPECT_THAT(drawn.negatives, testing::IsEmpty());
+  EXPECT_THAT(drawn.notes, Contains("note: " + file + ": 5 impressions were not clicked and are not used"));
 }
 
 TEST_F(Mind, DaysAndCoresChooseAmongClicks) {

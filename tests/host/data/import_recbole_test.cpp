@@ -6,6 +6,7 @@ namespace sllmr {
 namespace {
 
 using testing::AllOf;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -182,7 +183,7 @@ TEST_F(RecBoleTest, RowsWithoutAPositiveLabelAreLeftOut) {
   const auto with = [&](const std::string& column) {
     return write("toy.inter",
                  "user_id:token\titem_id:token\t" + column +
-                     "\ttimestamp:float\nu\ta\t1\t1\nu\tb\t0\t2\nu\tc\t1\t3\nv\tb\t-1\t1\nv\ta\t1\t1\n");
+                     "\ttimestamp:float\nu\ta\t1\t1\nu\tb\t0\t2\nu\tc\t1\t3\nv\td\t-1\t1\nv\ta\t1\t1\n");
   };
   for (const std::string column : {"label:float", "is_click:token", "click:float"}) {
     const std::string file = with(column);
@@ -190,12 +191,47 @@ TEST_F(RecBoleTest, RowsWithoutAPositiveLabelAreLeftOut) {
     EXPECT_THAT(history_of(data, "u"), ElementsAre("a", "c"));
     EXPECT_THAT(history_of(data, "v"), ElementsAre("a"));
     const std::string name = column.substr(0, column.find(':'));
-    EXPECT_THAT(data.notes, ElementsAre("note: " + file + ": 2 of 5 rows are left out, as they are not " +
-                                        name + " > 0 (data.keep=auto)"));
+    // b was shown when u took nothing.
+    EXPECT_THAT(negatives_of(data, "u"), ElementsAre(IsEmpty(), IsEmpty()));
+    EXPECT_THAT(negatives_of(data, "v"), ElementsAre(ElementsAre("d")));
+    EXPECT_THAT(tokens_of(data.items), ElementsAre("a", "c", "d"));
+    EXPECT_THAT(data.notes,
+                ElementsAre("note: " + file + ": 2 of 5 rows are negatives, as they are not " + name +
+                                " > 0 (data.keep=auto)",
+                            "note: " + file +
+                                ": 1 items that were shown and not taken are negatives "
+                                "(data.negatives=shown); 1 are not, as their users took nothing then"));
   }
   EXPECT_EQ(load_dataset(with("label:float"), options_with(&ImportOptions::keep, "all")).interactions(), 5);
   EXPECT_EQ(
       load_dataset(with("label:float"), options_with(&ImportOptions::keep, "label >= 0")).interactions(), 4);
+}
+
+TEST_F(RecBoleTest, NegativesAreWrittenAndReadBack) {
+  const Dataset data = load_dataset(write("toy.inter",
+                                          "user_id:token\titem_id:token\tlabel:float\ttimestamp:"
+                                          "float\nu\ta\t1\t1\nu\tx\t0\t2\nu\tb\t0\t2\nu\tb\t1\t2\n"
+                                          "u\tc\t1\t2\nv\tb\t1\t1\nv\ty\t0\t1\n"));
+  // An item is no negative of itself.
+  EXPECT_THAT(negatives_of(data, "u"), ElementsAre(IsEmpty(), ElementsAre("x"), ElementsAre("x", "b")));
+  check_recbole_output(data, path("out"), false);
+  save_recbole(data, path("out"));
+  const Dataset again = load_dataset(path("out/toy.inter"));
+  EXPECT_EQ(again.hash, data.hash);
+  EXPECT_EQ(again.negatives, data.negatives);
+  check_recbole_output(data, path("out"), false);  // its own files may be written again
+}
+
+/// Without times nothing says beside what an item was shown.
+TEST_F(RecBoleTest, LabelsOfPartsWithoutTimesTellNoNegatives) {
+  const std::string header = "user_id:token\titem_id:token\tlabel:float\n";
+  write("pre.train.inter", header + "u\ta\t1\nu\tb\t1\nu\tc\t0\n");
+  write("pre.valid.inter", header + "u\td\t1\n");
+  write("pre.test.inter", header + "u\te\t1\n");
+  const Dataset data = load_dataset(path("pre"));
+  EXPECT_THAT(data.negatives, IsEmpty());
+  EXPECT_THAT(data.notes, Contains("note: " + path("pre.train.inter") +
+                                   ": 1 of 3 rows are left out, as they are not label > 0 (data.keep=auto)"));
 }
 
 TEST_F(RecBoleTest, RatingsAreThresholdedWhereThatIsAskedFor) {

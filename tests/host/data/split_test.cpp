@@ -190,5 +190,34 @@ TEST(DataStatsTest, CountsWhatTheRowsAre) {
   EXPECT_EQ(stats.users_below_three, 1);
 }
 
+/// What was shown beside an item is its negative, in training and in the test; elsewhere they are drawn.
+TEST(CtrRowsTest, NegativesThatTheDataBringComeFirst) {
+  Dataset data = make_dataset({{1, 2, 3, 4, 5, 6}, {3, 2, 1, 5}}, 60);
+  data.negatives = {50, 51, 52, 53, 9};
+  data.negative_offsets = {0, 0, 3, 3, 3, 3, 4, 4, 4, 4, 5};
+  const Split split = leave_one_out(data);
+  std::set<Id> drawn;
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    const std::vector<CtrRow> rows = ctr_train_rows(split, seed), test = ctr_test_rows(split, seed);
+    ASSERT_EQ(rows.size(), 8U);
+    EXPECT_EQ(rows[1].position, 1);
+    EXPECT_THAT(rows[1].item, testing::AnyOf(50, 51, 52));
+    drawn.insert(rows[1].item);
+    EXPECT_THAT(rows[3].item, testing::Not(testing::AnyOf(1, 2, 3, 4, 5, 6)));
+    ASSERT_EQ(test.size(), 4U);
+    EXPECT_EQ(test[1].item, 53);
+    EXPECT_EQ(test[3].item, 9);
+  }
+  EXPECT_EQ(drawn.size(), 3U);
+
+  // Who has touched everything needs no draw where the data say what was shown.
+  Dataset all = make_dataset({{1, 2, 3, 4}}, 4);
+  all.negatives = {1, 2, 1};
+  all.negative_offsets = {0, 0, 1, 2, 3};
+  const Split whole = leave_one_out(all);
+  EXPECT_THAT(ctr_train_rows(whole, 1), testing::SizeIs(2));
+  EXPECT_THAT(ctr_test_rows(whole, 1), testing::SizeIs(2));
+}
+
 }  // namespace
 }  // namespace sllmr

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -11,9 +12,11 @@
 #include <set>
 #include <sstream>
 
+#include "host/base/listener.h"
 #include "host/data/import.h"
 #include "host/data/synthetic.h"
 #include "host/runs/run_folder.h"
+#include "kernels/exec/interrupt.h"
 #include "tests/host/support.h"
 #include "tests/host/train/bench.h"
 
@@ -426,6 +429,90 @@ TEST_F(Training, EarlyStoppingKeepsTheBestEpoch) {
   EXPECT_EQ(summary["validation"]["monitor"], "auc");
   const nlohmann::json again = evaluate_run({folder_ / "run", Target::validation, "cpu", ""});
   EXPECT_EQ(again["auc"]["all"].get<double>(), summary["validation"]["best"].get<double>());
+}
+
+/// A safetensors file without its header.
+std::string tensors_of(const std::string& file) {
+  std::uint64_t header = 0;
+  std::memcpy(&header, file.data(), sizeof(header));
+  return file.substr(sizeof(header) + header);
+}
+
+/// Stops a run after each of its validations.
+class StopsAtValidations final : public Listener {
+ public:
+  bool takes_progress() const override { return false; }
+  void progress(const std::string&, std::int64_t, std::int64_t, const std::string&) override {}
+  void event(const nlohmann::json& event) override {
+    if (event["event"] == "validation") request_.stop();
+  }
+  void note(std::string_view) override {}
+
+ private:
+  StopByCall request_;
+};
+
+/// The rate is cut by every validation without a gain, and a run that goes on knows how often it was.
+TEST_F(Training, TheRateDecaysWhereValidationsGainNothing) {
+  for (const std::string mode : {"fused", "exact"}) {
+    SCOPED_TRACE(mode);
+    std::vector<std::string> words = {"method=none",           "train.mode=" + mode, "train.epochs=20",
+                                      "train.eval_every=1",    "train.lr=0.5",       "eval.protocol=ctr",
+                                      "eval.monitor=log_loss", "train.lr_decay=0.1"};
+    if (mode == "exact") {
+      words.insert(words.end(), {"train.batch_size=64", "train.optimizer=lazy_adam", "train.lr=0.05"});
+    }
+    RunFolder::remove(folder_ / "run");
+    const nlohmann::json whole = train(config(words), false);
+    ASSERT_GT(whole["validation"]["lr_decays"].get<int>(), 0);
+    const std::string model = read_all(folder_ / "run/model.safetensors");
+
+    RunFolder::remove(folder_ / "run");
+    Config constant = config(words);
+    constant.train.lr_decay = 1;
+    EXPECT_FALSE(train(constant, false)["validation"].contains("lr_decays"));
+    EXPECT_FALSE(tensors_of(read_all(folder_ / "run/model.safetensors")) == tensors_of(model));
+
+    RunFolder::remove(folder_ / "run");
+    nlohmann::json last;
+    int stops = 0;
+    for (; last.is_null(); ++stops) {
+      ASSERT_LT(stops, 30);
+      StopsAtValidations stopper;
+      const Listening listening(stopper);
+      last = train(config(words), stops > 0);
+    }
+    EXPECT_GT(stops, 3);
+    EXPECT_EQ(last["validation"], whole["validation"]);
+    EXPECT_EQ(last["test"], whole["test"]);
+    EXPECT_TRUE(tensors_of(read_all(folder_ / "run/model.safetensors")) == tensors_of(model));
+  }
+}
+
+TEST_F(Training, WhoeverChoosesByTheTestIsTold) {
+  testing::internal::CaptureStderr();
+  const nlohmann::json summary =
+      train(config({"method=none", "train.eval_every=1", "eval.monitor_on=test"}), false);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("eval.monitor_on=test chooses the epoch by the rows that it is tested on"));
+  EXPECT_EQ(summary["validation"]["on"], "test");
+  EXPECT_EQ(summary["validation"]["best"], summary["test"]["auc"]["all"]);
+}
+
+/// A user's last item is tested and all others are trained on: there is nothing to validate on.
+TEST_F(Training, TheLastItemAloneMayBeHeldOut) {
+  const std::vector<std::string> words = {"method=none", "data.split=last_item", "train.eval_every=1",
+                                          "train.patience=2"};
+  EXPECT_THAT(error_of([&] { train(config(words), false); }), HasSubstr("no user has a validation item"));
+  std::vector<std::string> on_test = words;
+  on_test.push_back("eval.monitor_on=test");
+  const nlohmann::json summary = train(config(on_test), false);
+  const Dataset data = load_dataset(folder_ / "synthetic");
+  Config settings = config(words);
+  const World world = load_world(settings);
+  EXPECT_EQ(world.split.train_interactions(), data.interactions() - data.users.count());
+  EXPECT_NE(world.data->hash, data.hash);
+  EXPECT_EQ(summary["test"]["n"]["all"], data.users.count());
 }
 
 /// Each in its own direction: the best of all validations, the first of several.

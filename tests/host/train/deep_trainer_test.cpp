@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "host/data/synthetic.h"
 #include "host/runs/run_folder.h"
 #include "host/runs/training.h"
+#include "host/train/fresh_negatives.h"
 #include "host/train/stored_model.h"
 #include "models/registry.h"
 #include "tests/host/support.h"
@@ -280,6 +282,58 @@ TEST_F(DeepTraining, BprAndFreshNegatives) {
   const double loss = fresh.train().loss;
   EXPECT_NE(fixed.train().loss, loss);
   EXPECT_GT(popular.train().loss, loss) << "popular negatives are harder to tell from what is taken";
+}
+
+/// Beside what was taken the data tell what was shown: each epoch draws from that.
+TEST_F(DeepTraining, FreshNegativesAreWhatWasShown) {
+  Dataset data = synthetic_dataset(small_world(60, 200));
+  data.negative_offsets = {0};
+  for (std::size_t entry = 0; entry < data.history.size(); ++entry) {
+    if (entry % 2 == 0) {
+      for (const Id item : {1, 2, 3}) data.negatives.push_back(static_cast<Id>(47 + item));
+    }
+    data.negative_offsets.push_back(std::ssize(data.negatives));
+  }
+  const Split split = leave_one_out(data);
+  const Config settings = config({"method=none", "eval.protocol=full"});
+  std::vector<CtrRow> rows = ctr_train_rows(split, 1);
+  const FreshNegatives negatives(settings, split);
+  std::set<Id> drawn;
+  int changed = 0;
+  for (std::uint32_t epoch = 0; epoch < 3; ++epoch) {
+    const std::vector<CtrRow> before = rows;
+    negatives.draw(epoch, rows);
+    for (std::size_t k = 1; k < rows.size(); k += 2) {
+      const auto shown = data.negatives_at(rows[k].user, rows[k].position);
+      if (shown.empty()) continue;
+      EXPECT_THAT(shown, testing::Contains(rows[k].item));
+      drawn.insert(rows[k].item);
+      changed += rows[k].item != before[k].item ? 1 : 0;
+    }
+  }
+  EXPECT_EQ(drawn, (std::set<Id>{48, 49, 50}));
+  EXPECT_GT(changed, 0);
+}
+
+/// Without ids two users with the same history are the same, and there is no table of users.
+TEST_F(DeepTraining, UsersMayBeKnownByTheirHistoriesAlone) {
+  for (const char* name : {"deepfm", "xdeepfm", "dcnv1", "dcnv2", "autoint", "din"}) {
+    SCOPED_TRACE(name);
+    Bench by_id(config({"method=none", std::string("model.name=") + name})),
+        by_history(config({"method=none", std::string("model.name=") + name, "model.user_id=false"}));
+    EXPECT_LT(by_history.trainer().parameters(), by_id.trainer().parameters() - 300 * 8 + 16);
+    by_history.train();
+    const std::vector<CtrRow> rows = {{1, 5, 0, 1}, {2, 5, 0, 1}, {1, 6, 0, 1}};
+    const std::vector<float> logits = by_history.trainer().ctr_logits(rows),
+                             others = by_id.trainer().ctr_logits(rows);
+    EXPECT_NEAR(logits[0], logits[1], 1e-6);
+    EXPECT_GT(std::fabs(logits[0] - logits[2]), 1e-5);
+    EXPECT_GT(std::fabs(others[0] - others[1]), 1e-5);
+  }
+  EXPECT_THAT(error_of([&] {
+                Bench(config({"method=none", "model.name=lightgcn", "model.user_id=false"}));
+              }),
+              HasSubstr("made of ids alone"));
 }
 
 TEST_F(DeepTraining, OptionsThatDoNotApplyAreErrors) {
