@@ -172,6 +172,8 @@ DataStats data_stats(const Split& split) {
     const std::int32_t positions = std::max(ctr_items(split, user), 1) - 1;
     stats.ctr_rows += 2 * positions;
     stats.ctr_cold_rows += 2 * std::min(positions, kColdRowHistory);
+    for (std::int32_t position = 1; position <= positions; ++position)
+      stats.ctr_shown_rows += data.negatives_at(user, position).empty() ? 0 : 1;
   }
   return stats;
 }
@@ -185,6 +187,7 @@ std::span<const DataFigure> data_figures() {
        &DataStats::train_interactions},
       {"ctr_rows", "training rows of the ctr protocol", &DataStats::ctr_rows},
       {"ctr_cold_rows", "of which with a history of at most 3 items", &DataStats::ctr_cold_rows},
+      {"ctr_shown_rows", "of which negatives that the data say were shown", &DataStats::ctr_shown_rows},
       {"cold_users", "cold users (training interactions below the threshold)", &DataStats::cold_users},
       {"tail_items", "tail items (least popular in training)", &DataStats::tail_items},
       {"attributes", "distinct item attributes", &DataStats::attributes},

@@ -67,7 +67,7 @@ std::vector<CtrRow> ctr_validation_rows(const Split& split, std::uint64_t seed);
 /// What `sllmr data stats` prints; table 1 of the paper.
 struct DataStats {
   std::int64_t users = 0, items = 0, interactions = 0;
-  std::int64_t train_interactions = 0, ctr_rows = 0, ctr_cold_rows = 0;
+  std::int64_t train_interactions = 0, ctr_rows = 0, ctr_cold_rows = 0, ctr_shown_rows = 0;
   std::int64_t cold_users = 0, tail_items = 0, attributes = 0, items_without_text = 0, users_below_three = 0;
 };
 DataStats data_stats(const Split& split);
