@@ -101,6 +101,10 @@ void bind_data(nb::module_& module) {
       .def_prop_ro(
           "history", [](const Data& data) { return given(as_rows(data.set().history)); }, kAsItIs)
       .def_prop_ro(
+          "negative_offsets", [](const Data& data) { return given(data.set().negative_offsets); }, kAsItIs)
+      .def_prop_ro(
+          "negatives", [](const Data& data) { return given(as_rows(data.set().negatives)); }, kAsItIs)
+      .def_prop_ro(
           "train_size",
           [](nb::handle self) { return view(rows_of(data_of(self).world.split.train_size), self); }, kAsItIs)
       .def_prop_ro(

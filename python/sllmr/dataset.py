@@ -46,7 +46,8 @@ class Dataset:
         """Of data frames.
 
         interactions: columns user_id and item_id (integers or texts), and as there are timestamp (numbers or dates; without
-        it the order of the rows is that of time) and rating. Others are not used.
+        it the order of the rows is that of time), rating and label (rows not above 0 are `negatives`, where the user took
+        something at the same time). Others are not used.
         items: columns item_id, title, and further ones as attributes: a text, or a list of texts.
         folder: where NAME.inter and NAME.item (RecBole's atomic files) are kept; None: in a folder that goes with the
         object. Raises FileExistsError where they are there.
@@ -93,13 +94,18 @@ class Dataset:
         return cls.from_frame(*frames, folder=folder, name=name, progress=progress, **settings)
 
     def to_parquet(self, folder: str | os.PathLike) -> list[Path]:
-        """Writes NAME.interactions.parquet (as `interactions`, and timestamp, which counts from 0 in each history) and
-        NAME.items.parquet (as `item_table`), which `from_parquet` reads. Needs pyarrow: pip install 'sllmr[parquet]'. Raises
-        FileExistsError where one of them is there."""
+        """Writes NAME.interactions.parquet (as `interactions`, with timestamp, which counts from 0 in each history, and
+        where there are `negatives` these and label, 1 or 0) and NAME.items.parquet (as `item_table`), which `from_parquet`
+        reads. Needs pyarrow: pip install 'sllmr[parquet]'. Raises FileExistsError where one of them is there."""
         counts = np.diff(self.offsets)
         positions = np.arange(len(self.history)) - np.repeat(self.offsets[:-1], counts)
+        interactions = self.interactions.assign(timestamp=positions)
+        if len(shown := self.negatives):
+            beside = {"part": interactions.part[shown.row].array, "timestamp": positions[shown.row]}
+            negatives = shown.drop(columns="row").assign(**beside, label=0)
+            interactions = pd.concat([interactions.assign(label=1), negatives], ignore_index=True)
         frames = {
-            "interactions": self.interactions.assign(timestamp=positions),
+            "interactions": interactions,
             "items": self.item_table[["title", "attributes"]].reset_index(),
         }
         paths = {kind: Path(folder) / f"{self.name}.{kind}.parquet" for kind in frames}
@@ -204,6 +210,20 @@ class Dataset:
             }
         )
 
+    @cached_property
+    def negatives(self) -> pd.DataFrame:
+        """A row for each item that a user was shown beside an interaction and did not take, where the data say so: user_id,
+        item_id, and the row of `interactions`."""
+        offsets = self._data.negative_offsets
+        row = np.repeat(np.arange(len(self.history)), np.diff(offsets) if len(offsets) else 0)
+        return pd.DataFrame(
+            {
+                "user_id": self.interactions.user_id.to_numpy()[row],
+                "item_id": tokens_of(self.items, self._data.negatives),
+                "row": row,
+            }
+        )
+
     def __reduce__(self):
         """Read again where it is unpickled, from the same files."""
         return _read_again, (self._settings,)
@@ -220,7 +240,7 @@ def _read_again(settings: dict[str, Setting]) -> Dataset:
     return Dataset(**settings)
 
 
-_INTERACTION_TYPES = {"rating": "float", "timestamp": "float"}
+_INTERACTION_TYPES = {"rating": "float", "label": "float", "timestamp": "float"}
 _BREAKS = re.compile(r"[\t\n\r]")
 
 

@@ -116,6 +116,25 @@ def test_parquet_there_and_back(data, tmp_path):
     assert labelled.hash == data.hash
 
 
+def test_negatives_are_what_was_shown(interactions, data, tmp_path):
+    assert len(data.negatives) == 0 and list(data.negatives) == ["user_id", "item_id", "row"]
+    refused = interactions.iloc[:30:3].assign(label=0, item_id="never")
+    with pytest.warns(sllmr.Note, match="10 items that were shown and not taken are negatives"):
+        labelled = sllmr.Dataset.from_frame(pd.concat([interactions.assign(label=1), refused]))
+    assert labelled.items[-1] == "never" and labelled.hash != data.hash
+    shown = labelled.negatives
+    assert set(shown.item_id) == {"never"} and len(shown) == 10
+    beside = labelled.interactions.loc[shown.row]
+    assert list(beside.user_id) == list(shown.user_id)
+    assert set(zip(beside.user_id, beside.item_id)) == {tuple(each) for each in interactions.iloc[:30:3, :2].to_numpy()}
+    with pytest.warns(sllmr.Note, match="negatives"):
+        again = sllmr.Dataset.from_parquet(*labelled.to_parquet(tmp_path))
+    assert again.hash == labelled.hash
+    with pytest.warns(sllmr.Note, match="left out"):
+        drawn = sllmr.Dataset.from_frame(pd.concat([interactions.assign(label=1), refused]), negatives="drawn")
+    assert drawn.hash == data.hash
+
+
 def test_names_that_are_no_utf_8(interactions, tmp_path):
     lines = interactions.rename(columns={"user_id": "user_id:token", "item_id": "item_id:token",
                                          "timestamp": "timestamp:float"}).to_csv(sep="\t", index=False)  # fmt: skip
