@@ -11,12 +11,7 @@ namespace sllmr {
 
 namespace {
 
-template <class Real>
-SLLMR_INLINE Dual<Real, 2> variable_of(int k, Real x) {
-  Dual<Real, 2> out(x);
-  out.slope[k] = Real(1);
-  return out;
-}
+using detail::variable;
 
 template <class Real>
 struct SideAlphas {
@@ -54,18 +49,10 @@ struct PairObjectives {
                           mean_hinge = gate.running[1], idle_probes = !gate.uses_probes](int k) {
       const bool probe = pairs->guides[k] == 0.0F;
       const float score_a = pairs->score[0][k], score_b = pairs->score[1][k];
-      const PairContext pair{args->lambda,
-                             pairs->hinge[k],
-                             pairs->cosine[k],
-                             probe,
-                             agreement_of(score_a, score_b),
-                             mean_alpha,
-                             mean_hinge,
-                             args->price,
-                             args->budget_weight,
-                             args->budget_target};
+      const PairContext pair = detail::pair_context(*args, pairs->hinge[k], pairs->cosine[k], probe,
+                                                    agreement_of(score_a, score_b), mean_alpha, mean_hinge);
       const Real alpha_a = pairs->alpha[0][k], alpha_b = pairs->alpha[1][k];
-      const Dual<Real, 2> alpha = Objective::of_pair(variable_of(0, alpha_a), variable_of(1, alpha_b), least);
+      const Dual<Real, 2> alpha = Objective::of_pair(variable(0, alpha_a), variable(1, alpha_b), least);
       const Dual<Real, 2> loss = Objective::loss(alpha, pair);
       const bool idle = (probe & idle_probes) != 0;
       pairs->slope[0][k] = idle ? Real(0) : loss.slope[0];
@@ -91,7 +78,7 @@ struct PairPenalties {
                           margin = gate.margin](int k) {
       const GuidingPair pair{pairs->weight[k], margin, pairs->score[0][k], pairs->score[1][k]};
       const Dual<Real, 2> loss =
-          Penalty::loss(variable_of(0, pairs->logit[0][k]), variable_of(1, pairs->logit[1][k]), pair);
+          Penalty::loss(variable(0, pairs->logit[0][k]), variable(1, pairs->logit[1][k]), pair);
       const bool guides = pairs->guides[k] != 0.0F;
       pairs->penalty[k] = guides ? lambda * loss.value : Real(0);
       pairs->push[0][k] = guides ? of_slopes * loss.slope[0] : Real(0);

@@ -116,10 +116,26 @@ struct SlopeVisitor {
 };
 
 /// x as variable k of two.
-SLLMR_INLINE Dual<float, 2> variable(int k, float x) {
-  Dual<float, 2> out(x);
-  out.slope[k] = 1.0F;
+template <class Real>
+SLLMR_INLINE Dual<Real, 2> variable(int k, Real x) {
+  Dual<Real, 2> out(x);
+  out.slope[k] = Real(1);
   return out;
+}
+
+/// What an objective sees of a pair; the means are read once a batch.
+SLLMR_INLINE PairContext pair_context(const GateArgs& args, float hinge, float cosine, bool probe,
+                                      float agreement, float mean_alpha, float mean_hinge) {
+  return {args.lambda,
+          hinge,
+          cosine,
+          probe,
+          agreement,
+          mean_alpha,
+          mean_hinge,
+          args.price,
+          args.budget_weight,
+          args.budget_target};
 }
 
 template <int Most>
@@ -146,9 +162,9 @@ struct ObjectiveVisitor {
     batch.for_each([args = &gate, pairs = &batch, alphas_a = a.alpha, alphas_b = b.alpha, pair_sums = &sums,
                     slopes_a = slope_a, slopes_b = slope_b, least, mean_alpha = gate.running[0],
                     mean_hinge = gate.running[1]](int k, int) {
-      const PairContext pair{
-          args->lambda, pair_sums->hinge[k], pairs->cosine[k], pairs->probe[k] != 0.0F, pairs->agreement(k),
-          mean_alpha,   mean_hinge,          args->price,      args->budget_weight,     args->budget_target};
+      const PairContext pair =
+          pair_context(*args, pair_sums->hinge[k], pairs->cosine[k], pairs->probe[k] != 0.0F,
+                       pairs->agreement(k), mean_alpha, mean_hinge);
       const Dual<float, 2> alpha =
           Objective::of_pair(variable(0, alphas_a[k]), variable(1, alphas_b[k]), least);
       const Dual<float, 2> loss = Objective::loss(alpha, pair);
