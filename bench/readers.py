@@ -101,6 +101,76 @@ def fuxictr(folder, rows):
     return folder / "fuxictr.toml"
 
 
+def movielens(folder, rows):
+    path = folder / "ratings.csv"
+    with open(path, "w") as file:
+        file.write("userId,movieId,rating,timestamp\n")
+        for k, user, item, draw in pairs(rows):
+            file.write(f"{user + 1},{item + 1},{draw.randrange(1, 11) / 2},{1000000000 + k}\n")
+    return path
+
+
+def s3rec(folder, rows):
+    path = folder / "made.txt"
+    with open(path, "w") as file:
+        for user in range(rows // 10):
+            draw = random.Random(user)
+            file.write(f"{user} {' '.join(str(draw.randrange(rows // 18)) for _ in range(10))}\n")
+    return path
+
+
+def described(folder, name, description, lines):
+    with open(folder / f"{name}.txt", "w") as file:
+        for line in lines:
+            file.write(line + "\n")
+    (folder / f"{name}.toml").write_text(f'[interactions]\nfile = "{name}.txt"\n{description}')
+    return folder / f"{name}.toml"
+
+
+def yelp(folder, rows):
+    def line(k, user, item, draw):
+        review = {
+            "review_id": f"R{k:021d}",
+            "user_id": f"U{user:021d}",
+            "business_id": f"B{item:021d}",
+            "stars": float(draw.randrange(1, 6)),
+            "useful": 0,
+            "funny": 0,
+            "cool": 0,
+            "text": " ".join(draw.choices(WORDS, k=32)),
+            "date": f"2018-07-{1 + k % 28:02} {k % 24:02}:33:00",
+        }
+        return json.dumps(review)
+
+    keys = 'user = "user_id"\nitem = "business_id"\ntime = "date"\ntime_format = "%Y-%m-%d %H:%M:%S"\n'
+    return described(folder, "yelp", keys, (line(*each) for each in pairs(rows)))
+
+
+def steam(folder, rows):
+    """Python dictionaries."""
+
+    def line(k, user, item, draw):
+        text = " ".join(draw.choices(WORDS, k=16))
+        return (
+            f"{{u'username': u'name {user}', u'hours': 0.1, u'products': 41, u'product_id': u'{item}', u'page_order': 0, "
+            f"u'date': u'2017-12-{1 + k % 28:02}', u'text': u'{text}', u'early_access': False, u'page': 1}}"
+        )
+
+    keys = 'user = "username"\nitem = "product_id"\ntime = "date"\ntime_format = "%Y-%m-%d"\n'
+    return described(folder, "steam", keys, (line(*each) for each in pairs(rows)))
+
+
+def gowalla(folder, rows):
+    def line(k, user, item, _):
+        return f"{user}\t2010-10-{1 + k % 28:02}T{k % 24:02}:55:27Z\t30.2359091167\t-97.7951395833\t{item}"
+
+    keys = (
+        'separator = "\\t"\ncolumns = ["user", "time", "latitude", "longitude", "place"]\nuser = "user"\nitem = "place"\n'
+        'time = "time"\ntime_format = "%Y-%m-%dT%H:%M:%SZ"\n'
+    )
+    return described(folder, "gowalla", keys, (line(*each) for each in pairs(rows)))
+
+
 def atomic(folder, rows):
     path = folder / "atomic.inter"
     with open(path, "w") as file:
@@ -110,7 +180,20 @@ def atomic(folder, rows):
     return path
 
 
-FORMATS = [amazon_jsonl, amazon_jsonl_gz, amazon_csv, kuairec, mind, fuxictr, atomic]
+FORMATS = [
+    amazon_jsonl,
+    amazon_jsonl_gz,
+    amazon_csv,
+    movielens,
+    s3rec,
+    kuairec,
+    mind,
+    fuxictr,
+    yelp,
+    steam,
+    gowalla,
+    atomic,
+]
 
 
 def measured(program, path):

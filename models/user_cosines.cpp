@@ -29,11 +29,12 @@ Tensor<float> user_gradients(const Context& context, Backbone<float>& backbone, 
 
 void require_user_rows(Backbone<float>& backbone) {
   for (const Embedding<float>* embedding : backbone.embeddings()) {
-    if (embedding->table(Vocabulary::user) != nullptr) return;
+    const auto* users = embedding->table(Vocabulary::user);
+    if (users != nullptr && users->rows > 1) return;  // a padding row alone: model.user_id=false
   }
   throw Error(
       "the gate objective 'alignment' compares gradients on a user's row, and this backbone has no table of "
-      "users: choose another method");
+      "users: choose another method, or leave model.user_id at true");
 }
 
 Tensor<float> user_cosines(const Context& context, Backbone<float>& backbone, const FeatureBatch& batch,

@@ -99,13 +99,13 @@ _SUMMARY = _MADE_BY | {
     "seconds": {...: NUMBER},
     "guidance": _GUIDANCE,
     "guidance_cost": {...: NUMBER},
-    "validation": {"monitor": TEXT, "best": NUMBER, "best_epoch": INTEGER},
+    "validation": {"monitor": TEXT, "best": NUMBER, "best_epoch": INTEGER, "on": TEXT, "lr_decays": INTEGER},
     "test": {"protocol": TEXT, ...: _MEASURED},
 }
 _EVENT = {"epoch!": EPOCH, "event": TEXT}
 METRICS = {
     "epoch": _EVENT | {"loss": NUMBER, "rows": NUMBER, "seconds": NUMBER},
-    "validation": _EVENT | {"protocol": TEXT, "seconds": NUMBER, ...: _MEASURED},
+    "validation": _EVENT | {"protocol": TEXT, "on": TEXT, "seconds": NUMBER, ...: _MEASURED},
 }
 GUIDANCE = {"": _GUIDANCE | {"epoch!": EPOCH}}
 

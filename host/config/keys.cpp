@@ -178,7 +178,7 @@ std::vector<Key> own_keys() {
       number_or_auto(SLLMR_KEY(train.embedding_l2), non_negative,
                      "L2 penalty of the embeddings of deep backbones; auto: train.l2"),
       number(SLLMR_KEY(train.lr_decay), factor,
-             "what the learning rate is multiplied by after each validation without a gain; 1: nothing"),
+             "what the learning rate is multiplied by after each validation without a gain, down to 1e-6"),
       integer(SLLMR_KEY(train.epochs), 0, "passes over the training rows"),
       integer(SLLMR_KEY(train.batch_size), 1, "rows of a mini-batch (exact mode)", kMostRows),
       integer(SLLMR_KEY(train.micro_batches), 1,

@@ -33,7 +33,7 @@ Id TokenMap::add(std::string_view token) {
   const Id id = rows();
   pool_ += token;
   begins_.push_back(pool_.size());
-  slots_[slot] = {hash, id};
+  slots_[slot] = {hash, id, pool_.size() - token.size()};
   return id;
 }
 
@@ -44,9 +44,11 @@ Id TokenMap::find(std::string_view token) const {
 std::size_t TokenMap::slot_of(std::string_view token, std::uint32_t hash) const {
   const std::size_t mask = slots_.size() - 1;
   std::size_t slot = hash & mask;
-  while (slots_[slot].id != 0 && (slots_[slot].hash != hash || this->token(slots_[slot].id) != token)) {
-    slot = (slot + 1) & mask;
-  }
+  const auto is_it = [&](const Slot& at) {
+    return at.hash == hash && pool_.compare(at.begin, token.size(), token) == 0 &&
+           begins_[static_cast<std::size_t>(at.id) + 1] == at.begin + token.size();
+  };
+  while (slots_[slot].id != 0 && !is_it(slots_[slot])) slot = (slot + 1) & mask;
   return slot;
 }
 
@@ -79,9 +81,15 @@ std::uint64_t content_hash(const Dataset& data) {
     fnv.add_byte(held.test ? 1 : 0);
   }
   if (data.negatives.empty()) return fnv.value();
-  for (std::size_t entry = 0; entry < data.history.size(); ++entry)
-    fnv.add_number(static_cast<std::uint64_t>(data.negative_offsets[entry + 1]), 8);
-  for (const Id item : data.negatives) fnv.add_number(static_cast<std::uint64_t>(item), 4);
+  std::vector<std::uint64_t> groups{0};
+  for (std::size_t group = 1; group + 1 < data.negative_offsets.size(); ++group) {
+    Fnv<std::uint64_t> of_group;
+    for (std::int64_t k = data.negative_offsets[group]; k < data.negative_offsets[group + 1]; ++k)
+      of_group.add_number(static_cast<std::uint64_t>(data.negatives[static_cast<std::size_t>(k)]), 4);
+    groups.push_back(of_group.value());
+  }
+  for (const std::int32_t group : data.negative_group)
+    fnv.add_number(groups[static_cast<std::size_t>(group)], 8);
   return fnv.value();
 }
 

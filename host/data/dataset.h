@@ -33,7 +33,8 @@ class TokenMap {
  private:
   struct Slot {
     std::uint32_t hash = 0;
-    Id id = 0;  // 0: free
+    Id id = 0;              // 0: free
+    std::size_t begin = 0;  // of the token in the pool, as begins_ has it: one place less to look at
   };
   /// The slot that holds the token, or the free one where it belongs.
   std::size_t slot_of(std::string_view token, std::uint32_t hash) const;
@@ -55,10 +56,10 @@ struct HeldOut {
 
 /// All interactions of a data set. CSR layouts; every `*_offsets` has rows() + 1 entries and row 0 is empty.
 ///
-/// Users are numbered in the order of their first line in the file, items in the order in which they first
-/// occur in the histories of users 1, 2, 3, ..., attributes in the order in which they first occur in items
-/// 1, 2, 3, ... So ids depend on the order of the users and on the histories, and not on how the file
-/// interleaves them. Of items without an interaction only those have ids that are negatives: behind the
+/// Users are numbered in the order of their first line in the file that counts, items in the order in which
+/// they first occur in the histories of users 1, 2, 3, ..., attributes in the order in which they first occur
+/// in items 1, 2, 3, ... So ids depend on the order of the users and on the histories, and not on how the
+/// file interleaves them. Of items without an interaction only those have ids that are negatives: behind the
 /// others, as they first occur in these.
 struct Dataset {
   std::string name;                // "beauty"
@@ -71,9 +72,10 @@ struct Dataset {
   TokenMap users, items, attributes;
   std::vector<std::int64_t> history_offsets;  // by user
   std::vector<Id> history;                    // items of a user, oldest first
-  /// Items that the user was shown beside an entry of `history` and did not take; both empty: the data know
-  /// of none.
-  std::vector<std::int64_t> negative_offsets;  // by entry of history
+  /// Items that the user was shown beside an entry of `history` and did not take. Entries of one moment share
+  /// a group of `negatives`, from 1 on. All three empty: the data know of none.
+  std::vector<std::int32_t> negative_group;    // by entry of history, 0: none
+  std::vector<std::int64_t> negative_offsets;  // by group, from 0 on: [groups + 2]
   std::vector<Id> negatives;
   std::vector<std::string> titles;              // by item id; empty where the data have none
   std::vector<std::int64_t> attribute_offsets;  // by item
@@ -90,11 +92,12 @@ struct Dataset {
   }
   /// What the user was shown and did not take beside the item at `position` of the history.
   std::span<const Id> negatives_at(Id user, std::int32_t position) const {
-    if (negative_offsets.empty()) return {};
+    if (negative_group.empty()) return {};
     const auto entry = static_cast<std::size_t>(history_offsets[static_cast<std::size_t>(user)]) +
                        static_cast<std::size_t>(position);
-    const auto first = static_cast<std::size_t>(negative_offsets[entry]);
-    return std::span(negatives).subspan(first, static_cast<std::size_t>(negative_offsets[entry + 1]) - first);
+    const auto group = static_cast<std::size_t>(negative_group[entry]);
+    const auto first = static_cast<std::size_t>(negative_offsets[group]);
+    return std::span(negatives).subspan(first, static_cast<std::size_t>(negative_offsets[group + 1]) - first);
   }
   /// What a row at `position` of the user's history knows of it: the last `most` items before.
   std::span<const Id> history_before(Id user, std::int32_t position, int most) const {

@@ -40,11 +40,25 @@ std::size_t DescribedRows::column(const std::string& name) {
   return static_cast<std::size_t>(found - columns_.begin());
 }
 
+void DescribedRows::refuse_later(std::span<const std::string_view> keys) {
+  if (!separator_.empty()) return;
+  for (const std::string_view key : keys) {
+    if (std::ranges::find(columns_, key) == columns_.end())
+      refused_.emplace_back(key, object_.column(std::string(key)));
+  }
+}
+
 bool DescribedRows::next() {
   if (std::exchange(waiting_, false)) return true;
   std::string_view line;
   if (!reader_.next(line)) return false;
   parse(line);
+  for (const auto& [key, column] : refused_) {
+    if (object_.kind(column) == JsonObject::Kind::none) continue;
+    reader_.fail(fmt::format(
+        "there is a {}, which line 1 lacks; add it to all lines, or set data.keep to all or to conditions",
+        key));
+  }
   return true;
 }
 

@@ -124,10 +124,16 @@ Dataset read_reviews(const std::string& path, const ImportOptions& options) {
           "there is a {}, which line 1 lacks; add it to all lines, or set data.keep to all or to conditions",
           label));
     }
-    if (!filter.keeps(reader, [&](std::size_t name) { return review.text(columns[name]); })) continue;
+    const auto verdict = filter.judge(reader, [&](std::size_t name) { return review.text(columns[name]); });
+    if (verdict == RowFilter::Verdict::left_out) continue;
     const Time when = review_time(reader, review, time, keys.time);
-    interactions.add(reader, require_string(reader, review, user, keys.user),
-                     require_string(reader, review, item, keys.item), when);
+    const std::string_view by = require_string(reader, review, user, keys.user),
+                           what = require_string(reader, review, item, keys.item);
+    if (verdict == RowFilter::Verdict::counts)
+      interactions.add(reader, by, what, when);
+    else
+      interactions.add_shown(interactions.user(reader, by), interactions.item(reader, what),
+                             {.first = when, .last = when});
   } while (reader.next(line));
   Dataset data = interactions.build(reader, category_name(path), options);
   filter.report(data.notes);

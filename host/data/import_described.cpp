@@ -109,6 +109,8 @@ class Reading {
     }
     const LineReader& reader = rows.reader();
     RowFilter filter(reader.path(), options_, others, roles_.chosen_by);
+    if (!columns.time && !columns.history) filter.forget_negatives();
+    if (options_.keep == "auto" && roles_.chosen_by.label.empty()) rows.refuse_later(label_columns());
     while (rows.next()) {
       ++rows_;
       const auto verdict = filter.judge(reader, [&](std::size_t k) { return rows.text(of_others[k]); });
@@ -116,18 +118,18 @@ class Reading {
       const std::int64_t place = table_.place(reader);
       const Id user = table_.user(reader, rows.text(columns.user));
       const Moment moment = moment_of(rows, columns);
-      if (columns.history && histories_.is_first(user, moment.first)) {
+      if (columns.history && histories_.is_first(user, moment.beside.first)) {
         std::vector<Id> items;
         for (const std::string_view item : history_of(rows, columns))
           items.push_back(table_.item(reader, item));
-        histories_.set(user, moment.first, place, std::move(items));
+        histories_.set(user, moment.beside.first, place, std::move(items));
       }
       if (verdict == RowFilter::Verdict::left_out) continue;
       const Id item = table_.item(reader, rows.text(columns.item));
       if (verdict == RowFilter::Verdict::counts)
         table_.add(place, user, item, moment.time);
       else
-        table_.add_shown(user, item, moment.first, moment.last);
+        table_.add_shown(user, item, moment.beside);
     }
     filter.report(notes_);
   }
@@ -159,23 +161,25 @@ class Reading {
     return rows.list(*columns.history, roles_.history_separator);
   }
 
-  /// When a row is, and from when to when it stands beside others of its user.
+  /// When a row is, and beside which others of its user.
   struct Moment {
-    Time time, first, last;
+    Time time;
+    ShownBeside beside;
   };
-  /// Rows without times are in the order of what was before them, and then in that of the files.
+  /// Rows without times are in the order of what was before them, and then in that of the files. What was
+  /// before a user's first row comes right before `first`, where no row of a shorter history is.
   Moment moment_of(DescribedRows& rows, const Columns& columns) const {
     if (!columns.time) {
       const std::size_t before = columns.history ? history_of(rows, columns).size() : 0;
-      constexpr Time kMoment = Time{1} << 62;  // more than there are rows, in a history as well
-      const Time first = static_cast<Time>(before) * 4 * kMoment;
-      return {first + rows_, first, first + kMoment};
+      constexpr Time kRows = Time{1} << 62;  // more than there are, and more than a history has
+      const Time first = static_cast<Time>(before) * (4 * kRows) + kRows;
+      return {first + rows_, {.first = first, .last = first + kRows, .only_one = true}};
     }
     const std::string_view text = rows.text(*columns.time);
     const Time time = roles_.time_format.empty() ? rows.reader().time(text, roles_.time)
                                                  : formatted_time(rows.reader(), text, roles_.time_format,
                                                                   "correct the line or time_format");
-    return {time, time, time};
+    return {time, {.first = time, .last = time}};
   }
 
   const Roles& roles_;

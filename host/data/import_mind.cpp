@@ -87,7 +87,7 @@ Dataset read_behaviors(const std::string& path, const ImportOptions& options) {
       if (clicked)
         table.add(place, user, table.item(reader, item), rows.time());
       else if (options.negatives == Negatives::shown)
-        table.add_shown(user, table.item(reader, item), rows.time(), rows.time());
+        table.add_shown(user, table.item(reader, item), {.first = rows.time(), .last = rows.time()});
       else
         ++passed_over;
     });

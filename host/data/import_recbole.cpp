@@ -49,9 +49,8 @@ void read_interactions(AtomicTable& table, Part part, bool needs_time, const Imp
   if (time >= 0) used.push_back(static_cast<std::size_t>(time));
   if (table.find(std::array{kTimes[0]}) < 0) refuse_dates(options, table.reader().path());
   const std::vector<std::string> others = table.others(used);
-  ImportOptions chosen = options;
-  if (time < 0) chosen.negatives = Negatives::drawn;  // nothing says beside what they were shown
-  RowFilter filter(table.reader().path(), chosen, others);
+  RowFilter filter(table.reader().path(), options, others);
+  if (time < 0) filter.forget_negatives();
   std::vector<std::size_t> columns;  // of the others
   for (const std::string& name : others)
     columns.push_back(static_cast<std::size_t>(table.find(std::array{name})));
@@ -68,7 +67,7 @@ void read_interactions(AtomicTable& table, Part part, bool needs_time, const Imp
       interactions.add(reader, table[user], table[item], when, part);
     else
       interactions.add_shown(interactions.user(reader, table[user]), interactions.item(reader, table[item]),
-                             *when, *when);
+                             {.part = part, .first = *when, .last = *when});
   }
   filter.report(notes);
 }

@@ -53,8 +53,9 @@ class RowFilter {
             const ColumnRoles& roles = {});
 
   const std::vector<Condition>& conditions() const { return conditions_; }
-  /// What the current line of `reader` is; a `negative` where data.negatives=shown and a label of data.keep
-  /// says so. `field(column)` is what the line has in a column: a number, true or false, else Error.
+  /// What the current line of `reader` is; a `negative` where a label of data.keep=auto says so, unless
+  /// data.negatives=drawn. `field(column)` is what the line has in a column: a number, true or false, else
+  /// Error.
   template <class Field>
   Verdict judge(const LineReader& reader, const Field& field) {
     ++rows_;
@@ -66,11 +67,13 @@ class RowFilter {
     }
     return Verdict::counts;
   }
-  /// Whether it counts, of a file that labels nothing.
+  /// Whether it counts, of a file without labels.
   template <class Field>
   bool keeps(const LineReader& reader, const Field& field) {
     return judge(reader, field) == Verdict::counts;
   }
+  /// For a file of which nobody knows beside what something was shown.
+  void forget_negatives() { shown_ = false; }
   /// Appends one line to `notes` about rows that were left out and columns that were not looked at, if there
   /// are any.
   void report(std::vector<std::string>& notes) const;

@@ -3,14 +3,16 @@
 #include <algorithm>
 #include <numeric>
 #include <span>
+#include <tuple>
 #include <utility>
 
 namespace sllmr {
 
-void ShownItems::add(Id user, Id item, Time first, Time last) {
-  const bool goes_on = !groups_.empty() && groups_.back().user == user && groups_.back().first == first &&
-                       groups_.back().last == last;
-  if (!goes_on) groups_.push_back({first, last, user, 0});
+void ShownItems::add(Id user, Id item, const ShownBeside& beside) {
+  const auto key = [](const ShownBeside& each) { return std::tuple(each.part, each.first, each.last); };
+  const bool goes_on =
+      !groups_.empty() && groups_.back().user == user && key(groups_.back().beside) == key(beside);
+  if (!goes_on) groups_.push_back({beside, user, 0});
   shown_.push_back(item);
   groups_.back().end = shown_.size();
 }
@@ -30,57 +32,92 @@ void ShownItems::keep_items(const std::vector<std::uint8_t>& known) {
   shown_.resize(kept);
 }
 
-std::int64_t ShownItems::assign(const std::vector<InteractionRow>& rows,
-                                const std::vector<std::int64_t>& first_row, Dataset& data) const {
-  // Groups by user, in file order.
-  std::vector<std::int64_t> first_group(first_row.size(), 0);
-  for (const Group& group : groups_) ++first_group[group.user + 1];
-  std::partial_sum(first_group.begin(), first_group.end(), first_group.begin());
-  std::vector<std::size_t> order(groups_.size());
-  std::vector<std::int64_t> next(first_group);
-  for (std::size_t k = 0; k < groups_.size(); ++k) order[next[groups_[k].user]++] = k;
+/// The work on one user after the other.
+class ShownItems::Assigning {
+ public:
+  Assigning(const ShownItems& shown, const std::vector<InteractionRow>& rows, Id item_rows, Dataset& data)
+      : shown_(shown), rows_(rows), data_(data), seen_(static_cast<std::size_t>(item_rows), 0) {
+    data.negative_group.assign(rows.size(), 0);
+    data.negative_offsets = {0, 0};
+    data.negatives.clear();
+  }
 
-  /// Calls take(row, items) for each row beside which items were shown, and pass_over(items) for items that
-  /// were shown beside none.
-  const auto each_row = [&](const auto& take, const auto& pass_over) {
-    std::vector<std::pair<Time, std::int64_t>> times;  // of a user's rows, and which they are
-    for (std::size_t user = 0; user + 1 < first_group.size(); ++user) {  // 0: those who are none any more
-      if (first_group[user] == first_group[user + 1]) continue;
-      times.clear();
-      for (std::int64_t row = first_row[user]; row < first_row[user + 1]; ++row)
-        times.emplace_back(rows[row].time, row);
-      std::ranges::sort(times);  // each part of data that came split has times of its own
-      for (std::int64_t g = first_group[user]; g < first_group[user + 1]; ++g) {
-        const std::size_t number = order[g], begin = number == 0 ? 0 : groups_[number - 1].end;
-        const Group& group = groups_[number];
-        const auto items = std::span(shown_).subspan(begin, group.end - begin);
-        const auto from =
-            std::ranges::lower_bound(times, group.first, {}, &decltype(times)::value_type::first);
-        auto at = from;
-        for (; at != times.end() && at->first <= group.last; ++at) take(at->second, items);
-        if (at == from) pass_over(items);
+  /// Rows first .. last - 1, and the groups of these numbers.
+  void user(std::int64_t first, std::int64_t last, std::span<const std::size_t> groups) {
+    by_time_.resize(static_cast<std::size_t>(last - first));
+    std::iota(by_time_.begin(), by_time_.end(), first);
+    std::ranges::stable_sort(by_time_, {}, [&](std::int64_t row) { return when(row); });
+    by_moment_.assign(groups.begin(), groups.end());
+    const auto moment = [&](std::size_t group) {
+      const ShownBeside& beside = shown_.groups_[group].beside;
+      return std::tuple(beside.part, beside.first, beside.last);
+    };
+    std::ranges::stable_sort(by_moment_, {}, moment);
+    for (std::size_t k = 0; k < by_moment_.size();) {
+      const std::size_t begin = k;
+      while (k < by_moment_.size() && moment(by_moment_[k]) == moment(by_moment_[begin])) ++k;
+      beside(shown_.groups_[by_moment_[begin]].beside, std::span(by_moment_).subspan(begin, k - begin));
+    }
+  }
+
+ private:
+  std::pair<Part, Time> when(std::int64_t row) const {
+    const InteractionRow& at = rows_[static_cast<std::size_t>(row)];
+    return {at.part(), at.time};
+  }
+
+  /// What all of the groups have, at one moment.
+  void beside(const ShownBeside& beside, std::span<const std::size_t> groups) {
+    const auto begin = std::ranges::lower_bound(by_time_, std::pair(beside.part, beside.first), {},
+                                                [&](std::int64_t row) { return when(row); });
+    auto end = begin;
+    while (end != by_time_.end() && when(*end) <= std::pair(beside.part, beside.last)) ++end;
+    if (begin == end || (beside.only_one && end - begin > 1)) return;
+
+    const std::size_t known = data_.negatives.size();
+    ++moment_;
+    for (auto row = begin; row != end; ++row) is_new(rows_[static_cast<std::size_t>(*row)].item);
+    for (const std::size_t number : groups) {
+      const std::size_t first = number == 0 ? 0 : shown_.groups_[number - 1].end;
+      for (std::size_t k = first; k < shown_.groups_[number].end; ++k) {
+        if (is_new(shown_.shown_[k])) data_.negatives.push_back(shown_.shown_[k]);
       }
     }
-  };
+    if (data_.negatives.size() == known) return;
+    const auto group = static_cast<std::int32_t>(data_.negative_offsets.size() - 1);
+    data_.negative_offsets.push_back(static_cast<std::int64_t>(data_.negatives.size()));
+    for (auto row = begin; row != end; ++row) data_.negative_group[static_cast<std::size_t>(*row)] = group;
+  }
 
-  std::int64_t unused = 0;
-  data.negative_offsets.assign(rows.size() + 1, 0);
-  each_row(
-      [&](std::int64_t row, std::span<const Id> items) {
-        data.negative_offsets[row + 1] += std::ssize(items) - std::ranges::count(items, rows[row].item);
-      },
-      [&](std::span<const Id> items) { unused += std::ssize(items); });
-  std::partial_sum(data.negative_offsets.begin(), data.negative_offsets.end(), data.negative_offsets.begin());
-  data.negatives.resize(static_cast<std::size_t>(data.negative_offsets.back()));
-  std::vector<std::int64_t> filled(data.negative_offsets);
-  each_row(
-      [&](std::int64_t row, std::span<const Id> items) {
-        for (const Id item : items) {
-          if (item != rows[row].item) data.negatives[filled[row]++] = item;
-        }
-      },
-      [](std::span<const Id>) {});
-  return unused;
+  /// Whether the moment has not seen the item yet, which it then has.
+  bool is_new(Id item) { return std::exchange(seen_[static_cast<std::size_t>(item)], moment_) != moment_; }
+
+  const ShownItems& shown_;
+  const std::vector<InteractionRow>& rows_;
+  Dataset& data_;
+  std::vector<std::int32_t> seen_;  // by item: the last moment that has seen it
+  std::int32_t moment_ = 0;
+  std::vector<std::int64_t> by_time_;
+  std::vector<std::size_t> by_moment_;
+};
+
+void ShownItems::assign(const std::vector<InteractionRow>& rows, const std::vector<std::int64_t>& first_row,
+                        Id item_rows, Dataset& data) const {
+  std::vector<std::size_t> by_user(groups_.size());
+  std::iota(by_user.begin(), by_user.end(), 0);
+  const auto user_of = [&](std::size_t group) { return groups_[group].user; };
+  std::ranges::stable_sort(by_user, {}, user_of);
+  Assigning assigning(*this, rows, item_rows, data);
+  for (std::size_t k = 0; k < by_user.size();) {
+    const std::size_t begin = k;
+    const Id user = user_of(by_user[begin]);
+    while (k < by_user.size() && user_of(by_user[k]) == user) ++k;
+    if (user == 0) continue;  // none any more
+    assigning.user(first_row[user], first_row[user + 1], std::span(by_user).subspan(begin, k - begin));
+  }
+  if (!data.negatives.empty()) return;
+  data.negative_group.clear();
+  data.negative_offsets.clear();
 }
 
 }  // namespace sllmr

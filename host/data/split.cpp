@@ -120,13 +120,16 @@ Split leave_one_out(const Dataset& data, const SliceThresholds& thresholds) {
     for (const Id item : split.train_items(user)) ++split.popularity[item];
   }
 
-  std::vector<Id> order(items - 1);
+  // Items that were shown and never taken, which come last, are the tail of no interaction.
+  const Id counted = data.negatives.empty() ? data.items.count() : std::ranges::max(data.history);
+  std::vector<Id> order(static_cast<std::size_t>(counted));
   std::iota(order.begin(), order.end(), 1);
   std::ranges::stable_sort(order, {}, [&](Id item) { return split.popularity[item]; });
   // 0.29 * 100 is 28.999... in binary
-  order.resize(static_cast<std::size_t>(thresholds.tail_share * data.items.count() + 1e-9));
+  order.resize(static_cast<std::size_t>(thresholds.tail_share * counted + 1e-9));
   for (const Id item : order) split.tail[item] = 1;
   if (!order.empty()) split.tail_threshold = split.popularity[order.back()];
+  if (thresholds.tail_share > 0) std::fill(split.tail.begin() + counted + 1, split.tail.end(), 1);
   return split;
 }
 
@@ -181,7 +184,7 @@ DataStats data_stats(const Split& split) {
 std::span<const DataFigure> data_figures() {
   static constexpr DataFigure kFigures[] = {
       {"users", "users", &DataStats::users},
-      {"items", "items with an interaction", &DataStats::items},
+      {"items", "items that somebody took, or was shown (data.negatives)", &DataStats::items},
       {"interactions", "interactions", &DataStats::interactions},
       {"train_interactions", "training interactions (without validation and test)",
        &DataStats::train_interactions},

@@ -40,8 +40,9 @@ struct Split {
 };
 
 /// Splits `data`, which must outlive the split. Items are ordered by popularity, then by id; the first
-/// floor(tail_share * items) of them are the tail, those that training never saw included. Throws Error for
-/// thresholds out of range.
+/// floor(tail_share * items) of them are the tail, those that training never saw included. Items that nobody
+/// took, in the data for their being shown, do not count and are of the tail. Throws Error for thresholds out
+/// of range.
 Split leave_one_out(const Dataset& data, const SliceThresholds& thresholds = {});
 
 /// One row of the `ctr` protocol: does `user`, after the first `position` items of the history, take `item`?
@@ -52,12 +53,12 @@ struct CtrRow {
   float label;            // 1 observed, 0 negative
 };
 
-/// Training rows of the `ctr` protocol: each position after the first and before the last two, as one
-/// positive and one negative, uniform over what Dataset::negatives has beside it or, where that is nothing,
-/// over the items that the user never touches (counter-based, so a row's negative depends on seed and row
-/// only). 2 (n - 3) rows a user, by user and position, each positive
-/// followed by its negative. Users without a test item have none, unless the data came split. These three
-/// functions throw Error for a user who has touched every item, where there is no negative then.
+/// Training rows of the `ctr` protocol: each position of the training items after the first, as one positive
+/// and one negative, uniform over what Dataset::negatives has beside it or, where that is nothing, over the
+/// items that the user never touches (counter-based, so a row's negative depends on seed and row only). By
+/// user and position, each positive followed by its negative. Users without a test item have none, unless the
+/// data came split. These three functions throw Error for a user who has touched every item, where there is
+/// no negative then.
 std::vector<CtrRow> ctr_train_rows(const Split& split, std::uint64_t seed);
 /// Test rows (or validation rows): one positive and one negative a user, fixed by the seed. A test row sees
 /// all items before it, the validation item among them.

@@ -3,40 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 #include <utility>
 
-#include "host/base/utf8.h"
 #include "kernels/exec/error.h"
 
 namespace sllmr {
-namespace {
-
-/// The text in UTF-8, each run of blanks and control characters replaced by one `blank`, none at the ends.
-std::string clean_text(std::string_view text, char blank) {
-  const bool latin1 = !is_utf8(text);
-  std::string clean;
-  bool pending = false;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte <= ' ' || byte == 0x7F) {
-      pending = !clean.empty();
-      continue;
-    }
-    if (pending) clean += blank;
-    pending = false;
-    if (latin1 && byte >= 0x80) {
-      clean += static_cast<char>(0xC0 | (byte >> 6));
-      clean += static_cast<char>(0x80 | (byte & 0x3F));
-    } else {
-      clean += c;
-    }
-  }
-  return clean;
-}
-
-}  // namespace
-
 Id InteractionTable::add_token(const LineReader& reader, TokenMap& vocabulary, std::string_view token,
                                const char* what) {
   const Id next = vocabulary.rows();
@@ -57,7 +30,6 @@ std::int64_t InteractionTable::place(const LineReader& reader) {
 void InteractionTable::add(std::int64_t place, Id user, Id item, std::optional<Time> time, Part part) {
   const auto at = static_cast<std::size_t>(part);
   timed_[at] = time.has_value();
-  in_order_ = in_order_ && (rows_.empty() || rows_.back().line() <= place);
   rows_.push_back({time.value_or(Time{0}), 4 * place + static_cast<std::int64_t>(part), user, item});
 }
 
@@ -168,13 +140,19 @@ std::vector<HeldOut> InteractionTable::held_out() const {
   return held;
 }
 
-/// Numbers the users anew who have rows, in the order of these, as if no other lines were there.
-void InteractionTable::renumber_users() {
+/// Numbers the users in the order of their first rows, as if no other lines were there. True where that
+/// changes any number.
+bool InteractionTable::number_users() {
   std::vector<const InteractionRow*> first(users_.rows());  // by user, where there is one
   for (const InteractionRow& row : rows_) {
     const InteractionRow*& known = first[row.user];
     if (known == nullptr || row.line() < known->line()) known = &row;
   }
+  const auto line_of = [](const InteractionRow* row) { return row == nullptr ? -1 : row->line(); };
+  const auto is_wrong = [&](const InteractionRow* before, const InteractionRow* row) {
+    return row == nullptr || line_of(row) < line_of(before);
+  };
+  if (std::adjacent_find(first.begin(), first.end(), is_wrong) == first.end()) return false;
   std::erase(first, nullptr);
   std::ranges::sort(first, {}, &InteractionRow::line);
   TokenMap users;
@@ -183,6 +161,7 @@ void InteractionTable::renumber_users() {
   for (InteractionRow& row : rows_) row.user = ids[row.user];
   shown_.renumber_users(ids);
   users_ = std::move(users);
+  return true;
 }
 
 /// `core`: data.core chose the items.
@@ -193,17 +172,29 @@ void InteractionTable::assign_shown(Dataset& data, bool core) {
     for (const InteractionRow& row : rows_) known[row.item] = 1;
     shown_.keep_items(known);
   }
-  const std::int64_t unused = shown_.assign(rows_, first_row_, data);
-  data.notes.push_back(
-      fmt::format("note: {}: {} items that were shown and not taken are negatives (data.negatives=shown){}",
-                  data.source, data.negatives.size(),
-                  unused == 0 ? "" : fmt::format("; {} are not, as their users took nothing then", unused)));
+  const std::int64_t shown = shown_.size();
+  shown_.assign(rows_, first_row_, items_.rows(), data);
+  const auto beside =
+      std::ranges::count_if(data.negative_group, [](std::int32_t group) { return group != 0; });
+  const auto kept = static_cast<std::int64_t>(data.negatives.size());
+  data.notes.push_back(fmt::format(
+      "note: {}: {} items that were shown beside {} interactions and not taken are negatives "
+      "(data.negatives=shown){}",
+      data.source, kept, beside,
+      kept == shown
+          ? ""
+          : fmt::format("; {} are not: their users took nothing that counts at that time, or them, or "
+                        "were shown them twice",
+                        shown - kept)));
 }
 
 Dataset InteractionTable::build(const LineReader& reader, std::string name, const ImportOptions& options,
                                 bool given) {
   if (rows_.empty()) {
-    reader.fail("there are no interactions; copy or create the file again, or look at data.keep");
+    reader.fail(
+        shown_.empty()
+            ? "there are no interactions; copy or create the file again, or look at data.keep"
+            : "there are no interactions, only items that were not taken (a label of 0); look at data.keep");
   }
   Dataset data;
   data.name = std::move(name);
@@ -212,13 +203,7 @@ Dataset InteractionTable::build(const LineReader& reader, std::string name, cons
   treat_duplicates(data, options.duplicates, given);
   const bool filtered =
       filter_interactions(rows_, users_.rows(), items_.rows(), options, data.source, data.notes);
-  const auto absent = [&](Id user) { return first_row_[user] == first_row_[user + 1]; };
-  bool complete = in_order_ && !filtered;
-  for (Id user = 1; complete && user < users_.rows(); ++user) complete = !absent(user);
-  if (!complete) {
-    renumber_users();
-    sort_by_user_and_time(given);
-  }
+  if (number_users() || filtered) sort_by_user_and_time(given);
   assign_shown(data, options.core > 0);
   if (given) data.held_out = held_out();
 
@@ -238,111 +223,6 @@ Dataset InteractionTable::build(const LineReader& reader, std::string name, cons
   data.hash = content_hash(data);
   *this = {};
   return data;
-}
-
-ItemTable::ItemTable(Dataset& data, const ImportOptions& options, bool repeats)
-    : data_(data), options_(options), repeats_(repeats), entries_(data.items.rows()) {}
-
-void ItemTable::add(const LineReader& reader, std::string_view item, std::string_view title,
-                    std::span<const Attribute> attributes) {
-  if (item.empty()) reader.fail("the item id is empty; correct or delete the line");
-  ++lines_;
-  const Id id = data_.items.find(item);
-  if (id == 0) {
-    ++unknown_;
-    return;
-  }
-  if (repeats_) {
-    raw_ = title;
-    for (const Attribute& attribute : attributes) {
-      raw_ += '\n';
-      raw_ += attribute.value;
-    }
-    if (entries_[id].line != 0 && entries_[id].raw == raw_) return;  // as nearly all of them
-  }
-  Entry entry{reader.line_number(), raw_, clean_text(title, ' '), {}};
-  for (const Attribute& attribute : attributes) {
-    const std::pair added(attribute.kind, attributes_.add(clean_text(attribute.value, '_')));
-    if (added.second != 0 && std::ranges::find(entry.attributes, added) == entry.attributes.end()) {
-      entry.attributes.push_back(added);
-    }
-  }
-  std::ranges::stable_sort(entry.attributes, {}, &std::pair<AttributeKind, Id>::first);
-
-  Entry& stored = entries_[id];
-  if (stored.line != 0) {
-    const bool contradicts = entry.title != stored.title || entry.attributes != stored.attributes;
-    if (repeats_ && !contradicts) return;
-    if (repeated_++ == 0) {
-      first_repeated_ = fmt::format("{}:{}: item '{}' is described in line {} already", reader.path(),
-                                    entry.line, item, stored.line);
-    }
-    contradicting_ += contradicts ? 1 : 0;
-    if (options_.duplicates != Duplicates::last) return;
-  }
-  stored = std::move(entry);
-}
-
-void ItemTable::note_repeated(const LineReader& reader) const {
-  if (repeated_ == 0) return;
-  if (options_.duplicates == Duplicates::error) {
-    throw Error(fmt::format("{}; {} such line{} in all: set data.duplicates to first or last, or delete {}",
-                            first_repeated_, repeated_, repeated_ == 1 ? "" : "s",
-                            repeated_ == 1 ? "it" : "them"));
-  }
-  data_.notes.push_back(fmt::format(
-      "note: {}: {} lines describe an item again, {} of them otherwise; the {} one counts (data.duplicates)",
-      reader.path(), repeated_, contradicting_, options_.duplicates == Duplicates::last ? "last" : "first"));
-}
-
-void ItemTable::finish(const LineReader& reader) {
-  note_repeated(reader);
-  const auto listed = std::ranges::count_if(entries_, [](const Entry& entry) { return entry.line != 0; });
-  note_described(data_, reader.path(), "items", listed, data_.items.count(), lines_, unknown_);
-  bool labelled = false;
-  std::int64_t several_brands = 0;
-  for (Id item = 1; item < data_.items.rows(); ++item) {
-    std::int64_t brands = 0;
-    Entry& entry = entries_[item];
-    data_.titles[item] = std::move(entry.title);
-    for (const auto& [kind, attribute] : entry.attributes) {
-      data_.item_attributes.push_back(data_.attributes.add(attributes_.token(attribute)));
-      data_.attribute_kinds.push_back(kind);
-      labelled = labelled || kind != AttributeKind::unlabelled;
-      brands += kind == AttributeKind::brand ? 1 : 0;
-    }
-    several_brands += brands > 1 ? 1 : 0;
-    data_.attribute_offsets[item + 1] = static_cast<std::int64_t>(data_.item_attributes.size());
-  }
-  if (!labelled) data_.attribute_kinds.clear();
-  if (several_brands > 0) {
-    data_.notes.push_back(fmt::format("note: {}: {} items have several brands; deep backbones read the first",
-                                      reader.path(), several_brands));
-  }
-  require_described(data_, options_.min_described, reader.path());
-}
-
-void require_described(const Dataset& data, double min_described, const std::string& path) {
-  std::int64_t described = 0;
-  for (Id item = 1; item < data.items.rows(); ++item) {
-    described += data.titles[item].empty() && data.attributes_of(item).empty() ? 0 : 1;
-  }
-  require(
-      static_cast<double>(described) >= min_described * static_cast<double>(data.items.count()),
-      fmt::format("{}: {} of {} items are described, a smaller share than data.min_described={}; is there an "
-                  "item file (data.items), with titles or attributes, and are the ids spelled as in the "
-                  "interactions?",
-                  path, described, data.items.count(), min_described));
-}
-
-void note_described(Dataset& data, const std::string& path, std::string_view what, std::int64_t described,
-                    std::int64_t known, std::int64_t lines, std::int64_t unknown) {
-  constexpr double kExpected = 0.9;
-  if (static_cast<double>(described) >= kExpected * static_cast<double>(known)) return;
-  data.notes.push_back(fmt::format(
-      "warning: {0}: {1} of the {2} {3} are described; {4} of {5} lines describe none of them. Are "
-      "the ids spelled as in the interactions?",
-      path, described, known, what, unknown, lines));
 }
 
 }  // namespace sllmr

@@ -37,8 +37,8 @@ class InteractionTable {
   }
   std::int64_t place(const LineReader& reader);
   void add(std::int64_t place, Id user, Id item, std::optional<Time> time, Part part = Part::train);
-  /// `user` was shown `item` beside what was taken from `first` to `last`, and did not take it.
-  void add_shown(Id user, Id item, Time first, Time last) { shown_.add(user, item, first, last); }
+  /// `user` was shown `item` and did not take it.
+  void add_shown(Id user, Id item, const ShownBeside& beside) { shown_.add(user, item, beside); }
 
   /// Histories by time, equal times in file order; no texts. Where the split is `given`, training items come
   /// before the validation and the test item, whatever their times. Empties the table. The same user, item
@@ -65,7 +65,7 @@ class InteractionTable {
   void sort_by_user_and_time(bool given);
   void count_rows();
   void treat_duplicates(Dataset& data, Duplicates duplicates, bool given);
-  void renumber_users();
+  bool number_users();
   void assign_shown(Dataset& data, bool core);
   std::vector<HeldOut> held_out() const;
 
@@ -75,7 +75,6 @@ class InteractionTable {
   ShownItems shown_;
   std::vector<File> files_;
   std::int64_t last_place_ = 0;
-  bool in_order_ = true;         // rows were added as their lines stand in the files
   std::array<bool, 3> timed_{};  // by part: whether its rows have times
 };
 

@@ -19,7 +19,13 @@ World load_world(const Config& config) {
 void check_protocol(const Config& config, const Split& split) {
   const Protocol& protocol = find_protocol(config);
   protocol.check(config, split, Target::test);
-  if (config.train.eval_every > 0) protocol.check(config, split, monitor_of(config, protocol).target);
+  const Target monitored = monitor_of(config, protocol).target;
+  require(
+      config.train.eval_every == 0 || monitored == Target::test ||
+          config.data.split != SplitSource::last_item,
+      "data.split=last_item leaves no item for validations: set train.eval_every=0, or eval.monitor_on=test, "
+      "which lets the test choose the epoch");
+  if (config.train.eval_every > 0) protocol.check(config, split, monitored);
 }
 
 }  // namespace sllmr

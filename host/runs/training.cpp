@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -76,10 +75,7 @@ class Run {
     if (ranks_.writes()) folder_->write_tokens(*world_.data);
     if (const std::string remark = trainer_->remark(); !remark.empty())
       say(fmt::format("warning: {}", remark));
-    if (config_.train.eval_every > 0 && monitor_.target == Target::test)
-      say("warning: eval.monitor_on=test chooses the epoch by the rows that it is tested on, so the figures "
-          "are "
-          "too good: compare them with others that were made so alone");
+    if (monitor_.target == Target::test && config_.train.eval_every > 0) say(kChosenByTest);
   }
 
   nlohmann::json operator()() {
@@ -182,6 +178,7 @@ class Run {
     validation_due_ = false;
     event["event"] = "validation";
     event["epoch"] = epoch;
+    if (monitor_.target == Target::test) event["on"] = "test";
     if (ranks_.writes()) folder_->log(event);
     const bool best = validation_.add(epoch, event.at(monitor_.name).at("all"), monitor_.better);
     if (best)
@@ -195,7 +192,7 @@ class Run {
   /// The learning rate is that after so many validations without a gain.
   void decay_rate(int decays) {
     lr_decays_ = decays;
-    trainer_->set_learning_rate(config_.train.lr * std::pow(config_.train.lr_decay, decays));
+    trainer_->set_learning_rate(decayed_rate(config_.train.lr, config_.train.lr_decay, decays));
   }
 
   nlohmann::json summarise() {

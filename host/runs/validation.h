@@ -1,6 +1,7 @@
-// Which epoch of a run is best.
+// Which epoch of a run is best, and what follows where none is.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -31,5 +32,17 @@ struct Validation {
     return true;
   }
 };
+
+inline constexpr const char* kChosenByTest =
+    "warning: eval.monitor_on=test chooses the epoch by the rows that it is tested on, so the figures are "
+    "too "
+    "good: compare them with others that were made so alone";
+
+/// The learning rate after so many validations without a gain. Not below 1e-6, as in FuxiCTR: steps would
+/// vanish in a float.
+inline double decayed_rate(double rate, double decay, int decays) {
+  constexpr double kLeast = 1e-6;
+  return std::max(rate * std::pow(decay, decays), std::min(rate, kLeast));
+}
 
 }  // namespace sllmr

@@ -27,8 +27,11 @@ std::vector<UnusedKey> keys_of_other_backbones(const Config& config) {
       unused.push_back({std::string(key), "model.name=" + config.model.name + " has no such part"});
     }
   }
-  if (!find_backbone(config.model.name)->reads_attributes)
+  if (!find_backbone(config.model.name)->reads_attributes) {
     unused.push_back({"model.user_id", "model.name=" + config.model.name + " is made of ids alone"});
+    unused.push_back({"train.embedding_l2",
+                      "model.name=" + config.model.name + " is made of embeddings alone; see train.l2"});
+  }
   return unused;
 }
 
@@ -58,7 +61,6 @@ std::vector<UnusedKey> keys_of_other_trainers(const Config& config) {
     return unused;
   }
   std::vector<UnusedKey> unused = {
-      {"train.embedding_l2", "mf with train.loss=bpr has nothing but embeddings; see train.l2"},
       {"train.cuda_graph", "mf with train.loss=bpr has kernels of its own, few a step"},
       {"train.micro_batches",
        "mf with train.loss=bpr has kernels of its own, which take a mini-batch at once"},

@@ -101,6 +101,8 @@ void bind_data(nb::module_& module) {
       .def_prop_ro(
           "history", [](const Data& data) { return given(as_rows(data.set().history)); }, kAsItIs)
       .def_prop_ro(
+          "negative_group", [](const Data& data) { return given(data.set().negative_group); }, kAsItIs)
+      .def_prop_ro(
           "negative_offsets", [](const Data& data) { return given(data.set().negative_offsets); }, kAsItIs)
       .def_prop_ro(
           "negatives", [](const Data& data) { return given(as_rows(data.set().negatives)); }, kAsItIs)

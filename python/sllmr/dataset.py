@@ -46,8 +46,8 @@ class Dataset:
         """Of data frames.
 
         interactions: columns user_id and item_id (integers or texts), and as there are timestamp (numbers or dates; without
-        it the order of the rows is that of time), rating and label (rows not above 0 are `negatives`, where the user took
-        something at the same time). Others are not used.
+        it the order of the rows is that of time), rating, and label, is_click or click (rows not above 0 are `negatives`
+        where the user took something at the same timestamp). Others are not used.
         items: columns item_id, title, and further ones as attributes: a text, or a list of texts.
         folder: where NAME.inter and NAME.item (RecBole's atomic files) are kept; None: in a folder that goes with the
         object. Raises FileExistsError where they are there.
@@ -214,12 +214,15 @@ class Dataset:
     def negatives(self) -> pd.DataFrame:
         """A row for each item that a user was shown beside an interaction and did not take, where the data say so: user_id,
         item_id, and the row of `interactions`."""
-        offsets = self._data.negative_offsets
-        row = np.repeat(np.arange(len(self.history)), np.diff(offsets) if len(offsets) else 0)
+        group, offsets = self._data.negative_group, self._data.negative_offsets
+        counts = np.diff(offsets)[group] if len(group) else np.zeros(len(self.history), np.int64)
+        row = np.repeat(np.arange(len(self.history)), counts)
+        first = np.cumsum(counts) - counts  # of a row's, among all
+        place = np.arange(len(row)) - first[row] + (offsets[group[row]] if len(group) else 0)
         return pd.DataFrame(
             {
                 "user_id": self.interactions.user_id.to_numpy()[row],
-                "item_id": tokens_of(self.items, self._data.negatives),
+                "item_id": tokens_of(self.items, self._data.negatives[place]),
                 "row": row,
             }
         )
@@ -240,7 +243,8 @@ def _read_again(settings: dict[str, Setting]) -> Dataset:
     return Dataset(**settings)
 
 
-_INTERACTION_TYPES = {"rating": "float", "label": "float", "timestamp": "float"}
+_LABELS = ("label", "is_click", "click")
+_INTERACTION_TYPES = {"rating": "float", **dict.fromkeys(_LABELS, "float"), "timestamp": "float"}
 _BREAKS = re.compile(r"[\t\n\r]")
 
 

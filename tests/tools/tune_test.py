@@ -317,6 +317,7 @@ class Faults(Case):
             (["train.epochs=0"], "nothing to tune"),
             (["train.eval_every=21"], "lower it"),
             (["eval.monitor=nope", "train.eval_every=1"], "no 'nope'"),
+            (["eval.monitor_on=test", "train.eval_every=1"], "what is chosen by the test tells nothing"),
             ([f"data.path={self.folder / 'none'}"], "no such data set"),
             (["--methods=none", "train.l2=0.1", "train.lr=0.1"], "nothing of method=none is tuned"),
             (["llm.noise=0.5"], "'llm.noise' (command line) does not apply: method=none"),

@@ -103,7 +103,8 @@ def write(run: Path, out: Path) -> None:
                 times[epoch] = clock
                 if event.get("seconds") and event.get("rows"):
                     event["rows_per_s"] = event["rows"] / event["seconds"]
-            for tag, value in _numbers(event, "train" if kind == "epoch" else "validation"):
+            rows = event.pop("on", "validation")
+            for tag, value in _numbers(event, "train" if kind == "epoch" else rows):
                 writer.add_scalar(tag, value, epoch, times.get(epoch, clock))
         for event in read_events(run / "guidance.jsonl", GUIDANCE):
             epoch = event.pop("epoch")

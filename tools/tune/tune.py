@@ -84,6 +84,8 @@ class Tuning:
         """Trials are chosen by validation: a recipe without gets some, for this method and the next."""
         if config["train.epochs"] == 0:
             raise TuneError("train.epochs is 0: there is nothing to tune")
+        if config.get("eval.monitor_on", "validation") != "validation":
+            raise TuneError("eval.monitor_on=test: what is chosen by the test tells nothing; leave it out")
         if config["train.eval_every"] == 0:
             every = max(1, config["train.epochs"] // _VALIDATIONS)
             self.program.words.append(f"train.eval_every={every}")

@@ -121,12 +121,11 @@ TEST_F(AmazonTest, LabelsCountAsStringsAndMustBeInAllReviews) {
   const auto review = [](const std::string& asin, const std::string& rest) {
     return R"({"reviewerID": "7", "asin": ")" + asin + R"(", "unixReviewTime": 1)" + rest + "}\n";
   };
-  EXPECT_THAT(
-      history_of(load_dataset(
-                     write("a.json", review("1", R"(, "label": "0")") + review("2", R"(, "label": "1")") +
-                                         review("3", R"(, "label": 0)") + review("4", R"(, "label": true)"))),
-                 "7"),
-      ElementsAre("2", "4"));
+  const Dataset data =
+      load_dataset(write("a.json", review("1", R"(, "label": "0")") + review("2", R"(, "label": "1")") +
+                                       review("3", R"(, "label": 0)") + review("4", R"(, "label": true)")));
+  EXPECT_THAT(history_of(data, "7"), ElementsAre("2", "4"));
+  EXPECT_THAT(negatives_of(data, "7"), ElementsAre(ElementsAre("1", "3"), ElementsAre("1", "3")));
   const std::string late = write("b.json", review("1", "") + review("2", R"(, "click": 0)"));
   EXPECT_EQ(
       load_error(late),

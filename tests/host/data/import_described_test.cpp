@@ -125,7 +125,8 @@ TEST_F(FuxiCtr, PositivesFollowTheHistoryOfTheEarliestRow) {
   EXPECT_THAT(data.notes,
               testing::IsSupersetOf(
                   {"note: " + path("train.csv") +
-                       ": 2 items that were shown and not taken are negatives (data.negatives=shown)",
+                       ": 2 items that were shown beside 2 interactions and not taken are negatives "
+                       "(data.negatives=shown)",
                    "note: " + path("train.csv") +
                        ": 2 of 5 rows are negatives, as they are not label > 0 (data.keep=auto); not used: "
                        "cate_history",
@@ -171,9 +172,11 @@ TEST_F(FuxiCtr, ItemsThatACoreLeavesOutAreNoNegatives) {
   EXPECT_THAT(tokens_of(data.users), ElementsAre("u", "v"));
   EXPECT_THAT(tokens_of(data.items), ElementsAre("a", "b"));
   EXPECT_THAT(negatives_of(data, "u"), ElementsAre(ElementsAre("b"), IsEmpty()));
-  EXPECT_THAT(data.notes, Contains("note: " + path("core.csv") +
-                                   ": 1 items that were shown and not taken are negatives "
-                                   "(data.negatives=shown); 1 are not, as their users took nothing then"));
+  EXPECT_THAT(data.notes,
+              Contains("note: " + path("core.csv") +
+                       ": 1 items that were shown beside 1 interactions and not taken are negatives "
+                       "(data.negatives=shown); 1 are not: their users took nothing that counts at "
+                       "that time, or them, or were shown them twice"));
 }
 
 TEST_F(FuxiCtr, AllRowsCountWhereTheCallerSaysSoAndMalformedOnesAreNamed) {
@@ -195,6 +198,63 @@ TEST_F(FuxiCtr, AnItemThatRowsDescribeOtherwiseIsTold) {
                        "(data.duplicates)"));
   EXPECT_THAT(load_error(description(), options_with(&ImportOptions::duplicates, Duplicates::error)),
               HasSubstr("test.csv:2: item 'i3' is described in line 4 already"));
+}
+
+/// Of histories that were cut nobody knows which of several positives an item was shown beside.
+TEST_F(FuxiCtr, HistoriesThatWereCutTellNoNegatives) {
+  std::string rows = "label,user_id,item_id,cate_id,item_history,cate_history\n";
+  for (const char* row : {"1,u,b,c,a,c", "0,u,x,c,a,c", "1,u,d,c,a^b,c^c", "0,u,y,c,a^b,c^c",
+                          "1,u,e,c,b^d,c^c", "0,u,z,c,b^d,c^c"})
+    rows += std::string(row) + "\n";
+  write("train.csv", rows);
+  write("test.csv", "label,user_id,item_id,cate_id,item_history,cate_history\n1,v,a,c,,\n");
+  const Dataset data = load_dataset(description());
+  EXPECT_THAT(history_of(data, "u"), ElementsAre("a", "b", "d", "e"));
+  EXPECT_THAT(negatives_of(data, "u"), ElementsAre(IsEmpty(), ElementsAre("x"), IsEmpty(), IsEmpty()));
+}
+
+/// Rows without times and histories are in their order, in which nothing stands beside another.
+TEST_F(DescribedTest, WithoutTimesAndHistoriesThereAreNoNegatives) {
+  write("plain.csv", "user,item,label\nu,a,1\nu,b,0\nu,c,1\n");
+  const std::string file = write("plain.toml",
+                                 "[interactions]\nfile = \"plain.csv\"\nseparator = \",\"\nuser = \"user\"\n"
+                                 "item = \"item\"\n");
+  const Dataset data = load_dataset(file);
+  EXPECT_THAT(data.negatives, IsEmpty());
+  EXPECT_THAT(data.notes, Contains("note: " + path("plain.csv") +
+                                   ": 1 of 3 rows are left out, as they are not label > 0 (data.keep=auto)"));
+}
+
+/// Users are numbered by what counts, whatever else stands before.
+TEST_F(DescribedTest, LinesThatDoNotCountLeaveNoTrace) {
+  const std::string header = "user,item,rating,before\n", rows = "v,b,5,\nu,c,5,\n";
+  write("with.csv", header + "u,a,1,\n" + rows);
+  write("without.csv", header + rows);
+  const auto hash = [&](const std::string& name) {
+    const std::string file = write(name + ".toml", "[interactions]\nfile = \"" + name +
+                                                       ".csv\"\nseparator = \",\"\nuser = \"user\"\n"
+                                                       "item = \"item\"\nhistory = \"before\"\n");
+    return load_dataset(file, options_with(&ImportOptions::min_rating, 4.0)).hash;
+  };
+  EXPECT_EQ(hash("with"), hash("without"));
+}
+
+TEST_F(DescribedTest, AJsonLabelStandsInAllLinesOrInNone) {
+  write("late.json", R"({"u": "a", "i": "x", "t": 1}
+{"u": "a", "i": "y", "t": 2, "click": 0}
+)");
+  const std::string file =
+      write("late.toml", "[interactions]\nfile = \"late.json\"\nuser = \"u\"\nitem = \"i\"\ntime = \"t\"\n");
+  EXPECT_THAT(load_error(file), HasSubstr("late.json:2: there is a click, which line 1 lacks"));
+  EXPECT_EQ(load_dataset(file, options_with(&ImportOptions::keep, "all")).interactions(), 2);
+}
+
+TEST_F(DescribedTest, NegativesAloneAreNoInteractions) {
+  write("none.csv", "user,item,label,time\nu,a,0,1\n");
+  const std::string file = write("none.toml",
+                                 "[interactions]\nfile = \"none.csv\"\nseparator = \",\"\nuser = \"user\"\n"
+                                 "item = \"item\"\ntime = \"time\"\n");
+  EXPECT_THAT(load_error(file), HasSubstr("only items that were not taken (a label of 0)"));
 }
 
 /// As FuxiCTR's TaobaoAd and KuaiVideo: labels of other names, and times.

@@ -37,8 +37,9 @@ TEST_F(Mind, ClicksFollowTheHistoryOfTheEarliestRow) {
   EXPECT_THAT(
       data.notes,
       AllOf(Contains("note: " + file +
-                     ": 4 items that were shown and not taken are negatives (data.negatives=shown); 2 "
-                     "are not, as their users took nothing then"),
+                     ": 3 items that were shown beside 4 interactions and not taken are negatives "
+                     "(data.negatives=shown); 2 are not: their users took nothing that counts at that "
+                     "time, or them, or were shown them twice"),
             Contains("note: " + news + ": not used: abstract, url, entities")));
   // One that was shown beside two clicks is a negative of both.
   EXPECT_THAT(negatives_of(data, "U2"), ElementsAre(ElementsAre("N1"), ElementsAre("N1")));
@@ -46,6 +47,21 @@ TEST_F(Mind, ClicksFollowTheHistoryOfTheEarliestRow) {
   const Dataset drawn = load_dataset(file, options_with(&ImportOptions::negatives, Negatives::drawn));
   EXPECT_THAT(drawn.negatives, testing::IsEmpty());
   EXPECT_THAT(drawn.notes, Contains("note: " + file + ": 5 impressions were not clicked and are not used"));
+}
+
+TEST_F(Mind, WhatWasClickedIsNoNegativeAndNothingIsOneTwice) {
+  const std::string line = "1\tU1\t11/15/2019 1:05:00 PM\t\tN1-1 N2-1 N1-0 N3-0 N3-0\n";
+  const Dataset data = load_dataset(write("behaviors.tsv", line));
+  EXPECT_THAT(negatives_of(data, "U1"), ElementsAre(ElementsAre("N3"), ElementsAre("N3")));
+  // Both share them.
+  EXPECT_EQ(data.negatives.size(), 1U);
+
+  // A user's first impression without a click leaves no trace where it is left out.
+  const ImportOptions drawn = options_with(&ImportOptions::negatives, Negatives::drawn);
+  const std::string rest = "2\tU2\t11/15/2019 1:05:00 PM\t\tN1-1\n3\tU1\t11/15/2019 2:05:00 PM\t\tN2-1\n";
+  const std::uint64_t hash = load_dataset(write("behaviors.tsv", rest), drawn).hash;
+  EXPECT_EQ(load_dataset(write("behaviors.tsv", "1\tU1\t11/15/2019 1:00:00 PM\t\tN1-0\n" + rest), drawn).hash,
+            hash);
 }
 
 TEST_F(Mind, DaysAndCoresChooseAmongClicks) {

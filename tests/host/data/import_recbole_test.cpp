@@ -199,8 +199,9 @@ TEST_F(RecBoleTest, RowsWithoutAPositiveLabelAreLeftOut) {
                 ElementsAre("note: " + file + ": 2 of 5 rows are negatives, as they are not " + name +
                                 " > 0 (data.keep=auto)",
                             "note: " + file +
-                                ": 1 items that were shown and not taken are negatives "
-                                "(data.negatives=shown); 1 are not, as their users took nothing then"));
+                                ": 1 items that were shown beside 1 interactions and not taken are negatives "
+                                "(data.negatives=shown); 1 are not: their users took nothing that counts at "
+                                "that time, or them, or were shown them twice"));
   }
   EXPECT_EQ(load_dataset(with("label:float"), options_with(&ImportOptions::keep, "all")).interactions(), 5);
   EXPECT_EQ(
@@ -212,14 +213,37 @@ TEST_F(RecBoleTest, NegativesAreWrittenAndReadBack) {
                                           "user_id:token\titem_id:token\tlabel:float\ttimestamp:"
                                           "float\nu\ta\t1\t1\nu\tx\t0\t2\nu\tb\t0\t2\nu\tb\t1\t2\n"
                                           "u\tc\t1\t2\nv\tb\t1\t1\nv\ty\t0\t1\n"));
-  // An item is no negative of itself.
-  EXPECT_THAT(negatives_of(data, "u"), ElementsAre(IsEmpty(), ElementsAre("x"), ElementsAre("x", "b")));
+  // What was taken at that time is no negative.
+  EXPECT_THAT(negatives_of(data, "u"), ElementsAre(IsEmpty(), ElementsAre("x"), ElementsAre("x")));
   check_recbole_output(data, path("out"), false);
   save_recbole(data, path("out"));
   const Dataset again = load_dataset(path("out/toy.inter"));
   EXPECT_EQ(again.hash, data.hash);
-  EXPECT_EQ(again.negatives, data.negatives);
+  EXPECT_EQ(negatives_of(again, "u"), negatives_of(data, "u"));
   check_recbole_output(data, path("out"), false);  // its own files may be written again
+}
+
+/// What is shown in the test is not known in training, whatever the times.
+TEST_F(RecBoleTest, NegativesStayInTheirPart) {
+  const std::string header = "user_id:token\titem_id:token\ttimestamp:float\tlabel:float\n";
+  write("pre.train.inter", header + "u\ta\t1\t1\nu\tb\t2\t1\nu\tc\t3\t1\nu\tm\t3\t0\n");
+  write("pre.valid.inter", header + "u\td\t3\t1\n");
+  write("pre.test.inter", header + "u\te\t3\t1\nu\tn\t3\t0\nu\ta\t3\t0\n");
+  const Dataset data = load_dataset(path("pre"));
+  EXPECT_THAT(negatives_of(data, "u"),
+              ElementsAre(IsEmpty(), IsEmpty(), ElementsAre("m"), IsEmpty(), ElementsAre("n", "a")));
+  save_recbole(data, path("out"));
+  EXPECT_EQ(load_dataset(path("out")).hash, data.hash);
+}
+
+/// As if there were no other lines.
+TEST_F(RecBoleTest, AUserThatACoreLeavesOutLeavesNoTrace) {
+  const std::string rows =
+      "user_id:token\titem_id:token\ttimestamp:float\tlabel:float\nu1\ta\t1\t0\nu2\tb\t1\t1\nu1\tc\t1\t1\n";
+  const std::string rest = "u2\tc\t2\t1\nu1\tb\t2\t1\nu2\tc\t3\t1\n";
+  const ImportOptions core = options_with(&ImportOptions::core, 2);
+  const std::uint64_t without = load_dataset(write("toy.inter", rows + rest), core).hash;
+  EXPECT_EQ(load_dataset(write("toy.inter", rows + "u3\tz\t5\t1\n" + rest), core).hash, without);
 }
 
 /// Without times nothing says beside what an item was shown.

@@ -194,7 +194,8 @@ TEST(DataStatsTest, CountsWhatTheRowsAre) {
 TEST(CtrRowsTest, NegativesThatTheDataBringComeFirst) {
   Dataset data = make_dataset({{1, 2, 3, 4, 5, 6}, {3, 2, 1, 5}}, 60);
   data.negatives = {50, 51, 52, 53, 9};
-  data.negative_offsets = {0, 0, 3, 3, 3, 3, 4, 4, 4, 4, 5};
+  data.negative_offsets = {0, 0, 3, 4, 5};
+  data.negative_group = {0, 1, 0, 0, 0, 2, 0, 0, 0, 3};
   const Split split = leave_one_out(data);
   std::set<Id> drawn;
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
@@ -214,9 +215,22 @@ TEST(CtrRowsTest, NegativesThatTheDataBringComeFirst) {
   Dataset all = make_dataset({{1, 2, 3, 4}}, 4);
   all.negatives = {1, 2, 1};
   all.negative_offsets = {0, 0, 1, 2, 3};
+  all.negative_group = {0, 1, 2, 3};
   const Split whole = leave_one_out(all);
   EXPECT_THAT(ctr_train_rows(whole, 1), testing::SizeIs(2));
   EXPECT_THAT(ctr_test_rows(whole, 1), testing::SizeIs(2));
+}
+
+/// What was shown and never taken is of the tail, and does not push out of it what was taken.
+TEST(LeaveOneOutTest, ItemsThatNobodyTookAreNotCountedAmongTheTail) {
+  Dataset data = make_dataset({{1, 2, 3, 4, 5}, {1, 2, 3, 6, 7}, {1, 2, 8, 9, 10}}, 10);
+  const std::vector<std::uint8_t> before = leave_one_out(data).tail;
+  for (int k = 0; k < 40; ++k) data.negatives.push_back(data.items.add("n" + std::to_string(k)));
+  data.negative_offsets = {0, 0, 40};
+  data.negative_group.assign(data.history.size(), 1);
+  const std::vector<std::uint8_t> after = leave_one_out(data).tail;
+  EXPECT_TRUE(std::equal(before.begin(), before.end(), after.begin()));
+  EXPECT_EQ(std::count(after.begin() + 11, after.end(), 1), 40);
 }
 
 }  // namespace

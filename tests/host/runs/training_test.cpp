@@ -503,7 +503,8 @@ TEST_F(Training, WhoeverChoosesByTheTestIsTold) {
 TEST_F(Training, TheLastItemAloneMayBeHeldOut) {
   const std::vector<std::string> words = {"method=none", "data.split=last_item", "train.eval_every=1",
                                           "train.patience=2"};
-  EXPECT_THAT(error_of([&] { train(config(words), false); }), HasSubstr("no user has a validation item"));
+  EXPECT_THAT(error_of([&] { train(config(words), false); }),
+              HasSubstr("data.split=last_item leaves no item for validations"));
   std::vector<std::string> on_test = words;
   on_test.push_back("eval.monitor_on=test");
   const nlohmann::json summary = train(config(on_test), false);

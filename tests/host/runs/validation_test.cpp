@@ -35,5 +35,12 @@ TEST(Validation, WhatIsNoNumberIsNeverBetter) {
   }
 }
 
+TEST(DecayedRate, IsNeverNothing) {
+  EXPECT_DOUBLE_EQ(decayed_rate(0.1, 0.5, 0), 0.1);
+  EXPECT_DOUBLE_EQ(decayed_rate(0.1, 0.5, 2), 0.025);
+  EXPECT_DOUBLE_EQ(decayed_rate(0.1, 1e-6, 60), 1e-6);
+  EXPECT_DOUBLE_EQ(decayed_rate(1e-9, 0.5, 3), 1e-9);
+}
+
 }  // namespace
 }  // namespace sllmr

@@ -287,13 +287,10 @@ TEST_F(DeepTraining, BprAndFreshNegatives) {
 /// Beside what was taken the data tell what was shown: each epoch draws from that.
 TEST_F(DeepTraining, FreshNegativesAreWhatWasShown) {
   Dataset data = synthetic_dataset(small_world(60, 200));
-  data.negative_offsets = {0};
-  for (std::size_t entry = 0; entry < data.history.size(); ++entry) {
-    if (entry % 2 == 0) {
-      for (const Id item : {1, 2, 3}) data.negatives.push_back(static_cast<Id>(47 + item));
-    }
-    data.negative_offsets.push_back(std::ssize(data.negatives));
-  }
+  data.negatives = {48, 49, 50};
+  data.negative_offsets = {0, 0, 3};
+  for (std::size_t entry = 0; entry < data.history.size(); ++entry)
+    data.negative_group.push_back(entry % 2 == 0 ? 1 : 0);
   const Split split = leave_one_out(data);
   const Config settings = config({"method=none", "eval.protocol=full"});
   std::vector<CtrRow> rows = ctr_train_rows(split, 1);
@@ -334,6 +331,16 @@ TEST_F(DeepTraining, UsersMayBeKnownByTheirHistoriesAlone) {
                 Bench(config({"method=none", "model.name=lightgcn", "model.user_id=false"}));
               }),
               HasSubstr("made of ids alone"));
+  EXPECT_THAT(error_of([&] {
+                Bench(config({"method=alignment", "model.user_id=false"}));
+              }),
+              HasSubstr("leave model.user_id at true"));
+  for (const char* name : {"mf", "lightgcn"}) {
+    EXPECT_THAT(error_of([&] {
+                  Bench(config({"method=none", std::string("model.name=") + name, "train.embedding_l2=0.1"}));
+                }),
+                HasSubstr("made of embeddings alone; see train.l2"));
+  }
 }
 
 TEST_F(DeepTraining, OptionsThatDoNotApplyAreErrors) {

@@ -25,7 +25,7 @@ def make(source) -> Figure:
     mib = {name: value / (1 << 20) for name, value in memory.items() if value is not None}
     cost = told.get("guidance_cost") or {}
     facts = [
-        ("best validation", number(best.get("best")), best.get("monitor", "none was asked for")),
+        (f"best {best.get('on', 'validation')}", number(best.get("best")), best.get("monitor", "none was asked for")),
         ("best epoch", number(best.get("best_epoch"), "d"), f"of {told.get('epochs')}"),
         *((f"seconds, {name}", number(value, ".2f"), "") for name, value in seconds.items()),
         ("rows a second", number(told.get("rows_per_s"), ".0f"), "in training"),

@@ -60,9 +60,8 @@ def make(source) -> Figure:
                     for part, value in (told if isinstance(told, dict) else {}).items():
                         name = log.row if not single else part
                         if value is not None and (single or part == "all"):
-                            found.setdefault((f"validation {monitor}", name, event["epoch"]), []).append(
-                                value
-                            )
+                            rows = event.get("on", "validation")
+                            found.setdefault((f"{rows} {monitor}", name, event["epoch"]), []).append(value)
         if not found:
             continue
         parts = list(dict.fromkeys(part for part, _, _ in found))
