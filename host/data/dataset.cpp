@@ -8,11 +8,6 @@
 namespace sllmr {
 namespace {
 
-std::uint32_t hash_of(std::string_view token) {
-  const std::uint64_t hash = std::hash<std::string_view>{}(token);
-  return static_cast<std::uint32_t>(hash ^ (hash >> 32));
-}
-
 void add_vocabulary(Fnv<std::uint64_t>& fnv, const TokenMap& vocabulary) {
   fnv.add_number(static_cast<std::uint64_t>(vocabulary.count()), 8);
   for (Id id = 1; id < vocabulary.rows(); ++id) fnv.add_token(vocabulary.token(id));
@@ -20,9 +15,13 @@ void add_vocabulary(Fnv<std::uint64_t>& fnv, const TokenMap& vocabulary) {
 
 }  // namespace
 
-Id TokenMap::add(std::string_view token) {
+std::uint32_t TokenMap::hash_of(std::string_view token) {
+  const std::uint64_t hash = std::hash<std::string_view>{}(token);
+  return static_cast<std::uint32_t>(hash ^ (hash >> 32));
+}
+
+Id TokenMap::add(std::string_view token, std::uint32_t hash) {
   if (token.empty()) return 0;
-  const std::uint32_t hash = hash_of(token);
   std::size_t slot = slot_of(token, hash);
   if (slots_[slot].id != 0) return slots_[slot].id;
   require(rows() < std::numeric_limits<Id>::max(), "more than 2^31 - 2 tokens; ids have 32 bits");

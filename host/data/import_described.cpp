@@ -115,9 +115,14 @@ class Reading {
       ++rows_;
       const auto verdict = filter.judge(reader, [&](std::size_t k) { return rows.text(of_others[k]); });
       if (verdict == RowFilter::Verdict::left_out && !columns.history) continue;
-      const std::int64_t place = table_.place(reader);
-      const Id user = table_.user(reader, rows.text(columns.user));
       const Moment moment = moment_of(rows, columns);
+      const std::string_view by = rows.text(columns.user), what = rows.text(columns.item);
+      if (!columns.history && verdict == RowFilter::Verdict::counts) {
+        table_.add(reader, by, what, moment.time);
+        continue;
+      }
+      const std::int64_t place = table_.place(reader);
+      const Id user = table_.user(reader, by);
       if (columns.history && histories_.is_first(user, moment.beside.first)) {
         std::vector<Id> items;
         for (const std::string_view item : history_of(rows, columns))
@@ -125,7 +130,7 @@ class Reading {
         histories_.set(user, moment.beside.first, place, std::move(items));
       }
       if (verdict == RowFilter::Verdict::left_out) continue;
-      const Id item = table_.item(reader, rows.text(columns.item));
+      const Id item = table_.item(reader, what);
       if (verdict == RowFilter::Verdict::counts)
         table_.add(place, user, item, moment.time);
       else

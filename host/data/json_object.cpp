@@ -89,7 +89,9 @@ JsonObject::JsonObject() : parsed_(std::make_unique<Parsed>()) {
 JsonObject::~JsonObject() = default;
 
 bool JsonObject::parse(std::string_view line) {
-  parsed_->any = parsed_->take(line);
+  // No JSON begins as a dictionary of Python mostly does.
+  const bool is_python = line.starts_with("{'") || line.starts_with("{u'");
+  parsed_->any = !is_python && parsed_->take(line);
   if (!parsed_->any) {
     const std::string json = python_to_json(line);
     parsed_->any = parsed_->take(json);

@@ -9,11 +9,15 @@ namespace {
 std::size_t append_string(std::string_view text, std::size_t k, std::string& json) {
   const char quote = text[k++];
   json += '"';
-  for (; k < text.size() && text[k] != quote; ++k) {
+  for (;; ++k) {
+    const std::size_t plain = k;
+    while (k < text.size() && text[k] != quote && text[k] != '"' && text[k] != '\\') ++k;
+    json.append(text, plain, k - plain);
+    if (k == text.size() || text[k] == quote) break;
     const char c = text[k];
     if (c == '"') {
       json += "\\\"";
-    } else if (c != '\\' || k + 1 == text.size()) {
+    } else if (k + 1 == text.size()) {
       json += c;
     } else if (const char escaped = text[++k]; escaped == '\'') {
       json += '\'';

@@ -10,16 +10,65 @@
 #include "kernels/exec/error.h"
 
 namespace sllmr {
-Id InteractionTable::add_token(const LineReader& reader, TokenMap& vocabulary, std::string_view token,
-                               const char* what) {
+void InteractionTable::fail(std::int64_t place, std::string_view message) const {
+  const File& file = file_of(place);
+  throw Error(fmt::format("{}:{}: {}", file.path, place - file.lines_before, message));
+}
+
+Id InteractionTable::add_token(std::int64_t place, TokenMap& vocabulary, std::string_view token,
+                               std::uint32_t hash, const char* what) const {
   const Id next = vocabulary.rows();
-  const Id id = vocabulary.add(token);
-  if (id == 0) reader.fail(fmt::format("the {} id is empty; correct or delete the line", what));
+  const Id id = vocabulary.add(token, hash);
+  if (id == 0) fail(place, fmt::format("the {} id is empty; correct or delete the line", what));
   if (id == next && token.find_first_of("\t\r\n") != token.npos) {
-    reader.fail(
-        fmt::format("the {} id '{}' holds a tab or line end; correct or delete the line", what, token));
+    fail(place,
+         fmt::format("the {} id '{}' holds a tab or line end; correct or delete the line", what, token));
   }
   return id;
+}
+
+void InteractionTable::add(const LineReader& reader, std::string_view user, std::string_view item,
+                           std::optional<Time> time, Part part) {
+  constexpr std::size_t kTogether = 32;
+  const Waiting row{waiting_text_.size(),
+                    waiting_text_.size() + user.size(),
+                    waiting_text_.size() + user.size() + item.size(),
+                    TokenMap::hash_of(user),
+                    TokenMap::hash_of(item),
+                    place(reader),
+                    time,
+                    part};
+  users_.prefetch(row.user_hash);
+  items_.prefetch(row.item_hash);
+  waiting_text_ += user;
+  waiting_text_ += item;
+  waiting_.push_back(row);
+  if (waiting_.size() == kTogether) add_waiting();
+}
+
+void InteractionTable::add_waiting() {
+  for (const Waiting& row : waiting_) {
+    users_.prefetch_token(row.user_hash);
+    items_.prefetch_token(row.item_hash);
+  }
+  const std::string_view text = waiting_text_;
+  for (const Waiting& row : waiting_) {
+    const Id user =
+        add_token(row.place, users_, text.substr(row.user, row.item - row.user), row.user_hash, "user");
+    const Id item =
+        add_token(row.place, items_, text.substr(row.item, row.end - row.item), row.item_hash, "item");
+    add(row.place, user, item, row.time, row.part);
+  }
+  waiting_.clear();
+  waiting_text_.clear();
+}
+
+Id InteractionTable::user(const LineReader& reader, std::string_view token) {
+  return add_token(place(reader), users_, token, TokenMap::hash_of(token), "user");
+}
+
+Id InteractionTable::item(const LineReader& reader, std::string_view token) {
+  return add_token(place(reader), items_, token, TokenMap::hash_of(token), "item");
 }
 
 std::int64_t InteractionTable::place(const LineReader& reader) {
@@ -33,12 +82,12 @@ void InteractionTable::add(std::int64_t place, Id user, Id item, std::optional<T
   rows_.push_back({time.value_or(Time{0}), 4 * place + static_cast<std::int64_t>(part), user, item});
 }
 
-const InteractionTable::File& InteractionTable::file_of(const InteractionRow& row) const {
-  return *std::prev(std::ranges::lower_bound(files_, row.line(), {}, &File::lines_before));
+const InteractionTable::File& InteractionTable::file_of(std::int64_t line) const {
+  return *std::prev(std::ranges::lower_bound(files_, line, {}, &File::lines_before));
 }
 
 std::string InteractionTable::where(const InteractionRow& row) const {
-  const File& file = file_of(row);
+  const File& file = file_of(row.line());
   return fmt::format("{}:{}", file.path, row.line() - file.lines_before);
 }
 
@@ -84,11 +133,12 @@ void InteractionTable::treat_duplicates(Dataset& data, Duplicates duplicates, bo
       const bool timed = is_timed(row) && is_timed(twin);
       if (row.item != twin.item || (timed && row.time != twin.time)) continue;
       const auto pair = [&] {
-        return fmt::format(
-            "{}: user '{}'{} item '{}'{} are those of {}", where(twin), users_.token(twin.user),
-            timed ? "," : " and", items_.token(twin.item), timed ? " and time" : "",
-            &file_of(row) == &file_of(twin) ? fmt::format("line {}", row.line() - file_of(row).lines_before)
-                                            : where(row));
+        return fmt::format("{}: user '{}'{} item '{}'{} are those of {}", where(twin),
+                           users_.token(twin.user), timed ? "," : " and", items_.token(twin.item),
+                           timed ? " and time" : "",
+                           &file_of(row.line()) == &file_of(twin.line())
+                               ? fmt::format("line {}", row.line() - file_of(row.line()).lines_before)
+                               : where(row));
       };
       if (given && row.part() != twin.part() && duplicates != Duplicates::keep) {
         throw Error(
@@ -132,7 +182,7 @@ std::vector<HeldOut> InteractionTable::held_out() const {
           "{}: user '{}' has a {} item in line {} already, and one a user is ranked; keep one, or set "
           "data.split=leave_one_out",
           where(row), users_.token(row.user), test ? "test" : "validation",
-          before[row.user]->line() - file_of(row).lines_before));
+          before[row.user]->line() - file_of(row.line()).lines_before));
     }
     mark = true;
     before[row.user] = &row;
@@ -190,6 +240,7 @@ void InteractionTable::assign_shown(Dataset& data, bool core) {
 
 Dataset InteractionTable::build(const LineReader& reader, std::string name, const ImportOptions& options,
                                 bool given) {
+  add_waiting();
   if (rows_.empty()) {
     reader.fail(
         shown_.empty()

@@ -23,18 +23,12 @@ class InteractionTable {
   /// Adds an interaction that stands in the current line of `reader`. Any unit of `time` will do. Files are
   /// read one after another, those of each part together; all rows of a part have a time or none.
   void add(const LineReader& reader, std::string_view user, std::string_view item, std::optional<Time> time,
-           Part part = Part::train) {
-    add(place(reader), this->user(reader, user), this->item(reader, item), time, part);
-  }
+           Part part = Part::train);
 
   /// The same for whoever looks at a row before it is known whether, and where, it counts: ids of a user and
   /// an item in the current line, and the place of the line among those of all files.
-  Id user(const LineReader& reader, std::string_view token) {
-    return add_token(reader, users_, token, "user");
-  }
-  Id item(const LineReader& reader, std::string_view token) {
-    return add_token(reader, items_, token, "item");
-  }
+  Id user(const LineReader& reader, std::string_view token);
+  Id item(const LineReader& reader, std::string_view token);
   std::int64_t place(const LineReader& reader);
   void add(std::int64_t place, Id user, Id item, std::optional<Time> time, Part part = Part::train);
   /// `user` was shown `item` and did not take it.
@@ -56,10 +50,22 @@ class InteractionTable {
     std::int64_t lines_before;  // of the files before it
   };
 
-  /// Adds the token of a user or an item (`what`), which must be fit for a field of a text file.
-  static Id add_token(const LineReader& reader, TokenMap& vocabulary, std::string_view token,
-                      const char* what);
-  const File& file_of(const InteractionRow& row) const;
+  /// A row whose tokens are looked up together with those of others.
+  struct Waiting {
+    std::size_t user, item, end;  // where they begin in waiting_text_, and where they end
+    std::uint32_t user_hash, item_hash;
+    std::int64_t place;
+    std::optional<Time> time;
+    Part part;
+  };
+
+  void add_waiting();
+  /// Adds the token of a user or an item (`what`) in the line at `place`, which must be fit for a field of a
+  /// text file.
+  Id add_token(std::int64_t place, TokenMap& vocabulary, std::string_view token, std::uint32_t hash,
+               const char* what) const;
+  [[noreturn]] void fail(std::int64_t place, std::string_view message) const;
+  const File& file_of(std::int64_t line) const;
   std::string where(const InteractionRow& row) const;
   bool is_timed(const InteractionRow& row) const { return timed_[static_cast<std::size_t>(row.part())]; }
   void sort_by_user_and_time(bool given);
@@ -70,6 +76,8 @@ class InteractionTable {
   std::vector<HeldOut> held_out() const;
 
   TokenMap users_, items_;
+  std::vector<Waiting> waiting_;
+  std::string waiting_text_;
   std::vector<InteractionRow> rows_;
   std::vector<std::int64_t> first_row_;  // by user, of the sorted rows
   ShownItems shown_;
