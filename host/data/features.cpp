@@ -84,11 +84,12 @@ void FeatureBatcher::assemble(std::span<const FeatureRow> rows, std::size_t twin
     }
   }
   host_ = view(block_, store_.host(), index_.data(), lengths_.data());
-  if (!options_.plans) return;
   ++batch_;
-  for (int v = 0; v < kVocabularies; ++v) {
-    fill_plan(static_cast<Vocabulary>(v));
-    host_.plans[static_cast<std::size_t>(v)].n = keys_[static_cast<std::size_t>(v)];
+  for (std::size_t v = 0; v < slots_.size(); ++v) {
+    const auto vocabulary = static_cast<Vocabulary>(v);
+    if (options_.plans) fill_plan(vocabulary);
+    if (options_.staged[v]) fill_staged(vocabulary);
+    host_.plans[v].n = keys_[v];
   }
   host_.different_items = different_items_;
 }
@@ -202,6 +203,13 @@ std::size_t FeatureBatcher::lay_out(std::byte* base, Block& block) const {
     }
     stretches.take(block.item_number, rows);
   }
+  for (std::size_t v = 0; v < occurrences_.size(); ++v) {
+    if (options_.staged[v]) stretches.take(block.staged[v], occurrences_[v]);
+  }
+  for (const Field field : {Field::categories, kHistoryFields[0], kHistoryFields[1], kHistoryFields[2]}) {
+    if (is_staged(field))
+      stretches.take(block.staged_begin[index_of(field)], field == Field::categories ? rows : bags);
+  }
   return stretches.used();
 }
 
@@ -246,18 +254,6 @@ void FeatureBatcher::fill_plan(Vocabulary vocabulary) {
   std::int64_t* const offsets = block_.offsets[v];
   Slot* const slots = slots_[v].data();
   const std::uint32_t batch = batch_;
-  const auto for_each_bag = [&](const auto& function) {
-    for (int f = 0; f < kFields; ++f) {
-      const auto field = static_cast<Field>(f);
-      if (vocabulary_of(field) != vocabulary) continue;
-      const Bags& bags = host_.fields[index_of(field)];
-      const std::int64_t n_bags = host_.bags(field);
-      for (std::int64_t bag = 0; bag < n_bags; ++bag) {
-        function(std::span(bags.ids + bags.begin[bag], static_cast<std::size_t>(bags.length[bag])), f, bag);
-      }
-    }
-  };
-
   // Number the ids as they come and count them; offsets[at + 1] is the count of keys[at] for now. Whether an
   // id is new cannot be predicted, so there is no branch: an id that is not new leaves its mark where the
   // next new one will stand.
@@ -267,7 +263,7 @@ void FeatureBatcher::fill_plan(Vocabulary vocabulary) {
   std::int32_t n = 0;
   std::int32_t* slot_of = slot_of_.data();
   offsets[0] = 0;
-  for_each_bag([&](std::span<const Id> ids, int, std::int64_t) {
+  for_each_bag(vocabulary, [&](std::span<const Id> ids, int, std::int64_t) {
     for (const Id id : ids) {
       Slot& slot = slots[id];
       const bool is_new = slot.batch != batch;
@@ -294,7 +290,7 @@ void FeatureBatcher::fill_plan(Vocabulary vocabulary) {
   std::int8_t* const fields = block_.field[v];
   std::int32_t* const rows = block_.row[v];
   slot_of = slot_of_.data();
-  for_each_bag([&](std::span<const Id> ids, int field, std::int64_t bag) {
+  for_each_bag(vocabulary, [&](std::span<const Id> ids, int field, std::int64_t bag) {
     for (const Id id : ids) {
       const std::int32_t at = *slot_of++;
       if (id == 0) continue;
@@ -329,6 +325,7 @@ FeatureBatch FeatureBatcher::view(const Block& block, const FeatureStore::Pools&
   for (std::size_t k = 0; k < 3; ++k) {
     batch.fields[index_of(kHistoryFields[k])] = {history[k], block.history_begin[k], block.history_length[k]};
   }
+  view_staged(block, index, batch);
   if (!options_.plans) return batch;
   batch.different_items = different_items_;
   batch.item_number = block.item_number;
