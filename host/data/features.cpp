@@ -37,6 +37,11 @@ class Stretches {
 
 }  // namespace
 
+PlanSlots::PlanSlots(const FeatureStore& store) {
+  const auto rows = store.table_rows();
+  for (std::size_t v = 0; v < slots.size(); ++v) slots[v].resize(static_cast<std::size_t>(rows[v]));
+}
+
 FeatureBatcher::FeatureBatcher(const Context& context, const FeatureStore& store,
                                const FeatureBatcherOptions& options)
     : store_(store), options_(options) {
@@ -56,9 +61,7 @@ FeatureBatcher::FeatureBatcher(const Context& context, const FeatureStore& store
     device_index_ = Buffer<std::int64_t>(context, std::span<const std::int64_t>(index_));
     device_lengths_ = Buffer<std::int32_t>(context, std::span<const std::int32_t>(lengths_));
   }
-  if (!options.plans) return;
-  const auto table_rows = store.table_rows();
-  for (std::size_t v = 0; v < slots_.size(); ++v) slots_[v].resize(static_cast<std::size_t>(table_rows[v]));
+  if (options.plans && options.slots == nullptr) options_.slots = std::make_shared<PlanSlots>(store);
 }
 
 void FeatureBatcher::assemble(std::span<const FeatureRow> rows, std::size_t twins) {
@@ -84,8 +87,8 @@ void FeatureBatcher::assemble(std::span<const FeatureRow> rows, std::size_t twin
     }
   }
   host_ = view(block_, store_.host(), index_.data(), lengths_.data());
-  ++batch_;
-  for (std::size_t v = 0; v < slots_.size(); ++v) {
+  if (options_.plans) ++options_.slots->batch;
+  for (std::size_t v = 0; v < keys_.size(); ++v) {
     const auto vocabulary = static_cast<Vocabulary>(v);
     if (options_.plans) fill_plan(vocabulary);
     if (options_.staged[v]) fill_staged(vocabulary);
@@ -252,8 +255,8 @@ void FeatureBatcher::fill_plan(Vocabulary vocabulary) {
   const auto v = static_cast<std::size_t>(vocabulary);
   Id* const keys = block_.keys[v];
   std::int64_t* const offsets = block_.offsets[v];
-  Slot* const slots = slots_[v].data();
-  const std::uint32_t batch = batch_;
+  PlanSlots::Slot* const slots = options_.slots->slots[v].data();
+  const std::uint32_t batch = options_.slots->batch;
   // Number the ids as they come and count them; offsets[at + 1] is the count of keys[at] for now. Whether an
   // id is new cannot be predicted, so there is no branch: an id that is not new leaves its mark where the
   // next new one will stand.
@@ -265,7 +268,7 @@ void FeatureBatcher::fill_plan(Vocabulary vocabulary) {
   offsets[0] = 0;
   for_each_bag(vocabulary, [&](std::span<const Id> ids, int, std::int64_t) {
     for (const Id id : ids) {
-      Slot& slot = slots[id];
+      PlanSlots::Slot& slot = slots[id];
       const bool is_new = slot.batch != batch;
       const std::int32_t at = is_new ? n : slot.at;
       slot = {batch, at};

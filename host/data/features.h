@@ -81,6 +81,21 @@ class FeatureStore : NotCopied {
   std::vector<Buffer<Id>> buffers_;  // device_, on CUDA
 };
 
+/// Where ids stand in the plan of the batch at hand: a slot for every row of a data set's tables. Batchers
+/// that take turns may share one.
+struct PlanSlots {
+  /// Place of an id in the plan of batch number `batch`.
+  struct Slot {
+    std::uint32_t batch = 0;
+    std::int32_t at = 0;
+  };
+
+  explicit PlanSlots(const FeatureStore& store);
+
+  std::array<std::vector<Slot>, kVocabularies> slots;  // by id
+  std::uint32_t batch = 0;
+};
+
 struct FeatureBatcherOptions {
   std::int64_t max_rows = 128;
   bool sequence = false;  // the history item by item (Backbone::wants_sequence), not pooled
@@ -91,6 +106,7 @@ struct FeatureBatcherOptions {
   const float* made_examples = nullptr;  // ExampleRows::made, on the context's device: they stay away
   /// Vocabularies whose tables' rows are fetched for a batch: see FeatureBatcher::wanted().
   std::array<bool, kVocabularies> staged = {};
+  std::shared_ptr<PlanSlots> slots = nullptr;  // for plans; null: its own
 };
 
 /// Makes one batch after the other in the same memory.
@@ -125,11 +141,6 @@ class FeatureBatcher : NotCopied {
   /// Of one row: entries of its history.
   struct Segment {
     std::int64_t begin, end;
-  };
-  /// Place of an id in the plan of batch number `batch`.
-  struct Slot {
-    std::uint32_t batch = 0;
-    std::int32_t at = 0;
   };
   /// Everything that changes from batch to batch, in one block. [bags] is [rows] of a pooled batch.
   struct Block {
@@ -221,8 +232,6 @@ class FeatureBatcher : NotCopied {
   Buffer<std::byte> device_block_;
   FeatureBatch host_, device_;
 
-  std::array<std::vector<Slot>, kVocabularies> slots_;  // by id
-  std::uint32_t batch_ = 0;
   std::vector<std::int32_t> slot_of_;     // of each occurrence
   std::vector<std::int64_t> next_place_;  // by key
 };

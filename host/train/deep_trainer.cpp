@@ -52,7 +52,7 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
   backbone_ = make_backbone(context, config, *features_, split, inputs.vectors,
                             table_shards(config, context.ranks(), features_->table_rows()));
   const bool lazy = !info_of(config.train.optimizer).every_row;
-  require(!lazy || !backbone_->embeddings().empty(),
+  require(!lazy || find_backbone(config.model.name)->looks_up_rows,
           "model.name=" + config.model.name +
               " changes every row in every step, so no row can be lazy: use train.optimizer=adam");
   adam_ =
@@ -70,15 +70,18 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
   // The next batches are assembled while the device is at work, or the other threads are: with two of them
   // nothing was gained.
   constexpr std::size_t kAhead = 3;
+  const auto slots_of_plans = std::make_shared<PlanSlots>(*features_);
   prepared_.resize(context.device() == Device::cuda || context.threads() > 2 ? kAhead : 1);
   for (Prepared& each : prepared_) {
     each.parts.resize(static_cast<std::size_t>(std::max(1, micro_batches / context.ranks().size())));
     for (Part& part : each.parts) {
       part.plan.own = guidance_->make_own();
-      part.batcher = std::make_unique<FeatureBatcher>(
-          context, *features_,
-          FeatureBatcherOptions{
-              .max_rows = guidance_->most_rows(), .sequence = backbone_->wants_sequence(), .staged = staged});
+      part.batcher =
+          std::make_unique<FeatureBatcher>(context, *features_,
+                                           FeatureBatcherOptions{.max_rows = guidance_->most_rows(),
+                                                                 .sequence = backbone_->wants_sequence(),
+                                                                 .staged = staged,
+                                                                 .slots = slots_of_plans});
     }
   }
   of_others_.own = guidance_->make_own();

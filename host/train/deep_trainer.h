@@ -51,6 +51,9 @@ class DeepTrainer final : public Trainer {
   Backbone<float>& backbone() { return *backbone_; }
   const char* unit() const override { return "rows"; }
   std::int64_t parameters() override;
+  std::string remark() const override {
+    return shared_ ? shared_->remark(*features_, rows_, batch_size_) : std::string();
+  }
   std::int64_t rows_per_epoch() const override { return static_cast<std::int64_t>(rows_.size()); }
   /// Has the examples of all training rows found, at once, which is faster than batch by batch.
   bool prepare_training() override;

@@ -66,13 +66,15 @@ void RankingScorer::rank(const Context& context, std::span<const Id> users, floa
       rows.push_back(row_of(user, kAnyId));
     }
     const Tensor<float> ranked = backbone_.rank(context, *catalogue_, batcher.make(context, rows));
-    for (std::int64_t k = 0; k < ranked.rows(); ++k, logits += item_rows()) {
-      fill_zero(context, logits, sizeof(float));
-      copy_on_device(context, logits + 1, ranked.row_range(k, 1).data(),
-                     static_cast<std::size_t>(ranked.cols()) * sizeof(float));
-    }
+    for (std::int64_t k = 0; k < ranked.rows(); ++k, logits += item_rows())
+      put_row(context, ranked.row_range(k, 1), logits);
   }
   context.synchronize();  // the batch's memory must not go while the device reads it
+}
+
+void RankingScorer::put_row(const Context& context, const Tensor<float>& scores, float* logits) {
+  fill_zero(context, logits, sizeof(float));
+  copy_on_device(context, logits + 1, scores.data(), static_cast<std::size_t>(scores.cols()) * sizeof(float));
 }
 
 void RankingScorer::score_pairs(const Context& context, const Id* users, const Id* items, std::int64_t n,

@@ -71,16 +71,8 @@ class RankingScorer final : public Scorer {
   /// What the backbone makes of the pool of examples, row by row.
   Tensor<float> made_examples(const Context& context, const ExampleSource& examples) const;
   void rank(const Context& context, std::span<const Id> users, float* logits) const;
-
-  /// A batch of score_share(): by the catalogue, of some users; without one, of a user and some own items.
-  struct Share {
-    std::int64_t user = 0, users = 1;                   // of the call's
-    std::int64_t first = 1;                             // own item at this place, and those after it
-    std::unique_ptr<FeatureBatcher> batcher = nullptr;  // null: there is none
-  };
-  void assemble(const Context& context, std::span<const Id> users, Share& share) const;
-  /// To its part of logits [users x own item rows].
-  void score(const Context& context, const Share& share, const Tensor<float>& logits) const;
+  /// A user's row of scores to `logits` [item rows], of which item 0 has none.
+  static void put_row(const Context& context, const Tensor<float>& scores, float* logits);
 
   const FeatureStore& features_;
   const Backbone<float>& backbone_;

@@ -26,74 +26,42 @@ void on_workers(const Context& context, std::int64_t n, const Body& body) {
 
 }  // namespace
 
-void RankingScorer::assemble(const Context& context, std::span<const Id> users, Share& share) const {
-  const RowShard shard = item_shard();
-  std::vector<FeatureRow> rows;
-  if (catalogue_ != nullptr) {
-    for (const Id user :
-         users.subspan(static_cast<std::size_t>(share.user), static_cast<std::size_t>(share.users)))
-      rows.push_back(row_of(user, kAnyId));
-  } else {
-    const std::int64_t end = std::min<std::int64_t>(shard.rows_of(item_rows()), share.first + kForwardRows);
-    for (std::int64_t place = share.first; place < end; ++place)
-      rows.push_back(
-          row_of(users[static_cast<std::size_t>(share.user)], shard.id_at(static_cast<Id>(place))));
-  }
-  if (rows.empty()) return;
-  const Side side = catalogue_ != nullptr ? Side::user : Side::both;
-  share.batcher = std::make_unique<FeatureBatcher>(context, features_, batches_of(std::ssize(rows), side));
-  share.batcher->assemble(rows);
-}
-
-void RankingScorer::score(const Context& context, const Share& share, const Tensor<float>& logits) const {
-  const FeatureBatch& batch = share.batcher->upload(context);
-  const Tensor<float> scored =
-      catalogue_ != nullptr ? backbone_.rank(context, *catalogue_, batch)
-                            : backbone_.forward(context, batch, Pass{}, nullptr).reshaped(1, batch.rows);
-  for (std::int64_t row = 0; row < scored.rows(); ++row) {
-    copy_on_device(context, logits.row_range(share.user + row, 1).data() + share.first,
-                   scored.row_range(row, 1).data(), static_cast<std::size_t>(scored.cols()) * sizeof(float));
-  }
-}
-
 Tensor<float> RankingScorer::score_share(const Context& context, std::span<const Id> users) const {
-  // Each share is scored by one thread; so many are fetched at once, on every rank.
-  constexpr std::int64_t kAtOnce = 16;
-  const RowShard shard = item_shard();
-  const std::int64_t n = std::ssize(users), most_rows = RowShard{0, shard.ranks}.rows_of(item_rows());
-  std::vector<Share> shares;
-  if (catalogue_ != nullptr) {
-    const auto at_once = std::clamp<std::int64_t>(n / kAtOnce, 1, kUsersAtOnce);
-    for (std::int64_t user = 0; user < n; user += at_once)
-      shares.push_back({.user = user, .users = std::min(at_once, n - user)});
-  } else {
-    for (std::int64_t user = 0; user < n; ++user) {
-      for (std::int64_t first = 1; first < most_rows; first += kForwardRows)
-        shares.push_back({.user = user, .first = first});
+  require(catalogue_ != nullptr,
+          "this model ranks by forward passes over whole tables: raise train.shard_above, so that every rank "
+          "keeps them");
+  // Each batch of users is scored by one thread; so many are fetched at once.
+  constexpr std::int64_t kBatches = 16;
+  const std::int64_t n = std::ssize(users), at_once = std::clamp<std::int64_t>(n / kBatches, 1, kUsersAtOnce);
+  Tensor<float> logits(context, n, item_shard().rows_of(item_rows()));
+  std::vector<std::unique_ptr<FeatureBatcher>> batches;
+  std::vector<FeatureBatcher*> fetched;
+  std::vector<FeatureRow> rows;
+  const auto score = [&](const Context& own, std::int64_t first, FeatureBatcher& batch) {
+    const Tensor<float> ranked = backbone_.rank(own, *catalogue_, batch.upload(own));
+    for (std::int64_t k = 0; k < ranked.rows(); ++k)
+      put_row(own, ranked.row_range(k, 1), logits.row_range(first + k, 1).data());
+  };
+  for (std::int64_t begin = 0; begin < n; begin += kBatches * at_once) {
+    const std::int64_t end = std::min(n, begin + kBatches * at_once);
+    batches.clear();
+    fetched.clear();
+    for (std::int64_t first = begin; first < end; first += at_once) {
+      rows.clear();
+      for (std::int64_t k = first; k < std::min(end, first + at_once); ++k)
+        rows.push_back(row_of(users[static_cast<std::size_t>(k)], kAnyId));
+      batches.push_back(
+          std::make_unique<FeatureBatcher>(context, features_, batches_of(at_once, Side::user)));
+      batches.back()->assemble(rows);
+      fetched.push_back(batches.back().get());
     }
-  }
-  Tensor<float> logits = Tensor<float>::zeros(context, n, shard.rows_of(item_rows()));
-  for (std::int64_t begin = 0; begin < std::ssize(shares); begin += kAtOnce) {
-    const auto some =
-        std::span(shares).subspan(static_cast<std::size_t>(begin),
-                                  static_cast<std::size_t>(std::min(kAtOnce, std::ssize(shares) - begin)));
+    shared_->fetch(fetched);
     on_all_ranks(context.ranks(), [&] {
-      throw_if_interrupted();
-      for (Share& share : some) assemble(context, users, share);
-    });
-    std::vector<FeatureBatcher*> batches;
-    for (const Share& share : some) {
-      if (share.batcher != nullptr) batches.push_back(share.batcher.get());
-    }
-    shared_->fetch(batches);
-    on_all_ranks(context.ranks(), [&] {
-      on_workers(context, std::ssize(some), [&](const Context& own, std::int64_t k) {
-        const Share& share = some[static_cast<std::size_t>(k)];
-        if (share.batcher != nullptr) score(own, share, logits);
+      on_workers(context, std::ssize(batches), [&](const Context& own, std::int64_t k) {
+        score(own, begin + k * at_once, *batches[static_cast<std::size_t>(k)]);
       });
     });
     context.synchronize();  // the batches' memory must not go while the device reads it
-    for (Share& share : some) share.batcher.reset();
   }
   shared_->release();
   return logits;

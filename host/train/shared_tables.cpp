@@ -1,8 +1,11 @@
 #include "host/train/shared_tables.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <vector>
 
+#include "kernels/exec/context.h"
 #include "kernels/exec/tensor.h"
 
 namespace sllmr {
@@ -21,8 +24,12 @@ std::array<RowShard, kVocabularies> table_shards(const Config& config, const Com
   std::array<RowShard, kVocabularies> shards;
   for (std::size_t v = 0; v < shards.size(); ++v) {
     const double bytes = rows[v] * bytes_of_row(config.model.width);
-    if (bytes > 1e6 * static_cast<double>(config.train.shard_above)) shards[v] = {ranks.rank(), ranks.size()};
+    if (bytes > 1e6 * config.train.shard_above) shards[v] = {ranks.rank(), ranks.size()};
   }
+  const Id items = rows[static_cast<std::size_t>(Vocabulary::item)] - 1;
+  const bool whole = std::ranges::all_of(shards, &RowShard::is_whole);
+  require(whole || items >= ranks.size(),  // who rank their own items
+          fmt::format("there are {} items for {} ranks: start fewer", items, ranks.size()));
   return shards;
 }
 
@@ -93,6 +100,54 @@ void SharedTables::fetch(std::span<FeatureBatcher* const> batches) {
   RowRequests requests;
   plan(batches, requests);
   stage(requests);
+}
+
+std::string SharedTables::remark(const FeatureStore& features, std::span<const CtrRow> rows,
+                                 std::int64_t batch) const {
+  double bytes = 0;
+  for (const Embedding<float>* embedding : backbone_.embeddings()) {
+    for (const auto& table : embedding->tables()) bytes += table.rows * bytes_of_row(embedding->width());
+  }
+  const std::vector<DeviceInfo> devices = list_devices();
+  const double memory =
+      std::ranges::find(devices, context_.device(), &DeviceInfo::device)->memory_gib * 0x1p30;
+  if (bytes > memory / 2) return {};
+
+  // Training rows from all over the epoch, as many as a rank has of a batch, look up about what these do.
+  const int ranks = context_.ranks().size();
+  const std::int64_t n = std::max<std::int64_t>(1, batch / ranks), stride = std::ssize(rows) / n;
+  std::vector<FeatureRow> sample;
+  for (std::int64_t k = 0; k < n; ++k) {
+    const CtrRow& row = rows[static_cast<std::size_t>(k * stride)];
+    sample.push_back({row.user, row.item, row.position});
+  }
+  FeatureBatcher batcher(context_, features, {.max_rows = n, .examples = false, .staged = vocabularies()});
+  batcher.assemble(sample);
+  double sent = 0;
+  for (int v = 0; v < kVocabularies; ++v) {
+    const auto vocabulary = static_cast<Vocabulary>(v);
+    std::vector<int> widths;
+    for_each_table(vocabulary,
+                   [&](const auto& embedding, const auto&) { widths.push_back(embedding.width()); });
+    if (!widths.empty())
+      sent += shared_step_bytes(ranks, static_cast<double>(batcher.wanted(vocabulary).size()), widths);
+  }
+  return fmt::format(
+      "{} ranks shard tables of embeddings, of {:.1f} MB together, which the {:.0f} GB of one device would "
+      "hold: "
+      "each sends some {:.2f} MB for their rows in a step of {} training rows, and one rank alone is faster "
+      "(docs/clusters.md); train.shard_above keeps them whole",
+      ranks, bytes / 1e6, memory / 1e9, sent / 1e6, batch);
+}
+
+double shared_step_bytes(int ranks, double rows, std::span<const int> widths) {
+  const double others = ranks - 1;
+  double of_row = sizeof(Id), once = sizeof(std::int64_t);
+  for (const int width : widths) {
+    of_row += 2 * 4.0 * width + sizeof(Id);
+    once += sizeof(std::int64_t);
+  }
+  return rows * of_row * others / ranks + others * once;
 }
 
 void SharedTables::release() {

@@ -8,6 +8,7 @@
 
 #include "host/config/config.h"
 #include "host/data/features.h"
+#include "host/data/split.h"
 #include "kernels/exec/communicator.h"
 #include "kernels/exec/not_copied.h"
 #include "kernels/sharded_rows.h"
@@ -17,7 +18,7 @@
 namespace sllmr {
 
 /// Which rows of each vocabulary's tables [rows] a rank keeps: all, unless several ranks share out those of a
-/// vocabulary above train.shard_above.
+/// vocabulary above train.shard_above. Throws Error where these are more than the items.
 std::array<RowShard, kVocabularies> table_shards(const Config& config, const Communicator& ranks,
                                                  const std::array<Id, kVocabularies>& rows);
 
@@ -50,6 +51,10 @@ class SharedTables : NotCopied {
   /// Gives the staged rows' memory back.
   void release();
 
+  /// What whoever starts the run should know, where sharing does not pay; else empty. `rows`: those of
+  /// training, of which a step takes `batch`.
+  std::string remark(const FeatureStore& features, std::span<const CtrRow> rows, std::int64_t batch) const;
+
  private:
   template <class Function>
   void for_each_table(Vocabulary vocabulary, const Function& function) const;
@@ -58,5 +63,9 @@ class SharedTables : NotCopied {
   Backbone<float>& backbone_;
   Adam<float>& adam_;
 };
+
+/// What a rank sends in a step for tables of these widths of one vocabulary, in bytes, on average over
+/// `ranks` whose parts of the batch look up `rows` of its rows each; docs/clusters.md has the formula.
+double shared_step_bytes(int ranks, double rows, std::span<const int> widths);
 
 }  // namespace sllmr

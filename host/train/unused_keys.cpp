@@ -48,9 +48,11 @@ std::vector<UnusedKey> keys_of_other_trainers(const Config& config) {
              "model.name={} with train.loss={} and method={} shuffles all rows: only the kernels of mf "
              "with train.loss=bpr take blocks",
              config.model.name, value_text(config, "train.loss"), config.method)}};
-    if (config.model.name == "lightgcn") {
-      unused.push_back({"train.shard_above",
-                        "model.name=lightgcn reads every row in every step: each rank keeps its tables whole"});
+    if (!find_backbone(config.model.name)->looks_up_rows) {
+      unused.push_back(
+          {"train.shard_above",
+           fmt::format("model.name={} reads every row in every step: each rank keeps all of them",
+                       config.model.name)});
     }
     if (find_protocol(config).fixed_negatives) {
       unused.push_back({"train.negative_power",
