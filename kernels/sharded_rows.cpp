@@ -49,6 +49,7 @@ std::span<const Id> RowRequest::ask(const Context& context) {
 }
 
 Tensor<float> RowRequest::fetch(const Context& context, const Matrix<const float>& table) const {
+  require(asked_.counts.size() == counts_.size(), "RowRequest::fetch: call ask() first");
   const Tensor<float> given = gather_rows(context, table, asked_.values);
   Tensor<float> out(context, 1 + rows(), table.cols);
   fill_zero(context, out.data(), static_cast<std::size_t>(table.cols) * sizeof(float));
