@@ -83,7 +83,7 @@ void SharedTables::stage(RowRequests& requests) {
     std::vector<Id> places{0};  // the padding, which brands look up
     places.insert(places.end(), asked.begin(), asked.end());
     std::ranges::sort(places);
-    places.erase(std::ranges::unique(places).begin(), places.end());
+    places.erase(std::unique(places.begin(), places.end()), places.end());
     const auto n = std::ssize(places);
     const auto keys = Tensor<Id>::from(context_, 1, n, places);
     adam_.bring_up(context_, vocabulary, n, keys.data());
@@ -123,21 +123,23 @@ std::string SharedTables::remark(const FeatureStore& features, std::span<const C
   }
   FeatureBatcher batcher(context_, features, {.max_rows = n, .examples = false, .staged = vocabularies()});
   batcher.assemble(sample);
-  double sent = 0;
+  double sent = 0, sent_by_whole = 0;
   for (int v = 0; v < kVocabularies; ++v) {
     const auto vocabulary = static_cast<Vocabulary>(v);
     std::vector<int> widths;
     for_each_table(vocabulary,
                    [&](const auto& embedding, const auto&) { widths.push_back(embedding.width()); });
-    if (!widths.empty())
-      sent += shared_step_bytes(ranks, static_cast<double>(batcher.wanted(vocabulary).size()), widths);
+    if (widths.empty()) continue;
+    const auto looked_up = static_cast<double>(batcher.wanted(vocabulary).size());
+    sent += shared_step_bytes(ranks, looked_up, widths);
+    for (const int width : widths) sent_by_whole += (ranks - 1) * looked_up * (4.0 * width + sizeof(Id));
   }
   return fmt::format(
-      "{} ranks shard tables of embeddings, of {:.1f} MB together, which the {:.0f} GB of one device would "
-      "hold: "
-      "each sends some {:.2f} MB for their rows in a step of {} training rows, and one rank alone is faster "
-      "(docs/clusters.md); train.shard_above keeps them whole",
-      ranks, bytes / 1e6, memory / 1e9, sent / 1e6, batch);
+      "{} ranks shard tables of embeddings of {:.1f} MB, which the {:.0f} GB of one device would hold: each "
+      "sends some {:.2f} MB for their rows in a step of {} training rows, and waits for them before it "
+      "computes; with whole tables (train.shard_above) it would send some {:.2f} MB and not wait "
+      "(docs/clusters.md)",
+      ranks, bytes / 1e6, memory / 1e9, sent / 1e6, batch, sent_by_whole / 1e6);
 }
 
 double shared_step_bytes(int ranks, double rows, std::span<const int> widths) {

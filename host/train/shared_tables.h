@@ -51,8 +51,8 @@ class SharedTables : NotCopied {
   /// Gives the staged rows' memory back.
   void release();
 
-  /// What whoever starts the run should know, where sharing does not pay; else empty. `rows`: those of
-  /// training, of which a step takes `batch`.
+  /// Where one device would hold the tables: what a step sends for them, and what it would send if they were
+  /// whole; else empty. `rows`: those of training, of which a step takes `batch`.
   std::string remark(const FeatureStore& features, std::span<const CtrRow> rows, std::int64_t batch) const;
 
  private:
