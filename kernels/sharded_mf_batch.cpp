@@ -79,6 +79,7 @@ void ShardedMfBatch::step(const Context& context, std::int32_t step, const MfArg
   slots_ = item_slots(args);
   take_own_rows(args, triples, pairs);
   const Id asked = static_cast<Id>(1 + request_.rows());
+  request_.ask(context);
   const Tensor<float> staged = request_.fetch(context, {args.items.weights, rows_.item_rows(), width_});
   to_device(context, device_triples_.data(), triples_);
   to_device(context, device_places_.data(), triple_places_);

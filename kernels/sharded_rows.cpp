@@ -43,8 +43,13 @@ void RowRequest::plan(const RowShard& shard, std::span<Id* const> wanted) {
   for (std::size_t k = 0; k < wanted.size(); ++k) *wanted[k] = numbers_[k];
 }
 
-Tensor<float> RowRequest::fetch(const Context& context, const Matrix<const float>& table) {
+std::span<const Id> RowRequest::ask(const Context& context) {
   exchange(context.ranks(), std::span<const Id>(places_), counts_, asked_);
+  return asked_.values;
+}
+
+Tensor<float> RowRequest::fetch(const Context& context, const Matrix<const float>& table) const {
+  require(asked_.counts.size() == counts_.size(), "RowRequest::fetch: call ask() first");
   const Tensor<float> given = gather_rows(context, table, asked_.values);
   Tensor<float> out(context, 1 + rows(), table.cols);
   fill_zero(context, out.data(), static_cast<std::size_t>(table.cols) * sizeof(float));

@@ -53,9 +53,13 @@ class RowRequest {
   int owner(Id number) const { return owners_[static_cast<std::size_t>(number - 1)]; }
   Id place(Id number) const { return places_[static_cast<std::size_t>(number - 1)]; }
 
-  /// Every rank's call at the same time: [(1 + rows()) x width], zeros, then the rows asked for. `table` is
-  /// this rank's part; all on the context's device.
-  Tensor<float> fetch(const Context& context, const Matrix<const float>& table);
+  /// Every rank's call at the same time: tells the owners. Returns the places of this rank's rows that
+  /// others, or it, will fetch; some ask for the same.
+  std::span<const Id> ask(const Context& context);
+  /// After ask(), every rank's call at the same time: [(1 + rows()) x width], zeros, then the rows asked for.
+  /// `table` is this rank's part; all on the context's device. Any number of tables with these rows may
+  /// follow.
+  Tensor<float> fetch(const Context& context, const Matrix<const float>& table) const;
 
  private:
   std::vector<std::uint64_t> wanted_;  // owner and place, then which of the ids

@@ -30,6 +30,7 @@ struct BackboneOptions {
   CrossKind cross = CrossKind::mixture;                // DCNv2
   std::uint64_t seed = 1;
   std::array<Id, kVocabularies> table_rows{};     // with padding
+  std::array<RowShard, kVocabularies> shards{};   // which of them this rank keeps
   std::vector<Interaction> interactions;          // LightGCN: its graph; of training alone
   std::shared_ptr<const ExtraVectorMaker> extra;  // null: none
   /// LLM-CF's quirks: the first-order bias of DeepFM and xDeepFM is drawn once and never trained ...

@@ -85,6 +85,9 @@ struct FeatureBatch {
   /// computed twice.
   std::int64_t twin_positions = 0;
   std::array<Bags, kFields> fields;
+  /// The bags of fields whose tables have their rows of this batch staged (Embedding::Table): numbers of
+  /// those rows in place of ids. Without ids for other fields.
+  std::array<Bags, kFields> staged;
   std::array<TablePlan, kVocabularies> plans;  // empty unless the batch was made for training
   /// The first `different_items` keys of the items' plan are the items of all rows; item_number says whose
   /// each is: [all_rows()]. Where there is no plan there are none.

@@ -27,15 +27,16 @@ void draw_initial(const Context& context, const Initial& initial, const InitialD
   });
 }
 
+template <class Real>
 void draw_initial_rows(const Context& context, const Initial& initial, const InitialDraws& draws, int width,
-                       const RowShard& shard, std::span<float> values) {
+                       const RowShard& shard, std::span<Real> values) {
   const std::int64_t columns = width;
   on_shares(context.threads(), std::ssize(values) / columns - 1, [&](int, auto begin, auto end) {
     for (std::int64_t row = begin + 1; row <= end; ++row) {
       const std::int64_t first = shard.id_at(static_cast<Id>(row)) * columns;
       for (std::int64_t k = 0; k < columns; ++k) {
         values[static_cast<std::size_t>(row * columns + k)] =
-            static_cast<float>(draw_one(initial, draws, static_cast<std::uint64_t>(first + k)));
+            static_cast<Real>(draw_one(initial, draws, static_cast<std::uint64_t>(first + k)));
       }
     }
   });
@@ -45,5 +46,9 @@ template void draw_initial(const Context&, const Initial&, const InitialDraws&, 
                            std::span<float>);
 template void draw_initial(const Context&, const Initial&, const InitialDraws&, std::uint64_t,
                            std::span<double>);
+template void draw_initial_rows(const Context&, const Initial&, const InitialDraws&, int, const RowShard&,
+                                std::span<float>);
+template void draw_initial_rows(const Context&, const Initial&, const InitialDraws&, int, const RowShard&,
+                                std::span<double>);
 
 }  // namespace sllmr

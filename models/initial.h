@@ -36,7 +36,8 @@ void draw_initial(const Context& context, const Initial& initial, const InitialD
 
 /// The same of a table [rows x width] of which `shard` keeps these rows, `values` [own rows x width]: row 0
 /// is left as it is, and an element draws by its position in the whole table.
+template <class Real>
 void draw_initial_rows(const Context& context, const Initial& initial, const InitialDraws& draws, int width,
-                       const RowShard& shard, std::span<float> values);
+                       const RowShard& shard, std::span<Real> values);
 
 }  // namespace sllmr

@@ -54,6 +54,7 @@ class Mf final : public Scorer {
   void score_tile(const Context& context, const Id* users, std::int64_t n, float* scratch,
                   float* logits) const override;
   std::optional<Factors> factors() const override { return Factors{matrix(users_), matrix(items_), shard_}; }
+  RowShard item_shard() const override { return shard_; }
   void score_pairs(const Context& context, const Id* users, const Id* items, std::int64_t n,
                    float* logits) const override;
 

@@ -21,6 +21,7 @@ struct BackboneInfo {
   bool has_dropout = true;                      // model.dropout
   bool takes_extra = true;                      // BackboneOptions::extra
   bool is_product = false;                      // the logit is <user's vector, item's vector>
+  bool looks_up_rows = true;  // of embedding tables; else it reads all of them in every step
 };
 const std::vector<BackboneInfo>& backbones();
 /// The backbone called `name`, or null.

@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "kernels/exec/matrix.h"
 #include "kernels/exec/row_shard.h"
+#include "kernels/exec/tensor.h"
 
 namespace sllmr {
 
@@ -28,8 +30,16 @@ class Scorer {
   virtual void score_tile(const Context& context, const Id* users, std::int64_t n, float* scratch,
                           float* logits) const = 0;
   /// Where that is so: the two tables of whose rows the logits are the inner products, on the model's device.
-  /// Of a model whose rows several ranks share out, this is all that may be asked.
   virtual std::optional<Factors> factors() const { return std::nullopt; }
+  /// Which items this rank scores. Where that is not all, as several ranks share out rows of the model,
+  /// nothing but factors(), or else score_share(), may be asked.
+  virtual RowShard item_shard() const { return {}; }
+  /// Every rank's call at the same time, with the same users: logits [users x
+  /// item_shard().rows_of(item_rows())] on the context's device. Column 0 means nothing. Throws Interrupted
+  /// on all ranks when one is asked to stop.
+  virtual Tensor<float> score_share(const Context& /*context*/, std::span<const Id> /*users*/) const {
+    throw Error("Scorer::score_share: this rank scores all items");
+  }
   /// logits[k] of users[k] and items[k], for k < n.
   virtual void score_pairs(const Context& context, const Id* users, const Id* items, std::int64_t n,
                            float* logits) const = 0;

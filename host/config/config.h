@@ -72,6 +72,7 @@ struct TrainConfig {
   int epochs = 60;
   int batch_size = 128;
   int micro_batches = 1;
+  double shard_above = 256;
   std::int64_t chunk_rows = 16384;
   std::int64_t block_rows = 0;
   double negative_power = 0;

@@ -185,6 +185,9 @@ std::vector<Key> own_keys() {
               "deep backbones compute a mini-batch in so many parts (1, 2, 4, ... 64; each with a batch norm "
               "of its own), whose gradients are summed in one order; under mpirun each rank takes its share",
               64),
+      number(SLLMR_KEY(train.shard_above), non_negative,
+             "several ranks share out the rows of users, items, brands or categories whose embeddings take "
+             "more MB than this with Adam's state; smaller tables every rank keeps whole (deep backbones)"),
       integer(SLLMR_KEY(train.chunk_rows), 1,
               "rows between two updates of the gate (fused mode, deep backbones)", std::int64_t{1} << 40),
       integer(SLLMR_KEY(train.block_rows), 0,

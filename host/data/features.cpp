@@ -37,6 +37,11 @@ class Stretches {
 
 }  // namespace
 
+PlanSlots::PlanSlots(const FeatureStore& store) {
+  const auto rows = store.table_rows();
+  for (std::size_t v = 0; v < slots.size(); ++v) slots[v].resize(static_cast<std::size_t>(rows[v]));
+}
+
 FeatureBatcher::FeatureBatcher(const Context& context, const FeatureStore& store,
                                const FeatureBatcherOptions& options)
     : store_(store), options_(options) {
@@ -56,9 +61,7 @@ FeatureBatcher::FeatureBatcher(const Context& context, const FeatureStore& store
     device_index_ = Buffer<std::int64_t>(context, std::span<const std::int64_t>(index_));
     device_lengths_ = Buffer<std::int32_t>(context, std::span<const std::int32_t>(lengths_));
   }
-  if (!options.plans) return;
-  const auto table_rows = store.table_rows();
-  for (std::size_t v = 0; v < slots_.size(); ++v) slots_[v].resize(static_cast<std::size_t>(table_rows[v]));
+  if (options.plans && options.slots == nullptr) options_.slots = std::make_shared<PlanSlots>(store);
 }
 
 void FeatureBatcher::assemble(std::span<const FeatureRow> rows, std::size_t twins) {
@@ -84,11 +87,12 @@ void FeatureBatcher::assemble(std::span<const FeatureRow> rows, std::size_t twin
     }
   }
   host_ = view(block_, store_.host(), index_.data(), lengths_.data());
-  if (!options_.plans) return;
-  ++batch_;
-  for (int v = 0; v < kVocabularies; ++v) {
-    fill_plan(static_cast<Vocabulary>(v));
-    host_.plans[static_cast<std::size_t>(v)].n = keys_[static_cast<std::size_t>(v)];
+  if (options_.plans) ++options_.slots->batch;
+  for (std::size_t v = 0; v < keys_.size(); ++v) {
+    const auto vocabulary = static_cast<Vocabulary>(v);
+    if (options_.plans) fill_plan(vocabulary);
+    if (options_.staged[v]) fill_staged(vocabulary);
+    host_.plans[v].n = keys_[v];
   }
   host_.different_items = different_items_;
 }
@@ -202,6 +206,13 @@ std::size_t FeatureBatcher::lay_out(std::byte* base, Block& block) const {
     }
     stretches.take(block.item_number, rows);
   }
+  for (std::size_t v = 0; v < occurrences_.size(); ++v) {
+    if (options_.staged[v]) stretches.take(block.staged[v], occurrences_[v]);
+  }
+  for (const Field field : {Field::categories, kHistoryFields[0], kHistoryFields[1], kHistoryFields[2]}) {
+    if (is_staged(field))
+      stretches.take(block.staged_begin[index_of(field)], field == Field::categories ? rows : bags);
+  }
   return stretches.used();
 }
 
@@ -244,20 +255,8 @@ void FeatureBatcher::fill_plan(Vocabulary vocabulary) {
   const auto v = static_cast<std::size_t>(vocabulary);
   Id* const keys = block_.keys[v];
   std::int64_t* const offsets = block_.offsets[v];
-  Slot* const slots = slots_[v].data();
-  const std::uint32_t batch = batch_;
-  const auto for_each_bag = [&](const auto& function) {
-    for (int f = 0; f < kFields; ++f) {
-      const auto field = static_cast<Field>(f);
-      if (vocabulary_of(field) != vocabulary) continue;
-      const Bags& bags = host_.fields[index_of(field)];
-      const std::int64_t n_bags = host_.bags(field);
-      for (std::int64_t bag = 0; bag < n_bags; ++bag) {
-        function(std::span(bags.ids + bags.begin[bag], static_cast<std::size_t>(bags.length[bag])), f, bag);
-      }
-    }
-  };
-
+  PlanSlots::Slot* const slots = options_.slots->slots[v].data();
+  const std::uint32_t batch = options_.slots->batch;
   // Number the ids as they come and count them; offsets[at + 1] is the count of keys[at] for now. Whether an
   // id is new cannot be predicted, so there is no branch: an id that is not new leaves its mark where the
   // next new one will stand.
@@ -267,9 +266,9 @@ void FeatureBatcher::fill_plan(Vocabulary vocabulary) {
   std::int32_t n = 0;
   std::int32_t* slot_of = slot_of_.data();
   offsets[0] = 0;
-  for_each_bag([&](std::span<const Id> ids, int, std::int64_t) {
+  for_each_bag(vocabulary, [&](std::span<const Id> ids, int, std::int64_t) {
     for (const Id id : ids) {
-      Slot& slot = slots[id];
+      PlanSlots::Slot& slot = slots[id];
       const bool is_new = slot.batch != batch;
       const std::int32_t at = is_new ? n : slot.at;
       slot = {batch, at};
@@ -294,7 +293,7 @@ void FeatureBatcher::fill_plan(Vocabulary vocabulary) {
   std::int8_t* const fields = block_.field[v];
   std::int32_t* const rows = block_.row[v];
   slot_of = slot_of_.data();
-  for_each_bag([&](std::span<const Id> ids, int field, std::int64_t bag) {
+  for_each_bag(vocabulary, [&](std::span<const Id> ids, int field, std::int64_t bag) {
     for (const Id id : ids) {
       const std::int32_t at = *slot_of++;
       if (id == 0) continue;
@@ -329,6 +328,7 @@ FeatureBatch FeatureBatcher::view(const Block& block, const FeatureStore::Pools&
   for (std::size_t k = 0; k < 3; ++k) {
     batch.fields[index_of(kHistoryFields[k])] = {history[k], block.history_begin[k], block.history_length[k]};
   }
+  view_staged(block, index, batch);
   if (!options_.plans) return batch;
   batch.different_items = different_items_;
   batch.item_number = block.item_number;

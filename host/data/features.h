@@ -82,6 +82,21 @@ class FeatureStore : NotCopied {
   std::vector<Buffer<Id>> buffers_;  // device_, on CUDA
 };
 
+/// Where ids stand in the plan of the batch at hand: a slot for every row of a data set's tables. Batchers
+/// that take turns may share one.
+struct PlanSlots {
+  /// Place of an id in the plan of batch number `batch`.
+  struct Slot {
+    std::uint32_t batch = 0;
+    std::int32_t at = 0;
+  };
+
+  explicit PlanSlots(const FeatureStore& store);
+
+  std::array<std::vector<Slot>, kVocabularies> slots;  // by id
+  std::uint32_t batch = 0;
+};
+
 struct FeatureBatcherOptions {
   std::int64_t max_rows = 128;
   bool sequence = false;  // the history item by item (Backbone::wants_sequence), not pooled
@@ -90,6 +105,9 @@ struct FeatureBatcherOptions {
   Side side = Side::both;
   bool examples = true;                  // does a batch of both sides have examples, where the store has any?
   const float* made_examples = nullptr;  // ExampleRows::made, on the context's device: they stay away
+  /// Vocabularies whose tables' rows are fetched for a batch: see FeatureBatcher::wanted().
+  std::array<bool, kVocabularies> staged = {};
+  std::shared_ptr<PlanSlots> slots = nullptr;  // for plans; null: its own
 };
 
 /// Makes one batch after the other in the same memory.
@@ -109,7 +127,12 @@ class FeatureBatcher : NotCopied {
   const FeatureBatch& upload(const Context& context);
   /// What was assembled last, as the host sees it.
   const FeatureBatch& host() const { return host_; }
-  /// Both at once.
+  /// Of a staged vocabulary the ids that the batch assembled last looks up, some perhaps more than once.
+  std::span<const Id> wanted(Vocabulary vocabulary) const;
+  /// numbers[k]: at which row of a staged table wanted()[k] is looked up. Due for every staged vocabulary,
+  /// once, before upload().
+  void number_rows(Vocabulary vocabulary, std::span<const Id> numbers);
+  /// assemble() and upload(), without staged vocabularies.
   const FeatureBatch& make(const Context& context, std::span<const FeatureRow> rows, std::size_t twins = 0) {
     assemble(rows, twins);
     return upload(context);
@@ -119,11 +142,6 @@ class FeatureBatcher : NotCopied {
   /// Of one row: entries of its history.
   struct Segment {
     std::int64_t begin, end;
-  };
-  /// Place of an id in the plan of batch number `batch`.
-  struct Slot {
-    std::uint32_t batch = 0;
-    std::int32_t at = 0;
   };
   /// Everything that changes from batch to batch, in one block. [bags] is [rows] of a pooled batch.
   struct Block {
@@ -139,6 +157,8 @@ class FeatureBatcher : NotCopied {
     std::int8_t* field[kVocabularies];     // [occurrences]
     std::int32_t* row[kVocabularies];      // [occurrences]
     std::int32_t* item_number;             // [rows]
+    Id* staged[kVocabularies];             // [occurrences]: indexes of keys or, without plans, ids; then rows
+    std::int64_t* staged_begin[kFields];   // [bags], of fields with several ids a bag
     Id* numbers;                           // of examples: [examples]
     std::int32_t* of_row;                  // [rows x each]
     std::int64_t* first_use;               // [examples + 1]
@@ -161,6 +181,26 @@ class FeatureBatcher : NotCopied {
   void fill_history(std::int64_t bag, const Segment& segment);
   void fill_positions();
   void fill_plan(Vocabulary vocabulary);
+  bool is_staged(Field field) const {
+    return options_.staged[static_cast<std::size_t>(vocabulary_of(field))];
+  }
+  /// What stands where in staged tables, right after the vocabulary's plan.
+  void fill_staged(Vocabulary vocabulary);
+  /// Bags of the staged fields; `index` as view() has it.
+  void view_staged(const Block& block, const std::int64_t* index, FeatureBatch& batch) const;
+  /// function(ids, field, bag) for the bags of all fields of a vocabulary, in the order of occurrences.
+  template <class Function>
+  void for_each_bag(Vocabulary vocabulary, const Function& function) const {
+    for (int f = 0; f < kFields; ++f) {
+      const auto field = static_cast<Field>(f);
+      if (vocabulary_of(field) != vocabulary) continue;
+      const Bags& bags = host_.fields[static_cast<std::size_t>(f)];
+      const std::int64_t n_bags = host_.bags(field);
+      for (std::int64_t bag = 0; bag < n_bags; ++bag) {
+        function(std::span(bags.ids + bags.begin[bag], static_cast<std::size_t>(bags.length[bag])), f, bag);
+      }
+    }
+  }
   /// `index` and `lengths`: index_ and lengths_ on the device of the pools.
   FeatureBatch view(const Block& block, const FeatureStore::Pools& pools, const std::int64_t* index,
                     const std::int32_t* lengths) const;
@@ -185,6 +225,7 @@ class FeatureBatcher : NotCopied {
   std::int64_t positions_ = 0, twin_positions_ = 0;
   std::array<std::int64_t, kVocabularies> occurrences_{};  // ids of all bags
   std::array<std::int64_t, kVocabularies> keys_{};         // different ones
+  std::array<std::int64_t, kVocabularies> staged_{};       // ids in Block::staged
   std::int64_t different_items_ = 0;                       // of the field of items
   std::vector<std::byte> staging_;
   Block block_{};
@@ -192,8 +233,6 @@ class FeatureBatcher : NotCopied {
   Buffer<std::byte> device_block_;
   FeatureBatch host_, device_;
 
-  std::array<std::vector<Slot>, kVocabularies> slots_;  // by id
-  std::uint32_t batch_ = 0;
   std::vector<std::int32_t> slot_of_;     // of each occurrence
   std::vector<std::int64_t> next_place_;  // by key
 };

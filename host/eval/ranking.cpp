@@ -115,9 +115,8 @@ bool screens(const Context& context, const std::optional<Factors>& factors, cons
 }
 
 Ranked rank_all(const Context& context, const Scorer& scorer, const RankingPlan& plan, int list_length) {
+  if (!scorer.item_shard().is_whole()) return rank_shares(context, scorer, plan, list_length);
   const std::optional<Factors> factors = scorer.factors();
-  if (factors.has_value() && !factors->shard.is_whole())
-    return rank_shares(context, *factors, scorer.item_rows(), plan, list_length);
   Communicator& ranks = context.ranks();
   RankedTiles screened, scored;
   const bool screen = screens(context, factors, plan);

@@ -32,21 +32,22 @@ std::vector<T> gather(Communicator& ranks, const std::vector<T>& mine) {
 
 class SharedRanking {
  public:
-  SharedRanking(const Context& context, const Factors& factors, Id item_rows, const RankingPlan& plan,
-                int list_length)
+  SharedRanking(const Context& context, const Scorer& scorer, const RankingPlan& plan, int list_length)
       : context_(context),
-        factors_(factors),
+        scorer_(scorer),
+        factors_(scorer.factors()),
+        shard_(scorer.item_shard()),
         ranks_(context.ranks()),
         plan_(plan),
-        width_(static_cast<int>(factors.users.cols)),
-        own_items_(static_cast<Id>(factors.items.rows)),
+        own_items_(shard_.rows_of(scorer.item_rows())),
         list_length_(list_length),
         users_(std::ssize(plan.users)) {
-    if (context.device() == Device::cpu && !plan.positives.empty() && ScreenedItems::supports(width_))
-      screened_.emplace(context, factors.items);
+    if (context.device() == Device::cpu && !plan.positives.empty() && factors_ &&
+        ScreenedItems::supports(factors_->items.cols))
+      screened_.emplace(context, factors_->items);
     constexpr std::int64_t kMostUsers = 1024, kMostScores = std::int64_t{1} << 22;
     // The same on every rank.
-    const std::int64_t most_own = RowShard{0, ranks_.size()}.rows_of(item_rows);
+    const std::int64_t most_own = RowShard{0, ranks_.size()}.rows_of(scorer.item_rows());
     tile_users_ =
         !scores_all() ? kMostUsers : std::clamp<std::int64_t>(kMostScores / most_own, 1, kMostUsers);
   }
@@ -68,7 +69,7 @@ class SharedRanking {
  private:
   /// Are all scores needed, and not the counts alone?
   bool scores_all() const { return !screened_ || list_length_ > 0; }
-  /// The tile's users: their rows, and what this rank has to do with them.
+  /// The tile's users, and what this rank has to do with them.
   void take_users(std::size_t first, std::size_t n) {
     const bool counts = !plan_.positives.empty();
     users_of_tile_ = std::span(plan_.users).subspan(first, n);
@@ -76,27 +77,34 @@ class SharedRanking {
     owners_.assign(n, 0);
     offsets_.assign(1, 0);
     excluded_.clear();
-    std::vector<Id> own;
-    std::vector<std::int64_t> counts_of_ranks(static_cast<std::size_t>(ranks_.size()));
     for (std::size_t k = 0; k < n; ++k) {
-      const Id user = users_of_tile_[k];
-      ++counts_of_ranks[static_cast<std::size_t>(factors_.shard.owner(user))];
-      if (factors_.shard.owns(user)) own.push_back(factors_.shard.place(user));
       if (counts) {
         const Id positive = plan_.positives[first + k];
-        owners_[k] = factors_.shard.owner(positive);
-        if (factors_.shard.owns(positive)) positives_[k] = factors_.shard.place(positive);
+        owners_[k] = shard_.owner(positive);
+        if (shard_.owns(positive)) positives_[k] = shard_.place(positive);
       }
       for (std::int64_t e = plan_.excluded_offsets[first + k]; e < plan_.excluded_offsets[first + k + 1];
            ++e) {
         const Id item = plan_.excluded[static_cast<std::size_t>(e)];
-        if (factors_.shard.owns(item)) excluded_.push_back(factors_.shard.place(item));
+        if (shard_.owns(item)) excluded_.push_back(shard_.place(item));
       }
       offsets_.push_back(std::ssize(excluded_));
     }
-    const Tensor<float> own_rows = gather_rows(context_, factors_.users, own);
-    const Tensor<float> by_rank(context_, static_cast<std::int64_t>(n), width_);
-    all_gather_v_on_device(context_, own_rows.data(), bytes_of_rows(counts_of_ranks, width_), by_rank.data());
+    if (factors_) rows_ = rows_of_users();
+  }
+
+  /// Of the tile's, from their owners.
+  Tensor<float> rows_of_users() {
+    std::vector<Id> own;
+    std::vector<std::int64_t> counts_of_ranks(static_cast<std::size_t>(ranks_.size()));
+    for (const Id user : users_of_tile_) {
+      ++counts_of_ranks[static_cast<std::size_t>(shard_.owner(user))];
+      if (shard_.owns(user)) own.push_back(shard_.place(user));
+    }
+    const std::int64_t width = factors_->users.cols;
+    const Tensor<float> own_rows = gather_rows(context_, factors_->users, own);
+    const Tensor<float> by_rank(context_, std::ssize(users_of_tile_), width);
+    all_gather_v_on_device(context_, own_rows.data(), bytes_of_rows(counts_of_ranks, width), by_rank.data());
     // From the ranks' order to the tile's.
     std::vector<Id> next, order;
     Id begin = 0;
@@ -105,8 +113,8 @@ class SharedRanking {
       begin += static_cast<Id>(count);
     }
     for (const Id user : users_of_tile_)
-      order.push_back(next[static_cast<std::size_t>(factors_.shard.owner(user))]++);
-    rows_ = gather_rows(context_, by_rank, order);
+      order.push_back(next[static_cast<std::size_t>(shard_.owner(user))]++);
+    return gather_rows(context_, by_rank, order);
   }
 
   /// The scores of own items at `at` [users x each]: places, 0 for none.
@@ -121,9 +129,10 @@ class SharedRanking {
   }
 
   void hear_scores() {
-    if (scores_all()) {
-      scores_ = Tensor<float>(context_, rows_.rows(), own_items_);
-      multiply(context_, Matrix<const float>(rows_), transposed(factors_.items), Matrix<float>(scores_));
+    if (!factors_) {
+      scores_ = scorer_.score_share(context_, users_of_tile_);
+    } else if (scores_all()) {
+      scores_ = products(context_, rows_, factors_->items);
     }
     positive_scores_.clear();
     if (plan_.positives.empty()) return;
@@ -150,7 +159,7 @@ class SharedRanking {
     const Buffer<std::int64_t> offsets(context_, std::span<const std::int64_t>(offsets_));
     const Buffer<float> positive_scores(context_, std::span<const float>(positive_scores_));
     const RankingTile tile{.scores = scores_.data(),
-                           .users = rows_.rows(),
+                           .users = std::ssize(users_of_tile_),
                            .item_rows = own_items_,
                            .positives = positives.data(),
                            .excluded_offsets = offsets.data(),
@@ -162,7 +171,7 @@ class SharedRanking {
       own.counts = counts.to_host(context_);
     }
     if (list_length_ > 0) {
-      Buffer<Id> lists(context_, size_product(rows_.rows(), list_length_));
+      Buffer<Id> lists(context_, size_product(users_of_tile_.size(), list_length_));
       run(context_, TopItems{.tile = tile, .k = list_length_, .out = lists.data()});
       own.lists = lists.to_host(context_);
     }
@@ -214,7 +223,7 @@ class SharedRanking {
     const auto length = static_cast<std::size_t>(list_length_);
     const std::vector<float> scores = scores_at(own, length);
     std::vector<ScoredPlace> mine;
-    for (std::size_t k = 0; k < own.size(); ++k) mine.push_back({factors_.shard.id_at(own[k]), scores[k]});
+    for (std::size_t k = 0; k < own.size(); ++k) mine.push_back({shard_.id_at(own[k]), scores[k]});
     const std::vector<ScoredPlace> all = gather(ranks_, mine);
     std::vector<ScoredPlace> list;
     for (std::size_t first = 0; first < own.size(); first += length) {
@@ -236,10 +245,11 @@ class SharedRanking {
   }
 
   const Context& context_;
-  const Factors& factors_;
+  const Scorer& scorer_;
+  std::optional<Factors> factors_;
+  RowShard shard_;  // of the items, and of the factors' users
   Communicator& ranks_;
   const RankingPlan& plan_;
-  int width_;
   Id own_items_;
   int list_length_;
   std::int64_t users_, tile_users_ = 0;
@@ -252,14 +262,14 @@ class SharedRanking {
   std::vector<float> positive_scores_;
   std::vector<std::int64_t> offsets_;
   std::vector<Id> excluded_;
-  Tensor<float> rows_, scores_;  // [users x width], [users x own items]
+  Tensor<float> rows_;    // of the factors' users: [users x width]
+  Tensor<float> scores_;  // [users x own items]
 };
 
 }  // namespace
 
-Ranked rank_shares(const Context& context, const Factors& factors, Id item_rows, const RankingPlan& plan,
-                   int list_length) {
-  return SharedRanking(context, factors, item_rows, plan, list_length)();
+Ranked rank_shares(const Context& context, const Scorer& scorer, const RankingPlan& plan, int list_length) {
+  return SharedRanking(context, scorer, plan, list_length)();
 }
 
 }  // namespace sllmr

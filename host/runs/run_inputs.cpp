@@ -119,7 +119,8 @@ std::string changed_configuration(const Config& then, const Config& now) {
   const std::vector<UnusedKey> unused = unused_keys(now);
   std::vector<std::string_view> ignored;
   for (const UnusedKey& each : unused) ignored.push_back(each.key);
-  ignored.emplace_back("train.checkpoint_every");  // decides no figure
+  for (const char* key : {"train.checkpoint_every", "train.shard_above"})
+    ignored.emplace_back(key);  // decides no figure
   return first_difference(then, decisive(now), ignored);
 }
 

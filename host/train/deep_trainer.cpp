@@ -50,14 +50,18 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
   features_ =
       std::make_unique<FeatureStore>(context, features_of(config, *split.data), config.data.max_history,
                                      examples_for(config, split, inputs.vectors));
-  backbone_ = make_backbone(context, config, *features_, split, inputs.vectors);
+  backbone_ = make_backbone(context, config, *features_, split, inputs.vectors,
+                            table_shards(config, context.ranks(), features_->table_rows()));
   const bool lazy = !info_of(config.train.optimizer).every_row;
-  require(!lazy || !backbone_->embeddings().empty(),
+  require(!lazy || find_backbone(config.model.name)->looks_up_rows,
           "model.name=" + config.model.name +
               " changes every row in every step, so no row can be lazy: use train.optimizer=adam");
   adam_ = std::make_unique<Adam<float>>(
       context, *backbone_, AdamOptions{config.train.lr, config.train.l2, lazy, config.train.embedding_l2});
-  scorer_ = std::make_unique<RankingScorer>(*features_, *backbone_, split);
+  shared_ = std::make_unique<SharedTables>(context, *backbone_, *adam_);
+  const std::array<bool, kVocabularies> staged = shared_->vocabularies();
+  if (!shared_->any()) shared_.reset();
+  scorer_ = std::make_unique<RankingScorer>(*features_, *backbone_, split, shared_.get());
 
   const int micro_batches = config.train.micro_batches;
   const std::int64_t slots =
@@ -67,14 +71,18 @@ DeepTrainer::DeepTrainer(Context& context, const Config& config, const Split& sp
   // The next batches are assembled while the device is at work, or the other threads are: with two of them
   // nothing was gained.
   constexpr std::size_t kAhead = 3;
+  const auto slots_of_plans = std::make_shared<PlanSlots>(*features_);
   prepared_.resize(context.device() == Device::cuda || context.threads() > 2 ? kAhead : 1);
   for (Prepared& each : prepared_) {
     each.parts.resize(static_cast<std::size_t>(std::max(1, micro_batches / context.ranks().size())));
     for (Part& part : each.parts) {
       part.plan.own = guidance_->make_own();
-      part.batcher = std::make_unique<FeatureBatcher>(
-          context, *features_,
-          FeatureBatcherOptions{guidance_->most_rows(), backbone_->wants_sequence(), true});
+      part.batcher =
+          std::make_unique<FeatureBatcher>(context, *features_,
+                                           FeatureBatcherOptions{.max_rows = guidance_->most_rows(),
+                                                                 .sequence = backbone_->wants_sequence(),
+                                                                 .staged = staged,
+                                                                 .slots = slots_of_plans});
     }
   }
   of_others_.own = guidance_->make_own();
@@ -184,7 +192,10 @@ void DeepTrainer::begin_chunk(std::int64_t first, std::int64_t count) {
 }
 
 const FeatureBatch& DeepTrainer::make_batch(std::span<const FeatureRow> rows) {
-  const FeatureBatch& batch = prepared_.front().parts.front().batcher->make(context_, rows);
+  FeatureBatcher& batcher = *prepared_.front().parts.front().batcher;
+  batcher.assemble(rows);
+  if (shared_) shared_->fetch(std::array{&batcher});  // all ranks make the same batches
+  const FeatureBatch& batch = batcher.upload(context_);
   adam_->begin(context_, batch);  // no step follows: it brings the rows up to date
   return batch;
 }
@@ -202,6 +213,10 @@ void DeepTrainer::prepare(std::int64_t first, std::int64_t count, Prepared& batc
     part->number = k;
     part->batcher->assemble(part->plan.rows, part->plan.twins);
   }
+  if (!shared_) return;
+  std::vector<FeatureBatcher*> batches;
+  for (std::size_t k = 0; k < batch.used; ++k) batches.push_back(batch.parts[k].batcher.get());
+  shared_->plan(batches, batch.requests);
 }
 
 void DeepTrainer::plan_part(std::int64_t first, std::int64_t count, BatchPlan& plan) {
@@ -221,6 +236,7 @@ void DeepTrainer::plan_part(std::int64_t first, std::int64_t count, BatchPlan& p
 
 void DeepTrainer::take_batch(Prepared& prepared) {
   if (sums_) {
+    if (shared_) shared_->stage(prepared.requests);
     sums_->start();
     for (std::size_t k = 0; k < prepared.used; ++k) {
       Part& part = prepared.parts[k];
@@ -294,7 +310,7 @@ std::int64_t DeepTrainer::parameters() {
 
 const Scorer& DeepTrainer::scorer(Target target) {
   adam_->flush(context_);
-  on_all_ranks(context_.ranks(), [&] { scorer_->prepare(context_, target); });
+  scorer_->prepare(context_, target);
   return *scorer_;
 }
 

@@ -12,6 +12,7 @@
 #include "host/train/fresh_negatives.h"
 #include "host/train/micro_batches.h"
 #include "host/train/ranking_scorer.h"
+#include "host/train/shared_tables.h"
 #include "host/train/stored_model.h"
 #include "host/train/trainer.h"
 #include "kernels/exec/launch_graph.h"
@@ -35,6 +36,9 @@ void check_deep_options(const Config& config);
 /// With train.micro_batches a batch is computed in parts, by as many ranks as the context has; they then take
 /// the same steps, bit by bit, as one that computes all parts. Every rank plans them all, which costs little.
 ///
+/// Tables of embeddings above train.shard_above are then shared out by rows: a rank keeps its own with their
+/// state, and hears those of others that its parts look up.
+///
 /// With train.cuda_graph the launches of a step go to the device as one CUDA graph: the same launches.
 ///
 /// A backbone that propagates over a graph gets that of the training interactions, whatever the protocol.
@@ -47,6 +51,9 @@ class DeepTrainer final : public Trainer {
   Backbone<float>& backbone() { return *backbone_; }
   const char* unit() const override { return "rows"; }
   std::int64_t parameters() override;
+  std::string remark() const override {
+    return shared_ ? shared_->remark(*features_, rows_, batch_size_) : std::string();
+  }
   std::int64_t rows_per_epoch() const override { return static_cast<std::int64_t>(rows_.size()); }
   /// Has the examples of all training rows found, at once, which is faster than batch by batch.
   bool prepare_training() override;
@@ -67,6 +74,7 @@ class DeepTrainer final : public Trainer {
   struct Prepared {
     std::vector<Part> parts;  // of this rank; the first `used` of them
     std::size_t used = 0;
+    RowRequests requests;   // of their rows of shared tables
     std::int64_t rows = 0;  // of the batch
     int cut = 1;            // into how many parts, of all ranks
   };
@@ -102,6 +110,7 @@ class DeepTrainer final : public Trainer {
   std::unique_ptr<FeatureStore> features_;
   std::unique_ptr<Backbone<float>> backbone_;
   std::unique_ptr<Adam<float>> adam_;
+  std::unique_ptr<SharedTables> shared_;  // null: every rank keeps every row
   std::unique_ptr<Guidance> guidance_;
   std::unique_ptr<RankingScorer> scorer_;
   bool examples_found_ = false;

@@ -7,6 +7,7 @@
 
 #include "kernels/exec/communicator.h"
 #include "kernels/exec/device_exchange.h"
+#include "kernels/sharded_rows.h"
 #include "kernels/tree_sums.h"
 
 namespace sllmr {
@@ -81,9 +82,12 @@ MicroBatchSums::MicroBatchSums(const Context& context, Backbone<float>& backbone
   sums_ = Buffer<float>(context, size_product(chunks_, kChunk));
   state_ = Buffer<float>(context, backbone.parameters().state().size());
   for (const Embedding<float>* embedding : backbone.embeddings()) {
-    for ([[maybe_unused]] const auto& table : embedding->tables()) {
-      tables_.emplace_back().width = embedding->width();
-      from_ranks_.emplace_back().width = embedding->width();
+    for (const auto& table : embedding->tables()) {
+      for (auto* all : {&tables_, &from_ranks_}) {
+        Rows& rows = all->emplace_back();
+        rows.width = embedding->width();
+        rows.shard = table.shard;
+      }
     }
   }
 }
@@ -173,7 +177,49 @@ MicroBatchSums::Summed MicroBatchSums::sum(const Rows& rows, int parts) const {
   return out;
 }
 
-std::vector<MicroBatchSums::Summed> MicroBatchSums::sum_over_ranks(const std::vector<Summed>& mine) {
+MicroBatchSums::Summed MicroBatchSums::sum_by_owners(std::size_t t, const Summed& mine) {
+  Rows& received = from_ranks_[t];
+  const RowShard& shard = received.shard;
+  std::vector<std::vector<Id>> of_owner(static_cast<std::size_t>(shard.ranks));  // numbers of own sums
+  for (std::size_t k = 0; k < mine.keys.size(); ++k)
+    of_owner[static_cast<std::size_t>(shard.owner(mine.keys[k]))].push_back(static_cast<Id>(k));
+  std::vector<Id> order, places;
+  std::vector<std::int64_t> counts;
+  for (const std::vector<Id>& numbers : of_owner) {
+    counts.push_back(std::ssize(numbers));
+    order.insert(order.end(), numbers.begin(), numbers.end());
+    for (const Id k : numbers) places.push_back(shard.place(mine.keys[static_cast<std::size_t>(k)]));
+  }
+  FromRanks<Id> keys;
+  exchange(context_.ranks(), std::span<const Id>(places), counts, keys);
+  received.clear();
+  std::span<const Id> left = keys.values;
+  for (int r = 0; r < shard.ranks; ++r) {
+    const auto n = static_cast<std::size_t>(keys.counts[static_cast<std::size_t>(r)]);
+    received.add(context_, left.first(n), r);
+    left = left.subspan(n);
+  }
+  const Tensor<float> sent = gather_rows(context_, mine.gradients, order);
+  all_to_all_v_on_device(context_, sent.data(), bytes_of_rows(counts, received.width),
+                         received.gradients.data(), bytes_of_rows(keys.counts, received.width));
+  return sum(received, shard.ranks);
+}
+
+std::vector<MicroBatchSums::Summed> MicroBatchSums::sum_over_ranks(std::vector<Summed> mine) {
+  std::vector<Summed> of_owners(mine.size());
+  for (std::size_t t = 0; t < mine.size(); ++t) {
+    if (!tables_[t].shard.is_whole()) of_owners[t] = sum_by_owners(t, std::exchange(mine[t], {}));
+  }
+  const auto is_whole = [](const Rows& table) { return table.shard.is_whole(); };
+  if (std::ranges::none_of(tables_, is_whole)) return of_owners;
+  std::vector<Summed> sums = sum_for_all(mine);
+  for (std::size_t t = 0; t < sums.size(); ++t) {
+    if (!is_whole(tables_[t])) sums[t] = std::move(of_owners[t]);
+  }
+  return sums;
+}
+
+std::vector<MicroBatchSums::Summed> MicroBatchSums::sum_for_all(const std::vector<Summed>& mine) {
   Communicator& ranks = context_.ranks();
   const auto n_ranks = static_cast<std::size_t>(ranks.size());
   const std::size_t n_tables = mine.size();
@@ -277,7 +323,7 @@ void MicroBatchSums::step(int used) {
   step_dense(used);
   std::vector<Summed> sums;
   for (const Rows& each : tables_) sums.push_back(sum(each, own_));
-  if (context_.ranks().size() > 1 && !sums.empty()) sums = sum_over_ranks(sums);
+  if (context_.ranks().size() > 1 && !sums.empty()) sums = sum_over_ranks(std::move(sums));
   std::vector<Adam<float>::RowSums> rows;
   for (const Summed& each : sums)
     rows.push_back({std::ssize(each.keys), each.device_keys.data(), each.gradients.data()});

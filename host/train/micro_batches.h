@@ -27,7 +27,8 @@ std::int64_t most_micro_batch_rows(std::int64_t rows, int most);
 
 /// Adds up what the micro-batches give, in one order for any number of ranks (kernels/tree_sums.h): 1, 2, 4,
 /// ... ranks that each compute their share of them take the same step, bit by bit. Running statistics become
-/// the mean of what the micro-batches make of them.
+/// the mean of what the micro-batches make of them. Of a table whose rows ranks share out the owner of a row
+/// alone hears and sums its gradients.
 ///
 ///   sums.start();  of each own one: adam.begin, forward, backward, sums.add(...);  sums.step(...);
 class MicroBatchSums : NotCopied {
@@ -51,6 +52,7 @@ class MicroBatchSums : NotCopied {
     std::vector<std::int32_t> part;
     Buffer<float> gradients;  // [at least keys x width]
     int width = 0;
+    RowShard shard = {};  // of the table
 
     void clear() {
       keys.clear();
@@ -66,8 +68,12 @@ class MicroBatchSums : NotCopied {
     Tensor<Id> device_keys;   // [1 x keys]
   };
   Summed sum(const Rows& rows, int parts) const;
-  /// `mine` of each table, with those of the other ranks.
-  std::vector<Summed> sum_over_ranks(const std::vector<Summed>& mine);
+  /// `mine` of each table, with those of the other ranks; of a shared table its own rows' alone, by place.
+  std::vector<Summed> sum_over_ranks(std::vector<Summed> mine);
+  /// The same of whole tables; there are none of the others.
+  std::vector<Summed> sum_for_all(const std::vector<Summed>& mine);
+  /// The same of shared table number `t`.
+  Summed sum_by_owners(std::size_t t, const Summed& mine);
   void step_dense(int used);
 
   /// to [n x kChunk] = the sum of the first `present` of `parts` that lie one after the other in `from`.

@@ -8,25 +8,34 @@
 
 namespace sllmr {
 
-namespace {
-
-constexpr std::int64_t kForwardRows = 2048;  // of a forward pass without gradients
-// Users that share a pass over the catalogue. What a backbone computes of them beforehand stays small.
-constexpr std::size_t kUsersAtOnce = 64;
-constexpr Id kAnyId = 1;  // of the side that a batch leaves out
-
-}  // namespace
-
 void RankingScorer::prepare(const Context& context, Target target) {
   target_ = target;
   catalogue_.reset();  // its memory serves the next one
+  const RowShard own = item_shard();
   std::vector<FeatureRow> rows;
-  for (Id item = 1; item < item_rows(); ++item) rows.push_back({kAnyId, item, 0});
-  FeatureBatcher batcher(
-      context, features_,
-      {static_cast<std::int64_t>(rows.size()), backbone_.wants_sequence(), false, Side::item});
-  catalogue_ = backbone_.catalogue(context, batcher.make(context, rows));
+  for (Id place = 1; place < own.rows_of(item_rows()); ++place) rows.push_back({kAnyId, own.id_at(place), 0});
+  FeatureBatcher batcher(context, features_, batches_of(std::ssize(rows), Side::item));
+  const FeatureBatch& items = *batch_of(context, batcher, rows);
+  on_all_ranks(context.ranks(), [&] { catalogue_ = backbone_.catalogue(context, items); });
   context.synchronize();  // the batch's memory must not go while the device reads it
+}
+
+FeatureBatcherOptions RankingScorer::batches_of(std::int64_t rows, Side side) const {
+  FeatureBatcherOptions options{
+      .max_rows = rows, .sequence = backbone_.wants_sequence(), .plans = false, .side = side};
+  if (shared_ != nullptr) options.staged = shared_->vocabularies();
+  return options;
+}
+
+const FeatureBatch* RankingScorer::batch_of(const Context& context, FeatureBatcher& batcher,
+                                            std::span<const FeatureRow> rows) const {
+  together(context, [&] {
+    throw_if_interrupted();
+    if (!rows.empty()) batcher.assemble(rows);
+  });
+  const std::array some{&batcher};
+  if (shared_ != nullptr) shared_->fetch(std::span(some).first(rows.empty() ? 0 : 1));
+  return rows.empty() ? nullptr : &batcher.upload(context);
 }
 
 void RankingScorer::score_tile(const Context& context, const Id* users, std::int64_t n, float*,
@@ -49,9 +58,7 @@ void RankingScorer::score_tile(const Context& context, const Id* users, std::int
 }
 
 void RankingScorer::rank(const Context& context, std::span<const Id> users, float* logits) const {
-  FeatureBatcher batcher(
-      context, features_,
-      {static_cast<std::int64_t>(kUsersAtOnce), backbone_.wants_sequence(), false, Side::user});
+  FeatureBatcher batcher(context, features_, batches_of(kUsersAtOnce, Side::user));
   std::vector<FeatureRow> rows;
   for (std::size_t first = 0; first < users.size(); first += kUsersAtOnce) {
     rows.clear();
@@ -59,13 +66,15 @@ void RankingScorer::rank(const Context& context, std::span<const Id> users, floa
       rows.push_back(row_of(user, kAnyId));
     }
     const Tensor<float> ranked = backbone_.rank(context, *catalogue_, batcher.make(context, rows));
-    for (std::int64_t k = 0; k < ranked.rows(); ++k, logits += item_rows()) {
-      fill_zero(context, logits, sizeof(float));
-      copy_on_device(context, logits + 1, ranked.row_range(k, 1).data(),
-                     static_cast<std::size_t>(ranked.cols()) * sizeof(float));
-    }
+    for (std::int64_t k = 0; k < ranked.rows(); ++k, logits += item_rows())
+      put_row(context, ranked.row_range(k, 1), logits);
   }
   context.synchronize();  // the batch's memory must not go while the device reads it
+}
+
+void RankingScorer::put_row(const Context& context, const Tensor<float>& scores, float* logits) {
+  fill_zero(context, logits, sizeof(float));
+  copy_on_device(context, logits + 1, scores.data(), static_cast<std::size_t>(scores.cols()) * sizeof(float));
 }
 
 void RankingScorer::score_pairs(const Context& context, const Id* users, const Id* items, std::int64_t n,
@@ -79,57 +88,64 @@ void RankingScorer::score_pairs(const Context& context, const Id* users, const I
 }
 
 void RankingScorer::score(const Context& context, std::span<const FeatureRow> rows, float* logits,
-                          const float* made_examples) const {
-  FeatureBatcher batcher(context, features_,
-                         {.max_rows = kForwardRows,
-                          .sequence = backbone_.wants_sequence(),
-                          .plans = false,
-                          .made_examples = made_examples});
-  for (std::size_t first = 0; first < rows.size(); first += kForwardRows) {
-    throw_if_interrupted();
-    const auto some = rows.subspan(first, std::min<std::size_t>(kForwardRows, rows.size() - first));
-    const Tensor<float> out = backbone_.forward(context, batcher.make(context, some), Pass{}, nullptr);
-    copy_on_device(context, logits + first, out.data(), some.size() * sizeof(float));
+                          const float* made_examples, std::int64_t passes) const {
+  FeatureBatcherOptions options = batches_of(kForwardRows);
+  options.made_examples = made_examples;
+  FeatureBatcher batcher(context, features_, options);
+  const std::int64_t n = std::ssize(rows);
+  for (std::int64_t first = 0; first < std::max(n, passes * kForwardRows); first += kForwardRows) {
+    const std::int64_t at = std::min(n, first), count = std::min(kForwardRows, n - at);
+    const FeatureBatch* batch = batch_of(
+        context, batcher, rows.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(count)));
+    if (batch == nullptr) continue;
+    const Tensor<float> out = backbone_.forward(context, *batch, Pass{}, nullptr);
+    copy_on_device(context, logits + at, out.data(), static_cast<std::size_t>(count) * sizeof(float));
   }
 }
 
 std::vector<float> RankingScorer::ctr_logits(const Context& context, std::span<const CtrRow> rows) const {
   Communicator& ranks = context.ranks();
-  const auto size = std::int64_t{kForwardRows}, n = std::ssize(rows), batches = (n + size - 1) / size;
+  const auto size = kForwardRows, n = std::ssize(rows), batches = (n + size - 1) / size;
   const RankShare share = share_of(ranks, ranks.rank(), batches);
   const auto own = rows.subspan(static_cast<std::size_t>(share.first * size),
                                 static_cast<std::size_t>(std::min(n, share.end * size) - share.first * size));
   std::vector<float> logits(rows.size());
-  on_all_ranks(ranks, [&] {
-    if (own.empty()) return;
+  const auto score_own = [&] {
     std::vector<FeatureRow> features;
     for (const CtrRow& row : own) features.push_back({row.user, row.item, row.position});
     Tensor<float> made;
     if (const ExampleSource* examples = features_.examples()) {
       // All at once, not batch by batch.
       std::vector<std::int32_t> found(own.size() * static_cast<std::size_t>(examples->each()));
-      examples->find(features, found);
+      together(context, [&] { examples->find(features, found); });
       made = made_examples(context, *examples);
     }
     Buffer<float> scored(context, own.size());
-    score(context, features, scored.data(), made.data());
+    score(context, features, scored.data(), made.data(), (batches + ranks.size() - 1) / ranks.size());
+    if (own.empty()) return;
     copy_to_host(context, logits.data() + share.first * size, scored.data(), own.size() * sizeof(float));
-  });
+  };
+  if (shared_ != nullptr) {
+    score_own();
+  } else {
+    on_all_ranks(ranks, [&] {
+      if (!own.empty()) score_own();
+    });
+  }
   gather_shares(ranks, batches, size, std::span(logits));
   return logits;
 }
 
 Tensor<float> RankingScorer::made_examples(const Context& context, const ExampleSource& examples) const {
   const auto pool = examples.pool();
-  FeatureBatcher batcher(
-      context, features_,
-      {.max_rows = kForwardRows, .sequence = backbone_.wants_sequence(), .plans = false, .examples = false});
+  FeatureBatcherOptions options = batches_of(kForwardRows);
+  options.examples = false;
+  FeatureBatcher batcher(context, features_, options);
   Tensor<float> out;
   for (std::size_t first = 0; first < pool.size(); first += kForwardRows) {
-    throw_if_interrupted();
     const auto some = pool.subspan(first, std::min<std::size_t>(kForwardRows, pool.size() - first));
     const auto at = static_cast<std::int64_t>(first);
-    const Tensor<float> made = backbone_.of_examples(context, batcher.make(context, some), at);
+    const Tensor<float> made = backbone_.of_examples(context, *batch_of(context, batcher, some), at);
     if (first == 0) out = Tensor<float>(context, std::ssize(pool), made.cols());
     copy_on_device(context, out.row_range(at, made.rows()).data(), made.data(),
                    static_cast<std::size_t>(made.rows() * made.cols()) * sizeof(float));

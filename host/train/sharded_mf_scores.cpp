@@ -29,6 +29,8 @@ std::vector<float> score_shared_rows(const Context& context, const Mf& model, st
     }
     users.plan(factors.shard, user_ids);
     items.plan(factors.shard, item_ids);
+    users.ask(context);
+    items.ask(context);
     const Tensor<float> user_rows = users.fetch(context, factors.users),
                         item_rows = items.fetch(context, factors.items);
     if (some.empty()) continue;

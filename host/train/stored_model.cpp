@@ -94,7 +94,8 @@ FeatureSource features_of(const Config& config, const Dataset& data) {
 
 std::unique_ptr<Backbone<float>> make_backbone(const Context& context, const Config& config,
                                                const FeatureStore& features, const Split& split,
-                                               const std::shared_ptr<const TextVectors>& vectors) {
+                                               const std::shared_ptr<const TextVectors>& vectors,
+                                               const std::array<RowShard, kVocabularies>& shards) {
   BackboneOptions options;
   options.width = config.model.width;
   options.hidden = config.model.hidden;
@@ -104,6 +105,7 @@ std::unique_ptr<Backbone<float>> make_backbone(const Context& context, const Con
   options.relu_deep_logit = config.model.relu_deep_logit;
   options.seed = config.seed;
   options.table_rows = features.table_rows();
+  options.shards = shards;
   options.interactions = training_interactions(split);
   const GuidanceInfo& guidance = find_guidance(config);
   if (guidance.extra != nullptr) {

@@ -2,6 +2,7 @@
 // rows.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -33,10 +34,11 @@ std::vector<Interaction> training_interactions(const Split& split);
 FeatureSource features_of(const Config& config, const Dataset& data);
 /// The backbone of the configuration. Throws Error where it reads attributes that the data do not have,
 /// unless data.allow_missing_attributes is set. `vectors` are those of a method that has it read an extra
-/// vector; else they may be null.
+/// vector; else they may be null. `shards`: the rows of the tables that this rank keeps.
 std::unique_ptr<Backbone<float>> make_backbone(const Context& context, const Config& config,
                                                const FeatureStore& features, const Split& split,
-                                               const std::shared_ptr<const TextVectors>& vectors);
+                                               const std::shared_ptr<const TextVectors>& vectors,
+                                               const std::array<RowShard, kVocabularies>& shards = {});
 
 /// Fills the buffers with the tensors of these names. Throws Error when the checkpoint has other tensors or
 /// shapes.

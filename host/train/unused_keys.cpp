@@ -53,6 +53,12 @@ std::vector<UnusedKey> keys_of_other_trainers(const Config& config) {
              "model.name={} with train.loss={} and method={} shuffles all rows: only the kernels of mf "
              "with train.loss=bpr take blocks",
              config.model.name, value_text(config, "train.loss"), config.method)}};
+    if (!find_backbone(config.model.name)->looks_up_rows) {
+      unused.push_back(
+          {"train.shard_above",
+           fmt::format("model.name={} reads every row in every step: each rank keeps all of them",
+                       config.model.name)});
+    }
     if (find_protocol(config).fixed_negatives) {
       unused.push_back({"train.negative_power",
                         fmt::format("eval.protocol={} draws the negatives of training once, uniformly",
@@ -64,6 +70,7 @@ std::vector<UnusedKey> keys_of_other_trainers(const Config& config) {
       {"train.cuda_graph", "mf with train.loss=bpr has kernels of its own, few a step"},
       {"train.micro_batches",
        "mf with train.loss=bpr has kernels of its own, which take a mini-batch at once"},
+      {"train.shard_above", "several ranks share out all rows of mf with train.loss=bpr"},
       {"gate.skip_below", "mf with train.loss=bpr has kernels of its own, in which every pair is computed"}};
   if (config.train.mode == TrainConfig::Mode::fused) {
     unused.push_back({"train.batch_size", "the fused mode has no mini-batches; see train.chunk_rows"});

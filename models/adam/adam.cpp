@@ -47,7 +47,7 @@ Adam<Real>::Adam(const Context& context, Parameters<Real>& parameters,
     for (const auto& table : embedding->tables()) {
       const std::size_t cells = table.weights.size();
       tables_.push_back({Buffer<Real>(context, cells), Buffer<Real>(context, cells),
-                         Buffer<std::int32_t>(context, static_cast<std::size_t>(table.rows))});
+                         Buffer<std::int32_t>(context, static_cast<std::size_t>(table.own_rows()))});
     }
   }
 }
@@ -107,8 +107,9 @@ AdamArgs<Real> Adam<Real>::args(std::int32_t step, const FeatureBatch& batch) {
   int k = 0, set = 0;
   for (Embedding<Real>* embedding : embeddings_) {
     for (const auto& from : embedding->tables()) {
-      const TablePlan& plan = batch.plans[static_cast<std::size_t>(from.vocabulary)];
       AdamTable<Real>& table = args.tables[k++];
+      if (!from.shard.is_whole()) continue;
+      const TablePlan& plan = batch.plans[static_cast<std::size_t>(from.vocabulary)];
       table.n = plan.n;
       table.keys = plan.keys;
       table.offsets = plan.offsets;
@@ -140,8 +141,24 @@ void Adam<Real>::begin(const Context& context, const FeatureBatch& batch) {
   for (Embedding<Real>* embedding : embeddings_) {
     for (const auto& from : embedding->tables()) {
       AdamTable<Real>& table = args.tables[k++];
-      table.sweep_begin = part_begin(from.rows, part, kAdamSweep);
-      table.sweep_end = part_begin(from.rows, part + 1, kAdamSweep);
+      table.sweep_begin = part_begin(from.own_rows(), part, kAdamSweep);
+      table.sweep_end = part_begin(from.own_rows(), part + 1, kAdamSweep);
+    }
+  }
+  run(context, AdamCatchUp<Real>{.args = args});
+}
+
+template <class Real>
+void Adam<Real>::bring_up(const Context& context, Vocabulary vocabulary, std::int64_t n, const Id* keys) {
+  if (options_.lazy || n == 0) return;
+  AdamArgs<Real> args = this->args(steps_);
+  int k = 0;
+  for (Embedding<Real>* embedding : embeddings_) {
+    for (const auto& from : embedding->tables()) {
+      AdamTable<Real>& table = args.tables[k++];
+      if (from.vocabulary != vocabulary) continue;
+      table.n = n;
+      table.keys = keys;
     }
   }
   run(context, AdamCatchUp<Real>{.args = args});
@@ -220,7 +237,7 @@ void Adam<Real>::flush(const Context& context) {
   AdamArgs<Real> args = this->args(steps_);
   int k = 0;
   for (Embedding<Real>* embedding : embeddings_) {
-    for (const auto& from : embedding->tables()) args.tables[k++].sweep_end = from.rows;
+    for (const auto& from : embedding->tables()) args.tables[k++].sweep_end = from.own_rows();
   }
   run(context, AdamCatchUp<Real>{.args = args});
 }
@@ -253,9 +270,9 @@ std::vector<NamedBuffer> Adam<Real>::named_buffers() {
     for (const auto& from : embedding->tables()) {
       TableState& table = tables_[k++];
       const std::string prefix = "adam." + from.name;
-      named.push_back({prefix + ".first", {from.rows, embedding->width()}, &table.first});
-      named.push_back({prefix + ".second", {from.rows, embedding->width()}, &table.second});
-      named.push_back({prefix + ".steps", {from.rows}, &table.steps});
+      named.push_back({prefix + ".first", {from.rows, embedding->width()}, &table.first, from.shard});
+      named.push_back({prefix + ".second", {from.rows, embedding->width()}, &table.second, from.shard});
+      named.push_back({prefix + ".steps", {from.rows}, &table.steps, from.shard});
     }
   }
   return named;
@@ -271,7 +288,7 @@ std::vector<NamedBuffer> named_buffers(Backbone<Real>& backbone) {
   add("state", backbone.parameters().state());
   for (Embedding<Real>* embedding : backbone.embeddings()) {
     for (auto& table : embedding->tables()) {
-      named.push_back({table.name, {table.rows, embedding->width()}, &table.weights});
+      named.push_back({table.name, {table.rows, embedding->width()}, &table.weights, table.shard});
     }
   }
   return named;

@@ -42,15 +42,19 @@ class Adam : NotCopied {
   Adam(const Context& context, Parameters<Real>& parameters, std::vector<Embedding<Real>*> embeddings,
        const AdamOptions& options);
 
-  /// Brings the rows that the batch looks up to date. The batch needs its plans.
+  /// Brings the rows that the batch looks up to date. The batch needs its plans. Of tables that are not whole
+  /// somebody else knows what is read: see bring_up().
   void begin(const Context& context, const FeatureBatch& batch);
+  /// Brings rows `keys` [n], on the device and each once, of the vocabulary's tables up to date; where a
+  /// table is not whole keys are the places of its own rows (RowShard).
+  void bring_up(const Context& context, Vocabulary vocabulary, std::int64_t n, const Id* keys);
   /// One step with the gradients of backward, on the batch that begin() was called with last; throws Error
   /// without that. The embeddings' gradients are cleared.
   void step(const Context& context, const FeatureBatch& batch);
   /// Gradients of some rows of a table, on the device.
   struct RowSums {
     std::int64_t n = 0;
-    const Id* keys = nullptr;         // [n], each once
+    const Id* keys = nullptr;         // [n], each once, as those of bring_up()
     const Real* gradients = nullptr;  // [n x width]
   };
   /// The same step with gradients that somebody else has summed up: those of the dense parameters lie where

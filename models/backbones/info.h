@@ -18,7 +18,8 @@ std::unique_ptr<Backbone<Real>> make_backbone(const Context& context, const Back
 template <template <class> class Made>
 BackboneInfo backbone_info(std::string_view name, std::string_view title, std::string_view summary,
                            const std::vector<std::string_view>& own_keys = {}, bool reads_attributes = true,
-                           bool has_dropout = true, bool takes_extra = true, bool is_product = false) {
+                           bool has_dropout = true, bool takes_extra = true, bool is_product = false,
+                           bool looks_up_rows = true) {
   return {.name = name,
           .title = title,
           .summary = summary,
@@ -28,7 +29,8 @@ BackboneInfo backbone_info(std::string_view name, std::string_view title, std::s
           .reads_attributes = reads_attributes,
           .has_dropout = has_dropout,
           .takes_extra = takes_extra,
-          .is_product = is_product};
+          .is_product = is_product,
+          .looks_up_rows = looks_up_rows};
 }
 
 }  // namespace sllmr

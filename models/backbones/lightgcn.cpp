@@ -74,7 +74,7 @@ BackboneInfo lightgcn_backbone() {
   return backbone_info<LightGcn>("lightgcn", "LightGCN",
                                  "<user, item> of rows that are propagated over the training graph",
                                  /*own_keys=*/{}, /*reads_attributes=*/false, /*has_dropout=*/false,
-                                 /*takes_extra=*/false, /*is_product=*/true);
+                                 /*takes_extra=*/false, /*is_product=*/true, /*looks_up_rows=*/false);
 }
 
 }  // namespace sllmr

@@ -23,7 +23,7 @@ class MatrixFactorization final : public TypedBackbone<Real, MatrixFactorization
 
   MatrixFactorization(const Context& context, const BackboneOptions& options)
       : embedding_(context, "embedding", options.width, kFieldsUsed, options.table_rows,
-                   {EmbeddingInitial::Kind::normal}, options.seed),
+                   {EmbeddingInitial::Kind::normal}, options.seed, options.shards),
         product_("product", static_cast<int>(kFieldsUsed.size()), options.width) {
     this->parameters_.allocate(context, options.seed);
   }

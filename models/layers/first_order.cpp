@@ -12,7 +12,8 @@ FirstOrder<Real>::FirstOrder(const Context& context, Parameters<Real>& parameter
     : parameters_(&parameters),
       bias_(options.frozen_bias ? parameters.add_frozen("bias", {1}, Initial::normal(1))
                                 : parameters.add("bias", {1}, Initial::constant(0))),
-      embedding_(context, "first_order", 1, kFieldsUsed, options.table_rows, initial, options.seed) {}
+      embedding_(context, "first_order", 1, kFieldsUsed, options.table_rows, initial, options.seed,
+                 options.shards) {}
 
 template <class Real>
 Tensor<Real> FirstOrder<Real>::forward(const Context& context, const FeatureBatch& batch) const {

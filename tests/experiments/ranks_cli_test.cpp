@@ -86,8 +86,18 @@ TEST_F(RanksCli, AnyNumberTrainsTheSameModelAndOneTellsOfIt) {
   }
 }
 
+TEST_F(RanksCli, DeepBackbonesShareOutRowsOfTheirEmbeddings) {
+  expect_same_by_ranks([&](const std::string& run) { return words(run, "train.shard_above=0"); });
+  const Outcome again = by_ranks(2, words("by_4", "train.shard_above=0.001 --resume"));
+  EXPECT_EQ(again.status, 0) << again.err;
+  EXPECT_THAT(again.err, HasSubstr("warning: 2 ranks shard tables of embeddings"));
+  EXPECT_EQ(again.err.find("warning: "), again.err.rfind("warning: ")) << again.err;
+}
+
+/// With tables that the ranks share out, too.
 TEST_F(RanksCli, AKilledRankEndsAllAndAnotherNumberGoesOn) {
-  const std::string more = "train.epochs=30 train.checkpoint_every=1 train.eval_every=1 train.patience=29";
+  const std::string more =
+      "train.epochs=30 train.checkpoint_every=1 train.eval_every=1 train.patience=29 train.shard_above=0.005";
   ASSERT_EQ(by_ranks(1, words("whole", more)).status, 0);
   const std::string log = folder_ / "run/metrics.jsonl";
   std::filesystem::remove(folder_ / "pid.1");

@@ -57,13 +57,22 @@ void expect_rows_arrive(Device device, int ranks) {
     const Context context(device, 1, &own);
     const RowShard shard{own.rank(), ranks};
     const Buffer<float> table(context, std::span<const float>(own_rows(shard, kRows)));
+    std::vector<float> halves;
+    for (Id place = 0; place < shard.rows_of(kRows); ++place)
+      halves.push_back(0.5F * static_cast<float>(shard.id_at(place)));
+    const Buffer<float> second(context, std::span<const float>(halves));
     RowRequest request;
     std::vector<Id> ids = wanted(own.rank());
     std::vector<Id*> places;
     for (Id& id : ids) places.push_back(&id);
     request.plan(shard, places);
     const auto rank = static_cast<std::size_t>(own.rank());
+    request.ask(context);
     fetched[rank] = request.fetch(context, {table.data(), shard.rows_of(kRows), 2}).to_host(context);
+    const std::vector<float> of_second =
+        request.fetch(context, {second.data(), shard.rows_of(kRows), 1}).to_host(context);
+    for (std::size_t k = 0; k < of_second.size(); ++k)
+      EXPECT_EQ(of_second[k], 0.5F * fetched[rank][2 * k]) << "the same rows of another table";
     numbers[rank] = ids;
     for (const Id number : ids) {
       if (number == 0) continue;

@@ -25,16 +25,16 @@ std::uint32_t stream_of(const std::string& name) {
 
 template <class Real>
 std::vector<Real> draw_table(const Context& context, const std::string& name, Id rows, int width,
-                             const EmbeddingInitial& initial, std::uint64_t seed) {
+                             const RowShard& shard, const EmbeddingInitial& initial, std::uint64_t seed) {
   const bool xavier = initial.kind == EmbeddingInitial::Kind::xavier;
   const double deviation = xavier ? std::sqrt(2.0 / (static_cast<double>(rows) + width))
                            : initial.kind == EmbeddingInitial::Kind::normal ? initial.deviation
                                                                             : 1.0;
-  const std::size_t size = size_product(rows, width);
-  const std::size_t drawn_from = xavier ? 0 : static_cast<std::size_t>(width);
-  std::vector<Real> values(size);
-  draw_initial(context, Initial::normal(deviation), {seed, Purpose::init_layer, stream_of(name)}, drawn_from,
-               std::span(values).subspan(drawn_from));
+  const InitialDraws draws{seed, Purpose::init_layer, stream_of(name)};
+  const Initial from = Initial::normal(deviation);
+  std::vector<Real> values(size_product(shard.rows_of(rows), width));
+  draw_initial_rows(context, from, draws, width, shard, std::span(values));
+  if (xavier) draw_initial(context, from, draws, 0, std::span(values).first(static_cast<std::size_t>(width)));
   return values;
 }
 
@@ -43,9 +43,14 @@ std::string name_of(Field field) {
 }
 
 template <class Real>
-BagField<Real> bag_field(const typename Embedding<Real>::Table& table, const Bags& bags,
+BagField<Real> bag_field(const typename Embedding<Real>::Table& table, const FeatureBatch& batch, Field field,
                          const Tensor<Real>& out) {
-  return {.table = {table.weights.data(), table.rows, out.cols()},
+  const bool whole = table.shard.is_whole();
+  const Bags& bags = (whole ? batch.fields : batch.staged)[static_cast<std::size_t>(field)];
+  if (!whole && (bags.ids == nullptr || table.staged.rows() == 0))
+    throw Error("Embedding: the rows of '" + table.name + "' are on several ranks, and were not fetched");
+  return {.table = whole ? Matrix<const Real>(table.weights.data(), table.rows, out.cols())
+                         : Matrix<const Real>(table.staged),
           .ids = bags.ids,
           .begin = bags.begin,
           .length = bags.length,
@@ -57,7 +62,8 @@ BagField<Real> bag_field(const typename Embedding<Real>::Table& table, const Bag
 template <class Real>
 Embedding<Real>::Embedding(const Context& context, const std::string& prefix, int width,
                            std::span<const Field> fields, const std::array<Id, kVocabularies>& rows,
-                           const EmbeddingInitial& initial, std::uint64_t seed)
+                           const EmbeddingInitial& initial, std::uint64_t seed,
+                           const std::array<RowShard, kVocabularies>& shards)
     : width_(width), fields_(fields.begin(), fields.end()) {
   require(width >= 1,
           "the width of '" + prefix + "' is " + std::to_string(width) + "; it must be at least 1");
@@ -73,8 +79,10 @@ Embedding<Real>::Embedding(const Context& context, const std::string& prefix, in
     const auto at = static_cast<std::size_t>(v);
     const std::string name = prefix + "." + std::string(kVocabularyNames[at]);
     require(rows[at] >= 1, "'" + name + "' has no rows; a table has at least the row of the padding");
-    const std::vector<Real> values = draw_table<Real>(context, name, rows[at], width, initial, seed);
-    tables_.push_back({name, vocabulary, rows[at], Buffer<Real>(context, std::span<const Real>(values))});
+    const std::vector<Real> values =
+        draw_table<Real>(context, name, rows[at], width, shards[at], initial, seed);
+    tables_.push_back(
+        {name, vocabulary, rows[at], Buffer<Real>(context, std::span<const Real>(values)), shards[at]});
   }
 }
 
@@ -96,7 +104,7 @@ void Embedding<Real>::lookup(const Context& context, const FeatureBatch& batch, 
   require(from != nullptr, "Embedding::lookup: no table for the field '" + name_of(field) + "'");
   require(out.rows() == batch.bags(field) && out.cols() == width_,
           "Embedding::lookup: the result of '" + name_of(field) + "' must be [bags x width]");
-  const BagField<Real> looked_up = bag_field<Real>(*from, batch.fields[static_cast<std::size_t>(field)], out);
+  const BagField<Real> looked_up = bag_field<Real>(*from, batch, field, out);
   run(context, BagMeans<Real>{.n_fields = 1, .fields = {looked_up}});
 }
 
@@ -117,7 +125,7 @@ void Embedding<Real>::forward_to(const Context& context, const FeatureBatch& bat
     require(!batch.sequence || !is_history(field),
             "Embedding::forward: the histories of a sequence batch have a bag for each position; use lookup");
     lookup.fields[lookup.n_fields] =
-        bag_field<Real>(*table(vocabulary_of(field)), batch.fields[static_cast<std::size_t>(field)],
+        bag_field<Real>(*table(vocabulary_of(field)), batch, field,
                         out.columns(static_cast<std::int64_t>(lookup.n_fields) * width_, width_));
     ++lookup.n_fields;
   }

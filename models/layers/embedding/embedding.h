@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/exec/row_shard.h"
 #include "kernels/exec/tensor.h"
 #include "models/features.h"
 #include "models/layers/parameters.h"
@@ -29,13 +30,21 @@ class Embedding {
   struct Table {
     std::string name;  // "embedding.user"
     Vocabulary vocabulary;
-    Id rows;
-    Buffer<Real> weights;  // [rows x width]
+    Id rows;               // of all shards
+    Buffer<Real> weights;  // [own_rows() x width]
+    RowShard shard = {};
+    /// Of a table that is not whole: rows that somebody has fetched for the batch at hand, [1 + their number
+    /// x width], the padding first. Look-ups read these, by FeatureBatch::staged.
+    Tensor<Real> staged = {};
+
+    Id own_rows() const { return shard.rows_of(rows); }
   };
 
-  /// `rows`: of each vocabulary, padding included. Initial values depend on seed, name and position alone.
+  /// `rows`: of each vocabulary, padding included, of which `shards` says what is kept here. Initial values
+  /// depend on seed, name and position alone.
   Embedding(const Context& context, const std::string& prefix, int width, std::span<const Field> fields,
-            const std::array<Id, kVocabularies>& rows, const EmbeddingInitial& initial, std::uint64_t seed);
+            const std::array<Id, kVocabularies>& rows, const EmbeddingInitial& initial, std::uint64_t seed,
+            const std::array<RowShard, kVocabularies>& shards = {});
 
   int width() const { return width_; }
   std::vector<Table>& tables() { return tables_; }

@@ -341,6 +341,71 @@ TEST(Features, ListsAndPlansAreTheNaiveOnes) {
   expect_naive(Context(Device::cpu, 1), true);
 }
 
+/// Items and categories are staged: row 100 - id of a staged table is that of an id.
+void expect_staged(const Context& context, bool sequence, bool plans) {
+  TestNumbers numbers(5);
+  SmallData data = random_data(numbers);
+  const FeatureStore store(context, data.source(), 5);
+  const FeatureBatcherOptions whole{.max_rows = 40, .sequence = sequence, .plans = plans};
+  FeatureBatcherOptions options = whole;
+  for (const Vocabulary v : {Vocabulary::item, Vocabulary::category})
+    options.staged[static_cast<std::size_t>(v)] = true;
+  FeatureBatcher batcher(context, store, options), other(context, store, whole);
+  for (int round = 0; round < 2; ++round) {
+    const std::vector<FeatureRow> rows = random_rows(numbers, data, 40);
+    batcher.assemble(rows);
+    for (const Vocabulary v : {Vocabulary::item, Vocabulary::category}) {
+      std::vector<Id> places;
+      for (const Id id : batcher.wanted(v)) places.push_back(id == 0 ? 0 : 100 - id);
+      batcher.number_rows(v, places);
+    }
+    const FeatureBatch& batch = batcher.upload(context);
+    const HostFeatures lists = lists_of(context, batch);
+    EXPECT_EQ(lists.bags, lists_of(context, other.make(context, rows)).bags) << "ids stay what they are";
+    FeatureBatch looked_up = batch;
+    for (std::size_t f = 0; f < batch.fields.size(); ++f) {
+      const Vocabulary v = vocabulary_of(static_cast<Field>(f));
+      if (v != Vocabulary::item && v != Vocabulary::category) {
+        EXPECT_EQ(batch.staged[f].ids, nullptr);
+        continue;
+      }
+      looked_up.fields[f] = batch.staged[f];
+    }
+    const HostFeatures staged = lists_of(context, looked_up);
+    for (std::size_t f = 0; f < batch.fields.size(); ++f) {
+      if (batch.staged[f].ids == nullptr) continue;
+      Lists expected = lists.bags[f];
+      for (auto& list : expected) {
+        for (Id& id : list) id = 100 - id;
+      }
+      EXPECT_EQ(staged.bags[f], expected) << f;
+    }
+  }
+}
+
+TEST(Features, StagedListsHaveTheNumbersOfTheRows) {
+  for (const bool sequence : {false, true}) {
+    for (const bool plans : {false, true}) expect_staged(Context(Device::cpu, 1), sequence, plans);
+  }
+}
+
+TEST(Features, BatchersThatTakeTurnsShareSlots) {
+  const Context context(Device::cpu, 1);
+  TestNumbers numbers(6);
+  SmallData data = random_data(numbers);
+  const FeatureStore store(context, data.source(), 5);
+  const auto slots = std::make_shared<PlanSlots>(store);
+  FeatureBatcher one(context, store, {.max_rows = 20, .slots = slots}),
+      two(context, store, {.max_rows = 20, .slots = slots});
+  for (int round = 0; round < 3; ++round) {
+    const auto first = random_rows(numbers, data, 20), second = random_rows(numbers, data, 20);
+    one.assemble(first);
+    two.assemble(second);
+    expect_plans(context, one.upload(context));
+    expect_plans(context, two.upload(context));
+  }
+}
+
 TEST(Features, WithoutPlansThereAreNone) {
   expect_naive(Context(Device::cpu, 1), false);
 }
@@ -426,6 +491,7 @@ TEST_F(FeaturesCuda, ExamplesFollowTheRowsEachOnce) {
 }
 TEST_F(FeaturesCuda, ListsAndPlansAreThoseOfTheCpu) {
   const Context context(Device::cuda);
+  expect_staged(context, true, true);
   expect_pooled(context);
   expect_sequence(context);
   expect_naive(context, true);

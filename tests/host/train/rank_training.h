@@ -17,9 +17,28 @@
 
 namespace sllmr {
 
+/// A made-up world whose items have a brand, but for some, and up to three categories.
+inline Dataset world_with_attributes(int users, int items) {
+  Dataset data = synthetic_dataset(small_world(users, items));
+  data.attribute_offsets = {0, 0};
+  data.item_attributes.clear();
+  data.attribute_kinds.clear();
+  for (Id item = 1; item < data.items.rows(); ++item) {
+    const auto add = [&](AttributeKind kind, const std::string& name) {
+      data.item_attributes.push_back(data.attributes.add(name));
+      data.attribute_kinds.push_back(kind);
+    };
+    if (item % 4 != 0) add(AttributeKind::brand, "brand" + std::to_string(item % 9));
+    for (int k = 0; k < item % 4; ++k)
+      add(AttributeKind::category, "category" + std::to_string((item * 3 + k) % 14));
+    data.attribute_offsets.push_back(std::ssize(data.item_attributes));
+  }
+  return data;
+}
+
 class RankTrainingTest : public testing::Test {
  protected:
-  void SetUp() override { save_recbole(synthetic_dataset(small_world(120, 200)), folder_.path()); }
+  void SetUp() override { save_recbole(world_with_attributes(120, 200), folder_.path()); }
 
   struct Trained {
     std::string checkpoint;          // its bytes
