@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,7 @@ namespace sllmr {
 /// What a backbone is made of. Defaults are LLM-CF's sizes. A backbone uses what it has a use for.
 struct BackboneOptions {
   int width = 32;                       // of every embedding
+  std::optional<double> embedding_std;  // of the fields' initial embeddings; none: as the paper's code
   std::vector<int> hidden = {200, 80};  // of the deep part
   double dropout = 0.1;
   std::vector<int> cin_sizes = {100, 100, 100};        // xDeepFM: feature maps of each layer
@@ -37,6 +39,11 @@ struct BackboneOptions {
   bool frozen_bias = false;
   /// ... and the deep scalar of xDeepFM passes a ReLU.
   bool relu_deep_logit = false;
+
+  /// How the fields' embeddings start, which do so as `usual` in the paper's code.
+  EmbeddingInitial initial(const EmbeddingInitial& usual) const {
+    return embedding_std ? EmbeddingInitial{EmbeddingInitial::Kind::normal, *embedding_std} : usual;
+  }
 };
 
 /// Owns its parameters and embedding tables.

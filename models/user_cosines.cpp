@@ -1,5 +1,7 @@
 #include "models/user_cosines.h"
 
+#include <algorithm>
+
 #include "kernels/dense/combine.h"
 
 namespace sllmr {
@@ -28,13 +30,16 @@ Tensor<float> user_gradients(const Context& context, Backbone<float>& backbone, 
 }  // namespace
 
 void require_user_rows(Backbone<float>& backbone) {
+  Id rows = 0;
   for (const Embedding<float>* embedding : backbone.embeddings()) {
-    const auto* users = embedding->table(Vocabulary::user);
-    if (users != nullptr && users->rows > 1) return;  // a padding row alone: model.user_id=false
+    if (const auto* users = embedding->table(Vocabulary::user)) rows = std::max(rows, users->rows);
   }
-  throw Error(
-      "the gate objective 'alignment' compares gradients on a user's row, and this backbone has no table of "
-      "users: choose another method, or leave model.user_id at true");
+  require(rows != 1,
+          "the gate objective 'alignment' compares gradients on a user's row, and with "
+          "model.user_id=false there is none: leave it at true, or choose another method");
+  require(rows > 1,
+          "the gate objective 'alignment' compares gradients on a user's row, and this backbone has no "
+          "table of users: choose another method");
 }
 
 Tensor<float> user_cosines(const Context& context, Backbone<float>& backbone, const FeatureBatch& batch,

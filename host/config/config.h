@@ -57,6 +57,7 @@ struct ModelConfig {
   bool frozen_bias = false;
   bool relu_deep_logit = false;
   bool user_id = true;
+  std::optional<double> embedding_std;  // none: as the backbone's paper
 };
 
 struct TrainConfig {

@@ -156,6 +156,10 @@ std::vector<Key> own_keys() {
       number(SLLMR_KEY(model.init_std), non_negative, "standard deviation of the initial embeddings (mf)"),
       flag(SLLMR_KEY(model.item_bias),
            "mf: the last of the width is a bias of the item, under the L2 penalty as the rest"),
+      number_or_auto(
+          SLLMR_KEY(model.embedding_std), positive,
+          "standard deviation of the fields' initial embeddings (deep backbones); auto: that of their "
+          "papers' code"),
       integers(SLLMR_KEY(model.hidden), Ascending::no, 16, kMostUnits, "units of the deep part's layers"),
       number(SLLMR_KEY(model.dropout), dropout_range, "dropout of the deep part"),
       flag(SLLMR_KEY(model.user_id),

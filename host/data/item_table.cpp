@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "host/base/utf8.h"
@@ -50,8 +49,11 @@ void ItemTable::add(const LineReader& reader, std::string_view item, std::string
   }
   if (repeats_) {
     raw_ = title;
-    for (const Attribute& attribute : attributes)
-      fmt::format_to(std::back_inserter(raw_), "\n{}:{}", attribute.value.size(), attribute.value);
+    for (const Attribute& attribute : attributes) {
+      const std::size_t size = attribute.value.size();  // keeps values apart, whatever they hold
+      raw_.append(reinterpret_cast<const char*>(&size), sizeof(size));
+      raw_ += attribute.value;
+    }
     if (entries_[id].line != 0 && entries_[id].raw == raw_) return;  // as nearly all of them
   }
   Entry entry{reader.line_number(), raw_, clean_text(title, ' '), {}};

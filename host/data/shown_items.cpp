@@ -103,17 +103,16 @@ class ShownItems::Assigning {
 
 void ShownItems::assign(const std::vector<InteractionRow>& rows, const std::vector<std::int64_t>& first_row,
                         Id item_rows, Dataset& data) const {
-  std::vector<std::size_t> by_user(groups_.size());
-  std::iota(by_user.begin(), by_user.end(), 0);
-  const auto user_of = [&](std::size_t group) { return groups_[group].user; };
-  std::ranges::stable_sort(by_user, {}, user_of);
+  std::vector<std::size_t> first_group(first_row.size(), 0), by_user(groups_.size());
+  for (const Group& group : groups_) ++first_group[static_cast<std::size_t>(group.user) + 1];
+  std::partial_sum(first_group.begin(), first_group.end(), first_group.begin());
+  std::vector<std::size_t> next(first_group);
+  for (std::size_t k = 0; k < groups_.size(); ++k)
+    by_user[next[static_cast<std::size_t>(groups_[k].user)]++] = k;
   Assigning assigning(*this, rows, item_rows, data);
-  for (std::size_t k = 0; k < by_user.size();) {
-    const std::size_t begin = k;
-    const Id user = user_of(by_user[begin]);
-    while (k < by_user.size() && user_of(by_user[k]) == user) ++k;
-    if (user == 0) continue;  // none any more
-    assigning.user(first_row[user], first_row[user + 1], std::span(by_user).subspan(begin, k - begin));
+  for (std::size_t user = 1; user + 1 < first_group.size(); ++user) {  // 0: those who are none any more
+    const std::size_t begin = first_group[user], n = first_group[user + 1] - begin;
+    if (n > 0) assigning.user(first_row[user], first_row[user + 1], std::span(by_user).subspan(begin, n));
   }
   if (!data.negatives.empty()) return;
   data.negative_group.clear();

@@ -98,6 +98,7 @@ std::unique_ptr<Backbone<float>> make_backbone(const Context& context, const Con
                                                const std::array<RowShard, kVocabularies>& shards) {
   BackboneOptions options;
   options.width = config.model.width;
+  options.embedding_std = config.model.embedding_std;
   options.hidden = config.model.hidden;
   options.dropout = config.model.dropout;
   options.cross = config.model.cross;

@@ -29,6 +29,8 @@ std::vector<UnusedKey> keys_of_other_backbones(const Config& config) {
   }
   if (!find_backbone(config.model.name)->reads_attributes) {
     unused.push_back({"model.user_id", "model.name=" + config.model.name + " is made of ids alone"});
+    unused.push_back(
+        {"model.embedding_std", "model.name=" + config.model.name + " has no other fields than ids"});
     unused.push_back({"train.embedding_l2",
                       "model.name=" + config.model.name + " is made of embeddings alone; see train.l2"});
   }

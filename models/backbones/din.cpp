@@ -35,7 +35,7 @@ class Din final : public TypedBackbone<Real, Din<Real>> {
 
   Din(const Context& context, const BackboneOptions& options)
       : embedding_(context, "embedding", options.width, kAllFields, options.table_rows,
-                   {EmbeddingInitial::Kind::xavier}, options.seed, options.shards),
+                   options.initial({EmbeddingInitial::Kind::xavier}), options.seed, options.shards),
         extra_(context, this->parameters_, options, {ExtraPlace::joined, LinearInitial::xavier}),
         attention_(this->parameters_, "attention", static_cast<int>(kQuery.size()) * options.width,
                    options.din_attention_hidden),

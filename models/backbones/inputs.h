@@ -64,8 +64,8 @@ class Inputs {
 
   Inputs(const Context& context, Parameters<Real>& parameters, const BackboneOptions& options,
          const EmbeddingInitial& tables, const ExtraSeat& seat)
-      : embedding_(context, "embedding", options.width, kAllFields, options.table_rows, tables, options.seed,
-                   options.shards),
+      : embedding_(context, "embedding", options.width, kAllFields, options.table_rows,
+                   options.initial(tables), options.seed, options.shards),
         extra_(context, parameters, options, seat) {}
 
   /// Of a field.

@@ -334,13 +334,30 @@ TEST_F(DeepTraining, UsersMayBeKnownByTheirHistoriesAlone) {
   EXPECT_THAT(error_of([&] {
                 Bench(config({"method=alignment", "model.user_id=false"}));
               }),
-              HasSubstr("leave model.user_id at true"));
+              HasSubstr("model.user_id=false there is none"));
   for (const char* name : {"mf", "lightgcn"}) {
     EXPECT_THAT(error_of([&] {
                   Bench(config({"method=none", std::string("model.name=") + name, "train.embedding_l2=0.1"}));
                 }),
                 HasSubstr("made of embeddings alone; see train.l2"));
   }
+}
+
+TEST_F(DeepTraining, EmbeddingsStartWhereTheyAreTold) {
+  for (const char* name : {"deepfm", "xdeepfm", "dcnv1", "dcnv2", "autoint", "din"}) {
+    SCOPED_TRACE(name);
+    Bench bench(config({"method=none", std::string("model.name=") + name, "model.embedding_std=0.003"}));
+    auto& trainer = dynamic_cast<DeepTrainer&>(bench.trainer());
+    const auto* items = trainer.backbone().embeddings().front()->table(Vocabulary::item);
+    const std::vector<float> weights = items->weights.to_host(Context(Device::cpu, 1));
+    double squares = 0;
+    for (const float weight : weights) squares += double{weight} * weight;
+    EXPECT_NEAR(std::sqrt(squares / static_cast<double>(weights.size())), 0.003, 0.0003);
+  }
+  EXPECT_THAT(error_of([&] {
+                Bench(config({"method=none", "model.name=lightgcn", "model.embedding_std=1"}));
+              }),
+              HasSubstr("no other fields than ids"));
 }
 
 TEST_F(DeepTraining, OptionsThatDoNotApplyAreErrors) {
