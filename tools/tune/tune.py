@@ -54,12 +54,12 @@ class Tuning:
         for method in self.methods:
             self.progress.show(f"{method}: reading data")
             start = self.program.start(method)
+            self._validates(start.config)
             for line in start.warnings.splitlines(keepends=True):
                 if line not in warned:
                     self.progress.clear()
                     sys.stderr.write(line)
                 warned.add(line)
-            self._validates(start.config)
             names = {method} | {family for family, words in families.items() if method in words}
             applies = [found for found in space if not found.methods or names.intersection(found.methods)]
             self.spaces[method] = self._settled(applies, start.config, method, path)
