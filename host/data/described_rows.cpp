@@ -40,12 +40,8 @@ std::size_t DescribedRows::column(const std::string& name) {
   return static_cast<std::size_t>(found - columns_.begin());
 }
 
-void DescribedRows::refuse_later(std::span<const std::string_view> keys) {
-  if (!separator_.empty()) return;
-  for (const std::string_view key : keys) {
-    if (std::ranges::find(columns_, key) == columns_.end())
-      refused_.emplace_back(key, object_.column(std::string(key)));
-  }
+void DescribedRows::refuse_late_labels() {
+  if (separator_.empty()) absent_.emplace(columns_, object_);
 }
 
 bool DescribedRows::next() {
@@ -53,12 +49,7 @@ bool DescribedRows::next() {
   std::string_view line;
   if (!reader_.next(line)) return false;
   parse(line);
-  for (const auto& [key, column] : refused_) {
-    if (object_.kind(column) == JsonObject::Kind::none) continue;
-    reader_.fail(fmt::format(
-        "there is a {}, which line 1 lacks; add it to all lines, or set data.keep to all or to conditions",
-        key));
-  }
+  if (absent_) absent_->check(reader_, object_);
   return true;
 }
 

@@ -1,14 +1,15 @@
 // Rows of a delimited or JSON-lines file whose columns somebody has told: what import_described.cpp reads.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "host/base/line_reader.h"
 #include "host/data/json_object.h"
+#include "host/data/row_filter.h"
 
 namespace sllmr {
 
@@ -28,8 +29,8 @@ class DescribedRows {
   const std::vector<std::string>& columns() const { return columns_; }
   /// The number of a column that must be there. JSON keys of later lines are found where they are.
   std::size_t column(const std::string& name);
-  /// From now on a line of JSON that has one of these keys, which the first line lacks, is an Error.
-  void refuse_later(std::span<const std::string_view> keys);
+  /// From now on labels that come later than in the first line of JSON are an Error, see AbsentLabels.
+  void refuse_late_labels();
   bool next();
   /// Of the row that next() has come to: the text in a column, of JSON a number's or truth value's; empty
   /// where there is none.
@@ -50,9 +51,9 @@ class DescribedRows {
   std::string unquoted_;  // see split_csv()
   JsonObject object_;     // columns in the order of columns_
   std::vector<std::string> words_;
-  std::vector<std::string_view> values_;                      // of list()
-  std::vector<std::pair<std::string, std::size_t>> refused_;  // keys and their columns
-  bool waiting_ = false;                                      // the first row was looked at
+  std::vector<std::string_view> values_;  // of list()
+  std::optional<AbsentLabels> absent_;
+  bool waiting_ = false;  // the first row was looked at
 };
 
 }  // namespace sllmr

@@ -75,17 +75,6 @@ std::vector<std::string> choosable(JsonObject& review) {
   return keys;
 }
 
-/// Labels that the first review, whose `columns` these are, does not have, and their numbers.
-std::vector<std::pair<std::string, std::size_t>> labels_beside(std::span<const std::string> columns,
-                                                               JsonObject& review) {
-  std::vector<std::pair<std::string, std::size_t>> labels;
-  for (const std::string_view label : label_columns()) {
-    if (std::ranges::find(columns, label) == columns.end())
-      labels.emplace_back(label, review.column(std::string(label)));
-  }
-  return labels;
-}
-
 Time review_time(const LineReader& reader, const JsonObject& review, std::size_t column, const char* key) {
   const Kind kind = review.kind(column);
   if (kind != Kind::integer && kind != Kind::real) {
@@ -115,15 +104,11 @@ Dataset read_reviews(const std::string& path, const ImportOptions& options) {
                     time = review.column(keys.time);
   std::vector<std::size_t> columns;  // of the names
   for (const std::string& name : names) columns.push_back(review.column(name));
-  const auto labels = labels_beside(names, review);
+  std::optional<AbsentLabels> absent;
+  if (options.keep == "auto") absent.emplace(names, review);
   do {
     read_object(reader, line, review);
-    for (const auto& [label, column] : labels) {
-      if (options.keep != "auto" || review.kind(column) == Kind::none) continue;
-      reader.fail(fmt::format(
-          "there is a {}, which line 1 lacks; add it to all lines, or set data.keep to all or to conditions",
-          label));
-    }
+    if (absent) absent->check(reader, review);
     const auto verdict = filter.judge(reader, [&](std::size_t name) { return review.text(columns[name]); });
     if (verdict == RowFilter::Verdict::left_out) continue;
     const Time when = review_time(reader, review, time, keys.time);

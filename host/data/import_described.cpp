@@ -110,7 +110,7 @@ class Reading {
     const LineReader& reader = rows.reader();
     RowFilter filter(reader.path(), options_, others, roles_.chosen_by);
     if (!columns.time && !columns.history) filter.forget_negatives();
-    if (options_.keep == "auto" && roles_.chosen_by.label.empty()) rows.refuse_later(label_columns());
+    if (options_.keep == "auto" && roles_.chosen_by.label.empty()) rows.refuse_late_labels();
     while (rows.next()) {
       ++rows_;
       const auto verdict = filter.judge(reader, [&](std::size_t k) { return rows.text(of_others[k]); });

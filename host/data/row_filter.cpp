@@ -64,12 +64,24 @@ std::optional<double> filter_value(std::string_view field) {
   return parse_number(field);
 }
 
-std::span<const std::string_view> label_columns() {
-  return kLabels;
-}
-
 bool is_label(std::string_view column) {
   return std::ranges::find(kLabels, column) != kLabels.end();
+}
+
+AbsentLabels::AbsentLabels(std::span<const std::string> columns, JsonObject& object) {
+  for (const std::string_view label : kLabels) {
+    if (std::ranges::find(columns, label) == columns.end())
+      labels_.emplace_back(label, object.column(std::string(label)));
+  }
+}
+
+void AbsentLabels::check(const LineReader& reader, const JsonObject& object) const {
+  for (const auto& [label, column] : labels_) {
+    if (object.kind(column) == JsonObject::Kind::none) continue;
+    reader.fail(fmt::format(
+        "there is a {}, which line 1 lacks; add it to all lines, or set data.keep to all or to conditions",
+        label));
+  }
 }
 
 RowFilter::RowFilter(const std::string& path, const ImportOptions& options,

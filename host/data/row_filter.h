@@ -6,10 +6,12 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "host/base/line_reader.h"
 #include "host/data/import.h"
+#include "host/data/json_object.h"
 
 namespace sllmr {
 
@@ -17,10 +19,21 @@ namespace sllmr {
 /// Nothing for other text.
 std::optional<double> filter_value(std::string_view field);
 
-/// What data.keep=auto takes for columns that label rows as positive and negative, the first that there is.
-std::span<const std::string_view> label_columns();
-/// Whether `column` is one of them.
+/// Whether `column` is one that data.keep=auto takes to label rows as positive and negative.
 bool is_label(std::string_view column);
+
+/// Labels that the first line of a file of JSON lacks: as it says which columns there are, no later line may
+/// have them.
+class AbsentLabels {
+ public:
+  /// `columns`: those of the first line, which `object` holds.
+  AbsentLabels(std::span<const std::string> columns, JsonObject& object);
+  /// Throws Error where the current line of `reader`, which `object` holds, has one.
+  void check(const LineReader& reader, const JsonObject& object) const;
+
+ private:
+  std::vector<std::pair<std::string_view, std::size_t>> labels_;  // and their columns
+};
 
 /// What the columns of a file are, where somebody has told.
 struct ColumnRoles {

@@ -121,15 +121,15 @@ Split leave_one_out(const Dataset& data, const SliceThresholds& thresholds) {
   }
 
   // Items that were shown and never taken, which come last, are the tail of no interaction.
-  const Id counted = data.negatives.empty() ? data.items.count() : std::ranges::max(data.history);
-  std::vector<Id> order(static_cast<std::size_t>(counted));
+  split.taken_items = data.negatives.empty() ? data.items.count() : std::ranges::max(data.history);
+  std::vector<Id> order(static_cast<std::size_t>(split.taken_items));
   std::iota(order.begin(), order.end(), 1);
   std::ranges::stable_sort(order, {}, [&](Id item) { return split.popularity[item]; });
   // 0.29 * 100 is 28.999... in binary
-  order.resize(static_cast<std::size_t>(thresholds.tail_share * counted + 1e-9));
+  order.resize(static_cast<std::size_t>(thresholds.tail_share * split.taken_items + 1e-9));
   for (const Id item : order) split.tail[item] = 1;
   if (!order.empty()) split.tail_threshold = split.popularity[order.back()];
-  if (thresholds.tail_share > 0) std::fill(split.tail.begin() + counted + 1, split.tail.end(), 1);
+  if (thresholds.tail_share > 0) std::fill(split.tail.begin() + split.taken_items + 1, split.tail.end(), 1);
   return split;
 }
 

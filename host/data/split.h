@@ -30,7 +30,9 @@ struct Split {
   std::vector<std::int32_t> popularity;  // by item: training interactions
   std::vector<std::uint8_t> cold;        // by user
   std::vector<std::uint8_t> tail;        // by item
-  std::int32_t tail_threshold = 0;       // popularity of the most popular tail item
+  Id taken_items =
+      0;  // the first items: those of the data but what was only shown, of which the tail is a share
+  std::int32_t tail_threshold = 0;  // popularity of the most popular tail item
 
   std::span<const Id> train_items(Id user) const {
     return data->user_history(user).first(

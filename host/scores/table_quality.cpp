@@ -82,12 +82,12 @@ ReliabilityMap reliability_map(const ScoreTable& table, const Split& split) {
   map.popularity_labels.push_back(fmt::format("top {:.0f} %", 100 * (1 - below)));
 
   // Rank of each item from the least popular, as a share; ties by id, as the split orders the tail.
-  const auto n_items = static_cast<std::size_t>(split.data->items.count());
+  const auto n_items = static_cast<std::size_t>(split.taken_items);
   std::vector<Id> order(n_items);
   std::iota(order.begin(), order.end(), 1);
   std::stable_sort(order.begin(), order.end(),
                    [&](Id a, Id b) { return split.popularity[a] < split.popularity[b]; });
-  std::vector<double> share(n_items + 1, 0.0);
+  std::vector<double> share(static_cast<std::size_t>(split.data->items.rows()), 0.0);
   for (std::size_t k = 0; k < n_items; ++k)
     share[order[k]] = static_cast<double>(k) / static_cast<double>(n_items);
 

@@ -365,8 +365,7 @@ TEST(Adam, DenseStepsHaveTheBitsOfAPassOverAllRows) {
   }
 }
 
-TEST(Adam, TheTablesMayHaveAnL2OfTheirOwn) {
-  const Context context(Device::cpu, 1);
+void expect_l2_of_tables(const Context& context) {
   for (const double l2 : {0.0, 0.02}) {
     const AdamOptions options{.learning_rate = 0.01, .l2 = 0.02 - l2, .embedding_l2 = l2};
     Training<float> training(context, 8, options);
@@ -378,8 +377,7 @@ TEST(Adam, TheTablesMayHaveAnL2OfTheirOwn) {
 }
 
 /// Rows that are behind when the rate changes catch up with the rate that their steps had.
-TEST(Adam, ANewRateIsThatOfTheStepsToCome) {
-  const Context context(Device::cpu, 1);
+void expect_new_rates(const Context& context) {
   for (const bool lazy : {false, true}) {
     const AdamOptions options{0.01, 0.01, lazy};
     Training<float> training(context, 8, options);
@@ -394,6 +392,13 @@ TEST(Adam, ANewRateIsThatOfTheStepsToCome) {
     expect_same_bits(training, naive);
     EXPECT_THAT(error_of([&] { training.adam.set_learning_rate(context, 0); }), HasSubstr("above 0"));
   }
+}
+
+TEST(Adam, TheTablesMayHaveAnL2OfTheirOwn) {
+  expect_l2_of_tables(Context(Device::cpu, 1));
+}
+TEST(Adam, ANewRateIsThatOfTheStepsToCome) {
+  expect_new_rates(Context(Device::cpu, 1));
 }
 
 TEST(Adam, RowsThatAreReadAreUpToDate) {
@@ -656,6 +661,12 @@ TEST_F(AdamCuda, StepsOfRowsAreThoseOfTheirBatch) {
 TEST_F(AdamCuda, DenseStepsHaveTheBitsOfAPassOverAllRows) {
   const Context context(Device::cuda);
   for (const int width : {1, 32, 45}) expect_dense_bits(context, width, 1e-4, 150);
+}
+
+TEST_F(AdamCuda, TablesHaveAnL2AndRatesOfTheirOwn) {
+  const Context context(Device::cuda);
+  expect_l2_of_tables(context);
+  expect_new_rates(context);
 }
 
 }  // namespace

@@ -231,6 +231,7 @@ TEST(LeaveOneOutTest, ItemsThatNobodyTookAreNotCountedAmongTheTail) {
   const std::vector<std::uint8_t> after = leave_one_out(data).tail;
   EXPECT_TRUE(std::equal(before.begin(), before.end(), after.begin()));
   EXPECT_EQ(std::count(after.begin() + 11, after.end(), 1), 40);
+  EXPECT_EQ(leave_one_out(data).taken_items, 10);
 }
 
 }  // namespace

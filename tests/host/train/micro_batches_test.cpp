@@ -94,18 +94,10 @@ TEST_P(EveryBackboneByRanks, AnyNumberTakesTheSameStepsOnCuda) {
 /// In the middle of a chunk, whose sums then lie on several ranks.
 TEST_F(RankTraining, AnotherNumberGoesOnWhereOneStopped) {
   for (const char* optimizer : {"adam", "lazy_adam"}) {
-    const Config all = config("dcnv2", {std::string("train.optimizer=") + optimizer, batch_with_rest(6)});
-    const Trained whole = train(all, 1);
-    for (const auto& [before, after] : {std::pair(1, 4), {2, 1}, {4, 2}, {2, 2}}) {
-      SCOPED_TRACE(testing::Message() << optimizer << ": " << before << ", then " << after);
-      ASSERT_TRUE(train(all, before, 300).report.is_null());
-      const std::string stopped = folder_ / "stopped.safetensors";
-      std::filesystem::copy_file(folder_ / "model.safetensors", stopped,
-                                 std::filesystem::copy_options::overwrite_existing);
-      const Trained rest = train(all, after, 0, stopped);
-      EXPECT_TRUE(rest.checkpoint == whole.checkpoint);
-      EXPECT_EQ(rest.report, whole.report);
-    }
+    SCOPED_TRACE(optimizer);
+    expect_other_ranks_go_on(
+        config("dcnv2", {std::string("train.optimizer=") + optimizer, batch_with_rest(6)}),
+        {{1, 4}, {2, 1}, {4, 2}, {2, 2}});
   }
 }
 

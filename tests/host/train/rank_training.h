@@ -3,10 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <initializer_list>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -76,6 +79,21 @@ class RankTrainingTest : public testing::Test {
       out.figures = figures;
     });
     return out;
+  }
+  /// Training that `before` ranks stop after 300 rows comes by `after` ranks to what one makes of it at once.
+  void expect_other_ranks_go_on(const Config& config, std::initializer_list<std::pair<int, int>> pairs) {
+    const Trained whole = train(config, 1);
+    for (const auto& [before, after] : pairs) {
+      SCOPED_TRACE(testing::Message() << before << ", then " << after);
+      ASSERT_TRUE(train(config, before, 300).report.is_null());
+      const std::string stopped = folder_ / "stopped.safetensors";
+      std::filesystem::copy_file(folder_ / "model.safetensors", stopped,
+                                 std::filesystem::copy_options::overwrite_existing);
+      const Trained rest = train(config, after, 0, stopped);
+      EXPECT_TRUE(rest.checkpoint == whole.checkpoint);
+      EXPECT_EQ(rest.report, whole.report);
+      EXPECT_EQ(rest.figures, whole.figures);
+    }
   }
   TemporaryFolder folder_;
   bool evaluates_ = false;

@@ -113,19 +113,8 @@ TEST_F(ShardedMf, AnotherNumberGoesOnWhereOneStopped) {
 
 /// In the middle of an epoch, with the sums of its first part.
 TEST_F(ShardedMf, AnotherNumberGoesOnInTheMiddleOfAnEpoch) {
-  const Config all = config("calibrated", {"train.optimizer=lazy_adam", "train.batch_size=4"});
-  const Trained whole = train(all, 1);
-  for (const auto& [before, after] : {std::pair(2, 1), {3, 2}, {2, 4}}) {
-    SCOPED_TRACE(testing::Message() << before << ", then " << after);
-    ASSERT_TRUE(train(all, before, 300).report.is_null());
-    const std::string stopped = folder_ / "stopped.safetensors";
-    std::filesystem::copy_file(folder_ / "model.safetensors", stopped,
-                               std::filesystem::copy_options::overwrite_existing);
-    const Trained rest = train(all, after, 0, stopped);
-    EXPECT_TRUE(rest.checkpoint == whole.checkpoint);
-    EXPECT_EQ(rest.report, whole.report);
-    EXPECT_EQ(rest.figures, whole.figures);
-  }
+  expect_other_ranks_go_on(config("calibrated", {"train.optimizer=lazy_adam", "train.batch_size=4"}),
+                           {{2, 1}, {3, 2}, {2, 4}});
 }
 
 TEST_F(ShardedMf, NoRankKeepsMoreThanItsShare) {
